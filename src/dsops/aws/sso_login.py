@@ -1,6 +1,6 @@
 """Log in to IAM Identity Center with a browser on this machine, or with a code approved on any device.
 
-The caller passes in what shows the code and what opens the browser.
+The caller passes in the functions that show the code and open the browser.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAME = "dsops"
 """The client name that the approval page shows."""
 
 _SLOWER_SECONDS = 5
-"""Added to the polling interval on each `slow_down` (RFC 8628, 3.5)."""
+"""The seconds added to the polling interval for each `slow_down` response (RFC 8628, 3.5)."""
 
 _EARLY = timedelta(minutes=15)
 _ENDED = "InvalidClientException"
@@ -48,16 +48,19 @@ class LoginService(NamedTuple):
 
 
 Way = Callable[[LoginService, Registration], "Work[Token]"]
-"""A login method: gets a token for a registered client."""
+"""A login method: a function that gets a token for a registered client."""
 
 Catch = Callable[[str, str], Mapping[str, str]]
-"""(login page, expected state) -> the query parameters that the browser brought back; raises LoginFailed."""
+"""A function of login page and expected state that returns the query parameters of the redirect.
+
+It raises LoginFailed.
+"""
 
 
 async def log_in(place: LoginService, way: Way, *, has_redirect: bool) -> Token:
     """Log in and return the token.
 
-    The client registration is cached as the AWS CLI caches its own, and renewed once when AWS has ended it.
+    The client registration is cached, as the AWS CLI caches its own, and renewed once if AWS no longer accepts it.
     """
     path = _registration_path(place, has_redirect=has_redirect)
     registration = read_client(path)
@@ -73,7 +76,7 @@ async def log_in(place: LoginService, way: Way, *, has_redirect: bool) -> Token:
 
 
 def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
-    """The login method with a code that `show` displays and a person approves in any browser."""
+    """Return the login method with a code, which `show` displays and the user approves in any browser."""
 
     async def way(place: LoginService, registration: Registration) -> Token:
         client, endpoint = place.client, place.endpoint
@@ -88,7 +91,7 @@ def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
             try:
                 login_outcome = await token_of_device(client, endpoint, registration, device.device_code)
             except ServiceError:
-                continue  # temporary: the service may answer the next poll
+                continue  # The failure is temporary, so the service may answer the next poll.
             except SsoRefused as error:
                 failure = _as_failure(error)
                 if failure is None:
@@ -104,7 +107,10 @@ def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
 
 
 def by_browser(redirect_uri: str, catch: Catch) -> Way:
-    """The login method with a local browser, which brings a code to `redirect_uri` (RFC 8252, with PKCE: RFC 7636)."""
+    """Return the login method with a local browser, which sends a code to `redirect_uri`.
+
+    It follows RFC 8252, with PKCE (RFC 7636).
+    """
 
     async def way(place: LoginService, registration: Registration) -> Token:
         verifier, state = _random(), _random()
@@ -131,7 +137,10 @@ def by_browser(redirect_uri: str, catch: Catch) -> Way:
 
 
 def _registration_path(place: LoginService, *, has_redirect: bool) -> str:
-    """The registration's file: the AWS CLI's naming rule with our name. Start URL, region and scopes are part of it."""
+    """Return the path of the registration's file, by the AWS CLI's naming rule with dsops' name.
+
+    The name depends on start URL, region and scopes.
+    """
     session, runtime = place.session, place.client.runtime
     about = {
         "tool": _NAME,
@@ -147,7 +156,7 @@ def _registration_path(place: LoginService, *, has_redirect: bool) -> str:
 
 
 def _check_page(page: str, endpoint: Endpoint) -> None:
-    """Raise LoginFailed unless the page is https or loopback: an attacker could rewrite one sent over plain http."""
+    """Raise LoginFailed unless the page is https or loopback, since an attacker could rewrite a page sent over http."""
     address = parse_address(page.partition("?")[0].partition("#")[0])
     if address is None or (address.scheme != "https" and not is_loopback(address.host)):
         raise LoginFailed(
@@ -160,7 +169,7 @@ _ALLOW = "log in again, and allow it there"
 
 
 def _as_failure(error: SsoRefused) -> LoginFailed | None:
-    """The LoginFailed for a refusal by the token endpoint; None to use the endpoint's own words."""
+    """Return the LoginFailed for a refusal by the token endpoint; None to use the endpoint's own words."""
     code = error.aws.code if error.aws is not None else ""
     if code == "AccessDeniedException":
         return LoginFailed("the login was denied in the browser", why=error.why, hint=_ALLOW, aws=error.aws)
@@ -170,7 +179,7 @@ def _as_failure(error: SsoRefused) -> LoginFailed | None:
 
 
 def _said_no(brought: Mapping[str, str]) -> LoginFailed:
-    """The error for a redirect without a code. Its text comes from outside, so it is cut and cleaned."""
+    """Return the error for a redirect without a code. Its text is untrusted, so it is shortened and cleaned."""
     error = brought.get("error", "") or "no code"
     why = "".join(
         character if character.isprintable() else "?" for character in brought.get("error_description", "")[:200]
@@ -182,7 +191,7 @@ def _said_no(brought: Mapping[str, str]) -> LoginFailed:
 
 
 def _random() -> str:
-    """A random string of 43 characters (256 bits), as RFC 7636 requires."""
+    """Return a random string of 43 characters (256 bits), as RFC 7636 requires."""
     return _base64(os.urandom(32))
 
 

@@ -30,14 +30,17 @@ class Examined(NamedTuple):
     """A configuration as far as it can be read, and its problems."""
 
     config: Config
-    """The part without problems; usable only if there are none, since a problem can affect other parts."""
+    """The configuration without its invalid parts.
+
+    Use it only if there are no problems, because a problem can affect other parts.
+    """
     problems: Problems
     parts: tuple[StoreEntry, ...]
-    """Stores that lack inherited fields, since what they extend can't be found."""
+    """Stores that lack inherited fields, because a store that they extend can't be found."""
     bases: frozenset[str]
-    """Names of stores that are only extended by others: they may be incomplete."""
+    """The names of stores that are only extended by other stores, and so may be incomplete."""
     unusable: frozenset[str]
-    """Names of stores whose plan would only repeat the problems."""
+    """The names of stores whose plan would only repeat the problems."""
 
 
 def load(
@@ -53,12 +56,12 @@ def load(
     """Read the configuration that applies in `folder`.
 
     `named` is the file that the user named (`--config`, DSOPS_CONFIG), relative to `folder`. If it is "", the nearest
-    `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`); it is refused if it, or a
-    file that it includes, belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, field by
-    field of a store and variable by variable of an environment. A file whose name was written down earlier
-    (`is_chosen` False) needs permission like a found one: it may have changed since. `permission` is the list that
-    decides (`is_allowed`) for files that were not named now. `drafts` replace the contents of files, by real path.
-    Raises ConfigError or a subclass.
+    `dsops.yaml` upward is used, no higher than the git root or the home folder (`find`). That file and the files it
+    includes must belong to the user or root. `dsops.local.yaml` beside it overrides it, field by field of a store and
+    variable by variable of an environment. A file whose name was saved earlier (`is_chosen` False) needs permission
+    like a discovered file, because it may have changed since. `permission` is the list of permissions (`is_allowed`)
+    for files that the user did not name in this run. `drafts` replace the contents of files, by real path. Raises
+    ConfigError or a subclass.
     """
     examined = examine(
         folder=folder,
@@ -85,16 +88,17 @@ def examine(
     permission: str = RUNNING,
     knows_all: bool = True,
 ) -> Examined:
-    """Like `load`, but return problems instead of raising them, as far as the files can be read at all.
+    """Read the configuration as `load` does, but return problems instead of raising them.
 
-    `knows_all`: a type that is not in `types` is a problem, and its store is checked as one of the nearest known
-    type. A run leaves that to the plan: an environment that does not need such a store works.
+    Errors are raised only if the files can't be read at all. `knows_all`: whether a type that is not in `types` is a
+    problem, and its store is checked as one of the most similar known type. A run leaves that to the plan, because an
+    environment that does not need such a store works.
     """
     types = KnownTypes(types)
     problems = Problems()
     reader = ConfigReader(folder, environ, problems, is_named=bool(named) and is_chosen, drafts=drafts)
     reader.read(named_path(named, folder) if named else find(folder, environ))
-    # Only dsops' own types: listing those of plugins means reading the metadata of all installed packages (15 ms).
+    # Only dsops' own types: listing plugin types means reading the metadata of all installed packages (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(reader.sources, store_keys, problems)
     stores = make_stores(sections, types, problems, knows_all=knows_all)

@@ -1,10 +1,11 @@
-"""Permissions to carry out found configurations: the user allows a configuration with its present content.
+"""Permissions to run discovered configurations: the user allows a configuration with its present content.
 
-A permission covers the paths as written, the folder, the content of every file that takes part, and the owners of
-links and targets; any difference asks again. It is a file of the user's, named after the digest of all that, in a
-folder per configuration. Besides the list of files it keeps what the configuration could do, to show the difference
-later. Files are judged by the bytes that were read (`SourceFile`), never by a second look. `dsops hook allow` keeps a
-list of its own, since entering a folder loads its environment into a shell.
+A permission covers the paths as written, the folder, the content of every file of the configuration, and the owners
+of links and targets. After any change the user is asked again. A permission is a file that belongs to the user, named
+after the digest of all these, in one folder per configuration. It stores the list of files, and what the
+configuration could do, to show the difference later. Checks use the bytes that were read (`SourceFile`) and never
+read a file a second time. `dsops hook allow` has its own list, because entering a folder loads its environment into a
+shell.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
 RUNNING = "allow"
-"""The folder of the permissions to carry out a configuration."""
+"""The folder of the permissions to run a configuration."""
 HOOKED = "hook-allow"
 """The folder of the permissions for a shell's hook to load an environment."""
 
@@ -28,22 +29,22 @@ _HEAD = b"dsops permission 1 "
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _MOST_BYTES = 1 << 24
 _MOST_KEPT = 50
-"""The most permissions kept for one configuration: enough for its branches, not its whole history."""
+"""The maximum number of permissions kept for one configuration: enough for its branches, not its whole history."""
 
 
 class Permission(NamedTuple):
-    """One content of a configuration that the user has allowed."""
+    """One version of a configuration that the user has allowed."""
 
     files: tuple[SourceFile, ...]
     """The files, the main one first."""
     powers: tuple[str, ...]
-    """What the configuration could do, as the user saw it."""
+    """What the configuration could do, as shown to the user."""
 
 
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
     """Whether the user has allowed these files as they were read. In a CI pipeline the checkout counts as allowed."""
     if permission_kind == RUNNING and is_pipeline(environ):
-        return True  # shared files too: GitLab's runner checks out with umask 0
+        return True  # This includes files that others can write, because GitLab's runner checks out with umask 0.
     if any(file.is_shared for file in files):
         return False
     folder = permission_folder(files[0].written, environ, permission_kind)
@@ -52,7 +53,7 @@ def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permis
 
 
 def refuse_shared(files: tuple[SourceFile, ...]) -> None:
-    """Raise NotAllowed for a file that another user can write: it could change after the permission."""
+    """Raise NotAllowed for a file that another user can write, because it could change after the permission."""
     for file in files:
         if file.is_shared:
             raise NotAllowed(
@@ -63,7 +64,7 @@ def refuse_shared(files: tuple[SourceFile, ...]) -> None:
 
 
 def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "") -> NotAllowed:
-    """The error for a configuration that may not be carried out; `flags` are those that `dsops allow` needs."""
+    """Return the error for a configuration that may not be run. `flags` are the flags that `dsops allow` needs."""
     return NotAllowed(
         f"you have not allowed {file} as it is now",
         why=why or "a configuration that is found does nothing before you have seen what it can do",
@@ -77,7 +78,7 @@ def allow(
     permission_kind: str = RUNNING,
     powers: Iterable[str] = (),
 ) -> None:
-    """Remember these files as allowed; earlier permissions stay, for users who switch branches.
+    """Save a permission for these files. Earlier permissions are kept, for users who switch branches.
 
     Raises NotAllowed for a file that another user can write, ConfigError without a home folder, FileNotWritten if the
     permission can't be written.
@@ -101,7 +102,7 @@ def allow(
         os.replace(part, path)
         for old in _newest_first(folder)[_MOST_KEPT:]:
             _remove(old)
-        os.utime(folder)  # the new time stamp makes every shell with the hook look again at its next prompt
+        os.utime(folder)  # The new modification time makes every shell with the hook check again at its next prompt.
     except OSError as error:
         _remove(part)
         raise _not_written(path, error) from error
@@ -114,7 +115,7 @@ def allow(
 
 
 def disallow(path: str, environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
-    """Remove every permission for the main file at that path, as written; returns whether there was any."""
+    """Remove every permission for the main file at that path, as written. Return whether there was any."""
     folder = permission_folder(path, environ, permission_kind)
     try:
         names = [name for name in os.listdir(folder) if _is_name(name)] if folder else []
@@ -130,17 +131,17 @@ def disallow(path: str, environ: Mapping[str, str], permission_kind: str = RUNNI
 
 
 def permissions(path: str, environ: Mapping[str, str], permission_kind: str = RUNNING) -> list[Permission]:
-    """The permissions for the main file at that path, as written, the latest first."""
+    """Return the permissions for the main file at that path, as written, the latest first."""
     folder = permission_folder(path, environ, permission_kind)
     read = [_read(file, os.path.basename(file)) for file in (_newest_first(folder) if folder else [])]
     return [_parse(lines) for lines in read if lines is not None]
 
 
 def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
-    """Whether the files of a permission are all unchanged; nothing is parsed.
+    """Whether the files of one of the permissions are all unchanged. Nothing is parsed.
 
-    That avoids parsing a file that an attacker wrote. Whether it is allowed is decided by the content that is read
-    then.
+    This avoids parsing a file that an attacker wrote. Whether the configuration is allowed is decided later, from the
+    content that is then read.
     """
     has_local = os.path.lexists(local_path(path))
     for permission in allowed:
@@ -151,7 +152,7 @@ def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
 
 
 def permissions_path(environ: Mapping[str, str], permission_kind: str = RUNNING) -> str:
-    """The folder of all permissions, by the XDG base directory specification; "" without a home folder."""
+    """Return the folder of all permissions, by the XDG base directory specification; "" without a home folder."""
     data = environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):  # the XDG specification says to ignore relative paths
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
@@ -160,13 +161,16 @@ def permissions_path(environ: Mapping[str, str], permission_kind: str = RUNNING)
 
 
 def permission_folder(path: str, environ: Mapping[str, str], permission_kind: str) -> str:
-    """The folder of one main file's permissions, whose time shows every change; "" without a home folder."""
+    """Return the folder of one main file's permissions; "" without a home folder.
+
+    The folder's modification time changes with every permission.
+    """
     parent = permissions_path(environ, permission_kind)
     return os.path.join(parent, digest(os.fsencode(path))[:32]) if parent else ""
 
 
 def _name(files: tuple[SourceFile, ...]) -> str:
-    """The digest of everything that a permission covers."""
+    """Return the digest of everything that a permission covers."""
     main, *others = _lines(files)
     return digest(b"\n".join([main, *sorted(others)]))
 
@@ -192,7 +196,7 @@ _ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b" ", b"\\s"))
 
 
 def _quote(text: str) -> bytes:
-    """The text as one word on one line."""
+    """Escape the text so that it is one word on one line."""
     data = os.fsencode(text)
     for plain, escaped in _ESCAPES:
         data = data.replace(plain, escaped)
@@ -215,15 +219,15 @@ def _is_same(file: SourceFile) -> bool:
 
 
 def _read(path: str, name: str) -> list[bytes] | None:
-    """The lines of a permission; None if there is none, or if another user could have written it."""
+    """Return the lines of a permission; None if it does not exist, or if another user could have written it."""
     try:
-        # opening a pipe could block for ever
+        # Opening a pipe could block forever.
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
         descriptor = os.open(path, flags)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             is_ours = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-            # A checkout can't bring a permission along: git never creates a file with mode 0600.
+            # A checkout can't contain a permission, because git never creates a file with mode 0600.
             if not is_ours or (os.name == "posix" and status.st_mode & 0o077):
                 return None
             lines = file.read(_MOST_BYTES).split(b"\n")
@@ -233,7 +237,10 @@ def _read(path: str, name: str) -> list[bytes] | None:
 
 
 def _is_name(name: str) -> bool:
-    """Whether a file name is one of ours: another user may have replaced the folder by a link to another one."""
+    """Whether a file name is a permission's name.
+
+    Another user may have replaced the folder by a link to a folder with other files.
+    """
     return len(name) == len(digest(b"")) and not name.strip("0123456789abcdef")
 
 

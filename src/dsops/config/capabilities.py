@@ -1,6 +1,6 @@
-"""Lists what a configuration can do once it is carried out: roles, commands, addresses, files, variables.
+"""List what a configuration can do when it is run: roles, commands, addresses, files, variables.
 
-Texts are shown as written, so that no value of the user's environment appears; texts of secret keys are left out.
+Texts are shown as written, so that no value from the user's environment appears. Texts of secret keys are left out.
 """
 
 from __future__ import annotations
@@ -34,22 +34,25 @@ class Power(NamedTuple):
     """One thing that a configuration can do."""
 
     does: str
-    """One of `assumes`, `uses`, `reads`, `sends`, `calls`, `opens`, `runs`, `sets`, `steers`."""
+    """The verb: `assumes`, `uses`, `reads`, `sends`, `calls`, `opens`, `runs`, `sets` or `steers`."""
     text: str
     path: str
-    """The dotted path: `secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
+    """The dotted path, such as `secretStores.prod.mfa_process` or `envs.production.LD_PRELOAD`."""
     where: Where
     family: str = ""
-    """The program that obeys a variable, and the family of variables: `Python (PYTHON*)`."""
+    """For a variable, the program that obeys it and the family of variables, such as `Python (PYTHON*)`."""
 
     @property
     def line(self) -> str:
-        """The power on one line; without the place in the file, so that lines may move."""
+        """The power on one line, without its place in the file, so that moving lines makes no difference."""
         return f"{self.does:<8} {f'{self.family} by ' if self.family else ''}{self.text}"
 
 
 def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
-    """Everything that the configuration can do, the most dangerous last, next to the prompt, where it is read."""
+    """Return everything that the configuration can do.
+
+    The most dangerous powers come last, next to the prompt, where users read them.
+    """
     powers = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
     powers += _of_environments(config, types)
     # Absolute paths, so that the line is the same from every folder.
@@ -83,7 +86,7 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
 
 
 def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator[Power]:
-    """Each variable with its source, once for all environments that share it."""
+    """Yield each variable with its source, once for all environments that share it."""
     sources: dict[tuple[str, str], tuple[list[str], Variable]] = {}
     for environment in config.environments.values():
         for variable in environment.variables.values():
@@ -99,7 +102,10 @@ def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator
 
 
 def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> str:
-    """Where the variable's value comes from. A literal is shown only if it steers a program: others may be private."""
+    """Return the source of the variable's value.
+
+    A literal is shown only if it steers a program, because other literals may be private.
+    """
     is_shown = bool(steering(variable.name)) and not is_credential(variable.name)
     texts = [text.text for text in (variable.literal, variable.default) if text is not None]
     sources = []
@@ -122,7 +128,7 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping
 
 
 def _literal_names(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
-    """The values that a store of literals may give; a name that contains `${...}` may match any of them."""
+    """Return the keys of a literal store that the reference may read. A key with `${...}` may match any of them."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None
     store_type = types.get(store.type) if store is not None else None
@@ -144,7 +150,7 @@ def _names_sent(variable: Variable) -> list[str]:
 
 
 def _text(field: Field | None) -> str:
-    """A field as written; a command with its arguments, so that two commands never look alike."""
+    """Return a field as written; for a command with its arguments, so that two commands never look alike."""
     if field is None:
         return ""
     if isinstance(field.node, Sequence):
@@ -153,7 +159,7 @@ def _text(field: Field | None) -> str:
 
 
 def _names(node: Node) -> list[str]:
-    """The user's variables that a field uses, each once."""
+    """Return the user's variables that a field uses, each once."""
     if isinstance(node, Scalar):
         return [name for name in dict.fromkeys(names_in(node.text)) if name != TIMESTAMP]
     if isinstance(node, MappingNode):

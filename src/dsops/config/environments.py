@@ -1,4 +1,4 @@
-"""Reads environments: follows `extends` and checks every variable."""
+"""Read environments: follow `extends` and check every variable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.document import MAX_NODES, Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Environment, Field, Text, Transform, Variable
 
-# POSIX, XBD 8.1: names that a shell can read. Other names would be exported and be out of its reach.
+# POSIX, XBD 8.1: the names that a shell can read. A shell could not use variables with other names.
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("from", "literal", "optional", "default", "transform", "metadata")
 _MEANT = {"value": "literal", "fallback": "default", "transforms": "transform"}
@@ -22,11 +22,11 @@ _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
 
 _Entries = dict[str, Variable | None]
-"""Variables by name; None for a variable with a problem, so that nothing else is reported about it."""
+"""Variables by name; None for a variable with a problem, about which nothing else is reported."""
 
 
 def make_environments(sections: Sections, references: References, problems: Problems) -> dict[str, Environment]:
-    """All environments, their variables in the order written, those of bases first."""
+    """Return all environments. Variables are in the order written, those of bases first."""
     merger = _Merger(sections.environments, references, problems)
     environments: dict[str, Environment] = {}
     for name, parts in sections.environments.items():
@@ -36,7 +36,7 @@ def make_environments(sections: Sections, references: References, problems: Prob
 
 
 def pick_default(sections: Sections, environments: Iterable[str], problems: Problems) -> str:
-    """The environment that `default_env` names; "" if none does."""
+    """Return the environment that `default_env` names; "" if it is not set."""
     if not sections.default_environment:
         return ""
     name, where = sections.default_environment[-1]
@@ -47,14 +47,14 @@ def pick_default(sections: Sections, environments: Iterable[str], problems: Prob
 
 
 def _name_hint(name: str) -> str:
-    """A hint with the rule for names, and a valid name that is close."""
+    """Return a hint with the rule for names and a similar valid name."""
     fit = "".join([character if character.isascii() and character.isalnum() else "_" for character in name])
     rule = "use letters, digits and _, and no digit first"
     return f"{rule}: `{fit}`" if _VARIABLE_NAME.fullmatch(fit) else rule
 
 
 class _Merger:
-    """Follows `extends`; merges each environment once and reads each variable once."""
+    """Follows `extends`. Each environment is merged once and each variable is read once."""
 
     def __init__(self, parts: dict[str, list[Part]], references: References, problems: Problems) -> None:
         self._parts = parts
@@ -65,7 +65,7 @@ class _Merger:
         self._inherited = 0
 
     def merge(self, name: str) -> _Entries:
-        """The variables of an environment, inherited ones included, without those of bases that can't be found."""
+        """Return the variables of an environment, including inherited ones. Bases that can't be found are left out."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(self._parts[name])
@@ -117,26 +117,26 @@ class _Merger:
 
 
 class _Reader:
-    """Reads single variables."""
+    """Reads and checks one variable at a time."""
 
     def __init__(self, references: References, problems: Problems) -> None:
         self._references = references
         self._problems = problems
 
     def read(self, name: str, field: Field, path: str) -> Variable | None:
-        """Read a variable; None if something is wrong with it."""
+        """Read a variable; None if it is invalid."""
         node, where = field.node, field.where
         is_name = _VARIABLE_NAME.fullmatch(name) is not None
         if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
         elif name.upper().startswith("DSOPS_"):
-            # With DSOPS_CONFIG, a dsops that the command starts would treat another file as named by the user.
+            # If DSOPS_CONFIG were set, a dsops that the command starts would treat another file as named by the user.
             is_name = False
             message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
             self._problems.add(where, path, message, "give it another name; flags and your own environment set those")
         if not isinstance(node, Mapping):
             if is_name:
-                # The text is not shown: it may be the secret itself.
+                # The text is not shown, because it may be the secret itself.
                 hint = f"write `{name}: {{literal: ...}}`, or `{name}: {{from: ...}}` for a store's secret"
                 self._problems.add(where, path, f"`{name}` takes `from` or `literal`", hint)
             return None
@@ -144,7 +144,7 @@ class _Reader:
         return variable if is_name else None
 
     def _variable(self, name: str, node: Mapping, where: Where, path: str) -> Variable | None:
-        """Check every key, to report all problems at once."""
+        """Read a variable's mapping. Every key is checked, to report all problems at once."""
         says_what = self._check_keys(name, node, where, path)
         source = node.get("from")
         literal = self._text(node, "literal", where.file, path)
@@ -163,7 +163,7 @@ class _Reader:
         return Variable(name, reference, literal, default, is_optional, transforms, where)
 
     def _check_keys(self, name: str, node: Mapping, where: Where, path: str) -> bool:
-        """Report unknown keys; False if one of them also explains why the variable has no value."""
+        """Report unknown keys. Return False if one of them also explains why the variable has no value."""
         unknown = [key for key, _ in node.entries if key.text not in _KEYS]
         names = {key.text for key, _ in node.entries}
         if unknown and "from" not in names and names & _OF_FROM and names <= {*_OF_FROM, *_KEYS}:

@@ -1,4 +1,4 @@
-"""Reads the files of a configuration: the main file, the local file beside it, and included files."""
+"""Read the files of a configuration: the main file, the local file beside it, and included files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.input_file import read_file, read_whole, reason
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
-try:  # `hashlib` loads OpenSSL for this, which costs a cold run 2.5 ms
+try:  # `hashlib` loads OpenSSL for this, which takes 2.5 ms of a cold run
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     try:
@@ -25,7 +25,7 @@ except ImportError:
 
 
 def digest(data: bytes) -> str:
-    """The SHA-256 of the bytes, in hex."""
+    """Return the SHA-256 of the bytes, in hex."""
     return str(sha256(data).hexdigest())
 
 
@@ -33,18 +33,18 @@ _MAX_BYTES = MAX_CHARACTERS
 _MAX_DEPTH = 10
 _MAX_FILES = 100
 _MAX_INCLUDES = 200
-"""The most includes that are followed; a file that several files include counts each time."""
+"""The maximum number of includes. A file that several files include is counted each time."""
 
 
 class ConfigSource(NamedTuple):
-    """One file's content. `shown` is its name in errors."""
+    """The content of one file. `shown` is the file's name in errors."""
 
     shown: str
     root: Mapping
 
 
 class ConfigReader:
-    """Reads each file once; `sources` are in the order in which later ones override earlier ones."""
+    """Reads each file once. In `sources`, later files override earlier ones."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ConfigReader:
         is_named: bool,
         drafts: MappingOf[str, bytes] | None = None,
     ) -> None:
-        """`drafts` are contents, by real path, that replace those of the files."""
+        """`drafts` are file contents, by real path, that replace those on disk."""
         self.sources: list[ConfigSource] = []
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
@@ -108,7 +108,7 @@ class ConfigReader:
         self.sources.append(source)
 
     def _source(self, path: str, *, is_main: bool = False) -> ConfigSource | None:
-        """Parse a file; None if it is empty or can't be parsed, which is added to the problems."""
+        """Parse a file; None if it is empty or can't be parsed. Parse errors are added to the problems."""
         real = os.path.realpath(path)
         if real in self._read:
             return self._read[real]
@@ -125,10 +125,10 @@ class ConfigReader:
         return source
 
     def _bytes(self, path: str, file: SourceFile, *, is_main: bool) -> tuple[bytes, SourceFile]:
-        """Return the bytes and who can change them. Raises for an unreadable file, or one that belongs to another user.
+        """Return the bytes and who can change them.
 
-        Of a found file, the target of its link is opened by its real path: a link that was swapped since is not
-        followed.
+        Raises for an unreadable file, or a file that belongs to another user. A discovered file is opened by the real
+        path of its link's target, so a link that was swapped since is not followed.
         """
         shown_path, is_found = file.shown, self._owners is not None
         try:
@@ -138,7 +138,7 @@ class ConfigReader:
                 file.path if is_found else path,
                 _MAX_BYTES + 1,
                 takes_pipes=is_main
-                and not is_found,  # process substitution, as in `--config <(make-one)`, gives a pipe
+                and not is_found,  # process substitution, as in `--config <(make-one)`, passes a pipe
                 follows_links=not is_found,
                 check=lambda status: self._check_owner(status, shown_path),
             )
@@ -184,18 +184,18 @@ class ConfigReader:
         return ConfigSource(shown_path, document.root)
 
     def _shown_path(self, path: str) -> str:
-        """The shortest path to the file from the working folder."""
+        """Return the shortest path to the file from the working folder."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path
 
 
 def is_pipeline(environ: MappingOf[str, str]) -> bool:
-    """Whether a CI pipeline runs this, whose checkout is trusted: `CI=true`, unless DSOPS_TRUST says otherwise."""
+    """Whether dsops runs in a CI pipeline, whose checkout is trusted: `CI=true`, unless DSOPS_TRUST is set."""
     return environ.get("CI", "").lower() in ("true", "1") and not environ.get("DSOPS_TRUST", "")
 
 
 def is_own_group(gid: int) -> bool:
-    """Whether it is the user's primary group, which a umask of 002 lets write."""
+    """Whether the group is the user's primary group, which may write with a umask of 002."""
     from pwd import getpwuid
 
     try:
@@ -205,7 +205,7 @@ def is_own_group(gid: int) -> bool:
 
 
 def read_regular(path: str) -> bytes | None:
-    """The bytes of a regular file, no link and no larger than a configuration may be; None for anything else."""
+    """Return the bytes of a regular file; None for a link, a file above the size limit, or anything else."""
     try:
         return read_whole(path, _MAX_BYTES, follows_links=False)
     except OSError:
@@ -221,7 +221,7 @@ def is_shared(status: os.stat_result) -> bool:
 
 
 def _unreadable(path: str, shown_path: str, error: OSError) -> ConfigUnreadable:
-    """The error for a file that exists and can't be opened."""
+    """Return the error for a file that exists and can't be opened."""
     if isinstance(error, PermissionError):
         hint = f"let yourself read it: `chmod u+r {shown_path}`, or ask its owner"
     elif isinstance(error, FileNotFoundError):
@@ -252,9 +252,10 @@ def _includes(source: ConfigSource, problems: Problems) -> list[Scalar]:
 
 
 def _trusted_owners(environ: MappingOf[str, str]) -> frozenset[int] | None:
-    """The user ids whose files are trusted when found: the user, root, and under sudo the user who called it.
+    """Return the user ids whose files are trusted when discovered.
 
-    None on systems where files have no owners (Windows). Like git's safe.directory.
+    These are the user, root, and under sudo the user who called it, as for git's safe.directory. The result is None
+    on systems where files have no owners (Windows).
     """
     if not hasattr(os, "geteuid"):
         return None

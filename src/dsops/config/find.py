@@ -1,4 +1,4 @@
-"""Finds the file of the configuration."""
+"""Find the configuration file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NAME = "dsops.yaml"
 
 
 def find(folder: str, environ: Mapping[str, str]) -> str:
-    """The path of the nearest `dsops.yaml` in `folder` or above it.
+    """Return the path of the nearest `dsops.yaml` in `folder` or above it.
 
-    The search includes the first folder that holds `.git` or is the home folder, and ends there: files above may
+    The search ends with the first folder that contains `.git` or is the home folder, because files above it may
     belong to other users. Raises ConfigNotFound.
     """
     here = start = os.path.realpath(folder)
@@ -43,7 +43,7 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
 
 
 def named_path(named: str, folder: str) -> str:
-    """The absolute path of a file that the user named. Raises ConfigNotFound if it does not exist."""
+    """Return the absolute path of a file that the user named. Raises ConfigNotFound if it does not exist."""
     path = os.path.join(folder, named)
     if not os.path.lexists(path):
         raise ConfigNotFound(f"there is no {named}", hint="check --config or DSOPS_CONFIG")
@@ -53,6 +53,6 @@ def named_path(named: str, folder: str) -> str:
 
 
 def local_path(path: str) -> str:
-    """The file beside a configuration that overrides it: `dsops.local.yaml` for `dsops.yaml`."""
+    """Return the path of the local file that overrides a configuration: `dsops.local.yaml` for `dsops.yaml`."""
     stem, extension = os.path.splitext(path)
     return f"{stem}.local{extension}"

@@ -1,8 +1,8 @@
-"""The JSON Schema of a configuration, for editors; made from the definitions that `load` checks by.
+"""The JSON Schema of a configuration, for editors, generated from the definitions that `load` uses.
 
-It accepts what `dsops validate` accepts, except for what one file alone does not show or a schema can't express:
+It accepts what `dsops validate` accepts, except for facts that one file does not show or a schema can't express:
 whether named stores, environments and files exist, what `defaults` and `extends` add, the grammar of a session
-policy, and relations between two texts. A test compares the two, on mutations of the examples.
+policy, and relations between two texts. A test compares the two on mutations of the examples.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _NO_NAMES = {"minLength": 1, "not": {"type": "string", "pattern": r"\$\{"}}
 
 
 def json_schema(types: Mapping[str, StoreType] = BUILTIN_TYPES) -> Schema:
-    """The schema as a value for `json.dumps` (JSON Schema 2020-12)."""
+    """Return the schema as a value for `json.dumps` (JSON Schema 2020-12)."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "properties": _properties(types),
         "patternProperties": {"^x-": {"description": "A place for YAML anchors; not read."}},
         "additionalProperties": False,
-        # Without include, defaults and extends, the file's stores and environments are complete.
+        # Without `include`, `defaults` and `extends`, the stores and environments in the file are complete.
         "if": {
             "not": {"anyOf": [{"required": ["include"]}, {"required": ["defaults"]}]},
             "properties": {

@@ -1,4 +1,4 @@
-"""Checks of what AWS would refuse, as far as it can be seen without environment variables."""
+"""Check for values that AWS would refuse, as far as they are visible without environment variables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dsops.startup import NamedTuple
 
 
 def every_problem(examined: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
-    """Every problem and broken limit that can be seen without environment variables, in the order of files."""
+    """Return every problem and violated limit that is visible without environment variables, in the order of files."""
     problems = examined.problems
     problems.extend(check_limits(examined.config, types, parts=examined.parts, bases=examined.bases))
     return problems.in_order([file.shown for file in examined.config.files])
@@ -36,10 +36,10 @@ def every_problem(examined: Examined, types: MappingOf[str, StoreType]) -> tuple
 def check_limits(
     config: Config, types: MappingOf[str, StoreType], *, parts: Iterable[StoreEntry] = (), bases: Collection[str] = ()
 ) -> tuple[Problem, ...]:
-    """One problem for each broken limit, in the order of stores; an inherited field counts once.
+    """Return one problem for each violated limit, in the order of stores. An inherited field is reported once.
 
-    `parts` are stores that lack inherited fields, `bases` the names of stores that are only extended: neither is
-    reported for missing keys.
+    `parts` are stores that lack inherited fields, and `bases` are the names of stores that are only extended. Missing
+    keys are not reported for either.
     """
     problems: dict[tuple[int, str], Problem] = {}
     whole = [(store, store.name not in bases) for store in config.stores.values()]
@@ -77,7 +77,7 @@ def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple
 
 
 def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
-    """What AWS refuses because another store's session signs the store's call."""
+    """Return the problems that arise because another store's session signs the store's request."""
     operation = operation_for(types[store.type], store.fields)
     source = config.stores.get(store.text_of("credentials_from"))
     source_type = types.get(source.type) if source is not None else None
@@ -95,7 +95,7 @@ def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreT
 
 
 def _known_part(key: StoreKey, node: Node) -> Node | None:
-    """The entries of a map or list that contain no `${NAME}`; None for another kind or shape."""
+    """Return the entries of a map or list that contain no `${NAME}`; None for another kind or shape."""
     if check_shape(key, Field(node, Where("")), ""):
         return None
     if key.kind == "map" and isinstance(node, Mapping):
@@ -107,16 +107,19 @@ def _known_part(key: StoreKey, node: Node) -> Node | None:
 
 
 class SessionPolicy(NamedTuple):
-    """The problems of a session policy that is JSON."""
+    """The result of checking a session policy that is JSON."""
 
     problems: tuple[Problem, ...]
     only_denies: bool
-    """Whether it only denies: a session may do what its policy and the role both allow, so here nothing."""
+    """Whether the policy only denies.
+
+    A session may do only what both its policy and the role allow, so such a session may do nothing.
+    """
 
 
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
-    """Check an inline session policy; return it with its problems."""
-    # Imported only for a session policy: the policy language costs a cold run milliseconds.
+    """Check an inline session policy and return the result."""
+    # Imported only for a session policy, because importing the policy language takes milliseconds of a cold run.
     from dsops.policy import check_policy
 
     text = field.node.text if isinstance(field.node, Scalar) else ""
@@ -124,8 +127,8 @@ def check_session_policy(field: Field, path: str) -> SessionPolicy:
     checked = check_policy(document, "session", file=field.where.file)
     problems = []
     for problem in checked.problems:
-        # A block text starts on the line after its key, other texts on the same line: only the policy's own line is
-        # certain.
+        # A block text starts on the line after its key, other texts on the key's line, so only the policy's own line
+        # number is certain.
         where = field.where if text else problem.where
         line = f" (line {problem.where.line} of the policy)" if text else ""
         problems.append(Problem(where, path, f"{problem.message}{line}", problem.hint))

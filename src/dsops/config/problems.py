@@ -1,4 +1,4 @@
-"""Collects the problems of a configuration, to report them all at once."""
+"""Collect the problems of a configuration, to report them all at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dsops.errors import ConfigError, ConfigTooLarge, Problem, SyntaxInvalid, Where, nearest
 
 _MOST = 100
-"""The most problems that are reported: a file that is no configuration has thousands."""
+"""The maximum number of reported problems: a file that is no configuration would have thousands."""
 
 _MOST_NAMES = 20
-"""The most names that a hint lists."""
+"""The maximum number of names in a hint."""
 
 
 class Problems:
-    """Problems and notes. `files` gives the order in which files were read."""
+    """Problems and notes, in the order in which they were found."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -26,15 +26,15 @@ class Problems:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no problem so far."""
+        """Whether no problem has been added."""
         return not self._found
 
     def add(
         self, where: Where, path: str, message: str, hint: str = "", *, word: str = "", known_words: Iterable[str] = ()
     ) -> None:
-        """Add a problem, unless there is one at that place already.
+        """Add a problem, unless the same problem was added before.
 
-        If `word` is close to one of the `known_words` names, the hint names it; otherwise all of them.
+        If `word` is similar to one of `known_words`, the hint suggests that word; otherwise it lists all of them.
         """
         if (where, path, message) in self._seen:
             return
@@ -52,18 +52,18 @@ class Problems:
         self._found.append(Problem(where, path, message, hint))
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Add problems that are in words already."""
+        """Add several problems."""
         for problem in problems:
             self.add(*problem)
 
     def in_order(self, files: Sequence[str]) -> tuple[Problem, ...]:
-        """Every problem, in the order of `files` and lines."""
+        """Return every problem, in the order of `files` and lines."""
         order = {file: index for index, file in enumerate(files)}
         problems = sorted(self._found, key=lambda problem: (order.get(problem.where.file, -1), problem.where.line))
         return tuple(problems)
 
     def raise_any(self, files: Sequence[str]) -> None:
-        """Raise one error with every problem; does nothing without any. The first of `files` is the main one."""
+        """Raise one error with every problem; do nothing without problems. The first of `files` is the main file."""
         if not self._found:
             return
         count = len(self._found) + self._more

@@ -30,7 +30,7 @@ _FORM = "write `{store: NAME, key: KEY}`, `store://NAME/KEY` or `NAME:KEY`"
 
 
 class References:
-    """Reads references and checks them against the stores; `used` are the names of the stores that they name."""
+    """Reads references and checks them against the stores. `used` has the names of the stores that they name."""
 
     def __init__(self, stores: Stores, types: MappingOf[str, StoreType], problems: Problems) -> None:
         self.used: set[str] = set()
@@ -39,7 +39,7 @@ class References:
         self._problems = problems
 
     def read(self, node: Node, file: str, path: str) -> Reference | None:
-        """Read a reference; None if it is invalid, which is added to the problems."""
+        """Read a reference. For an invalid reference, add a problem and return None."""
         where = Where(file, node.line)
         if isinstance(node, Mapping):
             reference = self._mapping(node, file, path)
@@ -70,7 +70,7 @@ class References:
                 texts[key.text] = Text(value.text, Where(file, value.line))
         store = texts.get("store") or texts.get("provider")
         if not is_good:
-            # A required key that is misspelled is reported once, as unknown, and not also as missing.
+            # A misspelled required key is reported once, as unknown, and not as missing too.
             if store is not None and not store.text.startswith(_SCHEME):
                 self._check_store(store.text, Where(file, node.line), path)
             return None
@@ -110,7 +110,7 @@ class References:
         return reference._replace(version=version or reference.version, field=field or reference.field)
 
     def _text(self, text: str, where: Where, path: str) -> Reference | None:
-        # Characters inside of `${NAME:-...}` separate nothing.
+        # Separators inside of `${NAME:-...}` don't count.
         masked = mask(text)
         if text.startswith(_SCHEME):
             return self._url(text, masked, where, path)
@@ -121,7 +121,10 @@ class References:
         return Reference(text[: len(name)].strip(), Text(text[len(name) + 1 :].strip(), where), None, None, where)
 
     def _without_key(self, text: str) -> tuple[str, str]:
-        """Message and hint for a text without a key. If it names no store, it may be a secret: it is not shown."""
+        """Return message and hint for a text without a key.
+
+        A text that names no store is not shown, because it may be a secret.
+        """
         name, slash, rest = text.rstrip(":").partition("/")
         if name not in self._stores.paths:
             return "`from` names no store and key", f"{_FORM}; a value itself is written `literal: ...`"

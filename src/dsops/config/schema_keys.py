@@ -1,7 +1,7 @@
 """The JSON Schema of one key's value.
 
-Keywords for texts and for numbers share one schema where possible: an editor then names the broken limit instead of
-the alternatives.
+Keywords for texts and for numbers share one schema if possible, so that an editor names the violated limit instead of
+listing the alternatives.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dsops.schema import StoreKey, check_setting
 Schema = dict[str, object]
 
 NAMES = r"(?:^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-|:\?)"
-"""A text that contains a `${NAME}`, so that its value is unknown."""
+"""A pattern for texts that contain a `${NAME}`, whose value is therefore unknown."""
 
 STORE_NAME = r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*"
 TEXT: Schema = {"type": ["string", "number", "boolean"]}
-"""Any text: numbers and `true` are texts as written."""
+"""The schema of any text. Numbers and booleans are read as text, as written."""
 
-# Spelled out, since regular expressions in JSON Schema have no flag for case.
+# Spelled out, because regular expressions in JSON Schema have no flag for case-insensitive matching.
 _WORDS = "|".join(
     "".join(f"[{letter.upper()}{letter}]" for letter in word) for word in ("true", "false", "yes", "no", "on", "off")
 )
@@ -31,7 +31,7 @@ BOOLEAN: Schema = {"type": ["boolean", "string"], "pattern": f"^(?:{_WORDS})$", 
 
 _ANY = r"[\s\S]"
 _LONGEST_NUMBER = 20
-# The addresses that `parse_address` accepts: https anywhere, http to loopback only.
+# The addresses that `parse_address` accepts: https to any host, http only to loopback.
 _LOOPBACK = r"(?:127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|\[::1\])"
 _PORT_AND_PATH = r"(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
 _ADDRESS = (
@@ -41,7 +41,7 @@ _ADDRESS = (
 
 
 def value_of(key: StoreKey) -> Schema:
-    """The schema of a store key's value; null removes an inherited value."""
+    """Return the schema of a store key's value. Null is allowed, since it removes an inherited value."""
     special = {
         "integer": _integer,
         "boolean": _boolean,
@@ -60,7 +60,7 @@ def _boolean(_key: StoreKey) -> Schema:
 
 
 def _texts(key: StoreKey) -> Schema:
-    """One text or a list of texts, in one schema: keywords for texts do not apply to a list."""
+    """Return one schema for a text or a list of texts, since keywords for texts do not apply to lists."""
     text = _text(key)
     limits = {} if key.maximum_items is None else {"maxItems": key.maximum_items}
     return {**text, "type": ["array", *_types(text), "null"], "items": text, **limits}
@@ -102,7 +102,7 @@ def _integer(key: StoreKey) -> Schema:
 
 
 def _map(key: StoreKey) -> Schema:
-    """A map's keys and values share one class of characters and have lengths of their own."""
+    """Return the schema of a map. Keys and values share a character class but have separate length limits."""
     characters = _class_of(key.characters)
     entries: Schema = {
         "type": ["object", "null"],
@@ -125,7 +125,7 @@ def _pattern(characters: str, minimum: int, maximum: int | None) -> Schema:
 
 
 def _text(key: StoreKey) -> Schema:
-    """A text with its limits, which apply only if it contains no `${NAME}`."""
+    """Return the schema of a text, with limits that apply only if the text contains no `${NAME}`."""
     if key.choices:
         return {"anyOf": [{"enum": list(key.choices)}, {"type": "string", "pattern": NAMES}]}
     schema: Schema = {"type": _types_of(key), **_numbers(key)}
@@ -140,7 +140,10 @@ def _text(key: StoreKey) -> Schema:
 
 
 def _class_of(characters: str) -> str:
-    r"""The character class in a form that all dialects read alike: in ECMA-262, which editors use, `\\w` is ASCII."""
+    r"""Return the character class in a form that all dialects interpret alike.
+
+    In ECMA-262, which editors use, `\\w` is ASCII only.
+    """
     if r"\w" not in characters:
         return characters
     refused = "".join(rf"\x{code:02x}" for code in range(128) if not re.fullmatch(characters, chr(code)))
@@ -148,19 +151,19 @@ def _class_of(characters: str) -> str:
 
 
 def _for_ecma(pattern: str) -> str:
-    """The pattern with classes that all dialects read alike."""
+    """Return the pattern with character classes that all dialects interpret alike."""
     return re.sub(r"\[[^\]]*\\w[^\]]*\]", lambda match: _class_of(match.group()), pattern)
 
 
 def _takes(key: StoreKey, text: str) -> bool:
-    """Whether the loader accepts that text."""
+    """Whether the loader accepts the text as the key's value."""
     where = Where("")
     checked = check_setting(key, Field(Scalar(text, "text", 1), where), "")
     return not checked.problems and not checked.limits
 
 
 def _types_of(key: StoreKey) -> list[str]:
-    """The JSON types of a key: text, and what else YAML may read such a text as."""
+    """Return the JSON types of a key: string, and the other types that YAML may read such a text as."""
     number = "number" if _takes(key, "1.5") else "integer"
     has_numbers = any(_takes(key, "1" * length) for length in range(1, _LONGEST_NUMBER))
     booleans = ["boolean"] if _takes(key, "true") or _takes(key, "false") else []
@@ -168,7 +171,7 @@ def _types_of(key: StoreKey) -> list[str]:
 
 
 def _numbers(key: StoreKey) -> Schema:
-    """The limits of a number in the place of a text. Editors see no leading zeros."""
+    """Return the limits for a number in place of a text. Editors do not see leading zeros."""
     lengths = [length for length in range(1, _LONGEST_NUMBER) if _takes(key, "1" * length)]
     if not lengths:
         return {}

@@ -1,7 +1,7 @@
 """The JSON Schema of stores: the keys of each type, and the rules between them.
 
-Required keys are demanded only of a file that stands alone (`whole`): otherwise a key may come from `defaults`, from
-an extended store, or from another file.
+Required keys are enforced only in a self-contained file (`whole`). Otherwise a key may come from `defaults`, from an
+extended store, or from another file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ BASES: Schema = {
 
 
 def store_definitions(types: Mapping[str, StoreType]) -> Schema:
-    """The definitions `store` and `whole store`, and for each type its keys and the requirements of a whole store."""
+    """Return the definitions of stores.
+
+    These are `store` and `whole store`, and for each type its keys and the requirements of a whole store.
+    """
     definitions: Schema = {"store": _store(types), "whole store": _whole_store(types)}
     for store_type in types.values():
         definitions[f"keys of {store_type.name}"] = _keys(store_type)
@@ -86,7 +89,7 @@ def _keys(store_type: StoreType) -> Schema:
 
 
 def _of_any(key: StoreKey, operations: tuple[Operation, ...]) -> StoreKey:
-    """The key with the widest limits of all operations."""
+    """Return the key with the widest limits of all operations."""
     least = min(operation.least_seconds for operation in operations)
     return key._replace(minimum=least, maximum=max(operation.most_seconds for operation in operations))
 
@@ -122,7 +125,7 @@ def _rule(store_type: StoreType, rule: KeyRule) -> list[Schema]:
 
 
 def _at_most_one(store_type: StoreType, group: tuple[str, ...]) -> Schema:
-    """A schema that allows at most one of these keys."""
+    """Return a schema that allows at most one of these keys."""
     pairs = [(first, second) for index, first in enumerate(group) for second in group[index + 1 :]]
     both: list[Schema] = [
         {"allOf": [_has_key(store_type, first), _has_key(store_type, second)]} for first, second in pairs
@@ -131,7 +134,7 @@ def _at_most_one(store_type: StoreType, group: tuple[str, ...]) -> Schema:
 
 
 def _operation(store_type: StoreType, operation: Operation) -> Schema:
-    """The schema for keys that select an operation: its required keys, and no key that it does not accept."""
+    """Return the schema for keys that select an operation, with its required keys and without keys that it refuses."""
     keys = [of_operation(key, operation) for key in store_type.keys]
     accepted_keys = keys_taken(operation)
     properties: Schema = {
@@ -154,12 +157,15 @@ def _operation(store_type: StoreType, operation: Operation) -> Schema:
 
 
 def _selected(store_type: StoreType, operation: Operation) -> Schema:
-    """A schema that matches if one of the operation's selecting keys is present."""
+    """Return a schema that matches if one of the operation's selecting keys is present."""
     return {"$ref": f"#/$defs/{store_type.name} by {operation.name}"}
 
 
 def _meant(store_type: StoreType, operation: Operation) -> Schema:
-    """A schema that matches if keys or `operation` select the operation; a token or SAML response decides."""
+    """Return a schema that matches if the keys or `operation` select the operation.
+
+    A token or SAML response takes precedence over `operation`.
+    """
     before = store_type.operations[: store_type.operations.index(operation)]
     unsigned = [
         _selected(store_type, earlier)
@@ -175,7 +181,10 @@ def _meant(store_type: StoreType, operation: Operation) -> Schema:
 
 
 def _has_key(store_type: StoreType, name: str) -> Schema:
-    """A schema that matches if the key is present under any name and not null, or for `name=value` equal."""
+    """Return a schema that matches if the key is present under any of its names and not null.
+
+    For `name=value` it matches if the key has that value.
+    """
     name, equals, value = name.partition("=")
     if equals:
         return {"required": [name], "properties": {name: {"const": value}}}

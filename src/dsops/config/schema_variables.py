@@ -20,7 +20,7 @@ _KEYS = {"none": (), "path": ("path",), "separator": ("separator",), "replacemen
 
 
 def variable_definitions() -> Schema:
-    """The definitions `environment`, `whole environment` and `variable`."""
+    """Return the definitions `environment`, `whole environment` and `variable`."""
     return {
         "environment": {
             "type": ["object", "null"],
@@ -104,7 +104,7 @@ def _transform() -> Schema:
     item = "|".join(
         (rf"{plain}\s*:?", rf"{path}\s*:{_PATH}", rf"{separator}\s*:[\s\S]+", rf"{replacement}\s*:[^:]+:[\s\S]*")
     )
-    # A quoted argument may contain anything, and directly after the `:` a separator is the argument.
+    # A quoted argument may contain anything, and a separator directly after the `:` is itself the argument.
     step = "|".join(
         (
             rf"{plain}\s*:?",
@@ -135,7 +135,10 @@ def _forms() -> str:
 
 
 def _step_of_mapping() -> Schema:
-    """A step as `{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}`, `{NAME: {KEY: ...}}` or `{NAME: [...]}`."""
+    """Return the schema of a transform step that is written as a mapping.
+
+    The forms are `{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}`, `{NAME: {KEY: ...}}` and `{NAME: [...]}`.
+    """
     arguments: Schema = {
         "path": {**TEXT, "pattern": f"^{_PATH}$"},
         "separator": {**TEXT, "minLength": 1},

@@ -1,4 +1,4 @@
-"""Sorts the files' top-level sections by store, environment and default; nothing is merged yet."""
+"""Sort the files' top-level sections by store, environment and default, without merging them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOP_LEVEL_KEYS = (*STORE_SECTIONS, "envs", "default_env", "defaults", "include",
 VERSIONS = ("1", "0")
 
 UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications", "metrics")
-"""Sections of the original tool that have no meaning here; a note says so."""
+"""Sections of the original tool that dsops ignores, with a note."""
 
 _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
 
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
 
 class Part(NamedTuple):
-    """What one file says of one store or environment: its entries, and the line and path of its name."""
+    """The entries that one file has for a store or environment, and the line and path of its name."""
 
     where: Where
     path: str
@@ -33,20 +33,20 @@ class Part(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """The content of all files, later files overriding earlier ones."""
+    """The content of all files. Later files override earlier ones."""
 
     stores: dict[str, list[Part]]
     environments: dict[str, list[Part]]
     defaults: dict[str, list[Part]]
-    """Store type -> the default entries for all its stores."""
+    """The default entries for all stores of a type, by store type."""
     default_environment: list[Text]
-    """Every `default_env`; the last one counts."""
+    """Every `default_env`; the last one is used."""
 
 
 def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: Problems) -> Sections:
-    """Collect the sections; unknown keys and wrong shapes at the top level are problems.
+    """Collect the sections. Unknown keys and wrong shapes at the top level are problems.
 
-    `store_keys` are the keys of all store types: at the top level they are misplaced rather than unknown.
+    `store_keys` are the keys of all store types. At the top level they are reported as misplaced rather than unknown.
     """
     sections = Sections({}, {}, {}, [])
     section_of: dict[str, str] = {}
@@ -58,8 +58,8 @@ def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: P
             if into is not None:
                 _add_parts(source.shown, key, node, into, problems)
             elif (meant := _misnamed(key.text, node, store_keys)) and (into := _parts_of(meant, sections)) is not None:
-                # Read the section under the intended name: otherwise each of its stores would be reported as missing,
-                # too.
+                # Read the section under the intended name, because otherwise each of its stores would be reported as
+                # missing too.
                 _add_unknown(key, node, Where(source.shown, key.line), problems)
                 _add_parts(source.shown, key._replace(text=meant), node, into, problems)
             elif key.text in store_keys:
@@ -71,14 +71,14 @@ def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: P
 
 
 def _misnamed(name: str, node: Node, store_keys: frozenset[str]) -> str:
-    """The section that a misspelled top-level key probably means; "" otherwise."""
+    """Return the section that a misspelled top-level key probably means; "" if there is none."""
     if name in (*TOP_LEVEL_KEYS, *UNUSED_KEYS, *store_keys) or name.startswith("x-") or not isinstance(node, Mapping):
         return ""
     return _MEANT.get(name) or ("" if node.get("type") is not None else nearest(name, TOP_LEVEL_KEYS))
 
 
 def _parts_of(section: str, sections: Sections) -> dict[str, list[Part]] | None:
-    """The list that the parts of a section go to; None for a section without parts."""
+    """Return the dict that collects the parts of a section; None for a section without parts."""
     if section in STORE_SECTIONS:
         return sections.stores
     return {"envs": sections.environments, "defaults": sections.defaults}.get(section)

@@ -1,7 +1,8 @@
-"""Families of environment variables that decide what a program runs, loads, trusts or connects to.
+"""Families of environment variables that determine what a program runs, loads, trusts or connects to.
 
 They are marked when the user reviews a configuration. Such a list is never complete, so it permits and refuses
-nothing, except for what a shell's hook may set. `tests/attack/data/steering_variables.txt` is the independent check.
+nothing, except for the variables that a shell's hook may set. `tests/attack/data/steering_variables.txt` is the
+independent check.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _PATTERNS = {
         "PROMPT* RPROMPT* TMPDIR TMP TEMP USER LOGNAME USERNAME HISTFILE INPUTRC SHELLOPTS TMOUT "
         "MAILPATH BASH* ZDOTDIR ZSH* FISH_* KSH* XDG_* TERM TERMCAP TERMINFO* USERPROFILE APPDATA "
         "LOCALAPPDATA PROGRAMDATA COMSPEC PATHEXT SYSTEMROOT WINDIR PSMODULEPATH POSIXLY_CORRECT STARSHIP_* "
-        # Variables that zsh evaluates as arithmetic, which runs `$(...)` in them.
+        # zsh evaluates these variables as arithmetic, which runs a `$(...)` in them.
         "BAUD LISTMAX MENUSCROLL PERIOD REPORTMEMORY REPORTTIME TEXTDOMAIN* DIRENV_* MISE_* ASDF_*"
     ),
     "editors, pagers and helpers": (
@@ -99,18 +100,18 @@ for _program, _patterns in _PATTERNS.items():
 
 
 def steering(variable: str) -> str:
-    """The program that obeys the variable and the variable's family, `Python (PYTHON*)`; "" if none is known."""
+    """Return the program that obeys the variable and its family, such as `Python (PYTHON*)`; "" if none is known."""
     name = variable.upper()
     if name in _EXACT:
         return _EXACT[name]
-    # Of two matching families the longer one is more specific: `GOOGLE_*` before `GO*`.
+    # If two families match, the longer prefix is more specific: `GOOGLE_*` before `GO*`.
     matches = [beginning for beginning in _BEGINNINGS if name.startswith(beginning)]
     if matches:
         return _BEGINNINGS[max(matches, key=len)]
     return next((family for end, family in _ENDS.items() if name.endswith(end)), "")
 
 
-# Names such as `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; not names of places to get a credential from.
+# Names such as `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; not names of sources of credentials.
 _CREDENTIAL = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|CREDENTIAL_EXPIRATION|REGION|DEFAULT_REGION)|TF_VAR_\w+|PG(?:USER|PASSWORD|DATABASE)"
     r"|(?:\w+_)?(?:TOKEN|PASSWORD|PASSWD|PWD|SECRET|SECRET_ID|ROLE_ID|CLIENT_ID|TENANT_ID|API_KEY|ACCESS_KEY|KEY_ID)"
@@ -118,5 +119,5 @@ _CREDENTIAL = re.compile(
 
 
 def is_credential(variable: str) -> bool:
-    """Whether the variable holds a credential, which decides a program's identity and not what it does."""
+    """Whether the variable holds a credential, which determines a program's identity rather than its behaviour."""
     return _CREDENTIAL.fullmatch(variable.upper()) is not None

@@ -1,4 +1,4 @@
-"""Merges the stores of all files: follows `defaults` and `extends`, checks keys and references."""
+"""Merge the stores of all files: follow `defaults` and `extends`, check keys and references."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dsops.schema import StoreKey, StoreType, check_setting, check_shape, fitted
 from dsops.startup import NamedTuple
 
 MAX_EXTENDS = 50
-"""The most `extends` that are followed one after the other."""
+"""The maximum depth of `extends`."""
 
 _OWN_KEYS = ("type", "extends")
 _NO_NAMES = InterpolationNames({})
 
 
 class KnownTypes(Mapping[str, StoreType]):
-    """Store types, each looked up once, since for a plugin's type all installed packages are searched."""
+    """Store types, each looked up once, because looking up a plugin's type searches all installed packages."""
 
     def __init__(self, types: Mapping[str, StoreType]) -> None:
         self._types = types
@@ -43,15 +43,15 @@ class KnownTypes(Mapping[str, StoreType]):
 
 
 class Stores(NamedTuple):
-    """The usable stores, and the names of stores with a problem."""
+    """The valid stores, and the paths, bases and incomplete parts of all stores."""
 
     by_name: dict[str, StoreEntry]
     paths: dict[str, str]
-    """Name -> `secretStores.NAME`, also for stores that are only extended or have a problem."""
+    """The path of each store, `secretStores.NAME`, also for stores that are only extended or have a problem."""
     bases: frozenset[str]
-    """Names of stores that others extend: they may be incomplete as long as nothing uses them."""
+    """The names of stores that other stores extend. They may be incomplete as long as nothing uses them."""
     parts: tuple[StoreEntry, ...]
-    """Stores that lack inherited fields, since what they extend can't be found."""
+    """Stores that lack inherited fields, because a store that they extend can't be found."""
 
 
 class _Merged(NamedTuple):
@@ -60,13 +60,13 @@ class _Merged(NamedTuple):
     type: str
     fields: dict[str, Field]
     is_whole: bool = True
-    """Whether everything that it extends was found."""
+    """Whether every store that it extends was found."""
 
 
 def make_stores(
     sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool = False
 ) -> Stores:
-    """All stores, their fields under canonical names; `knows_all` is that of `examine`."""
+    """Return all stores, with fields under canonical names. `knows_all` is the argument of `examine`."""
     merger = _Merger(sections, types, problems, knows_all=knows_all)
     checker = _Checker(types, problems)
     by_name: dict[str, StoreEntry] = {}
@@ -93,7 +93,10 @@ def make_stores(
 
 
 def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], problems: Problems) -> None:
-    """Report a store without a type; if `type` is misspelled, or the entry is no store, report that instead."""
+    """Report a store without a type.
+
+    If `type` is misspelled, or the entry is no store, that is reported instead.
+    """
     where, path = part.where, part.path
     if name in TOP_LEVEL_KEYS:
         problems.add(where, path, f"`{name}` stands among the stores", f"move `{name}:` to the first column")
@@ -109,7 +112,7 @@ def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], pro
 
 
 def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType], problems: Problems) -> None:
-    """Report missing required keys, except of stores that are only extended."""
+    """Report missing required keys, except in stores that are only extended."""
     for name, store in stores.by_name.items():
         if store.type in types and (name not in stores.bases or name in used):
             store_type = fitted(types[store.type], store.fields)
@@ -117,9 +120,9 @@ def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType
 
 
 def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Problems) -> set[str]:
-    """Check every `credentials_from`: the store exists, gives credentials, and there is no cycle.
+    """Check every `credentials_from`: the store exists and gives credentials, and there is no cycle.
 
-    Returns the names of the stores that are used in this way.
+    Returns the names of the stores that `credentials_from` names.
     """
     links: dict[str, str] = {}
     for name, store in stores.by_name.items():
@@ -167,7 +170,7 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
 
 
 def too_much_inherited(where: Where) -> ConfigTooLarge:
-    """The error for a configuration that grows too large through `extends`."""
+    """Return the error for a configuration that grows too large through `extends`."""
     return ConfigTooLarge(
         f"with all that they inherit by `extends`, there are more than {MAX_NODES:,} entries",
         why="a base counts with all its entries each time it is extended",
@@ -177,7 +180,7 @@ def too_much_inherited(where: Where) -> ConfigTooLarge:
 
 
 class _Merger:
-    """Follows `extends`; merges each store once."""
+    """Follows `extends` and merges each store once."""
 
     def __init__(
         self, sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool
@@ -193,7 +196,7 @@ class _Merger:
         self._aliases: dict[str, dict[str, str]] = {}
 
     def merge(self, name: str) -> _Merged:
-        """Merge a store with its bases, without bases that are missing or extend it in a cycle."""
+        """Merge a store with its bases, leaving out bases that are missing or form a cycle."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(name)
@@ -259,7 +262,7 @@ class _Merger:
         return ""
 
     def _known_type(self, name: str, where: Where, path: str) -> str:
-        """The type; with `knows_all`, the known type that a misspelled name is closest to."""
+        """Return the type; with `knows_all`, the known type that is most similar to a misspelled name."""
         if not self._knows_all or name in self._types:
             return name
         meant = nearest(name, self._types)
@@ -268,7 +271,7 @@ class _Merger:
         return meant or name
 
     def _canonical(self, part: Part, type_name: str) -> dict[str, Field]:
-        """The entries under canonical names; each old name is noted once."""
+        """Return the entries under canonical names. Each old name is noted once."""
         aliases = self._aliases_of(type_name)
         fields: dict[str, Field] = {}
         for key, field in part.entries.items():
@@ -292,7 +295,7 @@ class _Merger:
 
 
 class _Checker:
-    """Checks each field where it is written, once, however many stores inherit it."""
+    """Checks each field once, where it is written, even if many stores inherit it."""
 
     def __init__(self, types: Mapping[str, StoreType], problems: Problems) -> None:
         self._types = types
@@ -301,7 +304,7 @@ class _Checker:
         self._seen: set[tuple[int, str]] = set()
 
     def check(self, merged: _Merged, path: str) -> None:
-        """Report problems of a store's fields; nothing is known about fields of an unknown type."""
+        """Report problems of a store's fields. Fields of an unknown type are not checked."""
         store_type = self._types.get(merged.type)
         if store_type is None:
             return
@@ -309,8 +312,8 @@ class _Checker:
         if keys is None:
             keys = self._keys[merged.type] = {key.name: key for key in store_type.keys}
         for name, field in merged.fields.items():
-            # Identify a field by the object: other stores may stand on the same line. The sections keep the object
-            # alive.
+            # Identify a field by its object, because several stores may be on the same line. The sections keep the
+            # object alive.
             if (id(field), merged.type) in self._seen:
                 continue
             self._seen.add((id(field), merged.type))
@@ -344,7 +347,7 @@ class _Checker:
 
 
 def check_extends(parts: list[Part]) -> list[Problem]:
-    """Report an `extends` of a wrong shape."""
+    """Return a problem for each `extends` of a wrong shape."""
     problems: list[Problem] = []
     for part in parts:
         field = part.entries.get("extends")
@@ -357,7 +360,7 @@ def check_extends(parts: list[Part]) -> list[Problem]:
 
 
 def extends_of(parts: list[Part]) -> list[Scalar]:
-    """The names in the last part's `extends`."""
+    """Return the names in the last part's `extends`."""
     for part in reversed(parts):
         if "extends" in part.entries:
             node = part.entries["extends"].node
@@ -367,7 +370,7 @@ def extends_of(parts: list[Part]) -> list[Scalar]:
 
 
 def _aliases(store_type: StoreType | None) -> dict[str, str]:
-    """Old name -> canonical name, for the keys of a type."""
+    """Return the canonical names of a type's keys by their old names."""
     return {alias: key.name for key in store_type.keys for alias in key.aliases} if store_type else {}
 
 
@@ -376,7 +379,7 @@ def _has_type(part: Part) -> bool:
 
 
 def _unreplaced(parts: list[Part]) -> list[Part]:
-    """The parts that count: an override with another type replaces the earlier parts."""
+    """Return the parts that apply: an override with another type replaces the earlier parts."""
     type_text = ""
     first = 0
     for index, part in enumerate(parts):
@@ -389,7 +392,7 @@ def _unreplaced(parts: list[Part]) -> list[Part]:
 
 
 def place_of(parts: list[Part], key: str) -> tuple[Where, str]:
-    """The place of a key in the last part that has it, and that part's path."""
+    """Return the place of a key in the last part that has the key, and that part's path."""
     for part in reversed(parts):
         if key in part.entries:
             return part.entries[key].where, part.path

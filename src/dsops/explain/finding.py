@@ -1,4 +1,4 @@
-"""The parts of an explanation; values only."""
+"""The data types of an explanation."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Literal, NamedTuple
 from dsops.errors import AwsAnswer, Where
 
 Certainty = Literal["proven", "likely", "missing"]
-"""How sure a finding is.
+"""How certain a finding is.
 
-- `proven`: AWS said it, or it follows from what was read whatever the unread parts say.
-- `likely`: it follows from what was read, and an unread part could change it.
+- `proven`: AWS said it, or it follows from what was read, whatever the unread parts contain.
+- `likely`: it follows from what was read, but an unread part could change it.
 - `missing`: it depends on a fact that can't be read here.
 """
 
 
 class FaultLocation(NamedTuple):
-    """The place that refused; "" and 0 for fields that do not apply."""
+    """The place that refused. Fields that do not apply are "" or 0."""
 
     store: str
     """The store of the hop, or the store that reads."""
     hop: int
-    """1 for a session that the base credentials sign for; 0 for the base credentials themselves."""
+    """The number of the hop: 1 if the base credentials sign the request, 0 for the base credentials themselves."""
     policy_type: str
-    """In the words of AWS's error messages; "" where no policy decides."""
+    """The policy type as AWS's error messages name it; "" where no policy decides."""
     of: str
-    """The owner of the policy: a role, a user, a secret, a key."""
+    """The owner of the policy: a role, user, secret or key."""
     policy: str
     """The policy's name, ARN or file."""
     statement: int
-    """The number of the statement, from 1."""
+    """The number of the statement in the policy, from 1."""
     sid: str
     line: int
 
@@ -42,12 +42,12 @@ class Mismatch(NamedTuple):
     """`Principal`, `Action`, `Resource`, or a condition's operator and key."""
     wanted: tuple[str, ...]
     is_unwanted: bool
-    """Whether any other value is required."""
+    """Whether `wanted` is excluded, so that any other value meets the requirement."""
     actual: tuple[str, ...] | None
-    """None when the call has no such value."""
+    """The call's values; None when the call has none."""
     hint: str
     is_known: bool = True
-    """Whether the value that the call has is known here."""
+    """Whether the call's value is known here."""
 
 
 class Remedy(NamedTuple):
@@ -62,7 +62,7 @@ class Remedy(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A fact that is not known, the reason, who can look it up, and the command for it."""
+    """An unknown fact: why it is unknown, who can look it up, and the command that shows it."""
 
     what: str
     why: str
@@ -74,7 +74,7 @@ class RefusalFinding(NamedTuple):
     """One reason for a refusal."""
 
     cause: str
-    """A stable word: `external-id-missing`."""
+    """The cause as a stable word, such as `external-id-missing`."""
     certainty: Certainty
     message: str
     place: FaultLocation

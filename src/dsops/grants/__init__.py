@@ -35,35 +35,35 @@ _WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML",
 
 
 class RoleGrants(NamedTuple):
-    """The policies of one role."""
+    """The trust and permission policies of one role."""
 
     arn: Arn
     stores: tuple[str, ...]
-    """The stores that assume it."""
+    """The stores that assume the role."""
     trust: tuple[Statement, ...]
     permissions: tuple[Statement, ...]
     max_session_duration: int
 
     @property
     def path(self) -> str:
-        """`/`, or `/apps/`."""
+        """The role's path, such as `/` or `/apps/`."""
         return "/" + self.arn.resource.removeprefix("role/").removesuffix(self.arn.resource_name)
 
 
 class SessionGrants(NamedTuple):
-    """The policy of one store's session: the one that `session_policy: auto` generates."""
+    """The policy of one store's session, as `session_policy: auto` generates it."""
 
     store: str
     role: str
-    """The ARN of its role; "" for the session of a user."""
+    """The ARN of the session's role; "" for a user's session."""
     account: str
     policy: dict[str, object]
     is_sent: bool
-    """Whether the store sends it: `session_policy: auto`."""
+    """Whether the store sends the policy to AWS (`session_policy: auto`)."""
 
     @property
     def characters(self) -> int:
-        """Its length as AWS counts it."""
+        """The policy's length as AWS counts it."""
         return len(compact(self.policy))
 
 
@@ -71,26 +71,29 @@ class BaseGrants(NamedTuple):
     """The permissions that base credentials, or a permission set, need."""
 
     who: str
-    """For texts and names: `base`, or the profile's or store's name."""
+    """The name in texts and file names: `base`, or the profile's or store's name."""
     arn: str | Placeholder
     account: str
-    """Empty where the account is not known."""
+    """The account id; "" if unknown."""
     permissions: tuple[Statement, ...]
 
 
 class Grants(NamedTuple):
-    """Every policy of an environment."""
+    """All policies that an environment needs."""
 
     environment: str
     roles: tuple[RoleGrants, ...]
-    """Ordered so that a role comes after those that it trusts."""
+    """The roles, ordered so that a role comes after the roles that it trusts."""
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
 
 
 def grants_of(plan: Plan, inputs: GrantInputs) -> Grants:
-    """Return the policies. Raises PolicyIncomplete for what can't be left open, UsageError for an invalid caller."""
+    """Return the policies that the plan needs.
+
+    Raises PolicyIncomplete for an unknown value that can't be a placeholder, UsageError for an invalid caller.
+    """
     return _Making(plan, inputs).grants()
 
 
@@ -111,7 +114,7 @@ class _Making:
         self._blanks: dict[Placeholder, Placeholder] = {}
 
     def grants(self) -> Grants:
-        """All of them."""
+        """Return all policies of the plan."""
         roles: dict[Arn, list[Step]] = {}
         for step in self._steps.values():
             arn = parse_arn(str(step.settings.get("role_arn", "")))
@@ -163,14 +166,18 @@ class _Making:
         )
 
     def _permissions(self, who: str, account: str, users: list[Step]) -> tuple[Statement, ...]:
-        """The permissions that an identity needs besides those that a trust policy of its own account gives it."""
+        """Return the permissions that an identity needs.
+
+        Permissions that a trust policy in the identity's own account already grants are left out.
+        """
         needed = []
         for step in dict.fromkeys(user.name for user in users):
             user = self._steps[step]
             role = parse_arn(str(user.settings.get("role_arn", "")))
             is_hop = role is not None and user.operation == "AssumeRole"
             if role is not None and is_hop and role.account == account and self._callers.of(user).is_named:
-                # Measured on AWS, and in its guide (Policy evaluation logic, resource-based policies in one account).
+                # Measured on AWS, and stated in its guide (Policy evaluation logic, resource-based policies in one
+                # account).
                 note = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
                 self._notes[note] = None
                 continue

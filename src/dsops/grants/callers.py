@@ -1,4 +1,4 @@
-"""The callers that assume a role: the role of the hop before, a permission set, or the base credentials."""
+"""The callers that assume a role: the role of the previous hop, a permission set, or the base credentials."""
 
 from __future__ import annotations
 
@@ -18,39 +18,42 @@ class RoleCaller(NamedTuple):
     """A caller that assumes a role."""
 
     who: str
-    """`base`, or the profile's or store's name."""
+    """The caller's name in texts: `base`, or the profile's or store's name."""
     arn: str | Placeholder
     account: str
     principal: object
-    """The principal in a trust policy."""
+    """The value of the Principal element in a trust policy."""
     is_named: bool
-    """Whether it names this caller alone: then it needs no permission of its own in the same account."""
+    """Whether `principal` names only this caller, which then needs no permission of its own in the same account."""
     conditions: Conditions
     users: list[Step]
     """The steps that call AWS as this caller."""
 
     @property
     def text(self) -> str:
-        """The caller in a sentence."""
+        """The caller as part of a sentence."""
         return self.arn if isinstance(self.arn, str) else f"the owner of the {self.who} credentials"
 
 
 class Callers:
-    """The callers of a plan."""
+    """The callers in a plan."""
 
     def __init__(self, plan: Plan, named: str) -> None:
-        """`named` is the ARN of the base credentials as the user gives it, "" where it is not given."""
+        """`named` is the ARN of the base credentials that the user gives, or ""."""
         self._plan = plan
         self._steps = plan.steps
         names = dict.fromkeys(step.credentials_from for step in self._steps.values() if step.credentials_from)
         self._sources = [self._steps[name] for name in names if not self._steps[name].operation]
         unknown = [*plan.ambient, *[step for step in self._sources if step.type.service != "sso"]]
         arn = _checked(named) if named else None
-        # One ARN can't belong to two base credentials.
+        # One ARN can't belong to two sets of base credentials.
         self._named = arn if len(unknown) == 1 else None
 
     def bases(self) -> list[RoleCaller]:
-        """The callers that start chains: base credentials by profile, then stores whose sessions STS does not issue."""
+        """Return the callers that start chains.
+
+        These are the base credentials by profile, then stores whose sessions STS does not issue.
+        """
         return [self._base(profile) for profile in self._plan.ambient] + [self._other(step) for step in self._sources]
 
     def of(self, step: Step) -> RoleCaller:
@@ -69,11 +72,14 @@ class Callers:
         return "serial_number" in step.settings or (first is not step and "serial_number" in first.settings)
 
     def _source(self, step: Step) -> Step | None:
-        """The step whose identity signs; None for base credentials. GetSessionToken keeps its user's identity."""
+        """Return the step whose identity signs; None for base credentials.
+
+        A GetSessionToken session has its user's identity, so its step is skipped.
+        """
         return self._steps.get(self._first_of_identity(step).credentials_from)
 
     def _first_of_identity(self, step: Step) -> Step:
-        """The step, or the first of the same identity's sessions below it."""
+        """Return the first step of the consecutive sessions that have this step's identity."""
         before = self._steps.get(step.credentials_from)
         while before is not None and is_same_identity(before):
             step, before = before, self._steps.get(before.credentials_from)
@@ -96,7 +102,7 @@ class Callers:
         return RoleCaller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
 
     def _named_caller(self, who: str, users: list[Step], unknown: Placeholder) -> RoleCaller:
-        """The principal that the user names, else the account of a named MFA device, else a blank."""
+        """Return the caller that the user names, else the account of a named MFA device, else a placeholder."""
         if self._named is not None:
             arn, is_named = str(self._named), self._named.resource != "root"
             return RoleCaller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
@@ -104,7 +110,7 @@ class Callers:
         owner = next((device for device in devices if device is not None), None)
         if owner is None:
             return RoleCaller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
-        # A device belongs to a user of its account; only its name could hint at which one.
+        # The device belongs to a user of its account, but only its name could hint at which user.
         root = f"arn:{owner.partition}:iam::{owner.account}:root"
         return RoleCaller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
 

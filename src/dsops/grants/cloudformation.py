@@ -1,4 +1,4 @@
-"""Render the policies of one account as a CloudFormation template, with a parameter for each blank."""
+"""Render the policies of one account as a CloudFormation template, with a parameter for each placeholder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNFIT = r"[^A-Za-z0-9]"
 
 
 def template(grants: Grants, selection: Selection, description: str) -> Template:
-    """Return the template as JSON values. It names roles, so deploying it takes CAPABILITY_NAMED_IAM."""
+    """Return the template as JSON values. It names roles, so deploying it needs CAPABILITY_NAMED_IAM."""
     names = UniqueNames(_UNFIT, "")
     resources: Template = {}
     names_by_role: dict[str, str] = {}
@@ -25,7 +25,7 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     for base in grants.bases if selection.has_permissions else ():
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
     document: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
-    # Parameters and resources share one set of names.
+    # Parameters and resources share one namespace.
     parameters = {
         blank_or_parameter: names.of(_parameter(blank_or_parameter))
         for blank_or_parameter in dict.fromkeys(blanks_in(resources))
@@ -99,7 +99,7 @@ def _parameter_template(blank_value: Placeholder) -> Template:
 
 
 def _referring(value: object, parameters: Mapping[Placeholder, str]) -> object:
-    """Replace each blank by a reference to its parameter."""
+    """Replace each placeholder by a reference to its parameter."""
     if isinstance(value, Placeholder):
         return {"Ref": parameters[value]}
     if isinstance(value, Mapping):

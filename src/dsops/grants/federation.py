@@ -1,4 +1,4 @@
-"""The web identity tokens that a store sends: issuer, audience and subject, as far as the configuration tells them."""
+"""The web identity tokens that a store sends: issuer, audience and subject, as far as the configuration has them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ISSUERS = {
     "gitlab": "https://gitlab.com",
     "buildkite": "https://agent.buildkite.com",
 }
-"""Of platforms that sign the tokens of all their customers; the others have an issuer for each."""
+"""The issuers of platforms that use one issuer for all customers. Other platforms have an issuer for each customer."""
 
 _SUBJECTS = {
     "github": "repo:OWNER/REPOSITORY:environment:NAME, or another form that GitHub's tokens have",
@@ -28,7 +28,7 @@ _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
 
 
 class TokenClaims(NamedTuple):
-    """The values that a trust policy tests; a Placeholder if one is not known."""
+    """The claims that a trust policy tests; a Placeholder for an unknown value."""
 
     issuer: str
     audience: object
@@ -36,9 +36,10 @@ class TokenClaims(NamedTuple):
 
 
 def tokens_of(step: Step, issuer: str) -> TokenClaims:
-    """Return the tokens that the step sends. `issuer` is the user's, "" where none is given.
+    """Return the claims of the tokens that the step sends. `issuer` is given by the user, or "".
 
-    Raises PolicyIncomplete where the issuer is unknown: it is a part of names in the policy, and can't be left open.
+    Raises PolicyIncomplete if the issuer is unknown, because it is part of names in the policy and can't be a
+    placeholder.
     """
     platform = str(step.settings.get("web_identity", ""))
     speaks_of = step.proof.speaks_of if step.proof is not None else None

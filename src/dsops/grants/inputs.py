@@ -1,4 +1,4 @@
-"""Inputs of `grants_of` besides the plan: from the user, and from the configuration file as written."""
+"""Inputs of `grants_of` other than the plan: from the user, and from the configuration file as written."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class GrantInputs(NamedTuple):
     """Values that the plan does not have."""
 
     caller: str = ""
-    """The ARN of the base credentials, "" where it is not known."""
+    """The ARN of the base credentials; "" if unknown."""
     issuer: str = ""
-    """The issuer of web identity tokens that are not at hand."""
+    """The issuer of web identity tokens that are not available while planning."""
     source_identities: Mapping[str, str] = {}
-    """The source identity by store, with `*` for the value of a variable."""
+    """The source identity by store, with `*` in place of each variable."""
 
 
 def without_external_ids(config: Config) -> Config:
-    """Replace each external ID by a word: it is never shown, and need not be known here."""
+    """Replace each external ID by a fixed text, because external IDs are not needed here and must not be shown."""
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("external_id")
@@ -35,7 +35,10 @@ def without_external_ids(config: Config) -> Config:
 
 
 def source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
-    """Return source identities by store, as written, with `*` for each variable: its value differs by user."""
+    """Return source identities by store, as written.
+
+    Each variable is replaced by `*`, because its value differs by user.
+    """
     identities = {}
     for name in plan.steps:
         field = config.stores[name].fields.get("source_identity") if name in config.stores else None

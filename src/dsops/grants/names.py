@@ -6,7 +6,7 @@ import re
 
 
 class UniqueNames:
-    """Hands out names, each once."""
+    """Generates names, each only once."""
 
     def __init__(self, unfit: str, instead: str) -> None:
         """`unfit` is a pattern for invalid characters, `instead` their replacement."""
@@ -15,7 +15,7 @@ class UniqueNames:
         self._given: set[str] = set()
 
     def of(self, text: str) -> str:
-        """Return a name made of the text that was not returned before."""
+        """Return a name made from the text that has not been returned before."""
         name = re.sub(self._unfit, self._instead, text)
         if not name[:1].isalpha():
             name = f"X{name}"

@@ -1,4 +1,4 @@
-"""Values of a policy that the configuration does not have, or must not show: each format leaves them open."""
+"""Placeholders for policy values that the configuration does not have or must not show."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import NamedTuple
 
 
 class Placeholder(NamedTuple):
-    """A place to fill in."""
+    """A value to fill in."""
 
     name: str
-    """Of lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""
+    """The name, in lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""
     meaning: str
-    """A sentence for the user who fills it in."""
+    """A sentence for the user who fills in the value."""
     is_secret: bool = False
 
     @property
     def shown(self) -> str:
-        """The placeholder in plain JSON, where a policy has no variables: a text that no ARN or request can have."""
+        """The placeholder as text in plain JSON, which no ARN or request can contain."""
         return f"<{self.name.replace('_', ' ')}>"
 
 
 def blank(field: str, of: str, meaning: str, *, is_secret: bool = False) -> Placeholder:
-    """Return the blank for a value of a store or profile."""
+    """Return the placeholder for a value of a store or profile."""
     name = re.sub(r"[^a-z0-9]+", "_", f"{field} of {of}".lower()).strip("_")
     return Placeholder(name, meaning, is_secret=is_secret)
 
 
 def blanks_in(value: object) -> Iterator[Placeholder]:
-    """Yield every blank of a policy, in order, with repetitions."""
+    """Yield every placeholder in a policy, in order, with repetitions."""
     if isinstance(value, Placeholder):
         yield value
     elif isinstance(value, Mapping):
@@ -41,9 +41,10 @@ def blanks_in(value: object) -> Iterator[Placeholder]:
 
 
 def told_apart(value: object, known_blanks: dict[Placeholder, Placeholder]) -> object:
-    """The same with a name of its own for each blank: the stores `a-b` and `a_b` are two, and so are their IDs.
+    """Return the value with a distinct name for each placeholder.
 
-    `known_blanks` is what was seen so far, and what became of it.
+    The stores `a-b` and `a_b` would otherwise share one placeholder for their external IDs. `known_blanks` maps the
+    placeholders seen so far to their renamed forms.
     """
     if isinstance(value, Placeholder):
         if value not in known_blanks:
@@ -61,7 +62,7 @@ def told_apart(value: object, known_blanks: dict[Placeholder, Placeholder]) -> o
 
 
 def filled(value: object) -> object:
-    """Return plain JSON with placeholders for the blanks."""
+    """Return plain JSON, with each placeholder shown as a text."""
     if isinstance(value, Placeholder):
         return value.shown
     if isinstance(value, Mapping):

@@ -12,11 +12,11 @@ from dsops.plan.statements import policy
 KINDS = ("session", "permissions", "trust", "all")
 
 ELSEWHERE = "callers"
-"""Stands for the account of policies whose account is not known."""
+"""A stand-in for the account of policies whose account is unknown."""
 
 
 class Selection(NamedTuple):
-    """The kinds to write."""
+    """The kinds of policies to write."""
 
     kind: str
 
@@ -36,7 +36,7 @@ class Selection(NamedTuple):
         return self.kind in ("session", "all")
 
     def only(self, grants: Grants) -> Grants:
-        """Return the selected policies alone."""
+        """Return only the selected policies."""
         is_wanted = self.has_trust or self.has_permissions
         return grants._replace(
             roles=tuple([role for role in grants.roles if self.has_trust or (is_wanted and role.permissions)]),
@@ -46,7 +46,7 @@ class Selection(NamedTuple):
 
 
 def of_store(grants: Grants, store: str) -> Grants:
-    """Return the policies of that store's role and session; none for a store that assumes no role."""
+    """Return the policies of the store's role and session; none for a store that assumes no role."""
     return grants._replace(
         roles=tuple([role for role in grants.roles if store in role.stores]),
         sessions=tuple([session for session in grants.sessions if session.store == store]),
@@ -55,7 +55,7 @@ def of_store(grants: Grants, store: str) -> Grants:
 
 
 def by_account(grants: Grants) -> dict[str, Grants]:
-    """Split the policies by account, since a file of resources is for one account."""
+    """Split the policies by account, because a file of resources is for one account."""
     accounts = dict.fromkeys(
         [
             *[role.arn.account for role in grants.roles],
@@ -74,7 +74,7 @@ def by_account(grants: Grants) -> dict[str, Grants]:
 
 
 def documents_of(grants: Grants, selection: Selection) -> Iterator[tuple[str, object]]:
-    """Yield a file name and a document for each policy, as `aws iam create-role` takes them."""
+    """Yield a file name and a document for each policy, in the format that `aws iam create-role` accepts."""
     for role in grants.roles:
         if selection.has_trust:
             yield f"{role.arn.resource_name}.trust.json", policy(list(role.trust))
@@ -82,7 +82,7 @@ def documents_of(grants: Grants, selection: Selection) -> Iterator[tuple[str, ob
             yield f"{role.arn.resource_name}.permissions.json", policy(list(role.permissions))
     for session in grants.sessions:
         yield f"{session.store}.session.json", session.policy
-    # A profile's name may be any text, and `../` in it another folder.
+    # A profile's name may be any text, such as `../`, which would lead to another folder.
     names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
     for base in grants.bases:
         yield f"{names.of(base.who)}.permissions.json", policy(list(base.permissions))

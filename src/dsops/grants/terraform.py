@@ -1,4 +1,4 @@
-"""Render the policies of one account as Terraform: `resource` blocks, and a variable for each blank."""
+"""Render the policies of one account as Terraform: `resource` blocks, and a variable for each placeholder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INDENT = "  "
 
 
 def terraform(grants: Grants, selection: Selection, head: str) -> str:
-    """Return the text of one `main.tf`, formatted as `terraform fmt` does. `head` is its comment."""
+    """Return the text of one `main.tf`, formatted as `terraform fmt` does. `head` is its leading comment."""
     names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
     blocks: list[str] = []
     names_by_role: dict[str, str] = {}
@@ -81,7 +81,7 @@ def _variable(blank_value: Placeholder) -> str:
 
 
 def _shown_parts(grants: Grants, selection: Selection) -> list[object]:
-    """What stands in the text, for the blanks in it."""
+    """Return the parts of the policies that the text contains, to find their placeholders."""
     parts: list[object] = []
     for role in grants.roles:
         parts += role.trust if selection.has_trust else ()
@@ -94,7 +94,7 @@ def _names(trust: Iterable[object], arn: str) -> bool:
 
 
 def hcl(value: object, depth: int) -> str:
-    """The expression for a JSON value; `${` and `%{` in it are escaped."""
+    """Return the HCL expression for a JSON value, with `${` and `%{` escaped."""
     if isinstance(value, Placeholder):
         return f"var.{value.name}"
     if isinstance(value, str):
@@ -114,7 +114,7 @@ def _block(head: str, fields: Sequence[tuple[str, str]]) -> str:
 
 
 def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, depth: int) -> str:
-    """Entries one a line, with the `=` of adjacent one-line entries aligned as `fmt` does."""
+    """Format entries one on each line, with the `=` of adjacent one-line entries aligned as `fmt` does."""
     lines: list[str] = []
     for index, (key, value) in enumerate(entries):
         width = len(key)
@@ -137,6 +137,6 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _text(text: str) -> str:
-    """A quoted template without interpolation (Terraform, Strings and Templates)."""
+    """Return a quoted template without interpolation (Terraform, Strings and Templates)."""
     escaped = "".join([_ESCAPES.get(letter, letter) for letter in text])
     return '"' + re.sub(r"([$%])\{", r"\1\1{", escaped) + '"'

@@ -1,7 +1,7 @@
-"""Who may assume a role, and on which conditions: the trust policy's statements for one hop.
+"""Build the trust policy's statements for one hop: who may assume the role, under which conditions.
 
-What stands for the external ID and the principal is the caller's to say: `dsops policy generate` leaves them open, a
-sandbox has the real ones.
+The calling code supplies external ID and principal: `dsops policy generate` uses placeholders, a sandbox the real
+values.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def trust_in_callers(
     source_identity: str = "",
     own: Conditions | None = None,
 ) -> list[Statement]:
-    """Lets these principals (an ARN or several) assume the step's role as the step does: no more than it sends.
+    """Return statements that let these principals assume the step's role with exactly what the step sends.
 
-    Each action has a statement of its own, as in AWS's guide (Pass session tags in AWS STS), since a condition key
-    that one of them has may be absent for another. `source_identity` may have `*` in it; `own` are conditions that
-    say which callers of a wider principal are meant.
+    `principal` is an ARN or several. Each action has its own statement, as in AWS's guide (Pass session tags in AWS
+    STS), because a condition key of one action may be absent for another. `source_identity` may contain `*`. `own`
+    are conditions that restrict a broader principal to the intended callers.
     """
     actions = assume_actions(step, steps)
     operator = "StringLike" if "*" in source_identity else "StringEquals"
@@ -43,7 +43,7 @@ def trust_in_callers(
     if external_id is not None:
         entry["StringEquals"] = {"sts:ExternalId": external_id}
     if has_mfa:
-        # Plain Bool: a request signed by a long-term key lacks the key, and IfExists would let it in.
+        # Plain Bool: a request signed by a long-term key lacks the key, so BoolIfExists would admit it.
         entry["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
     conditions = {
         "sts:AssumeRole": _joined(entry, identity),
@@ -57,7 +57,7 @@ def trust_in_callers(
 def trust_in_tokens(
     role: Arn, issuer: str, audience: object, subject: object, *, is_pattern: bool = False
 ) -> Statement:
-    """Allow web identity tokens of that issuer and audience, for that subject or those that match it."""
+    """Return the statement that allows web identity tokens of that issuer, audience and subject (or pattern)."""
     host = issuer.removeprefix("https://")
     conditions: Conditions = {"StringEquals": {f"{host}:aud": audience}}
     conditions.setdefault("StringLike" if is_pattern else "StringEquals", {})[f"{host}:sub"] = subject
@@ -66,24 +66,31 @@ def trust_in_tokens(
 
 
 def trust_in_assertions(role: Arn, provider: object) -> Statement:
-    """Allow assertions of a SAML provider that are meant for AWS; the provider decides who gets one for the role."""
+    """Return the statement that allows a SAML provider's assertions for AWS.
+
+    The provider decides which users get an assertion for the role.
+    """
     host = _SIGN_IN.get(role.partition, "signin.aws.amazon.com")
     conditions: Conditions = {"StringEquals": {"SAML:aud": f"https://{host}/saml"}}
     return _allowed({"Federated": provider}, "sts:AssumeRoleWithSAML", conditions)
 
 
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
-    """The principal and the conditions that match the sessions of a permission set of IAM Identity Center.
+    """Return principal and conditions that match the sessions of an IAM Identity Center permission set.
 
-    AWS creates its role, with 16 characters after the name that change when AWS creates it again (Identity Center User
-    Guide, Referencing permission sets in resource policies), and outside of us-east-1 with a region in its path.
+    AWS creates the set's role. Its name ends in 16 characters that change when AWS recreates the role (Identity
+    Center User Guide, Referencing permission sets in resource policies), and its path contains a region outside of
+    us-east-1.
     """
     roles = f"arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{name}_{'?' * 16}"
     return f"arn:{partition}:iam::{account}:root", {"ArnLike": {"aws:PrincipalArn": roles}}
 
 
 def _tags(step: Step, steps: Mapping[str, Step]) -> Conditions:
-    """The keys of the tags that are sent, where none come from hops before, whose keys would stand beside them."""
+    """Return the conditions on the keys of the tags that the step sends.
+
+    The result is empty if an earlier hop has transitive tags, since the request would also have their keys.
+    """
     before, tags = steps.get(step.credentials_from), step.settings.get("tags", ())
     while before is not None:
         if "transitive_tag_keys" in before.settings:

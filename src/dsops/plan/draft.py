@@ -1,4 +1,4 @@
-"""A step that may still change: only later it is known which steps share an MFA session."""
+"""A step that may still change, because the steps that share an MFA session are determined later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.schema import Setting, StoreType
 
 
 class Draft:
-    """A step under construction; it may still change until it is known which steps share an MFA session."""
+    """A step under construction, which may still change until the sharing of MFA sessions is determined."""
 
     __slots__ = (
         "credentials_from",
@@ -33,23 +33,23 @@ class Draft:
         self.where = where
         self.settings: dict[str, Setting] = {}
         self.identity: dict[str, Setting] = {}
-        """The settings, but with a generated timestamp still as `${TIMESTAMP}`; for the fingerprint."""
+        """The settings for the fingerprint, in which a generated timestamp is still `${TIMESTAMP}`."""
         self.region = ""
         self.credentials_from = ""
         self.profile = ""
         self.has_proof = False
-        """Whether a token or a login takes the place of base credentials, even an invalid one."""
+        """Whether a token or login, valid or not, replaces base credentials."""
         self.proof: Proof | None = None
         self.operation = ""
-        """The STS operation that issues its session; "" for other store types."""
+        """The STS operation that issues the step's session; "" for other store types."""
 
     @property
     def is_role(self) -> bool:
-        """Whether it assumes a role with credentials."""
+        """Whether the step assumes a role with credentials."""
         return self.operation == "AssumeRole"
 
     def step(self, fingerprint: Fingerprint) -> Step:
-        """The step as far as it is known; `is_chained` is set later."""
+        """Return the step with the values known so far; `is_chained` is set later."""
         return Step(
             name=self.name,
             type=self.type,

@@ -1,4 +1,4 @@
-"""Turns the stores that an environment needs into drafts: expands texts, checks keys, finds regions."""
+"""Turn the stores that an environment needs into drafts: expand texts, check keys, find regions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SESSION_NAME_LENGTH = 64
 
 
 class Drafts:
-    """The drafts of all needed stores, each once, each after the store whose credentials it uses."""
+    """The drafts of all needed stores. Each draft comes after the store whose credentials it uses."""
 
     def __init__(
         self,
@@ -49,8 +49,8 @@ class Drafts:
         self._config = config
         self._names = names
         self._symbolic = names._replace(symbolic_timestamp=True)
-        # A command starts in the folder of the file that names it, with links resolved. In the working folder, or in a
-        # link's folder, a relative path could be another program than the allowed one.
+        # A command starts in the folder of the file that names it, with symbolic links resolved. In the working folder,
+        # or in a link's folder, a relative path could be a different program than the allowed one.
         self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
         self._find_ambient = ambient
         self._find_proof = proof
@@ -60,7 +60,7 @@ class Drafts:
         self._failed: set[str] = set()
 
     def add(self, name: str, where: Where) -> Draft | None:
-        """Add the store's draft, once, and return it; None if something is wrong with the store."""
+        """Add the store's draft (once) and return it; None if the store has a problem."""
         if name in self.by_name or name in self._failed:
             return self.by_name.get(name)
         self._failed.add(name)  # removed on success; this also ends a cycle
@@ -85,13 +85,16 @@ class Drafts:
         return draft
 
     def ambient_of(self, profile: str) -> Ambient:
-        """The base identity of a profile ("" for none), looked up once."""
+        """Return the base identity of a profile ("" for none), looked up once."""
         if profile not in self.ambient:
             self.ambient[profile] = self._find_ambient(profile)
         return self.ambient[profile]
 
     def texts_of_others(self, type_name: str) -> Iterator[Mapping[str, str]]:
-        """The texts of each other store of that type, which the plan does not need; without what can't be expanded."""
+        """Yield the texts of each other store of that type that the plan does not need.
+
+        Texts that can't be expanded are left out.
+        """
         for store in self._config.stores.values():
             if store.type != type_name or store.name in self.by_name or store.name in self._failed:
                 continue
@@ -114,7 +117,7 @@ class Drafts:
         operation, store_type = operation_for(store_type, all_fields), fitted(store_type, all_fields)
         draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
-        # The problem with an unset variable was reported by `_expand`.
+        # `_expand` already reported the problem with the unset variable.
         unknown = {name: store.fields[name] for name in failed}
         checked = check_store(store_type, fields, store.where, path, unknown=unknown)
         for problem in checked.problems:
@@ -143,7 +146,7 @@ class Drafts:
         return None if is_broken else draft
 
     def _prove(self, draft: Draft) -> bool:
-        """Identify the token or login of the store; False if the settings name something that does not exist."""
+        """Identify the token or login of the store; return False if the settings name something that does not exist."""
         try:
             draft.proof = self._find_proof(draft.type.name, draft.settings)
         except ConfigError as error:
@@ -155,7 +158,7 @@ class Drafts:
         return True
 
     def _place_in_folder(self, draft: Draft) -> None:
-        """Resolve commands and files relative to the folder of the file that names them."""
+        """Make the paths of commands and files relative to the folder of the file that names them."""
         for key in draft.type.keys:
             setting = draft.settings.get(key.name)
             folder = self._folders.get(draft.place.where(key.name).file)
@@ -167,14 +170,14 @@ class Drafts:
                 draft.settings[key.name] = os.path.join(folder, self._at_home(setting))
 
     def _at_home(self, path: str) -> str:
-        """Replace a leading `~/` by the home folder, as a shell does; `~ada/` is not supported."""
+        """Replace a leading `~/` by the home folder, as a shell does. `~ada/` is not supported."""
         home = self._names.environ.get("HOME") or self._names.environ.get("USERPROFILE", "")
         return os.path.join(home, path[2:]) if home and path.startswith("~/") else path
 
     def _expand(
         self, store: StoreEntry, store_type: StoreType, path: str
     ) -> tuple[dict[str, Field], frozenset[str], str]:
-        """Expand the fields; returns them, the names that failed, and the variable that may hold the MFA code."""
+        """Expand the fields; return them, the names that failed, and the variable that may hold the MFA code."""
         fields: dict[str, Field] = {}
         failed: set[str] = set()
         variable = ""
@@ -211,7 +214,7 @@ class Drafts:
                 draft.identity[key.name] = setting if symbolic is None else symbolic
 
     def _complete(self, draft: Draft, operation: Operation, variable: str) -> None:
-        """Add the operation's defaults, and the variable of the MFA code, which the error without a code names."""
+        """Add the operation's defaults, and the variable for the MFA code (named in the error for a missing code)."""
         for settings in (draft.settings, draft.identity):
             settings.setdefault("duration_seconds", operation.default_seconds)
             settings.pop("operation", None)
@@ -227,7 +230,10 @@ class Drafts:
 
     @staticmethod
     def default_session_name(names: InterpolationNames) -> str:
-        """The default session name, `dsops-ada-20261124T120000Z`, with characters that AWS refuses replaced."""
+        """Return the default session name, `dsops-ada-20261124T120000Z`.
+
+        Characters that AWS refuses are replaced.
+        """
         timestamp = names.get(TIMESTAMP) or ""
         if timestamp != _SYMBOL:
             timestamp = re.sub(_UNFIT, "-", timestamp)
@@ -237,7 +243,7 @@ class Drafts:
         return name if name.endswith(_SYMBOL) else name[:_SESSION_NAME_LENGTH]
 
     def _region(self, draft: Draft, source: Draft | None) -> str:
-        """The region of the store, from the first source in the documented order that has one; "" if none has."""
+        """Return the store's region from the first source in the documented order that has one; "" if none has."""
         region = _taken(draft, "region")
         if not region and draft.profile and not draft.has_proof:
             region = self.ambient_of(draft.profile).region
@@ -247,7 +253,8 @@ class Drafts:
         if not region and source is not None:
             region = source.region
         if not region and source is None and not draft.credentials_from and not draft.has_proof:
-            # The region of AWS_PROFILE or the default profile, unless the base credentials are keys in the environment.
+            # Use the region of AWS_PROFILE or the default profile, unless the base credentials are keys in the
+            # environment.
             region = self.ambient_of(draft.profile).region
         if not region and draft.operation:
             role = parse_arn(str(draft.settings.get("role_arn", "")))
@@ -257,7 +264,7 @@ class Drafts:
 
 
 def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
-    """The problem with the variables that the value comes from, since the file shows only `${EXTERNAL_ID}`."""
+    """Add the variables that the value comes from to a problem, since the file shows only `${EXTERNAL_ID}`."""
     field = store.fields.get(problem.path.removeprefix(f"{path}."))
     names = names_in(field.node.text) if field is not None and isinstance(field.node, Scalar) else ()
     if not names:
@@ -267,13 +274,13 @@ def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
 
 
 def _taken(draft: Draft, name: str) -> str:
-    """Move a setting that is an attribute of Step out of the settings."""
+    """Remove a setting that is an attribute of Step from the settings and return it; "" if it is not a text."""
     draft.identity.pop(name, None)
     setting = draft.settings.pop(name, "")
     return setting if isinstance(setting, str) else ""
 
 
 def region_missing(draft: Draft) -> tuple[type[ConfigError], Where, str, str, str]:
-    """The problem of a store without a region."""
+    """Return the problem of a store without a region."""
     hint = "write `region: us-east-1` (or another) into it, or set AWS_REGION"
     return ConfigError, draft.where, draft.place.path, "no region is known for this store", hint

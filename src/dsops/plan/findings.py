@@ -1,4 +1,4 @@
-"""Collects the problems of the planned part of a configuration, to report them all at once."""
+"""Collect the problems of the planned part of a configuration, to report them all at once."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ class PlanFindings:
         return len(self._found)
 
     def add(self, kind: type[ConfigError], where: Where, path: str, message: str, hint: str = "") -> None:
-        """Add a problem. `kind` is the error class to raise if all problems are of this kind."""
+        """Add a problem. `kind` is the error class to raise if all problems have the same class."""
         self._found.append((kind, Problem(where, path, message, hint)))
 
     def add_problem(self, problem: Problem, kind: type[ConfigError] = ConfigError) -> None:
-        """Add a problem that is already in words."""
+        """Add a problem."""
         self._found.append((kind, problem))
 
     def add_error(self, error: ConfigError, where: Where, path: str) -> None:
-        """Add an error as a problem at this place, unless it names a place itself."""
+        """Add an error as a problem at `where`, unless the error has problems with their own locations."""
         if error.problems:
             self._found += [(type(error), problem) for problem in error.problems]
             return
         why = f": {error.why}" if error.why else ""
-        # The message begins with the path already: "`secretStores.prod.role_arn` needs the environment variable ..."
+        # The message already begins with the path: "`secretStores.prod.role_arn` needs the environment variable ..."
         path = "" if isinstance(error, VariableUnset) else path
         self.add(type(error), error.where or where, path, f"{error.message}{why}", error.hint)
 
     def raise_any(self, subject: str) -> None:
-        """Raise one error with every problem, sorted by file and line; does nothing without problems."""
+        """Raise one error with every problem, sorted by file and line; do nothing without problems."""
         if not self._found:
             return
         kinds = {kind for kind, _ in self._found}

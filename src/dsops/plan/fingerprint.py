@@ -1,4 +1,4 @@
-"""Fingerprints of sessions: texts that differ whenever two sessions must not be shared."""
+"""Fingerprints of sessions. Two sessions that must not be shared have different fingerprints."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _Plain = str | int | bool | list["_Plain"] | dict[str, "_Plain"]
 
 
 def ambient_fingerprint(ambient: Ambient) -> Fingerprint:
-    """The fingerprint of base credentials, from the digest of everything that determines them."""
+    """Return the fingerprint of base credentials, made from the digest of everything that determines them."""
     return _digest(["ambient", ambient.digest])
 
 
 def proof_fingerprint(token: Proof) -> Fingerprint:
-    """The fingerprint of a token or login that takes the place of base credentials."""
+    """Return the fingerprint of a token or login that replaces base credentials."""
     return _digest(["web identity", token.digest])
 
 
 def session_fingerprint(
     store_type: StoreType, settings: Mapping[str, Setting], source: Fingerprint, *, partition: str, endpoint: str
 ) -> Fingerprint:
-    """The fingerprint of a store's session: identity fields, chain below, partition, custom endpoint.
+    """Return the fingerprint of a store's session: identity fields, chain below, partition, custom endpoint.
 
-    `settings` keep a generated timestamp as `${TIMESTAMP}`. The order of keys, tags and ARNs does not matter, nor do
-    the store's name and region: one session serves all regions of a partition.
+    In `settings` a generated timestamp is still `${TIMESTAMP}`. The fingerprint does not depend on the order of keys,
+    tags and ARNs, nor on the store's name and region, because one session serves all regions of a partition.
     """
     identity: dict[str, _Plain] = {
         key.name: _plain(settings[key.name], key) for key in store_type.keys if key.is_identity and key.name in settings
@@ -42,7 +42,7 @@ def _digest(parts: _Plain) -> Fingerprint:
 
 
 def _plain(setting: Setting, key: StoreKey) -> _Plain:
-    """The value in a canonical form: equal exactly if AWS treats the values as equal."""
+    """Convert a setting to a canonical form, which is equal exactly if AWS treats the values as equal."""
     if isinstance(setting, Secret):
         return setting.reveal()
     if isinstance(setting, tuple):

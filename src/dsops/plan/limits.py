@@ -1,4 +1,4 @@
-"""Checks of what AWS would refuse although each key of the store is valid alone."""
+"""Check for combinations that AWS would refuse although each key of the store is valid alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.schema import OWN_POLICY, Setting, Settings, chained_seconds, user_se
 
 
 class StepLocation:
-    """The places of a step's fields, for its problems."""
+    """The places of a step's fields in the configuration, for its problems."""
 
     __slots__ = ("_fields", "_where", "path")
 
@@ -24,21 +24,21 @@ class StepLocation:
         self._where = where
 
     def field(self, name: str) -> Field | None:
-        """The expanded field; None if the store does not have it."""
+        """Return the expanded field; None if the store does not have it."""
         return self._fields.get(name)
 
     def where(self, name: str) -> Where:
-        """The field's place, or the store's if the field is missing."""
+        """Return the field's place, or the store's place if the field is missing."""
         field = self._fields.get(name)
         return field.where if field else self._where
 
     def path_of(self, name: str) -> str:
-        """The dotted path of a field: `secretStores.prod.role_arn`."""
+        """Return the dotted path of a field, such as `secretStores.prod.role_arn`."""
         return f"{self.path}.{name}"
 
 
 def check_session(step: Step, place: StepLocation, findings: PlanFindings) -> None:
-    """Check an aws.sts step: its keys against its region and partition."""
+    """Check the keys of an aws.sts step against its region and partition."""
     partition = partition_of_region(step.region).name
     for name in ("role_arn", "principal_arn", "target_principal", "task_policy_arn"):
         arn = parse_arn(str(step.settings.get(name, "")))
@@ -59,24 +59,27 @@ def check_session(step: Step, place: StepLocation, findings: PlanFindings) -> No
 
 
 def check_user_session(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
-    """Report GetSessionToken or GetFederationToken signed by temporary credentials; `why` says why they are."""
+    """Report GetSessionToken or GetFederationToken signed by temporary credentials.
+
+    `why` says why the credentials are temporary.
+    """
     findings.add(LimitExceeded, step.where, place.path, *user_session_of_session(step.operation, why))
 
 
 def check_chain(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
-    """Report a chained role that asks for over an hour; `why` says why it is chained."""
+    """Report a chained role that requests more than an hour. `why` says why the role is chained."""
     message = chained_too_long(step, why)
     if message:
         findings.add(LimitExceeded, place.where("duration_seconds"), place.path_of("duration_seconds"), *message)
 
 
 def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
-    """Message and hint if a chained step asks for more than an hour, else None."""
+    """Return message and hint if a chained step requests more than an hour, else None."""
     return chained_seconds(step.settings.get("duration_seconds"), why)
 
 
 def _check_policies(settings: Settings, place: StepLocation, findings: PlanFindings) -> None:
-    """Check the grammar of an inline session policy, but not of one that the plan derives itself."""
+    """Check the grammar of an inline session policy, but not of a policy that the plan generates."""
     inline, field = settings.get("session_policy", ""), place.field("session_policy")
     if inline and field is not None and not (isinstance(field.node, Scalar) and field.node.text == OWN_POLICY):
         _check_policy_grammar(field, place.path_of("session_policy"), findings)
@@ -96,11 +99,11 @@ def _check_policy_grammar(field: Field, path: str, findings: PlanFindings) -> No
 
 
 SAME_CALLER = ("session_policy", "policy_arns", "tags", "transitive_tag_keys")
-"""Settings that change what a session may do or carries, but not its ARN."""
+"""Settings that change what a session may do or which tags it carries, but not its ARN."""
 
 
 def same_caller_note(stores: str, differing: list[str], caller: str) -> str:
-    """A note about two stores whose sessions look the same in CloudTrail."""
+    """Return a note about two stores whose sessions look the same in CloudTrail."""
     names = " and ".join([f"`{name}`" for name in differing])
     return (
         f"{stores} differ in {names}, and both are {caller}: "

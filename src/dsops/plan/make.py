@@ -1,4 +1,4 @@
-"""Makes the plan of an environment or of one store."""
+"""Make the plan of an environment or of one store."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dsops.startup import NamedTuple
 
 
 class _Read(NamedTuple):
-    """A variable that is read from a store, its reference expanded."""
+    """A variable that is read from a store, with its reference expanded."""
 
     variable: Variable
     store: str
     reference: SecretReference
     is_whole: bool
-    """Whether every text of it could be expanded; if not, the problem is reported already."""
+    """Whether all texts could be expanded. If not, the problem has been reported."""
 
 
 def make_plan(
@@ -46,13 +46,14 @@ def make_plan(
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
-    """Make the plan of an environment ("" for the default one).
+    """Make the plan of an environment ("" for the default environment).
 
-    `also` is a store whose session is needed besides. `lasts`: sessions will be renewed when no user can enter an MFA
-    code. `ambient` gives the base identity of a profile ("" for none), `proof` identifies the token or login of a
-    store; both are only called for what is used. `user` and `timestamp` are the values of `${USER}` and
-    `${TIMESTAMP}`; `reason` is sent where a store has `reason_to`. Raises EnvironmentUnknown, StoreUnknown, or one
-    ConfigError with every problem of the environment (a subclass, if all problems are of that kind).
+    `also` is another store whose session is needed. `lasts`: sessions will be renewed when no user can enter an MFA
+    code. `ambient` returns the base identity of a profile ("" for none), and `proof` identifies the token or login of
+    a store; both are called only for profiles and stores that the plan uses. `user` and `timestamp` are the values of
+    `${USER}` and `${TIMESTAMP}`. `reason` is sent for stores with `reason_to`. Raises EnvironmentUnknown,
+    StoreUnknown, or one ConfigError with every problem of the environment (a subclass, if all problems are of that
+    kind).
     """
     environment = find_environment(config, environment_name)
     if also:
@@ -76,9 +77,9 @@ def plan_store(
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
-    """Make the plan of one store and the chain below it; it has no variables.
+    """Make the plan of one store and the chain below it. The plan has no variables.
 
-    `is_carried_out` is False when only roles and logins of the chain are of interest: then no session is issued, and
+    `is_carried_out` is False when only roles and logins of the chain are of interest. Then no session is issued, and
     `session_policy: auto` is left as it is.
     """
     _require_store(config, store_name)
@@ -97,7 +98,7 @@ def _require_store(config: Config, name: str) -> None:
 
 
 def find_environment(config: Config, name: str) -> Environment:
-    """The environment of that name, or the default one for "". Raises EnvironmentUnknown."""
+    """Return the environment of that name, or the default environment for "". Raises EnvironmentUnknown."""
     name = name or config.default_environment
     if not name:
         raise EnvironmentUnknown("no environment is named", hint="name one with --env, or set `default_env`")
@@ -111,7 +112,7 @@ def find_environment(config: Config, name: str) -> Environment:
 
 
 class _Planner:
-    """The state of making one plan."""
+    """The state while one plan is being made."""
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class _Planner:
         self._steps: dict[str, Step] = {}
 
     def plan_environment(self, environment: Environment, also: str) -> Plan:
-        """The plan of everything that the environment's variables need, and of the store `also`."""
+        """Return the plan of everything that the environment's variables need, and of the store `also`."""
         path = f"envs.{environment.name}"
         reads = []
         literals: dict[str, PlannedVariable] = {}
@@ -154,7 +155,7 @@ class _Planner:
         return self._plan(environment.name, variables)
 
     def plan_store(self, name: str) -> Plan:
-        """The plan of one store's session."""
+        """Return the plan of one store's session."""
         self._drafts.add(name, self._config.stores[name].where)
         self._finish_steps([])
         self._findings.raise_any(f"store `{name}`")
@@ -224,7 +225,7 @@ class _Planner:
         )
 
     def _text(self, text: Text | None, path: str) -> str:
-        """Expand a text; "" for None, and for a text that can't be expanded, which is reported."""
+        """Expand a text; "" for None. A text that can't be expanded is reported and also gives ""."""
         if text is None:
             return ""
         try:
@@ -239,13 +240,13 @@ class _Planner:
         for draft in drafts.by_name.values():
             if draft.type.takes_credentials and not draft.region and not draft.type.gives_long_term:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
-                # A login always has a region; if the login itself is not named, that is reported already.
+                # A login always has a region; a login that the store fails to name is reported already.
                 has_login = draft.proof is not None and draft.proof.login is not None
                 if not draft.region and not has_login:
                     self._findings.add(*region_missing(draft))
         has_own = any(draft.settings.get("session_policy") == OWN_POLICY for draft in drafts.by_name.values())
         if has_own and self._is_carried_out:
-            # Imported only if a store has `session_policy: auto`: it costs a cold run milliseconds.
+            # Imported only if a store has `session_policy: auto`, because the import adds milliseconds to a cold run.
             from dsops.plan.own_policy import write_own_policies
 
             own_reads = [(read.store, read.reference, _may_be_missing(read.variable)) for read in reads]
@@ -273,23 +274,23 @@ class _Planner:
         return step
 
     def _chain(self, draft: Draft) -> tuple[bool | None, str]:
-        """Whether temporary credentials sign the step (None: unknown), and the reason in words."""
+        """Return whether temporary credentials sign the step (None if unknown), and the reason in words."""
         if draft.proof is not None:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
-            # Credentials that no known API action issues, such as a plugin's, may be long-term ones.
+            # Credentials that no known API action issues, such as a plugin's, may be long-term credentials.
             is_session = False if source.type.gives_long_term else source.type.issues_sessions or None
             return is_session, f"its credentials come from `{source.name}`"
         ambient = self._drafts.ambient_of(draft.profile)
         return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"
 
     def _session(self, draft: Draft) -> Fingerprint:
-        """The fingerprint of the session that the step issues, or reads with."""
+        """Return the fingerprint of the session that the step issues or reads with."""
         if not draft.type.takes_credentials:
             if not draft.type.gives_credentials:
                 return Fingerprint("")
-            # A plugin's store without base credentials: two such stores are still two identities.
+            # For a plugin's store without base credentials: two such stores are two identities.
             return session_fingerprint(draft.type, draft.identity, Fingerprint(""), partition="", endpoint="")
         source = self._drafts.by_name.get(draft.credentials_from)
         if draft.proof is not None:
@@ -305,7 +306,10 @@ class _Planner:
         )
 
     def _endpoints(self, draft: Draft) -> tuple[tuple[str, str], ...]:
-        """The endpoint settings of the AWS profile at the start of the store's chain, or of its token's environment."""
+        """Return the endpoint settings of the AWS profile at the start of the store's chain.
+
+        For a chain that starts with a token or login, these are the endpoint settings of the token's environment.
+        """
         while draft.credentials_from in self._drafts.by_name:
             draft = self._drafts.by_name[draft.credentials_from]
         if draft.proof is not None:
@@ -313,7 +317,7 @@ class _Planner:
         return self._drafts.ambient_of(draft.profile).endpoints if draft.type.takes_credentials else ()
 
     def _endpoint(self, draft: Draft) -> str:
-        """The endpoint that replaces AWS's own; "" for AWS's. Reports one that can't be used."""
+        """Return the endpoint that replaces AWS's own; "" for AWS's. Report an unusable endpoint."""
         service, endpoint_url = draft.type.service, draft.settings.get("endpoint_url", "")
         if not service or not draft.region:
             return str(endpoint_url)
@@ -326,7 +330,7 @@ class _Planner:
             environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ
             url = resolve_endpoint(service, draft.region, environ, endpoint_url=str(endpoint_url)).url
         except VariableInvalid:
-            raise  # an invalid environment variable fails every store alike, so it is no finding of this one
+            raise  # an invalid environment variable affects all stores, not only this one
         except ConfigError as error:
             self._findings.add_error(error, draft.where, draft.place.path)
             return ""
@@ -345,7 +349,10 @@ def _source(store: str, reference: SecretReference) -> str:
 
 
 def _region_of_arns(reads: Iterable[_Read]) -> str:
-    """The first secret's region if all secrets are named by ARN: then the store needs no region of its own. Else ""."""
+    """Return the first secret's region if all secrets are named by ARN, else "".
+
+    A store whose secrets all have ARNs needs no region of its own.
+    """
     arns = [parse_arn(read.reference.key) for read in reads]
     regions = [arn.region if arn else "" for arn in arns]
     return regions[0] if regions and all(regions) else ""

@@ -1,7 +1,8 @@
-"""Shares MFA codes: a code works only once, so one GetSessionToken session serves all roles that name the device.
+"""Share MFA codes between roles.
 
-GetSessionToken needs a user's long-term key, and a role assumed with its session is a chained role, limited to one
-hour. A role with a longer session gets a code of its own.
+An MFA code works only once, so one GetSessionToken session serves all roles that name the device. GetSessionToken
+needs a user's long-term key, and a role assumed with its session is a chained role, which is limited to one hour. A
+role with a longer session uses a code of its own.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ SERVES = "serves"
 """The setting of a shared MFA session that lists the roles it serves, for messages."""
 
 _Group = tuple[str, str, str, str]
-"""Device and signer: serial number, credential store, profile, endpoint."""
+"""The device and its signer: serial number, credential store, profile, endpoint."""
 
 
 LASTING_SECONDS = 12 * 3600
-"""The default duration of GetSessionToken for a user: one code lasts a working day."""
+"""The default duration of GetSessionToken for a user, so that one code lasts a working day."""
 
 
 def share_mfa_sessions(
     drafts: Drafts, session_of: Callable[[Draft], str], findings: PlanFindings, *, lasts: bool = False
 ) -> None:
-    """Put one GetSessionToken session before the roles that name one device; report a fixed code that is needed twice.
+    """Add a GetSessionToken session for each device that several roles name.
 
-    `session_of` gives fingerprints: two stores with the same session need one code anyway. A role that is the only
-    one in this plan shares its session with roles of other plans, so that the agent asks once for all of them. With
-    `lasts`, sessions are renewed when no user can be asked: then even a single role gets a shared session, for hours.
+    A fixed code that is needed twice is reported. `session_of` returns fingerprints, since two stores with the same
+    session need only one code. A role that is the only one in this plan shares its session with roles of other plans,
+    so that the agent asks once for all of them. With `lasts`, sessions are renewed when no user can be asked, so even
+    a single role gets a shared session that lasts for hours.
     """
     groups: dict[_Group, dict[str, list[Draft]]] = {}
     for draft in drafts.by_name.values():
@@ -56,7 +58,7 @@ def share_mfa_sessions(
             why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
             more = f" and {len(others)} more of the configuration" if others else ""
             findings.notes.append(f"one MFA session of {_serial(session)} serves {names}{more}: {why}")
-    # Sessions come before their users, and after the key that signs for them.
+    # Sessions come before the steps that use them, and after the key that signs for them.
     keys = {name: draft for name, draft in drafts.by_name.items() if draft.type.gives_long_term}
     drafts.by_name = {**keys, **shared, **drafts.by_name}
     _check_fixed_codes(drafts, session_of, findings)
@@ -76,7 +78,7 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
 
 
 def _starts_from_own_key(draft: Draft, drafts: Drafts) -> bool:
-    """Whether a long-term key signs it, or may sign it: from the environment, a profile or a store."""
+    """Whether a long-term key (from the environment, a profile or a store) signs or may sign the draft's call."""
     source = drafts.by_name.get(draft.credentials_from)
     if source is not None:
         return source.type.gives_long_term
@@ -88,7 +90,7 @@ def _group(draft: Draft) -> _Group:
 
 
 def _others(group: _Group, members: list[Draft], drafts: Drafts) -> list[int]:
-    """The durations of roles that this plan does not need but that would share the session."""
+    """Return the durations of the roles that this plan does not need but that would share the session."""
     durations, roles = list[int](), [str(member.settings["role_arn"]) for member in members]
     for texts in drafts.texts_of_others(members[0].type.name):
         named = tuple([texts.get(key, "") for key in ("serial_number", "credentials_from", "profile", "endpoint_url")])
@@ -105,13 +107,16 @@ def _serial(draft: Draft) -> str:
 
 
 def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
-    """An unused name: two profiles may name one device, and each signs a session of its own."""
+    """Return an unused session name.
+
+    Two profiles may name one device, and each profile signs its own session.
+    """
     name = f"MFA session of {serial_number}"
     return name if name not in shared else f"{name} ({len(shared) + 1})"
 
 
 def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
-    """The shared session of these roles; it ends no later than the longest of them."""
+    """Return the shared session of these roles. Its duration is at most the longest duration among them."""
     first = members[0]
     session = Draft(name, first.type, first.place, first.where)
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from

@@ -1,6 +1,6 @@
-"""Replaces `session_policy: auto` by a policy that allows what the plan does with the session, and nothing else.
+"""Replace `session_policy: auto` by a policy that allows exactly what the plan does with the session.
 
-The policy is part of the fingerprint like an explicit one: another environment that reads other secrets gets another
+The policy is part of the fingerprint, as an explicit policy is: an environment that reads other secrets gets another
 session.
 """
 
@@ -19,7 +19,7 @@ from dsops.plan.types import Fingerprint, SecretReference, Step
 from dsops.schema import OWN_POLICY
 
 COVERS = "session_policy_covers"
-"""The setting that says in words what a derived policy covers."""
+"""The setting that describes in words what a generated policy covers."""
 
 POLICY_CHARACTERS = 2048
 
@@ -32,7 +32,7 @@ def write_own_policies(
     `reads` are tuples of store, reference as written, and whether the secret may be missing.
     """
     steps = {name: draft.step(Fingerprint("")) for name, draft in drafts.items()}
-    # Problems with references are reported where variables are planned.
+    # Problems with references are reported later, where variables are planned.
     scratch = PlanFindings()
     secret_reads = [
         SecretRead(name, canonical_reference(steps[name], reference, steps[name].where, scratch), may_be_missing)
@@ -82,7 +82,7 @@ def _write(
 
 
 def _covers(users: list[Step], reads: list[SecretRead], steps: Mapping[str, Step]) -> str:
-    """What the policy covers, in words: `3 secrets in 1 region, and 1 role`."""
+    """Describe what the policy covers, such as `3 secrets in 1 region, and 1 role`."""
     parts = []
     by_noun: dict[str, set[tuple[str, str]]] = {}
     for read in reads:

@@ -1,4 +1,4 @@
-"""Checks references to secrets: one spelling for each secret, AWS's limits, and the number of requests."""
+"""Check references to secrets: their canonical spelling, AWS's limits, and the number of requests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dsops.plan.findings import PlanFindings
 from dsops.plan.types import SecretReference, Step
 
 SINGLE_READS = 10
-"""The most secrets that are read one by one; more are read by BatchGetSecretValue."""
+"""The maximum number of secrets that are read one by one. BatchGetSecretValue reads larger numbers."""
 
 SECRETS_PER_CALL = 20
-"""The most secrets of one BatchGetSecretValue call (its API reference, SecretIdList)."""
+"""The maximum number of secrets in one BatchGetSecretValue call (its API reference, SecretIdList)."""
 
 PARAMETERS_PER_CALL = 10
-"""The most parameters of one GetParameters call (its API reference, Names)."""
+"""The maximum number of parameters in one GetParameters call (its API reference, Names)."""
 
 PARTS = {
     "access_key_id": ("AccessKeyId", "AWS_ACCESS_KEY_ID"),
@@ -31,8 +31,8 @@ PARTS = {
 
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
-# Patterns, compiled where they are first used. The CreateSecret API reference allows /_+=.@-; its error message also
-# allows `!`.
+# Patterns, compiled at their first use. The CreateSecret API reference allows /_+=.@-; its error message also allows
+# `!`.
 _NAME_IN_SECRETSMANAGER = r"[A-Za-z0-9/_+=.@!-]{1,512}\Z"
 _NAME_IN_SSM = r"[A-Za-z0-9_./-]{1,2048}(?::[A-Za-z0-9_.-]{1,100})?\Z"
 _SELECTOR = r":[^:/]*\Z"
@@ -44,7 +44,10 @@ _UNFIT_FOR_A_PARAMETER = r"[^A-Za-z0-9_./:-]"
 def canonical_reference(
     step: Step, reference: SecretReference, where: Where, findings: PlanFindings
 ) -> SecretReference:
-    """The canonical spelling of a reference: `name#.field` and `name` with the field `field` become one."""
+    """Return the canonical spelling of a reference.
+
+    `name#.field` and `name` with the field `field` become equal.
+    """
     if step.type.session_parts:
         return _part(step, reference, where, findings)
     check = _CHECKS.get(step.type.service)
@@ -110,7 +113,7 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
 def _check_arn(step: Step, text: str, where: Where, findings: PlanFindings) -> None:
     service, beginning = step.type.service, step.type.read_prefix
     arn = parse_arn(text)
-    # `*` in the place of the account would be a wildcard in a policy made from the ARN.
+    # `*` in place of the account would be a wildcard in a policy made from the ARN.
     is_one = (
         arn is not None
         and arn.service == service
@@ -137,13 +140,13 @@ def _check_arn(step: Step, text: str, where: Where, findings: PlanFindings) -> N
 
 
 def region_of(secret_id: str, step: Step) -> str:
-    """The region that a secret is read in: its ARN's, since it exists nowhere else; otherwise the step's."""
+    """Return the region that a secret is read in: its ARN's region if it has one, otherwise the step's."""
     arn = parse_arn(secret_id) if secret_id.startswith("arn:") else None
     return arn.region if arn is not None and arn.region else step.region
 
 
 def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[SecretReference]], *, issues: int) -> int:
-    """The number of requests of a run without cached sessions, if AWS refuses none of them."""
+    """Return the number of requests of a run without cached sessions, if AWS refuses none of them."""
     calls = issues
     for name, step_references in references.items():
         step = steps[name]
@@ -159,21 +162,22 @@ def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[Sec
 
 
 def _reads_in_region(step: Step, secrets: set[SecretReference]) -> int:
-    """The number of requests that read these secrets, all of one region."""
+    """Return the number of requests that read these secrets, which are all in one region."""
     if step.type.service == "ssm":
         return len(in_calls(map(parameter_name, secrets)))
     return reads_of(step, secrets) if step.type.service == "secretsmanager" else len(secrets)
 
 
 def parameter_name(reference: SecretReference) -> str:
-    """The name that GetParameters gets: name or ARN, then the version or label after a colon."""
+    """Return the name to send to GetParameters: name or ARN, then the version or label after a colon."""
     return f"{reference.key}:{reference.version}" if reference.version else reference.key
 
 
 def in_calls(names: Iterable[str]) -> list[list[str]]:
-    """Divide parameter names among as few calls as possible: ten each, and no parameter twice in one call.
+    """Divide parameter names into as few calls as possible, with at most ten names in a call.
 
-    AWS does not document whether one call may name two versions of a parameter; emulators mix them up.
+    No parameter is named twice in one call: AWS does not document whether a call may name two versions of a
+    parameter, and emulators mix them up.
     """
     calls: list[dict[str, str]] = []
     for name in names:
@@ -188,7 +192,7 @@ def in_calls(names: Iterable[str]) -> list[list[str]]:
 
 
 def reads_of(step: Step, secrets: set[SecretReference]) -> int:
-    """The number of requests to one region's Secrets Manager; batches return current versions only."""
+    """Return the number of requests to one region's Secrets Manager. Batches return current versions only."""
     current = sum(not reference.version for reference in secrets)
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
         return len(secrets)
@@ -196,7 +200,7 @@ def reads_of(step: Step, secrets: set[SecretReference]) -> int:
 
 
 def is_version_id(version: str) -> bool:
-    """Whether a version is a version id (a UUID); anything else is a staging label."""
+    """Whether a version is a version id (a UUID). Any other text is a staging label."""
     parts = version.split("-")
     return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(
         character in "0123456789abcdefABCDEF" for part in parts for character in part
@@ -208,4 +212,4 @@ def _character_text(character: str) -> str:
 
 
 _CHECKS = {"secretsmanager": _check_secret, "ssm": _check_parameter}
-"""Service -> the check of a reference against that service's rules."""
+"""The check of a reference for each service, by the service's rules."""

@@ -1,7 +1,7 @@
-"""Derives the permissions that a session needs: actions, resources, conditions, and nothing else.
+"""Derive the permissions that a session needs: actions, resources and conditions, and nothing else.
 
-Used for three purposes: the session policy that `auto` stands for, `dsops policy generate`, and a sandbox made from a
-configuration.
+They are used for three purposes: the policy for `session_policy: auto`, `dsops policy generate`, and a sandbox made
+from a configuration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dsops.schema import OF_A_USER
 from dsops.startup import NamedTuple
 
 Condition = tuple[str, str, tuple[str, ...]]
-"""Operator, condition key, and the values of which one has to match."""
+"""The operator, the condition key, and the values, one of which has to match."""
 
 _CURRENT = "AWSCURRENT"
 _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
@@ -27,16 +27,16 @@ _OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:Princi
 
 
 class SecretRead(NamedTuple):
-    """A secret or parameter that is read with a step."""
+    """A secret or parameter that a step reads."""
 
     step: str
     reference: SecretReference
     may_be_missing: bool = False
-    """Whether the variable has a default, or is optional, so that the secret may not exist."""
+    """Whether the secret may be missing, because the variable has a default or is optional."""
 
 
 class Need(NamedTuple):
-    """Actions on one resource, and the conditions under which they are needed."""
+    """Actions on one resource, with the conditions under which they are needed."""
 
     actions: tuple[str, ...]
     resource: str
@@ -44,9 +44,10 @@ class Need(NamedTuple):
 
 
 def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> list[Step]:
-    """The steps that call AWS with the credentials of the step `session`; "" for the base credentials of a profile.
+    """Return the steps that call AWS with the credentials of the step `session`.
 
-    The user also needs what is done with the user's own session (GetSessionToken, GetFederationToken).
+    "" means the base credentials of a profile. The user also needs the permissions for calls of the user's own
+    session (GetSessionToken, GetFederationToken).
     """
     users = [step for step in steps.values() if step.credentials_from == session and step.proof is None]
     if not session:
@@ -63,7 +64,7 @@ def is_same_identity(step: Step) -> bool:
 def session_needs(
     users: Iterable[Step], account: str, steps: Mapping[str, Step], reads: Iterable[SecretRead]
 ) -> tuple[Need, ...]:
-    """The permissions that these steps need together, as one identity of that account ("" if unknown)."""
+    """Return the permissions that these steps need together, as one identity of that account ("" if unknown)."""
     distinct_reads = list(dict.fromkeys(reads))
     needs: list[Need] = []
     for step in users:
@@ -75,7 +76,7 @@ def session_needs(
 
 
 def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Need]:
-    """The permissions that the caller needs to issue the step's session; GetSessionToken needs none."""
+    """Return the permissions that the caller needs to issue the step's session; GetSessionToken needs none."""
     settings, partition = step.settings, partition_of_region(step.region).name
     if step.operation == "AssumeRole":
         return [Need(tuple(assume_actions(step, steps)), _literal(str(settings["role_arn"])))]
@@ -91,7 +92,7 @@ def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Nee
 
 
 def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
-    """sts:AssumeRole, and the actions for tags, source identity (earlier hops' too) and contexts."""
+    """Return sts:AssumeRole, and the actions for tags, source identity (of earlier hops too) and contexts."""
     actions = ["sts:AssumeRole"]
     hops = [step]
     while hops[-1].credentials_from in steps:
@@ -107,7 +108,7 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
 
 
 def _literal(arn: str) -> str:
-    """Escape `*`, `?` and `$` of an ARN for a policy, where they would be wildcards; a role's path can contain them.
+    """Escape `*`, `?` and `$` in an ARN, which are special in a policy and may occur in a role's path.
 
     IAM User Guide, "IAM policy elements: Variables and tags", specifying default characters.
     """
@@ -128,7 +129,8 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
             if region_of(read_reference.key, step) == region
         }
         if len(here) > SINGLE_READS and reads_of(step, here) < len(here):
-            # BatchGetSecretValue has no resource; each secret of the batch also needs secretsmanager:GetSecretValue.
+            # BatchGetSecretValue supports no resource; each secret of the batch also needs
+            # secretsmanager:GetSecretValue.
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
     is_parameter = step.type.service == "ssm"
     if is_secret or (is_parameter and step.settings.get("with_decryption") is not False):
@@ -141,7 +143,10 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
 
 
 def _via(service: str, region: str) -> list[str]:
-    """The service in kms:ViaService; AWS documents amazonaws.com only, so other partitions get both suffixes."""
+    """Return the service names in kms:ViaService.
+
+    AWS documents only names with amazonaws.com, so other partitions get both suffixes.
+    """
     return [f"{service}.{region}.{suffix}" for suffix in {"amazonaws.com", partition_of_region(region).dns_suffix}]
 
 
@@ -156,7 +161,7 @@ def _secret(step: Step, account: str, read: SecretRead) -> list[Need]:
 
 
 def _of_version(version: str) -> tuple[Condition, ...]:
-    """The conditions for the requested version; without one, for the current version."""
+    """Return the conditions for the requested version; without a version, for the current one."""
     if is_version_id(version):
         return (("StringEquals", "secretsmanager:VersionId", (version,)),)
     if version not in ("", _CURRENT):
@@ -168,11 +173,12 @@ def _of_version(version: str) -> tuple[Condition, ...]:
 
 
 def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool = False) -> list[str]:
-    """The ARNs of a secret with that name or ARN; six `?` stand for the characters that AWS appends to a name.
+    """Return the ARNs of a secret with that name or ARN.
 
-    That is exact: no other name gives an ARN of this length and beginning. An ARN that looks complete stands for
-    itself, and for a secret whose name ends like that. A secret that does not exist has no suffix: only a caller that
-    may read the bare name gets ResourceNotFound instead of AccessDenied.
+    Six `?` match the characters that AWS appends to a name. The pattern is exact: no other name gives an ARN of this
+    length and beginning. An ARN that looks complete may be a whole ARN, or the ARN of a secret whose name ends like
+    that, so both are returned. A secret that does not exist has no suffix, and only a caller that may read the bare
+    name gets ResourceNotFound instead of AccessDenied.
     """
     arn = parse_arn(key)
     if arn is None:
@@ -190,7 +196,7 @@ def _needs_by_name(step: Step, account: str, read: SecretRead) -> list[Need]:
 
 
 def read_resource(step: Step, account: str, key: str) -> str:
-    """The ARN of what is read under a name or ARN, for services that append nothing to the name."""
+    """Return the ARN of the resource with that name or ARN, for services that append nothing to names."""
     if step.type.service == "ssm":
         return parameter_resource(step, account, key)
     resource = _literal(key)
@@ -201,7 +207,7 @@ def read_resource(step: Step, account: str, key: str) -> str:
 
 
 def parameter_resource(step: Step, account: str, key: str) -> str:
-    """The ARN of the parameter, without the version or label after its name."""
+    """Return the parameter's ARN, without the version or label after its name."""
     arn = parse_arn(key)
     if arn is not None:
         return _literal(re.sub(_SELECTOR, "", key))

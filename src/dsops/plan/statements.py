@@ -1,4 +1,4 @@
-"""Combines needed permissions into a short policy: AWS allows 2048 characters for a session policy."""
+"""Combine permissions into a short policy: AWS allows 2048 characters for a session policy."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from dsops.plan.required_permissions import Condition, Need
 
 Statement = dict[str, object]
-"""A policy statement, as JSON has it."""
+"""A policy statement as a JSON object."""
 
 _VERSION = "2012-10-17"
 
 
 def statements_of(needs: Iterable[Need]) -> list[Statement]:
-    """The Allow statements for these needs.
+    """Return the Allow statements for these permissions.
 
-    Needs that differ only in the resource, or only in one condition's value, share a statement. That allows nothing
-    more, since one entry of a list has to match. All lists are sorted, so that the order of an environment's
-    variables does not change the session's fingerprint.
+    Permissions that differ only in the resource, or only in one condition's value, share a statement. The shared
+    statement allows nothing more, because any one entry of a list is enough to match. All lists are sorted, so that
+    the order of an environment's variables does not change the session's fingerprint.
     """
     values: dict[tuple[tuple[str, ...], str, str, str], set[str]] = {}
     merged_needs: list[Need] = []
@@ -41,17 +41,17 @@ def statements_of(needs: Iterable[Need]) -> list[Statement]:
 
 
 def policy(statements: list[Statement]) -> dict[str, object]:
-    """The policy document with these statements."""
+    """Return the policy document with these statements."""
     return {"Version": _VERSION, "Statement": statements}
 
 
 def compact(document: dict[str, object]) -> str:
-    """The policy's JSON without white space, as it is sent."""
+    """Return the policy's JSON without white space, as it is sent to AWS."""
     return json.dumps(document, separators=(",", ":"))
 
 
 def one_or_more(texts: Iterable[str]) -> object:
-    """A list, or its only entry, as people write policies."""
+    """Return the texts as a list, or the only text by itself, as policies usually are written."""
     entries = list(texts)
     return entries[0] if len(entries) == 1 else entries
 

@@ -17,17 +17,17 @@ class Ambient(NamedTuple):
     """The identity that signs the first hop, as far as it is known without starting a process."""
 
     source: str
-    """`environment`, `profile NAME`, or `default chain`."""
+    """The source: `environment`, `profile NAME`, or `default chain`."""
     digest: str
-    """Differs whenever the identity may differ. An HMAC, so that it reveals nothing about the key."""
+    """A digest that changes whenever the identity may have changed. As an HMAC it reveals nothing about the key."""
     is_temporary: bool | None
-    """Whether a role assumed with it is chained, since it is temporary; None if only botocore can tell."""
+    """Whether the identity is temporary, so that a role assumed with it is chained; None if only botocore can tell."""
     region: str = ""
-    """The region of its profile; "" if the profile names none, or there is no profile."""
+    """The region of the identity's profile; "" if the profile has none, or there is no profile."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """The endpoint settings of its profile, as environment variables that are not set."""
+    """The profile's endpoint settings, as environment variables. Variables that are already set are left out."""
     mark: str = ""
-    """Like `digest`, but only for this process: changes when the files change; "" for keys in variables."""
+    """A digest for this process only, which changes when the files change; "" for keys in environment variables."""
 
 
 class Login(NamedTuple):
@@ -36,7 +36,7 @@ class Login(NamedTuple):
     told: str
     """The state of the login in words: when it ends, or that there is none."""
     mark: str
-    """Differs for another login; "" without a login."""
+    """A digest that differs for another login; "" without a login."""
     region: str
     """The region of the Identity Center instance."""
     note: str = ""
@@ -44,34 +44,37 @@ class Login(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """What takes the place of base credentials: a web identity token, SAML response or login, not sent yet."""
+    """The token, SAML response or login that replaces base credentials, as known before it is sent."""
 
     source: str
-    """The source in words: `the token from GitHub Actions`."""
+    """The source in words, such as `the token from GitHub Actions`."""
     digest: str
-    """Differs for another token or another source of it. Reveals nothing about the token."""
+    """A digest that differs for another token or token source. It reveals nothing about the token."""
     speaks_of: tuple[str, str, str] | None = None
-    """Issuer, subject and audience, unverified; None if the token is available only at run time."""
+    """The token's issuer, subject and audience, unverified; None if the token is available only at run time."""
     is_fetched: bool = False
     """Whether the token is available only at run time: from a command or a platform's endpoint."""
     login: Login | None = None
-    """The login, if a user's login takes the place of base credentials."""
+    """The user's login, if a login replaces base credentials."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """The endpoint settings of the profile that the environment names, as environment variables that are not set."""
+    """The endpoint settings of the profile that the environment names, as environment variables.
+
+    Variables that are already set are left out.
+    """
 
     @property
     def may_change(self) -> bool:
-        """Whether the identity can change between plan and use: there is no token yet, or the user may log in again."""
+        """Whether the identity can change between plan and use: no token exists yet, or the user may log in again."""
         return self.login is not None or (self.speaks_of is None and not self.is_fetched)
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:
-    """The default for `proof`: refuses, since different tokens would share sessions without it."""
+    """Raise TypeError: the default for `proof`, without which different tokens would share sessions."""
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
 class Step(NamedTuple):
-    """One store that the environment needs: texts expanded, limits checked."""
+    """One store that the environment needs, with texts expanded and limits checked."""
 
     name: str
     type: StoreType
@@ -79,38 +82,41 @@ class Step(NamedTuple):
     """The settings by canonical name, without `region`, `credentials_from` and `profile`, which are attributes."""
     region: str
     credentials_from: str
-    """The step whose credentials sign its calls; "" for base credentials (of `profile`, if that is set)."""
+    """The step whose credentials sign this step's calls; "" for base credentials (of `profile`, if that is set)."""
     profile: str
     fingerprint: Fingerprint
-    """The fingerprint of the session that it issues (credential stores) or reads with (secret stores)."""
+    """The fingerprint of the session that the step issues (credential stores) or reads with (secret stores)."""
     is_chained: bool | None
-    """Whether temporary credentials sign its AssumeRole call, which limits the session to an hour; None if unknown."""
+    """Whether temporary credentials sign the AssumeRole call, which limits the session to an hour; None if unknown."""
     where: Where
     operation: str = ""
-    """The STS operation that issues its session; "" for other store types."""
+    """The STS operation that issues the step's session; "" for other store types."""
     proof: Proof | None = None
-    """The token or login that takes the place of base credentials; then nothing signs the call."""
+    """The token or login that replaces base credentials. The call is then unsigned."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """The endpoint settings of the profile at the start of its chain, as environment variables that are not set."""
+    """The endpoint settings of the profile at the start of the chain, as environment variables.
+
+    Variables that are already set are left out.
+    """
 
     @property
     def role(self) -> str:
-        """The role of its session: an ARN, or account and permission set; "" for a session without a role."""
+        """The role of the step's session: an ARN, or account and permission set; "" for a session without a role."""
         return "/".join([str(self.settings[key]) for key in self.type.role_keys if key in self.settings])
 
     @property
     def session_action(self) -> str:
-        """The API action that issues its session; "" if no API call does."""
+        """The API action that issues the step's session; "" if no API call does."""
         return self.operation or self.type.session_action
 
     @property
     def session_permission(self) -> str:
-        """The IAM action of `session_action`, such as `sts:AssumeRole`; "" if no API call issues its session."""
+        """The IAM action for `session_action`, such as `sts:AssumeRole`; "" if no API call issues the session."""
         return f"{self.type.service}:{self.session_action}" if self.session_action else ""
 
     @property
     def session_source(self) -> str:
-        """The issuer of its session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
+        """The issuer of the session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
         return self.session_action or self.type.shown_as or self.type.name
 
     @property
@@ -134,7 +140,7 @@ class Step(NamedTuple):
 
 
 class SecretReference(NamedTuple):
-    """One read from a secret store; equal references are fetched once."""
+    """One read from a secret store. Equal references are fetched once."""
 
     key: str
     version: str
@@ -142,7 +148,7 @@ class SecretReference(NamedTuple):
 
 
 class PlannedVariable(NamedTuple):
-    """One variable of the environment, its texts expanded. `step` is "" for a literal."""
+    """One variable of the environment, with its texts expanded. `step` is "" for a literal."""
 
     name: str
     step: str
@@ -157,16 +163,16 @@ class PlannedVariable(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Everything that a run will do, known before it does anything."""
+    """Everything that a run will do, determined before the run starts."""
 
     environment: str
     variables: tuple[PlannedVariable, ...]
     steps: Mapping[str, Step]
-    """The steps; each stands after the one whose credentials it uses."""
+    """The steps. Each step comes after the step whose credentials it uses."""
     ambient: Mapping[str, Ambient]
-    """Profile name ("" for none) -> base identity, for the profiles that steps use."""
+    """The base identities by profile name ("" for none), for the profiles that steps use."""
     calls: int
     """The number of requests to AWS without cached sessions."""
     notes: tuple[str, ...]
     unallowed: str = ""
-    """The file, if dsops found it and the user has not allowed it: such a plan is shown, never carried out."""
+    """The file, if dsops found it and the user has not allowed it. Such a plan is shown but never carried out."""

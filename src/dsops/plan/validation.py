@@ -1,4 +1,4 @@
-"""What `dsops validate` checks of a configuration as a whole, before any environment is planned."""
+"""Checks of `dsops validate` that concern a configuration as a whole and need no plan of an environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from dsops.plan.limits import SAME_CALLER, same_caller_note
 
 
 def plannable(config: Config, unusable: Collection[str]) -> Config:
-    """The configuration without variables of unusable stores: a plan would only repeat the problems of those stores."""
+    """Return the configuration without variables of unusable stores.
+
+    A plan with those variables would only repeat the problems of the stores.
+    """
     environments = {
         name: environment._replace(
             variables={
@@ -26,7 +29,7 @@ def plannable(config: Config, unusable: Collection[str]) -> Config:
 
 
 def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
-    """The store, and the stores whose credentials it uses, in turn; an unknown name ends the chain."""
+    """Return the store and, in turn, the stores whose credentials it uses. An unknown name ends the chain."""
     chain: set[str] = set()
     while name and name not in chain:
         chain.add(name)
@@ -35,7 +38,7 @@ def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
 
 
 def same_caller_notes(config: Config) -> list[str]:
-    """A note for each pair of stores that use one session name of a role for different sessions.
+    """Return a note for each pair of stores that use the same session name of a role for different sessions.
 
     Names are compared as written: equal texts give equal names, unless they contain ${TIMESTAMP}.
     """

@@ -32,7 +32,7 @@ from dsops.runtime import Runtime
 Verdict = Literal["allowed", "denied", "unknown"]
 
 Complete = Callable[[CaseQuestion], CompletedQuestion]
-"""Completes a question with its policies. Raises EntityNotFound for a user or role that does not exist."""
+"""A function that adds the policies to a question. Raises EntityNotFound for a user or role that does not exist."""
 
 
 class HopResult(NamedTuple):
@@ -40,18 +40,18 @@ class HopResult(NamedTuple):
 
     step: Step
     number: int
-    """0 for reads."""
+    """The number of the hop; 0 for reads."""
     verdict: Verdict
     rows: tuple[AnsweredCase, ...]
-    """The questions and their answers, in AWS's order; questions after a denial are not asked."""
+    """The questions with their answers, in AWS's order. Questions after a denial are not asked."""
     why: str
-    """The reason where no policy decides; "" where policies do."""
+    """The reason if no policy decides; "" if policies do."""
 
 
 def hops_of(
     plan: Plan, policies: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime
 ) -> list[HopResult]:
-    """Return the verdict for each hop; `caller` is the ARN of the base credentials, "" where it is not known."""
+    """Return the verdict for each hop. `caller` is the ARN of the base credentials, "" if unknown."""
     return list(_Check(plan, policies, complete, caller, runtime).hops())
 
 
@@ -69,7 +69,7 @@ class _Check:
         self._base = _base_caller(caller) if caller else None
 
     def hops(self) -> Iterator[HopResult]:
-        """Yield a verdict for each step that issues a session or reads secrets, after the step that it depends on."""
+        """Yield a verdict for each step that issues a session or reads secrets, in the order of their dependencies."""
         for step in self._plan.steps.values():
             caller = self._caller_of(step)
             if step.type.gives_credentials:
@@ -79,11 +79,11 @@ class _Check:
                 yield self._read(step, questions)
 
     def _caller_of(self, step: Step) -> ChainCaller | None:
-        """The caller of the step's call; None where it is unknown, or where the call is not signed."""
+        """Return the caller of the step's request; None if it is unknown or the request is unsigned."""
         if step.credentials_from:
             return self._callers[step.credentials_from]
         if self._base is None or step.proof is not None or len(self._plan.ambient) > 1:
-            # One ARN can't belong to two base credentials.
+            # One ARN can't belong to two sets of base credentials.
             return None
         ambient = self._plan.ambient.get(step.profile)
         if ambient is not None and ambient.is_temporary and self._base.principal.kind == "user":
@@ -111,7 +111,7 @@ class _Check:
         return HopResult(step, number, "allowed" if is_known else "unknown", tuple(rows), why)
 
     def _read(self, step: Step, questions: Sequence[tuple[CaseQuestion, tuple[Unread, ...]]]) -> HopResult:
-        """Check each secret, whether or not another one may be read."""
+        """Check each secret, even after another secret was denied."""
         rows: list[AnsweredCase] = []
         for question, unread in questions:
             try:
@@ -147,7 +147,7 @@ class _Check:
         return AnsweredCase(Case("", 0, completed.asked, {}, None), outcome, ())
 
     def _session_policies(self, step: Step) -> tuple[tuple[tuple[Policy, ...], ...], list[Unread]]:
-        """The session policies that limit the caller of the step's call: those that the store before it sends."""
+        """Return the session policies that limit the step's caller: those that the previous store sends."""
         before = self._plan.steps.get(step.credentials_from)
         if before is None:
             return (), []
@@ -166,7 +166,7 @@ class _Check:
     def _questions(
         self, step: Step, caller: ChainCaller | None
     ) -> Sequence[tuple[CaseQuestion, tuple[Unread, ...]]] | str:
-        """The questions that AWS puts to policies for the hop, or why they are not known."""
+        """Return the questions that AWS asks of policies for the hop, or why they are not known."""
         if step.operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
             unsigned = unsigned_questions(step, step.region)
             return unsigned if unsigned and unsigned[0][0].principal.federated else _UNSIGNED[step.operation]
@@ -188,7 +188,10 @@ def _unknown_caller(step: Step, plan: Plan) -> str:
 
 
 def _conflict(step: Step, plan: Plan) -> str:
-    """A value that an earlier hop fixed for the chain and this one sets differently (STS API Reference, AssumeRole)."""
+    """Return a sentence about a value that an earlier hop fixed and this hop changes; "" when there is none.
+
+    Source: STS API Reference, AssumeRole.
+    """
     own = {key.lower(): key for key in _tag_keys(step)}
     identity = step.settings.get("source_identity")
     before = plan.steps.get(step.credentials_from)
@@ -210,7 +213,7 @@ def _tag_keys(step: Step) -> list[str]:
 
 
 _HOUR: Final = 3600
-"""The least value of a role's maximum session duration (IAM API Reference, CreateRole)."""
+"""The smallest value of a role's maximum session duration, in seconds (IAM API Reference, CreateRole)."""
 
 _UNSIGNED: Final = {
     "AssumeRoleWithWebIdentity": "what the token says is known only when it is there",
@@ -219,7 +222,7 @@ _UNSIGNED: Final = {
 
 
 def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """The questions for sessions that are not a role's."""
+    """Yield the questions for sessions that are not role sessions."""
     principal = caller.principal
     if step.operation == "GetSessionToken":
         context = context_of_call(caller, step.region)
@@ -238,7 +241,7 @@ def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tu
 
 
 def _base_caller(text: str) -> ChainCaller:
-    """The caller that the user names; a role's session is taken to have no session policy."""
+    """Parse the caller that the user names. A role session is assumed to have no session policy."""
     try:
         principal = read_caller(text)
     except ValueError as error:
@@ -257,7 +260,7 @@ def _identity(caller: ChainCaller) -> CallerIdentity:
 
 
 def _session(step: Step, caller: ChainCaller | None) -> ChainCaller | None:
-    """The caller that the step's session is."""
+    """Return the session that the step issues, as a caller; None if it can't be determined."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is not None:
         name = str(step.settings.get("role_session_name", ""))

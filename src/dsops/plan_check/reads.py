@@ -1,4 +1,4 @@
-"""The reads of a plan -> the questions that AWS puts to policies for them, where the account's secrets are known."""
+"""Return the questions that AWS asks of policies for a plan's reads, for accounts whose secrets are known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_questions(
     if step.type.service != "secretsmanager":
         return []
     questions = []
-    # Optional secrets do not fail a run; several fields of one secret are one read.
+    # Optional secrets do not make a run fail, and several fields of one secret are one read.
     needed = [
         variable.reference._replace(field="")
         for variable in plan.variables
@@ -36,7 +36,7 @@ def read_questions(
 
 
 def is_open(row: AnsweredCase) -> bool:
-    """Whether it is denied only because a policy names the six random characters that are unknown here."""
+    """Whether the read is denied only because a policy contains the six random characters, which are unknown here."""
     resource = row.outcome.decision.request.resource
     if row.outcome.verdict != "implicit-deny" or not resource.endswith(UNKNOWN_SUFFIX):
         return False
@@ -52,12 +52,12 @@ def is_open(row: AnsweredCase) -> bool:
 
 
 def secret_name(row: AnsweredCase) -> str:
-    """The name of the secret in a question."""
+    """Return the name of the secret in a question."""
     return row.outcome.decision.request.resource.partition(":secret:")[2].removesuffix(UNKNOWN_SUFFIX)
 
 
 def _arn(reference: SecretReference, step: Step, account: str) -> tuple[str, str]:
-    """The secret's ARN with a pattern for its random end, and the account that owns it."""
+    """Return the secret's ARN with a pattern for the six random characters, and the account that owns it."""
     arn = parse_arn(reference.key)
     if arn is None:
         partition = partition_of_region(step.region).name

@@ -1,7 +1,7 @@
-"""SAML attributes -> the condition keys that a trust policy sees, as AWS maps them.
+"""Map SAML attributes to the condition keys that a trust policy can test, as AWS does.
 
 IAM User Guide, "Configure SAML assertions for the authentication response" (the three tables) and "Available keys for
-SAML-based AWS STS federation" (the keys, and which may have several values). All other attributes become no key.
+SAML-based AWS STS federation" (the keys, and which may have several values). Other attributes set no condition key.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ KEYS: Final[Mapping[str, str]] = {
     f"{_CLAIMS}givenname": "saml:givenName",
     f"{_CLAIMS}surname": "saml:surname",
     f"{_CLAIMS}emailaddress": "saml:mail",
-    # The guide's table says `uid`, its list of keys has this one, which nothing else could fill.
+    # The guide's table says `uid`, but its list of keys has only this key left for the attribute.
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarygroupsid": "saml:primaryGroupSID",
     "2.5.4.3": "saml:commonName",
     "2.5.4.4": "saml:surname",
     "2.5.4.42": "saml:givenName",
-    # As the guide writes the one above.
+    # The guide maps this name to the same key as the name above.
     "2.4.5.42": "saml:givenName",
     "2.5.4.45": "saml:x500UniqueIdentifier",
     "0.9.2342.19200300100.1.1": "saml:uid",
@@ -48,9 +48,10 @@ _SINGLE: Final = frozenset(
 
 
 def attribute_keys(attributes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the condition keys of an assertion's attributes.
+    """Return the condition keys that an assertion's attributes set.
 
-    Of two attributes for one key the first counts, as does the first value of a key with a single value.
+    If two attributes set the same key, the first attribute is used. A single-valued key gets the attribute's first
+    value.
     """
     keys: dict[str, tuple[str, ...]] = {}
     for name, values in attributes.items():

@@ -1,4 +1,4 @@
-"""The audit records of a run: sessions issued or reused, secrets read, each with its outcome."""
+"""Audit records of a run: sessions issued or reused and secrets read, each with its outcome."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import SecretMetadata
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-"""CloudTrail's text for values that it does not record."""
+"""The text that CloudTrail shows in place of values that it does not record."""
 
-# Setting -> CloudTrail's name of the request parameter. Other settings are not recorded.
+# CloudTrail's names of the request parameters, by setting. Other settings are not recorded.
 _ASKED = {
     "role_arn": "roleArn",
     "role_session_name": "roleSessionName",
@@ -38,7 +38,7 @@ _ASKED = {
 def issued(
     step: Step, source: Credentials | None, outcome: Credentials | DsopsError, hop: int, runtime: Runtime
 ) -> Act:
-    """The record of a requested session: the session, or the error."""
+    """Return the record of a requested session: the session, or the error."""
     error = outcome if isinstance(outcome, DsopsError) else None
     is_asked = error is None or _was_asked(error)
     service = step.type.service if step.session_action else ""
@@ -58,7 +58,7 @@ def issued(
 
 
 def held(step: Step, session: Credentials, hop: int, runtime: Runtime) -> Act:
-    """The record of a cached session that this run uses; no call was made."""
+    """Return the record of a cached session that this run uses. No request was made."""
     act = issued(step, None, session, hop, runtime)
     facts = {**act.facts, "source": session.source, "cached": True}
     return act._replace(service="", identity={}, request_id="", facts=facts)
@@ -74,7 +74,7 @@ def reads(
     *,
     is_cached: bool = False,
 ) -> Iterable[Act]:
-    """One record for each secret that was read, however many variables it is for."""
+    """Yield one record for each secret that was read, even if several variables use it."""
     secrets: dict[tuple[str, str], list[SecretReference]] = {}
     for reference in outcomes:
         secrets.setdefault((reference.key, reference.version), []).append(reference)
@@ -85,7 +85,7 @@ def reads(
             SecretMetadata(),
         )
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
-        # A missing field is no failed read: the secret itself was read.
+        # A missing field is no failed read, because the secret itself was read.
         error = failures[0] if len(failures) == len(references) or (failures and not metadata.version) else None
         names = [name for reference in references for name in variables.get(reference, ())]
         facts: dict[str, object] = {
@@ -116,7 +116,7 @@ def reads(
 
 
 def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
-    """Reference -> the variables of the step that it is for."""
+    """Return the names of the step's variables by the reference that they read."""
     names: dict[SecretReference, list[str]] = {}
     for variable in plan.variables:
         if variable.step == step.name and variable.reference is not None:
@@ -125,7 +125,10 @@ def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
 
 
 def _was_asked(error: DsopsError) -> bool:
-    """Whether AWS was called, as far as the error shows: errors raised before the request carry no answer of AWS."""
+    """Whether a request was sent to AWS, as far as the error shows.
+
+    Errors raised before the request have no response from AWS.
+    """
     return error.aws is not None or isinstance(error, ServiceError)
 
 
@@ -138,7 +141,7 @@ def _asked_of(step: Step, key: str, version: str) -> Mapping[str, object]:
 
 
 def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
-    """The facts that every record of a store has."""
+    """Return the facts that every record of the store's step has."""
     facts: dict[str, object] = {"store": step.name, "storeType": step.type.name, "where": str(step.where)}
     if step.credentials_from:
         facts["credentialsFrom"] = step.credentials_from
@@ -152,9 +155,9 @@ def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
 
 
 def is_of_sandbox(step: Step, runtime: Runtime, sandboxes: Container[str]) -> bool | None:
-    """Whether the step's calls go to one of these sandboxes; None for literals and variables.
+    """Whether the step's requests go to one of these sandboxes; None for literals and environment variables.
 
-    Credentials or secrets of other origin are never a sandbox's: a key of the keyring, a plugin's secret.
+    Credentials and secrets from elsewhere (a key in the keyring, a plugin's secret) never come from a sandbox.
     """
     if step.type.is_local:
         return None
@@ -162,7 +165,7 @@ def is_of_sandbox(step: Step, runtime: Runtime, sandboxes: Container[str]) -> bo
 
 
 def _url(step: Step, runtime: Runtime) -> str:
-    """The endpoint of the store's calls; "" for a store that calls no AWS service."""
+    """Return the endpoint of the store's requests; "" for a store that calls no AWS service."""
     service = step.type.service
     try:
         return endpoint_of(step, service, runtime).url if service else ""
@@ -171,13 +174,13 @@ def _url(step: Step, runtime: Runtime) -> str:
 
 
 def _base_source(step: Step, source: Credentials | None) -> Mapping[str, object]:
-    """Where the base credentials came from."""
+    """Return the source of the base credentials."""
     text = source.source if source is not None else step.proof.source if step.proof is not None else ""
     return {"source": text} if text else {}
 
 
 def _identity(step: Step) -> Mapping[str, object]:
-    """The caller of an unsigned call in CloudTrail's form, as known before the token is sent."""
+    """Return the caller of an unsigned call in CloudTrail's format, as known before the token is sent."""
     if step.operation == "AssumeRoleWithSAML":
         return {"type": "SAMLUser"}
     if step.operation != "AssumeRoleWithWebIdentity":
@@ -215,7 +218,7 @@ def _request_parameters(step: Step) -> Mapping[str, object]:
 
 
 def _session(session: Credentials) -> Mapping[str, object]:
-    """CloudTrail's `responseElements`, without the session token."""
+    """Return the session as CloudTrail's `responseElements`, without the session token."""
     credentials: dict[str, object] = {"accessKeyId": session.access_key_id}
     if session.session_token is not None:
         credentials["sessionToken"] = HIDDEN
@@ -233,4 +236,4 @@ def _session(session: Credentials) -> Mapping[str, object]:
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-"""Months as CloudTrail writes them in every locale: `Nov 25, 2026, 1:20:11 AM`."""
+"""Month names as CloudTrail writes them in every locale: `Nov 25, 2026, 1:20:11 AM`."""

@@ -1,4 +1,4 @@
-"""STS, IAM and the environment as the base credentials reach them: those that sign the first hop."""
+"""Load the base credentials, which sign the first hop, and find their region and STS endpoint."""
 
 from __future__ import annotations
 
@@ -13,34 +13,40 @@ from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
 
 DEFAULT_REGION = "us-east-1"
-"""The region for STS where none is configured: GetCallerIdentity gives the same answer in every region."""
+"""The default region for STS: GetCallerIdentity returns the same response in every region."""
 
 
 def load_base(runtime: Runtime) -> Credentials:
-    """The base credentials. Raises AmbientFailed, or NoCredentials where there are none."""
+    """Return the base credentials. Raises AmbientFailed, or NoCredentials if there are none."""
     return load_ambient(runtime.environ, runtime.folder, now=runtime.now())
 
 
 def base_region(runtime: Runtime) -> str:
-    """The region of the environment, or of its profile; "" where neither has one."""
+    """Return the region of the environment or of its profile; "" if neither has one."""
     environ = runtime.environ
     named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-    # The digest that the key is for is not used here.
+    # The key only affects the digest, which is not used here.
     return named or ambient_of(environ, b"", runtime.folder)("").region
 
 
 def base_environ(runtime: Runtime, profile: str = "") -> Mapping[str, str]:
-    """The environment, with the endpoints that the base credentials' profile configures."""
+    """Return the environment variables, with the endpoints that the base credentials' profile configures."""
     return {**runtime.environ, **dict(endpoints_of(runtime.environ, profile, runtime.folder))}
 
 
 def base_endpoint(runtime: Runtime, region: str = "", profile: str = "") -> Endpoint:
-    """STS for the base credentials: in `region`, else in that of the environment or its profile."""
+    """Return the STS endpoint for the base credentials.
+
+    The region is `region`, or else that of the environment or its profile.
+    """
     return resolve_endpoint("sts", region or base_region(runtime) or DEFAULT_REGION, base_environ(runtime, profile))
 
 
 def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
-    """STS as the store that issues the session calls it; the address of a secret store is another service's."""
+    """Return the STS endpoint of the store that issues the session.
+
+    The endpoint of a secret store is skipped, because it belongs to another service.
+    """
     step = plan.steps[name]
     while not step.operation and step.credentials_from:
         step = plan.steps[step.credentials_from]
@@ -48,7 +54,10 @@ def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
 
 
 def base_source(source: str, caller_arn: str) -> str:
-    """Where base credentials come from; an instance with its id, the name of the session of its role."""
+    """Return the source of the base credentials.
+
+    The source of an instance's role includes the instance id, which is the role's session name.
+    """
     session = caller_arn.rpartition("/")[2]
     is_instance = source.endswith("the instance's role") and session.startswith("i-")
     return f"{source} {session}" if is_instance else source

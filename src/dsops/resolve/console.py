@@ -1,4 +1,4 @@
-"""The sessions that can open the AWS console, and the partition whose console they open."""
+"""Check which sessions can open the AWS console, and find the partition of that console."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from dsops.runtime import Runtime
 
 
 def partition_of_session(credentials: Credentials, region: str) -> Partition:
-    """The partition of the session's role, or of the region where the role is not known."""
+    """Return the partition of the session's role, or of the region if the role is not known."""
     arn = parse_arn(credentials.arn)
     return (partition_named(arn.partition) if arn else None) or partition_of_region(region)
 
 
 def refuse_other_sts(plan: Plan, name: str, runtime: Runtime, hint: str) -> None:
-    """Raises UsageError for a session of an STS that is not AWS's: its credentials must not go to AWS."""
+    """Raise UsageError for a session from an STS other than AWS's, whose credentials must not be sent to AWS."""
     address = parse_address(session_endpoint(plan, name, runtime).url)
     if address is None or not is_aws_host(address.host):
         raise UsageError(f"store `{name}` does not use AWS's STS, so it cannot open the console", hint=hint)
 
 
 def refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
-    """Raises UsageError for a duration with role chaining: the console's session then has the role session's duration.
+    """Raise UsageError for a duration with role chaining.
 
-    IAM User Guide, "Enable custom identity broker access to the AWS console".
+    After role chaining the console session always has the role session's duration (IAM User Guide, "Enable custom
+    identity broker access to the AWS console").
     """
     step = plan.steps[name]
     while not step.operation and step.credentials_from:
@@ -41,7 +42,10 @@ def refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
 
 
 def refuse_session(credentials: Credentials, seconds: int | None) -> None:
-    """Raises ConsoleRefused for credentials of a user or the root user: AWS signs in roles and federated users only."""
+    """Raise ConsoleRefused for credentials of a user or the root user.
+
+    AWS signs in only roles and federated users.
+    """
     arn = parse_arn(credentials.arn)
     kind = arn.resource_type if arn else ""
     if not credentials.is_temporary or kind in {"user", "root"}:

@@ -1,8 +1,8 @@
-"""Identifies the signer of the first hop without a request: a digest that differs whenever the signer may differ.
+"""Identify the signer of the first hop without a request.
 
-Keys in environment variables are the identity itself. botocore decides everything else from files and variables, so
-the digest covers their contents: a new login, an edited profile or another variable counts as another identity, and
-no session is shared by mistake.
+The result is a digest that differs whenever the signer may differ. Keys in environment variables are the identity
+themselves. botocore determines everything else from files and variables, so the digest covers their contents: a new
+login, an edited profile or another variable counts as another identity, and no session is shared by mistake.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dsops.config.files import digest
 from dsops.plan import Ambient, Proof, Settings
 from dsops.stores import proving_store
 
-# The token caches of SSO, `aws login` and others; botocore and the AWS CLI name each file by a hash.
+# The token caches of SSO, `aws login` and others. botocore and the AWS CLI name each file by a hash.
 _SSO_CACHE = "~/.aws/sso/cache"
 _LOGIN_CACHE = "~/.aws/login/cache"
 _MOST_CACHE_FILES = 1000
@@ -36,15 +36,15 @@ _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZA
 _BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
 _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 
-# Variables besides AWS_* that matter: where files and programs are searched, and who the user is.
+# Variables other than AWS_* that matter: search paths of files and programs, and the user's home.
 _OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE", "PATH")
 
 
 def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
-    """Return the function by which `make_plan` gets a profile's base identity, for a client in that folder.
+    """Return the function that gives `make_plan` a profile's base identity, for a client in that folder.
 
     `key` is a secret of this process, so that digests reveal nothing about keys and tokens. Raises AmbientFailed for
-    half a key pair, ConfigUnreadable for unreadable files.
+    an incomplete key pair, ConfigUnreadable for unreadable files.
     """
 
     def ambient(profile: str) -> Ambient:
@@ -78,12 +78,12 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
 
 
 def is_as_planned(ambient: Ambient, environ: Mapping[str, str], profile: str, folder: str) -> bool:
-    """Whether the files still have the content that the plan was made with; a renewed login counts as a change."""
+    """Whether the files still have the content that the plan was made with. A renewed login counts as a change."""
     return ambient.mark == ambient_of(environ, _MARK_KEY, folder)(profile).digest
 
 
 def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:
-    """Return the function by which `make_plan` identifies a store's token or login, for a client in that folder."""
+    """Return the function that identifies a store's token or login for `make_plan`, for a client in that folder."""
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:
@@ -96,13 +96,14 @@ def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callab
 
 
 def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
-    """The endpoint settings of a profile (or of the one that the environment names), as variables that are not set.
+    """Return a profile's endpoint settings as environment variables, without variables that are already set.
 
-    Raises ConfigUnreadable for an unreadable file, or an unusable address in it.
+    Without a profile, the one that the environment names is used. Raises ConfigUnreadable for an unreadable file, or
+    for an unusable address in it.
     """
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:
-        return ()  # true for most files; parsing them costs a cold run milliseconds
+        return ()  # True for most files; parsing them takes milliseconds of a cold run.
     from dsops.aws.identity.profile_endpoints import profile_endpoints
 
     name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
@@ -110,7 +111,7 @@ def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple
 
 
 def _hmac_hex(key: bytes, parts: Iterable[str]) -> str:
-    """HMAC by hand (RFC 2104), since `hmac` and `hashlib` cost a cold run 3 ms."""
+    """Return an HMAC (RFC 2104), implemented here because importing `hmac` and `hashlib` takes 3 ms of a cold run."""
     data = b"".join(
         b"%d:%s" % (len(part), part) for part in (part.encode("utf-8", "surrogateescape") for part in parts)
     )
@@ -119,17 +120,20 @@ def _hmac_hex(key: bytes, parts: Iterable[str]) -> str:
 
 
 def _network_settings(environ: Mapping[str, str]) -> Iterator[str]:
-    """The proxies and trust settings: a request through another proxy could be answered with another user's session."""
+    """Yield the proxy and trust settings.
+
+    A request through another proxy could get a response with another user's session.
+    """
     for name in sorted(environ):
         if name.lower().endswith("_proxy") or name in TRUST_VARIABLES:
             yield f"{name}={environ[name]}"
 
 
 def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
-    """Everything that botocore may base its choice of credentials on."""
+    """Yield everything that botocore may use to choose credentials."""
     config = content(config_file(environ, folder))
     credentials = content(credentials_file(environ, folder))
-    # A credential_process may read any variable, and the files of its folder.
+    # A credential_process may read any variable, and any file in its folder.
     has_process = b"credential_process" in config + credentials
     if has_process:
         yield folder
@@ -145,7 +149,7 @@ def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
 
 
 def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
-    """The files of boto 2 and the first EC2 tools, which botocore still reads."""
+    """Yield the configuration files of boto 2 and the first EC2 tools, which botocore still reads."""
     for path in (environ["BOTO_CONFIG"],) if "BOTO_CONFIG" in environ else _BOTO_FILES:
         yield located(path, environ, folder)
     if environ.get("AWS_CREDENTIAL_FILE"):
@@ -153,7 +157,7 @@ def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
 
 
 def _token_files(environ: Mapping[str, str], folder: str, text: bytes) -> Iterator[str]:
-    """Token files that variables or these files name; paths are used as they stand."""
+    """Yield the token files that variables or these files name. Paths are used as written."""
     named = [os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, text)]
     for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *named):
         if path:

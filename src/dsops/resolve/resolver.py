@@ -1,4 +1,4 @@
-"""Gets the values of a plan's variables, or every error."""
+"""Resolve the values of a plan's variables, or collect every error."""
 
 from __future__ import annotations
 
@@ -39,34 +39,40 @@ class Trial(NamedTuple):
     """The results of a trial of the whole plan."""
 
     sessions: Mapping[str, Credentials | DsopsError]
-    """Step -> its session, for steps that issue one. If a session below failed, it is the same error object."""
+    """The session of each step that issues one, or the error.
+
+    Sessions that fail for the same reason share one error.
+    """
     outcomes: Mapping[str, _Outcomes | DsopsError]
-    """Step -> value or error of each reference, for steps that variables read from; one error if all of it failed."""
+    """Value or error of each reference, by step that variables read from; one error if the whole read failed."""
 
 
 MISSING = (SecretNotFound, FieldMissing)
 """The errors that `default` and `optional` cover.
 
-Not AccessDenied, which must not silently become a default: AWS also gives it for a missing secret that the caller may
-not see. Not a secret scheduled for deletion: the days until then are for noticing."""
+AccessDenied is not among them, because it must not silently become a default: AWS also returns it for a missing
+secret that the caller may not see. A secret scheduled for deletion is not covered either, so that users notice the
+deletion before it happens.
+"""
 
 _OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkewed, RegionDisabled)
-"""Errors that concern the store, not one secret."""
+"""Errors that concern the store rather than one secret."""
 
 _NAMES_SHOWN = 5
 
 _NO_SOURCE = ("batch", "cache_seconds", "timeout_ms")
 _PLACES = ("AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_")
-"""The prefixes of variables that choose an endpoint."""
+"""The prefixes of environment variables that choose an endpoint."""
 
 
 async def resolve(
     plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache, *, min_ttl_seconds: float | None = None
 ) -> Mapping[str, Secret]:
-    """Return the value of every variable, in the plan's order, without optional ones that do not exist.
+    """Return the value of every variable, in the plan's order, without missing optional variables.
 
-    Independent stores and reads run in parallel; each secret is read once. On failure everything has been tried:
-    raises one error, or Failures with all errors in the order of variables, each naming its variables.
+    Independent stores and reads run in parallel, and each secret is read once. All reads are attempted even if one
+    fails. Raises one error, or Failures with all errors in the order of variables, each with the names of its
+    variables.
     """
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).secrets()
 
@@ -80,7 +86,7 @@ async def issue_credentials(
     *,
     min_ttl_seconds: float | None = None,
 ) -> Credentials:
-    """The session that a step issues, or reads with, fresh enough to be handed to a client."""
+    """Return the session that a step issues or reads with, with enough lifetime left for a client."""
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).credentials(step_name)
 
 
@@ -96,9 +102,9 @@ class Resolver:
         *,
         min_ttl_seconds: float | None = None,
     ) -> None:
-        """Raises NotAllowed for the plan of a found configuration that the user has not allowed."""
+        """Raises NotAllowed for the plan of a discovered configuration that the user has not allowed."""
         if plan.unallowed:
-            # Commands ask for permission when they load the file; this is the second barrier.
+            # Commands ask for permission when they load the file; this is a second check.
             raise not_allowed(plan.unallowed)
         self._plan = plan
         self._runtime = runtime
@@ -107,7 +113,7 @@ class Resolver:
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
 
     async def credentials(self, step_name: str) -> Credentials:
-        """The session of a step, fresh enough to be handed on; for a secret store, the session that it reads with."""
+        """Return the session that a step issues or reads with, with enough lifetime left for the child process."""
         step = self._plan.steps[step_name]
         while not step.type.gives_credentials and step.credentials_from:
             step = self._plan.steps[step.credentials_from]
@@ -117,11 +123,11 @@ class Resolver:
         return (await sessions.base(step.profile)).credentials
 
     async def base(self, profile: str = "") -> Credentials:
-        """The base credentials, which sign the first hop."""
+        """Return the base credentials, which sign the first hop."""
         return (await self._open({}).base(profile)).credentials
 
     async def trial(self) -> Trial:
-        """Issue every session and read every secret of the plan; errors are results, not raised."""
+        """Issue every session and read every secret of the plan. Errors are returned, not raised."""
         issuing = [step for step in self._plan.steps.values() if step.type.gives_credentials]
         sessions, reads = self._begin()
         tried = await settle(*[sessions.of_step(step.name) for step in issuing])
@@ -130,7 +136,7 @@ class Resolver:
         return Trial(dict(zip(names, obtained, strict=True)), await self._outcomes(sessions, reads))
 
     async def secrets(self) -> Mapping[str, Secret]:
-        """The value of every variable, as `resolve` returns them."""
+        """Return the value of every variable, as `resolve` does."""
         for step in self._plan.steps.values():
             require_reason(step)
         outcomes = await self._outcomes(*self._begin())
@@ -147,13 +153,13 @@ class Resolver:
         return values
 
     def _begin(self) -> tuple[PlanSessions, Mapping[str, list[SecretReference]]]:
-        """The sessions of this run, not issued yet, and step -> the references that variables read from it."""
+        """Return the sessions of this run, not issued yet, and by step the references that variables read."""
         by_step: dict[str, dict[SecretReference, None]] = {}
         for variable in self._plan.variables:
             if variable.reference is not None:
                 by_step.setdefault(variable.step, {})[variable.reference] = None
         steps = [self._plan.steps[name] for name in by_step]
-        # A session that is read as a secret is handed to the child process.
+        # A session that variables read is handed to the child process.
         sessions = self._open({step.fingerprint: self._hand_on for step in steps if step.type.gives_credentials})
         return sessions, {name: list(references) for name, references in by_step.items()}
 
@@ -167,7 +173,7 @@ class Resolver:
         return PlanSessions(self._plan, self._runtime, self._client, self._cache, handed_on)
 
     async def _read(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
-        """A step's secrets. Cached values are used first; they need no session."""
+        """Read a step's secrets. Cached values are used first, since they need no session."""
         seconds = step.settings.get("cache_seconds")
         if not isinstance(seconds, int):
             return await self._fetch(sessions, step, references)
@@ -189,7 +195,7 @@ class Resolver:
         return cached_outcomes
 
     async def _fetch(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
-        """Read a step's secrets; if AWS refuses a cached session, read the refused ones again with a new session."""
+        """Read a step's secrets. If AWS refuses a cached session, retry the refused reads with a new session."""
         store = secret_store(step.type.name)
 
         async def fetch(references_left: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
@@ -211,7 +217,7 @@ class Resolver:
         else:
             get = partial(sessions.of_step, step.name) if step.type.gives_credentials else partial(sessions.below, step)
             prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
-            # A store that issues its own session opens the connection when it issues it.
+            # A store that issues its own session opens the connection when it issues the session.
             if prepare is not None and not step.type.gives_credentials and not sessions.is_held(step):
                 await prepare(step, references, sessions.context(step))
             obtained = await get()
@@ -248,7 +254,7 @@ class Resolver:
 
 
 def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credentials: Credentials | None) -> None:
-    """Note in each error which secret it is about; not in an error that several secrets share."""
+    """Add the secret's key to each error, except to errors that several secrets share."""
     keys: dict[int, str] = {}
     for reference, outcome in outcomes.items():
         keys[id(outcome)] = "" if id(outcome) in keys else reference.key
@@ -258,7 +264,7 @@ def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credent
 
 
 def _source_of(step: Step, runtime: Runtime) -> object:
-    """The key of cached values: everything that decides which value a reference has, such as caller and endpoint."""
+    """Return the cache key of a step's values: everything that determines a reference's value."""
     settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
     places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
     return (step.fingerprint, step.type.name, step.region, *settings, *places, *step.endpoints)
@@ -275,7 +281,7 @@ def _refused(outcomes: _Outcomes) -> list[SecretReference]:
 def _value(
     variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsError], budget: Budget
 ) -> Secret | DsopsError | None:
-    """The variable's value, its error, or None if the variable is left out."""
+    """Return the variable's value, its error, or None if the variable is left out."""
     value: Secret | DsopsError | None = variable.literal
     if variable.reference is not None:
         of_step = outcomes[variable.step]
@@ -293,21 +299,21 @@ def _value(
 
 
 class _FailureList:
-    """Errors with their variables; an error that affects many variables is kept once."""
+    """Collects errors with their variables. An error that affects many variables is kept once."""
 
     def __init__(self) -> None:
         self._errors: dict[object, tuple[DsopsError, list[PlannedVariable]]] = {}
         self._keys: dict[int, object] = {}
 
     def add(self, error: DsopsError, variable: PlannedVariable) -> None:
-        """Add a variable without a value."""
-        # A failed role is one error for all its stores, and ten reads from an unreachable store are one error, too.
+        """Add a variable that has no value, with its error."""
+        # A failed role is one error for all its stores, and so are ten failed reads from an unreachable store.
         of_the_store = isinstance(error, _OF_THE_STORE)
         key = self._keys.setdefault(id(error), (variable.step, type(error)) if of_the_store else id(error))
         self._errors.setdefault(key, (error, []))[1].append(variable)
 
     def raise_any(self) -> None:
-        """Raise the only error, or Failures with all; does nothing without errors."""
+        """Raise the only error, or Failures with all errors; do nothing without errors."""
         errors = tuple([_with_variable_names(error, variables) for error, variables in self._errors.values()])
         if len(errors) == 1:
             raise errors[0]

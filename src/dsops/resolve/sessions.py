@@ -1,4 +1,8 @@
-"""The sessions of a run: each issued at most once, its source first, and issued again if AWS refuses a cached one."""
+"""Issue the sessions of a run.
+
+Each session is issued at most once, after the session that signs for it. It is issued again if AWS refuses the cached
+session.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +38,8 @@ T = TypeVar("T")
 class PlanSessions:
     """The credentials of a plan's steps, and the base credentials.
 
-    `handed_on` are the sessions that the child process gets, with the lifetime that they need; each session is
-    obtained once, for the longest use planned with it.
+    `handed_on` has the sessions that the child process gets, with the lifetime that each needs. Each session is
+    obtained once, with the lifetime for its longest planned use.
     """
 
     def __init__(
@@ -53,12 +57,12 @@ class PlanSessions:
         self._needs = handed_on
         self._obtained: dict[Fingerprint, AsyncOnce[Obtained]] = {}
         self._heirs: set[str] = set()
-        """Steps whose connection is reused by one of their users."""
+        """The steps whose connection is reused by a step that uses their session."""
 
     def context(
         self, step: Step, *, may_ask: bool = True, metadata: dict[SecretReference, SecretMetadata] | None = None
     ) -> Context:
-        """The context for the step's store: the client with the step's time limits."""
+        """Return the context for the step's store: the client with the step's timeouts."""
         milliseconds = step.settings.get("timeout_ms")
         client = self._client
         if isinstance(milliseconds, int):
@@ -68,7 +72,7 @@ class PlanSessions:
         return Context(runtime, client._replace(runtime=runtime), self._cache.memory, metadata)
 
     async def of_step(self, name: str) -> Obtained:
-        """The session that a step issues."""
+        """Return the session that a step issues."""
         step = self._plan.steps[name]
         require_reason(step)
 
@@ -76,12 +80,12 @@ class PlanSessions:
             return await self._issue(step, may_ask=may_ask)
 
         if step.type.gives_long_term:
-            # Read once in a run and never cached by the agent: a user who locks the keyring expects that it is locked.
+            # The key is read once in a run and never cached by the agent, so that locking the keyring takes effect.
             return await self._run_once(step.fingerprint, lambda: self._issue_uncached(issue))
         return await self._obtain_once(step.fingerprint, issue, step)
 
     async def below(self, step: Step) -> Obtained:
-        """The credentials that sign a step's calls: another step's session, or the base credentials of its profile."""
+        """Return the credentials that sign a step's calls: another step's session, or base credentials."""
         if step.credentials_from:
             return await self.of_step(step.credentials_from)
         return await self.base(step.profile)
@@ -93,7 +97,7 @@ class PlanSessions:
         return not step.profile and ambient_from_environment(self._runtime.environ, self._runtime.now()) is not None
 
     async def base(self, profile: str) -> Obtained:
-        """The base credentials of a profile ("" for none): keys in the environment, else what botocore finds."""
+        """Return the base credentials of a profile ("" for none): keys in the environment, else what botocore finds."""
         if not profile:
             keys = ambient_from_environment(self._runtime.environ, self._runtime.now())
             if keys is not None:
@@ -119,7 +123,7 @@ class PlanSessions:
     async def signed(
         self, step: Step, get: Callable[[], Awaitable[Obtained]], use: Callable[[Credentials], Awaitable[T]]
     ) -> T:
-        """Call `use` with credentials; if AWS refuses cached ones, call it again with new ones."""
+        """Call `use` with credentials. If AWS refuses cached credentials, retry with new ones."""
         obtained = await get()
         try:
             return await use(obtained.credentials)
@@ -143,7 +147,7 @@ class PlanSessions:
         self._report("credentials.evicted", store=step.name, key=credentials.masked_key_id, why=why)
 
     def hop(self, step: Step) -> int:
-        """The hop's number: 1 for a step that base credentials sign, 2 for the next."""
+        """Return the number of the hop: 1 for a step that base credentials sign, 2 for the next."""
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
     async def _obtain_once(
@@ -208,7 +212,10 @@ class PlanSessions:
         return await self.signed(step, lambda: self.below(step), use)
 
     def _will_connect(self, step: Step) -> bool:
-        """Whether the step's call needs a connection of its own: one user inherits that of the call below."""
+        """Whether the step's call needs a new connection.
+
+        One user of a session reuses the connection of the call that issued the session.
+        """
         if self.is_held(step):
             return False
         below = self._plan.steps.get(step.credentials_from)
@@ -218,7 +225,7 @@ class PlanSessions:
         return False
 
     def _add_hop(self, error: DsopsError, step: Step, source: Credentials | None) -> None:
-        """Add to the error which hop failed, its caller, and the sessions of the hops before it."""
+        """Add the failed hop to the error, with its caller and the sessions of the previous hops."""
         token = step.proof.source if step.proof is not None else ""
         caller = (source.arn or source.masked_key_id) if source is not None else token
         issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
@@ -238,7 +245,7 @@ class PlanSessions:
         )
 
     def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
-        """Add to the error which secret was read, by which caller, and the hops that led to it."""
+        """Add the secret, its reader and the previous hops to the error."""
         caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
         before, asks = self._hops_before(step), self._explain_words(step)
         error.add_tried(
@@ -246,24 +253,24 @@ class PlanSessions:
         )
 
     def _explain_words(self, step: Step) -> tuple[str, ...]:
-        """The words after `dsops explain` for this step; () for a step that the plan has added."""
+        """Return the arguments of `dsops explain` for this step; () for a step that the plan has added."""
         if SERVES in step.settings:
             return ()
         environment = self._plan.environment
         return (*(("--env", environment) if environment else ()), step.name)
 
     def add_act(self, step: Step, act: Callable[[], Act], is_of_sandbox: bool | None = None) -> None:  # noqa: FBT001
-        """Add a record to the audit trail, if there is one; a cached session remembers `is_of_sandbox`."""
+        """Add a record to the audit trail, if there is one. A cached session supplies its own `is_of_sandbox`."""
         if self._runtime.journal is not None:
             of_sandbox = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
             self._runtime.journal.add(act()._replace(is_of_sandbox=of_sandbox))
 
     def is_of_sandbox(self, step: Step) -> bool | None:
-        """Whether a sandbox answered the step's calls; None for a step that makes none."""
+        """Whether a sandbox answered the step's requests; None for a step that makes none."""
         return acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
 
     def _is_below(self, step: Step, other: Step) -> bool:
-        """Whether `other` is the step, or gets its session through it."""
+        """Whether `other` is the step, or gets its session through the step."""
         while other.name != step.name and other.credentials_from:
             other = self._plan.steps[other.credentials_from]
         return other.name == step.name
@@ -280,7 +287,7 @@ class PlanSessions:
     def _measure_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         """Count the session by operation, role and caller, with its requested duration.
 
-        The key id only tells callers apart and is not exported.
+        The key id is used only to tell callers apart and is not exported.
         """
         seconds = step.settings.get("duration_seconds")
         if not isinstance(seconds, int):
@@ -309,7 +316,7 @@ class PlanSessions:
 
 
 def require_reason(step: Step) -> None:
-    """Refuse a step that passes on the reason of the run if none is given. Raises ReasonMissing."""
+    """Raise ReasonMissing if the step sends the reason of the run to AWS and none is given."""
     if step.lacks_reason:
         to = str(step.settings[REASON_TO])
         raise ReasonMissing(
@@ -321,12 +328,15 @@ def require_reason(step: Step) -> None:
 
 
 def _place(step: Step) -> tuple[str, str, object]:
-    """Equal for steps that call the same endpoint."""
+    """Return a value that is equal for steps that call the same endpoint."""
     return (step.type.name, step.region, step.settings.get("endpoint_url"))
 
 
 def _check_chain(step: Step, source: Credentials) -> None:
-    """Enforce the hour of a chained role if only now it is known to be chained; else the plan has refused it."""
+    """Enforce the one-hour limit if the role turns out to be chained only now.
+
+    Roles known to be chained earlier were refused while planning.
+    """
     if not source.is_temporary:
         return
     too_long = chained_too_long(step, "the base credentials turned out to be temporary")

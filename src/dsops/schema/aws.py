@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.schema.local import COMMON_KEYS
 from dsops.schema.store_type import Conflict, KeyRule, Settings, StoreKey, StoreType
 
-# A region goes into a host name: the same rule as in `endpoint`, and as in botocore's `validate_region_name`.
+# A region becomes part of a host name: the same rule as in `endpoint`, and as in botocore's `validate_region_name`.
 _REGION = r"(?![0-9]+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 AWS_KEYS = (
@@ -32,7 +32,7 @@ AWS_KEYS = (
     ),
     StoreKey("endpoint_url", "url", "The endpoint to call instead of AWS's own.", aliases=("endpoint",)),
 )
-"""The keys that every AWS store type takes, besides `COMMON_KEYS`."""
+"""The keys that every AWS store type takes in addition to `COMMON_KEYS`."""
 
 
 _CACHE_SECONDS = StoreKey(
@@ -54,7 +54,7 @@ def _check_source(settings: Settings) -> list[Conflict]:
 
 
 ONE_SOURCE = KeyRule(_check_source, apart=(("profile", "credentials_from"),))
-"""`profile` and `credentials_from` exclude each other."""
+"""The rule that `profile` and `credentials_from` exclude each other."""
 
 
 AWS_TYPES = (
@@ -96,7 +96,7 @@ AWS_TYPES = (
                 "text",
                 "The prefix of all parameter names: `/prod/`.",
                 is_identity=False,
-                # A session policy is made of the prefix, and `*` would be a wildcard there.
+                # The prefix becomes part of a session policy, where `*` would be a wildcard.
                 characters=r"[A-Za-z0-9_./-]",
                 shape="letters, digits and _./-",
                 source="the PutParameter API reference",

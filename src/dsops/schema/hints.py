@@ -1,4 +1,4 @@
-"""Hints for values that a key does not take; imported only when there is such a value."""
+"""Hints for invalid values; imported only when there is such a value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST_NAME = 60
 
 
 def for_number(text: str, key: StoreKey) -> str:
-    """The whole number that a text probably means (`1h`, `15 minutes`, `3_600`), as a hint; "" when unclear."""
+    """Return a hint with the integer that a text probably means (`1h`, `15 minutes`, `3_600`); "" when unclear."""
     match = re.fullmatch(r"([0-9][0-9_]{0,8})(?:\.0*)?\s*([a-z]*)", text.strip().lower())
     if match is None:
         return ""
@@ -26,7 +26,7 @@ def for_number(text: str, key: StoreKey) -> str:
 
 
 def for_name(text: str, key: StoreKey) -> str:
-    """A hint with a name that AWS accepts. dsops never changes the user's own name silently."""
+    """Return a hint with a name that AWS accepts. dsops never changes the user's own name silently."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
@@ -36,7 +36,7 @@ def for_name(text: str, key: StoreKey) -> str:
 
 
 def for_shape(text: str, key: StoreKey) -> str:
-    """A hint for a text that should be an ARN, a region or a field of a login."""
+    """Return a hint for a text that should be an ARN, a region or a field of a login."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
@@ -63,7 +63,7 @@ def _for_arn(text: str, key: StoreKey) -> str:
 
 
 def _for_kind(arn: Arn, arn_kind: str) -> str:
-    """What kind of ARN this is, when it is not one of `arn_kind`; "" for the right kind."""
+    """Return a hint that says which kind of ARN this is; "" for an ARN of the kind `arn_kind`."""
     if arn.resource_type == "assumed-role":
         return "this is the ARN of a role session: name the role itself"
     if arn.service != "iam" or arn.resource_type.lower() != arn_kind:
@@ -91,7 +91,7 @@ def _for_no_arn(text: str, arn_kind: str) -> str:
 
 
 def _for_account(text: str) -> str:
-    """A hint for an account id that lost its leading zeros or is not twelve digits."""
+    """Return a hint for an account id that lost its leading zeros or does not have twelve digits."""
     digits = re.sub(r"[\s-]", "", text)
     if not digits.isascii() or not digits.isdigit():
         return "the access portal shows it beside the account's name"

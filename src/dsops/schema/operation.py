@@ -1,4 +1,7 @@
-"""Which API action issues a store's session: the keys that are present select it, and it accepts only some keys."""
+"""Determine the API action that issues a store's session from the keys that are present.
+
+Each operation accepts only some keys.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,20 @@ from dsops.model import Field
 from dsops.schema.store_type import Conflict, Operation, Settings, StoreKey, StoreType
 
 OF_A_USER = ("GetSessionToken", "GetFederationToken")
-"""The operations that only a long-term key may call."""
+"""The operations that require a long-term key."""
 
 CHAINED_SECONDS = 3600
-"""The longest session that AssumeRole gives to temporary credentials (AssumeRole API reference, DurationSeconds)."""
+"""The maximum duration of a role session for temporary credentials (AssumeRole API reference, DurationSeconds)."""
 
 _ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
 _SIGNING = frozenset({"credentials_from", "profile"})
 
 
 def operation_of(store_type: StoreType, names: Collection[str], operation_written: object = "") -> Operation | None:
-    """The operation that these keys select; None for a type without any. `operation_written`: the setting."""
+    """Return the operation that these keys select; None for a type without operations.
+
+    `operation_written` is the value of the `operation` key.
+    """
     operations = store_type.operations
     meant = [operation for operation in operations if operation.name == operation_written]
     meant += [
@@ -32,15 +38,15 @@ def operation_of(store_type: StoreType, names: Collection[str], operation_writte
 
 
 def keys_taken(operation: Operation) -> frozenset[str]:
-    """The keys that the operation accepts."""
+    """Return the keys that the operation accepts."""
     return _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())
 
 
 def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
-    """One conflict for each key that the operation does not accept."""
+    """Return one conflict for each key that the operation does not accept."""
     operation = operation_of(store_type, settings)
     if operation is not None and operation.is_signed:
-        # A token or SAML response decides the operation, even if `operation` names another one.
+        # A token or SAML response determines the operation, even if `operation` names another one.
         operation = operation_of(store_type, settings, settings.get("operation"))
     if operation is None:
         return []
@@ -59,14 +65,14 @@ def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
 
 
 def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operation | None:
-    """The operation of a store with these fields."""
+    """Return the operation of a store with these fields."""
     field = fields.get("operation")
     operation_text = field.node.text if field is not None and isinstance(field.node, Scalar) else ""
     return operation_of(store_type, given_names(store_type, fields), operation_text)
 
 
 def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]:
-    """Present keys -> the name as written. A misspelled name counts as the key that is nearest to it."""
+    """Return the present keys with their names as written. A misspelled name is mapped to the most similar key."""
     key_names = [key.name for key in store_type.keys]
     names_as_written = {name: name for name in names if name in key_names}
     for name in names:
@@ -76,7 +82,7 @@ def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]
 
 
 def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
-    """The store type with the requirements and limits of the operation that these fields select."""
+    """Return the store type with the requirements and limits of the operation that these fields select."""
     operation = operation_for(store_type, fields)
     return (
         store_type
@@ -86,7 +92,7 @@ def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
 
 
 def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
-    """The key with the operation's requirements and limits."""
+    """Return the key with the operation's requirements and limits."""
     if key.name in operation.needs:
         return key._replace(is_required=True)
     if key.name == "duration_seconds":
@@ -97,7 +103,7 @@ def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
 
 
 def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
-    """Message and hint for a chained role with more than an hour; None when the duration is fine.
+    """Return message and hint for a chained role that requests more than an hour, else None.
 
     `why` says why the role is chained.
     """
@@ -111,7 +117,7 @@ def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
 
 
 def user_session_of_session(operation: str, why: str) -> tuple[str, str]:
-    """Message and hint for an operation that only a long-term key may call, signed by temporary credentials."""
+    """Return message and hint for an operation that requires a long-term key but is signed by temporary credentials."""
     message = f"{operation} takes a user's long-term key and no session ({reference_of(operation)}); {why}"
     return message, "use the user's own key, or assume a role: `role_arn`"
 
@@ -123,5 +129,5 @@ def _reason(name: str, operation: Operation) -> str:
 
 
 def reference_of(operation: str) -> str:
-    """The page of the AWS documentation for the operation, as errors name it."""
+    """Return the name of the operation's page in the AWS documentation, as errors show it."""
     return f"the {operation} API reference"

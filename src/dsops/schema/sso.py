@@ -1,4 +1,4 @@
-"""The store type `aws.sso`: a permission set of IAM Identity Center in an account, reached by a login."""
+"""The store type `aws.sso`: a permission set of IAM Identity Center in an account, accessed with a login."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _check_named_twice(settings: Settings) -> list[Conflict]:
 
 
 def _check_named(settings: Settings) -> list[Conflict]:
-    """A conflict when the login is named only in part, or not at all."""
+    """Return a conflict when the login is named only in part, or not at all."""
     if "sso_session" in settings:
         return []
     if "start_url" not in settings:

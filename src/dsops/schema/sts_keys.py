@@ -17,10 +17,10 @@ _TAG_CHARACTERS = rf"[\w.:/=+\-@{_SPACES}]"
 _NAME_CHARACTERS = r"[A-Za-z0-9_+=,.@-]"
 _NAME_SHAPE = "letters, digits and _+=,.@-"
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
-"""The audience of a web identity token, where the platform asks for one and the configuration does not name one."""
+"""The audience of a web identity token, if the platform needs one and the configuration does not name it."""
 
 OWN_POLICY = "auto"
-"""The value of `session_policy` for a policy that dsops derives from the plan."""
+"""The value of `session_policy` for a policy that dsops generates from the plan."""
 
 STS_KEYS = (
     StoreKey(
@@ -150,7 +150,7 @@ STS_KEYS = (
         characters=_NAME_CHARACTERS,
         shape=_NAME_SHAPE,
         minimum=2,
-        # 64 until July 2026, when STS and its model went to 256.
+        # The limit was 64 until July 2026, when STS and its model changed to 256.
         maximum=256,
         source=_ASSUME_ROLE,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.schema.store_type import Conflict, KeyRule, Operation, Settings
 
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
-"""The keys that name the source of a web identity token. A store has one of them, or signs with credentials."""
+"""The keys that name the source of a web identity token. A store has at most one of them."""
 
 SAML_SOURCES = ("saml_assertion_file", "saml_process", "saml_login_url")
 """The keys that name the source of a SAML response."""
@@ -17,7 +17,7 @@ ROOT_TASKS = (
     "S3UnlockBucketPolicy",
     "SQSUnlockQueuePolicy",
 )
-"""The names of the task policies that AssumeRoot takes (AssumeRoot API reference, TaskPolicyArn)."""
+"""The names of the task policies that AssumeRoot accepts (AssumeRoot API reference, TaskPolicyArn)."""
 
 _POLICIES = frozenset({"session_policy", "policy_arns"})
 _MFA = frozenset({"serial_number", "token_code", "mfa_process"})
@@ -82,13 +82,13 @@ OPERATIONS = (
     Operation("AssumeRole", _OF_A_ROLE, _POLICIES | _MFA | {*_OF_A_ROLE}, ("role_arn",)),
     Operation("GetSessionToken", (), _MFA, default_seconds=43200, most_seconds=129600, reasons=_USERS_OWN),
 )
-"""The STS operations; the first one that a store's keys select is used."""
+"""The STS operations. The first operation that a store's keys select is used."""
 
 _WITH_AUDIENCE = ("github", "buildkite")
 
 
 def _check_sources(settings: Settings) -> list[Conflict]:
-    """Conflicts for two tokens, two SAML responses, or one of each."""
+    """Return conflicts for two tokens, two SAML responses, or one of each."""
     tokens, assertions = _present_keys(WEB_IDENTITY_SOURCES, settings), _present_keys(SAML_SOURCES, settings)
     conflicts = [
         Conflict(name, f"`{present[0]}` and `{name}` name two {noun}s", "remove one")
@@ -102,7 +102,7 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 
 
 def _check_written_operation(settings: Settings) -> list[Conflict]:
-    """Conflicts for an operation without the token or response that it needs, and for one that it does not take."""
+    """Return conflicts for an operation that lacks its token or response, or has one that it does not accept."""
     operation_written, conflicts = settings.get("operation"), list[Conflict]()
     for operation, sources, noun in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
@@ -128,7 +128,7 @@ def _check_audience(settings: Settings) -> list[Conflict]:
 def _check_login(settings: Settings) -> list[Conflict]:
     conflicts: list[Conflict] = []
     if "saml_login_url" in settings and not set(_OF_A_LOGIN) & set(settings):
-        # Any web page can post to a port of this machine: a foreign response must not choose the account.
+        # Any web page can post to a local port, so a response from an attacker must not choose the account.
         message = "`saml_login_url` needs `role_arn`, or `principal_arn` where the response says which role"
         conflicts.append(Conflict("saml_login_url", message, "name the account's SAML provider: `principal_arn: ...`"))
     if "saml_login_port" in settings and "saml_login_url" not in settings:

@@ -1,4 +1,4 @@
-"""An IAM user's long-term key from the system's keyring, which signs the first hop of a chain."""
+"""The store type `aws.keys`: an IAM user's long-term key in the system's keyring, which signs the first hop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class KeysStore:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Identify the key by dsops' own index; only `issue` reads the keyring. A rotated key is another identity."""
+        """Identify the key by dsops' index of the keyring, without reading the keyring.
+
+        A rotated key counts as another identity.
+        """
         del folder
         name = str(settings["key_name"])
         if index.is_off(environ):
@@ -59,7 +62,7 @@ class KeysStore:
             raise
         if step.proof is not None and not step.proof.source.endswith(f" of {key.arn}"):
             # Sessions are cached under the planned key's identity, so another user's key must not sign. A rotated key
-            # is the same user's.
+            # belongs to the same user.
             raise NoCredentials(
                 f"store `{step.name}`: the key `{name}` belongs to another user than when this run was planned",
                 hint="run it again",
@@ -76,7 +79,7 @@ class KeysStore:
 
 
 def _key_text(name: str, key_id: str, arn: str) -> str:
-    """The key in words: name, key id, ARN."""
+    """Describe the key in words: name, key id, ARN."""
     return f"key `{name}` of the keyring, {key_id[:4]}...{key_id[-4:]} of {arn}"
 
 

@@ -1,4 +1,4 @@
-"""Reads from AWS Secrets Manager: each secret once, in parallel, in batches where they save requests."""
+"""Read from AWS Secrets Manager: each secret once, in parallel, in batches if that saves requests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather, settle
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
-"""A fact remembered for a session, so that the denied call is made only once."""
+"""A fact kept in memory for a session, so that the denied call is made only once."""
 
 BATCH_STATEMENT = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
-"""The statement that the reader's policy needs for batches; the action has no narrower resource."""
+"""The statement that the reader's policy needs for batches. The action supports no resource other than `*`."""
 
-# Emulators of AWS may not know the newer action.
+# Emulators of AWS may not know this newer action.
 _UNKNOWN_ACTION = frozenset({"UnknownOperationException", "InvalidAction", "NotImplemented", "InternalFailure"})
 
 
 class _Id(NamedTuple):
-    """One version of one secret; `version` is a version id, a staging label, or "" for the current one."""
+    """One version of one secret. `version` is a version id, a staging label, or "" for the current version."""
 
     secret: str
     version: str
@@ -47,7 +47,7 @@ class SecretsManagerStore:
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Return the value of each secret, or of its field."""
+        """Return the value or field of each secret."""
         if credentials is None:
             hint = "name a store that gives credentials in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
@@ -90,7 +90,7 @@ def _by_region(step: Step, references: Sequence[SecretReference]) -> Mapping[str
 
 
 class _Reader:
-    """Reads secrets of one region."""
+    """Reads the secrets of one region."""
 
     def __init__(self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint) -> None:
         self._step = step
@@ -101,7 +101,7 @@ class _Reader:
         """The metadata of each secret that was read."""
 
     async def read(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """Read these secrets; returns a value or an error for each."""
+        """Read the secrets and return a value or an error for each."""
         current = [secret_id for secret_id in ids if not secret_id.version]
         if len(ids) <= SINGLE_READS or len(current) < 2 or not self._may_batch():
             return await self._singly(ids)
@@ -139,7 +139,7 @@ class _Reader:
         self.metadata[secret_id] = SecretMetadata(answer.version_id, answer.request_id, answer.arn, region, operation)
 
     async def _batch(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """Read one batch; returns a value or an error for each, or {} if batches are not allowed."""
+        """Read one batch and return a value or an error for each secret; {} if batches are not allowed."""
         by_name = {secret_id.secret: secret_id for secret_id in ids}
         try:
             batch = await batch_get_secret_value(self._context.client, self._credentials, self._endpoint, list(by_name))
@@ -154,7 +154,7 @@ class _Reader:
         return values | {by_name[name]: error for name, error in batch.errors.items()}
 
     def _remember(self, error: DsopsError) -> None:
-        """Report once per session that secrets are read one by one from now on."""
+        """Remember that batches are denied, and report it once per session."""
         memory, step = self._context.memory, self._step
         if memory.knows(step.fingerprint, BATCH_DENIED):
             return
@@ -173,7 +173,7 @@ class _Reader:
 
 
 def _is_no_batch(error: DsopsError) -> bool:
-    """Whether the error refuses batches as such, so that single reads may succeed."""
+    """Whether the error refuses batches in general, so that single reads may succeed."""
     if isinstance(error, AccessDenied) and not isinstance(error, SecretAccessDenied):
         return True
     return isinstance(error, ServiceError) and error.aws is not None and error.aws.code in _UNKNOWN_ACTION

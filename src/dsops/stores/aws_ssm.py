@@ -1,4 +1,4 @@
-"""Reads from AWS Systems Manager Parameter Store: ten parameters a call, calls in parallel."""
+"""Read from AWS Systems Manager Parameter Store, with ten parameters per call and parallel calls."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _Outcome = Secret | DsopsError
 
 
 class ParameterStore:
-    """The store type `aws.ssm`; `parameter_prefix` is put before each key that is not an ARN."""
+    """The store type `aws.ssm`. `parameter_prefix` is prepended to each key that is not an ARN."""
 
     store_type = BUILTIN_TYPES["aws.ssm"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Return the value of each parameter, or of its field."""
+        """Return the value or field of each parameter."""
         if credentials is None:
             hint = "name a store that gives credentials in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
@@ -48,7 +48,7 @@ class ParameterStore:
 
 
 class _Reader:
-    """Reads parameters of one region."""
+    """Reads the parameters of one region."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class _Reader:
         self._metadata = metadata
 
     async def read(self, names: list[str]) -> dict[str, _Outcome]:
-        """Read up to ten parameters; returns a value or an error for each.
+        """Read up to ten parameters and return a value or an error for each.
 
-        AWS refuses the whole call if one parameter may not be read or has an unusable key. Then each is read alone,
-        so that the others succeed and the error names the right one.
+        AWS refuses the whole call if one parameter may not be read or has an unusable key. Each parameter is then
+        read in its own call, so that the others succeed and the error names the right one.
         """
         try:
             answer = await get_parameters(
@@ -101,7 +101,7 @@ class _Reader:
 
 
 def _name(step: Step, reference: SecretReference) -> str:
-    """The name that GetParameters gets, with the store's prefix."""
+    """Return the name to send to GetParameters, with the store's prefix."""
     prefix = "" if reference.key.startswith("arn:") else step.settings.get("parameter_prefix", "")
     return f"{prefix}{parameter_name(reference)}"
 

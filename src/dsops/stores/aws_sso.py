@@ -1,4 +1,7 @@
-"""A session of an IAM Identity Center permission set, issued with the login of `dsops login` or the AWS CLI."""
+"""The store type `aws.sso`: a session of an IAM Identity Center permission set.
+
+The session is issued with the login of `dsops login` or the AWS CLI.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _MOST_NAMED = 10
 
 
 class Sso:
-    """`type: aws.sso`."""
+    """The store type `aws.sso`."""
 
     store_type = BUILTIN_TYPES["aws.sso"]
 
@@ -40,7 +43,7 @@ class Sso:
         return Proof(session.shown, digest_of((session.start_url, session.region, mark)), login=login)
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
-        """Issue a session of the permission set. If the portal refuses the login's token, renew it once and retry."""
+        """Issue a session of the permission set. If the portal refuses the token, renew it once and retry."""
         del source
         session = session_of(step.settings, context.runtime.environ, context.runtime.folder)
         token = await usable_token(step, session, context)
@@ -79,7 +82,10 @@ async def _credentials(step: Step, session: SsoSession, context: Context, token:
 
 
 async def _alternatives(portal: PortalClient, account_id: str, role_name: str) -> str:
-    """A hint with the accounts or permission sets that the login does have; a general hint if AWS doesn't list them."""
+    """Return a hint with the accounts or permission sets that are available to the login.
+
+    If AWS doesn't list them, the hint is general.
+    """
     try:
         accounts = {account.account_id: account.name for account in await list_accounts(portal)}
         if account_id not in accounts:

@@ -1,4 +1,4 @@
-"""An STS session of a role or user, used by other stores or read as secrets."""
+"""The store type `aws.sts`: a session of a role or user, which other stores use or variables read."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ class StsStore:
         return await with_code(step, context, call)
 
     async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
-        """Open a connection while the signing credentials are being obtained; a call with an MFA code opens its own."""
+        """Open a connection while the signing credentials are being obtained.
+
+        A call with an MFA code opens its own connection.
+        """
         del references
         if "serial_number" not in step.settings:
             await preconnect(context.client, endpoint_of(step, "sts", context.runtime), 1)
@@ -146,7 +149,7 @@ async def _root(step: Step, source: Credentials, context: Context, _code: Secret
 
 
 _WAYS = {"AssumeRole": _assume, "GetSessionToken": _session, "GetFederationToken": _federation, "AssumeRoot": _root}
-"""Operation -> the function that calls it with signing credentials."""
+"""The function for each operation, which calls it with the signing credentials."""
 
 
 def _pairs(step: Step, name: str) -> list[tuple[str, str]]:
@@ -162,7 +165,10 @@ def _secret_pairs(step: Step, name: str) -> list[tuple[str, Secret]]:
 
 
 def _explained(error: DsopsError, step: Step, source: Credentials) -> None:
-    """Add store, line and caller to an error. AWS gives no reason for a refused AssumeRole, so list what was sent."""
+    """Add store, line and caller to an error.
+
+    AWS gives no reason for a refused AssumeRole call, so the error lists what was sent.
+    """
     if not isinstance(error, AssumeRoleDenied):
         error.retell(f"store `{step.name}`: {error.message}", where=step.where)
         return
@@ -174,13 +180,16 @@ def _explained(error: DsopsError, step: Step, source: Credentials) -> None:
         why = f"{caller} is not allowed to {action} there, which this store needs"
         error.retell(message, why=why, where=step.where)
         return
-    # AWS answers alike for a role that does not exist, a role that does not trust the caller, and a missing permission.
+    # AWS returns the same error for a missing role, a role that does not trust the caller, and a missing permission.
     why = f"AWS gives no reason to {caller}; a role that does not exist is refused in the same words"
     error.retell(message, why=why, hint=_what_to_check(step), where=step.where)
 
 
 def _what_to_check(step: Step) -> str:
-    """Hints: what a trust policy can require, next to what was sent. None of it is known to be the reason."""
+    """Return hints that compare what a trust policy can require with what was sent.
+
+    The actual reason is not known.
+    """
     settings = step.settings
     checks = ["check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it"]
     if "external_id" in settings:

@@ -1,4 +1,4 @@
-"""Opens a page in the user's browser, chosen by the client's environment."""
+"""Open a page in the user's browser, which the client's environment selects."""
 
 from __future__ import annotations
 
@@ -15,34 +15,37 @@ _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
 def can_open_browser(environ: Mapping[str, str], platform: str) -> bool:
-    """Whether a graphical browser can be expected: the login pages need scripts, which text browsers lack."""
+    """Whether a graphical browser is likely to exist. Login pages need scripts, which text browsers lack."""
     if environ.get("BROWSER") or platform in ("darwin", "win32"):
         return True
     return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME"))
 
 
 class Opening:
-    """A browser process that was asked to open a page; some browsers exit only when the user closes them."""
+    """A browser process that was started to open a page. Some browsers exit only when the user closes them."""
 
     def __init__(self, process: subprocess.Popen[bytes] | None) -> None:
         self._process = process
 
     @property
     def has_failed(self) -> bool:
-        """Whether no browser could be started, as far as is known by now."""
+        """Whether starting the browser has failed, as far as known so far."""
         return self._process is None or self._process.poll() not in (None, 0)
 
     def wait(self) -> bool:
-        """Wait until it is known whether a browser opened; that can last until the user closes the page."""
+        """Wait until the browser process ends and return whether the page was opened.
+
+        This may take until the user closes the page.
+        """
         return self._process is not None and not self._process.wait()
 
 
 def open_page(url: str, runtime: Runtime) -> Opening:
-    """Start a browser. The address is part of a command line, so it must not contain a secret.
+    """Start a browser. `url` is part of a command line, so it must not contain a secret.
 
-    The browser runs in a process of its own with the client's environment, since `webbrowser` reads DISPLAY, BROWSER
-    and others; and in a session of its own, so that Ctrl-C ends only dsops. TERM is removed: a text browser
-    started there could not be used to log in.
+    The browser runs as a separate process with the client's environment, because `webbrowser` reads DISPLAY, BROWSER
+    and other variables, and in its own process session, so that Ctrl-C ends only dsops. TERM is removed, because a
+    text browser started there could not be used to log in.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:
@@ -52,12 +55,12 @@ def open_page(url: str, runtime: Runtime) -> Opening:
                 env=environ,
                 cwd=runtime.folder,
                 stdin=subprocess.DEVNULL,
-                # The browser's output must not mix with the command's answer.
+                # The browser's output must not mix with the command's output.
                 stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
                 start_new_session=True,
             )
     except (OSError, ValueError):
         return Opening(None)
-    # The caller may not wait for the process; in the agent it would become a zombie.
+    # If no code waits for the process, it would become a zombie in the agent.
     Thread(target=process.wait, daemon=True).start()
     return Opening(process)

@@ -1,4 +1,4 @@
-"""Runs a command of the configuration and returns its output, limited in size and time."""
+"""Run a command of the configuration and return its output, with limits on size and time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import subprocess
 
 _SECONDS = 60.0
-"""How long a command may run: the user may have to touch a security key."""
+"""The timeout of a command, long enough for the user to touch a security key."""
 
 _PIECE_BYTES = 4096
 _TOLD_BYTES = 65536
-"""How much of a command's stderr is passed on to the client."""
+"""The maximum number of bytes of a command's stderr that are passed on to the client."""
 
 
 def output_of(
@@ -31,9 +31,10 @@ def output_of(
     *,
     too_much: str,
 ) -> bytes:
-    """Run the command and return its stdout, which is never shown. Its stderr goes to the user: it may ask for a touch.
+    """Run the command and return its stdout, which is never shown.
 
-    Raises `failed(reason)`; `too_much` is the reason for more than `most_bytes`.
+    Its stderr is passed on to the user, since the command may ask the user to touch a security key. Raises
+    `failed(reason)`; `too_much` is the reason for output of more than `most_bytes`.
     """
     import subprocess
 
@@ -70,7 +71,7 @@ def _read(
     failed: Callable[[str], DsopsError],
     too_much: str,
 ) -> bytes:
-    """Read the process's output until it ends, for a minute at most, passing on its stderr meanwhile."""
+    """Read the process's output until it ends, for at most a minute, passing on its stderr meanwhile."""
     import subprocess
 
     too_long = failed(f"it did not end within {_SECONDS:.0f} s")
@@ -103,17 +104,20 @@ def _read(
 
 
 class _Said:
-    """The command's stderr, where it has to be sent to the client."""
+    """The command's stderr, if it has to be sent to the client."""
 
     def __init__(self, pipe: IO[bytes] | None, tell: Callable[[bytes], None] | None) -> None:
         self.pipes = [] if pipe is None else [pipe]
         """The pipe, as long as it is open."""
         self._tell = tell
         self.left = _TOLD_BYTES
-        """The number of bytes that are still passed on."""
+        """The number of bytes that may still be passed on."""
 
     def pass_on(self) -> None:
-        """Pass on one piece. Beyond the limit, read and drop: a command that can't write to the pipe would block."""
+        """Pass on one piece of stderr.
+
+        Beyond the limit the piece is dropped, because a command that can't write to the pipe would block.
+        """
         piece = os.read(self.pipes[0].fileno(), _PIECE_BYTES)
         if not piece:
             self.pipes.clear()

@@ -1,4 +1,4 @@
-"""Helpers of all stores: settings of a step by type, and one field of a JSON secret."""
+"""Helpers for all stores: typed settings of a step, and one field of a JSON secret."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from dsops.transform import extract
 
 
 def seconds_of(step: Step) -> int | None:
-    """The requested duration of the session; None for AWS's default."""
+    """Return the requested duration of the session; None for AWS's default."""
     seconds = step.settings.get("duration_seconds")
     return seconds if isinstance(seconds, int) else None
 
 
 def texts_of(step: Step, name: str) -> list[str]:
-    """A setting that is a list of texts; [] when it is not set."""
+    """Return a setting that is a list of texts; [] when it is not set."""
     setting = step.settings.get(name, ())
     return [text for text in setting if isinstance(text, str)] if isinstance(setting, tuple) else []
 
 
 def pick(value: Secret, field: str, subject: str) -> Secret | DsopsError:
-    """The field of a JSON value ("" for all of it), or the error. `subject` names the secret in the error."""
+    """Return the field of a JSON value ("" for the whole value), or the error.
+
+    `subject` names the secret in the error.
+    """
     if not field:
         return value
     try:

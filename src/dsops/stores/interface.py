@@ -1,7 +1,7 @@
-"""The protocols of a store. One file per store type implements them; so does a plugin.
+"""The protocols of a store. Each store type in this package, and each plugin, implements them.
 
-A store gets its plan step (texts expanded, limits checked) and, if it uses AWS, credentials as a value: it does not
-know where they come from. It reads environment, clock and files only through the runtime.
+A store gets its plan step (texts expanded, limits checked) and, if it uses AWS, credentials as a value, without
+knowing their source. It reads environment, clock and files only through the runtime.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class SecretMetadata(NamedTuple):
-    """Facts about a secret that was read, for the audit trail; never its value. "" for unknown."""
+    """Facts about a secret that was read, for the audit trail; never its value. Unknown facts are ""."""
 
     version: str = ""
     request_id: str = ""
     arn: str = ""
     region: str = ""
     operation: str = ""
-    """The API action that read it, if it is not the store's usual one: BatchGetSecretValue."""
+    """The API action that read the secret if it is not the store's usual action, such as BatchGetSecretValue."""
 
 
 class Context(NamedTuple):
-    """What a store may use besides its settings."""
+    """What a store may use in addition to its settings."""
 
     runtime: Runtime
     client: Client
-    """The AWS client, with this step's time limits."""
+    """The AWS client with the step's timeouts."""
     memory: Memory
-    """Facts learnt from AWS's answers, in this run or an earlier one of this process."""
+    """Facts learnt from AWS's responses in this run or an earlier run of this process."""
     found: dict[SecretReference, SecretMetadata] | None = None
-    """The mapping that `fetch` fills with metadata; None where no audit trail is kept."""
+    """The mapping that `fetch` fills with metadata; None if no audit trail is kept."""
 
     def note(self, reference: SecretReference, metadata: SecretMetadata) -> None:
         """Record metadata of a secret for the audit trail."""
@@ -48,29 +48,29 @@ class Context(NamedTuple):
 
 
 class Store(Protocol):
-    """The part of a store that every kind of store has."""
+    """The part that every kind of store has."""
 
     store_type: StoreType
-    """The type's name, keys and properties; a plugin's type makes its keys known to the configuration."""
+    """The type's name, keys and properties. A plugin's type adds its keys to those that a configuration may use."""
 
 
 class CredentialStore(Store, Protocol):
     """A store that issues credentials for other stores.
 
-    It may also have `prepare`, as a SecretStore has. It is then called with no references, while the credentials that
+    It may also have `prepare`, as a SecretStore may. That is called without references, while the credentials that
     sign the call are still being obtained.
     """
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """Issue new credentials.
 
-        `source` signs the call; None for a store that needs no credentials. Raises CredentialsError or ServiceError,
-        and MfaRequired if the user has to enter a code and `context.runtime.ask` reaches no user.
+        `source` signs the call; it is None for a store that needs no credentials. Raises CredentialsError or
+        ServiceError, or MfaRequired if the user has to enter a code and `context.runtime.ask` reaches no user.
         """
 
 
 class ProvingStore(CredentialStore, Protocol):
-    """A store whose type has `proof_keys`: a token or a login takes the place of base credentials."""
+    """A store whose type has `proof_keys`: a token or login replaces base credentials."""
 
     def identify(
         self,
@@ -81,16 +81,16 @@ class ProvingStore(CredentialStore, Protocol):
     ) -> Proof:
         """Identify the caller from the settings, without running a command or asking a user.
 
-        `digest_of` makes a digest that reveals nothing about its parts; `folder` is the client's working folder.
+        `digest_of` returns a digest that reveals nothing about its parts; `folder` is the client's working folder.
         Raises ConfigError if the settings name something that does not exist.
         """
 
 
 class SecretStore(Store, Protocol):
-    """A store that gives secrets, in batches.
+    """A store that returns secrets, in batches.
 
     It may also have `async def prepare(step, references, context) -> None`, which opens connections for `fetch` while
-    its credentials are still being issued. `prepare` must not wait for an answer or ask the user.
+    its credentials are still being issued. `prepare` must not wait for a response or ask the user.
     """
 
     async def fetch(
@@ -99,6 +99,6 @@ class SecretStore(Store, Protocol):
         """Return a value or an error for every reference.
 
         `credentials` are those of `step.credentials_from`, or the base credentials; a store that issues credentials
-        gets its own. The references are distinct. Each underlying secret is fetched once, and an error that several
-        references share is one object. Raises only errors that fail the whole batch.
+        gets those that it issued. The references are distinct. Each underlying secret is fetched once, and references
+        that fail for the same reason share one error object. Raises only errors that make the whole batch fail.
         """

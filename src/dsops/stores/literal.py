@@ -1,4 +1,4 @@
-"""Returns values that stand in the configuration itself."""
+"""The store type `literal`: values in the configuration itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.stores.interface import Context
 
 
 class Literal:
-    """The store type `literal`, its values under `values`."""
+    """The store type `literal`, whose values are under `values`."""
 
     store_type = BUILTIN_TYPES["literal"]
 

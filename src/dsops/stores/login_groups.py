@@ -1,4 +1,4 @@
-"""Logins to IAM Identity Center: the stores that share each one, and its end."""
+"""Group the stores that share a login to IAM Identity Center, and end such a login."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class RequestedLogin(NamedTuple):
 
     session: SsoSession
     step: Step
-    """A store that uses it; the store's endpoint and timeout apply."""
+    """One of the stores that use the login. Its endpoint and timeout apply."""
     stores: tuple[str, ...]
-    """All stores of the configuration that use it, as far as they could be planned."""
+    """All stores of the configuration that use the login, as far as they could be planned."""
 
 
 def grouped_logins(steps: Iterable[Step], runtime: Runtime) -> list[RequestedLogin]:
-    """The logins that these steps use, each with its stores."""
+    """Return the logins that these steps use, each with its stores."""
     by_session: dict[SsoSession, list[Step]] = {}
     for step in steps:
         by_session.setdefault(session_of(step.settings, runtime.environ, runtime.folder), []).append(step)
@@ -37,14 +37,14 @@ def grouped_logins(steps: Iterable[Step], runtime: Runtime) -> list[RequestedLog
 
 
 def login_of(step: Step, logins: Iterable[RequestedLogin], runtime: Runtime) -> RequestedLogin:
-    """The login that a step uses, with the stores that share it."""
+    """Return the login that a step uses, with the stores that share it."""
     session = session_of(step.settings, runtime.environ, runtime.folder)
     stores = next((login.stores for login in logins if login.session == session), (step.name,))
     return RequestedLogin(session, step, stores)
 
 
 def client_of(login: RequestedLogin, runtime: Runtime) -> Client:
-    """The client for calls about the login, with the store's own timeout."""
+    """Return the client for requests about the login, with the store's timeout."""
     client, milliseconds = make_client(runtime), login.step.settings.get("timeout_ms")
     return client._replace(total_timeout_ms=milliseconds) if isinstance(milliseconds, int) else client
 
@@ -54,7 +54,7 @@ class Ended(NamedTuple):
 
     was_logged_in: bool
     failure: DsopsError | None
-    """Why the portal did not end the login; the token file is removed all the same."""
+    """The error if the portal did not end the login. The token file is removed in any case."""
 
 
 async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
@@ -68,8 +68,8 @@ async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
         try:
             await logout(PortalClient(client_of(login, runtime), endpoint, token.access_token))
         except LoginRequired:
-            pass  # it had ended already
+            pass  # the login had already ended
         except DsopsError as error:
             failure = error
-    remove_file(path)  # also a file without a usable token: the next login writes to that path
+    remove_file(path)  # also removes a file without a usable token, since the next login writes to that path
     return Ended(token is not None, failure)

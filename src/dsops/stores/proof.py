@@ -1,4 +1,4 @@
-"""Helpers for calls that carry a token or a SAML response: check that it is the planned caller's, explain a refusal."""
+"""Helpers for calls with a token or SAML response: check that the caller is the planned one, explain refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ T = TypeVar("T")
 
 
 class CallerDescription:
-    """The caller behind a token or SAML response, in words: `the token in ./token`, `the token`, and its subject."""
+    """The caller behind a token or SAML response.
+
+    `source` and `noun` are words for messages, such as `the token in ./token` and `token`.
+    """
 
     def __init__(self, source: str, noun: str, subject: str, speaks_of: tuple[str, str, str]) -> None:
         self.source = source
@@ -22,9 +25,9 @@ class CallerDescription:
 
 
 def check_planned(step: Step, speaks_of: tuple[str, str, str], caller: CallerDescription) -> None:
-    """Refuse a token or response with another subject than the planned one, under whose name the session is cached.
+    """Refuse a token or response whose subject is not the planned one. Raises NoCredentials.
 
-    Raises NoCredentials.
+    The session would otherwise be cached under the planned subject's identity.
     """
     planned = step.proof
     if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
@@ -36,7 +39,7 @@ def check_planned(step: Step, speaks_of: tuple[str, str, str], caller: CallerDes
 
 
 async def naming_store(work: Awaitable[T], step: Step) -> T:
-    """Await the work; name the store in its errors, unless they do already."""
+    """Await the work, and add the store to errors that do not name it."""
     try:
         return await work
     except DsopsError as error:
@@ -46,7 +49,7 @@ async def naming_store(work: Awaitable[T], step: Step) -> T:
 
 
 async def naming_caller(call: Awaitable[T], step: Step, role_arn: str, caller: CallerDescription) -> T:
-    """Await the call; add to its refusals the subject of the token or SAML response."""
+    """Await the call, and add the subject of the token or SAML response to its refusals."""
     subject = f"the {caller.noun} speaks of {caller.subject}"
     try:
         return await call

@@ -1,7 +1,7 @@
-"""Exchanges a SAML response for a role's session: gets the response, and chooses one of its roles.
+"""Exchange a SAML response for a role's session: get the response, and choose one of its roles.
 
 A response is valid for five minutes, so it is read or requested when a session is needed, and only the session is
-cached. While planning, only a response in a file is read, to tell sessions apart; nothing is run or opened.
+cached. Planning reads a response only from a file, to distinguish sessions. It runs no command and opens no browser.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dsops.tasks import blocking
 
 _MOST_LISTED: Final = 20
 _BROWSER_VARIABLES: Final = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME")
-"""The variables that decide which browser profile is used."""
+"""The variables that determine the browser profile."""
 
 _ASKED: Final = 3
 
@@ -38,25 +38,25 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
     source = _source(settings)
     if "saml_login_url" in settings:
         # The user is known only after the login. The same home folder counts as the same user until `agent clear`;
-        # another home folder has another browser profile, possibly with another login at the provider. BROWSER does not
-        # count: an editor's terminal sets its own.
+        # another home folder has another browser profile, which may have another login at the provider. BROWSER is left
+        # out, because an editor's terminal sets its own.
         browser = [f"{name}={environ.get(name, '')}" for name in _BROWSER_VARIABLES]
         return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]), *browser)), is_fetched=True)
     if "saml_process" in settings:
-        # A command may read any variable, and the files of its folder.
+        # A command may read any variable, and any file in its folder.
         command = [*_words(settings), str(settings.get("saml_process_folder", ""))]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
         return Proof(source, digest_of(("saml command", *command, *variables)), is_fetched=True)
     try:
         response = _from_file(settings)
     except NoCredentials:
-        # The error is raised when the response is needed: a plan can be made without it.
+        # The error is raised when the response is needed, because a plan can be made without it.
         return Proof(source, digest_of(("no assertion", source)))
     return Proof(source, digest_of(("assertion", response.encoded.reveal())), response.speaks_of)
 
 
 def assertion_at_hand(settings: Settings) -> SamlResponse | None:
-    """The response in the file that these settings name; None if it comes from elsewhere or does not exist."""
+    """Return the response in the file that these settings name; None for another source or a missing file."""
     if "saml_assertion_file" not in settings:
         return None
     try:
@@ -66,7 +66,10 @@ def assertion_at_hand(settings: Settings) -> SamlResponse | None:
 
 
 async def assume_with_assertion(step: Step, context: Context) -> Credentials:
-    """Issue a session of the role that the store names or the response offers. Raises NoCredentials, RoleNotOffered."""
+    """Issue a session of the role that the store names or the response offers.
+
+    Raises NoCredentials, RoleNotOffered.
+    """
     return await naming_store(_assume(step, context), step)
 
 
@@ -122,7 +125,7 @@ async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleO
 
 
 async def _ask(step: Step, context: Context, response: SamlResponse, offers: list[RoleOffer]) -> RoleOffer:
-    """Let the user pick a role."""
+    """Ask the user to choose a role."""
     listed = "\n".join(f"  {number}  {offer.role_arn}" for number, offer in enumerate(offers[:_MOST_LISTED], 1))
     question = f"{_source(step.settings)} gives these roles:\n{listed}\nwhich of them is store `{step.name}`? "
     for _ in range(_ASKED):
@@ -173,7 +176,7 @@ def _partition(offer: RoleOffer) -> str:
 
 
 def _source(settings: Settings) -> str:
-    """The name of the response's source in messages."""
+    """Return the name of the response's source for messages."""
     if "saml_login_url" in settings:
         return f"the login at {str(settings['saml_login_url']).partition('?')[0]}"
     if "saml_process" in settings:

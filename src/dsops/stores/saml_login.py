@@ -1,7 +1,7 @@
-"""Opens the identity provider's login page and receives the SAML response on a port of this machine.
+"""Open the identity provider's login page and receive the SAML response on a local port.
 
-For the provider this is a second assertion consumer service, which it has to allow. The recipient in the response is
-still AWS: STS accepts no other.
+For the provider the local port is a second assertion consumer service, which it has to allow. The recipient in the
+response is still AWS, because STS accepts no other.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from dsops.stores.loopback import BrowserRequest, LoopbackPort
 from dsops.stores.saml_response import MOST_CHARACTERS, SamlResponse, read_response
 
 DEFAULT_PORT: Final = 35001
-"""The port of AWS's VPN client, which many identity providers allow already."""
+"""The port that AWS's VPN client uses, which many identity providers already allow."""
 
 PATH: Final = "/saml"
 _SECONDS: Final = 300.0
 _MOST_BYTES: Final = 3 * MOST_CHARACTERS + 65536
-"""The largest request: each `+` and `/` of the response is encoded as three characters."""
+"""The maximum size of a request. Each `+` and `/` of the response is encoded as three characters."""
 
 
 def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float = _SECONDS) -> SamlResponse:
-    """Let the user log in on that page and return the SAML response. Blocks for at most five minutes.
+    """Let the user log in on the page and return the SAML response. Blocks for at most five minutes.
 
     Explains what will happen and waits for Enter before a browser opens. Raises NoCredentials if there is no
-    terminal, the port is taken, no browser opens, or no response comes.
+    terminal, the port is taken, no browser opens, or no response arrives.
     """
     here = f"http://127.0.0.1:{port}{PATH}"
     question = (
@@ -48,8 +48,8 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
 
         def look() -> None:
             if runtime.has_left():
-                # The client has gone. Free the port for the next one, and don't take a response that could be another
-                # user's.
+                # The client has disconnected. Free the port for the next login, and accept no response, which could be
+                # another user's.
                 raise NoCredentials(f"the login at {url.partition('?')[0]} was given up")
             if browser.has_failed:
                 raise NoCredentials(
@@ -61,7 +61,7 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
 
 
 def await_response(loopback: LoopbackPort, seconds: float, look: Callable[[], None] = lambda: None) -> SamlResponse:
-    """Return the first usable response; other requests are answered and ignored."""
+    """Return the first usable response. Other requests are answered and ignored."""
     responses: list[SamlResponse] = []
 
     def judge(request: BrowserRequest) -> bool:

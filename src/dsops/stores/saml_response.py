@@ -1,4 +1,4 @@
-"""Parses a SAML response: its subject, and the roles that it offers. AWS verifies the signature, dsops does not.
+"""Parse a SAML response: its subject, and the roles that it offers. AWS verifies the signature, dsops does not.
 
 IAM User Guide, "Configure SAML assertions for the authentication response"; SAML V2.0 Core.
 """
@@ -17,12 +17,12 @@ from dsops.errors import NoCredentials
 from dsops.secret import Secret
 
 MOST_CHARACTERS: Final = 100_000
-"""The longest response in base64 (STS API Reference, AssumeRoleWithSAML)."""
+"""The maximum length of a response in base64 (STS API Reference, AssumeRoleWithSAML)."""
 
 _PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 _ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
 ATTRIBUTES: Final = "https://aws.amazon.com/SAML/Attributes/"
-"""The prefix of the attributes that are meant for AWS."""
+"""The prefix of the attributes that AWS reads."""
 SESSION_NAME: Final = f"{ATTRIBUTES}RoleSessionName"
 _ROLES = f"{ATTRIBUTES}Role"
 _ROLE = r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[!-~]+"
@@ -33,38 +33,38 @@ _MOST_SHOWN = 200
 
 
 class RoleOffer(NamedTuple):
-    """A role that the response offers, and the ARN of its SAML provider in IAM."""
+    """A role that the response offers, with the ARN of its SAML provider in IAM."""
 
     role_arn: str
     principal_arn: str
 
 
 class SamlResponse(NamedTuple):
-    """A SAML response in the form that STS takes, and its unverified content."""
+    """A SAML response in the format that STS accepts, with its unverified content."""
 
     encoded: Secret
     """The response in base64, on one line."""
     issuer: str
     subject: str
-    """The name of the session, else the name id."""
+    """The session name, or else the name id."""
     recipient: str
     roles: tuple[RoleOffer, ...]
     is_encrypted: bool
-    """Whether the assertion is encrypted, so that only AWS can read the rest."""
+    """Whether the assertion is encrypted, so that only AWS can read its content."""
     name_id: str = ""
     name_format: str = ""
     """The format of the name id; "" if there is none."""
     attributes: Mapping[str, tuple[str, ...]] = {}
     is_whole: bool = False
-    """Whether the response is one assertion, none of it encrypted: then its content is complete."""
+    """Whether the response is a single unencrypted assertion, so that its content is complete."""
 
     def __repr__(self) -> str:
-        # The attributes of the assertion, which describe a person.
+        # The attributes are left out, because they describe a person.
         return f"SamlResponse(of {self.subject!r} by {self.issuer!r}, {len(self.roles)} roles)"
 
     @property
     def speaks_of(self) -> tuple[str, str, str]:
-        """Issuer, subject and recipient, fit for display; a digest of the response if only AWS can read them."""
+        """Issuer, subject and recipient, safe to display; a digest of the response if only AWS can read the subject."""
         subject = self.subject
         if self.is_encrypted and not subject:
             subject = f"encrypted {digest(self.encoded.reveal_bytes())[:16]}"
@@ -72,10 +72,10 @@ class SamlResponse(NamedTuple):
 
 
 def read_response(raw: bytes, source: str) -> SamlResponse:
-    """Parse a response from bytes that are XML or base64; white space is ignored.
+    """Parse a response from bytes that are XML or base64. White space is ignored.
 
-    Raises NoCredentials for anything else. Only SAML responses are ever sent: otherwise a configuration could name
-    any file and send its content to AWS.
+    Raises NoCredentials for anything else. Only SAML responses are ever sent, because otherwise a configuration could
+    name any file and send its content to AWS.
     """
     text, encoded = b"".join(raw.split()), ""
     try:
@@ -107,7 +107,7 @@ def read_response(raw: bytes, source: str) -> SamlResponse:
 
 
 def _offer(value: str) -> RoleOffer | None:
-    """The role and the provider in `ROLE,PROVIDER`, in either order; None if they are not two such ARNs."""
+    """Return role and provider from `ROLE,PROVIDER`, in either order; None if they are not two such ARNs."""
     parts = [part.strip() for part in value.split(",")]
     if len(parts) != 2:
         return None
@@ -122,7 +122,7 @@ def _printable(text: str) -> str:
 
 
 class _Reader:
-    """Collects the parts of the response that matter, from expat's events."""
+    """Collects the needed parts of the response from expat's events."""
 
     def __init__(self) -> None:
         self.root = ""
@@ -177,7 +177,7 @@ class _Reader:
 
 
 def _read(xml: bytes) -> _Reader:
-    """Parse the XML. Raises ExpatError for broken XML, ValueError for XML that no SAML response contains."""
+    """Parse the XML. Raises ExpatError for malformed XML, ValueError for XML that no SAML response contains."""
     reader = _Reader()
     parser = ParserCreate(namespace_separator=" ")
     parser.buffer_text = True

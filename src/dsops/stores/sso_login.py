@@ -1,6 +1,7 @@
-"""Gets the token of a login to IAM Identity Center: from its file, renewed when due, or an error that says what to do.
+"""Get the token of a login to IAM Identity Center from its file, renewing it when due.
 
-Other programs read and renew the same file. It is read again before every decision, and after a refusal.
+If the user has to log in, the error says so. Other programs read and renew the same file, so it is read again before
+every decision and after a refusal.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _EARLY = timedelta(minutes=15)
-"""Renew this long before the end, as botocore does, so that other programs find a renewed token."""
+"""The time before the token's end at which it is renewed, as in botocore, so that other programs find a new token."""
 
 _USABLE = timedelta(seconds=30)
 
 
 def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> SsoSession:
-    """The login session that a store's settings name. Raises ConfigError for one that does not exist."""
+    """Return the login session that a store's settings name. Raises ConfigError if it does not exist."""
     name = str(settings.get("sso_session", ""))
     if name:
         return named_session(name, environ, folder)
@@ -36,8 +37,7 @@ def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> S
 async def usable_token(step: Step, session: SsoSession, context: Context, refused: Token | None = None) -> Token:
     """Return the token to send. `refused` is a token that the portal rejected before its end.
 
-    Raises LoginRequired if the user has to log in, and ServiceError if the server that renews tokens can't be
-    reached.
+    Raises LoginRequired if the user has to log in, and ServiceError if the server that renews tokens is unreachable.
     """
     runtime = context.runtime
     path = token_path(session, runtime.environ, runtime.folder)
@@ -62,7 +62,7 @@ async def usable_token(step: Step, session: SsoSession, context: Context, refuse
 
 
 def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
-    """The error that asks the user to log in."""
+    """Return the error that asks the user to log in."""
     return LoginRequired(
         f"store `{step.name}` needs {session.shown}", why=why, hint=f"dsops login {step.name}", where=step.where
     )
@@ -71,7 +71,10 @@ def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
 async def _renewed(
     step: Step, session: SsoSession, context: Context, path: str, token: Token, *, is_good: bool
 ) -> Token:
-    """Renew the token and save it; if that fails, return the old one while valid, or another process's new one."""
+    """Renew the token and save it.
+
+    If the renewal fails, return another process's new token, or the old token while it is valid.
+    """
     from dsops.aws.apis.sso_oidc import refreshed
 
     endpoint = endpoint_of(step, "sso-oidc", context.runtime, session.region)
@@ -90,7 +93,7 @@ async def _renewed(
         if is_good:
             return token
         raise
-    # RFC 6749, section 6: without a new refresh token in the answer, the old one stays valid.
+    # RFC 6749, section 6: without a new refresh token in the response, the old one stays valid.
     new = new._replace(refresh_token=new.refresh_token or token.refresh_token)
     for mark in {token.mark, _planned(step)}:
         context.memory.learn(new.mark, _follows(mark))
@@ -101,7 +104,10 @@ async def _renewed(
 
 
 def _save(path: str, session: SsoSession, token: Token, new: Token) -> str:
-    """Save the new token in place of the old one, unless a login or logout came between; returns why it could not."""
+    """Replace the saved token by the new one, and return why it could not be saved, or "".
+
+    Nothing is written if the user logged in or out meanwhile.
+    """
     there = read_token(path, session).token
     if there is None or there.mark != token.mark:
         return ""
@@ -113,7 +119,7 @@ def _save(path: str, session: SsoSession, token: Token, new: Token) -> str:
 
 
 def _check_planned(step: Step, session: SsoSession, token: Token | None, context: Context) -> None:
-    """Refuse another login than the planned one, under whose name sessions are cached."""
+    """Refuse a login other than the planned one, whose identity is the cache key of sessions."""
     mark, planned = token.mark if token is not None else "", _planned(step)
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
         return
@@ -125,12 +131,12 @@ def _check_planned(step: Step, session: SsoSession, token: Token | None, context
 
 
 def _planned(step: Step) -> str:
-    """The mark of the planned login; "" if there was none."""
+    """Return the mark (digest) of the planned login; "" if there was none."""
     return step.proof.login.mark if step.proof is not None and step.proof.login is not None else ""
 
 
 def _follows(mark: str) -> str:
-    """The fact in memory that a mark came from another one by renewal."""
+    """Return the key in memory for the fact that a mark resulted from renewing another."""
     return f"renewal of {mark}"
 
 

@@ -1,8 +1,8 @@
-"""Exchanges a web identity token for a role's session: gets the token, identifies its subject, explains refusals.
+"""Exchange a web identity token for a role's session: get the token, identify its subject, explain refusals.
 
-While planning, a token at hand (a text, a file, a variable) is read to tell sessions apart; nothing is run or
-requested. It is read again for each session, since Kubernetes replaces it hourly. A token with another subject by
-then is not sent: the session would be cached under the first one's name.
+Planning reads a token from a text, a file or a variable, to distinguish sessions. It runs no command and sends no
+request. The token is read again for each session, since Kubernetes replaces it hourly. A token whose subject has
+changed since is not sent, because the session would be cached under the first subject's identity.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dsops.tasks import blocking
 
 _MOST_CHARACTERS = 20_000  # AssumeRoleWithWebIdentity API reference
 MOST_SHOWN: Final = 200
-"""The most characters of a claim that are shown."""
+"""The maximum number of characters that are shown of a claim."""
 AUDIENCE: Final = DEFAULT_AUDIENCE
 
 _FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -58,7 +58,7 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
         parts = ("github", audience, *[environ.get(name, "") for name in _GITHUB_VARIABLES])
         return Proof(source, digest_of(parts), is_fetched=True)
     if settings.get("web_identity") == "buildkite" or "web_identity_process" in settings:
-        # A command may read any variable, and the files of its folder.
+        # A command may read any variable, and any file in its folder.
         command = [*_words(settings), str(settings.get("web_identity_process_folder", ""))]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
         return Proof(source, digest_of(("command", audience, *command, *variables)), is_fetched=True)
@@ -66,7 +66,7 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
         token = _at_hand(settings, environ)
         speaks_of = _speaks_of(token, source)
     except NoCredentials:
-        # The error is raised when the token is needed: a plan can be made without it.
+        # The error is raised when the token is needed, because a plan can be made without it.
         return Proof(source, digest_of(("none", source)))
     return Proof(source, digest_of(("token", token.reveal())), speaks_of)
 
@@ -109,7 +109,7 @@ async def _token(step: Step, context: Context) -> Secret:
 
 
 def _source(settings: Settings) -> str:
-    """The name of the token's source in messages."""
+    """Return the name of the token's source for messages."""
     platform = settings.get("web_identity")
     if platform is not None:
         return f"the token from {_PLATFORMS[str(platform)]}"
@@ -119,7 +119,7 @@ def _source(settings: Settings) -> str:
 
 
 def _words(settings: Settings) -> list[str]:
-    """The command that prints the token; () for another source."""
+    """Return the command that prints the token; [] for another source."""
     if settings.get("web_identity") == "buildkite":
         # Buildkite's documentation, "OpenID Connect in Buildkite Pipelines".
         audience = str(settings.get("web_identity_audience", AUDIENCE))
@@ -141,7 +141,7 @@ def _from_command(words: list[str], step: Step, context: Context) -> Secret:
 
 
 def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
-    """The token in the settings, a variable or a file. Raises NoCredentials."""
+    """Return the token from the settings, a variable or a file. Raises NoCredentials."""
     token_setting = settings.get("web_identity_token")
     if isinstance(token_setting, Secret):
         return Secret(token_setting.reveal().strip())
@@ -172,9 +172,9 @@ def _no_variable(platform: str, name: str) -> NoReturn:
 
 
 def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
-    """Issuer, subject and audience, unverified. Raises NoCredentials for anything that is not a JSON Web Token.
+    """Return issuer, subject and audience, unverified. Raises NoCredentials if it is no JSON Web Token.
 
-    Only tokens are ever sent: otherwise a configuration could name any file and send its content to AWS.
+    Only tokens are ever sent, because otherwise a configuration could name any file and send its content to AWS.
     """
     text = token.reveal()
     parts = text.split(".")

@@ -1,4 +1,4 @@
-"""IAM access keys of a user: create, list, deactivate, delete; one function per API action."""
+"""IAM access keys of a user: create, list, deactivate, delete. There is one function per API action."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _VERSION = "2010-05-08"
 
 
 class AccessKey(NamedTuple):
-    """A key as IAM lists it. IAM returns its secret only once, on creation."""
+    """An access key as IAM lists it. IAM returns the secret access key only once, on creation."""
 
     key_id: str
     is_active: bool
     created: str
-    """`2026-11-24T12:00:00Z`."""
+    """The creation time, such as `2026-11-24T12:00:00Z`."""
 
 
 async def create_access_key(iam: Iam, user: str) -> tuple[Credentials, str]:
-    """Create an access key of the user; return it with its creation time.
+    """Create an access key of the user. Return the key and its creation time.
 
-    Sent only once, since a lost answer leaves a key behind. Raises KeyRotationStopped when the user has two keys
-    already, besides what every call may raise.
+    The request is never retried, because a key whose response is lost still exists. Raises KeyRotationStopped when
+    the user already has two keys, in addition to the errors of every call.
     """
     call = Call(
         iam.endpoint,
@@ -46,7 +46,7 @@ async def create_access_key(iam: Iam, user: str) -> tuple[Credentials, str]:
 
 
 async def list_access_keys(iam: Iam, user: str) -> list[AccessKey]:
-    """The user's access keys, two at most."""
+    """Return the user's access keys, at most two."""
     call = Call(iam.endpoint, iam.credentials, "ListAccessKeys", f"list the access keys of the user {user}", _refused)
     result = (await call_query(iam.client, call, _VERSION, (("UserName", user),))).result
     listed = result.find("AccessKeyMetadata")
@@ -59,7 +59,7 @@ async def list_access_keys(iam: Iam, user: str) -> list[AccessKey]:
 
 
 async def deactivate_access_key(iam: Iam, user: str, key_id: str) -> None:
-    """Deactivate the key, so that AWS refuses it; it can be reactivated."""
+    """Deactivate the key, so that AWS refuses it. The key can be reactivated."""
     parameters = (("UserName", user), ("AccessKeyId", key_id), ("Status", "Inactive"))
     doing = f"switch off the access key {_masked(key_id)} of the user {user}"
     call = Call(iam.endpoint, iam.credentials, "UpdateAccessKey", doing, _refused)
@@ -67,7 +67,10 @@ async def deactivate_access_key(iam: Iam, user: str, key_id: str) -> None:
 
 
 async def delete_access_key(iam: Iam, user: str, key_id: str) -> None:
-    """Delete the key permanently. Raises EntityNotFound when it does not exist, besides what every call may raise."""
+    """Delete the key permanently.
+
+    Raises EntityNotFound when the key does not exist, in addition to the errors of every call.
+    """
     doing = f"delete the access key {_masked(key_id)} of the user {user}"
     call = Call(iam.endpoint, iam.credentials, "DeleteAccessKey", doing, _refused)
     parameters = (("UserName", user), ("AccessKeyId", key_id))

@@ -1,4 +1,4 @@
-"""Athena: start, poll, read and stop a query; one function per API action."""
+"""Athena: start, poll, read and stop a query. There is one function per API action."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dsops.errors import AccessDenied, AwsAnswer, DsopsError, QueryFailed, Query
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 Row = tuple[str | None, ...]
-"""The texts of one result row, in the order of the requested columns; None for NULL."""
+"""One row of a result: the texts of the requested columns, in order; None for NULL."""
 
 MOST_PAGES = 1000
-"""The most pages of a result that are read, at up to a thousand rows each."""
+"""The maximum number of result pages that are read, with up to a thousand rows each."""
 
 MOST_BYTES = 262_144
-"""The longest query text that Athena accepts (QueryString)."""
+"""The maximum length of a query that Athena accepts (QueryString)."""
 
 _STATES: Mapping[str, State] = {
     "QUEUED": "waiting",
@@ -42,14 +42,17 @@ class QueryState(NamedTuple):
 
     state: State
     reason: str = ""
-    """AWS's reason, for a query that failed or was cancelled."""
+    """AWS's reason, if the query failed or was cancelled."""
     scanned_bytes: int | None = None
-    """Bytes scanned so far; None where AWS does not say."""
+    """The number of bytes scanned so far; None if AWS does not say."""
     request_id: str = ""
 
 
 class Athena(NamedTuple):
-    """Client, credentials and target of Athena's calls; an empty field is left to the workgroup and to AWS."""
+    """Client, credentials and target of calls to Athena.
+
+    An empty field leaves the choice to the workgroup and to AWS.
+    """
 
     client: Client
     credentials: Credentials
@@ -62,9 +65,9 @@ class Athena(NamedTuple):
 
 
 async def start_query_execution(api: Athena, sql: str, token: str) -> str:
-    """Start a query and return its id. The same token (32 characters or more) starts it only once.
+    """Start a query and return its id. Requests with the same token (at least 32 characters) start it only once.
 
-    Raises QueryRefused, besides what every call may raise.
+    Raises QueryRefused, in addition to the errors of every call.
     """
     context = {"Database": api.database, "Catalog": api.catalog}
     parameters: dict[str, object] = {
@@ -82,14 +85,14 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
         {name: value for name, value in parameters.items() if value},
     )
     query = text_in(content, "QueryExecutionId")
-    # The id is shown to people, and pasted into a shell.
+    # The id is shown to users, who paste it into a shell.
     if not _ID.fullmatch(query):
         raise lacks(api.endpoint, "StartQueryExecution", "QueryExecutionId")
     return query
 
 
 async def get_query_execution(api: Athena, query: str) -> QueryState:
-    """The state of a query."""
+    """Return the state of a query."""
     action = "GetQueryExecution"
     content = await _ask(api, action, f"look at the query {query}", _refused(action), {"QueryExecutionId": query})
     execution = object_in(content, "QueryExecution")
@@ -102,7 +105,7 @@ async def get_query_execution(api: Athena, query: str) -> QueryState:
 
 
 async def get_query_results(api: Athena, query: str, columns: tuple[str, ...]) -> list[Row]:
-    """All rows of a finished query, from all its pages; `columns` are the expected names, in order."""
+    """Return all rows of a finished query, from all pages. `columns` are the expected names, in order."""
     action = "GetQueryResults"
     rows_read: list[Row] = []
     parameters: dict[str, object] = {"QueryExecutionId": query}
@@ -123,13 +126,13 @@ async def get_query_results(api: Athena, query: str, columns: tuple[str, ...]) -
 
 
 async def stop_query_execution(api: Athena, query: str) -> None:
-    """Stop a query; Athena ignores this for a query that has ended."""
+    """Stop a query. Athena ignores this for a query that has ended."""
     action = "StopQueryExecution"
     await _ask(api, action, f"stop the query {query}", _refused(action), {"QueryExecutionId": query})
 
 
 def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
-    """The error for a query on `table` that Athena accepted but that failed."""
+    """Return the error for a query on `table` that Athena accepted but that failed."""
     match = _CODE.match(seen.reason)
     code = match[1] if match else "FAILED"
     aws = aws_answer(api.endpoint, 200, (code, seen.reason, seen.request_id), (api.credentials.session_token,))
@@ -199,13 +202,13 @@ def _refused_start(workgroup: str) -> Refusal:
 
 
 def _count_in(content: Mapping[str, object], name: str) -> int | None:
-    """A non-negative integer member of an answer; None when it is missing or of another type."""
+    """Return a non-negative integer member of a response; None when it is missing or has another type."""
     value = content.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _denied(answer: AwsAnswer, doing: str, action: str) -> AccessDenied:
-    """The error for a call that IAM denies."""
+    """Return the error for a call that IAM denies."""
     hint = f"allow {action} to {_caller(answer)}"
     if "explicit deny" in answer.message:
         hint = f"a policy denies {action} explicitly: the message says of which kind"

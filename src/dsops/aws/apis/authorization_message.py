@@ -10,16 +10,16 @@ from dsops.errors import AwsAnswer, DsopsError
 
 _VERSION = "2011-06-15"
 MAX_LENGTH = 10_240
-"""The longest message that STS accepts, in characters (STS service model 2011-06-15)."""
+"""The maximum length of a message that STS accepts, in characters (STS service model 2011-06-15)."""
 
 
 async def decode_authorization_message(
     client: Client, credentials: Credentials, endpoint: Endpoint, message: str
 ) -> str:
-    """Decode the message that some AWS services send with a denial; returns its JSON text.
+    """Decode the message that some AWS services return with a denial, and return its JSON text.
 
     Raises AccessDenied without sts:DecodeAuthorizationMessage. Only credentials of the account whose request was
-    denied can decode it.
+    denied can decode the message.
     """
     doing = "decode the authorization message"
     call = Call(endpoint, credentials, "DecodeAuthorizationMessage", doing, _as_every_service)

@@ -1,4 +1,4 @@
-"""IAM: users, groups, roles and their policies; one function per API action."""
+"""IAM: users, groups, roles and their policies. There is one function per API action."""
 
 from __future__ import annotations
 
@@ -31,74 +31,74 @@ class AttachedPolicy(NamedTuple):
 
 
 async def get_user(iam: Iam, name: str) -> Entity:
-    """The user of that name. Raises EntityNotFound, besides what every call may raise."""
+    """Return the user with that name. Raises EntityNotFound, in addition to the errors of every call."""
     return _entity(iam, "GetUser", await _ask(iam, "GetUser", f"read the user {name}", UserName=name), "User")
 
 
 async def list_user_policies(iam: Iam, name: str) -> list[str]:
-    """The names of the user's inline policies."""
+    """Return the names of the user's inline policies."""
     return await _names(iam, "ListUserPolicies", f"list the policies of the user {name}", UserName=name)
 
 
 async def get_user_policy(iam: Iam, name: str, policy: str) -> str:
-    """An inline policy of the user, as JSON."""
+    """Return an inline policy of the user, as JSON."""
     doing = f"read the policy {policy} of the user {name}"
     return await _document(iam, "GetUserPolicy", doing, UserName=name, PolicyName=policy)
 
 
 async def list_attached_user_policies(iam: Iam, name: str) -> list[AttachedPolicy]:
-    """The managed policies that are attached to the user."""
+    """Return the managed policies that are attached to the user."""
     doing = f"list the managed policies of the user {name}"
     return await _attached(iam, "ListAttachedUserPolicies", doing, UserName=name)
 
 
 async def list_groups_for_user(iam: Iam, name: str) -> list[str]:
-    """The names of the user's groups."""
+    """Return the names of the user's groups."""
     doing = f"list the groups of the user {name}"
     members = await _members(iam, "ListGroupsForUser", doing, "Groups", UserName=name)
     return [member.text_of("GroupName") for member in members]
 
 
 async def list_group_policies(iam: Iam, name: str) -> list[str]:
-    """The names of the group's inline policies."""
+    """Return the names of the group's inline policies."""
     return await _names(iam, "ListGroupPolicies", f"list the policies of the group {name}", GroupName=name)
 
 
 async def get_group_policy(iam: Iam, name: str, policy: str) -> str:
-    """An inline policy of the group, as JSON."""
+    """Return an inline policy of the group, as JSON."""
     doing = f"read the policy {policy} of the group {name}"
     return await _document(iam, "GetGroupPolicy", doing, GroupName=name, PolicyName=policy)
 
 
 async def list_attached_group_policies(iam: Iam, name: str) -> list[AttachedPolicy]:
-    """The managed policies that are attached to the group."""
+    """Return the managed policies that are attached to the group."""
     doing = f"list the managed policies of the group {name}"
     return await _attached(iam, "ListAttachedGroupPolicies", doing, GroupName=name)
 
 
 async def get_role(iam: Iam, name: str) -> Entity:
-    """The role of that name. Raises EntityNotFound, besides what every call may raise."""
+    """Return the role with that name. Raises EntityNotFound, in addition to the errors of every call."""
     return _entity(iam, "GetRole", await _ask(iam, "GetRole", f"read the role {name}", RoleName=name), "Role")
 
 
 async def list_roles(iam: Iam) -> list[str]:
-    """The ARNs of all roles of the account, each with its path."""
+    """Return the ARNs of all roles in the account, with their paths."""
     return [member.text_of("Arn") for member in await _members(iam, "ListRoles", "list the roles", "Roles")]
 
 
 async def list_role_policies(iam: Iam, name: str) -> list[str]:
-    """The names of the role's inline policies."""
+    """Return the names of the role's inline policies."""
     return await _names(iam, "ListRolePolicies", f"list the policies of the role {name}", RoleName=name)
 
 
 async def get_role_policy(iam: Iam, name: str, policy: str) -> str:
-    """An inline policy of the role, as JSON."""
+    """Return an inline policy of the role, as JSON."""
     doing = f"read the policy {policy} of the role {name}"
     return await _document(iam, "GetRolePolicy", doing, RoleName=name, PolicyName=policy)
 
 
 async def put_role_policy(iam: Iam, name: str, policy: str, document: str) -> None:
-    """Add an inline policy to the role, or replace the one of that name."""
+    """Add an inline policy to the role, or replace the role's policy with that name."""
     doing = f"put the policy {policy} on the role {name}"
     call = Call(iam.endpoint, iam.credentials, "PutRolePolicy", doing, _refused)
     parameters = (("RoleName", name), ("PolicyName", policy), ("PolicyDocument", document))
@@ -106,13 +106,13 @@ async def put_role_policy(iam: Iam, name: str, policy: str, document: str) -> No
 
 
 async def list_attached_role_policies(iam: Iam, name: str) -> list[AttachedPolicy]:
-    """The managed policies that are attached to the role."""
+    """Return the managed policies that are attached to the role."""
     doing = f"list the managed policies of the role {name}"
     return await _attached(iam, "ListAttachedRolePolicies", doing, RoleName=name)
 
 
 async def get_policy(iam: Iam, arn: str) -> str:
-    """The id of a managed policy's default version."""
+    """Return the id of a managed policy's default version."""
     result = await _ask(iam, "GetPolicy", f"read {arn}", PolicyArn=arn)
     version = result.text_of("Policy/DefaultVersionId")
     if not version:
@@ -121,7 +121,7 @@ async def get_policy(iam: Iam, arn: str) -> str:
 
 
 async def get_policy_version(iam: Iam, arn: str, version: str) -> str:
-    """A version of a managed policy, as JSON."""
+    """Return a version of a managed policy, as JSON."""
     result = await _ask(iam, "GetPolicyVersion", f"read {version} of {arn}", PolicyArn=arn, VersionId=version)
     return _unquoted(iam, "GetPolicyVersion", result.text_of("PolicyVersion/Document"))
 
@@ -143,7 +143,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
 
 
 async def _members(iam: Iam, action: str, doing: str, name: str, **parameters: str) -> list[Element]:
-    """The `member` elements of a paginated list, from all its pages."""
+    """Return the `member` elements of a paginated list, from all pages."""
     members: list[Element] = []
     for _ in range(_MOST_PAGES):
         result = await _ask(iam, action, doing, **parameters)

@@ -1,6 +1,6 @@
-"""IAM Toolbox (preview): look up how AWS evaluated a denied request, by the authorization id in its answer.
+"""IAM Toolbox (preview): look up how AWS evaluated a denied request, by the authorization id in its error.
 
-botocore's service model `iam-toolbox` 2018-05-10. Members of an unknown form are left out.
+Source: botocore's service model `iam-toolbox` 2018-05-10. Members with an unknown format are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class MatchedStatement(NamedTuple):
     """A policy statement that matched the request."""
 
     sid: str
-    """The statement's own Sid, or one that AWS generated."""
+    """The statement's own Sid, or a Sid that AWS generated."""
     is_deny: bool
 
 
@@ -42,12 +42,12 @@ class MatchedPolicy(NamedTuple):
 
 
 class ToolboxCheck(NamedTuple):
-    """One check of the evaluation and its effect; effects and kinds are AWS's own values."""
+    """One check of the evaluation and its effect. Effects and kinds are AWS's own values."""
 
     kind: str
     effect: str
     target_arn: str
-    """The root, unit or account to which the control policies are attached; "" for other kinds."""
+    """The root, unit or account that the control policies are attached to; "" for other kinds of checks."""
     policy_kinds: tuple[str, ...]
     matched: tuple[MatchedPolicy, ...]
 
@@ -60,12 +60,12 @@ class Evaluation(NamedTuple):
     context: Mapping[str, object]
     effect: str
     checks: tuple[ToolboxCheck, ...] | None
-    """None when AWS leaves the checks out, as it does for those of another organization."""
+    """The checks; None when AWS leaves them out, as it does for another organization's checks."""
     matched: tuple[MatchedPolicy, ...]
 
 
 class ListedPolicy(NamedTuple):
-    """A policy that was evaluated, whether it matched or not."""
+    """A policy that was evaluated, whether or not it matched."""
 
     kind: str
     is_inline: bool
@@ -82,7 +82,10 @@ class AuthorizationDetails(NamedTuple):
 
 
 async def get_request_authorization_details(api: IamToolbox, authorization_id: str) -> AuthorizationDetails:
-    """The record of a denied request. Raises EntityNotFound (also if not written yet) and AccessDenied."""
+    """Return the record of a denied request.
+
+    Raises AccessDenied, and EntityNotFound (also if the record has not been written yet).
+    """
     action, doing = "GetRequestAuthorizationDetails", f"look up the refusal {authorization_id}"
     evaluations: list[Evaluation] = []
     content: Mapping[str, object] = {}
@@ -108,7 +111,7 @@ async def get_request_authorization_details(api: IamToolbox, authorization_id: s
 
 
 async def get_request_authorization_policy(api: IamToolbox, authorization_id: str, uri: str) -> str:
-    """A policy as it was when the request was denied, as JSON. Raises EntityNotFound and AccessDenied."""
+    """Return a policy as it was when the request was denied, as JSON. Raises EntityNotFound and AccessDenied."""
     action, doing = "GetRequestAuthorizationPolicy", f"read {uri} as the refusal {authorization_id} has it"
     path = f"/authorization-details/{quote(authorization_id)}/policy?policyUri={quote(uri)}"
     content = await _ask(api, action, path, doing)

@@ -1,4 +1,4 @@
-"""KMS: a key's ARN, state and key policy; one function per API action."""
+"""KMS: a key's ARN, state and key policy. There is one function per API action."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KeyDescription(NamedTuple):
 
 
 async def describe_key(api: Kms, key: str) -> KeyDescription:
-    """Look up the key with that id, ARN or alias. Raises EntityNotFound, besides what every call may raise."""
+    """Look up the key with that id, ARN or alias. Raises EntityNotFound, in addition to the errors of every call."""
     content = await _ask(api, "DescribeKey", f"look up the key {key}", {"KeyId": key})
     key_metadata = content.get("KeyMetadata")
     metadata = key_metadata if isinstance(key_metadata, dict) else {}
@@ -40,9 +40,9 @@ async def describe_key(api: Kms, key: str) -> KeyDescription:
 
 
 async def get_key_policy(api: Kms, key: str) -> str:
-    """The key policy of that key, as JSON. KMS never returns that of another account's key.
+    """Return the key's policy, as JSON. KMS never returns the policy of another account's key.
 
-    Raises EntityNotFound, besides what every call may raise.
+    Raises EntityNotFound, in addition to the errors of every call.
     """
     content = await _ask(
         api, "GetKeyPolicy", f"read the policy of the key {key}", {"KeyId": key, "PolicyName": "default"}

@@ -1,4 +1,7 @@
-"""Organizations, read only: an account's parents and the control policies attached to them; one function per action."""
+"""Organizations, read only: an account's parents and the control policies attached to them.
+
+There is one function per API action.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class Organization(NamedTuple):
     id: str
     management_account: str
     has_all_features: bool
-    """Whether all features are enabled; otherwise the organization has consolidated billing only, and no policies."""
+    """Whether all features are enabled. Otherwise the organization has only consolidated billing and no policies."""
 
 
 class Parent(NamedTuple):
@@ -40,7 +43,7 @@ class Parent(NamedTuple):
 
 
 async def describe_organization(api: OrganizationsClient) -> Organization | None:
-    """The organization of the caller's account; None when it belongs to none."""
+    """Return the organization of the caller's account; None when the account belongs to none."""
     try:
         content = await _ask(api, "DescribeOrganization", "ask for the organization")
     except EntityNotFound:
@@ -56,7 +59,7 @@ async def describe_organization(api: OrganizationsClient) -> Organization | None
 
 
 async def list_parents(api: OrganizationsClient, child: str) -> Parent | None:
-    """The parent of that account or unit; None when the organization has no such member."""
+    """Return the parent of the account or unit; None when the organization has no such member."""
     try:
         parents = await _list(api, "ListParents", "Parents", f"ask what {child} is in", ChildId=child)
     except EntityNotFound:
@@ -67,7 +70,7 @@ async def list_parents(api: OrganizationsClient, child: str) -> Parent | None:
 
 
 async def list_enabled_policy_types(api: OrganizationsClient) -> frozenset[str]:
-    """The policy types enabled on the root: `SERVICE_CONTROL_POLICY`, `RESOURCE_CONTROL_POLICY` ..."""
+    """Return the policy types enabled on the root, such as `SERVICE_CONTROL_POLICY`."""
     roots = await _list(api, "ListRoots", "Roots", "list the organization's root")
     types = [_object(policy_type) for root in roots for policy_type in _items(root.get("PolicyTypes"))]
     return frozenset(
@@ -76,14 +79,14 @@ async def list_enabled_policy_types(api: OrganizationsClient) -> frozenset[str]:
 
 
 async def list_policies_for_target(api: OrganizationsClient, target: str, policy_type: str) -> list[tuple[str, str]]:
-    """Id and ARN of each policy of that type attached directly to a root, a unit or an account."""
+    """Return id and ARN of each policy of that type attached directly to a root, unit or account."""
     doing = f"list the policies of {target}"
     policies = await _list(api, "ListPoliciesForTarget", "Policies", doing, TargetId=target, Filter=policy_type)
     return [(text_in(policy, "Id"), text_in(policy, "Arn")) for policy in policies]
 
 
 async def describe_policy(api: OrganizationsClient, policy_id: str) -> str:
-    """The policy's document, as JSON."""
+    """Return the policy's document, as JSON."""
     content = await _ask(api, "DescribePolicy", f"read the policy {policy_id}", PolicyId=policy_id)
     text = text_in(_object(content.get("Policy")), "Content")
     if not text:
@@ -106,7 +109,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
 async def _list(
     api: OrganizationsClient, action: str, name: str, doing: str, **parameters: str
 ) -> list[dict[str, object]]:
-    """The objects of a paginated list, from all its pages."""
+    """Return the objects of a paginated list, from all pages."""
     objects: list[dict[str, object]] = []
     for _ in range(_MOST_PAGES):
         content = await _ask(api, action, doing, **parameters)

@@ -1,4 +1,4 @@
-"""Secrets Manager: a secret's resource policy, tags and description, never its value."""
+"""Secrets Manager: a secret's resource policy, tags and description, but never its value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
 
 _PAGE = 100
 _MOST_PAGES = 20
-"""Names beyond the first 2000 secrets are not listed."""
+"""The maximum number of pages read, so that names beyond the first 2000 secrets are not listed."""
 
 
 class SecretsManagerClient(NamedTuple):
@@ -32,7 +32,10 @@ class SecretPolicy(NamedTuple):
 
 
 async def get_resource_policy(api: SecretsManagerClient, secret: str) -> SecretPolicy:
-    """The resource policy of the secret with that ARN. Raises EntityNotFound, besides what every call may raise."""
+    """Return the resource policy of a secret, by ARN.
+
+    Raises EntityNotFound, in addition to the errors of every call.
+    """
     content = await _ask(api, "GetResourcePolicy", f"read the policy of {secret}", secret)
     return SecretPolicy(_arn(api, "GetResourcePolicy", content), text_in(content, "ResourcePolicy"))
 
@@ -42,17 +45,20 @@ class SecretDescription(NamedTuple):
 
     arn: str
     kms_key_id: str
-    """Empty for the account's default key, which other accounts cannot use."""
+    """The id of the KMS key; "" for the account's default key, which other accounts cannot use."""
 
 
 async def describe_secret(api: SecretsManagerClient, secret: str) -> SecretDescription:
-    """The description of the secret with that name or ARN. Raises EntityNotFound, besides what every call may raise."""
+    """Return the description of a secret, by name or ARN.
+
+    Raises EntityNotFound, in addition to the errors of every call.
+    """
     content = await _ask(api, "DescribeSecret", f"look up {secret}", secret)
     return SecretDescription(_arn(api, "DescribeSecret", content), text_in(content, "KmsKeyId"))
 
 
 async def list_secret_names(api: SecretsManagerClient) -> list[str]:
-    """The names of the account's secrets in the endpoint's region, up to 2000."""
+    """Return the names of up to 2000 secrets in the account and the endpoint's region."""
     call = Call(api.endpoint, api.credentials, "ListSecrets", "list the secrets", _refused)
     names: list[str] = []
     parameters: dict[str, object] = {"MaxResults": _PAGE}
@@ -68,7 +74,7 @@ async def list_secret_names(api: SecretsManagerClient) -> list[str]:
 
 
 async def get_secret_tags(api: SecretsManagerClient, secret: str) -> Mapping[str, str]:
-    """The tags of the secret with that ARN."""
+    """Return the tags of a secret, by ARN."""
     content = await _ask(api, "DescribeSecret", f"read the tags of {secret}", secret)
     _arn(api, "DescribeSecret", content)
     tags = content.get("Tags")

@@ -25,11 +25,11 @@ class SecretValue(NamedTuple):
     version_id: str
     value: Secret
     request_id: str = ""
-    """Request id of the answer that contained the secret."""
+    """The request id of the response that contained the secret."""
 
 
 class BatchAnswer(NamedTuple):
-    """The result of a batch: each requested id is in exactly one of the two."""
+    """The result of a batch. Each requested id is in exactly one of `values` and `errors`."""
 
     values: Mapping[str, SecretValue]
     errors: Mapping[str, DsopsError]
@@ -43,9 +43,10 @@ async def get_secret_value(
     version_id: str = "",
     version_stage: str = "",
 ) -> SecretValue:
-    """Read a secret by name, ARN, or ARN without its random suffix; version AWSCURRENT by default.
+    """Read a secret by name, ARN, or ARN without its random suffix. The default version is AWSCURRENT.
 
-    Raises SecretNotFound, SecretDeleted, SecretAccessDenied or SecretRefused, besides what every call may raise.
+    Raises SecretNotFound, SecretDeleted, SecretAccessDenied or SecretRefused, in addition to the errors of every
+    call.
     """
     parameters = {"SecretId": secret_id, "VersionId": version_id, "VersionStage": version_stage}
     call = Call(endpoint, credentials, "GetSecretValue", _reading(secret_id), _refused)
@@ -58,9 +59,9 @@ async def get_secret_value(
 async def batch_get_secret_value(
     client: Client, credentials: Credentials, endpoint: Endpoint, secret_ids: Sequence[str]
 ) -> BatchAnswer:
-    """Read the AWSCURRENT versions of up to 20 different secrets; errors are returned per secret.
+    """Read the AWSCURRENT versions of up to 20 different secrets. Errors are returned per secret.
 
-    Raises AccessDenied when the batch call itself is denied: its permission is separate from GetSecretValue.
+    Raises AccessDenied when the batch call itself is denied, since its permission is separate from GetSecretValue.
     """
     call = Call(endpoint, credentials, "BatchGetSecretValue", "read secrets in batches", _no_refusal)
     waiting = dict.fromkeys(secret_ids)
@@ -100,7 +101,7 @@ def _reading(secret_id: str) -> str:
 
 
 def _entries(endpoint: Endpoint, action: str, content: Mapping[str, object], name: str) -> list[dict[str, object]]:
-    """A list member of objects; [] when it is missing. Raises AnswerInvalid for anything else."""
+    """Return a list of objects in a response; [] when it is missing. Raises AnswerInvalid for anything else."""
     entries = content.get(name) or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise lacks(endpoint, action, f"{name} that is a list of objects")
@@ -108,7 +109,7 @@ def _entries(endpoint: Endpoint, action: str, content: Mapping[str, object], nam
 
 
 def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object], request_id: str) -> SecretValue:
-    """Parse a secret from an answer. The error for a missing member shows none of the content."""
+    """Parse a secret in a response. The error for a missing member shows none of the content."""
     name, arn = text_in(content, "Name"), text_in(content, "ARN")
     if not name or not arn:
         raise lacks(endpoint, action, "name and ARN")
@@ -149,7 +150,7 @@ def _is_id_of(secret_id: str, found: SecretValue) -> bool:
 def _entry_error(
     endpoint: Endpoint, credentials: Credentials, secret_id: str, entry: Mapping[str, object]
 ) -> DsopsError:
-    """The error for one secret of a batch."""
+    """Return the error for one secret of a batch."""
     answer = aws_answer(endpoint, 200, (text_in(entry, "ErrorCode"), text_in(entry, "Message"), ""), ())
     if answer is None:
         return lacks(endpoint, "BatchGetSecretValue", f"reason why it has no `{secret_id}`")
@@ -162,7 +163,7 @@ def _no_refusal(_said: AwsAnswer, _doing: str) -> DsopsError | None:
 
 
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """The error for a refused read of a secret."""
+    """Return the error for a refused read of a secret; None for refusals that concern the credentials."""
     if concerns_credentials(answer):
         return None
     if is_denied(answer):
@@ -189,8 +190,8 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
         )
     hint = "check the key that encrypts it" if answer.code == "DecryptionFailure" else ""
     if "default KMS service key" in answer.message:
-        # The default key's policy is AWS's own and allows the secret's account alone (Secrets Manager User Guide,
-        # "Access from a different account").
+        # AWS owns the default key's policy, which allows only the secret's account (Secrets Manager User Guide, "Access
+        # from a different account").
         hint = "encrypt it with a customer managed key (`aws secretsmanager update-secret --kms-key-id`) whose policy "
         hint += "allows kms:Decrypt to the role that reads it"
     return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

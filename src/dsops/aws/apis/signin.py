@@ -1,7 +1,7 @@
 """Exchange a session for a console sign-in link, at AWS's federation endpoint.
 
 IAM User Guide, "Enable custom identity broker access to the AWS console". The endpoint takes the session in the query
-of a GET: it is protected by TLS, and appears in no log, error or repr of ours.
+of a GET request. TLS protects it in transit, and dsops shows it in no log, error or repr.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from dsops.startup import cast
 from dsops.tasks import pause, transfer
 
 LINK_SECONDS = 15 * 60
-"""How long a sign-in token is valid, according to the guide."""
+"""The lifetime of a sign-in token in seconds, according to the guide."""
 
 _FIRST_PAUSE_SECONDS = 0.2
 
-# Partitions with documented addresses: (federation endpoint, console domain). The European Sovereign Cloud has no
+# Federation endpoint and console domain of the partitions that document them. The European Sovereign Cloud has no
 # endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
 _PLACES = {
     "aws": ("https://signin.aws.amazon.com/federation", "console.aws.amazon.com"),
@@ -36,7 +36,7 @@ _PLACES = {
 
 
 def federation_endpoint(partition: Partition, own: str = "") -> str:
-    """The sign-in endpoint: `own`, else the partition's. Raises UsageError when neither can be used."""
+    """Return the sign-in endpoint: `own`, or else the partition's. Raises UsageError when neither is usable."""
     if not own:
         if partition.name not in _PLACES:
             raise UsageError(
@@ -54,7 +54,10 @@ def federation_endpoint(partition: Partition, own: str = "") -> str:
 
 
 def console_page(partition: Partition, region: str, own: str = "") -> str:
-    """The page to open after sign-in: `own`, else the console's home in that region. Raises UsageError."""
+    """Return the page to open after sign-in: `own`, or else the console's home page in the region.
+
+    Raises UsageError.
+    """
     if own:
         if not own.startswith("https://") or not own.isascii() or not own.isprintable() or " " in own:
             raise UsageError(
@@ -71,7 +74,7 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
 async def signin_link(
     client: Client, credentials: Credentials, endpoint: str, page: str, duration_seconds: int | None
 ) -> Secret:
-    """The sign-in link, itself a credential for fifteen minutes. Retries outages, but not refusals."""
+    """Return the sign-in link, which is itself a credential for fifteen minutes. Retries outages, but not refusals."""
     token = credentials.session_token
     session = json.dumps(
         {
@@ -109,7 +112,7 @@ async def _ask(client: Client, request: WireRequest) -> Response:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
-            # Replaces the hint, which is written for AWS's service endpoints.
+            # Replace the hint, which is written for AWS's service endpoints.
             error.retell(
                 f"the sign-in endpoint: {error.message}",
                 hint="try again later; where another one is meant, `--endpoint` or DSOPS_SIGNIN_ENDPOINT names it",

@@ -1,4 +1,4 @@
-"""Parameter Store: read up to ten parameters at once."""
+"""Parameter Store: read up to ten parameters in one call."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from dsops.startup import NamedTuple
 
 
 class Parameter(NamedTuple):
-    """One version of a parameter. A StringList's value is its items joined by commas."""
+    """One version of a parameter. The value of a StringList is its items joined by commas."""
 
     value: Secret
     version: int
     type: str
-    """`String`, `StringList` or `SecureString`."""
+    """The parameter's type: `String`, `StringList` or `SecureString`."""
     arn: str = ""
 
 
 class Parameters(NamedTuple):
-    """The result of a read: each requested name is in exactly one of the two."""
+    """The result of a read. Each requested name is in exactly one of `found` and `invalid`."""
 
     found: Mapping[str, Parameter]
     invalid: tuple[str, ...]
-    """Names of parameters, versions or labels that do not exist."""
+    """The names of parameters, versions or labels that do not exist."""
     request_id: str = ""
 
 
@@ -38,7 +38,7 @@ async def get_parameters(
 ) -> Parameters:
     """Read up to ten parameters: `name`, `name:version`, `name:label`, or an ARN in place of the name.
 
-    Raises SecretAccessDenied or SecretRefused for the whole batch, besides what every call may raise.
+    Raises SecretAccessDenied or SecretRefused for the whole batch, in addition to the errors of every call.
     """
     doing = f"read the parameter{'s' if len(names) > 1 else ''} {', '.join(f'`{name}`' for name in names)}"
     call = Call(endpoint, credentials, "GetParameters", doing, _refused)
@@ -56,10 +56,10 @@ async def get_parameters(
 
 
 def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]] | None:
-    """How well the entry matches that name, with the entry; None when it is of another parameter.
+    """Return the entry with a rank of its match with the name; None for another parameter's entry.
 
-    AWS returns in `Selector` the version or label that was requested. Servers other than AWS leave it out: then the
-    exact version matches best, and for a plain name the newest.
+    AWS returns the requested version or label in `Selector`. Servers other than AWS leave it out; then the exact
+    version matches best, and for a plain name the newest version.
     """
     if not isinstance(entry, dict):
         return None
@@ -77,7 +77,7 @@ def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split off the version or label after the name or ARN; `parameter/a` in an ARN has no colon of its own."""
+    """Split off the version or label after the name or ARN. `parameter/a` in an ARN contains no colon."""
     start = name.find(":parameter/") + 1 if name.startswith("arn:") else 0
     base, colon, selector = name[start:].partition(":")
     return (name[:start] + base, selector) if colon else (name, "")
@@ -97,7 +97,7 @@ def _is_text(value: str) -> bool:
 
 
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """The error for a refused read of parameters."""
+    """Return the error for a refused read of parameters; None for refusals that concern the credentials."""
     if concerns_credentials(answer):
         return None
     if is_denied(answer):

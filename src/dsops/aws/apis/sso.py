@@ -1,6 +1,6 @@
-"""The access portal of IAM Identity Center: one function per API action.
+"""The access portal of IAM Identity Center, with one function per API action.
 
-Requests are not signed; they carry the access token of a login.
+Requests are not signed. They carry the access token of a login.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ class Account(NamedTuple):
 
 
 async def get_role_credentials(portal: PortalClient, account_id: str, role_name: str) -> Credentials:
-    """Credentials of the permission set's role. Raises LoginRequired, NotAssigned or SsoRefused, besides the usual."""
+    """Return credentials of the permission set's role.
+
+    Raises LoginRequired, NotAssigned or SsoRefused, in addition to the errors of every call.
+    """
     path = f"/federation/credentials?role_name={quote(role_name)}&account_id={quote(account_id)}"
     action, doing = "GetRoleCredentials", f"get credentials of {role_name} in {account_id}"
     content = await _ask(portal, action, path, doing)
@@ -62,20 +65,20 @@ async def get_role_credentials(portal: PortalClient, account_id: str, role_name:
 
 
 async def list_accounts(portal: PortalClient) -> list[Account]:
-    """The accounts in which the logged-in user has a permission set."""
+    """Return the accounts in which the logged-in user has a permission set."""
     accounts = await _list(portal, "ListAccounts", "/assignment/accounts?", "list the accounts", "accountList")
     return [Account(text_in(account, "accountId"), text_in(account, "accountName")) for account in accounts]
 
 
 async def list_account_roles(portal: PortalClient, account_id: str) -> list[str]:
-    """The names of the logged-in user's permission sets in that account."""
+    """Return the names of the logged-in user's permission sets in the account."""
     path, doing = f"/assignment/roles?account_id={quote(account_id)}&", f"list the permission sets in {account_id}"
     roles = await _list(portal, "ListAccountRoles", path, doing, "roleList")
     return [text_in(role, "roleName") for role in roles]
 
 
 async def logout(portal: PortalClient) -> None:
-    """End the login for every program that uses its token. Raises LoginRequired when it had ended already."""
+    """End the login for every program that uses its token. Raises LoginRequired when it had already ended."""
     await _ask(portal, "Logout", "/logout", "end the login", method="POST")
 
 
@@ -98,7 +101,7 @@ async def _ask(portal: PortalClient, action: str, path: str, doing: str, method:
 
 
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError:
-    """The error for any refusal: requests are unsigned, so it is never about a key or a clock."""
+    """Return the error for any refusal. Requests are unsigned, so a refusal never concerns a key or a clock."""
     if answer.code == "UnauthorizedException" or answer.status == 401:
         message = f"{answer.endpoint} does not accept the login to {doing}"
         return LoginRequired(message, why=answer.message, hint="log in again: `dsops login STORE`", aws=answer)

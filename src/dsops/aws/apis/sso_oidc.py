@@ -1,4 +1,4 @@
-"""The OAuth 2.0 token endpoint of IAM Identity Center: one function per request."""
+"""The OAuth 2.0 token endpoint of IAM Identity Center, with one function per request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 REDIRECT_URI = "http://127.0.0.1/oauth/callback"
-"""Registered without a port, so that any port is accepted at login (RFC 8252, 7.3)."""
+"""The redirect URI, registered without a port so that any port is accepted at login (RFC 8252, 7.3)."""
 
 _CODE_GRANT, _DEVICE_GRANT = "authorization_code", "urn:ietf:params:oauth:grant-type:device_code"
 _REFRESH_GRANT = "refresh_token"
 _INTERVAL_SECONDS = 5
-"""Pause between two polls for the approval, unless the answer names another (RFC 8628, 3.2)."""
+"""The pause between two polls for the approval, unless the response specifies another (RFC 8628, 3.2)."""
 
 _LONGEST_SECONDS = 366 * 24 * 3600
 _HINTS = {
@@ -33,24 +33,25 @@ _HINTS = {
 
 
 class DeviceAuthorization(NamedTuple):
-    """A pending login that a person approves in a browser on any device."""
+    """A pending login that a user approves in a browser on any device."""
 
     device_code: Secret
     user_code: str
     verification_uri: str
     verification_uri_complete: str
-    """The URI with the user code filled in."""
+    """The verification URI that includes the user code."""
     seconds: int
-    """Validity of the code."""
+    """The lifetime of the code in seconds."""
     interval: int
 
 
 async def register_client(
     client: Client, endpoint: Endpoint, session: SsoSession, name: str, *, has_redirect: bool
 ) -> Registration:
-    """Register this program under `name` for logins of that session.
+    """Register this program under `name` for logins of the session.
 
-    `has_redirect`: the browser brings the code back by itself. Like the AWS CLI, one registration per login method.
+    `has_redirect`: whether the browser returns the code itself. As in the AWS CLI, each login method has its own
+    registration.
     """
     parameters: dict[str, object] = {"clientName": name, "clientType": "public", "scopes": list(session.scopes)}
     if has_redirect:
@@ -72,7 +73,7 @@ async def register_client(
 async def start_device_authorization(
     client: Client, endpoint: Endpoint, session: SsoSession, registration: Registration
 ) -> DeviceAuthorization:
-    """Start a device login and return the code that a person approves."""
+    """Start a device login and return the code that the user approves."""
     parameters = {**_proof(registration), "startUrl": session.start_url}
     doing = f"begin a login at {session.start_url}"
     call = _call(endpoint, "StartDeviceAuthorization", "/device_authorization", doing, registration.client_secret)
@@ -93,7 +94,10 @@ async def start_device_authorization(
 async def token_of_device(
     client: Client, endpoint: Endpoint, registration: Registration, device_code: Secret
 ) -> Token | str:
-    """The token once the code is approved; before that `AuthorizationPendingException` or `SlowDownException`."""
+    """Return the token once the code is approved, before that the error code of the pending state.
+
+    The error code is `AuthorizationPendingException` or `SlowDownException`.
+    """
     try:
         parameters = {"grantType": _DEVICE_GRANT, "deviceCode": device_code.reveal()}
         return await _token(client, endpoint, registration, parameters, "ask whether the code is approved", device_code)
@@ -134,7 +138,8 @@ async def _token(
     doing: str,
     *hidden: Secret,
 ) -> Token:
-    # An authorization code works once. A device code is polled again by `by_device`, and a refresh token works again.
+    # An authorization code works once, so it is not sent again. Device codes (polled by `by_device`) and refresh tokens
+    # can be sent again.
     is_once = "refreshToken" not in parameters
     call = _call(endpoint, "CreateToken", "/token", doing, registration.client_secret, *hidden, is_once=is_once)
     content = await call_rest(client, call, {**_proof(registration), **parameters})
@@ -145,7 +150,7 @@ async def _token(
             raise lacks(endpoint, call.action, "token that could be one")
     if not access_token or not seconds:
         raise lacks(endpoint, call.action, "accessToken and expiresIn")
-    # By this machine's clock, as the AWS CLI does: the expiry is compared with that clock.
+    # Use this machine's clock, as the AWS CLI does, because the expiry is compared with that clock.
     expires_at = client.runtime.now() + timedelta(seconds=seconds)
     return Token(Secret(access_token), expires_at, Secret(refresh_token) if refresh_token else None, registration)
 
@@ -165,5 +170,5 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError:
 
 
 def _seconds(value: object) -> int:
-    """A positive number of seconds, at most a year; 0 for anything else."""
+    """Return a positive number of seconds, at most a year; 0 for any other value."""
     return min(value, _LONGEST_SECONDS) if isinstance(value, int) and value > 0 else 0

@@ -1,4 +1,4 @@
-"""The actions of STS, one function each."""
+"""STS, with one function per API action."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AssumedRole(NamedTuple):
 
     credentials: Credentials
     source_identity: str
-    """The session's source identity, also where it was inherited from the caller."""
+    """The session's source identity, including one inherited from the caller."""
 
 
 class CallerIdentity(NamedTuple):
@@ -50,11 +50,10 @@ async def assume_role(
     source_identity: str = "",
     provided_contexts: Sequence[tuple[str, Secret]] = (),
 ) -> AssumedRole:
-    """Assume the role. A parameter that is empty is not sent, and AWS's default applies.
+    """Assume the role. Empty parameters are not sent, so AWS's defaults apply.
 
-    `provided_contexts` are ARNs of context providers, each with its assertion.
-
-    Raises AssumeRoleDenied, MfaRefused or StsRefused, besides what every call may raise.
+    `provided_contexts` are ARNs of context providers, each with its assertion. Raises AssumeRoleDenied, MfaRefused or
+    StsRefused, in addition to the errors of every call.
     """
     parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name)]
     parameters += _given(
@@ -95,9 +94,9 @@ async def assume_role_with_web_identity(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """Assume the role with a web identity token; the call is not signed.
+    """Assume the role with a web identity token. The request is not signed.
 
-    Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
+    Raises AssumeRoleDenied or StsRefused, in addition to the errors of every call.
     """
     parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name), ("WebIdentityToken", token.reveal())]
     parameters += _given(DurationSeconds=duration_seconds, Policy=policy) + _listed_policies(policy_arns)
@@ -119,9 +118,9 @@ async def assume_role_with_saml(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """Assume the role with a SAML response (base64); the call is not signed.
+    """Assume the role with a SAML response (base64). The request is not signed.
 
-    Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
+    Raises AssumeRoleDenied or StsRefused, in addition to the errors of every call.
     """
     parameters = [("RoleArn", role_arn), ("PrincipalArn", principal_arn), ("SAMLAssertion", assertion.reveal())]
     parameters += _given(DurationSeconds=duration_seconds, Policy=policy) + _listed_policies(policy_arns)
@@ -141,7 +140,7 @@ async def assume_root(
     task_policy_arn: str,
     duration_seconds: int | None = None,
 ) -> Credentials:
-    """A session of a member account's root user for one task. STS takes this at regional endpoints only."""
+    """Return a session of a member account's root user for one task. Only regional endpoints support AssumeRoot."""
     parameters = [("TargetPrincipal", target_principal), ("TaskPolicyArn.arn", task_policy_arn)]
     parameters += _given(DurationSeconds=duration_seconds)
     task = task_policy_arn.rpartition("/")[2]
@@ -163,7 +162,10 @@ async def get_federation_token(
     policy_arns: Sequence[str] = (),
     tags: Sequence[tuple[str, str]] = (),
 ) -> Credentials:
-    """A federated session of that name. It may do what both the policy and the signing user's own policies allow."""
+    """Return a federated session with that name.
+
+    Its permissions are those that both the policy and the signing user's own policies allow.
+    """
     parameters = [("Name", name), *_given(DurationSeconds=duration_seconds, Policy=policy)]
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
     call = Call(endpoint, credentials, "GetFederationToken", f"get a federation token for {name}", _refused)
@@ -184,7 +186,7 @@ async def get_session_token(
     serial_number: str = "",
     token_code: Secret | None = None,
 ) -> Credentials:
-    """A session of the signing user, with MFA if a code is given; its ARN stays the user's."""
+    """Return a session of the signing user, with MFA if a code is given. Its ARN is the user's."""
     parameters = _given(DurationSeconds=duration_seconds, SerialNumber=serial_number, TokenCode=token_code)
     doing = "get a session token" + (f" with {serial_number}" if serial_number else "")
     call = Call(
@@ -195,7 +197,7 @@ async def get_session_token(
 
 
 async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> CallerIdentity:
-    """The identity that signs the call. No policy can deny this action."""
+    """Return the identity that signs the request. No policy can deny this action."""
     call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
     reply = await call_query(client, call, _VERSION, ())
     identity = CallerIdentity(
@@ -206,7 +208,7 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     return identity
 
 
-# Refusals are rare, and the module that explains them costs a cold run 0.1 ms: it is imported when there is one.
+# The module that explains refusals takes 0.1 ms of a cold run, so it is imported only for a refusal.
 
 
 def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
@@ -255,13 +257,13 @@ def _listed_tags(tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _given(**parameters: str | int | Secret | None) -> list[tuple[str, str]]:
-    """The parameters that have a value, as text."""
+    """Return the parameters that have a value, as text."""
     texts = {name: value.reveal() if isinstance(value, Secret) else value for name, value in parameters.items()}
     return [(name, str(text)) for name, text in texts.items() if text is not None and text != ""]
 
 
 def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
-    """The role session in the response of any AssumeRole action."""
+    """Return the role session in the response of any AssumeRole action."""
     user = reply.result.find("AssumedRoleUser")
     arn = user.text_of("Arn") if user is not None else ""
     if user is None or not arn:
@@ -270,7 +272,7 @@ def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
 
 
 def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Credentials:
-    """The `Credentials` of a response: all four parts, or an error that shows none of them."""
+    """Return the `Credentials` in a response. If a part is missing, the error shows none of the others."""
     part: Element | None = reply.result.find("Credentials")
     if part is None:
         raise lacks(call.endpoint, call.action, "Credentials")
@@ -294,7 +296,7 @@ def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Crede
 
 
 def _issued_at(client: Client, headers: Mapping[str, str]) -> datetime:
-    # By the clock that set the expiry, so that the lifetime is right on a machine whose own is wrong.
+    # Use the clock that set the expiry, so that the lifetime is right even if the local clock is wrong.
     return server_time(headers) or client.runtime.now()
 
 

@@ -1,4 +1,4 @@
-"""Errors and hints for what STS refuses, by kind of call: role, web identity token, SAML assertion."""
+"""Errors and hints for requests that STS refuses, by kind of call: role, web identity token, SAML assertion."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ _CODE_HINTS = {
 
 
 def refused_role(*, has_external_id: bool) -> Refusal:
-    """The function that turns a refused AssumeRole into an error."""
+    """Return the function that turns a refused AssumeRole into an error."""
 
     def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         failure = refused(answer, doing)
         if failure is not None or not is_denied(answer):
             return failure
-        # AWS has one message for a role that does not exist, one that does not trust the caller, and a missing
+        # AWS returns the same message for a missing role, a role that does not trust the caller, and a missing
         # permission.
         hint = "check the ARN, the role's trust policy, and that the caller may sts:AssumeRole"
         if not has_external_id:
@@ -72,7 +72,7 @@ def refused_role(*, has_external_id: bool) -> Refusal:
 def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) -> Refusal:
     """Wrap `refusal` with a hint for a duration above the role's maximum.
 
-    The hint shows how to read the maximum: only iam:GetRole returns it, which is another permission.
+    The hint shows how to read the maximum, because only iam:GetRole returns it, which needs another permission.
     """
 
     def within(answer: AwsAnswer, doing: str) -> DsopsError | None:
@@ -91,9 +91,9 @@ def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) 
 
 
 def refused_token(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """The error for a refused web identity token. The token is no credential: the signer is not to blame."""
+    """Return the error for a refused web identity token. The request is unsigned, so the signer is not to blame."""
     if is_denied(answer):
-        # The same message for a role that does not exist and one whose trust policy does not fit (aws-sdk-js-v3#6225).
+        # AWS returns the same message for a missing role and a trust policy that does not match (aws-sdk-js-v3#6225).
         hint = "check the ARN and the role's trust policy: the provider, and its conditions on `aud` and `sub`"
         return AssumeRoleDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     for text, hint in _TOKEN_HINTS:
@@ -103,9 +103,9 @@ def refused_token(answer: AwsAnswer, doing: str) -> DsopsError | None:
 
 
 def refused_assertion(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """The error for a refused SAML assertion."""
+    """Return the error for a refused SAML assertion."""
     if is_denied(answer):
-        # The same message for a role that does not exist and one whose trust policy does not fit (IAM User Guide,
+        # AWS returns the same message for a missing role and a trust policy that does not match (IAM User Guide,
         # "Troubleshoot SAML federation").
         hint = "check the role's trust policy: the SAML provider, sts:AssumeRoleWithSAML, its conditions on `SAML:aud`"
         return AssumeRoleDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
@@ -116,7 +116,7 @@ def refused_assertion(answer: AwsAnswer, doing: str) -> DsopsError | None:
 
 
 def refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """The error for refusals that any STS action may meet; None to use the error common to all services."""
+    """Return the error for refusals that any STS action can get; None to use the error common to all services."""
     if answer.message.startswith("MultiFactorAuthentication failed"):
         message = f"{answer.endpoint} did not accept the MFA code to {doing}"
         return MfaRefused(message, why=answer.message, hint=_hint(answer), aws=answer)

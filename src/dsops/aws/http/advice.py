@@ -15,7 +15,7 @@ _WRONG_NAME = r"subject name|hostname mismatch|doesn't match|does not match|is n
 
 
 def for_unreachable(address: Address, proxy: Proxy | None, why: str) -> str:
-    """The hint for a failed connection: check the proxy, the sandbox, the region or the network."""
+    """Return the hint for a failed connection: check the proxy, the sandbox, the region or the network."""
     host, authority = address.host, address.authority
     if proxy is not None:
         if "407" in why:
@@ -33,14 +33,14 @@ def for_unreachable(address: Address, proxy: Proxy | None, why: str) -> str:
 
 
 def for_broken(proxy: Proxy | None) -> str:
-    """The hint for a connection that broke before the answer was complete."""
+    """Return the hint for a connection that broke before the response was complete."""
     if proxy is not None:
         return f"try again; if it persists, check {proxy.origin}"
     return "try again; if it persists, a firewall or proxy on the way may be closing it"
 
 
 def for_certificate(why: str) -> str:
-    """The hint for an untrusted certificate: wrong name, expired, or signed by a private CA."""
+    """Return the hint for an untrusted certificate: wrong name, expired, or signed by a private CA."""
     if re.search(_WRONG_NAME, why, re.IGNORECASE):
         return "the certificate is for another name: check the address, and what answers there"
     if "expired" in why:
@@ -49,7 +49,10 @@ def for_certificate(why: str) -> str:
 
 
 def _region_in(host: str) -> str:
-    """The region label in `sts.us-east-1.amazonaws.com`, even if AWS has no such region; "" for other hosts."""
+    """Return the region in a host such as `sts.us-east-1.amazonaws.com`; "" for other hosts.
+
+    The region is returned even if AWS has no such region.
+    """
     host = host.removeprefix("portal.")
     for partition in PARTITIONS:
         for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
@@ -60,7 +63,10 @@ def _region_in(host: str) -> str:
 
 
 def _for_region(region: str, key: str) -> str:
-    """A hint when `region` is none of AWS's, with the nearest real one; "" when it is. `key` is the setting with it."""
+    """Return a hint with the most similar region if AWS has no region `region`; "" if it has.
+
+    `key` is the setting that contains the region.
+    """
     known_regions = _regions()
     if not region or region in known_regions:
         return ""
@@ -73,7 +79,7 @@ def _for_region(region: str, key: str) -> str:
 
 
 def _regions() -> list[str]:
-    """AWS's regions from botocore's data file, read without importing botocore; [] when that file can't be read."""
+    """Return AWS's regions from botocore's data file, without importing botocore; [] when the file is unreadable."""
     import json
     import os
     from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Parse an AWS answer (XML or JSON) and its error; anything else is rejected as not AWS's."""
+"""Parse an AWS response (XML or JSON) and its error. Anything else is rejected as not from AWS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.startup import NamedTuple, cast
 
 _MAX_DEPTH = 50
 _MAX_MESSAGE = 1000
-# Compiled when first used: most runs see no error, and a pattern costs 0.1 ms.
+# Compiled at their first use: most runs get no error, and compiling a pattern takes 0.1 ms.
 _CODE = r"[A-Za-z][A-Za-z0-9._-]{0,99}\Z"
 _REQUEST_ID = r"[A-Za-z0-9=/+-]{1,100}\Z"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -26,21 +26,21 @@ _ECHO = r"(?si)Value '.*?' at '([\w.]*?(?:externalId|tokenCode|webIdentityToken|
 
 
 class Element(NamedTuple):
-    """An XML element without its namespace; `text` is all character data before, between and after its children."""
+    """An XML element without its namespace. `text` is all character data before, between and after its children."""
 
     name: str
     text: str
     children: tuple[Element, ...]
 
     def find(self, path: str) -> Element | None:
-        """The first element at this path (`Credentials/AccessKeyId`), or None."""
+        """Return the first element at this path (`Credentials/AccessKeyId`), or None."""
         element: Element | None = self
         for name in path.split("/"):
             element = next((child for child in element.children if child.name == name), None) if element else None
         return element
 
     def text_of(self, path: str) -> str:
-        """The stripped text of the element at `path`; "" when there is no such element."""
+        """Return the stripped text of the element at `path`; "" when there is no such element."""
         element = self.find(path)
         return element.text.strip() if element is not None else ""
 
@@ -50,7 +50,7 @@ class Element(NamedTuple):
 
 
 def parse_xml(body: bytes) -> Element | None:
-    """The root element; None when the bytes are not XML, or have a DOCTYPE.
+    """Return the root element; None when the bytes are not XML, or have a DOCTYPE.
 
     AWS never sends a DOCTYPE, and entity expansion attacks need one.
     """
@@ -87,7 +87,7 @@ def parse_xml(body: bytes) -> Element | None:
 
 
 def parse_json(body: bytes) -> dict[str, object] | None:
-    """The JSON object in `body`; None when the bytes are anything else."""
+    """Return the JSON object in `body`; None when the bytes are anything else."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -96,7 +96,7 @@ def parse_json(body: bytes) -> dict[str, object] | None:
 
 
 def query_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Code, message and request id of a query API's error (STS, IAM); None when the body has no `Error` element."""
+    """Return code, message and request id of a query API's error (STS, IAM); None without an `Error` element."""
     root = parse_xml(response.body)
     if root is None or root.find("Error") is None:
         return None
@@ -105,7 +105,7 @@ def query_refusal(response: Response) -> tuple[str, str, str] | None:
 
 
 def json_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Code, message and request id of a JSON 1.1 API's error (Secrets Manager, SSM); None when it has no code."""
+    """Return code, message and request id of a JSON 1.1 API's error (Secrets Manager, SSM); None without a code."""
     content = parse_json(response.body)
     if content is None:
         return None
@@ -118,7 +118,7 @@ def json_refusal(response: Response) -> tuple[str, str, str] | None:
 
 
 def rest_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Code, message and request id of a REST API's error.
+    """Return code, message and request id of a REST API's error.
 
     The token endpoint of IAM Identity Center uses OAuth's members `error` and `error_description` (RFC 6749, 5.2).
     """
@@ -136,11 +136,10 @@ def rest_refusal(response: Response) -> tuple[str, str, str] | None:
 def aws_answer(
     endpoint: Endpoint, status: int, parts: tuple[str, str, str], hidden: Iterable[Secret | None]
 ) -> AwsAnswer | None:
-    """The AWS error, safe to show to people; None when the code is not one that AWS could have sent.
+    """Return the AWS error, safe to display; None when the code is not one that AWS could have sent.
 
     `hidden` are the secrets of the request, which are masked in the message. AWS repeats values that it rejects and,
-    for a wrong signature, the headers that should have been signed; a proxy in between may repeat the form that was
-    sent.
+    for a wrong signature, the headers that should have been signed. A proxy may repeat the form that was sent.
     """
     from urllib.parse import quote  # Imported here because only refused requests need it.
 
@@ -160,13 +159,13 @@ def aws_answer(
 
 
 def request_id_in(headers: Mapping[str, str]) -> str:
-    """The AWS request id in the headers; "" when it is missing or malformed."""
+    """Return the AWS request id in the headers; "" when it is missing or malformed."""
     request_id = headers.get("x-amzn-requestid", "")
     return request_id if re.match(_REQUEST_ID, request_id) else ""
 
 
 class Content(dict[str, object]):
-    """The object of a JSON answer, with its request id. The repr hides the content, which may hold a secret."""
+    """The object of a JSON response, with its request id. The repr hides the content, which may contain a secret."""
 
     __slots__ = ("request_id",)
 
@@ -179,7 +178,7 @@ class Content(dict[str, object]):
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """The time in the answer's `Date` header; None when it is missing or can't be parsed."""
+    """Return the time in the response's `Date` header; None when it is missing or can't be parsed."""
     match = _HTTP_DATE.match(headers.get("date", ""))
     if match is None or match[2] not in _MONTHS:
         return None
@@ -191,7 +190,7 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 
 
 def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
-    """The error for an answer that lacks what AWS always sends for this action. The answer's content is not shown."""
+    """Return the error for a response without a part that AWS always sends. The response's content is not shown."""
     return AnswerInvalid(
         f"{endpoint.short} answered {action}, but not as AWS does",
         why=f"the answer has no {what}",
@@ -200,18 +199,18 @@ def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
 
 
 def text_in(content: Mapping[str, object], name: str) -> str:
-    """A string member of a JSON answer; "" when it is missing or of another type."""
+    """Return a string member of a JSON response; "" when it is missing or has another type."""
     value = content.get(name)
     return value if isinstance(value, str) else ""
 
 
 def object_in(content: Mapping[str, object], name: str) -> dict[str, object]:
-    """An object member of a JSON answer; {} where it is missing or something else."""
+    """Return an object member of a JSON response; {} when it is missing or has another type."""
     value = content.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def objects_in(content: Mapping[str, object], name: str) -> list[dict[str, object]]:
-    """The objects of a list member of a JSON answer; [] where it is missing or something else."""
+    """Return the objects in a list member of a JSON response; [] when it is missing or has another type."""
     value = content.get(name)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices, Retrying
 
 _SKEW_SECONDS = 4 * 60
-"""A smaller difference is not why a request was refused: Secrets Manager accepts 5 minutes, STS 15."""
+"""The smallest clock difference that can make AWS refuse a request: Secrets Manager accepts 5 minutes, STS 15."""
 
 _MOST_PREPARED = 6
-"""The most connections opened ahead of time: 100 secrets in batches of 20 need five at once."""
+"""The maximum number of connections opened ahead of time: 100 secrets in batches of 20 need five at once."""
 
 _SANDBOX = "dsops-sandbox"
 """The `Server` header of dsops' sandbox."""
@@ -44,23 +44,38 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 class Client(NamedTuple):
-    """What every call needs besides its parameters. Create it with `make_client`; `_replace` changes its limits."""
+    """The inputs of every call other than its parameters.
+
+    Create a client with `make_client`; `_replace` changes its limits.
+    """
 
     runtime: Runtime
     skews: dict[str, float]
-    """Host -> seconds its clock is ahead of ours, learnt from refusals; shared by all copies of the client."""
+    """The seconds by which each host's clock is ahead of ours, learnt from refusals.
+
+    All copies of the client share it.
+    """
     known_services: KnownServices
-    """Rate limits of services that refused or failed; shared by all copies of the client, and by an agent's clients."""
+    """The rate limits of services that refused or failed.
+
+    All copies of the client share them, and so do all clients of an agent.
+    """
     connect_timeout_ms: int
     total_timeout_ms: int
-    """The time limit of the whole call, including retries and pauses."""
+    """The timeout of the whole call, including retries and pauses."""
     attempts: int
-    """The most attempts when the service fails. Throttling is retried until the total time is up."""
+    """The maximum number of attempts when the service fails. Throttling is retried until the total timeout."""
     sandboxes: set[str]
-    """URLs of endpoints that the local dsops sandbox answered last; shared by all copies of the client."""
+    """The URLs of endpoints whose last response came from the local dsops sandbox.
+
+    All copies of the client share it.
+    """
 
     def skew_seconds(self, endpoint: Endpoint) -> float:
-        """Seconds by which the endpoint's clock is ahead of ours; 0 until a refusal has shown a difference."""
+        """Return the seconds by which the endpoint's clock is ahead of ours.
+
+        The result is 0 until a refusal has shown a difference.
+        """
         return self.skews.get(endpoint.url, 0.0)
 
 
@@ -73,14 +88,17 @@ def make_client(
     known_services: KnownServices | None = None,
     sandboxes: set[str] | None = None,
 ) -> Client:
-    """Create a client for this runtime. Clients that share `known_services` and `sandboxes` learn together."""
+    """Create a client for this runtime. Clients that share `known_services` and `sandboxes` share what they learn."""
     services = {} if known_services is None else known_services
     sandbox_urls = set() if sandboxes is None else sandboxes
     return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, sandbox_urls)
 
 
 Refusal = Callable[[AwsAnswer, str], DsopsError | None]
-"""(AWS's error, what was being done) -> the error that this action raises; None to use the common one."""
+"""A function of AWS's error and the text for `not allowed to ...` that returns this action's error.
+
+The result is None to use the common error.
+"""
 
 
 class Call(NamedTuple):
@@ -88,22 +106,22 @@ class Call(NamedTuple):
 
     endpoint: Endpoint
     credentials: Credentials | None
-    """None for actions that are not signed."""
+    """The credentials that sign the request; None for actions that are not signed."""
     action: str
     doing: str
-    """Completes `not allowed to ...`: `assume arn:aws:iam::123456789012:role/Deploy`."""
+    """The action in words, which completes `not allowed to ...`: `assume arn:aws:iam::123456789012:role/Deploy`."""
     refusal: Refusal
     hidden: tuple[Secret | None, ...] = ()
-    """Secret parameters, which AWS may repeat in an error message and which are masked there."""
+    """Secret parameters, which are masked in error messages because AWS may repeat them there."""
     is_once: bool = False
-    """The call holds an MFA code, which works once: a request that may have arrived is never sent again."""
+    """Whether the request has an MFA code, which works once. Such a request is not retried if it may have arrived."""
     method: str = "POST"
     path: str = ""
     """Path and query after the endpoint's address, percent-encoded, for REST APIs."""
 
 
 class Reply(NamedTuple):
-    """The content and headers of an answer. Its repr shows neither."""
+    """The content and headers of a response. Its repr shows neither."""
 
     result: Element
     headers: Mapping[str, str]
@@ -114,8 +132,8 @@ async def call_query(
 ) -> Reply:
     """Call a query API (STS, IAM) and return its `<Action>Result` element.
 
-    Parameters are in wire form: `Tags.member.1.Key`. `has_result` is False for actions without a result element
-    (PutRolePolicy): then the whole answer is returned.
+    Parameters are in wire format: `Tags.member.1.Key`. `has_result` is False for actions without a result element
+    (PutRolePolicy), for which the whole response is returned.
     """
     form = [("Action", call.action), ("Version", version), *parameters]
     body = "&".join(f"{name}={quote(value)}" for name, value in form).encode("ascii")
@@ -146,7 +164,7 @@ async def call_rest(
     parameters: Mapping[str, object] | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Content:
-    """Call a REST API with JSON (IAM Identity Center) at `call.path`; an empty body is returned as {}."""
+    """Call a REST API with JSON (IAM Identity Center) at `call.path`. An empty body is returned as {}."""
     body = b""
     if parameters is not None:
         body = json.dumps(parameters, separators=(",", ":")).encode("ascii")
@@ -159,9 +177,9 @@ async def call_rest(
 
 
 async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> None:
-    """Open connections to the endpoint in advance, so that its next calls find them ready.
+    """Open connections to the endpoint in advance, so that its next calls can use them.
 
-    Only for TLS, where connecting takes long. Does not wait for them; failures are ignored.
+    Only TLS connections are opened, because they take long. The function does not wait for them and ignores failures.
     """
     if not endpoint.url.startswith("https:"):
         return
@@ -210,20 +228,20 @@ async def _send(
 
 
 class _Failed(NamedTuple):
-    """How an attempt failed, and whether to try again."""
+    """The error of a failed attempt, and whether to retry."""
 
     error: DsopsError
     may_help: bool
     """Whether the same request may succeed shortly and is safe to send again."""
     asked_to_wait: float = 0.0
     is_corrected: bool = False
-    """Whether the next attempt is signed for the server's time."""
+    """Whether the next attempt is signed with the server's time."""
 
 
 async def _attempt(
     client: Client, call: Call, request: WireRequest, read_refusal: _ReadRefusal, *, may_correct: bool
 ) -> Response | _Failed:
-    """Send the request once; returns a response with status 200, or how the attempt failed."""
+    """Send the request once. Return a response with status 200, or how the attempt failed."""
     begun, skew = client.runtime.monotonic(), client.skew_seconds(call.endpoint)
     try:
         response = cast("Response", await transfer(request))
@@ -237,14 +255,14 @@ async def _attempt(
     answer = _what_aws_said(call, response, read_refusal)
     _measure(client, call, _result(response, answer), begun)
     failure = _failure(call, response, answer)
-    # AWS checks the signature before anything else, so a skewed attempt has not used up its MFA code.
+    # AWS checks the signature before anything else, so an attempt with a skewed clock has not used up its MFA code.
     is_corrected = answer is not None and may_correct and _is_corrected(client, call, response, answer, skew)
     may_help = _passes(response, answer) and not call.is_once
     return _Failed(failure, may_help, _retry_after(response), is_corrected)
 
 
 def _retrying(client: Client, call: Call, until: float) -> Retrying:
-    """The retry state of a call, at the limits of its service: AWS counts requests by account and region."""
+    """Return the retry state of a call, with the limits of its service: AWS counts requests by account and region."""
     from dsops.arn import account_of_key_id
     from dsops.aws.http.retries import Bounds, Retrying, limits_of
 
@@ -255,7 +273,7 @@ def _retrying(client: Client, call: Call, until: float) -> Retrying:
 
 
 def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -> None:
-    """Record whether the dsops sandbox answered: its `Server` header, from an address on this machine."""
+    """Record whether the dsops sandbox responded: its `Server` header, from an address on this machine."""
     address = parse_address(endpoint.url)
     is_sandbox = address is not None and is_loopback(address.host) and response.headers.get("server") == _SANDBOX
     if is_sandbox:
@@ -267,12 +285,12 @@ def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -
 
 
 def _measure(client: Client, call: Call, result: str, begun: float) -> None:
-    """Count one attempt in the metrics. Labels never hold a URL, which may have parameters in it."""
+    """Count one attempt in the metrics. Labels never contain a URL, because it may have parameters."""
     client.runtime.measure("aws.call", (call.endpoint.service, call.action, result), client.runtime.monotonic() - begun)
 
 
 def _result(response: Response, answer: AwsAnswer | None) -> str:
-    """The metric label of an answered attempt: `throttled`, `failed` or `refused`."""
+    """Return the metric label of an attempt with a response: `throttled`, `failed` or `refused`."""
     if response.status == 429 or (answer is not None and is_throttling(answer)):
         return "throttled"
     if answer is None or is_transient(answer):
@@ -281,7 +299,7 @@ def _result(response: Response, answer: AwsAnswer | None) -> str:
 
 
 def _tried(call: Call, answer: AwsAnswer | None) -> FailedOperation:
-    """The call's action, caller, region and endpoint, for the error. AWS's denial may name the caller's ARN."""
+    """Return the call's action, caller, region and endpoint, for the error. AWS's denial may name the caller's ARN."""
     caller = ""
     if call.credentials is not None:
         caller_match = re.match(_CALLER, answer.message) if answer is not None else None
@@ -296,7 +314,7 @@ _CALLER = r"User: (arn:\S+) is not authorized"
 def _request(
     client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float
 ) -> WireRequest:
-    """Build the request, signed for the time that the endpoint's clock shows."""
+    """Build the request, signed with the endpoint's time."""
     proxy, trust = _way(client, call.endpoint)
     signing = None
     if call.credentials is not None:
@@ -324,12 +342,12 @@ def _request(
 
 
 def _url(endpoint: Endpoint) -> str:
-    # A URL without a path is requested as `/`; written out here, so that every signer signs the same path.
+    # A URL without a path is requested as `/`. The path is written out here so that every signer signs the same path.
     return endpoint.url if "/" in endpoint.url.partition("://")[2] else f"{endpoint.url}/"
 
 
 def _way(client: Client, endpoint: Endpoint) -> tuple[Proxy | None, Trust | None]:
-    """The proxy and the trusted certificates for an endpoint."""
+    """Return the proxy and the trusted certificates for an endpoint."""
     address = parse_address(endpoint.url)
     if address is None:
         raise ValueError("endpoints come from resolve_endpoint")
@@ -346,7 +364,7 @@ def _what_aws_said(call: Call, response: Response, read_refusal: _ReadRefusal) -
 
 
 def _failure(call: Call, response: Response, answer: AwsAnswer | None) -> DsopsError:
-    """The error for an answer that is not 200."""
+    """Return the error for a response with a status other than 200."""
     endpoint = call.endpoint
     if answer is not None and is_throttling(answer):
         return throttled(endpoint.short, answer.message, answer)
@@ -361,7 +379,7 @@ def _failure(call: Call, response: Response, answer: AwsAnswer | None) -> DsopsE
 
 
 def _unreadable(call: Call, response: Response) -> DsopsError:
-    """The error for an answer that is not AWS's: from a load balancer, a proxy or another server."""
+    """Return the error for a response that is not from AWS but from a load balancer, a proxy or another server."""
     endpoint, status = call.endpoint, response.status
     if status == 429:
         return throttled(endpoint.short)
@@ -388,20 +406,20 @@ def _passes(response: Response, answer: AwsAnswer | None) -> bool:
 
 
 def _retry_after(response: Response) -> float:
-    """Seconds from the Retry-After header; 0 when there is none. Dates are not read (AWS sends none)."""
+    """Return the seconds in the Retry-After header; 0 when there is none. Dates are ignored (AWS sends none)."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) <= 6 else 0.0
 
 
 def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, used_skew: float) -> bool:
-    """Whether the request was refused for its time, and the next attempt will be signed for the server's time."""
+    """Whether the request was refused for its time, and the next attempt will be signed with the server's time."""
     if call.credentials is None or not (is_skew(answer) or is_bad_signature(answer)):
         return False
     theirs = answers.server_time(response.headers)
     if theirs is None:
         return False
     if client.skew_seconds(call.endpoint) != used_skew:
-        # A parallel call has met the same refusal and corrected the time already.
+        # A concurrent call got the same refusal and has corrected the time already.
         return True
     ahead = (theirs - client.runtime.now()).total_seconds()
     if abs(ahead - used_skew) < _SKEW_SECONDS:

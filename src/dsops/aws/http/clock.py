@@ -1,4 +1,4 @@
-"""An endpoint's clock and certificate, read from the answer to an unsigned request.
+"""Read an endpoint's clock and certificate from the response to an unsigned request.
 
 AWS evaluates time conditions by its own clock.
 """
@@ -20,20 +20,21 @@ _OPENSSL_TIME = "%b %d %H:%M:%S %Y GMT"
 
 
 class ServerProbe(NamedTuple):
-    """What an unsigned request tells about a server."""
+    """The facts that an unsigned request shows about a server."""
 
     time: datetime | None
-    """The server's clock, to the second; None when the answer has no `Date` header."""
+    """The server's clock, to the second; None when the response has no `Date` header."""
     ahead_seconds: float
-    """The least number of seconds that the server's clock is ahead of ours; 0 when both may show the same time."""
+    """The minimum number of seconds by which the server's clock is ahead of ours; 0 if both may show the same time."""
     certificate_end: datetime | None
-    """When the server's certificate expires; None without TLS, or when the transport can't tell."""
+    """The expiry of the server's certificate; None without TLS, or when the transport can't tell."""
 
 
 async def time_at(client: Client, endpoint: Endpoint) -> datetime | None:
-    """The endpoint's time, to the second; None when it can't be reached. Every answer, even an error, has a `Date`.
+    """Return the endpoint's time, to the second; None when it is unreachable.
 
-    The request is unsigned: it needs no credentials, and a wrong local clock does not matter.
+    Every response, even an error, has a `Date`. The request is unsigned, so it needs no credentials, and a wrong
+    local clock does not matter.
     """
     try:
         return (await glance_at(client, endpoint)).time
@@ -67,7 +68,7 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
 
 
 def _ahead(before: datetime, after: datetime, theirs: datetime) -> float:
-    """Seconds by which `theirs` (a whole second) lies outside the interval from `before` to `after`."""
+    """Return the seconds by which `theirs` (a whole second) is outside the interval from `before` to `after`."""
     if (theirs - after).total_seconds() > 0:
         return (theirs - after).total_seconds()
     return min(0.0, (theirs - before).total_seconds() + 1)

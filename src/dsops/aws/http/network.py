@@ -1,6 +1,7 @@
-"""Choose the proxy and the trusted certificates for an address, from the environment that is passed in.
+"""Choose the proxy and the trusted certificates for an address, from the given environment.
 
-libcurl, OpenSSL and urllib3 would read this process's environment; the agent works for clients that have another.
+libcurl, OpenSSL and urllib3 would read this process's environment, but the agent works for clients with other
+environments.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from dsops.errors import VariableInvalid
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-# botocore's order for the first two; then the variables that users of OpenSSL and curl set.
+# The first two are in botocore's order; users of OpenSSL and curl set the others.
 TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
-# Where operating systems keep their certificates: Debian, Alpine, Arch; RHEL, Fedora; SUSE; macOS, BSD.
+# The folders and files with the operating system's certificates: Debian, Alpine, Arch; RHEL, Fedora; SUSE; macOS, BSD.
 _SYSTEM_FOLDERS = ("/etc/ssl/certs",)
 _SYSTEM_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -31,7 +32,7 @@ _LINK_LOCAL = ("169.254.", "fd00:ec2:", "fe80:")
 
 
 class Proxy(NamedTuple):
-    """A proxy. `origin` is the environment variable that named it; the password is never shown."""
+    """A proxy. `origin` is the environment variable that named it. The password is never shown."""
 
     address: Address
     username: str
@@ -53,10 +54,10 @@ class Trust(NamedTuple):
 
 
 def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy from HTTPS_PROXY or HTTP_PROXY (lower case first), unless NO_PROXY names the host.
+    """Return the proxy from HTTPS_PROXY or HTTP_PROXY (lower case first), unless NO_PROXY names the host.
 
-    Loopback is never proxied: the proxy would connect to its own machine. Raises ConfigError when the variable holds
-    no proxy that can be used.
+    Loopback is never proxied, because the proxy would connect to its own machine. Raises ConfigError when the
+    variable contains no usable proxy.
     """
     name = f"{address.scheme}_proxy"
     origin = name if environ.get(name) else name.upper()
@@ -98,7 +99,7 @@ def is_excepted(address: Address, environ: Mapping[str, str]) -> bool:
 
 
 def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
-    """The certificates that an environment variable names, relative to `folder`; None to use the system's.
+    """Return the certificates that an environment variable names, relative to `folder`; None for the system's.
 
     Raises ConfigError when the named path does not exist.
     """
@@ -116,9 +117,9 @@ def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
 
 
 def system_trust() -> Trust | None:
-    """The operating system's certificates, else those shipped with botocore; None when there are neither.
+    """Return the operating system's certificates, or else botocore's; None when there are neither.
 
-    A hashed folder is preferred: reading one certificate instead of 140 saves a cold run 5 ms.
+    A hashed folder is preferred: reading one certificate instead of 140 saves 5 ms of a cold run.
     """
     for folder in _SYSTEM_FOLDERS:
         try:
@@ -140,16 +141,20 @@ def system_trust() -> Trust | None:
 
 
 class CurrentTrust:
-    """Give a certificate path a new name whenever the file has changed, so that TLS libraries read it again.
+    """Gives a certificate path a new name whenever the file has changed, so that TLS libraries read it again.
 
-    They cache certificates by path (libcurl for a day), and connections made with them; an agent outlives many edits.
+    They cache certificates by path (libcurl for a day) together with connections, and an agent runs through many
+    edits of the file.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[object, int]] = {}
 
     def of(self, trust: Trust) -> Trust:
-        """The same certificates under their current name: the absolute path with one `/.` in front per change."""
+        """Return the same certificates under their current name.
+
+        The name is the absolute path with one `/.` in front for each change.
+        """
         return Trust(self._named(trust.file), self._named(trust.folder))
 
     def _named(self, path: str) -> str:

@@ -1,9 +1,9 @@
-"""The rate at which one service accepts requests, learnt from its refusals: AWS's adaptive retry mode.
+"""The request rate that one service accepts, learnt from its refusals (AWS's adaptive retry mode).
 
 Nothing is limited until the first refusal (`Throttling`). From then on each attempt takes a token, and the calls with
-the earliest deadline go first. A refusal cuts the rate to a part of what was accepted; without another one it grows
-back by a cubic curve: fast, slow near the rate of the last refusal, fast again. The limiter neither sleeps nor reads
-a clock, and many calls share it.
+the earliest deadline go first. A refusal cuts the rate to a fraction of the accepted rate. Without further refusals
+the rate grows back along a cubic curve: fast, slow near the rate of the last refusal, then fast again. The limiter
+neither sleeps nor reads a clock, and many calls share it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,26 @@ from bisect import insort_right
 from threading import Lock
 
 _LEAST_RATE = 0.5
-"""The lowest rate, in attempts a second, however often the service refuses."""
+"""The minimum rate, in attempts per second, however often the service refuses."""
 
 _KEPT_RATE = 0.7
 _GROWTH = 0.4
-"""AWS SDKs and Tools Reference Guide, "Retry behavior"; the curve is that of RFC 9438."""
+"""The growth factor of the curve, which is that of RFC 9438.
+
+Source: AWS SDKs and Tools Reference Guide, "Retry behavior".
+"""
 
 _TOKENS_AFTER_REFUSAL = 0.5
-"""The tokens left after a refusal.
+"""The number of tokens after a refusal.
 
-The service's own bucket lacked less than one token, on average half: a refused request takes none. Starting from 0,
-twenty calls at one a second took 1.5 times as long as the limit allows; from here, 1.3.
+The service's own bucket lacked less than one token, on average half of one, since a refused request takes none.
+Starting from 0, twenty calls at one per second took 1.5 times as long as the limit allows; starting from this value,
+1.3 times.
 """
 
 _SMOOTHING_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
-"""The longest wait before a queued call looks again: calls ahead may have left, or the rate may have grown."""
+"""The maximum wait before a queued call checks again, since calls ahead may have left or the rate may have grown."""
 
 
 class QueuedCall:
@@ -53,18 +57,18 @@ class RateLimiter:
         """The rate at the last refusal."""
         self._refused_at = now
         self._accepted = 0.0
-        """Recent rate of accepted requests, per second."""
+        """The recent rate of accepted requests, per second."""
         self._accepted_at = now
         self.opens_at = now
-        """No request is sent before this time (Retry-After)."""
+        """The time (from Retry-After) before which no request is sent."""
 
     def rate(self, now: float) -> float:
-        """Attempts per second allowed at time `now`."""
+        """Return the allowed rate at time `now`, in attempts per second."""
         back_after = math.pow(self._peak * (1 - _KEPT_RATE) / _GROWTH, 1 / 3)
         return max(_LEAST_RATE, self._peak + _GROWTH * math.pow(now - self._refused_at - back_after, 3))
 
     def enter(self, until: float) -> QueuedCall:
-        """Join the queue, ahead of calls with a later deadline; call `leave` afterwards.
+        """Join the queue, ahead of calls with a later deadline. Call `leave` afterwards.
 
         A call keeps its place after a refusal, so it does not start again at the end.
         """
@@ -88,7 +92,7 @@ class RateLimiter:
             return 0.0
 
     def seconds_ahead(self, now: float) -> float:
-        """Seconds that a call joining the queue now would wait, at the present rate."""
+        """Return the seconds that a call joining the queue now would wait, at the present rate."""
         with self._lock:
             return self._seconds(len(self._queue), now)
 
@@ -101,13 +105,13 @@ class RateLimiter:
     def refuse(self, sent_at: float, now: float, *, opens_at: float = 0.0) -> None:
         """Record that the service refused a request sent at `sent_at`, and accepts the next one from `opens_at`.
 
-        One burst cuts the rate once: a request sent before the last cut says nothing about the rate after it.
+        One burst cuts the rate once, since a request sent before the last cut says nothing about the rate after it.
         """
         with self._lock:
             self.opens_at = max(self.opens_at, opens_at)
             if sent_at <= self._refused_at < now:
                 return
-            # Add half a request: at a refusal, the last accepted request lies half an interval back on average.
+            # Add half a request: on average the last accepted request was half an interval before the refusal.
             accepted = self._accepted_rate(now) + 0.5 / _SMOOTHING_SECONDS
             self._peak = max(_LEAST_RATE, min(self.rate(now), accepted))
             self._refused_at = self._filled_at = now
@@ -117,9 +121,9 @@ class RateLimiter:
         return self._accepted * math.exp((self._accepted_at - now) / _SMOOTHING_SECONDS)
 
     def _seconds(self, places_before: int, now: float) -> float:
-        """Seconds until there are tokens for `places_before` calls and one more."""
+        """Return the seconds until there are tokens for `places_before` calls and one more."""
         rate = self.rate(now)
-        # Cap at one second's worth, so that unused tokens do not add up to a burst.
+        # Cap at one second's worth of tokens, so that unused tokens do not add up to a burst.
         self._tokens = min(max(1.0, rate), self._tokens + rate * max(0.0, now - self._filled_at))
         self._filled_at = max(now, self._filled_at)
         return max(0.0, self.opens_at - now, (places_before + 1 - self._tokens) / rate)

@@ -1,4 +1,4 @@
-"""Turn an AWS error, of any service, into the dsops error that explains it in the user's words."""
+"""Turn an AWS error of any service into the dsops error that explains it to the user."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dsops.errors import (
     Throttled,
 )
 
-# The codes for which AWS's SDKs slow down (botocore/retries/standard.py), less LimitExceededException: in Secrets
-# Manager that is a quota, which waiting does not change.
+# The error codes for which AWS's SDKs slow down (botocore/retries/standard.py), without LimitExceededException, which
+# in Secrets Manager is a quota that waiting does not change.
 _THROTTLING = frozenset(
     """
     BandwidthLimitExceeded EC2ThrottledException PriorRequestNotComplete ProvisionedThroughputExceededException
@@ -27,7 +27,10 @@ _THROTTLING = frozenset(
     """.split()
 )
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
-"""Without 501: a server that lacks a feature will still lack it a second later."""
+"""HTTP statuses of temporary failures, which are retried.
+
+501 is not among them: a server that lacks a feature will not have it a second later.
+"""
 
 # Temporary failures with status 400; AWS documents the last one as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
@@ -75,13 +78,13 @@ def is_denied(answer: AwsAnswer) -> bool:
 
 
 def throttled(service: str, why: str = "", answer: AwsAnswer | None = None) -> Throttled:
-    """The error for a throttling service, once there is no time left for another attempt."""
+    """Return the error for a throttling service, when there is no time left for another attempt."""
     hint = "try again in a while, raise the store's `timeout_ms`, or ask AWS for a higher limit"
     return Throttled(f"{service} asks to slow down", why=why, hint=hint, aws=answer)
 
 
 def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
-    """The error for a clock difference that signing with the server's time did not solve."""
+    """Return the error for a clock difference that signing with the server's time did not solve."""
     return ClockSkewed(
         f"{answer.endpoint} finds this machine's clock too far from its own",
         why=answer.message,
@@ -91,7 +94,10 @@ def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
 
 
 def as_error(answer: AwsAnswer, doing: str, credentials: Credentials | None, region: str = "") -> DsopsError:
-    """The error for what any service may refuse. `doing` completes `not allowed to ...`; `region` is the endpoint's."""
+    """Return the error for a refusal that any service may return.
+
+    `doing` completes `not allowed to ...`; `region` is the endpoint's.
+    """
     if is_skew(answer):
         return clock_skewed(answer)
     if is_denied(answer):
@@ -138,7 +144,7 @@ def _unusable_credentials(
 
 
 def permission_hint(answer: AwsAnswer, action: str) -> str:
-    """The hint that says which policy has to allow `action`, as far as AWS's message tells."""
+    """Return the hint that says which policy has to allow `action`, as far as AWS's message shows."""
     if "explicit deny" in answer.message:
         return _EXPLICIT
     if "no session policy" in answer.message:
@@ -162,9 +168,9 @@ def _denied_hint(answer: AwsAnswer) -> str:
 
 
 def concerns_credentials(answer: AwsAnswer) -> bool:
-    """Whether the refusal is about the key, the signature, the clock or the region, and not about the request itself.
+    """Whether the refusal concerns the key, the signature, the clock or the region rather than the request itself.
 
-    `as_error` handles those.
+    `as_error` handles those refusals.
     """
     codes = _UNKNOWN_KEY | _BAD_SIGNATURE | _EXPIRED | _SKEWED | _REGION
     return answer.code in codes

@@ -1,8 +1,8 @@
-"""Decide when a call is sent again: AWS's standard retry mode, and its adaptive mode for throttling.
+"""Decide when a call is retried: AWS's standard retry mode, and its adaptive mode for throttling.
 
-All calls to one service share a `ServiceLimits`: a quota of retries for failures, so that retries don't worsen an
-outage, and a rate limiter from the first refusal on. An agent has one `KnownServices` for all its clients. `Retrying`
-is the state of one call. Imported at the first failure, since most runs have none.
+All calls to one service share a `ServiceLimits`, which has a retry quota for failures, so that retries don't worsen
+an outage, and after the first refusal a rate limiter. An agent has one `KnownServices` for all its clients.
+`Retrying` is the state of one call. The module is imported at the first failure, since most runs have none.
 """
 
 from __future__ import annotations
@@ -19,28 +19,32 @@ from dsops.tasks import pause
 _THROTTLED_SECONDS = 0.5
 _FAILED_SECONDS = 0.1
 _MOST_SECONDS = 20.0
-"""Pauses: a random part of a base that doubles with each retry, up to the last number (full jitter)."""
+"""The maximum pause. A pause is a random part of a base that doubles with each retry (full jitter)."""
 
 _LEAST_WINDOW_SECONDS = 1.0
 _PART_OF_REST = 4
-"""A throttled call draws its pause from at most a quarter of the time left, or one second, so that it can use capacity
+"""The divisor of the time left that limits a throttled call's pause.
 
-that others leave. With pauses of up to 20 s, 50 processes of 2 requests a second used only 70 % of the limit.
+The pause is drawn from at most a quarter of the time left, or one second, so that the call can use capacity that
+others leave. With pauses of up to 20 s, 50 processes with 2 requests per second used only 70 % of the limit.
 """
 
 _QUOTA = 500
 _COST = 5
 _COST_OF_SILENCE = 10
-"""AWS SDKs and Tools Reference Guide, "Retry behavior": a retry costs 5, after a timeout or lost connection 10. A retry
-that succeeds gives its cost back, a call without one gives 1. Throttling costs nothing: the rate limiter bounds it."""
+"""The quota cost of a retry after a timeout or lost connection. Other retries cost 5.
+
+A retry that succeeds gives its cost back, and a call without a retry gives 1 (AWS SDKs and Tools Reference Guide,
+"Retry behavior"). Throttling costs nothing, because the rate limiter bounds it.
+"""
 
 _LONGEST_SHUT_SECONDS = 60.0
-"""The longest time that a Retry-After holds back other calls: one request a minute harms no service."""
+"""The maximum time for which a Retry-After delays other calls. One request a minute harms no service."""
 
 _MOST_RETRIES = 200
 _SHORTEST_PAUSE_SECONDS = 0.001
 _TOLD_SECONDS = 0.5
-"""Waits shorter than this are not reported."""
+"""The minimum wait that is reported to the user."""
 
 _MOST_SERVICES = 256
 _FIRST = 0.0
@@ -48,16 +52,16 @@ _NO_TURN = "too many calls wait for it already: there was no turn for this one i
 
 
 class ServiceLimits:
-    """What all calls to one service share. Thread-safe."""
+    """The limits that all calls to one service share. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self.quota = _QUOTA
         self.limiter: RateLimiter | None = None
-        """None until the service refuses a request for the first time."""
+        """The rate limiter; None until the service first refuses a request for its rate."""
 
     def spend(self, cost: int) -> bool:
-        """Take `cost` from the retry quota; False when there is not enough left."""
+        """Take `cost` from the retry quota. Return False when not enough is left."""
         with self._lock:
             if cost > self.quota:
                 return False
@@ -81,7 +85,7 @@ KnownServices = dict[ServiceKey, ServiceLimits]
 
 
 def limits_of(known: KnownServices, key: ServiceKey) -> ServiceLimits:
-    """The limits of that service, created on first use; above 256 services the oldest entry is dropped."""
+    """Return the limits of the service, created on first use. Above 256 services the oldest entry is dropped."""
     while key not in known and len(known) >= _MOST_SERVICES:
         # `list` copies in one step, since another thread may add a service meanwhile.
         known.pop(list(known)[0], None)  # noqa: RUF015
@@ -94,13 +98,16 @@ class Bounds(NamedTuple):
     until: float
     """The deadline, by the runtime's monotonic clock."""
     attempts: int
-    """The most attempts when the service fails or is unreachable; 1 means no retry, not even after throttling."""
+    """The maximum number of attempts when the service fails or is unreachable.
+
+    1 means no retry, even after throttling.
+    """
     is_once: bool
-    """The call goes to the head of the queue, because its MFA code expires within half a minute."""
+    """Whether the call goes to the head of the queue, because its MFA code expires within half a minute."""
 
 
 class Retrying:
-    """The retry state of one call. `service` is the name shown to people."""
+    """The retry state of one call. `service` is the name shown to users."""
 
     def __init__(self, limits: ServiceLimits, runtime: Runtime, service: str, bounds: Bounds) -> None:
         self._limits = limits
@@ -113,7 +120,7 @@ class Retrying:
         self._last: DsopsError | None = None
 
     async def turn(self) -> DsopsError | None:
-        """Wait for the service's rate; the last failure, or Throttled, when the deadline comes first."""
+        """Wait for the service's rate. If the deadline comes first, return the last failure or Throttled."""
         limiter = self._limits.limiter
         if limiter is None:
             return None
@@ -132,7 +139,7 @@ class Retrying:
             limiter.leave(place)
 
     def wait_after(self, failure: DsopsError, sent_at: float, asked_to_wait: float, *, may_help: bool) -> float | None:
-        """Seconds to wait before the next attempt; None to give up."""
+        """Return the seconds to wait before the next attempt; None to give up."""
         now = self._runtime.monotonic()
         is_throttled = isinstance(failure, Throttled)
         if is_throttled:
@@ -162,7 +169,7 @@ class Retrying:
         return True
 
     def _backoff(self, now: float, *, is_throttled: bool) -> float:
-        """The pause with full jitter, so that calls that failed together don't retry together."""
+        """Return the pause with full jitter, so that calls that failed together don't retry together."""
         base = _THROTTLED_SECONDS if is_throttled else _FAILED_SECONDS
         window = min(_MOST_SECONDS, base * 2.0 ** (self._retries - 1))
         if is_throttled:

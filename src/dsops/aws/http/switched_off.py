@@ -8,8 +8,8 @@ from dsops.arn import partition_of_region
 from dsops.credentials import Credentials
 from dsops.errors import AwsAnswer, RegionDisabled
 
-# All regions since March 2019 have to be enabled for each account (AWS Account Management Reference Guide, "Specify
-# which AWS Regions your account can use"). The list of those before is closed: a new region is none of them.
+# All regions opened since March 2019 must be enabled for each account (AWS Account Management Reference Guide, "Specify
+# which AWS Regions your account can use"). The older regions are a closed list, which no new region joins.
 _ALWAYS_ON = frozenset(
     """
     us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 eu-west-3
@@ -19,12 +19,12 @@ _ALWAYS_ON = frozenset(
 
 
 def is_opt_in(region: str) -> bool:
-    """Whether an account must enable the region before use. Other partitions have no such regions."""
+    """Whether an account must enable the region before use. Partitions other than `aws` have no such regions."""
     return bool(region) and partition_of_region(region).name == "aws" and region not in _ALWAYS_ON
 
 
 def region_disabled(answer: AwsAnswer, doing: str, region: str) -> RegionDisabled:
-    """The error for a region that is not enabled for the account."""
+    """Return the error for a region that is not enabled for the account."""
     account = re.search(r"account:\s?([0-9]{12})", answer.message)
     whose = f"account {account[1]}" if account else "the account"
     return RegionDisabled(
@@ -43,18 +43,18 @@ def _how_to_switch_on(region: str, whose: str) -> str:
             f"as an administrator of {whose}, enable the region, which takes minutes to hours: "
             f"`aws account enable-region --region-name {region}`"
         )
-    # There is no API for it: IAM User Guide, "Manage AWS STS in an AWS Region".
+    # No API activates STS in a region: IAM User Guide, "Manage AWS STS in an AWS Region".
     return f"as an administrator of {whose}, activate STS in {region}: IAM console, Account settings, Endpoints"
 
 
 def hint_for_unknown_key(credentials: Credentials, region: str) -> str:
-    """A hint why the key is unknown in that region; "" where every key of the partition would be known."""
+    """Return a hint why the key is unknown in the region; "" if the region knows every key of the partition."""
     if not is_opt_in(region):
         return ""
     command = f"`aws account enable-region --region-name {region}`"
     enable = f"{region} knows no key of an account that has not enabled it: {command}"
     if not credentials.is_temporary:
         return enable
-    # The global endpoint issues version 1 tokens by default, which opt-in regions reject
-    # (IAM API Reference, SetSecurityTokenServicePreferences).
+    # By default the global endpoint issues version 1 tokens, which opt-in regions reject (IAM API Reference,
+    # SetSecurityTokenServicePreferences).
     return f"{enable}; nor a session from the global endpoint sts.amazonaws.com: get it from a regional one"

@@ -1,6 +1,6 @@
 """Send requests with libcurl: one CurlMulti that signs, pools connections and runs all transfers in parallel.
 
-The only file that uses pycurl. Where pycurl is missing, `open_driver` returns the driver of transport_urllib3.
+This is the only file that uses pycurl. Without pycurl, `open_driver` returns the driver of transport_urllib3.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def _load_pycurl() -> Any:
-    """Import pycurl's C extension without the asyncio layer of its package; None when pycurl is not installed.
+    """Import pycurl's C extension without its package's asyncio layer; None when pycurl is not installed.
 
-    The layer takes 25 ms (docs/decisions/0001-pycurl.md). `sys.modules` is left unchanged, so that a program that
-    uses dsops as a library can import the whole package before or after.
+    Importing the layer takes 25 ms (docs/decisions/0001-pycurl.md). `sys.modules` is left unchanged, so that a
+    program that uses dsops as a library can import the whole package before or after.
     """
     if "pycurl" not in sys.modules:
         package = PathFinder.find_spec("pycurl")
@@ -49,22 +49,22 @@ def _load_pycurl() -> Any:
 
 pycurl = _load_pycurl()
 
-# Older versions sign some requests wrongly and don't limit an answer of unknown length (MAXFILESIZE, 8.4).
+# Older versions sign some requests wrongly and don't limit a response of unknown length (MAXFILESIZE, 8.4).
 _OLDEST_LIBCURL = 0x080A00
 
-# libcurl error codes for an answer that is not HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
+# libcurl's error codes for a response that is not HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
 _RUBBISH = (1, 8, 61, 100)
 
-# Since this version `fdset` has a socket of libcurl's own besides those of its transfers.
+# From this version on, `fdset` includes a socket of libcurl's own in addition to those of its transfers.
 _OWN_SOCKET_SINCE = 0x081500
 
 _HIGH_DESCRIPTOR = 900
 _BLIND_SECONDS = 0.01
-"""The longest wait while some socket may be missing from `fdset`."""
+"""The maximum wait while a socket may be missing from `fdset`."""
 
 
 def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
-    """Create the transport: libcurl, else urllib3 with botocore's signer (DSOPS_TRANSPORT=urllib3)."""
+    """Create the transport: libcurl, or else urllib3 with botocore's signer (DSOPS_TRANSPORT=urllib3)."""
     transport_name = environ.get("DSOPS_TRANSPORT", "")
     if transport_name not in ("", "pycurl", "urllib3"):
         raise ConfigError(f"DSOPS_TRANSPORT is `{transport_name}`", hint="use pycurl or urllib3, or unset it")
@@ -95,9 +95,9 @@ class _Transfer:
 class CurlDriver:
     """Transfers on one CurlMulti. Not thread-safe, and not usable in a forked child.
 
-    Connections stay open between runs. libcurl calls back no Python code, only `list.append` and `BytesIO.write`:
-    pycurl swallows a Ctrl-C that arrives while Python code runs in a callback (seen with the callbacks of its socket
-    interface, the other way to wait).
+    Connections stay open between runs. libcurl calls no Python functions, only `list.append` and `BytesIO.write`,
+    because pycurl swallows a Ctrl-C that arrives while Python code runs in a callback (seen with the callbacks of its
+    socket interface, the other way to wait).
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class CurlDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Return the finished transfers, each a Response or a ServiceError; wait for the first one."""
+        """Wait for the first finished transfer and return all finished ones, each a Response or a ServiceError."""
         until = monotonic() + timeout_seconds
         while True:
             self._multi.perform()
@@ -130,14 +130,14 @@ class CurlDriver:
             self._wait(left)
 
     def cancel(self) -> None:
-        """End every transfer; idle connections stay open."""
+        """Abort every transfer. Idle connections stay open."""
         for curl in list(self._transfers):
             self._forget(curl)
         while self._waiting:
             self._waiting.pop().curl.close()
 
     def close(self) -> None:
-        """End every transfer and close the connections."""
+        """Abort every transfer and close the connections."""
         self.cancel()
         self._multi.close()
 
@@ -151,7 +151,7 @@ class CurlDriver:
         self.start(request, None)
 
     def _launch(self) -> None:
-        """Give libcurl at most MAX_CONNECTIONS transfers: it counts the wait for a free connection as connect time."""
+        """Give libcurl at most MAX_CONNECTIONS transfers, since it counts the wait for a connection as connect time."""
         while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
             transfer = self._waiting.popleft()
             left = max(1, int((transfer.deadline - monotonic()) * 1000))
@@ -188,7 +188,7 @@ class CurlDriver:
             seconds = min(seconds, timer / 1000)
         readers, writers, others = self._multi.fdset()
         sockets = {*readers, *writers, *others}
-        # `fdset` shows no socket during a name lookup, and none above 1023, where `fd_set` ends: many files may be
+        # `fdset` shows no socket during a name lookup, and none above 1023, the limit of `fd_set`, when many files are
         # open.
         if len(sockets) < len(self._transfers) + self._own_sockets or max(sockets, default=0) > _HIGH_DESCRIPTOR:
             seconds = min(seconds, _BLIND_SECONDS)
@@ -198,7 +198,7 @@ class CurlDriver:
             sleep(seconds)
 
     def _prepare(self, transfer: _Transfer) -> None:
-        """Set every option that decides where data goes; libcurl reads the environment for those left unset."""
+        """Set every option that determines where data is sent. libcurl reads the environment for options left unset."""
         request, curl, set_option = transfer.request, transfer.curl, transfer.curl.setopt
         headers = wire.checked_headers(request)
         set_option(pycurl.URL, request.url)
@@ -211,17 +211,18 @@ class CurlDriver:
         set_option(pycurl.MAXFILESIZE_LARGE, MAX_ANSWER_BYTES)
         set_option(pycurl.WRITEDATA, transfer.body)
         set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
-        # An empty value removes the header that libcurl would add: the request must not wait for `100 Continue`.
+        # An empty value removes the header that libcurl would add, so that the request does not wait for `100
+        # Continue`.
         lines = [f"{name}: {value}" for name, value in headers]
         if not any(name.lower() == "content-type" for name, _ in headers):
             lines.append("Content-Type:")
         set_option(pycurl.HTTPHEADER, [*lines, "Expect:", "Accept:"])
         set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)  # our headers are not sent to a proxy with CONNECT
         if request.is_once:
-            # On a kept connection that turns out dead, libcurl would send the request a second time by itself.
+            # If a kept connection turns out to be dead, libcurl would send the request a second time by itself.
             set_option(pycurl.FRESH_CONNECT, 1)
         if request.asks_certificate:
-            # Only a full handshake shows the certificate: a kept connection or a resumed session does not.
+            # Only a full handshake shows the certificate, so neither a kept connection nor a resumed session is used.
             set_option(pycurl.OPT_CERTINFO, 1)
             set_option(pycurl.FRESH_CONNECT, 1)
             set_option(pycurl.SSL_SESSIONID_CACHE, 0)
@@ -266,8 +267,8 @@ def _set_method(curl: Any, request: WireRequest) -> None:
 
 
 def _set_signing(curl: Any, request: WireRequest) -> None:
-    # libcurl signs Host, every header set by HTTPHEADER, and the body; it takes its signing time from X-Amz-Date.
-    # The user agent set by its own option is not signed: proxies change it.
+    # libcurl signs Host, every header set by HTTPHEADER, and the body. It takes the signing time from X-Amz-Date. The
+    # user agent has its own option and is not signed, because proxies change it.
     curl.setopt(pycurl.USERAGENT, wire.USER_AGENT)
     if request.signing is not None:
         curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{request.signing.region}:{request.signing.service}")
@@ -276,7 +277,8 @@ def _set_signing(curl: Any, request: WireRequest) -> None:
 
 
 def _set_proxy(curl: Any, request: WireRequest) -> None:
-    # "" means none, without a look at the environment; NOPROXY likewise, since `proxy_for` has evaluated NO_PROXY.
+    # "" means no proxy, without reading the environment. The same holds for NOPROXY, since `proxy_for` has evaluated
+    # NO_PROXY.
     curl.setopt(pycurl.NOPROXY, "")
     curl.setopt(pycurl.PROXY, request.proxy.url if request.proxy else "")
     if request.proxy is not None and request.proxy.username:
@@ -293,7 +295,7 @@ def _answered(transfer: _Transfer) -> Response:
 
 
 def _certificate_end(curl: Any) -> str:
-    """The expiry of the first certificate, which is the server's own; the issuers' follow it."""
+    """Return the expiry of the first certificate, which is the server's own. Those of its issuers follow."""
     for certificate in curl.getinfo(pycurl.INFO_CERTINFO)[:1]:
         for name, value in certificate:
             if name == "Expire date":
@@ -305,7 +307,7 @@ def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         if line.startswith(b"HTTP/"):
-            # The headers so far were of a proxy's answer to CONNECT, or of `100 Continue`.
+            # The headers so far belonged to a proxy's response to CONNECT, or to `100 Continue`.
             headers.clear()
             continue
         name, colon, value = line.decode("latin-1").partition(":")
@@ -315,7 +317,7 @@ def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
 
 
 def _why(transfer: _Transfer, number: int, text: str) -> str:
-    """libcurl's error text, without the host and port that our message already has."""
+    """Return libcurl's error text without host and port, which our message already has."""
     system_error = transfer.curl.getinfo(pycurl.OS_ERRNO)
     if number == pycurl.E_COULDNT_CONNECT and system_error:
         return os.strerror(system_error).lower()
@@ -331,7 +333,7 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
 def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
     """Convert a libcurl error number into the dsops error."""
     request, curl = transfer.request, transfer.curl
-    # Bytes of the request, not of a CONNECT. Since libcurl 8.21 PRETRANSFER_TIME is set even without a connection.
+    # The size covers the request, not a CONNECT. Since libcurl 8.21 PRETRANSFER_TIME is set even without a connection.
     is_sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
     why = _why(transfer, number, text)
     if number == pycurl.E_OPERATION_TIMEDOUT:

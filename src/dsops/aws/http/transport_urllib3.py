@@ -1,6 +1,7 @@
 """Send requests without pycurl: urllib3 in threads, signed by botocore's signer.
 
-Same interface as the driver in transport.py, for platforms without a pycurl wheel, at eight times the CPU time.
+The interface is that of the driver in transport.py. It serves platforms without a pycurl wheel, at eight times the
+CPU time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _Job(NamedTuple):
 
 
 class ThreadDriver:
-    """Transfers in one thread each; called from a single thread. Connections stay open between runs."""
+    """Transfers in one thread each, called from a single thread. Connections stay open between runs."""
 
     def __init__(self) -> None:
         self._done: SimpleQueue[tuple[int, Response | BaseException]] = SimpleQueue()
@@ -50,7 +51,7 @@ class ThreadDriver:
         self._pools = _Pools()
 
     def start(self, request: object, token: object) -> None:
-        """Start a transfer. Raises CredentialsInvalid or ValueError at once for a header that can't be sent."""
+        """Start a transfer. Raises CredentialsInvalid or ValueError immediately for a header that can't be sent."""
         request = cast("WireRequest", request)
         headers = _signed_headers(request)
         self._job_count += 1
@@ -60,7 +61,7 @@ class ThreadDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Return the finished transfers, each a Response or a ServiceError; wait for the first one."""
+        """Wait for the first finished transfer and return all finished ones, each a Response or a ServiceError."""
         until = monotonic() + timeout_seconds
         finished: list[tuple[object, object]] = []
         while True:
@@ -80,7 +81,7 @@ class ThreadDriver:
                 self._launch()
 
     def cancel(self) -> None:
-        """Drop every transfer; its thread ends by itself, at the latest at its deadline."""
+        """Drop every transfer. Its thread ends by itself, at the latest at its deadline."""
         self._jobs.clear()
         self._waiting.clear()
         self._running.clear()
@@ -91,7 +92,7 @@ class ThreadDriver:
         self._pools.close()
 
     def prepare(self, request: object) -> None:
-        """Do nothing: a thread and a request to open a connection would cost more than they save."""
+        """Do nothing, because a thread and a request to open a connection would cost more than they save."""
 
     def _launch(self) -> None:
         """Start threads for waiting jobs, up to the limit."""
@@ -104,7 +105,7 @@ class ThreadDriver:
                 Thread(target=_work, args=(number, job, self._pools, self._done), daemon=True).start()
 
     def _expire(self, finished: list[tuple[object, object]]) -> None:
-        """Report jobs past their deadline. A server that trickles bytes keeps its thread busy, but not the caller."""
+        """Report jobs past their deadline. A server that trickles bytes blocks its thread, but not the caller."""
         now = monotonic()
         for number in [number for number, job in self._jobs.items() if job.deadline <= now]:
             job = self._jobs.pop(number)
@@ -114,7 +115,7 @@ class ThreadDriver:
 
 
 class _Pools:
-    """Connection pools by proxy and trusted certificates. Typed Any: urllib3's managers have no common type."""
+    """Connection pools by proxy and trusted certificates. Typed Any, since urllib3's managers have no common type."""
 
     def __init__(self) -> None:
         self._managers: dict[tuple[Proxy | None, Trust], Any] = {}
@@ -122,7 +123,7 @@ class _Pools:
         self._system_trust: Trust | None = None
 
     def manager(self, request: WireRequest) -> Any:
-        """The pool manager for this request's proxy and certificates."""
+        """Return the pool manager for this request's proxy and certificates."""
         trust = request.trust or self._system_trust
         if trust is None:
             trust = self._system_trust = system_trust() or Trust("", "")
@@ -155,11 +156,11 @@ class _Pools:
 
 
 def _signed_headers(request: WireRequest) -> dict[str, str]:
-    """All headers to send, with the signature."""
+    """Return all headers to send, including the signature."""
     headers = dict(wire.checked_headers(request))
     signing = request.signing
     if signing is not None:
-        # The steps of SigV4Auth.add_auth, which would sign for the time of its own clock.
+        # These are the steps of SigV4Auth.add_auth, which would sign with the time of its own clock.
         signer = SigV4Auth(
             ReadOnlyCredentials(signing.access_key_id, signing.secret_access_key.reveal(), None),
             signing.service,

@@ -1,4 +1,4 @@
-"""HTTP requests and answers as the transports exchange them, and the errors for an answer that never came."""
+"""HTTP requests and responses as the transports exchange them, and the errors for a missing response."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from dsops.startup import NamedTuple, TypeVar
 from dsops.version import __version__
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""The longest answer accepted. The longest that we request is 8 MB: 20 secrets of 64 KB, all of it JSON escapes."""
+"""The maximum size of a response. The largest that we request is 8 MB: 20 secrets of 64 KB, all of it JSON escapes."""
 
 NO_HTTP = "the answer is not HTTP"
-"""Why an answer is rejected. Its bytes may be anything, and are not shown."""
+"""The reason for rejecting a response that is not HTTP. Its bytes may be anything and are not shown."""
 
 USER_AGENT = f"dsops/{__version__}"
 
 MAX_CONNECTIONS = 64
-"""Connections open at once. 100 requests take two rounds; 64 handshakes cost 70 ms of CPU, so more would not help."""
+"""The maximum number of open connections.
+
+100 requests take two rounds. 64 handshakes take 70 ms of CPU time, so more connections would not help.
+"""
 
 _E = TypeVar("_E", bound=ServiceError)
 
-# A line break would end the header. A space at either end would be stripped on the way and break the signature.
+# A line break would end the header. A space at either end would be stripped in transit and break the signature.
 _UNSAFE = re.compile(r"[^\x20-\x7e]|^ | $")
 
 
 class Signing(NamedTuple):
-    """The inputs of a Signature Version 4. `timestamp` (`20261124T120000Z`) is by the server's clock."""
+    """The inputs of a Signature Version 4. `timestamp` (`20261124T120000Z`) is the server's time."""
 
     access_key_id: str
     secret_access_key: Secret
@@ -43,24 +46,27 @@ class Signing(NamedTuple):
 class WireRequest(NamedTuple):
     """One HTTP request with its proxy, certificates and limits, so that a transport reads no environment.
 
-    Header values, query and body may hold secrets (an external ID, a session), so the repr shows none of them.
+    Header values, query and body may contain secrets (an external ID, a session), so the repr shows none of them.
     """
 
     method: str
     url: str
-    """Path and query are percent-encoded, without `//` or `.` segments: the URL is signed as it stands."""
+    """The URL that is requested and signed.
+
+    Path and query are percent-encoded, without `//` or `.` segments, because it is signed as written.
+    """
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     signing: Signing | None = None
     proxy: Proxy | None = None
     trust: Trust | None = None
-    """None trusts the operating system's certificates."""
+    """The trusted certificates; None for the operating system's."""
     connect_timeout_ms: int = 5_000
     total_timeout_ms: int = 30_000
     is_once: bool = False
-    """The request must not reach the service twice, so the transport must not repeat it on a second connection."""
+    """Whether the request must not reach the service twice, so that the transport must not repeat it."""
     asks_certificate: bool = False
-    """Whether to return the expiry of the server's certificate, which takes a connection of its own."""
+    """Whether to return the expiry of the server's certificate, which needs a new connection."""
 
     @property
     def address(self) -> Address:
@@ -75,20 +81,23 @@ class WireRequest(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An HTTP response. Header names are lower case, the last of a repeated header counts; the repr hides the body."""
+    """An HTTP response.
+
+    Header names are in lower case; of a repeated header the last is kept. The repr hides the body.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     certificate_end: str = ""
-    """Certificate expiry as OpenSSL writes it (`Nov 25 12:00:00 2026 GMT`); "" if not asked for or not available."""
+    """The certificate's expiry as OpenSSL writes it (`Nov 25 12:00:00 2026 GMT`); "" if not requested or available."""
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"
 
 
 def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
-    """The request's headers plus those that its signature needs (except Authorization), checked for the wire.
+    """Return the request's headers plus those that its signature needs (except Authorization), checked for validity.
 
     Raises CredentialsInvalid when a key or token has a character that would end its header (a line break).
     """
@@ -116,13 +125,13 @@ def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
 
 
 def where(request: WireRequest) -> str:
-    """The host, and the proxy in between: `sts.us-east-1.amazonaws.com through the proxy http://proxy:3128`."""
+    """Return the host with the proxy, such as `sts.us-east-1.amazonaws.com through the proxy http://proxy:3128`."""
     through = f" through the proxy {request.proxy.url}" if request.proxy else ""
     return f"{request.address.authority}{through}"
 
 
 def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> Unreachable:
-    """The error for a connection that failed or broke; `how_far` is one of `ServiceError.how_far`."""
+    """Return the error for a connection that failed or broke. `how_far` is one of `ServiceError.how_far`."""
     from dsops.aws.http.advice import for_broken, for_unreachable
 
     if how_far == "unsent":
@@ -135,7 +144,7 @@ def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> U
 
 
 def timed_out(request: WireRequest, *, connecting: bool) -> TimedOut:
-    """The error for a timeout, while connecting or while waiting for the answer."""
+    """Return the error for a timeout, while connecting or while waiting for the response."""
     if connecting:
         from dsops.aws.http.advice import for_unreachable
 
@@ -147,7 +156,7 @@ def timed_out(request: WireRequest, *, connecting: bool) -> TimedOut:
 
 
 def tls_refused(request: WireRequest, why: str) -> TlsRefused:
-    """The error for a certificate, of the server or the proxy, that is not trusted for that name."""
+    """Return the error for a certificate, of the server or the proxy, that is not trusted for that name."""
     from dsops.aws.http.advice import for_certificate
 
     message = f"the certificate of {where(request)} is not trusted"
@@ -155,7 +164,7 @@ def tls_refused(request: WireRequest, why: str) -> TlsRefused:
 
 
 def trust_unusable(request: WireRequest) -> TlsRefused:
-    """The error for a certificate file (from AWS_CA_BUNDLE and the like) that holds no certificates."""
+    """Return the error for a certificate file (from AWS_CA_BUNDLE and the like) that contains no certificates."""
     file = request.trust.file if request.trust is not None else "the system's file"
     message = f"{file} holds no certificates, and {where(request)} can't be trusted without"
     hint = "AWS_CA_BUNDLE (or SSL_CERT_FILE and the like) has to name a PEM file"
@@ -163,13 +172,13 @@ def trust_unusable(request: WireRequest) -> TlsRefused:
 
 
 def too_large(request: WireRequest) -> AnswerInvalid:
-    """The error for an answer longer than AWS ever sends."""
+    """Return the error for a response longer than AWS ever sends."""
     message = f"{where(request)} sent more than {MAX_ANSWER_BYTES // (1024 * 1024)} MB"
     return _with("answered", AnswerInvalid(message, hint=_is_it_aws(request)))
 
 
 def answer_invalid(request: WireRequest, why: str) -> AnswerInvalid:
-    """The error for bytes that are not HTTP."""
+    """Return the error for a response that is not HTTP."""
     message = f"{where(request)} does not answer as AWS does"
     return _with("answered", AnswerInvalid(message, why=why, hint=_is_it_aws(request)))
 
@@ -182,7 +191,7 @@ def _is_it_aws(request: WireRequest) -> str:
 
 
 def _seconds(milliseconds: int) -> str:
-    # After a first attempt, 29998 ms may be left: round, so that the message shows the 30 s that the user set.
+    # After a first attempt, 29998 ms may be left. Rounding makes the message show the 30 s that the user set.
     return f"{round(milliseconds / 1000, 1 if milliseconds >= 1000 else 2):g} s"
 
 

@@ -1,7 +1,7 @@
-"""Load the base credentials, which sign the first hop: keys in the environment directly, all else by botocore.
+"""Load the base credentials, which sign the first hop: keys from the environment, everything else with botocore.
 
 botocore is the reference for profiles, SSO, `credential_process`, web identity, containers and instances. It takes
-190 ms to import and reads its process's environment, so it runs in a fresh process with the client's environment.
+190 ms to import and reads its process's environment, so it runs in a new process with the client's environment.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from dsops.aws.identity.ambient_advice import CredentialLookup
 
 TIMEOUT_SECONDS = 120.0
-"""A `credential_process` may open a browser; this bounds one that hangs."""
+"""The timeout of a lookup. A `credential_process` may open a browser, but must not hang forever."""
 
-# Run as `python -I -c`, so that the client's folder and PYTHON* variables don't decide what is imported.
+# The child runs as `python -I -c`, so that the client's folder and PYTHON* variables don't affect what is imported.
 _ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
 
 LOOKING = "DSOPS_LOOKING_UP"
-"""The profiles being looked up, one per line.
+"""The variable with the profiles being looked up, one per line.
 
-A `credential_process` that runs dsops again detects a loop by it.
+A `credential_process` that runs dsops again detects a loop by this variable.
 """
 
 
 def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:
-    """The keys in AWS_ACCESS_KEY_ID and related variables; None when they are not set.
+    """Return the keys in AWS_ACCESS_KEY_ID and related variables; None when they are not set.
 
-    They win over AWS_PROFILE, as in botocore and the AWS CLI, whose order is: `--profile` (here: a store's `profile`,
-    for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An empty variable counts
-    as unset. Raises AmbientFailed for half a pair or an unreadable expiry, and, when `now` is given,
-    CredentialsExpired for AWS_CREDENTIAL_EXPIRATION in the past.
+    They take precedence over AWS_PROFILE, as in botocore and the AWS CLI. Their order is `--profile` (here a store's
+    `profile`, for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An empty
+    variable counts as unset. Raises AmbientFailed for an incomplete key pair or an unreadable expiry, and, when `now`
+    is given, CredentialsExpired for AWS_CREDENTIAL_EXPIRATION in the past.
     """
     access_key_id = environ.get("AWS_ACCESS_KEY_ID", "").strip()
     secret_access_key = environ.get("AWS_SECRET_ACCESS_KEY", "").strip()
@@ -48,7 +48,7 @@ def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = 
         if not access_key_id:
             name_set, missing = missing, name_set
         raise AmbientFailed(f"{name_set} is set, but {missing} is not", hint=f"set {missing} too, or unset {name_set}")
-    # This name is from before 2014; boto still accepts it.
+    # The name AWS_SECURITY_TOKEN is from before 2014; boto still accepts it.
     token = (environ.get("AWS_SESSION_TOKEN") or environ.get("AWS_SECURITY_TOKEN", "")).strip()
     expiration = _expiration_from(environ)
     if expiration is not None and now is not None and expiration <= now:
@@ -63,7 +63,7 @@ def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = 
 
 
 def passed_over(environ: Mapping[str, str]) -> str:
-    """A warning that keys in the environment override AWS_PROFILE; "" when no profile is set."""
+    """Return a warning that keys in the environment override AWS_PROFILE; "" when no profile is set."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         if environ.get(name):
             return f"{name}={environ[name]} is ignored: keys in the environment override it"
@@ -78,9 +78,9 @@ def load_ambient(
     now: datetime | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Credentials:
-    """Load the base credentials of a profile or, without one, of the default chain; blocks.
+    """Load the base credentials of a profile or, without a profile, of the default chain. Blocks.
 
-    Raises NoCredentials with the sources searched, MfaRequired for a profile that asks for a code,
+    Raises NoCredentials with the sources searched, MfaRequired for a profile that needs an MFA code,
     CredentialsExpired, or AmbientFailed. Relative paths and commands of the profile start from `folder`.
     """
     if not profile:
@@ -99,7 +99,10 @@ def load_ambient(
 
 
 def _refuse_to_go_round(lookup: CredentialLookup) -> None:
-    """Stop an endless loop: a profile whose `credential_process` runs dsops, which starts from the same profile."""
+    """Raise AmbientFailed for a `credential_process` that runs dsops, which starts from the same profile.
+
+    The lookups would otherwise form an endless loop.
+    """
     if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
         raise AmbientFailed(
             f"the credentials of profile `{lookup.name}` begin with themselves",
@@ -136,7 +139,7 @@ def _instant(text: object) -> datetime | None:
 
 
 def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str, object]:
-    """Run `ambient_child` and return its answer. Keys travel over a pipe, never as an argument or in a file."""
+    """Run `ambient_child` and return its answer. Keys are passed through a pipe, never as an argument or in a file."""
     import json
     import subprocess
     import sys
@@ -164,7 +167,7 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
             hint="a credential_process, or a metadata service, does not answer",
         ) from error
     finally:
-        # Not `with`, which would wait for the end of the pipes: a grandchild may hold them open.
+        # `with` would wait for the end of the pipes, which a grandchild may hold open.
         child.kill()
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:

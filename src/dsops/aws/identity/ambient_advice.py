@@ -24,10 +24,10 @@ _OF_A_PROFILE = {
     "login": "`aws login`",
     "custom-process": "its credential_process",
 }
-"""Sources configured in the profile itself.
+"""Settings of a profile that configure a source of credentials.
 
-Without any, botocore goes on to the container's and the instance's role, which are other identities than the profile
-that a store names.
+Without any of them, botocore would use the role of the container or instance, which is another identity than the
+profile that a store names.
 """
 
 INSTANCE = "the instance's role"
@@ -45,13 +45,13 @@ _CREDENTIAL_SOURCES = {
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
-# The agent's addresses on a node, and the mount path of a pod's token: EKS User Guide, "How EKS Pod Identity works".
+# The agent's addresses on a node, and the mount path of a pod's token (EKS User Guide, "How EKS Pod Identity works").
 _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 
 
 class CredentialLookup:
-    """The inputs of a lookup of base credentials; `profile` is "" for the default chain."""
+    """The inputs of a lookup of base credentials. `profile` is "" for the default chain."""
 
     __slots__ = ("environ", "folder", "profile")
 
@@ -67,17 +67,17 @@ class CredentialLookup:
 
     @property
     def whose(self) -> str:
-        """`credentials of profile ...`, for messages."""
+        """The credentials that are looked up, for messages: `credentials of profile ...` or `base credentials`."""
         return f"credentials of profile `{self.profile}`" if self.profile else "base credentials"
 
 
 def chosen_profile(environ: Mapping[str, str]) -> str:
-    """The profile in AWS_PROFILE or AWS_DEFAULT_PROFILE; "" when neither is set."""
+    """Return the profile in AWS_PROFILE or AWS_DEFAULT_PROFILE; "" when neither is set."""
     return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
 
 
 def source_text(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """Describe where the child found the credentials: `profile ada (IAM Identity Center, session corp)`.
+    """Describe the source of the child's credentials, such as `profile ada (IAM Identity Center, session corp)`.
 
     Raises NoCredentials when a profile was requested, but botocore used another identity.
     """
@@ -96,7 +96,7 @@ def source_text(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
 
 
 def _more(name: str, method: str, settings: Mapping[str, str]) -> str:
-    """Details of the source from the profile's settings: SSO session, source profile or credential source."""
+    """Return details of the source from the profile's settings: SSO session, source profile or credential source."""
     if method == "sso" and settings.get("sso_session"):
         return f", session {settings['sso_session']}"
     if method != "assume-role":
@@ -117,7 +117,7 @@ def _of_no_profile(environ: Mapping[str, str], method: str) -> str:
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """The container credential service that was used; botocore prefers the relative URI."""
+    """Return the container credential service that was used. botocore prefers the relative URI."""
     if _RELATIVE_URI in environ:
         return f"{_RELATIVE_URI}, as on ECS"
     address = parse_address(environ.get(_FULL_URI, "").partition("?")[0])
@@ -128,7 +128,7 @@ def _container(environ: Mapping[str, str]) -> str:
 
 
 def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) -> CredentialsError:
-    """The error for a failure in botocore. `error` is the name of its exception class."""
+    """Return the error for a failure in botocore. `error` is the name of its exception class."""
     message = answer.get("message")
     why = " ".join(scrubbed(message if isinstance(message, str) else "").split())
     name = lookup.name
@@ -155,7 +155,7 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
 
 
 def _blamed(lookup: CredentialLookup, why: str) -> tuple[str, str]:
-    """What failed to load, and a hint when it is not the profile; botocore's message tells which."""
+    """Return what failed to load, and a hint if that is not the profile. botocore's message shows which it is."""
     environ = lookup.environ
     token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
     if "container-role" in why:
@@ -203,7 +203,10 @@ def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> Ambie
 
 
 def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, instead: str = "") -> NoCredentials:
-    """The error that lists the sources searched. `instead` is the identity that botocore used for a named profile."""
+    """Return the error that lists the sources searched.
+
+    `instead` is the identity that botocore used in place of a named profile.
+    """
     profile = lookup.profile
     if instead:
         return NoCredentials(
@@ -230,7 +233,7 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
 
 
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """Places searched and settings found: `profile x in A (no such file) and B, which has only region`."""
+    """Describe the files searched and settings found: `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
     keys = answer.get("keys")
@@ -240,7 +243,7 @@ def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """Another program's output with key IDs and long key-like words masked."""
+    """Return another program's output with key IDs and long key-like words masked."""
 
     def mask(match: re.Match[str]) -> str:
         word = match[0]

@@ -1,7 +1,7 @@
-"""Find the base credentials of a profile, container or instance with botocore; runs in its own process.
+"""Find the base credentials of a profile, container or instance with botocore, in a separate process.
 
-`ambient.py` starts it with exactly the client's environment and folder, because botocore reads both and caches them.
-It writes one JSON object to standard output; anything else that prints goes to standard error.
+`ambient.py` starts the process with exactly the client's environment and folder, because botocore reads both and
+caches them. The process writes one JSON object to standard output; other output is redirected to standard error.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, NoReturn
 from dsops.dumps import leave_no_core_dump
 from dsops.errors import MfaRequired
 
-leave_no_core_dump()  # the environment alone may hold keys
+leave_no_core_dump()  # The environment alone may contain keys.
 
 
 def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:
     raise MfaRequired(prompt)
 
 
-# botocore takes this function as a default argument when it is imported. A prompt would hang: the terminal belongs to
-# the client, and the next run would ask for the code again.
+# botocore takes this function as a default argument when it is imported. A prompt would hang, since the terminal
+# belongs to the client, and the next run would ask for the code again.
 getpass.getpass = _refuse_to_ask  # type: ignore[assignment]
 
 from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
@@ -33,18 +33,18 @@ from botocore.session import Session  # noqa: E402
 def main(profile: str) -> None:
     """Write the answer to standard output: the credentials, or the class and message of the error."""
     answer_descriptor = os.dup(1)
-    # credential_process and plugins may print; that output must not mix with the answer.
+    # credential_process and plugins may print, and their output must not mix with the answer.
     os.dup2(2, 1)
     with os.fdopen(answer_descriptor, "w", encoding="utf-8") as stream:
         json.dump(find(profile), stream)
 
 
 def find(profile: str) -> dict[str, Any]:
-    """Find the credentials. Any: the result is JSON, whose members the parent checks one by one."""
+    """Find the credentials. The type is Any because the result is JSON, whose members the parent checks one by one."""
     session = Session(profile=profile or None)
     try:
         if session.get_config_variable("region") is None:
-            # botocore reads AWS_DEFAULT_REGION only. A profile with a role needs some region for STS.
+            # botocore reads only AWS_DEFAULT_REGION. A profile with a role needs some region for STS.
             session.set_config_variable("region", os.environ.get("AWS_REGION") or "us-east-1")
         credentials = session.get_credentials()
         if credentials is None:
@@ -56,7 +56,7 @@ def find(profile: str) -> dict[str, Any]:
             "message": str(error),
             "profiles": _profiles(session) if type(error).__name__ == "ProfileNotFound" else [],
         }
-    # botocore has no public name for the expiry of refreshable credentials; this one has not changed since 2013.
+    # botocore has no public name for the expiry of refreshable credentials. This name has not changed since 2013.
     expiration = getattr(credentials, "_expiry_time", None)
     return {
         "access_key_id": frozen.access_key,
@@ -69,11 +69,11 @@ def find(profile: str) -> dict[str, Any]:
 
 
 _TOLD = ("source_profile", "credential_source", "sso_session")
-"""Settings that identify a profile's source; none of them is secret."""
+"""Settings that identify a profile's source. None of them is secret."""
 
 
 def _settings(session: Session) -> dict[str, Any]:
-    """The chosen profile's settings from both files. Any: nested sections are dicts."""
+    """Return the chosen profile's settings from both files. The type is Any because nested sections are dicts."""
     name = session.get_config_variable("profile") or "default"
     settings: dict[str, Any] = session.full_config["profiles"].get(name, {})
     return settings
@@ -83,7 +83,7 @@ def _told(session: Session, profile: str) -> dict[str, str]:
     settings = _settings(session)
     source_settings = {name: settings[name] for name in _TOLD if isinstance(settings.get(name), str)}
     if not profile and os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-        # botocore reads the variable before the profile, so a web identity token came from the variable.
+        # botocore reads the variable before the profile, so the web identity token came from the variable.
         source_settings["is_of_environment"] = "web identity"
     return source_settings
 

@@ -1,6 +1,6 @@
 """Locate and read AWS config and credentials files as botocore would for a client.
 
-botocore reads the environment and folder of its own process; the agent works for clients that have others.
+botocore reads the environment and folder of its own process, but the agent works for clients with other environments.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _ABSENT = (
 )
 
 _MOST_BYTES = 1 << 24
-"""Limit for a file of profiles; a thousand of them take a quarter of a megabyte."""
+"""The maximum size of a file of profiles. A thousand profiles take a quarter of a megabyte."""
 
 _VARIABLE = r"(?a)\$(\w+|\{[^}]*\})"
 
 
 def config_file(environ: Mapping[str, str], folder: str = "") -> str:
-    """The path of the AWS config file."""
+    """Return the path of the AWS config file."""
     return located(environ.get("AWS_CONFIG_FILE") or "~/.aws/config", environ, folder)
 
 
 def credentials_file(environ: Mapping[str, str], folder: str = "") -> str:
-    """The path of the shared credentials file."""
+    """Return the path of the shared credentials file."""
     return located(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials", environ, folder)
 
 
@@ -54,10 +54,10 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
 
 
 def content(path: str, most_bytes: int = 0) -> bytes:
-    """The file's bytes; b"" when it is missing, unreadable, or a pipe (a pipe without a writer blocks).
+    """Return the file's bytes; b"" when it is missing, unreadable, or a pipe (a pipe without a writer blocks).
 
-    `most_bytes` limits the read for a file that a stranger may have named. Raises ConfigUnreadable for a temporary
-    failure, where the content is unknown rather than empty, and for a huge file without `most_bytes`.
+    `most_bytes` limits the size of a file that an untrusted source may have named. Raises ConfigUnreadable for a
+    temporary failure, after which the content is unknown rather than empty, and for a huge file without `most_bytes`.
     """
     try:
         return read_file(path, most_bytes).data if most_bytes else read_whole(path, _MOST_BYTES)
@@ -67,14 +67,14 @@ def content(path: str, most_bytes: int = 0) -> bytes:
 
 
 def check_absent(path: str, error: OSError) -> None:
-    """Raise ConfigUnreadable unless the error means that the file is absent or not readable."""
+    """Raise ConfigUnreadable unless the error means that the file is missing or not readable."""
     if error.errno not in _ABSENT:
         hint = "try again; if it persists, look at the file and its disk"
         raise ConfigUnreadable(f"{path} can't be read: {reason(error)}", hint=hint) from error
 
 
 def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -> str:
-    """The region in a profile's settings, from the config or credentials file; "" when it has none.
+    """Return the region in a profile's settings, from the config or credentials file; "" when it has none.
 
     Raises ConfigUnreadable when a file can't be parsed.
     """
@@ -88,9 +88,9 @@ def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -
 
 
 def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
-    """The sections of an AWS config file by header; {} when there is no such file.
+    """Return the sections of an AWS config file by header; {} when there is no such file.
 
-    `beginning` limits parsing to sections whose headers start with it: for a hundred profiles that takes a tenth of
+    `beginning` limits parsing to sections whose headers start with it, which for a hundred profiles takes a tenth of
     the time. Raises ConfigUnreadable when the file can't be parsed.
     """
     from configparser import Error, RawConfigParser
@@ -110,7 +110,7 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
     except (Error, UnicodeDecodeError, OSError) as error:
         if beginning:
             return sections(path)  # parse the whole file, for correct line numbers in the error
-        # configparser's messages repeat the line, which may hold a key.
+        # configparser's messages repeat the line, which may contain a key.
         place = Where(path, _line_of(error))
         message = f"{path} can't be read as an AWS config file"
         hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"
@@ -119,13 +119,16 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
 
 
 def _line_of(error: Exception) -> int:
-    """The first line that configparser could not read; 0 when the error has no line."""
+    """Return the first line that configparser could not read; 0 when the error has no line."""
     lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
     return next((line for line in lines if isinstance(line, int)), 0)
 
 
 def section_name(section: str, prefix: str) -> str:
-    """The profile or session named by a header such as `[profile "my name"]` or `[default]`; "" for other sections."""
+    """Return the profile or session that a header such as `[profile "my name"]` names; "" for other sections.
+
+    `[default]` names the profile `default`.
+    """
     if not prefix or section == "default":
         return section
     if not section.startswith(prefix):
@@ -145,7 +148,7 @@ def _at_home(path: str, environ: Mapping[str, str]) -> str:
 
 
 def _home_of(user: str) -> str | None:
-    """The home folder of that user ("" for this process's user); None when there is no such user."""
+    """Return the home folder of that user ("" for this process's user); None when there is no such user."""
     try:
         import pwd
 

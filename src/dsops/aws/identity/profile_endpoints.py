@@ -1,8 +1,8 @@
 """Translate a profile's endpoint settings (`endpoint_url`, `services`, FIPS, dual stack) to environment variables.
 
 The order is that of the AWS SDKs and Tools Reference Guide, "Service-specific endpoints": a service's variable, the
-general variable, the profile's `services` section, the profile's `endpoint_url`. These files are the user's own, like
-the environment: unlike a configuration that was found in a folder, they need no `dsops allow`.
+general variable, the profile's `services` section, the profile's `endpoint_url`. The profile files belong to the
+user, as the environment does, so they need no `dsops allow`, unlike a discovered configuration.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _GENERAL = "AWS_ENDPOINT_URL"
 
 
 def profile_endpoints(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
-    """The variables (name, value) that the profile's settings stand for, unless the environment sets them.
+    """Return the variables (name, value) for the profile's settings, without variables that are already set.
 
-    Raises ConfigUnreadable for a file that can't be parsed, and for an address that can't be used.
+    Raises ConfigUnreadable for a file that can't be parsed, or for an unusable address.
     """
     paths = {"profile ": config_file(environ, folder), "": credentials_file(environ, folder)}
     files = {prefix: sections(path) for prefix, path in paths.items()}
     settings: dict[str, tuple[str, str]] = {}
-    """Setting -> (value, file it stands in)."""
+    """The value of each setting, and the file that contains it."""
     for prefix, file_sections in files.items():
         for header, keys in file_sections.items():
             if section_name(header, prefix) == profile:
@@ -48,7 +48,7 @@ def _addresses(
     config: Mapping[str, Mapping[str, str]],
     path: str,
 ) -> dict[str, str]:
-    """Endpoint URLs by variable name; {} when AWS_ENDPOINT_URL is set, which overrides the profile."""
+    """Return endpoint URLs by variable name; {} when AWS_ENDPOINT_URL is set, which overrides the profile."""
     if environ.get(_GENERAL):
         return {}
     addresses: dict[str, str] = {}

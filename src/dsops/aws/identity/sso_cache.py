@@ -21,7 +21,7 @@ from dsops.input_file import read_file
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-try:  # imported directly because hashlib costs a cold run 3 ms
+try:  # imported directly because `hashlib` takes 3 ms of a cold run
     from _sha1 import sha1  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     from hashlib import sha1
@@ -46,18 +46,18 @@ class Token(NamedTuple):
     expires_at: datetime
     refresh_token: Secret | None
     client: ClientRegistration | None
-    """The registration that the refresh token belongs to; None when the file does not have it."""
+    """The registration that the refresh token belongs to; None when the file does not contain it."""
 
     @property
     def mark(self) -> str:
-        """A digest that identifies the login; unchanged by a refresh that keeps the refresh token.
+        """A digest that identifies the login. A refresh that keeps the refresh token does not change it.
 
         Only the user who logged in has the refresh token, so equal digests mean the same user.
         """
         return digest((self.refresh_token or self.access_token).reveal_bytes())
 
     def can_be_refreshed(self, now: datetime) -> bool:
-        """Whether a new access token can be requested without a browser login."""
+        """Whether a new access token can be requested without a login in the browser."""
         return self.refresh_token is not None and self.client is not None and self.client.expires_at > now
 
 
@@ -66,28 +66,28 @@ class Cached(NamedTuple):
 
     token: Token | None
     why: str = ""
-    """Why there is no token; completes `...: not logged in`."""
+    """Why there is no token, as the end of the sentence `...: not logged in`."""
     note: str = ""
-    """A warning about the file, though its token is usable."""
+    """A warning about a file whose token is usable."""
 
 
 def cache_folder(environ: Mapping[str, str], folder: str = "") -> str:
-    """The folder of the token files, below the client's HOME."""
+    """Return the folder of the token files, below the client's HOME."""
     return located(_FOLDER, environ, folder)
 
 
 def token_path(session: SsoSession, environ: Mapping[str, str], folder: str = "") -> str:
-    """The path of the session's token file."""
+    """Return the path of the session's token file."""
     return os.path.join(cache_folder(environ, folder), f"{hashed(session.key)}.json")
 
 
 def hashed(text: str) -> str:
-    """The SHA-1 of a text, which names a file; it protects nothing."""
+    """Return the SHA-1 of a text, which is used as a file name and has no security purpose."""
     return str(sha1(text.encode("utf-8", "surrogateescape")).hexdigest())  # noqa: S324 - the AWS CLI's rule
 
 
 def read_token(path: str, session: SsoSession) -> Cached:
-    """Read the session's token, expired or not, or the reason why there is none. Never raises for a file's content."""
+    """Return the session's token, expired or not, or why there is none. Never raises for a file's content."""
     data, problem, note = _read(path)
     if not data:
         return Cached(None, problem or "not logged in")
@@ -134,7 +134,7 @@ def remove_file(path: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a file of mode 0600 atomically, so that a concurrent reader sees the old or the new content.
+    """Write a file with mode 0600 atomically, so that a concurrent reader sees the old or the new content.
 
     A symlink at the path is replaced, not followed. Raises FileNotWritten.
     """
@@ -158,7 +158,7 @@ def write_file(path: str, text: str) -> None:
 
 
 def read_client(path: str) -> ClientRegistration | None:
-    """The client registration in a file; None when it is missing or unusable."""
+    """Return the client registration in a file; None when it is missing or unusable."""
     members = parse_json(_read(path)[0]) or {}
     return _client(members, "expiresAt")
 
@@ -175,7 +175,7 @@ def write_client(path: str, client: ClientRegistration, scopes: tuple[str, ...])
 
 
 def instant(text: str) -> datetime | None:
-    """Parse a time as the CLI and the SDKs write it; the CLI's first versions wrote `2020-06-17T10:02:08UTC`."""
+    """Parse a time as the AWS CLI and SDKs write it; the CLI's first versions wrote `2020-06-17T10:02:08UTC`."""
     try:
         parsed = datetime.fromisoformat(text.removesuffix("UTC"))
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
@@ -188,7 +188,7 @@ def _written(moment: datetime) -> str:
 
 
 def _read(path: str) -> tuple[bytes, str, str]:
-    """The file's bytes, why it can't be used, and a warning. A file of another user is not used."""
+    """Return the file's bytes, why it can't be used, and a warning. Files of other users are not used."""
     try:
         data, status = read_file(path, _MOST_BYTES + 1)
     except OSError as error:
@@ -208,7 +208,7 @@ def _read(path: str) -> tuple[bytes, str, str]:
 
 
 def _token_in(members: Mapping[str, object], name: str) -> Secret | None:
-    """A token that is safe to send in a header; None for anything else."""
+    """Return a token that is safe to send in a header; None for anything else."""
     text = text_in(members, name)
     return Secret(text) if text and text.isascii() and text.isprintable() and " " not in text else None
 

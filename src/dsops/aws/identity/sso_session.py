@@ -1,4 +1,4 @@
-"""The place of an IAM Identity Center login: a start URL and region, from a store or the AWS config file."""
+"""The start URL and region of an IAM Identity Center login, from a store or the AWS config file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _REGION = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 _URL = r"https://[!-~]+\Z"
 
 ACCOUNT_ACCESS = "sso:account:access"
-"""The scope that GetRoleCredentials needs; requested when a session names none."""
+"""The scope that GetRoleCredentials needs. It is requested when a session names no scopes."""
 
 
 class SsoSession(NamedTuple):
-    """A start URL and region to log in to. Stores with an equal session share one login."""
+    """A start URL and region to log in to. Stores with equal sessions share one login."""
 
     name: str
     """The name in `[sso-session NAME]`; "" for a plain start URL."""
@@ -28,12 +28,12 @@ class SsoSession(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The text whose hash names the token file, by the AWS CLI's rule."""
+        """The text whose hash is the token file's name, by the AWS CLI's rule."""
         return self.name or self.start_url
 
     @property
     def shown(self) -> str:
-        """The description for messages: `the login of sso-session corp`."""
+        """The description for messages, such as `the login of sso-session corp`."""
         return f"the login of sso-session {self.name}" if self.name else f"the login at {self.start_url}"
 
 
@@ -42,11 +42,11 @@ def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> Ss
     path = config_file(environ, folder)
     sessions = {section_name(header, _PREFIX): keys for header, keys in sections(path, _PREFIX).items()}
     if name not in sessions:
-        sections(path)  # a file that is no AWS config file at all is told as that
+        sections(path)  # This reports a file that is no AWS config file at all.
         raise ConfigError(f"there is no `[sso-session {name}]` in {path}", hint=_for_unknown(name, sessions))
     keys = sessions[name]
     start_url, region = keys.get("sso_start_url", "").strip(), keys.get("sso_region", "").strip()
-    # The same rules as for a store's own keys: the region becomes part of a host name.
+    # The rules are those for a store's own keys, since the region becomes part of a host name.
     for key, value, rule, expected in (
         ("sso_start_url", start_url, _URL, "the https address of the access portal"),
         ("sso_region", region, _REGION, "the region of the Identity Center instance"),

@@ -1,6 +1,6 @@
 """Read the policies of a user or role through the IAM API.
 
-What the keys may not read is reported as unread, never as absent.
+Policies that the credentials may not read are reported as unread, never as absent.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from dsops.tasks import AsyncOnce, Work, settle, spawn
 
 
 class AttachedPolicies(NamedTuple):
-    """Policies that were read, and reasons why others are missing."""
+    """The policies that were read, and the reasons why others are missing."""
 
     policies: tuple[PolicyText, ...]
     unread: tuple[str, ...]
 
 
 class ReadsAttached(Protocol):
-    """A source for the users and roles of one account."""
+    """Reads the users and roles of one account."""
 
     async def role(self, name: str) -> Attached:
         """Return the role's policies, boundary and trust policy."""
 
     async def user(self, name: str) -> Attached:
-        """Return the user's policies, those of its groups, and its boundary."""
+        """Return the user's policies, including those of its groups, and its boundary."""
 
 
 class AttachedReader:
-    """Reads users and roles of one account. A managed policy is read once."""
+    """Reads users and roles of one account through IAM. Each managed policy is read once."""
 
     def __init__(self, iam: Iam) -> None:
         self._iam = iam
@@ -68,7 +68,7 @@ class AttachedReader:
         return await self._with_boundary(entity, policies)
 
     async def user(self, name: str) -> Attached:
-        """Return the user's policies, those of its groups, and its boundary."""
+        """Return the user's policies, including those of its groups, and its boundary."""
         iam, whose = self._iam, f"of user {name}"
         entity, policies = await _with_entity(
             get_user(iam, name),
@@ -105,7 +105,7 @@ class AttachedReader:
         return Attached(entity, attached_policies.policies, boundary, "", attached_policies.unread, unread)
 
     async def _merged(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
-        """Run the readings concurrently and merge their results."""
+        """Run the reads concurrently and merge their results."""
         policies: list[PolicyText] = []
         unread: list[str] = []
         for outcome in await settle(*works):
@@ -140,7 +140,10 @@ async def _read_named(name: str, reading: Work[str]) -> PolicyText:
 
 
 async def _with_entity(first: Work[Entity], second: Work[AttachedPolicies]) -> tuple[Entity | str, AttachedPolicies]:
-    """Read a user or role and its policies concurrently; a text in place of the entity says why it can't be read."""
+    """Read a user or role and its policies concurrently.
+
+    A str in place of the entity says why it can't be read.
+    """
     entity_task, found_task = await spawn(first), await spawn(second)
     entity: Entity | str
     try:
@@ -158,7 +161,7 @@ def _policies_of(outcomes: Sequence[PolicyText | DsopsError]) -> AttachedPolicie
 
 
 def _denial_message(error: DsopsError) -> str:
-    """The message of an AccessDenied; any other error is raised, as for every other call."""
+    """Return the message of an AccessDenied error; raise any other error."""
     if isinstance(error, AccessDenied):
         return error.message
     raise error

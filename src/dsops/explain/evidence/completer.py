@@ -1,7 +1,7 @@
-"""Complete questions with the policies that live AWS, or a sandbox, has for caller and resource.
+"""Complete questions with the caller's and resource's policies, read from AWS or a sandbox.
 
-`dsops.policy.simulation.completion` says which facts are needed and puts them in their places; this module reads them
-through the AWS APIs.
+`dsops.policy.simulation.completion` says which facts are needed and adds them to the question. This module reads the
+facts through the AWS APIs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dsops.policy import (
 from dsops.tasks import AsyncOnce, settle
 
 _AT_ONCE: Final = 10
-"""Questions at a time; each reads up to two users or roles with a handful of calls."""
+"""The number of questions completed concurrently. Each reads up to two users or roles with a handful of calls."""
 
 
 class Completer:
@@ -51,7 +51,10 @@ class Completer:
         keys: FindKms,
     ) -> None:
         self._readers = readers
-        """By account: IAM answers by name for its caller's own account, where a namesake may exist."""
+        """The readers by account.
+
+        IAM looks names up in its caller's own account, where an entity of the same name may exist.
+        """
         self._organization = organization
         self._find_secrets = secrets
         self._find_keys = keys
@@ -62,7 +65,10 @@ class Completer:
     async def complete_all(
         self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
     ) -> list[CompletedQuestion | DsopsError]:
-        """Complete each question, in order, a few at a time (IAM throttles); an error takes its question's place."""
+        """Complete the questions and return the results in order; an error takes the place of its question.
+
+        Only a few run concurrently, because IAM throttles.
+        """
         results: list[CompletedQuestion | DsopsError] = []
         for start in range(0, len(questions), _AT_ONCE):
             part = questions[start : start + _AT_ONCE]
@@ -70,7 +76,7 @@ class Completer:
         return results
 
     async def complete(self, question: CaseQuestion, policies: PolicySet) -> CompletedQuestion:
-        """Return the question with the policies of its caller and its resource, unless they came with it.
+        """Return the question with the policies of its caller and resource, except those given with it.
 
         Raises EntityNotFound for a user or role that IAM does not have.
         """
@@ -94,7 +100,7 @@ class Completer:
             return _unknown(f"no API tells which user federated {needs.caller}")
         if needs.callers_account not in self._readers:
             return _unknown(self._foreign(needs.caller, needs.callers_account))
-        # The path of a session's role is not known; one that is written must be right.
+        # The path of a session's role is not known, but a path that the caller's ARN contains must match.
         return await self._attached(needs.caller_kind, needs.caller, is_exact=needs.caller.count("/") > 1)
 
     async def _role(self, needs: Needs) -> Attached:
@@ -155,7 +161,7 @@ class Completer:
 
 
 async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:
-    """Read the key's policy with the first client that may. Raises the last client's error."""
+    """Return the key's policy, read with the first client that has permission. Raises the last client's error."""
     for api in apis[:-1]:
         with suppress(AccessDenied):
             return await get_key_policy(api, key)
@@ -167,7 +173,7 @@ def _unknown(why: str) -> Attached:
 
 
 class AccountKeys(NamedTuple):
-    """Credentials that may read an account, and the region of its global services."""
+    """Credentials that can read an account, and the region of its global services."""
 
     credentials: Credentials
     region: str
@@ -181,7 +187,7 @@ def completer_of(
 ) -> Completer:
     """Return a completer for questions about these accounts.
 
-    `find_keys` takes an account and returns the keys that read it, if there are any; `find_endpoint` takes a service
+    `find_keys` takes an account and returns credentials that can read it, or None. `find_endpoint` takes a service
     and a region.
     """
 
@@ -209,6 +215,9 @@ def completer_of(
 
 
 FindSecretsManager = Callable[[str, str], Sequence[SecretsManagerClient]]
-"""Takes account and region; returns a client for each of the keys that may read there."""
+"""A function that takes account and region, and returns a client for each of the credentials that can read there."""
 FindKms = Callable[[str, str], Sequence[Kms]]
-"""The same for KMS, where only a key's own account may read its policy."""
+"""A function that takes account and region, and returns KMS clients.
+
+Only the account that owns a key can read the key's policy.
+"""

@@ -1,4 +1,4 @@
-"""Unread policies and condition keys -> the missing facts, who can look them up, and with which command."""
+"""Turn unread policies and condition keys into missing facts: who can look each up, and with which command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=E
 
 
 def facts_of(unread: Sequence[Unread], about: RefusedCall) -> Iterator[Fact]:
-    """Return one fact for each unread place."""
+    """Yield one fact for each unread policy or key."""
     seen = set()
     for unread_part in unread:
         fact = _fact(unread_part, about)
@@ -36,12 +36,12 @@ def _fact(unread: Unread, about: RefusedCall) -> Fact:
     elif place == "session":
         who = "the issuer of the session"
     looked_up, command = _looked_up(unread, about)
-    # The hint that follows is for `policy simulate`.
+    # Cut off the hint in the reason, which is for `policy simulate`.
     return Fact(looked_up, re.split("[;:] give ", unread.why)[0], who, command)
 
 
 def _looked_up(unread: Unread, about: RefusedCall) -> tuple[str, str]:
-    """The fact to look up, and the command that shows it."""
+    """Return a description of the fact, and the command that shows it."""
     request, caller, resource = about.request, about.caller, about.request.resource
     kind, name = "user" if ":user/" in caller else "role", _name(caller)
     match unread.place:
@@ -70,7 +70,7 @@ def _looked_up(unread: Unread, about: RefusedCall) -> tuple[str, str]:
 
 
 def _of_organization(place: Literal["scp", "rcp"], about: RefusedCall) -> tuple[str, str]:
-    """The control policies above the caller's account, or above the resource's."""
+    """Return the fact about control policies: those above the caller's account (SCPs) or the resource's (RCPs)."""
     request = about.request
     account = request.principal.account if place == "scp" else request.resource_account
     kind = _POLICY_TYPES_OF_ORGANIZATIONS[place]
@@ -85,7 +85,7 @@ def _listing(kind: str, name: str) -> str:
 
 
 def _of_resource(about: RefusedCall) -> tuple[str, str]:
-    """The fact about a resource's policy; for an unknown KMS key, which key it is comes first."""
+    """Return the fact about a resource's policy. If the KMS key is unknown, the fact asks for the key first."""
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
     if resource.endswith(UNKNOWN_KEY):

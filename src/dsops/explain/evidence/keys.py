@@ -1,8 +1,8 @@
-"""A secret or parameter that may be read but not decrypted -> the question that KMS put to policies about its key.
+"""Find the question about the KMS key when a secret or parameter may be read but not decrypted.
 
 Secrets Manager says "Access to KMS is not allowed" and names neither key nor reason; Parameter Store names both. A
-caller who may describe the secret learns its key; then the key's policy and the caller's are evaluated as for any
-call.
+caller that may describe the secret learns the key's id. The key's policy and the caller's policies are then evaluated
+as for any call.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _OF_KEYS: Final = tuple(
 
 
 UNKNOWN_KEY: Final = "????????-????-????-????-????????????"
-"""Stands for the id of an unknown key."""
+"""A placeholder for the id of an unknown key."""
 ON_BOTH_SIDES: Final = (
     "allow kms:Decrypt on that key: in the key's policy, and in the caller's own unless the key's names it alone"
 )
 _UNUSABLE: Final = ("DecryptionFailure", "InvalidKeyId")
-"""AWS's error codes for a key that can't be used by any caller."""
+"""AWS's error codes for a key that no caller can use."""
 
 
 def describe_command(secret: str) -> str:
@@ -46,18 +46,18 @@ def describe_command(secret: str) -> str:
 
 
 class Encrypted(NamedTuple):
-    """A value that could not be decrypted, and the caller who was refused."""
+    """A secret or parameter that could not be decrypted, and the caller that was refused."""
 
     step: Step
     region: str
     resource: str
-    """The ARN of the secret; of a parameter its ARN or name."""
+    """The ARN of a secret, or the ARN or name of a parameter."""
     caller: ChainCaller
     aws: AwsAnswer | None
 
 
 def is_about_keys(answer: AwsAnswer | None) -> bool:
-    """Whether AWS says that the KMS key is the reason: it may not be used, or can't be."""
+    """Whether AWS's error says that the KMS key is the reason: not permitted, or not usable."""
     if answer is None or "default KMS service key" in answer.message:
         return False
     code = answer.code.removesuffix("Exception")
@@ -69,7 +69,7 @@ def is_about_keys(answer: AwsAnswer | None) -> bool:
 
 
 class KeyAsker:
-    """Finds the KMS key of a refused read, and the question that was put to its policy."""
+    """Finds the KMS key of a refused read, and the question that AWS asked of the key's policy."""
 
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
@@ -77,14 +77,14 @@ class KeyAsker:
     async def of(
         self, read: Encrypted, named: str, chain: Sequence[ChainKeys]
     ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
-        """Return the question about the key, or a finding where none can be asked.
+        """Return the question about the key, or a finding if no question can be asked.
 
-        `named` is the key's ARN where AWS has said it.
+        `named` is the key's ARN if AWS's error names it, else "".
         """
         key = named or await self._key_of_secret(read, chain)
         is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
         if not key and not is_unusable and read.step.type.service == "secretsmanager":
-            # The policies that allow the use of any key are known all the same.
+            # Policies that allow the use of any key can still be evaluated.
             key = UNKNOWN_KEY
         if not key:
             return self._unusable(read, "", "") if is_unusable else self._unknown(read)
@@ -96,7 +96,7 @@ class KeyAsker:
         arn = parse_arn(described.arn if described is not None else self._as_arn(key, read))
         is_known = read.step.type.service in ("secretsmanager", "ssm")
         if not is_known or arn is None or arn.service != "kms" or arn.resource_type != "key":
-            # Of other services it is not known which encryption context they send to KMS.
+            # The encryption context that other services send to KMS is not known.
             return self._unknown(read, key)
         return self._question(read, arn)
 
@@ -119,7 +119,7 @@ class KeyAsker:
         return question, (*read.caller.unread, unread)
 
     async def _key_of_secret(self, read: Encrypted, chain: Sequence[ChainKeys]) -> str:
-        """The key id from the secret's description; "" where no keys here may describe the secret."""
+        """Return the key id from the secret's description; "" if no credentials here may describe the secret."""
         if read.step.type.service != "secretsmanager":
             return ""
         for keys in reversed(chain):
@@ -133,7 +133,7 @@ class KeyAsker:
         return ""
 
     async def _described(self, key: str, read: Encrypted, chain: Sequence[ChainKeys]) -> KeyDescription | None:
-        """The key's description, where one of the chain's callers may read it."""
+        """Return the key's description; None if no caller in the chain may read it."""
         text = self._as_arn(key, read)
         for keys in reversed(chain):
             try:
@@ -144,7 +144,7 @@ class KeyAsker:
         return None
 
     def _as_arn(self, key: str, read: Encrypted) -> str:
-        """The ARN of a key; a key named without an account belongs to the secret's account."""
+        """Return the ARN of a key. A key named without an account is in the secret's account."""
         if key.startswith("arn:"):
             return key
         secret, principal = parse_arn(read.resource), read.caller.principal
@@ -154,14 +154,14 @@ class KeyAsker:
         return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
 
     def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
-        """The finding for a key that can't be looked up here."""
+        """Return the finding for a key that can't be looked up here."""
         message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
         fact = self._fact(read, key)
         place = FaultLocation(read.step.name, 0, "", read.resource, "", 0, "", 0)
         return RefusalFinding("secret-key", "missing", message, place, (), Remedy(ON_BOTH_SIDES), (fact,), read.aws)
 
     def _fact(self, read: Encrypted, key: str) -> Fact:
-        """The missing fact: which key encrypts the value, or which key an alias names."""
+        """Return the missing fact: which key encrypts the value, or which key an alias names."""
         owner = parse_arn(read.resource)
         account = owner.account if owner is not None else read.caller.principal.account
         command = f"aws kms describe-key --key-id {self._as_arn(key, read)}" if key else ""
@@ -171,7 +171,7 @@ class KeyAsker:
         return Fact(looked_up, "no keys here may look it up", f"an administrator of account {account}", command)
 
     def _unusable(self, read: Encrypted, key: str, state: str) -> RefusalFinding:
-        """The finding for a key that no caller can use; `key` and `state` are "" where unknown."""
+        """Return the finding for a key that no caller can use. `key` and `state` are "" where unknown."""
         aws_message = read.aws.message if read.aws is not None else ""
         is_disabled = state == "Disabled" or "is disabled" in aws_message
         is_leaving = state == "PendingDeletion" or "pending deletion" in aws_message

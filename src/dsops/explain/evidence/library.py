@@ -1,6 +1,6 @@
-"""Complete a question with every policy that the keys of its chain may read, and those of files.
+"""Complete a question with every policy that the chain's credentials may read, and with policies from files.
 
-A failed reading becomes an unread part of the question; it never ends the search.
+A failed read becomes an unread part of the question and does not end the search.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from dsops.startup import NamedTuple
 
 
 class Evidence(NamedTuple):
-    """Policies from files, besides those that AWS tells."""
+    """Policies from files, which complement those read from AWS."""
 
     given: Given
     trusts: Mapping[str, Policy]
-    """Trust policies from files, by the role's ARN."""
+    """The trust policies from files, by the role's ARN."""
 
 
 class EvidenceLibrary:
-    """Reads policies for the questions of one plan."""
+    """Reads policies for the questions about one plan."""
 
     def __init__(self, chains: Chains, evidence: Evidence) -> None:
         self._chains = chains
@@ -52,19 +52,25 @@ class EvidenceLibrary:
         self._completers: dict[str, tuple[Mapping[str, SeveralReaders], Completer]] = {}
 
     def completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """Return readers by account and a completer, the same for all secrets of a store: each entity is read once."""
+        """Return the readers by account, and a completer.
+
+        All secrets of a store share them, so each entity is read once.
+        """
         if step.name not in self._completers:
             self._completers[step.name] = self._new_completer(step, chain)
         return self._completers[step.name]
 
     def _new_completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """Create the readers, the latest session's first: it is the nearest to the refused call."""
+        """Create the readers and the completer.
+
+        The latest session in the chain is tried first, because it is nearest to the refused call.
+        """
         by_account: dict[str, list[ChainKeys]] = {}
         for keys in reversed(chain):
             by_account.setdefault(keys.identity.account, []).append(keys)
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
         if ANY_ACCOUNT in accounts:
-            # A template's entities have no account; the roles that the plan assumes tell which accounts they may be in.
+            # Entities of a template have no account, so their accounts are taken from the roles that the plan assumes.
             roles = (parse_arn(role_step.role) for role_step in self._chains.plan.steps.values())
             accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {
@@ -92,7 +98,7 @@ class EvidenceLibrary:
         return readers, Completer(readers, organization, secrets, kms)
 
     def iam(self, step: Step, keys: ChainKeys) -> Iam:
-        """Return an IAM client with those keys."""
+        """Return an IAM client that uses those credentials."""
         return Iam(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam"))
 
     def _organizations(self, step: Step, keys: ChainKeys) -> OrganizationsClient:
@@ -107,9 +113,9 @@ class EvidenceLibrary:
         completer: Completer,
         recorded: Recorded | None = None,
     ) -> CompletedQuestion:
-        """Return the question with everything that can be read; a failed reading becomes an unread part.
+        """Return the question with everything that can be read. A failed read becomes an unread part.
 
-        Policies and context in AWS's record are those that AWS evaluated, so they count first.
+        AWS's record has the policies and context that AWS evaluated, so they take precedence.
         """
         policies: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         if recorded is not None:
@@ -148,7 +154,7 @@ class EvidenceLibrary:
     async def _session_layer(
         self, issuer: Step, readers: SeveralReaders | None
     ) -> tuple[tuple[Policy, ...], list[Unread]]:
-        """Return the session policies of the caller's session, and the unread ones."""
+        """Return the session policies of the caller's session, and the ones that could not be read."""
         policies: list[Policy] = []
         missing: list[Unread] = []
         text = issuer.settings.get("session_policy")
@@ -172,7 +178,7 @@ class EvidenceLibrary:
 
 
 def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> bool:
-    """Whether the caller's ARN is known with its path, from the configuration or from IAM."""
+    """Whether the caller's role ARN is known with its path, from the configuration or from IAM."""
     caller = chain[-1].caller if chain else None
     if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
         return True
@@ -180,7 +186,7 @@ def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> b
 
 
 def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
-    """Mark the path of the caller's role as unknown. A role of IAM Identity Center, for one, has a path."""
+    """Mark the path of the caller's role as unknown. Roles of IAM Identity Center, for example, have a path."""
     question = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
     return completed._replace(asked=question, unread=(*completed.unread, unread))

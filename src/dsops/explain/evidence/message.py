@@ -1,8 +1,8 @@
-"""The error message of any program -> the call that AWS refused, as far as the message tells.
+"""Parse the refused call from an error message that any program printed.
 
-An encoded message (EC2 and some other services return one) holds every condition key of the call. A plain sentence
-holds caller, action and resource; the rest is unknown, unless it carries the id of AWS's record and the record may be
-read.
+An encoded message (EC2 and some other services return one) contains every condition key of the call. A plain message
+contains caller, action and resource only. The rest is unknown unless the message has an authorization id and AWS's
+record for that id may be read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Refused(NamedTuple):
 
 
 def encoded_in(text: str) -> str:
-    """Find the encoded message in a text; "" where there is none. Raises UsageError for a damaged one."""
+    """Return the encoded message in a text; "" when there is none. Raises UsageError for a damaged message."""
     match = re.search(_ENCODED, text)
     words = match[1] if match is not None else "".join(text.split())
     if match is None and not re.fullmatch(_ALONE, words):
@@ -48,7 +48,7 @@ def encoded_in(text: str) -> str:
 
 
 def read_sentence(text: str) -> Refused:
-    """Read the call from AWS's sentence. Raises UsageError where the text has no such sentence."""
+    """Read the call from AWS's plain error message. Raises UsageError if the text has no such message."""
     refusal = read_refusal(" ".join(text.split()))
     caller = _caller(refusal.caller, "")
     if caller is None or not refusal.action:
@@ -61,7 +61,7 @@ def read_sentence(text: str) -> Refused:
 
 
 def read_decoded(text: str) -> Refused:
-    """Read the call from a decoded message, which holds all condition keys. Raises UsageError."""
+    """Read the call from a decoded message, which contains all condition keys. Raises UsageError."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -80,7 +80,7 @@ def read_decoded(text: str) -> Refused:
 
 
 def read_recorded(recorded: Recorded) -> Refused:
-    """Read the call from AWS's record, whatever language its message is in. Raises UsageError."""
+    """Read the call from AWS's record, which does not depend on the message's language. Raises UsageError."""
     values_by_key = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
     user_id, refusal = values_by_key.get("aws:userid", ""), recorded.said
     caller = _caller(
@@ -96,7 +96,7 @@ def read_recorded(recorded: Recorded) -> Refused:
 
 
 def _caller_arn(principal_arn: str, user_id: str) -> str:
-    """The ARN of a role's session, completed by the session's id."""
+    """Return the ARN of the role session, built from the role's ARN and the session name in the user id."""
     arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
     return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
 
@@ -121,7 +121,10 @@ def _refused(
 
 
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
-    """The caller with that ARN. A user may or may not use a session (GetSessionToken); all others do."""
+    """Return the caller with that ARN; None for an invalid ARN.
+
+    The caller is treated as temporary. A user may or may not use a session (GetSessionToken); all other callers do.
+    """
     parsed = parse_arn(arn)
     return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None
 
@@ -135,7 +138,7 @@ def _member(content: object, name: str) -> Object:
 
 
 def _items(value: object) -> Iterator[Object]:
-    """The `items` of AWS's lists."""
+    """Yield the objects in the `items` list that AWS uses for lists."""
     items = value.get("items") if isinstance(value, dict) else None
     yield from (item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
 

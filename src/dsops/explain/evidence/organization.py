@@ -1,6 +1,6 @@
 """Read an account's place in its organization, and the control policies on every level above it.
 
-Any member account may ask for its organization; only the management account and delegated administrators may read
+Any member account may describe its organization. Only the management account and delegated administrators may read
 policies.
 """
 
@@ -23,20 +23,20 @@ from dsops.policy import AccountPlace, Place, PolicyText
 from dsops.tasks import AsyncOnce, gather
 
 Levels = tuple[tuple[PolicyText, ...], ...]
-"""From the root over organizational units to the account."""
+"""The policies by level: the root, the organizational units, then the account."""
 
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
-"""AWS allows a root, five nested units and the account; more means a loop."""
+"""AWS allows a root, five nested units and the account, so more levels mean a loop."""
 
 
-# Emulators of IAM often answer Organizations' calls with an error of their own.
+# IAM emulators often return errors of their own for calls to Organizations.
 _CANT_TELL: Final = (AccessDenied, ServiceError)
 _IN_NONE: Final = AccountPlace("", "", {"scp": (), "rcp": ()}, "")
 
 
 class OrganizationReader:
-    """Reads the places of accounts of one organization, each once."""
+    """Reads the places of accounts in one organization, each once."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class OrganizationReader:
         management: Callable[[str], OrganizationsClient | None],
         more: Sequence[OrganizationsClient] = (),
     ) -> None:
-        """`own` holds clients by account; `management` returns the client of a management account, or None.
+        """`own` has clients by account. `management` returns a management account's client, or None.
 
-        `more` are further clients to try where those may not read.
+        `more` are further clients, tried if those lack the permission.
         """
         self._own = own
         self._more = more
@@ -62,7 +62,7 @@ class OrganizationReader:
     async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
         best: AccountPlace | None = None
-        # An account's own keys tell its organization; those of the management account tell the rest.
+        # An account's own credentials can read its organization; the rest needs the management account's credentials.
         others = [
             organization_reader
             for organization_reader in (*self._own.values(), *self._more)
@@ -86,7 +86,7 @@ class OrganizationReader:
     async def _place(
         self, account: str, api: OrganizationsClient, organization: Organization, *, is_own: bool
     ) -> AccountPlace:
-        """Return the account's place, read through `api`."""
+        """Return the account's place, read through the management account's client or else through `api`."""
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None
         try:
@@ -101,7 +101,7 @@ class OrganizationReader:
     async def _levels(
         self, api: OrganizationsClient, organization: Organization, nodes: list[str]
     ) -> Mapping[Place, Levels]:
-        # Control policies bind neither the management account nor an organization without all features.
+        # SCPs and RCPs don't apply to the management account, nor in an organization without all features.
         if nodes[0] == organization.management_account or not organization.has_all_features:
             return {"scp": (), "rcp": ()}
         self._types = self._types or AsyncOnce(lambda: list_enabled_policy_types(api))
@@ -124,7 +124,7 @@ class OrganizationReader:
 
 
 async def _ancestors(api: OrganizationsClient, account: str) -> list[str]:
-    """The account, its units and the root; empty when the account is not in the organization."""
+    """Return the account, its units and the root; [] when the account is not in the organization."""
     nodes = [account]
     for _ in range(_MOST_LEVELS):
         parent = await list_parents(api, nodes[-1])

@@ -1,6 +1,6 @@
-"""Combine several keys and files into one reader of users and roles.
+"""Combine several credentials and files into one reader of users and roles.
 
-An error while reading becomes a reason in the result; it never ends the search.
+An error while reading becomes a reason in the result and does not end the search.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Given = Mapping[tuple[str, Kind, str], Attached]
 
 
 class SeveralReaders:
-    """Reads one account: from files first, then from IAM with each key until nothing is missing."""
+    """Reads one account: first from files, then from IAM with each of the credentials until nothing is missing."""
 
     def __init__(self, account: str, readers: Sequence[AttachedReader], policies_by_arn: Given) -> None:
         self._account = account
@@ -29,11 +29,11 @@ class SeveralReaders:
         self._given = policies_by_arn
 
     async def role(self, name: str) -> Attached:
-        """Return what is known of the role. Raises EntityNotFound where IAM has no such role."""
+        """Return what is known about the role. Raises EntityNotFound if IAM has no such role."""
         return await self._read("role", name)
 
     async def user(self, name: str) -> Attached:
-        """Return what is known of the user. Raises EntityNotFound where IAM has no such user."""
+        """Return what is known about the user. Raises EntityNotFound if IAM has no such user."""
         return await self._read("user", name)
 
     async def managed(self, arn: str) -> PolicyText | str:
@@ -62,13 +62,13 @@ class SeveralReaders:
             best = _better(best, attached) if number else attached
             if not (best.unread_entity or best.unread_identity or best.unread_boundary):
                 break
-        # What exists counts before what a template would create.
+        # An existing entity takes precedence over one that a template would create.
         planned = from_file or self._given.get((ANY_ACCOUNT, kind, name))
         return best if planned is None else _better(best, _of_account(planned, self._account))
 
 
 def _better(first: Attached, second: Attached) -> Attached:
-    """Merge two results: of each part the more complete one."""
+    """Merge two results by taking each part from the more complete result."""
     entity = first if first.entity is not None else second
     identity = second if _incomplete(second) < _incomplete(first) else first
     boundary = second if first.unread_boundary and not second.unread_boundary else first
@@ -86,19 +86,19 @@ def _better(first: Attached, second: Attached) -> Attached:
 
 
 def _incomplete(attached: Attached) -> tuple[int, int]:
-    """A sort key: how many identity policies are missing, then how few were read."""
+    """Return a sort key: the number of missing identity policies, then the negated number of policies read."""
     return len(attached.unread_identity), -len(attached.identity)
 
 
 def _of_account(planned: Attached, account: str) -> Attached:
-    """Give the template's user or role the account's ARN."""
+    """Replace the account placeholder in the ARN of a template's user or role by the account."""
     if planned.entity is None:
         return planned
     arn = planned.entity.arn.replace(f"::{ANY_ACCOUNT}:", f"::{account}:", 1)
     return planned._replace(entity=planned.entity._replace(arn=arn))
 
 
-# --- the answer to iam:GetAccountAuthorizationDetails, as the AWS CLI prints it -----------------------------
+# --- the output of iam:GetAccountAuthorizationDetails, as the AWS CLI prints it -----------------------------
 
 
 class RecordedDetails(NamedTuple):
@@ -176,7 +176,7 @@ def _default_version(policy: Object) -> str:
 
 
 def _document(value: object) -> str:
-    """A policy's text: the CLI prints it decoded, the API percent-encodes it."""
+    """Return a policy's text. The CLI prints the policy decoded; the API percent-encodes it."""
     from urllib.parse import unquote
 
     return unquote(value) if isinstance(value, str) else json.dumps(value)

@@ -1,8 +1,8 @@
-"""AWS's own record of a refusal -> the type of policy that refuses, its policy and statement.
+"""Interpret AWS's record of a refusal: the type of policy that refuses, with its policy and statement.
 
 The record (IAM Toolbox, preview) has the effect of each check, the statements that applied, the context of the call,
-and each policy as it was, where that may be read. A type of policy is taken from it only when all of that type is
-there. What AWS's checks say counts before what the documents seem to say.
+and each policy as it was, if that may be read. The policies of a type are used only when the record has all of them.
+AWS's own checks take precedence over our evaluation of the documents.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dsops.policy import (
 from dsops.policy.language.session_actions import is_about_roles
 
 Documents = Mapping[str, str]
-"""Policies by their URI, as JSON; only those that could be read."""
+"""The policies' JSON texts by URI; only those that could be read."""
 
 _DENIES: Final = "EXPLICIT_DENY"
 _NOT_ALLOWED: Final = "IMPLICIT_DENY"
@@ -58,21 +58,21 @@ _OF_RESOURCES: Final = ("aws:resource", "iam:resourcetag/", "secretsmanager:reso
 _EVERYTHING: Final = parse_policy(
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}', "identity"
 )
-"""Stands in for unreadable policies of which AWS says that they refuse nothing."""
+"""A stand-in for unreadable policies that, according to AWS, refuse nothing."""
 
 
 class Recorded(NamedTuple):
     """The content of AWS's record of one refusal."""
 
     said: RefusalMessage
-    """The facts of the error message, completed by the record."""
+    """The facts in the error message, completed from the record."""
     context: Mapping[str, tuple[str, ...]]
     given: PolicySet
-    """The kinds of policies that the record holds completely."""
+    """The policies by place, only for places where the record has all policies."""
     is_whole: bool
-    """Whether the record covers the resource's side; across two organizations it does not."""
+    """Whether the record covers the resource's side. Across two organizations it does not."""
     lacks_role: bool
-    """Whether a role refuses and no trust policy is listed, although every role has one."""
+    """Whether a role refuses but no trust policy is listed, although every role has one."""
 
     def complete(self, question: CaseQuestion) -> CaseQuestion:
         """Return the question with the record's caller and context."""
@@ -88,7 +88,7 @@ class Recorded(NamedTuple):
         return question._replace(principal=principal, context={**other_context, **self.context})
 
     def still_unread(self, unread: Sequence[Unread]) -> Iterator[Unread]:
-        """Of the parts that are otherwise unread, return those that the record does not hold either."""
+        """Yield the unread parts that the record does not contain either."""
         for unread_part in unread:
             if unread_part.place == "context":
                 keys = tuple(key for key in unread_part.keys if not self._settles(key))
@@ -98,7 +98,7 @@ class Recorded(NamedTuple):
                 yield unread_part
 
     def _settles(self, key: str) -> bool:
-        """Whether the record settles that key: a complete record lists every key that the call has."""
+        """Whether the record determines the key: a complete record lists every key that the call has."""
         if key in SECRET_KEYS or not _first_value(self.context, "aws:principalarn"):
             return False
         return self.is_whole or not key.startswith(_OF_RESOURCES)
@@ -109,7 +109,7 @@ def _first_value(context: Mapping[str, tuple[str, ...]], key: str) -> str:
 
 
 def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation | None:
-    """Return the refused evaluation: that of the given action, where there are several."""
+    """Return the refused evaluation; if there are several, prefer the one of the given action."""
     refused = [evaluation for evaluation in details.evaluations if evaluation.effect in (_DENIES, _NOT_ALLOWED)]
     named = [evaluation for evaluation in refused if lower_case(evaluation.action) == lower_case(action)]
     return next(iter(named or refused), None)
@@ -118,7 +118,7 @@ def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation
 def read_record(
     details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, refusal: RefusalMessage
 ) -> Recorded:
-    """Return what the record proves about that evaluation."""
+    """Return what the record proves about the evaluation."""
     refusal = refusal._replace(
         action=evaluation.action or refusal.action, resource=refusal.resource or evaluation.resource
     )
@@ -132,13 +132,16 @@ def read_record(
 
 
 def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
-    """A resource's policy applies to that resource alone; a request may be evaluated for several."""
+    """Whether the policy applies to the evaluation's resource.
+
+    A resource-based policy applies only to its own resource, but one request may be evaluated for several resources.
+    """
     is_resources = listed.kind == "RESOURCE_BASED_POLICY"
     return not is_resources or evaluation.resource in listed.attached_to or not evaluation.resource
 
 
 def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
-    """Whether caller and resource belong to one account or organization, so that the record leaves nothing out."""
+    """Whether caller and resource belong to one account or organization, so that the record is complete."""
     arn, account = parse_arn(resource), _first_value(context, "aws:principalaccount")
     organizations = [_first_value(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
     is_one_account = bool(account) and (arn is None or arn.account in ("", account))
@@ -146,7 +149,7 @@ def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
 
 
 class _Record:
-    """One evaluation, and the policies that apply to it."""
+    """One evaluation in the record, and the policies that apply to it."""
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class _Record:
         self._is_whole = is_whole
 
     def told(self, refusal: RefusalMessage) -> RefusalMessage:
-        """The kind of policy that refuses and its statement, in AWS's order of checks."""
+        """Return the refusal with the type of policy that refuses and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
         if checks is None:
             return self._refusal_by_matches(refusal)
@@ -183,7 +186,7 @@ class _Record:
         )
 
     def _refusal_by_matches(self, refusal: RefusalMessage) -> RefusalMessage:
-        """The denying statement, for a record without checks."""
+        """Return the refusal with the denying statement, for a record without checks."""
         statements = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(statements[0])
         if self._evaluation.effect != _DENIES or not policy_type:
@@ -193,7 +196,7 @@ class _Record:
         )
 
     def _type_of(self, check: ToolboxCheck, uri: str) -> str:
-        """The refusing types of policy in the words of AWS's messages; "" where the record leaves it open."""
+        """Return the refusing type of policy, as AWS's messages name it; "" if the record leaves it open."""
         by_policy = self._type_of_policy(uri)
         if by_policy:
             return by_policy
@@ -203,7 +206,7 @@ class _Record:
         if place is None or (check.effect == _DENIES and len(check.policy_kinds) > 1):
             return ""
         if place == "resource" and check.effect == _NOT_ALLOWED and not self._listed_for("resource"):
-            # The role may not exist, and then has no policy either.
+            # The role may not exist, in which case it has no policy.
             return ""
         return POLICY_TYPES[self._resource if place == "resource" else place]
 
@@ -215,7 +218,7 @@ class _Record:
         return "" if place is None else POLICY_TYPES[self._resource if place == "resource" else place]
 
     def given(self) -> PolicySet:
-        """The policies by place, for the kinds that are complete."""
+        """Return the policies by place, for the places that are complete."""
         checks = self._evaluation.checks
         if checks is None:
             return {}
@@ -240,10 +243,10 @@ class _Record:
         return places
 
     def _is_complete(self, place: Place, *, is_checked: bool) -> bool:
-        """Whether the list has all policies of that type.
+        """Whether the record lists all policies of that type.
 
-        A type that was checked may have no policy; a boundary that was checked is listed. A role always has a trust
-        policy, and across accounts the resource's policy is checked even if there is none.
+        A type that was checked may have no policy, but a boundary that was checked is listed. A role always has a
+        trust policy, and for cross-account requests the resource's policy is checked even if there is none.
         """
         if place == "identity":
             return is_checked
@@ -252,12 +255,18 @@ class _Record:
         return is_checked == bool(self._listed_for(place))
 
     def _allows(self, place: Place) -> bool:
-        """Whether AWS says that these policies refuse nothing. A resource's own policy names its callers."""
+        """Whether AWS says that these policies refuse nothing.
+
+        A resource's policy is excluded, because it also names its callers.
+        """
         effects = {check.effect for check in self._evaluation.checks or () if _CHECKS.get(check.kind) == place}
         return bool(effects) and effects <= {"ALLOW", "NO_IMPACT"} and place != "resource"
 
     def _levels(self, checks: Sequence[ToolboxCheck], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
-        """Control policies by the root, unit or account they are attached to, which AWS lists in order."""
+        """Return the control policies by the root, unit or account that they are attached to.
+
+        AWS lists these in order.
+        """
         listed = self._listed_for(place)
         if not checks:
             return None if listed else ()
@@ -275,7 +284,7 @@ class _Record:
         return [policy for policy in self._listed if _KINDS.get(policy.kind) == place]
 
     def _read(self, listed: Sequence[ListedPolicy], place: Place) -> tuple[Policy, ...] | None:
-        """None where one of them could not be read."""
+        """Parse the listed policies; None if one of them could not be read."""
         kind, policies = self._resource if place == "resource" else place, []
         for policy in listed:
             text = self._documents.get(policy.uri)
@@ -288,7 +297,7 @@ class _Record:
         return tuple(policies)
 
     def _name(self, uri: str) -> str:
-        """The policy's name: its ARN, or its owner's."""
+        """Return the policy's name: its ARN, or for an inline policy a name with its owner."""
         listed = next((policy for policy in self._listed if policy.uri == uri), None)
         if listed is None or not listed.is_inline or not listed.attached_to:
             return uri
@@ -301,7 +310,7 @@ class _Record:
 
 
 def _denying_statement(check: ToolboxCheck) -> tuple[str, str]:
-    """URI and Sid of the denying statement; "" where none is listed."""
+    """Return URI and Sid of the denying statement; "" if none is listed."""
     return _in_policies(check.matched) if check.effect == _DENIES else ("", "")
 
 

@@ -1,6 +1,6 @@
-"""The context in AWS's record of a refusal -> condition keys and their values.
+"""Convert the context in AWS's record of a refusal to condition keys and their values.
 
-In AWS's examples (IAM Toolbox API reference) single values are texts, lists stand in brackets, an address carries its
+In AWS's examples (IAM Toolbox API reference) single values are texts, lists are in brackets, an address has its
 prefix length, and `aws:EpochTime` is written as a date.
 """
 
@@ -13,11 +13,11 @@ from dsops.policy import global_key_type, is_multi_valued, lower_case
 from dsops.policy.language.values import read_moment
 
 _MANY: Final = ("sts:transitivetagkeys",)
-"""Keys with several values, besides the global ones. None of these values can contain a comma."""
+"""Keys with several values that are not global condition keys. None of their values can contain a comma."""
 
 
 def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Return values by key; values that are no text, number or list of them are left out."""
+    """Return values by key. Values other than texts, numbers and lists of these are left out."""
     keys = {}
     for key, value in context.items():
         values = _values(lower_case(key), value)
@@ -48,7 +48,7 @@ def _text(value: object) -> str | None:
 
 
 def _seconds(text: str) -> str:
-    """Seconds since 1970 for a date; any other text is returned unchanged."""
+    """Return a date as seconds since 1970; any other text is returned unchanged."""
     if text.isascii() and text.isdigit():
         return text
     moment = read_moment(text)

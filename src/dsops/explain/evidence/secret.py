@@ -10,7 +10,10 @@ from dsops.policy import PolicyText, ResourcePolicy
 
 
 async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> ResourcePolicy:
-    """Read the secret with several keys; each part comes from the first key that may read it."""
+    """Read the secret's policy and tags with several credentials.
+
+    Each part comes from the first credentials that may read it.
+    """
     best: ResourcePolicy | None = None
     for api in apis:
         secret = await read_secret(api, arn)
@@ -25,14 +28,14 @@ async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> Resou
 
 
 async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
-    """Read the secret. Raises EntityNotFound when there is none with exactly that ARN."""
+    """Read the secret's policy and tags. Raises EntityNotFound when no secret has exactly that ARN."""
     policy, unread_policy = None, ""
     try:
         answer = await get_resource_policy(api, arn)
     except AccessDenied as denied:
         unread_policy = denied.message
     else:
-        if answer.arn != arn:  # A partial ARN finds a secret too, but policies see the whole ARN.
+        if answer.arn != arn:  # A partial ARN finds a secret too, but policies use the whole ARN.
             raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {answer.arn}")
         policy = PolicyText(f"the policy of {arn}", answer.text) if answer.text else None
     try:

@@ -1,4 +1,4 @@
-"""A decision -> the policies that refuse in it, in the order in which AWS names them."""
+"""Find the policies that refuse in a decision, in the order in which AWS names them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ from dsops.policy import (
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
 _OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
 _OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
-"""The distance of a statement from the request, by the elements that don't match; a condition counts 1."""
+"""The distance between a statement and the request, by element that does not match. A condition counts 1."""
 
 
 class Broken(NamedTuple):
-    """A type of policy that refuses."""
+    """A type of policy that refuses the request."""
 
     policy_type: str
     effect: Effect
     found: StatementReason | None
-    """The statement that denies, or the one that nearly allows."""
+    """The statement that denies, or the statement that nearly allows."""
     note: str
 
 
 def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
-    """Return the type that decides, then those that would refuse as well; `policies` are those that were read."""
+    """Return the policy type that decides, then the types that would refuse as well.
+
+    `policies` are the policies that were read.
+    """
     if decision.is_allowed:
         return []
     refusing = [
@@ -55,9 +58,9 @@ def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
 
 
 def _as_read(reason: StatementReason | None, policies: Policies) -> StatementReason | None:
-    """The statement as written: an evaluation with assumptions leaves out conditions.
+    """Return the statement as written, because an evaluation with assumptions leaves conditions out.
 
-    None for a stand-in of a policy that could not be read.
+    The result is None for the stand-in of a policy that could not be read.
     """
     if reason is None:
         return None
@@ -71,22 +74,22 @@ def _as_read(reason: StatementReason | None, policies: Policies) -> StatementRea
 
 
 def nearest(reason: Reason) -> StatementReason | None:
-    """The statement that denies; where none does, the Allow with the fewest unmet elements."""
+    """Return the statement that denies, or else the Allow with the fewest unmet elements."""
     if reason.effect == "ExplicitDeny":
         return next(candidate for candidate in reason.matched if candidate.statement.effect == "Deny")
     near = [
         candidate for candidate in reason.near if candidate.statement.effect == "Allow" and not _is_elsewhere(candidate)
     ]
-    # A secret's policy has a statement for each use, a role's one for each caller.
+    # A secret's policy has a statement for each use, a role's trust policy one for each caller.
     ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
     near.sort(key=lambda candidate: _distance(candidate, ranks))
     if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
-        return None  # Two at the same distance, so neither is named.
+        return None  # Two statements have the same distance, so neither is named.
     return near[0] if near else None
 
 
 def _is_elsewhere(reason: StatementReason) -> bool:
-    """Whether the statement is about another service's actions, which is no near miss."""
+    """Whether the statement covers only another service's actions, so that it is no near miss."""
     for failure in reason.failures:
         if failure.element == "Action" and failure.actual:
             service = lower_case(failure.actual[0].partition(":")[0])
@@ -100,20 +103,20 @@ def _distance(reason: StatementReason, ranks: Mapping[str, int]) -> int:
 
 
 class Diagnosis(NamedTuple):
-    """The place to report, how sure it is, and the other places."""
+    """The place to report with its certainty, and the other places that refuse."""
 
     broken: Broken | None
-    """None when everything that was read allows the request."""
+    """The place that refused; None when everything that was read allows the request."""
     certainty: Certainty
     others: tuple[Broken, ...]
 
 
 def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
-    """Return the place that refused, by AWS's message and by the policies that were read."""
+    """Return the place that refused, from AWS's message and the policies that were read."""
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
     if refusal.refusing:
-        # AWS's record of each kind counts before what the documents seem to say.
+        # AWS's record of each policy type takes precedence over our evaluation of the documents.
         sure = [broken for broken in sure if broken.policy_type in refusal.refusing]
     if refusal.policy_type:
         return _named_by_aws(refusal, sure, guessed, _suspect(refusal, outcome) if refusal.is_deny else None)
@@ -127,13 +130,16 @@ def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
     first = guessed[0]
     if first.policy_type not in unread or first.found is not None:
         return Diagnosis(first, "likely", tuple(guessed[1:]))
-    # A policy with a condition that can't be tested here may refuse, as may an unread one.
+    # A policy with an untestable condition may refuse, and so may an unread policy.
     leads = tuple(part for part in guessed if part.found is not None and part.policy_type not in unread)
     return Diagnosis(first, "missing", leads)
 
 
 def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | None:
-    """The only Deny of that kind that can apply, where AWS says that one does and the whole kind was read."""
+    """Return the only Deny of the refusing type that can apply.
+
+    The result is None unless AWS says that such a Deny applied and all policies of the type were read.
+    """
     if any(POLICY_TYPES[part.place] == refusal.policy_type for part in outcome.unread if part.place != "context"):
         return None
     matched = [
@@ -143,7 +149,7 @@ def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | Non
         for statement_reason in reason.matched
         if statement_reason.statement.effect == "Deny"
     ]
-    # The record's name or an ARN identifies a policy; AWS makes up Sids for statements without one.
+    # Policies are matched by name or ARN, because AWS makes up Sids for statements without one.
     named = [
         statement_reason for statement_reason in matched if statement_reason.policy.name == refusal.policy_arn
     ] or matched
@@ -157,7 +163,7 @@ def _named_by_aws(
     refusal: RefusalMessage, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
 ) -> Diagnosis:
     def is_meant(broken: Broken) -> bool:
-        # AWS words an SCP's refusal as a Deny even where nothing in it allows.
+        # AWS words an SCP's refusal as an explicit deny even if no statement in the SCP allows.
         is_deny = broken.effect == "ExplicitDeny"
         return broken.policy_type == refusal.policy_type and (
             is_deny == refusal.is_deny or refusal.policy_type in _ORGANIZATION
@@ -173,5 +179,5 @@ def _named_by_aws(
 
 
 def failures_of(broken: Broken) -> tuple[UnmetElement, ...]:
-    """The elements that keep the statement from allowing; for a Deny, its conditions, all of which are met."""
+    """Return the elements that keep an Allow from applying, or the conditions of a Deny, which are all met."""
     return broken.found.failures if broken.found is not None else ()

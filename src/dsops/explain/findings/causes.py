@@ -1,4 +1,4 @@
-"""The place that refused -> its cause as a stable word, a sentence, and the required value beside the call's."""
+"""Determine the cause of a refusal: a stable word, a sentence, and the required and actual values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cause(NamedTuple):
     message: str
     mismatches: tuple[Mismatch, ...]
     key: str = ""
-    """The condition key that decides, as the policy writes it."""
+    """The decisive condition key, as the policy writes it."""
 
 
 _OF_PLACES: Final = {
@@ -52,7 +52,7 @@ _BESIDE: Final = {
 
 
 _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
-"""The cause where a KMS key refuses: two policies have to allow, and one is easily forgotten."""
+"""The causes for a KMS key, for which two policies have to allow and one is easily forgotten."""
 
 
 def cause_of(broken: Broken, about: RefusedCall) -> Cause:
@@ -92,14 +92,14 @@ def _cause_of(broken: Broken, about: RefusedCall) -> Cause:
 
 
 def _of_condition(broken: Broken, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
-    """The cause where an Allow fails only in its conditions."""
+    """Return the cause when an Allow fails only in its conditions."""
     failures = failures_of(broken)
     families = [family_of(failure.key) for failure in failures]
-    # Values that the configuration can send are named before those that only others can change.
+    # Name values that the configuration can send before values that only other parties can change.
     first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
     if family == "mfa" and [lower_case(value) for value in failure.wanted] == ["false"]:
-        family = "condition"  # Few conditions require that a key is absent.
+        family = "condition"  # Conditions that require the absence of a key are rare.
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
     absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
@@ -122,18 +122,18 @@ def _of_condition(broken: Broken, about: RefusedCall, mismatches: tuple[Mismatch
 
 
 _SAID_OF_NOBODY: Final = ("source-address", "network", "organization", "time")
-"""Causes whose words do not mention the call's value."""
+"""Causes whose descriptions do not mention the call's value."""
 
 
 def _of_deny(broken: Broken, about: RefusedCall) -> Cause:
-    """The cause where a statement denies: all its conditions are met."""
+    """Return the cause when a statement denies because all its conditions are met."""
     policy = policy_text(broken.policy_type, about)
     action = about.request.action
     statement = broken.found.statement if broken.found is not None else None
     conditions = statement.conditions if statement is not None else ()
     code = _OF_PLACES[broken.policy_type]
     if statement is None or not conditions:
-        # AWS may name a type of policy that denies without the statement.
+        # AWS may name the type of the denying policy without its statement.
         outright = " outright" if statement is not None and _is_many(policy) else ""
         return Cause(code, f"{sentence(policy, 'denies')} {action}{outright}", ())
     families = [family_of(condition.key) for condition in conditions]
@@ -152,7 +152,7 @@ def _of_deny(broken: Broken, about: RefusedCall) -> Cause:
 
 
 def sentence(policy: str, words: str) -> str:
-    """The verb for one policy or several: it stands first in the sentence."""
+    """Return the sentence with its verb, the first word, in the singular or plural."""
     verb, space, rest = words.partition(" ")
     if _is_many(policy):
         verb = _OF_MANY.get(verb) or verb.removesuffix("s")
@@ -167,12 +167,12 @@ def _is_many(policy: str) -> bool:
 
 
 def _met_condition(condition: Condition, about: RefusedCall) -> Mismatch:
-    """The condition of a Deny that is met: what it refuses, and what the call has."""
+    """Return a Deny's condition that is met, as a Mismatch: the values that it refuses and the call's values."""
     context = about.request.context
     actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
     if condition.is_secret and actual:
         actual = ("***",) * len(actual)
-    # `Deny unless 203.0.113.0/24` reads as a requirement of that address.
+    # A negated condition in a Deny (`Deny unless 203.0.113.0/24`) requires that value.
     is_unwanted = not is_negated("Condition", condition.operator)
     name = f"{condition.operator} {condition.key}"
     return Mismatch(
@@ -182,7 +182,7 @@ def _met_condition(condition: Condition, about: RefusedCall) -> Mismatch:
 
 def _mismatch(failure: UnmetElement, about: RefusedCall) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
-    # A caller has several names (session, role); policies should contain the first.
+    # A caller has several names (session, role). Policies should contain the first.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
     is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
     hint = _unknown_variable(failure.wanted, about) or failure.hint
@@ -190,7 +190,7 @@ def _mismatch(failure: UnmetElement, about: RefusedCall) -> Mismatch:
 
 
 def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
-    """The first policy variable whose value in the call is unknown; it must not be reported as empty."""
+    """Return a sentence about the first policy variable whose value is unknown, since it must not appear as empty."""
     for name in variable_keys(texts):
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"
@@ -198,7 +198,7 @@ def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
 
 
 def _of_principal(broken: Broken, statement: Statement, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
-    """The cause where the policy names other callers."""
+    """Return the cause when the policy names other callers."""
     named = _principal_names(statement)
     policy, caller = policy_text(broken.policy_type, about), about.caller
     account = about.request.principal.account
@@ -224,7 +224,7 @@ def _of_principal(broken: Broken, statement: Statement, about: RefusedCall, mism
 
 
 def _is_namesake(text: str, caller: str) -> bool:
-    """A user or role of the same account and name, with another path."""
+    """Whether the ARN is a user or role with the caller's account and name but another path."""
     named, other = parse_arn(text), parse_arn(caller)
     if named is None or other is None or text == caller or named.service != "iam":
         return False

@@ -1,4 +1,4 @@
-"""Condition keys -> the cause that a failed condition on them is, and the words for it."""
+"""Map condition keys to the cause of a failed condition, and causes to words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from dsops.policy import lower_case
 
-# Prefixes and suffixes of condition keys, and their causes.
+# The causes by prefixes and suffixes of condition keys.
 _KEYS: Final = (
     ("sts:externalid", "external-id"),
     ("aws:multifactorauth", "mfa"),
@@ -38,7 +38,7 @@ _CLAIMS: Final = ((":aud", "token-audience"), (":sub", "token-subject"))
 
 
 def family_of(key: str) -> str:
-    """Return the cause for a condition key; `condition` for keys that have none of their own."""
+    """Return the cause for a condition key; `condition` for keys without a specific cause."""
     key = lower_case(key)
     cause_of_key = next((cause for beginning, cause in _KEYS if key.startswith(beginning)), "")
     return cause_of_key or next((cause for end, cause in _CLAIMS if key.endswith(end)), "condition")
@@ -58,7 +58,7 @@ WORDS: Final = {
     "token-audience": ("asks for an audience that the token lacks", "asks for another audience than the token's"),
     "token-subject": ("asks for a subject that the token lacks", "asks for another subject than the token's"),
 }
-"""What a policy does to a call without such a value, and to a call with another value."""
+"""How a policy treats a call without the value, and a call with another value, by cause."""
 
 ORDER: Final = {
     "external-id": 0,
@@ -70,4 +70,4 @@ ORDER: Final = {
     "token-audience": 6,
     "token-subject": 7,
 }
-"""Causes in the order in which they are named: first those that the configuration can cure."""
+"""The order in which causes are named: first those that a change of the configuration can fix."""

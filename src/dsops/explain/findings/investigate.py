@@ -1,4 +1,4 @@
-"""The failures of a plan's trial run -> findings, with the policies that the callers of its chain may read."""
+"""Explain the failures of a plan's trial run with the policies that the callers in its chain may read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Investigator:
         self._edit_at = edit_at
 
     async def explain(self, failure: Failure) -> list[RefusalFinding]:
-        """Return the reasons for a failure: the first place that refused, and others that would refuse as well."""
+        """Return the findings for a failure: the first place that refused, then places that would refuse as well."""
         failure = failure._replace(step=_with_what_was_sent(failure))
         step, error = failure.step, failure.error
         # Reading a secret is not a hop.
@@ -60,19 +60,19 @@ class Investigator:
     async def _record(
         self, refusal: RefusalMessage, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
     ) -> Recorded | Fact | None:
-        """Read AWS's record of the refusal, where its answer has an authorization id."""
+        """Return AWS's record of the refusal; None if the error message has no authorization id."""
         if not refusal.authorization_id:
             return None
         return await self._records.read(refusal, step, chain, is_fresh=is_fresh)
 
     async def _explain_key(self, failure: Failure) -> list[RefusalFinding]:
-        """Explain why a value that may be read can't be decrypted."""
+        """Explain why a value may be read but can't be decrypted."""
         step, error = failure.step, failure.error
         chain = await self._chains.of(step)
         question = await self._asker.of_key(failure, chain)
         if isinstance(question, RefusalFinding):
             return [question]
-        # Parameter Store repeats KMS's message; Secrets Manager does not.
+        # Parameter Store repeats KMS's message, which Secrets Manager does not.
         refusal = read_refusal(error.aws.message if error.aws else "")
         return await self._judge([question], refusal, step, 0, chain, error)
 
@@ -86,7 +86,7 @@ class Investigator:
         error: DsopsError,
         recorded: Recorded | None = None,
     ) -> list[RefusalFinding]:
-        """Return findings for the first question that is certainly refused, else for the first question."""
+        """Return findings for the first question that is certainly refused, or else for the first question."""
         readers, completer = self._library.completer(step, chain)
         findings: list[RefusalFinding] = []
         for question, unread in questions:
@@ -118,7 +118,7 @@ class Investigator:
         return findings
 
     def _missing_role(self, about: RefusedCall, error: DsopsError) -> RefusalFinding:
-        """Whether AWS's record shows a role without a trust policy, which means that it does not exist."""
+        """Return the finding for a role that probably does not exist, since AWS's record has no trust policy for it."""
         arn = about.request.resource
         message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
         remedy = Remedy("check the role's name, path and account", about.edit("role_arn"))
@@ -126,7 +126,7 @@ class Investigator:
         return RefusalFinding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
 
     async def _with_known(self, finding: RefusalFinding, failure: Failure) -> RefusalFinding:
-        """Add what can be looked up: the secret that was probably meant, the role's longest session."""
+        """Add what can be looked up: the secret that was probably meant, or the role's maximum session duration."""
         if finding.cause == "duration-role":
             return await self._with_limit(finding, failure.step)
         if finding.cause != "secret-missing":
@@ -136,7 +136,10 @@ class Investigator:
         return finding._replace(remedy=finding.remedy._replace(text=text)) if meant else finding
 
     async def _with_limit(self, finding: RefusalFinding, step: Step) -> RefusalFinding:
-        """AWS does not say how long the role's sessions may last; a caller that may read the role learns it."""
+        """Add the role's maximum session duration.
+
+        AWS's error does not state it, but a caller that may read the role can look it up.
+        """
         role = parse_arn(str(step.settings.get("role_arn", "")))
         for keys in reversed(await self._chains.of(step)):
             if role is None or keys.identity.account != role.account:
@@ -158,7 +161,7 @@ class Investigator:
     async def _missing(
         self, missing: EntityNotFound, about: RefusedCall, chain: Sequence[ChainKeys], step: Step
     ) -> RefusalFinding:
-        """The finding for a role that does not exist, with the one that was probably meant."""
+        """Return the finding for a role that does not exist, with the role that was probably meant."""
         arn = about.request.resource
         name = arn.rpartition("/")[2].rpartition(":")[2]
         if name not in missing.message:
@@ -187,7 +190,10 @@ class Investigator:
         return RefusalFinding("role-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
 
     async def explain_message(self, text: str, step: Step) -> list[RefusalFinding]:
-        """Explain the refusal in another program's error message; the keys of the step's chain read the policies."""
+        """Explain the refusal in another program's error message.
+
+        The policies are read with the credentials in the step's chain.
+        """
         chain = await self._chains.of(step)
         if not chain:
             raise NoCredentials("there are no credentials to read policies with", hint="set AWS_PROFILE, or log in")
@@ -199,7 +205,7 @@ class Investigator:
             refusal = read_refusal(" ".join(text.split()))
             record = await self._record(refusal, step, chain, is_fresh=False)
             refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
-        # A session of the plan is known better than its sentence describes it.
+        # The plan knows more about its own session than the error message does.
         keys = chain[-1]
         if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]
@@ -227,7 +233,10 @@ class Investigator:
 
 
 def _with_what_was_sent(failure: Failure) -> Step:
-    """The caller of a hop that a token or assertion opens; one that comes at run time is named in the refusal."""
+    """Return the step with issuer, subject and audience of a token that is available only at run time.
+
+    The error of the refused AssumeRole call carries these.
+    """
     step, error = failure.step, failure.error
     if step.proof is None or step.proof.speaks_of is not None or not isinstance(error, AssumeRoleDenied):
         return step
@@ -235,7 +244,7 @@ def _with_what_was_sent(failure: Failure) -> Step:
 
 
 def _with_fact(findings: list[RefusalFinding], record: Recorded | Fact | None) -> list[RefusalFinding]:
-    """Where nothing is proven, AWS's record is the first fact to look up."""
+    """Add AWS's record as the first fact to look up if no finding is proven."""
     if not isinstance(record, Fact) or not findings or findings[0].certainty == "proven":
         return findings
     return [findings[0]._replace(facts=(record, *findings[0].facts)), *findings[1:]]

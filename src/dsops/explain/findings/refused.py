@@ -1,4 +1,4 @@
-"""A failure that no policy decides -> its cause and remedy: durations, MFA codes, clocks, regions, keys, tokens."""
+"""Find cause and remedy of failures that no policy decides: durations, MFA codes, clocks, regions, keys, tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from dsops.explain.finding import Certainty, FaultLocation, RefusalFinding, Reme
 from dsops.explain.questions.refused_call import EditAt
 from dsops.plan import Step
 
-# AWS's messages, the cause, and the key to edit. The words are those of `dsops.aws.apis.sts_refusal`, seen on AWS.
+# AWS's message, the cause, and the configuration key to edit. `dsops.aws.apis.sts_refusal` has the same texts, seen on
+# AWS.
 _SAID: Final = (
     ("MaxSessionDuration", "duration-role", "duration_seconds"),
     ("1 hour session limit", "duration-chain", "duration_seconds"),
@@ -70,7 +71,7 @@ _REMEDIES: Final = {
         "`aws secretsmanager update-secret --secret-id SECRET --kms-key-id KEY`"
     )
 }
-"""Hints for errors that have none of their own."""
+"""Hints by cause, for errors without a hint."""
 _OF_WHO_SIGNS: Final = ("session-expired", "key-invalid", "no-credentials", "login-required")
 _LIMITS: Final = (
     ("duration_seconds", "duration"),
@@ -80,7 +81,7 @@ _LIMITS: Final = (
 
 
 def is_policys(error: DsopsError) -> bool:
-    """Whether a policy refused, as far as the error says; AWS denies some calls whatever policies say."""
+    """Whether a policy refused, as far as the error shows. AWS denies some calls whatever the policies say."""
     if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
         return False
     message = error.aws.message if error.aws is not None else ""
@@ -88,7 +89,7 @@ def is_policys(error: DsopsError) -> bool:
 
 
 def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """Return the finding for an error that AWS, or dsops before the call, has explained itself."""
+    """Return the finding for an error whose message (from AWS, or from dsops before the call) states the reason."""
     cause, key = _cause(error)
     of_who_signs = cause in _OF_WHO_SIGNS
     store = step.credentials_from if of_who_signs else step.name

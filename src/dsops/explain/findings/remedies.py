@@ -1,4 +1,4 @@
-"""A cause -> its remedy: an edit with its line, or a statement and the policy that it belongs in."""
+"""Find the remedy for a cause: an edit of the configuration with its line, or a statement to add to a policy."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SENT: Final = {
     "token-audience": "web_identity_audience",
     "region": "region",
 }
-"""Causes that the configuration can cure by sending a value, and the key to write."""
+"""The configuration key to write, for causes that a sent value fixes."""
 
 
 def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: RefusedCall) -> Remedy:
-    """Return the remedy. It never holds a value that is hidden."""
+    """Return the remedy for the cause. It never contains a hidden value."""
     by_cause = _BY_CAUSE.get(cause.code)
     if by_cause is not None:
         return by_cause(cause, about)
@@ -39,9 +39,10 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: RefusedC
 
 
 def _sender(cause: Cause, about: RefusedCall) -> str | None:
-    """The store that can send the value; "" for another program's call; None where no configuration can.
+    """Return the store that can send the value.
 
-    A read sends only a region; values of a session were sent when it was issued.
+    The result is "" for another program's call and None if no configuration can send it. A read sends only a region,
+    since a session's values were sent when the session was issued.
     """
     if cause.code == "region" or not about.step.name:
         return about.step.name
@@ -103,7 +104,7 @@ _ATTRIBUTES: Final = {
     "tag-session": "PrincipalTag:KEY",
     "set-source-identity": "SourceIdentity",
 }
-"""The remedy for values that an assertion's attributes set, which the configuration does not know."""
+"""The remedies for values that a SAML assertion's attributes set, which the configuration does not determine."""
 
 
 def _change_claim(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
@@ -117,7 +118,7 @@ def _change_claim(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
 
 
 _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts"}
-"""Actions besides sts:AssumeRole, and the key for which a hop needs them."""
+"""The actions that a hop may need along with sts:AssumeRole, and the configuration key that makes each necessary."""
 
 
 def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
@@ -132,7 +133,7 @@ def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remed
 
 
 def _actions(about: RefusedCall) -> object:
-    """The action, or all that the hop needs: allowing one of them would fail at the next."""
+    """Return the action, or all actions that the hop needs, because allowing only one would fail at the next."""
     if len(about.actions) < 2 or about.request.action not in about.actions:
         return about.request.action
     return list(about.actions)
@@ -162,7 +163,7 @@ def _revoked(_cause: Cause, about: RefusedCall) -> Remedy:
 
 
 def allow(policy_type: str, about: RefusedCall) -> Remedy:
-    """The missing statement, and the policy it belongs in."""
+    """Return the remedy that adds the missing Allow statement, with the policy to add it to."""
     request = about.request
     statement: dict[str, object] = {"Effect": "Allow", "Action": _actions(about), "Resource": request.resource}
     if policy_type == "session policy" and about.step.credentials_from:
@@ -176,7 +177,7 @@ def allow(policy_type: str, about: RefusedCall) -> Remedy:
         if policy_type == "resource-based policy":
             statement["Resource"] = "*"
     if policy_type == ENDPOINT_POLICY:
-        # An endpoint policy has principals, and that of a gateway endpoint accepts only `*` (VPC User Guide).
+        # An endpoint policy has principals, but the policy of a gateway endpoint accepts only `*` (VPC User Guide).
         condition = {"ArnEquals": {"aws:PrincipalArn": about.caller}}
         statement |= {"Principal": "*", "Condition": condition}
     if policy_type == "no policy":

@@ -1,4 +1,4 @@
-"""An environment tried for real, or a message of another program -> findings about what was refused."""
+"""Run an environment's plan, or read another program's error message, and explain what was refused."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from dsops.schema import STS_TYPE
 from dsops.tasks import blocking, gather, settle
 
 _AT_ONCE = 10
-"""The most failures to explain at once: each reads policies from IAM, which throttles."""
+"""The maximum number of failures explained concurrently: each reads policies from IAM, which throttles."""
 
 
 async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[RefusalFinding]:
-    """Carry out the plan, and explain each failure."""
+    """Run the plan and explain each failure."""
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     resolver = Resolver(plan, runtime, client, cache)
     trial = await resolver.trial()
@@ -56,7 +56,10 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
 
 
 async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[str, Credentials]:
-    """Profile -> base credentials, where there are any. They may read policies even where a token starts the chain."""
+    """Return the available base credentials by profile.
+
+    They may be able to read policies even if the chain starts with a token.
+    """
     bases: dict[str, Credentials] = {}
     if not plan.ambient:
         load = blocking(lambda: load_ambient(runtime.environ, runtime.folder, now=runtime.now()))
@@ -70,7 +73,7 @@ async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[st
 
 
 def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
-    """The failures in the order of the plan, each once; a step that failed only because another did is left out."""
+    """Yield each failure once, in the order of the plan, without steps that failed only because another step did."""
     seen: set[int] = set()
     for step in plan.steps.values():
         session = trial.sessions.get(step.name)
@@ -92,7 +95,7 @@ def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
 
 
 def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsError) -> bool:
-    """Whether a variable needs the secret: a missing one with `default` or `optional` is no failure."""
+    """Whether a variable needs the secret: a missing secret with `default` or `optional` is no failure."""
     if not isinstance(error, MISSING):
         return True
     readers = _readers(plan, step, reference)
@@ -100,16 +103,16 @@ def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsErro
 
 
 def _readers(plan: Plan, step: Step, reference: SecretReference) -> list[PlannedVariable]:
-    """The variables that read the secret."""
+    """Return the variables that read the secret."""
     return [variable for variable in plan.variables if variable.step == step.name and variable.reference == reference]
 
 
 async def investigate_message(
     plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime
 ) -> list[RefusalFinding]:
-    """Explain a refusal by the message that another program printed.
+    """Explain a refusal from the error message that another program printed.
 
-    `store` is the one whose session that program used, "" for the base credentials.
+    `store` is the store whose session the program used, "" for the base credentials.
     """
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     resolver = Resolver(plan, runtime, client, cache)
@@ -122,7 +125,7 @@ async def investigate_message(
 
 
 def _program_call(plan: Plan, store: str, runtime: Runtime) -> Step:
-    """A step that stands for the other program's call, which no store makes."""
+    """Return a step that represents the other program's call, which no store makes."""
     region = (store and plan.steps[store].region) or base_region(runtime)
     endpoints = endpoints_of(runtime.environ, "", runtime.folder)
     return Step(

@@ -1,4 +1,4 @@
-"""The callers of a plan's calls: the base credentials and the sessions before a hop."""
+"""The callers in a plan's chain: the base credentials, and the sessions before a hop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dsops.tasks import AsyncOnce, Work
 
 
 class ChainKeys(NamedTuple):
-    """Credentials that sign calls of the chain, and their identity."""
+    """Credentials in the chain, and the identity that they belong to."""
 
     credentials: Credentials
     identity: CallerIdentity
@@ -26,7 +26,7 @@ class ChainKeys(NamedTuple):
 
 
 class Chains:
-    """The chains of one plan; `sessions` are the issued ones by step, `bases` the base credentials by profile."""
+    """The chains of one plan. `sessions` has the issued sessions by step, `bases` the base credentials by profile."""
 
     def __init__(
         self, plan: Plan, client: Client, sessions: Mapping[str, Credentials], bases: Mapping[str, Credentials]
@@ -38,13 +38,13 @@ class Chains:
         self._keys: dict[int, AsyncOnce[ChainKeys | None]] = {}
 
     def hop(self, step: Step) -> int:
-        """1 for a step whose session the base credentials sign for, 2 for the next one."""
+        """Return the number of the step's hop: 1 if the base credentials sign its request, 2 for the next hop."""
         below = self.plan.steps.get(step.credentials_from)
         own = 1 if step.session_action else 0
         return own + self.hop(below) if below is not None else own
 
     async def of(self, step: Step) -> list[ChainKeys]:
-        """Return the keys that sign the step's call and those before it, the base credentials first."""
+        """Return the credentials that sign the step's call and the calls before it, the base credentials first."""
         below = self.plan.steps.get(step.credentials_from)
         if below is None:
             credentials = self._bases.get(step.profile)
@@ -56,7 +56,8 @@ class Chains:
         session = self._sessions.get(below.name)
         if session is None:
             return chain
-        # A session opened by a token or login inherits nothing from the base credentials, which only read here.
+        # A session from a token or login inherits nothing from the base credentials, which are used only for reading
+        # here.
         before = chain[-1].caller if chain and not is_opened(below) else None
         keys = await self._keys_of(session, step, below, before)
         return [*chain, keys] if keys is not None else chain
@@ -64,7 +65,7 @@ class Chains:
     async def _keys_of(
         self, credentials: Credentials, step: Step, issuer: Step | None, before: ChainCaller | None
     ) -> ChainKeys | None:
-        """The identity of the credentials, asked of STS once; None when STS does not say."""
+        """Return the credentials with their identity, asked of STS once; None when STS does not say."""
 
         def find() -> Work[ChainKeys | None]:
             return self._find(credentials, step, issuer, before)
@@ -84,7 +85,7 @@ class Chains:
         return ChainKeys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
-        """The service's endpoint for the step; a store's own address of an emulator serves all services."""
+        """Return the service's endpoint for the step. A store's custom endpoint (an emulator) serves all services."""
         url = str(step.settings.get("endpoint_url", ""))
         address = parse_address(url) if url else None
         own = url if address is not None and not is_aws_host(address.host) else ""
@@ -92,6 +93,6 @@ class Chains:
         return resolve_endpoint(service, region or step.region or "us-east-1", environ, endpoint_url=own)
 
     def now(self, step: Step) -> datetime:
-        """The time of AWS's clock, where its difference from this machine's is known."""
+        """Return the time on AWS's clock, if its difference from the local clock is known, else the local time."""
         skew = self.client.skew_seconds(self.endpoint(step, "sts"))
         return self.client.runtime.now() + timedelta(seconds=skew)

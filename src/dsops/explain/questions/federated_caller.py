@@ -1,7 +1,7 @@
-"""A session that a token, an assertion or a login opened -> the caller that it makes, as far as it is known.
+"""Determine the caller of a session that a token, SAML assertion or login opened, as far as it is known.
 
-No credentials sign for such a session, so it inherits nothing; the provider sets its tags and its source identity.
-IAM User Guide, "Available keys for AWS STS federation": the keys that the session keeps.
+No credentials sign the request for such a session, so it inherits nothing. The provider sets its tags and source
+identity. IAM User Guide, "Available keys for AWS STS federation": the keys that the session keeps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dsops.stores.saml import assertion_at_hand
 
 _REQUEST_TAG: Final = "aws:RequestTag/"
 _KEPT: Final = ("aws:FederatedProvider", "SAML:sub", "SAML:sub_type", "SAML:namequalifier")
-"""The keys of an assertion that a session keeps; only the trust policy sees the others."""
+"""The keys that a session keeps from a SAML assertion. Only the trust policy sees the other keys."""
 _OF_SAML: Final = ("saml:sub", "saml:sub_type", "saml:namequalifier")
 _OF_A_LOGIN: Final = (*_OF_SAML, "identitystore:userid")
 _OF_THE_ASSERTION: Final = "what the session has by its assertion is not known here"
@@ -28,12 +28,12 @@ _OF_THE_LOGIN: Final = "what IAM Identity Center gives the session is not known 
 
 
 def is_opened(step: Step) -> bool:
-    """Whether the step's session is opened without credentials."""
+    """Whether the step's session is opened by a token, assertion or login rather than by credentials."""
     return step.proof is not None
 
 
 def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
-    """Return the session that such a step opens."""
+    """Return the session that the step opens, as a caller; None if policies can't name it."""
     caller = session_caller(step, identity, None)
     if caller is None:
         return None
@@ -47,7 +47,7 @@ def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
 
 
 def _by_assertion(step: Step) -> tuple[Context, Unread]:
-    """The keys of a response that is at hand and not encrypted; none for any other."""
+    """Return the context from a SAML response that is available and not encrypted, and the keys that stay unknown."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     response = assertion_at_hand(step.settings)
     if role is None or response is None or not response.is_whole:
@@ -68,7 +68,10 @@ def _by_assertion(step: Step) -> tuple[Context, Unread]:
 
 
 def _by_token(step: Step) -> tuple[Context, Unread]:
-    """Provider, subject and audience of a token that is at hand. Whether it sets tags is not read."""
+    """Return provider, subject and audience of an available token, and the keys that stay unknown.
+
+    Tags that the token may set are not read.
+    """
     context: Context = {}
     host = ""
     for question, _ in unsigned_questions(step, step.region):

@@ -1,4 +1,4 @@
-"""The refused call, and the names of its caller and policies in sentences."""
+"""The refused call, and the names of its caller and policies for messages."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from dsops.plan import Step
 from dsops.policy import Principal, Request, is_kms_key, lower_case
 
 EditAt = Callable[[str, str], Where]
-"""Store and key -> their place in the configuration, or the store's."""
+"""A function that takes store and key, and returns the key's place in the configuration (or else the store's)."""
 
 
 class RefusedCall(NamedTuple):
-    """A refused call."""
+    """A call that AWS refused."""
 
     request: Request
     step: Step
-    """The plan's step, so the store, that makes the call."""
+    """The step of the plan that makes the call."""
     hop: int
     edit_at: EditAt
     is_role_exact: bool = True
-    """Whether the caller's ARN is known with its path."""
+    """Whether the caller's role ARN is known with its path."""
     is_provider_known: bool = True
-    """Whether the provider of a token or an assertion is known."""
+    """Whether the provider of the token or assertion is known."""
     actions: tuple[str, ...] = ()
     """All actions that the hop needs; () for a call that is not a hop."""
     is_by_files: bool = False
-    """Whether some of the policies come from files, which may differ from those in AWS."""
+    """Whether some policies come from files, which may differ from the policies in AWS."""
     unknown_keys: tuple[str, ...] = ()
-    """Condition keys whose values in the call are unknown; a key that ends in `/` stands for all with that prefix."""
+    """The condition keys whose values in the call are unknown.
+
+    A key that ends in `/` stands for all with that prefix.
+    """
 
     def is_known(self, key: str) -> bool:
-        """Whether the call's value for that condition key is known, an absent one included."""
+        """Whether the call's value for that condition key is known. A key known to be absent counts as known."""
         key = lower_case(key)
         if key in {lower_case(name) for name in self.request.context}:
             return True
@@ -43,39 +46,39 @@ class RefusedCall(NamedTuple):
 
     @property
     def where_to_set(self) -> str:
-        """`store target` for sentences; the call of another program has no store."""
+        """Return the store for messages, such as `store target`; `the call` for another program's call."""
         return f"store `{self.step.name}`" if self.step.name else "the call"
 
     def edit(self, key: str, store: str = "") -> Where | None:
-        """The place of that key in the configuration; None for another program's call."""
+        """Return the place of the key in the configuration; None for another program's call."""
         store = store or self.step.name
         return self.edit_at(store, key) if store else None
 
     @property
     def caller(self) -> str:
-        """The caller as a policy would name it: a role rather than its session."""
+        """The caller as a policy names it: the role rather than its session."""
         principal = self.request.principal
         return name_of(principal)
 
     @property
     def principal_name(self) -> str:
-        """The owner of the caller's identity policies: `role Jump`, `user ada`."""
+        """The owner of the caller's identity policies, such as `role Jump` or `user ada`."""
         return owner_text(self.caller)
 
 
 def name_of(principal: Principal) -> str:
-    """The ARN by which a policy names that caller."""
+    """Return the ARN that a policy uses for the caller."""
     if principal.kind == "role-session":
         return principal.issuer_arn or principal.arn
     return principal.arn or principal.federated or _NAMELESS.get(principal.kind, "")
 
 
 _NAMELESS: Final = {"web-identity": "the token", "saml": "the assertion"}
-"""Kinds of callers whose provider is unknown."""
+"""Names for kinds of callers whose provider is unknown."""
 
 
 def owner_text(arn: str) -> str:
-    """`role Jump` for a role's ARN, `user ada` for a user's; any other ARN unchanged."""
+    """Return `role Jump` for a role's ARN, `user ada` for a user's, and any other ARN unchanged."""
     parsed = parse_arn(arn)
     if parsed is None or parsed.service != "iam" or parsed.resource_type not in ("role", "user"):
         return arn
@@ -83,7 +86,7 @@ def owner_text(arn: str) -> str:
 
 
 def policy_text(policy_type: str, about: RefusedCall) -> str:
-    """`the trust policy of role Deploy`, `the permissions boundary of user ada`."""
+    """Return the policy's description, such as `the trust policy of role Deploy`."""
     owner = about.principal_name
     resource = about.request.resource
     principal = about.request.principal

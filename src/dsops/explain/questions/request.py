@@ -1,6 +1,6 @@
-"""A hop of a plan and its caller -> the questions that AWS puts to policies, with everything known of the call.
+"""Return the questions that AWS asks of policies for a hop and its caller, with everything known about the call.
 
-Unknown are the address that AWS sees, the network, and the tags of a base session; they are listed as unread.
+The caller's address, the network, and the tags of a base session are unknown. They are listed as unread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OF_THE_NETWORK: Final = tuple(
     """.split()
 )
 OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
-"""Keys that the issuer of a session sets."""
+"""The condition keys that the issuer of a session sets."""
 _OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", *OF_AN_ISSUER)
 _OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
 NETWORK: Final = "only AWS sees from which address and network the call comes"
@@ -31,21 +31,21 @@ BASE_SESSION: Final = "it is not known how the base session was made"
 
 
 class ChainCaller(NamedTuple):
-    """The caller of a call, and what is known of its session."""
+    """The caller of a call, and what is known about its session."""
 
     principal: Principal
     step: str = ""
     """The store that issued the session; "" for base credentials."""
     is_temporary: bool = False
     context: Mapping[str, tuple[str, ...]] = {}
-    """Condition keys that every call of this session has."""
+    """The condition keys that every call of this session has."""
     unread: tuple[Unread, ...] = ()
     is_role_exact: bool = True
     """Whether the role's ARN is known with its path, which a session's ARN lacks."""
 
 
 def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller | None:
-    """The caller of the first hop; None for an identity that policies can't name."""
+    """Return the caller of the first hop; None for an identity that policies can't name."""
     principal = _principal(identity, "")
     if principal is None:
         return None
@@ -60,7 +60,7 @@ def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller 
 
 
 def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | None) -> ChainCaller | None:
-    """Return the session that a step issues for the caller `before`."""
+    """Return the session that the step issues, as a caller. `before` is the caller of the step's request."""
     settings = step.settings
     principal = _principal(identity, str(settings.get("role_arn", "")))
     if principal is None:
@@ -87,7 +87,7 @@ def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | N
     if source_identity:
         context["aws:SourceIdentity"] = (source_identity,)
     unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
-    # A session with unknown transitive tags and source identity passes them on.
+    # If transitive tags and source identity are unknown, so are those that the session passes on.
     unread += (
         [] if before is None else [unread_part for unread_part in map(_inherited, before.unread) if unread_part.keys]
     )
@@ -99,12 +99,12 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """Keys of the next session that are unknown because this one's are."""
+    """Return the keys of the next session that are unknown because they are unknown in this session."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 
 PASSED_ON: Final = "dsops:PassedOn/"
-"""A key of our own for tags that the next hop inherits."""
+"""The prefix of a dsops-internal key for tags that the next hop inherits."""
 
 
 def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
@@ -112,7 +112,7 @@ def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
-    """The source identity that is sent, else that of the session before, which stays."""
+    """Return the source identity that the step sends, or else the previous session's, which AWS keeps."""
     return str(step.settings.get("source_identity", "")) or next(iter(inherited.get("aws:SourceIdentity", ())), "")
 
 
@@ -139,9 +139,9 @@ def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
 def questions(
     step: Step, caller: ChainCaller, region: str, refused: str = ""
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """Return what AWS asks of policies for the hop, in its order, each with its unread parts.
+    """Return the questions that AWS asks of policies for the hop, in AWS's order, each with its unread parts.
 
-    `refused` is the action that AWS names: it can be one that the plan does not know, where a base session has tags.
+    `refused` is the action that AWS names. If a base session has tags, the plan may not know that action.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None:
@@ -175,7 +175,7 @@ _KEYS_OF_A_HOP: Final = {
     "aws:sourceidentity": ("sts:sourceidentity",),
     "aws:principaltag/": ("aws:resourcetag/", "iam:resourcetag/"),
 }
-"""Keys of a session, and the keys under which the next hop's request has them."""
+"""Condition keys of a session, mapped to the keys that the next hop's request has for them."""
 
 
 def _of_hop(unread: Unread) -> list[str]:
@@ -183,7 +183,7 @@ def _of_hop(unread: Unread) -> list[str]:
 
 
 def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
-    """The condition keys of the request, as far as the plan and the sessions before it tell."""
+    """Return the condition keys of the request, as far as the plan and the previous sessions determine them."""
     settings = step.settings
     context = context_of_call(caller, region)
     context["sts:RoleSessionName"] = (str(settings["role_session_name"]),)
@@ -203,13 +203,13 @@ def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
     for key, value in _passed_on(caller.context).items():
         context[f"aws:ResourceTag/{key}"] = context[f"iam:ResourceTag/{key}"] = (value,)
     if "serial_number" in settings:
-        # The MFA code is sent with this very call.
+        # The MFA code is sent with this call.
         context["aws:MultiFactorAuthPresent"], context["aws:MultiFactorAuthAge"] = ("true",), ("0",)
     return context
 
 
 def context_of_call(caller: ChainCaller, region: str) -> Context:
-    """The condition keys of any call by that caller."""
+    """Return the condition keys of any call by that caller."""
     context = {key: values for key, values in caller.context.items() if not key.startswith(PASSED_ON)}
     if region:
         context["aws:RequestedRegion"] = (region,)

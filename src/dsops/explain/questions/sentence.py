@@ -1,8 +1,8 @@
-"""AWS's error message of a refusal -> the caller, action, resource and policy that it names.
+"""Parse AWS's access denied message: the caller, action, resource and policy that it names.
 
-IAM User Guide, "Troubleshoot access denied error messages"; the policy's ARN since January 2026 (AWS Security Blog);
-the authorization id, with a link to the console, in the preview of 2026. A message in another language or form is not
-read.
+IAM User Guide, "Troubleshoot access denied error messages". AWS names the policy's ARN since January 2026 (AWS
+Security Blog), and the authorization id, with a link to the console, in the preview of 2026. A message in another
+language or form is not parsed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, get_args
 from dsops.policy import PolicyType
 
 ENDPOINT_POLICY: Final = "VPC endpoint policy"
-"""AWS's messages name endpoint policies. They are not evaluated here: only AWS sees the endpoint of a call."""
+"""The name of VPC endpoint policies in AWS's messages. They are not evaluated here: only AWS sees a call's endpoint."""
 _TYPES: Final = "|".join([*(kind for kind in get_args(PolicyType) if kind != "no policy"), ENDPOINT_POLICY])
 _SENTENCE: Final = (
     r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
@@ -26,26 +26,26 @@ _LINK: Final = (
     rf"https://[a-z0-9-]{{1,63}}\.{_CONSOLES}/iam/home\?region=(?P<region>[a-z0-9-]{{1,63}})"
     r"#/authorization-details/[0-9a-z]{1,256}"
 )
-"""Users follow it, and a message may come from an attacker: only this form of link is shown."""
+"""The only form of link that is shown, because users follow links and a message may come from an attacker."""
 _NOTHING_ALLOWS: Final = rf"because no (?P<type>{_TYPES}) allows"
 
 
 class RefusalMessage(NamedTuple):
-    """The facts of a message; "" for those that it leaves out."""
+    """The facts in an error message; "" for facts that it leaves out."""
 
     caller: str = ""
     action: str = ""
     resource: str = ""
     policy_type: str = ""
-    """In the words of AWS's messages, which are those of `PolicyType`."""
+    """The policy type as AWS's messages name it, which is also how `PolicyType` names it."""
     is_deny: bool = False
-    """Whether a statement denies; otherwise no statement allows."""
+    """Whether a statement denies the call; otherwise no statement allows it."""
     policy_arn: str = ""
-    """The denying policy: its ARN, or the name used here for a policy that AWS's record has without one."""
+    """The ARN of the denying policy, or the name used here for a policy that has no ARN in AWS's record."""
     sid: str = ""
-    """The denying statement, where AWS's record has it."""
+    """The Sid of the denying statement, if AWS's record has it."""
     refusing: tuple[str, ...] = ()
-    """All types of policies that refuse, where AWS's record lists them; no other type does."""
+    """All types of policies that refuse, if AWS's record lists them. The other types then refuse nothing."""
     authorization_id: str = ""
     """The id of AWS's record of the decision."""
     region: str = ""
@@ -55,7 +55,7 @@ class RefusalMessage(NamedTuple):
 
 
 def read_refusal(message: str) -> RefusalMessage:
-    """Read a message. AWS shortens long lists of resources, and services add sentences of their own."""
+    """Parse a message. AWS shortens long lists of resources, and services add sentences of their own."""
     sentence = re.search(_SENTENCE, message)
     refusal = RefusalMessage()
     if sentence is not None:
@@ -69,7 +69,7 @@ def read_refusal(message: str) -> RefusalMessage:
 
 
 def _with_record(refusal: RefusalMessage, message: str) -> RefusalMessage:
-    """The record's id, its region, and the link to it."""
+    """Add the record's id, its region, and the link to it."""
     record_id, link = re.search(_ID, message), re.search(_LINK, message)
     if record_id is None:
         return refusal

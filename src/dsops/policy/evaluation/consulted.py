@@ -27,28 +27,34 @@ PolicyType = Literal[
     "resource control policy",
     "no policy",
 ]
-"""The names that AWS uses in its error messages. `no policy` decides about actions open to every valid caller."""
+"""The types of policy, as AWS names them in error messages.
+
+`no policy` is the type for actions that every valid caller may use.
+"""
 
 
 class Policies(NamedTuple):
-    """The policies that apply to a request, by type. Empty or None for a type that is absent."""
+    """The policies that apply to a request, by type. A type without policies is empty or None."""
 
     identity: tuple[Policy, ...] = ()
-    """A user's own and its groups'; a role's."""
+    """The identity-based policies: those of a user and of its groups, or those of a role."""
     boundary: Policy | None = None
     session: tuple[tuple[Policy, ...], ...] = ()
-    """Layers: each must allow, within a layer any policy may. A role session without any is not limited."""
+    """The session's layers of policies. Each layer must allow; within a layer one policy is enough. () is no limit."""
     resource: Policy | None = None
-    """The resource's policy; a role's trust policy for sts:AssumeRole*, TagSession and SetSourceIdentity."""
+    """The resource's policy. For sts:AssumeRole*, TagSession and SetSourceIdentity this is the role's trust policy."""
     service_control: tuple[tuple[Policy, ...], ...] = ()
-    """Levels, root to account, each must allow; nothing for a management account."""
+    """The SCPs by level, from root to account. Each level must allow. Empty for a management account."""
     resource_control: tuple[tuple[Policy, ...], ...] = ()
-    """The same for the resource's account, RCPFullAWSAccess on each level; for services that have RCPs."""
+    """The RCPs by level for the resource's account, each with RCPFullAWSAccess; only for services that support RCPs."""
     must_resource_allow: bool = False
-    """The resource's policy must allow in its own account too, as a KMS key's; a trust policy always must."""
+    """Whether the resource's policy must allow even in its own account, as for a KMS key.
+
+    A trust policy always must.
+    """
 
     def all_policies(self) -> Iterator[Policy]:
-        """Every policy of every type."""
+        """Yield every policy of every type."""
         yield from self.identity
         yield from (policy for policy in (self.boundary, self.resource) if policy is not None)
         for groups in (self.session, self.service_control, self.resource_control):
@@ -57,16 +63,19 @@ class Policies(NamedTuple):
 
 
 HAS_IDENTITY: Final = frozenset({"user", "role-session", "federated-session", "root"})
-"""The kinds of principal with policies of their own. For all others the resource's policy decides alone."""
+"""The kinds of principal that have identity-based policies. For other kinds the resource's policy alone decides."""
 
 _WITH_IDENTITY_POLICIES: Final = HAS_IDENTITY - {"root"}
 
 Group = tuple[PolicyType, tuple[Policy, ...]]
-"""Policies of one type of which one must allow."""
+"""A group of policies of one type; at least one of them must allow."""
 
 
 def organization_levels(request: Request, policies: Policies) -> list[Group]:
-    """RCPs, then SCPs, by level. They don't bind service-linked roles (AWS Organizations User Guide)."""
+    """Return the RCPs and then the SCPs, by level.
+
+    Neither kind limits service-linked roles (AWS Organizations User Guide).
+    """
     if not (policies.resource_control or policies.service_control):
         return []
     issuer = split_arn(request.principal.issuer_arn)
@@ -78,7 +87,7 @@ def organization_levels(request: Request, policies: Policies) -> list[Group]:
 
 
 def identity_policies(request: Request, policies: Policies) -> tuple[Policy, ...]:
-    """The identity-based policies that apply: none for a root user or a caller without an account."""
+    """Return the identity-based policies that apply: none for a root user or a caller without an account."""
     return policies.identity if request.principal.kind in _WITH_IDENTITY_POLICIES else ()
 
 
@@ -88,7 +97,7 @@ def has_boundary(request: Request, policies: Policies) -> bool:
 
 
 def limits(request: Request, policies: Policies) -> list[Group]:
-    """The boundary, which does not bind a root user, and the session's layers."""
+    """Return the permissions boundary (not for a root user) and the session policies, as groups."""
     kind = request.principal.kind
     if kind not in HAS_IDENTITY:
         return []
@@ -97,19 +106,19 @@ def limits(request: Request, policies: Policies) -> list[Group]:
         groups.append(("permissions boundary", (policies.boundary,)))
     groups.extend(("session policy", layer) for layer in policies.session)
     if not policies.session and kind == "federated-session":
-        # GetFederationToken without a session policy gives none of the user's permissions: nothing allows.
+        # A GetFederationToken session without a session policy has none of the user's permissions, so nothing allows.
         groups.append(("session policy", ()))
     return groups
 
 
 def resource_type(policies: Policies) -> PolicyType:
-    """`role trust policy` or `resource-based policy`, by the kind of `policies.resource`."""
+    """Return the type of `policies.resource`: `role trust policy` or `resource-based policy`."""
     is_trust = policies.resource is not None and policies.resource.kind == "trust"
     return "role trust policy" if is_trust else "resource-based policy"
 
 
 def must_resource_allow(request: Request, policies: Policies) -> bool:
-    """Whether the resource's own policy must allow: across accounts, for a role's trust policy, for a KMS key."""
+    """Whether the resource's policy must allow: for cross-account requests, role trust policies and KMS keys."""
     return (
         policies.must_resource_allow
         or request.is_cross_account
@@ -120,5 +129,8 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
 
 
 def needs_identity(request: Request, reach: Reach) -> bool:
-    """Whether the caller's own policies must allow too; depends on how closely the resource's policy names it."""
+    """Whether the caller's identity policies must allow too.
+
+    That depends on how specifically the resource's policy names the caller.
+    """
     return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

@@ -22,6 +22,6 @@ _EXEMPT: Final = frozenset({"kms:retiregrant"})
 
 
 def has_resource_control(action: str) -> bool:
-    """Whether resource control policies have a say in that action, such as `sts:AssumeRole`."""
+    """Whether resource control policies apply to the action, such as `sts:AssumeRole`."""
     lower = lower_case(action)
     return lower.partition(":")[0] in _SERVICES and lower not in _EXEMPT

@@ -1,8 +1,8 @@
-"""A request and the policies that bear on it -> a Decision, as AWS decides.
+"""Evaluate a request against policies as AWS does, giving a Decision.
 
 AWS IAM User Guide, "Policy evaluation logic" (single account, cross account, the kinds of principal in a
-resource-based policy). Trust policies as measured on live AWS in July 2026 (argmin): a user or role that the
-trust policy of its own account names needs no permission of its own.
+resource-based policy). Trust policies behave as measured on live AWS in July 2026 (argmin): a user or role that is
+named in the trust policy of a role in its own account needs no permission in its identity policies.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Decision(NamedTuple):
     is_allowed: bool
     effect: Effect
     decided_by: PolicyType
-    """The type of policy that allowed, or the one that AWS would name in its refusal."""
+    """The type of policy that allowed the request, or the type that AWS would name in its error message."""
     policy: Policy | None
     statement: Statement | None
-    """The Allow or Deny that decided; None when nothing allowed."""
+    """The Allow or Deny statement that decided the request; None when no statement allowed it."""
     request: Request
     policies: Policies
 
@@ -55,15 +55,15 @@ class Decision(NamedTuple):
 
 
 class _Answers(NamedTuple):
-    """The results of all types of policy when no policy denies."""
+    """The result of each type of policy, for a request that no policy denies explicitly."""
 
     refusing_organization: PolicyType | None
-    """The control policies of the first level that does not allow."""
+    """The type (SCP or RCP) of the first level that does not allow the request."""
     resource: Match | None
     reach: Reach
     identity: Match | None
     refusing_limit: PolicyType | None
-    """The boundary or the session policy, whichever does not allow."""
+    """The permissions boundary or session policy that does not allow the request."""
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:
@@ -113,7 +113,7 @@ def _ask_all(request: Request, policies: Policies) -> _Answers | _Denial:
 
 
 def _ask_each(question: PreparedRequest, groups: Sequence[Group]) -> tuple[_Denial | None, PolicyType | None]:
-    """The first explicit Deny, and the first group in which nothing allows."""
+    """Return the first explicit Deny, and the type of the first group in which no policy allows."""
     refusing: PolicyType | None = None
     for by, policies in groups:
         deny, allow = question.ask(policies)
@@ -125,7 +125,7 @@ def _ask_each(question: PreparedRequest, groups: Sequence[Group]) -> tuple[_Deni
 
 
 def _refusing(request: Request, policies: Policies, answers: _Answers) -> PolicyType | None:
-    """The first type of policy, in AWS's order, whose missing Allow refuses the request; None when all allow."""
+    """Return the first policy type, in AWS's order, that does not allow the request; None when all allow."""
     if answers.refusing_organization is not None:
         return answers.refusing_organization
     if request.principal.kind not in HAS_IDENTITY:

@@ -1,4 +1,4 @@
-"""One request, and what it is to the statements it is put to."""
+"""A request, and tests of single policy statements against it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class Request(NamedTuple):
 
     principal: Principal
     action: str
-    """Such as `sts:AssumeRole`."""
+    """The action, such as `sts:AssumeRole`."""
     resource: str
-    """An ARN, or `*` for an action without resources."""
+    """The resource's ARN, or `*` for an action without resources."""
     resource_account: str
-    """The 12 digits of the account that owns the resource."""
+    """The 12-digit id of the account that owns the resource."""
     context: Mapping[str, tuple[str, ...]]
-    """Condition keys, in any case, and their values; a single-valued key has one."""
+    """The condition keys, in any case, with their values. A single-valued key has one value."""
 
     def __repr__(self) -> str:
-        # Values stay out: one of them may be an external ID.
+        # Values are not shown, because one of them may be an external ID.
         keys = ", ".join(self.context)
         caller = self.principal.arn or self.principal.kind
         return f"Request({self.action} on {self.resource} by {caller}, with {keys})"
 
     @property
     def is_cross_account(self) -> bool:
-        """Whether caller and resource belong to different accounts; a service belongs to none."""
+        """Whether caller and resource belong to different accounts. A service principal belongs to no account."""
         return bool(self.principal.account) and self.principal.account != self.resource_account
 
 
@@ -42,7 +42,7 @@ Match = tuple[Policy, Statement]
 
 
 class PreparedRequest:
-    """A request prepared for being put to many statements."""
+    """A request prepared for tests against many statements."""
 
     __slots__ = ("_folded", "_raw", "action", "has_boundary", "parts", "principal", "resource", "written_action")
 
@@ -57,15 +57,16 @@ class PreparedRequest:
         self._folded: Context | None = None
 
     def context(self) -> Context:
-        """The context with keys in lower case; made when a first statement asks."""
+        """The request's context with keys in lower case, computed at the first use."""
         if self._folded is None:
             self._folded = fold_context(self._raw)
         return self._folded
 
     def is_met(self, statement: Statement) -> bool:
-        """Whether the statement applies, its principals aside.
+        """Whether the statement applies to the request, apart from its Principal element.
 
-        A condition that can't be judged (see `policy.language.conditions`) is met for a Deny and not for an Allow.
+        A condition that can't be evaluated (see `policy.language.conditions`) counts as met in a Deny and as not met
+        in an Allow.
         """
         if not statement.actions.matches(self.action):
             return False
@@ -82,10 +83,10 @@ class PreparedRequest:
         return True
 
     def reach(self, statement: Statement) -> Reach:
-        """How closely a statement of the resource's policy names the caller; UNNAMED where it has no principals.
+        """Return how specifically a statement names the caller; UNNAMED for a statement without principals.
 
-        A Deny with NotPrincipal denies every principal that has a permissions boundary, whomever it names
-        (AWS IAM User Guide, "Permissions boundaries": resource-based policies).
+        A Deny with NotPrincipal denies every principal that has a permissions boundary, even one that NotPrincipal
+        lists (AWS IAM User Guide, "Permissions boundaries": resource-based policies).
         """
         principals = statement.principals
         if principals is None:
@@ -95,7 +96,7 @@ class PreparedRequest:
         return principals.reach(self.principal)
 
     def ask(self, policies: Sequence[Policy]) -> tuple[Match | None, Match | None]:
-        """The first Deny and the first Allow that apply to the caller."""
+        """Return the first Deny and the first Allow that apply to the caller."""
         allow: Match | None = None
         for policy in policies:
             for statement in policy.statements:
@@ -110,11 +111,12 @@ class PreparedRequest:
         return None, allow
 
     def ask_resource(self, policy: Policy) -> tuple[Match | None, Match | None, Reach]:
-        """The first Deny, and the Allow that names the caller most closely and how closely."""
+        """Return the first Deny, and the Allow that names the caller most specifically, with its reach."""
         allow: Match | None = None
         closest: Reach = UNNAMED
         for statement in policy.statements:
-            # An Allow without principals grants nothing in a resource's policy; a Deny without them still denies.
+            # In a resource's policy an Allow without principals grants nothing, but a Deny without principals still
+            # denies.
             reach = self.reach(statement)
             if statement.effect == "Deny":
                 if (reach or statement.principals is None) and self.is_met(statement):

@@ -1,6 +1,7 @@
 """Explain a decision: what each consulted policy says, and why statements that nearly applied did not.
 
-Decides nothing itself: it tests what `evaluate` tests and keeps the results. Computed when `Decision.reasons` is read.
+This module decides nothing. It repeats the tests of `evaluate` and keeps their results. Reasons are computed when
+`Decision.reasons` is read.
 """
 
 from __future__ import annotations
@@ -36,32 +37,32 @@ class UnmetElement(NamedTuple):
     """An element or condition that kept a statement from applying."""
 
     element: str
-    """As written: Action, NotResource, Condition ..."""
+    """The element's name as written: Action, NotResource, Condition and so on."""
     operator: str
     """The condition operator; "" for the other elements."""
     key: str
     """The condition key as written; "" for the other elements."""
     wanted: tuple[str, ...]
     actual: tuple[str, ...] | None
-    """What the request has; None when the key is not in it. Secret values are `***`, in `wanted` too."""
+    """The request's values; None when the request lacks the key. Secret values are `***`, here and in `wanted`."""
     hint: str
-    """A difference that is easy to overlook, in a few words; often ""."""
+    """A difference that is easy to overlook, described in a few words; often ""."""
     line: int
 
 
 def is_negated(element: str, operator: str) -> bool:
-    """Whether the statement requires anything but `wanted`: NotAction, StringNotEquals, NotIpAddress ..."""
+    """Whether the element excludes the values in `wanted`: NotAction, StringNotEquals, NotIpAddress and so on."""
     return element.startswith("Not") or "Not" in operator
 
 
 class StatementReason(NamedTuple):
-    """A statement that applied (`failures` is empty) or nearly did."""
+    """A statement that applied (`failures` is empty) or nearly applied."""
 
     policy: Policy
     statement: Statement
     failures: tuple[UnmetElement, ...]
     reach: Reach
-    """How closely a resource's policy names the caller; UNNAMED for policies without principals."""
+    """How specifically the resource's policy names the caller; UNNAMED for policies without principals."""
 
 
 class Reason(NamedTuple):
@@ -71,12 +72,12 @@ class Reason(NamedTuple):
     level: int
     """The level of the organization or the layer of the session, from 0."""
     effect: Effect
-    """The effect of these policies alone."""
+    """The effect that these policies have without the other types."""
     is_needed: bool
-    """Whether the request is refused without their Allow. A Deny always counts."""
+    """Whether the request is refused unless these policies allow it. A Deny refuses it in any case."""
     matched: tuple[StatementReason, ...]
     near: tuple[StatementReason, ...]
-    """Nearest first."""
+    """The statements that nearly applied, the nearest first."""
     note: str
     """A sentence about what else affects the result; often ""."""
 
@@ -143,7 +144,10 @@ def _effect(matched: Iterable[StatementReason]) -> Effect:
 def _statements(
     question: PreparedRequest, policies: Sequence[Policy], *, is_resource: bool = False
 ) -> tuple[tuple[StatementReason, ...], tuple[StatementReason, ...]]:
-    """The statements that apply, and those that fail in one element only or match the action; nearest first."""
+    """Return the statements that apply, and the near misses, nearest first.
+
+    A near miss matches the action, or fails in only one element.
+    """
     matched, near = [], []
     for policy in policies:
         for statement in policy.statements:
@@ -213,13 +217,13 @@ def _hidden_if_secret(condition: Condition, actual: tuple[str, ...] | None) -> t
 
 
 def _names(principal: Principal) -> tuple[str, ...]:
-    """Every name by which a policy can name that principal, the most exact first."""
+    """Return every name that a policy can use for the principal, the most specific first."""
     names = (principal.arn, principal.issuer_arn, principal.unique_id, principal.account, principal.federated)
     return tuple(name for name in names if name) or (principal.kind,)
 
 
 def _hint(required: Sequence[str], actual: Sequence[str]) -> str:
-    """A difference that is easy to overlook: white space, or upper and lower case."""
+    """Return a hint about a difference that is easy to overlook: white space, or upper and lower case."""
     for want in required:
         for have in actual:
             if want == have:
@@ -232,7 +236,7 @@ def _hint(required: Sequence[str], actual: Sequence[str]) -> str:
 
 
 def _plain_wildcard(question: PreparedRequest, policy: Policy, condition: Condition, actual: Sequence[str]) -> str:
-    """A hint for `*` or `?` under StringEquals where StringLike would match this request."""
+    """Return a hint when StringEquals compares `*` or `?` literally and StringLike would match the request."""
     if condition.parsed.family != "StringEquals" or condition.parsed.is_negated:
         return ""
     for text in condition.values:
@@ -248,7 +252,7 @@ _WITH_VARIABLES: Final = "2012-10-17"
 
 
 def _unset(question: PreparedRequest, policy: Policy, policy_texts: Sequence[str]) -> str:
-    """A hint about the first policy variable that has no value in this request."""
+    """Return a hint about the first policy variable that has no value in this request."""
     variables = [token for text in policy_texts for token in _variables(text)]
     if variables and policy.version != _WITH_VARIABLES:
         return f"{variables[0].written} is plain text in version {policy.version}"
@@ -266,6 +270,6 @@ def _has_one_value(question: PreparedRequest, variable: PolicyVariable) -> bool:
 def _variables(text: str) -> list[PolicyVariable]:
     try:
         tokens = tokenize(text, has_variables=True, has_wildcards=False)
-    except ValueError:  # text in version 2008-10-17
+    except ValueError:  # In version 2008-10-17 `${...}` is plain text.
         return []
     return [token for token in tokens if isinstance(token, PolicyVariable)]

@@ -1,4 +1,4 @@
-"""A refusal in AWS's own words."""
+"""AWS's error message for a denied request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMED_WITH_ARN: Final = _ORGANIZATION | {"permissions boundary", "session polic
 
 
 def denial_sentence(request: Request, decision: Decision) -> str:
-    """What AWS answers; "" when the request is allowed.
+    """Return AWS's access denied message; "" when the request is allowed.
 
     IAM User Guide, "Troubleshoot access denied error messages"; AWS Security Blog, January 2026, on ARNs.
     """
@@ -28,7 +28,7 @@ def denial_sentence(request: Request, decision: Decision) -> str:
     sentence = f"User: {caller} is not authorized to perform: {request.action}"
     if request.resource != "*":
         sentence += f" on resource: {request.resource}"
-    # An SCP's refusal is worded as a Deny, also where nothing in it allows.
+    # AWS words the message as an explicit deny when an SCP refuses, even if the SCP only lacks an Allow.
     is_denied = decision.effect == "ExplicitDeny" or decision.decided_by in _ORGANIZATION
     if request.is_cross_account and not (is_denied and _is_one_organization(request)):
         return sentence
@@ -42,7 +42,10 @@ def denial_sentence(request: Request, decision: Decision) -> str:
 
 
 def _is_one_organization(request: Request) -> bool:
-    """Caller and resource belong to one organization: since January 2026 its accounts are told who denied."""
+    """Whether caller and resource belong to the same organization.
+
+    Since January 2026 AWS's message then names the policy that denied.
+    """
     own, other = (request.context.get(f"aws:{whose}OrgID") for whose in ("Principal", "Resource"))
     return own is not None and own == other
 

@@ -1,8 +1,8 @@
-"""Conditions: compiled when a policy is read, then tested with a request's context.
+"""Conditions, which are compiled when a policy is read and then tested against a request's context.
 
-A test says True, False, or None where the request's value can't be read as what the operator compares (a word
-as a number): the evaluator then neither lets an Allow through nor a Deny slip.
-Rules: AWS IAM User Guide, "Conditions with multiple context keys or values".
+A test returns True or False, or None when the request's value does not have the operator's type (a word for a
+number). For None the evaluator treats a condition as met in a Deny and as not met in an Allow. Rules: AWS IAM User
+Guide, "Conditions with multiple context keys or values".
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SECRET_KEYS: Final = frozenset({"sts:externalid"})
 
 
 class Condition(NamedTuple):
-    """One condition key under one operator."""
+    """One condition key under one operator, with the policy's values."""
 
     operator: str
     key: str
@@ -51,14 +51,14 @@ class Condition(NamedTuple):
     line: int
     parsed: Operator
     test: Test
-    """Takes a context with keys in lower case; True, False, or None where the request's value can't be read."""
+    """The compiled test: it takes a context with keys in lower case; None means an unreadable value."""
 
     def __repr__(self) -> str:
         return f"Condition({self.operator!r}, {self.key!r}, {self.shown_values!r}, line={self.line})"
 
     @property
     def is_secret(self) -> bool:
-        """Whether its values must not be shown."""
+        """Whether the key's values must not be shown."""
         return lower_case(self.key) in SECRET_KEYS
 
     @property
@@ -68,9 +68,9 @@ class Condition(NamedTuple):
 
 
 def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
-    """Return the context with keys in lower case: case does not count in condition keys, tag keys included."""
+    """Return the context with keys in lower case: condition keys, tag keys included, are case-insensitive."""
     folded = {lower_case(key): values for key, values in context.items()}
-    if len(folded) != len(context):  # Two spellings of one key: the values of both count.
+    if len(folded) != len(context):  # When one key occurs in two spellings, the values of both are merged.
         folded = {}
         for key, values in context.items():
             folded[lower_case(key)] = folded.get(lower_case(key), ()) + tuple(values)
@@ -127,8 +127,9 @@ def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
 
 
 def _null_test(key: str, values: Sequence[str]) -> Test:
-    """The test of Null. `true`: the key is absent; `false`: it is present with a value that is not empty.
+    """Return the test of the Null operator.
 
+    The value `true` means that the key is absent; `false` means that it is present with a value that is not empty.
     AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
     """
     expected = {lower_case(value) for value in values}
@@ -142,7 +143,10 @@ def _null_test(key: str, values: Sequence[str]) -> Test:
 
 
 def _with_set(parsed: Operator, key: str, policy_values: frozenset[str]) -> Test:
-    """StringEquals and StringNotEquals without variables, by far the most frequent: one operation for all values."""
+    """Compile StringEquals or StringNotEquals without variables.
+
+    These are by far the most frequent conditions, so all values are tested with one set operation.
+    """
     when_missing = _when_missing(parsed)
     if parsed.quantifier:
         return _with_matcher(parsed, key, policy_values.__contains__)
@@ -177,7 +181,10 @@ def _with_variables(
     static: Sequence[Sequence[Resolved]],
     dynamic: Sequence[tuple[Token, ...]],
 ) -> Test:
-    """As `_with_matcher`, with the policy's values resolved for each request. An unset variable matches nothing."""
+    """Compile a test whose policy values contain variables, which are resolved for each request.
+
+    A policy value with an unset variable matches nothing. Otherwise the test works as `_with_matcher` does.
+    """
     when_missing = _when_missing(parsed)
     decide = _decider(parsed)
 
@@ -197,8 +204,9 @@ def _with_variables(
 
 
 def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | None:
-    """Resolve an ARN pattern with variables. A value stays within the part that has its variable, colons included.
+    """Compile an ARN pattern with its variables resolved.
 
+    The value of a variable stays within the part of the ARN that contains the variable, even if the value has colons.
     A variable may also stand for the whole ARN.
     """
     sections: Sequence[Sequence[Token]] = split_sections(tokens)
@@ -211,7 +219,7 @@ def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | N
 
 
 def _when_missing(parsed: Operator) -> bool:
-    """The result for a key that the request does not have."""
+    """Return the test's result for a request without the key."""
     if parsed.is_if_exists:
         return True
     if parsed.quantifier:
@@ -220,7 +228,10 @@ def _when_missing(parsed: Operator) -> bool:
 
 
 def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
-    """Combine the results of all values of the request. Several values under a plain operator: as if ForAnyValue."""
+    """Return the function that combines the results for the request's values.
+
+    A plain operator with several request values works like ForAnyValue.
+    """
     if parsed.quantifier == "ForAllValues:":
         return _all_miss if parsed.is_negated else _all_match
     if parsed.quantifier == "ForAnyValue:":
@@ -244,7 +255,7 @@ def _none_matches(values: Sequence[str], matcher: Matcher) -> Answer:
     return None if answer is None else not answer
 
 
-# A set of empty texts counts as empty (AWS IAM User Guide, set operators: "an empty string").
+# A set of empty strings counts as empty (AWS IAM User Guide, set operators: "an empty string").
 
 
 def _any_matches_of_set(values: Sequence[str], matcher: Matcher) -> Answer:

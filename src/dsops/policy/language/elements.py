@@ -30,25 +30,25 @@ from dsops.startup import NamedTuple
 
 
 class Actions(NamedTuple):
-    """Action or NotAction."""
+    """A compiled Action or NotAction element."""
 
     written: tuple[str, ...]
     is_negated: bool
     matches: Predicate
-    """Takes an action in lower case."""
+    """A test that takes an action in lower case."""
 
     @property
     def element(self) -> str:
-        """The element's name in the document."""
+        """The element's name in the policy document."""
         return "NotAction" if self.is_negated else "Action"
 
 
 ResourceTest = Callable[[str, Sequence[str] | None, Callable[[], Context]], bool]
-"""Takes the resource, its six parts (None when it is no ARN), and a function that returns the context for variables."""
+"""A test that takes a resource, its six ARN parts (None for a non-ARN), and a function that returns the context."""
 
 
 class ResourceElement(NamedTuple):
-    """Resource or NotResource."""
+    """A compiled Resource or NotResource element."""
 
     written: tuple[str, ...]
     is_negated: bool
@@ -56,7 +56,7 @@ class ResourceElement(NamedTuple):
 
     @property
     def element(self) -> str:
-        """The element's name in the document."""
+        """The element's name in the policy document."""
         return "NotResource" if self.is_negated else "Resource"
 
 
@@ -72,13 +72,13 @@ def check_action(text: str) -> None:
 
 
 def compile_actions(patterns_written: Sequence[str], *, is_negated: bool) -> Actions:
-    """Compile actions that `check_action` accepted. Case does not count, in the service as in the name."""
+    """Compile actions that `check_action` accepted. Service prefix and action name are case-insensitive."""
     exact: set[str] = set()
     tests: list[Predicate] = []
     for text in patterns_written:
         lower = lower_case(text)
         if "*" in lower or "?" in lower:
-            # A literal action never holds `${...}` as a variable: those work in Resource and Condition only.
+            # `${...}` is no variable in an action: policy variables work in Resource and Condition only.
             tests.append(compile_glob(_wildcards_only(lower)))
         else:
             exact.add(lower)
@@ -118,7 +118,7 @@ _WILDCARDS: Final = frozenset("*?")
 
 
 class _Pattern(NamedTuple):
-    """One compiled resource pattern: exactly one of its fields is set."""
+    """One compiled resource pattern; exactly one field is set."""
 
     is_everything: bool = False
     whole: Predicate | None = None
@@ -127,7 +127,7 @@ class _Pattern(NamedTuple):
 
 
 class _Dynamic(NamedTuple):
-    """A pattern with a variable, which can only stand in the last part."""
+    """A resource pattern that contains a variable. Variables can only be in the last part of an ARN."""
 
     head: ArnPredicate
     tail: tuple[Token, ...]
@@ -136,13 +136,13 @@ class _Dynamic(NamedTuple):
 def compile_resources(
     texts: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool, completes: bool = False
 ) -> ResourceElement:
-    """The element; ValueError says which text is no ARN pattern and why.
+    """Compile a Resource or NotResource element. Raises ValueError for a text that is no ARN pattern.
 
-    `completes`: an ARN with fewer than six parts has `*` in those that are missing.
+    `completes`: whether missing parts of an ARN with fewer than six parts are filled with `*`.
 
-    A pattern with a variable that has no value in the request matches nothing (AWS IAM User Guide, "Variables
-    and tags": it can make the whole statement invalid). In NotResource that leaves the resource out of an
-    Allow and in a Deny.
+    A pattern with a variable that has no value in the request matches nothing (AWS IAM User Guide, "Variables and
+    tags": it can make the whole statement invalid). In NotResource an unset variable therefore excludes the resource
+    from an Allow and includes it in a Deny.
     """
     patterns = [_compile_resource(text, has_variables=has_variables, completes=completes) for text in texts]
     test = _any_resource(patterns, is_negated=is_negated, when_unset=is_negated and is_deny)
@@ -150,18 +150,18 @@ def compile_resources(
 
 
 def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pattern:
-    """The pattern, part by part.
+    """Compile one resource pattern, part by part.
 
-    A wildcard stays within its part, except one at the very end: `arn:aws:ec2:*` covers the parts that are
-    not written (AWS IAM User Guide, "Resource": a `*` at the end of a segment can expand beyond the colon).
-    Without that `*` AWS completes an ARN in an identity policy alone (AWS IAM User Guide, "Incomplete ARNs").
-    The partition may be a wildcard, as in 145 resources of AWS's own managed policies; the service may not.
+    A wildcard matches within its part only, except at the very end: `arn:aws:ec2:*` covers the parts that are not
+    written (AWS IAM User Guide, "Resource": a `*` at the end of a segment can expand beyond the colon). Without that
+    `*` AWS completes a short ARN only in an identity policy (AWS IAM User Guide, "Incomplete ARNs"). The partition
+    may be a wildcard, as in 145 resources of AWS's managed policies; the service may not.
     """
     if text == "*":
         return _Pattern(is_everything=True)
     parts = split_arn(text)
     if parts is not None and "$" not in text and _WILDCARDS.isdisjoint("".join(parts[:5])):
-        # The most frequent form: only the last part has wildcards.
+        # In the most frequent form only the last part has wildcards.
         tokens = tokenize(text, has_variables=False, has_wildcards=True)
         return _Pattern(whole=compile_glob(_only_resolved(tokens)))
     try:
@@ -183,20 +183,23 @@ def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pa
         return _Pattern(dynamic=_Dynamic(first, tuple(sections[5])) if first is not None else None)
     resolved = [*head, [_as_literal(token) for token in sections[5]]]
     if all(isinstance(token, str) for section in head for token in section):
-        # The first five parts have no `*`, so comparing the whole text is comparing part by part.
+        # The first five parts have no `*`, so matching the whole text gives the same result as matching part by part.
         return _Pattern(whole=compile_glob(_only_resolved(_joined(resolved))))
     return _Pattern(parts=compile_arn(_only_resolved(_joined(resolved))))
 
 
 def _completed(sections: list[list[Token]]) -> list[list[Token]]:
-    """The sections with `*` for missing ones, where a service is named and the last does not end in `*`."""
+    """Append `*` for missing parts if the ARN names a service and its last part does not end in `*`."""
     if sections[2:] in ([], [[]]) or sections[-1][-1:] == [ANY_RUN]:
         return sections
     return sections + [[ANY_RUN]] * (6 - len(sections))
 
 
 def _as_literal(token: Token) -> Resolved:
-    """A variable before the fifth colon is plain text, and no ARN has such a part."""
+    """Return a variable as plain text.
+
+    A variable before the fifth colon is not expanded, and no real ARN contains such text.
+    """
     return token.written if isinstance(token, PolicyVariable) else token
 
 
@@ -212,7 +215,7 @@ def _joined(sections: Sequence[Sequence[Token]]) -> list[Token]:
 
 
 def _expanding(sections: Sequence[Sequence[Resolved]]) -> Callable[[Sequence[str]], bool]:
-    """A pattern of four or five parts that ends in `*`."""
+    """Compile a pattern of four or five parts that ends in `*`, which also matches the missing parts."""
     last = len(sections) - 1
     tests = [compile_glob(section) for section in sections]
     return lambda parts: (
@@ -250,9 +253,9 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
 def _any_dynamic(
     dynamic: Sequence[_Dynamic], parts: Sequence[str], context: Callable[[], Context], *, is_negated: bool
 ) -> bool | None:
-    """Whether one pattern matches; None when none does and one has a variable without a value.
+    """Whether one of the patterns matches; None when none matches and one has an unset variable.
 
-    For NotResource such a variable counts even in a pattern that could not match.
+    For NotResource an unset variable gives None even in a pattern that could not match the resource.
     """
     answer: bool | None = False
     for head, tail in dynamic:

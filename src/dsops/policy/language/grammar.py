@@ -1,7 +1,7 @@
-"""The grammar of policy documents, by kind: every departure is a problem with its line.
+"""The grammar of policy documents, by kind of policy. Each violation is a problem with its line.
 
-AWS IAM User Guide, "Grammar of the IAM JSON policy language" and the pages on elements; AWS Organizations
-User Guide, "SCP syntax" and "RCP syntax". A document with anything unknown in it is refused as a whole.
+AWS IAM User Guide, "Grammar of the IAM JSON policy language" and the pages on elements; AWS Organizations User Guide,
+"SCP syntax" and "RCP syntax". A document that contains an unknown element is refused as a whole.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _NOT_JSON: Final = "This policy contains invalid Json"
 def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "") -> Policy:
     """Parse a policy from JSON text.
 
-    `name` is how decisions call the policy, `file` where its problems are. Raises PolicyInvalid with every problem,
-    in line order, for a document that AWS would refuse.
+    `name` identifies the policy in decisions; `file` is the file name in its problems. Raises PolicyInvalid with
+    every problem, in line order, for a document that AWS would refuse.
     """
     checked = check_policy(parse_json(text, file or name), kind, name=name, file=file)
     if checked.policy is not None:
@@ -34,9 +34,10 @@ def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "")
 
 
 def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: str = "") -> ParsedPolicy:
-    """Return the policy of a JSON or YAML document, or every problem that it has, in line order.
+    """Return the policy in a JSON or YAML document, or all problems of the document in line order.
 
-    `name` is how decisions call the policy (default: the file); `file` is where its problems are (default: the name).
+    `name` identifies the policy in decisions (default: `file`); `file` is the file name in its problems (default:
+    `name`).
     """
     reader = _DocumentReader(kind, file or name)
     version, statements = reader.document(document)
@@ -48,7 +49,7 @@ def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: 
 
 
 class _DocumentReader(StatementReader):
-    """Reads one document of one kind."""
+    """Reads one document as a policy of one kind."""
 
     def document(self, document: Document) -> tuple[str, tuple[Statement, ...]]:
         self.problems.extend((problem, _NOT_JSON) for problem in document.problems)

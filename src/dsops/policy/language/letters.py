@@ -1,8 +1,7 @@
-"""Case as AWS ignores it.
+"""Case-insensitive comparison as AWS does it.
 
-Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z have another
-case: with Python's `str.lower` the KELVIN SIGN (U+212A) would be a `k`, and a `Deny` written with it would look
-like one that works.
+Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z are folded. With
+Python's `str.lower` the KELVIN SIGN (U+212A) would become `k`, and a `Deny` that contains it would seem to work.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ def lower_case(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the text as `StringEqualsIgnoreCase` compares it: one character for one, so `ß` is not `ss`.
+    """Return the text as `StringEqualsIgnoreCase` compares it, one character for each, so `ß` is not `ss`.
 
-    AWS's guide says "ignoring case" and no more. Letters of other alphabets have a case (`É` is `é`), and a character
-    outside of ASCII never equals one within: U+017F is no `s`, U+212A no `k`, U+0130 and U+0131 are no `i`.
+    AWS's guide says only "ignoring case". Letters outside of ASCII are folded too (`É` equals `é`), but never to an
+    ASCII letter: U+017F is not `s`, U+212A is not `k`, U+0130 and U+0131 are not `i`.
     """
     if text.isascii():
         return text.lower()

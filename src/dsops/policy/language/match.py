@@ -1,7 +1,7 @@
-"""Wildcards and ARN patterns: compiled once, then matched in one pass without backtracking.
+"""Wildcards and ARN patterns, which are compiled once and then matched without backtracking.
 
-No regular expression is built from a policy's text, so no policy can make matching slower than its length allows: a
-run of literal characters is searched once, from where the previous one ended.
+No regular expression is built from a policy's text, so matching time depends on the lengths of pattern and text only.
+Each run of literal characters is searched once, from the end of the previous match.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ Predicate = Callable[[str], bool]
 
 
 def anything(text: str) -> bool:  # noqa: ARG001 - a predicate takes the text
-    """`*`."""
+    """The test for `*`: match any text."""
     return True
 
 
 def compile_glob(tokens: Sequence[Resolved]) -> Predicate:
-    """Compile a test for whole texts: `*` matches any run of characters, `?` any one, everything else itself."""
+    """Compile a test of whole texts. `*` matches any run of characters, `?` any one character."""
     pieces: list[list[Resolved]] = [[]]
     for token in tokens:
         if token is ANY_RUN:
@@ -32,7 +32,10 @@ def compile_glob(tokens: Sequence[Resolved]) -> Predicate:
 
 
 def _literal_glob(pieces: list[str]) -> Predicate:
-    """A glob without `?`: its pieces occur in this order, the first at the start, the last at the end."""
+    """Compile a glob without `?`.
+
+    The literal pieces must occur in order, the first at the start of the text, the last at its end.
+    """
     first, last = pieces[0], pieces[-1]
     if len(pieces) == 1:
         return first.__eq__
@@ -49,7 +52,7 @@ def _literal_glob(pieces: list[str]) -> Predicate:
             return False
         position, end = len(first), len(text) - len(last)
         for piece in middle:
-            # The earliest occurrence is as good as any: whatever follows a later one can follow it too.
+            # The earliest occurrence is the best choice: it leaves the most text for the pieces that follow.
             position = text.find(piece, position, end)
             if position < 0:
                 return False
@@ -64,7 +67,7 @@ def _starts(first: str) -> Predicate:
 
 
 class _Piece:
-    """The part between two `*`: literals and `?`, of one fixed length."""
+    """The part of a glob between two `*`: literals and `?`, with a fixed length."""
 
     __slots__ = ("_fixed", "_goal", "_masks", "_open", "length")
 
@@ -83,22 +86,23 @@ class _Piece:
                 masks[character] = masks.get(character, 0) | 1 << position
                 position += 1
         self.length = position
-        self._fixed = tuple(fixed)  # The literals and their positions.
-        self._open = is_open  # One bit for each position that takes any character.
-        # One bit for each position that takes a given character.
+        self._fixed = tuple(fixed)  # The literals with their positions.
+        self._open = is_open  # A bit mask of the positions that accept any character.
+        # For each character, a bit mask of the positions that accept it.
         self._masks = {character: mask | is_open for character, mask in masks.items()}
         self._goal = 1 << position >> 1
 
     def is_at(self, text: str, start: int) -> bool:
-        """Whether the piece occurs exactly at that position."""
+        """Whether the piece matches exactly at position `start`."""
         return start + self.length <= len(text) and all(
             text.startswith(literal, start + offset) for offset, literal in self._fixed
         )
 
     def end_in(self, text: str, start: int, end: int) -> int:
-        """The end of its first occurrence between `start` and `end`; -1 when there is none.
+        """Return the end of the first match between `start` and `end`; -1 when there is none.
 
-        Shift-and (Baeza-Yates and Gonnet, 1992): one step a character for all positions at once.
+        The algorithm is Shift-and (Baeza-Yates and Gonnet, 1992), which tests all positions in one step for each
+        character.
         """
         if not self.length:
             return start
@@ -131,7 +135,7 @@ def _holed_glob(pieces: list[_Piece]) -> Predicate:
 
 
 ArnPredicate = Callable[[Sequence[str]], bool]
-"""Takes the six parts of an ARN."""
+"""A test that takes the six parts of an ARN."""
 
 
 def split_arn(text: str) -> list[str] | None:
@@ -141,7 +145,7 @@ def split_arn(text: str) -> list[str] | None:
 
 
 def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
-    """Split the tokens at the first five literal colons; a colon from a variable does not count."""
+    """Split the tokens at the first five literal colons. Colons in the values of variables don't split."""
     sections: list[list[Token]] = [[]]
     for token in tokens:
         if not isinstance(token, str):
@@ -157,16 +161,16 @@ def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
 
 
 def compile_arn(tokens: Sequence[Resolved]) -> ArnPredicate | None:
-    """Compile a test that compares each of the six parts of an ARN on its own; None unless the pattern has six.
+    """Compile a test that compares the six parts of an ARN separately; None unless the pattern has six parts.
 
-    So `arn:aws:sqs:*:111122223333:q` does not match another account's queue whose name contains that text (AWS IAM
+    So `arn:aws:sqs:*:111122223333:q` does not match a queue of another account whose name contains that text (AWS IAM
     User Guide, ARN condition operators).
     """
     return compile_arn_sections(split_sections(tokens))
 
 
 def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | None:
-    """The same for a pattern that is split already: the value of a variable stays within its part."""
+    """Compile an ARN test from a pattern that is already split, so that variable values stay within their parts."""
     if len(sections) < 6 or literal_text(_resolved(sections[0])) != "arn":
         return None
     tests = [
@@ -174,7 +178,7 @@ def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | 
         for index, section in enumerate(map(_resolved, sections))
         if index and section != [ANY_RUN]
     ]
-    # The service first: it differs most often.
+    # Test the service first, because services differ most often.
     tests.sort(key=lambda test: (test[0] != 2, test[0]))
 
     def matches(parts: Sequence[str]) -> bool:

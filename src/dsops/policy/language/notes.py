@@ -1,4 +1,4 @@
-"""Problems of a policy document, and the readers of its texts."""
+"""The problems of a policy document, and methods that read its texts."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Problem, Where
 
 SYNTAX: Final = "Syntax errors in policy."
-"""IAM's message where it has no more specific one."""
+"""The message that IAM returns when it has no more specific one."""
 
 
 class Notes:
-    """Collects problems, each with IAM's own message (from documentation and users' reports)."""
+    """Collects problems, each with the message that IAM returns (from documentation and users' reports)."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[tuple[Problem, str]] = []
         self._file = file
 
     def note(self, line: int, path: str, message: str, *, hint: str = "", aws: str = SYNTAX) -> None:
-        """Add a problem. `path` leads to it from the top of the document."""
+        """Add a problem. `path` is the path of the element from the top of the document."""
         self.problems.append((Problem(Where(self._file, line), path, message, hint), aws))
 
     def text(self, node: Node, path: str) -> str:
-        """Return a scalar's text; "" and a problem when it is not a text."""
+        """Return a scalar's text; for any other node add a problem and return ""."""
         if isinstance(node, Scalar) and node.kind == "text":
             return node.text
         self.note(node.line, path, "this must be a text in quotes")
         return ""
 
     def texts(self, node: Node, path: str) -> list[Scalar]:
-        """Return a text, or the texts of a list that must not be empty."""
+        """Return the scalars of a text or of a non-empty list of texts, adding a problem for anything else."""
         items = node.items if isinstance(node, Sequence) else (node,)
         if not items:
             self.note(node.line, path, "the list is empty")
@@ -45,7 +45,7 @@ class Notes:
         return scalars
 
     def attempt(self, scalar: Scalar, path: str, check: Callable[[str], object], *, aws: str = SYNTAX) -> None:
-        """Run a check and add its ValueError as a problem."""
+        """Run `check` on a scalar's text and add a ValueError that it raises as a problem."""
         try:
             check(scalar.text)
         except ValueError as error:

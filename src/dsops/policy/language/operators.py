@@ -1,7 +1,7 @@
-"""Condition operators: their names, and how each compares one value of a request with the values of a policy.
+"""Condition operators: their names, and how each compares a request's value with the policy's values.
 
-To add one: a member of its family type, its negation if it has one, and the branch that mypy then asks for.
-Rules: AWS IAM User Guide, "Condition operators".
+To add an operator, add a member to the Literal of its family and its negation if it has one, then write the branch
+that mypy reports as missing. Rules: AWS IAM User Guide, "Condition operators".
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from dsops.startup import NamedTuple
 T = TypeVar("T")
 
 Answer = bool | None
-"""None where the request's value can't be read as what the operator compares."""
+"""A comparison's result; None when the request's value does not have the operator's type."""
 Matcher = Callable[[str], Answer]
-"""Takes one value of the request; says whether it matches any of the policy's values."""
+"""A function that takes one request value and returns whether it matches any of the policy's values."""
 
 Quantifier = Literal["", "ForAllValues:", "ForAnyValue:"]
 
 PlainFamily = Literal["StringEquals", "StringEqualsIgnoreCase"]
-"""Operators for which `*` and `?` are characters like any other."""
+"""Operators that compare `*` and `?` literally."""
 StringFamily = Literal[PlainFamily, "StringLike"]
 ArnFamily = Literal["ArnEquals", "ArnLike"]
 TextFamily = Literal[StringFamily, "Bool", ArnFamily]
-"""Operators on text: their values may hold policy variables."""
+"""Operators that compare text. Their values may contain policy variables."""
 NumberFamily = Literal[
     "NumericEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals"
 ]
 DateFamily = Literal["DateEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals"]
 TypedFamily = Literal[NumberFamily, DateFamily, "BinaryEquals", "IpAddress"]
-"""Operators on values that are read as something else than text."""
+"""Operators that compare numbers, dates, bytes or addresses."""
 Family = Literal[TextFamily, TypedFamily, "Null"]
 
 _NEGATIONS: Final[dict[str, Family]] = {
@@ -59,7 +59,7 @@ _NEGATIONS: Final[dict[str, Family]] = {
 _FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 _OPERATORS: Final[dict[str, Family]] = {family: family for family in _FAMILIES} | _NEGATIONS
 OPERATORS: Final = tuple(_OPERATORS)
-"""Every operator's plain name."""
+"""The plain name of every operator, without quantifier and suffix."""
 PLAIN_FAMILIES: Final[tuple[PlainFamily, ...]] = get_args(PlainFamily)
 STRING_FAMILIES: Final[tuple[StringFamily, ...]] = get_args(StringFamily)
 ARN_FAMILIES: Final[tuple[ArnFamily, ...]] = get_args(ArnFamily)
@@ -68,11 +68,11 @@ TYPED_FAMILIES: Final[tuple[TypedFamily, ...]] = get_args(TypedFamily)
 
 
 class Operator(NamedTuple):
-    """A condition operator, taken apart."""
+    """The parts of a condition operator's name."""
 
     quantifier: Quantifier
     family: Family
-    """The operator that says what matches: `StringEquals` for StringNotEquals too."""
+    """The operator without negation: `StringEquals` also for StringNotEquals."""
     is_negated: bool
     is_if_exists: bool
 
@@ -96,7 +96,7 @@ def parse_operator(text: str) -> Operator:
 
 
 def nearest_operator(text: str) -> str:
-    """Return the operator that the author may have meant; "" when none is near."""
+    """Return the operator with the most similar name; "" when no name is similar."""
     from difflib import get_close_matches
 
     quantifier = text.partition(":")[0] + ":" if ":" in text else ""
@@ -110,7 +110,7 @@ def nearest_operator(text: str) -> str:
 
 
 def text_matcher(family: TextFamily, values: Sequence[Sequence[Resolved]]) -> Matcher:
-    """Compile the comparison with the policy's values, whose variables are resolved."""
+    """Compile the comparison with the policy's text values, whose variables are already resolved."""
     match family:
         case "StringEquals":
             return frozenset(map(literal_text, values)).__contains__
@@ -127,7 +127,7 @@ def text_matcher(family: TextFamily, values: Sequence[Sequence[Resolved]]) -> Ma
 
 
 def arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
-    """Compile the comparison with ARN patterns. A text without six parts is no ARN and matches nothing."""
+    """Compile the comparison with ARN patterns. A text with fewer than six parts is no ARN and matches nothing."""
     arns = [arn for arn in patterns if arn is not None]
 
     def matches_arn(value: str) -> bool:
@@ -138,7 +138,7 @@ def arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
 
 
 def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
-    """Compile the comparison with the policy's values. Raises ValueError for a value not of the family's type."""
+    """Compile the comparison with typed values. Raises ValueError for a value that is not of the family's type."""
     match family:
         case "BinaryEquals":
             accepted = frozenset(_read_all(values, read_bytes, "base64"))
@@ -161,7 +161,7 @@ def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
 
 
 def _holds(family: NumberFamily | DateFamily, order: int) -> bool:
-    """Whether the family accepts that order of values: negative where the request's is less, 0 for equal ones."""
+    """Whether the operator accepts the order: negative if the request's value is less, 0 if equal."""
     match family:
         case "NumericEquals" | "DateEquals":
             return order == 0

@@ -1,4 +1,4 @@
-"""Policies and their statements as values, compiled, with the line of every statement."""
+"""Compiled policies and statements, with the line of every statement."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Effect = Literal["Allow", "Deny"]
 
 
 class Statement(NamedTuple):
-    """One statement. `line` is its first line in the document, from 1."""
+    """One compiled statement. `line` is its first line in the document, counted from 1."""
 
     sid: str
     effect: Effect
     principals: Principals | None
     actions: Actions
     resources: ResourceElement | None
-    """None in a trust policy, and where a resource policy leaves it out: then it is about its own resource."""
+    """The Resource element; None in a trust policy, or in a resource policy that means its own resource."""
     conditions: tuple[Condition, ...]
     line: int
 
@@ -41,12 +41,12 @@ class Policy(NamedTuple):
 
 
 class ParsedPolicy(NamedTuple):
-    """The result of reading a document: a policy or problems, in line order."""
+    """The result of parsing a document: a policy, or problems in line order."""
 
     policy: Policy | None
     problems: tuple[Problem, ...]
     aws_message: str
-    """IAM's MalformedPolicyDocument message, as far as it is known; "" when there is no problem."""
+    """IAM's MalformedPolicyDocument message, as far as known; "" when there is no problem."""
 
 
 KIND_WORDS: dict[PolicyKind, str] = {
@@ -58,4 +58,4 @@ KIND_WORDS: dict[PolicyKind, str] = {
     "scp": "service control policy",
     "rcp": "resource control policy",
 }
-"""The kinds of policies in the words of AWS's messages."""
+"""The kinds of policies, as AWS's messages name them."""

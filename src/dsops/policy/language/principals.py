@@ -1,6 +1,7 @@
 """Callers of requests, and the principals that a Principal element names.
 
-How a caller is named decides what else must allow the call, so the answer is not yes or no but a Reach.
+How specifically a policy names the caller decides which other policies must allow, so the test returns a Reach rather
+than a bool.
 """
 
 from __future__ import annotations
@@ -20,28 +21,34 @@ class Principal(NamedTuple):
     """The caller of a request."""
 
     kind: PrincipalKind
-    """A GetSessionToken session is its `user`; `web-identity` and `saml` call AssumeRoleWith... unsigned."""
+    """The kind of caller. A GetSessionToken session has the kind of its user.
+
+    `web-identity` and `saml` callers send unsigned AssumeRoleWith... requests.
+    """
     account: str
-    """12 digits; "" for anonymous callers, services, and callers without credentials yet."""
+    """The 12-digit account id; "" for anonymous callers, services, and callers without credentials yet."""
     arn: str
     """The caller's ARN: user, assumed-role, federated-user or root."""
     issuer_arn: str = ""
-    """The role's ARN with its path for a role session; the user's ARN for a federated session."""
+    """For a role session the role's ARN with its path; for a federated session the user's ARN."""
     unique_id: str = ""
-    """The unique id: AIDA... of a user (of the issuing user for a federated session), AROA... of a session's role."""
+    """The unique id: AIDA... of a user (for a federated session, of the issuing user), AROA... of a session's role."""
     federated: str = ""
-    """The provider's ARN or name for web identity and SAML, the service's name for a service."""
+    """The ARN or name of the identity provider (web identity and SAML), or the name of the service."""
 
 
 Reach = int
-"""How closely a policy names a principal, which decides what else must allow in its account (IAM User Guide)."""
+"""How specifically a policy names a principal.
+
+This decides which other policies of the account must allow (IAM User Guide).
+"""
 UNNAMED: Final = 0
 ACCOUNT: Final = 1
-"""The policy names the account or its root: it delegates, so the caller's own policies must allow too."""
+"""The policy names the account or its root, so the caller's identity policies must allow too."""
 ISSUER: Final = 2
-"""It names the session's role or the user who federated: boundary and session policy still limit."""
+"""The policy names the session's role or the federating user. Boundary and session policy still limit the session."""
 DIRECT: Final = 3
-"""It names the user, the exact session, everyone, a provider or a service: nothing else need allow."""
+"""The policy names the user, the exact session, everyone, a provider or a service. No other policy need allow."""
 
 Type = Literal["AWS", "Federated", "Service", "CanonicalUser"]
 Written = tuple[Type, str]
@@ -55,14 +62,14 @@ FEDERATED_NAMES: Final = (
 
 
 class Principals(NamedTuple):
-    """Principal or NotPrincipal. Both `"*"` and `{"AWS": "*"}` are written `("AWS", "*")`."""
+    """A compiled Principal or NotPrincipal element. Both `"*"` and `{"AWS": "*"}` become `("AWS", "*")`."""
 
     written: tuple[Written, ...]
     is_negated: bool
     is_deny: bool
     is_everyone: bool
     accounts: frozenset[tuple[str, str]]
-    """Partition ("" for a bare account id) and account."""
+    """Pairs of partition ("" for a bare account id) and account id."""
     arns: frozenset[str]
     ids: frozenset[str]
     providers: frozenset[str]
@@ -70,11 +77,11 @@ class Principals(NamedTuple):
 
     @property
     def element(self) -> str:
-        """The element's name in the document."""
+        """The element's name in the policy document."""
         return "NotPrincipal" if self.is_negated else "Principal"
 
     def reach(self, principal: Principal) -> Reach:
-        """How closely the element names that principal; UNNAMED when it does not."""
+        """Return how specifically the element names the principal; UNNAMED when it does not name it."""
         if self.is_negated:
             return UNNAMED if self._is_excepted(principal) else DIRECT
         if self.is_everyone:
@@ -104,10 +111,11 @@ class Principals(NamedTuple):
         return principal.kind == "service" and principal.federated in self.services
 
     def _is_excepted(self, principal: Principal) -> bool:
-        """NotPrincipal names that principal.
+        """Whether NotPrincipal excepts the principal.
 
-        A Deny exempts only a caller that it names in every way: the account's root, the role and the session (AWS IAM
-        User Guide, NotPrincipal). An Allow leaves out a caller that it names in any way. Both grant less, not more.
+        A Deny excepts only a caller whose account root, role and session are all listed (AWS IAM User Guide,
+        NotPrincipal). An Allow excludes a caller that is listed in any of these ways. Both readings grant less rather
+        than more.
         """
         if self.is_everyone:
             return True
@@ -155,7 +163,10 @@ def compile_principals(entries: Sequence[Written], *, is_negated: bool, is_deny:
 
 
 def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) -> None:
-    """Raise ValueError unless the text can be a principal of that type; buckets take CloudFront's identities too."""
+    """Raise ValueError unless the text is a valid principal of that type.
+
+    `takes_cloudfront`: whether CloudFront origin access identities are valid too, as in bucket policies.
+    """
     if text == "*":
         if kind != "AWS":
             raise ValueError(f"`*` is no {kind} principal: name the one you mean")
@@ -170,7 +181,8 @@ def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) ->
         "Service": _is_service,
         "CanonicalUser": str.isalnum,
     }[kind]
-    # Names in ARNs, services and canonical ids are ASCII on AWS; to `str.isalnum` more is a letter or a digit.
+    # Names in ARNs, services and canonical ids are ASCII on AWS, but `str.isalnum` accepts other letters and digits
+    # too.
     if kind == "AWS" and takes_cloudfront and _is_access_identity(text):
         return
     if not text.isascii() or not is_valid(text):
@@ -178,7 +190,7 @@ def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) ->
 
 
 def _is_aws_principal(text: str) -> bool:
-    """Whether it is an account, its root, a user, role, role session or federated user, or a unique id."""
+    """Whether the text is an account, its root, a user, role, role session or federated user, or a unique id."""
     if is_account_id(text) or is_unique_id(text):
         return True
     arn = parse_arn(text)
@@ -196,7 +208,10 @@ def _is_aws_principal(text: str) -> bool:
 
 
 def _is_access_identity(text: str) -> bool:
-    """A CloudFront origin access identity (Amazon S3 User Guide, "Bucket policy examples"); no caller has that ARN."""
+    """Whether the text is the ARN of a CloudFront origin access identity.
+
+    Source: Amazon S3 User Guide, "Bucket policy examples". No caller has such an ARN.
+    """
     arn = parse_arn(text)
     if arn is None or (arn.service, arn.region, arn.account) != ("iam", "", "cloudfront"):
         return False
@@ -205,7 +220,10 @@ def _is_access_identity(text: str) -> bool:
 
 
 def is_unique_id(text: str) -> bool:
-    """Whether it is the id of a user (AIDA...) or role (AROA...), which a policy shows once the entity is deleted."""
+    """Whether the text is a unique id of a user (AIDA...) or role (AROA...).
+
+    A policy shows the id in place of the ARN once the user or role is deleted.
+    """
     return text.startswith(("AIDA", "AROA")) and 16 <= len(text) <= 128 and text.isascii() and text.isalnum()
 
 

@@ -1,8 +1,8 @@
-"""The STS actions that rules of policies name: those that issue sessions, and the permissions beside them.
+"""The STS actions that issue sessions, and the permissions that accompany them.
 
-Metrics of the sandbox and reports on logs count the sessions of these actions. Policies decide about the others
-(GetScopedCredentials) as they do about the actions of every service. Sources: STS API Reference, the page of each
-operation; IAM User Guide, "Permissions for GetSessionToken".
+The sandbox's metrics and log reports count the sessions that these actions issue. Other STS actions
+(GetScopedCredentials) are decided by policies as the actions of any service are. Sources: STS API Reference, the page
+of each operation; IAM User Guide, "Permissions for GetSessionToken".
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ Caller = Literal["signed", "web-identity", "saml"]
 
 
 class SessionAction(NamedTuple):
-    """One action of STS."""
+    """One STS action and its properties."""
 
     name: str
     caller: Caller = "signed"
-    """Who sends it: a caller with credentials, or one with a token or an assertion of a provider."""
+    """The kind of caller: one with credentials, or one with a provider's token or SAML assertion."""
     is_about_role: bool = False
-    """Whether its resource is a role, whose trust policy must allow it."""
+    """Whether the action's resource is a role, whose trust policy must allow the action."""
     is_permission_only: bool = False
-    """Whether it is no operation but a permission beside the one that assumes the role."""
+    """Whether the action is only a permission needed along with the AssumeRole call, and no API operation."""
     is_open: bool = False
-    """Whether no policy decides about it."""
+    """Whether every valid caller may use the action, whatever policies say."""
     is_for_role_sessions: bool = True
-    """Whether a role's session may call it."""
+    """Whether a role session may call the action."""
     has_bare_refusal: bool = False
-    """Whether AWS refuses it in the same words whatever the reason (measured on live AWS, July 2026)."""
+    """Whether AWS refuses the action with the same message for every reason (measured on live AWS, July 2026)."""
 
 
 SESSION_ACTIONS: Final = (
@@ -45,21 +45,21 @@ SESSION_ACTIONS: Final = (
     SessionAction("sts:SetContext", is_about_role=True, is_permission_only=True, has_bare_refusal=True),
 )
 BY_NAME: Final = {lower_case(action.name): action for action in SESSION_ACTIONS}
-"""By name in lower case."""
+"""The session actions by their names in lower case."""
 
 SESSION_OPERATIONS: Final = tuple(
     action.name.removeprefix("sts:") for action in SESSION_ACTIONS if not action.is_permission_only
 )
-"""The operations that issue the sessions: `AssumeRole` and so on."""
+"""The names of the API operations that issue sessions: `AssumeRole` and so on."""
 
 UNDECIDED_ACTIONS: Final = frozenset(
     {"sts:getcalleridentity", *(name for name, action in BY_NAME.items() if action.is_open)}
 )
-"""Actions, in lower case, about which no policy decides (STS API Reference, GetCallerIdentity)."""
+"""The actions, in lower case, that no policy can allow or deny (STS API Reference, GetCallerIdentity)."""
 
 
 def assuming_action(caller: Caller) -> str:
-    """The action by which such a caller assumes a role, such as `sts:AssumeRoleWithSAML`."""
+    """Return the action that this kind of caller uses to assume a role, such as `sts:AssumeRoleWithSAML`."""
     return next(
         action.name
         for action in SESSION_ACTIONS
@@ -68,11 +68,11 @@ def assuming_action(caller: Caller) -> str:
 
 
 def assumes_role(action: str) -> bool:
-    """Whether the action assumes a role; a variant of AssumeRole that is newer than the table counts, too."""
+    """Whether the action assumes a role, including AssumeRole variants that are newer than the table."""
     return lower_case(action).startswith("sts:assumerole")
 
 
 def is_about_roles(action: str) -> bool:
-    """Whether the action's resource is a role, and its resource policy a trust policy."""
+    """Whether the action's resource is a role, so that its resource policy is a trust policy."""
     action_facts = BY_NAME.get(lower_case(action))
     return action_facts.is_about_role if action_facts is not None else assumes_role(action)

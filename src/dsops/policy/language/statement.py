@@ -1,4 +1,4 @@
-"""The grammar of one statement, which differs by kind of policy."""
+"""The grammar of one statement, which depends on the kind of policy."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ _STATEMENT_ELEMENTS: Final = tuple(
 _PRINCIPAL_TYPES: Final[tuple[Type, ...]] = get_args(Type)
 
 
-# IAM's message in refusals of CreateRole and UpdateAssumeRolePolicy, as users and providers' tests quote it.
+# The message with which IAM refuses CreateRole and UpdateAssumeRolePolicy, as users' reports and provider tests quote
+# it.
 _NO_STS_ACTION: Final = "AssumeRole policy may only specify STS AssumeRole actions."
 
 
 class Rules(NamedTuple):
-    """The rules for a kind of policy."""
+    """The grammar rules for one kind of policy."""
 
     prohibited: tuple[str, ...]
     has_id: bool = False
     is_resource_optional: bool = False
     completes_arns: bool = False
-    """Whether an ARN without its last parts matches any value there."""
+    """Whether an ARN without its last parts matches any value in those parts."""
     has_strict_sids: bool = True
-    """Whether Sids are letters and digits only and unique: a rule of the IAM service, not of the language."""
+    """Whether Sids must be alphanumeric and unique. This is a rule of the IAM service, not of the policy language."""
     needs_2012: bool = False
 
 
@@ -43,7 +44,7 @@ _WITHOUT_PRINCIPAL: Final = Rules(prohibited=("Principal", "NotPrincipal"))
 RULES: Final[dict[PolicyKind, Rules]] = {
     "identity": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "session": _WITHOUT_PRINCIPAL,
-    # A boundary may be any managed policy.
+    # A boundary is a managed policy, so it has the rules of identity policies.
     "boundary": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "trust": Rules(prohibited=("Resource", "NotResource", "NotPrincipal"), has_id=True, is_resource_optional=True),
     "resource": Rules(prohibited=(), has_id=True, is_resource_optional=True, has_strict_sids=False),
@@ -63,7 +64,7 @@ class StatementReader(Notes):
         self._kind = kind
 
     def statement(self, node: Mapping, path: str) -> Statement | None:
-        """Return the statement; None when it has problems."""
+        """Read a statement; None when it has problems."""
         before = len(self.problems)
         for key, _ in node.entries:
             if key.text not in _STATEMENT_ELEMENTS:
@@ -84,7 +85,7 @@ class StatementReader(Notes):
         return statement
 
     def unknown(self, key: Scalar, path: str, known_names: tuple[str, ...]) -> None:
-        """Add the problem of an unknown key."""
+        """Add a problem for an unknown key."""
         from difflib import get_close_matches
 
         near = get_close_matches(key.text.capitalize(), known_names, n=1) or [
@@ -138,7 +139,7 @@ class StatementReader(Notes):
         return "Deny"
 
     def _one_of(self, node: Mapping, path: str, positive: str, *, is_required: bool) -> tuple[Node, str, bool] | None:
-        """The element or its Not... form, its path, and whether it is the Not... form."""
+        """Return the element or its Not... form, its path, and whether it is the Not... form."""
         first, second = node.get(positive), node.get(f"Not{positive}")
         if first is not None and second is not None:
             self.note(
@@ -280,7 +281,7 @@ class StatementReader(Notes):
         try:
             return [compile_condition(operator, key.text, texts, key.line, has_variables=self.has_variables)]
         except ValueError as error:
-            # The value of a secret key is not shown, malformed or not.
+            # The value of a secret key is never shown, even a malformed value.
             is_secret = lower_case(key.text) in SECRET_KEYS
             message = f"the value of `{key.text}` can't be used with {operator}" if is_secret else str(error)
             self.note(values.line, path, message)
@@ -311,7 +312,7 @@ class StatementReader(Notes):
 
 
 def _resource_words(text: str) -> str:
-    """IAM's message for a resource that it refuses."""
+    """Return IAM's message for an invalid resource."""
     parts = text.split(":")
     if len(parts) > 2 and ("*" in parts[2] or "?" in parts[2]):
         return "Resource vendor must be fully qualified and cannot contain regexes."

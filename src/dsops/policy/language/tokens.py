@@ -1,4 +1,4 @@
-"""Policy text -> literals, wildcards and variables, whose values come from a request."""
+"""Split policy text into literals, wildcards and variables, and fill in the variables from a request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.policy.language.letters import lower_case
 from dsops.startup import NamedTuple
 
 Context = Mapping[str, tuple[str, ...]]
-"""Condition keys in lower case -> the request's values."""
+"""The request's values by condition key, in lower case."""
 
 
 class Wildcard:
@@ -30,10 +30,10 @@ ANY_ONE: Final = Wildcard("?")
 
 
 class PolicyVariable(NamedTuple):
-    """`${key}` or `${key, 'default'}`: the request's value of that key, as literal text."""
+    """A policy variable, `${key}` or `${key, 'default'}`; the request's value replaces it as literal text."""
 
     key: str
-    """In lower case, as in a Context."""
+    """The condition key in lower case, as in a Context."""
     default: str | None
     written: str
 
@@ -48,10 +48,10 @@ _EITHER: Final = re.compile(r"\$\{|[*?]")
 
 
 def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[Token, ...]:
-    """The literals, wildcards and variables of a policy value; ValueError says what is wrong with a variable.
+    """Return the literals, wildcards and variables of a policy value. Raises ValueError for a malformed variable.
 
-    `${*}`, `${?}` and `${$}` are those characters and nothing more
-    (AWS IAM User Guide, "IAM policy elements: Variables and tags").
+    `${*}`, `${?}` and `${$}` stand for the literal characters (AWS IAM User Guide, "IAM policy elements: Variables
+    and tags").
     """
     has_variables = has_variables and "${" in text
     has_wildcards = has_wildcards and ("*" in text or "?" in text)
@@ -83,14 +83,14 @@ def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[To
 
 
 def _next_special(text: str, position: int, *, has_variables: bool, has_wildcards: bool) -> int:
-    """The position of the next wildcard or variable; the text's length when there is none."""
+    """Return the position of the next wildcard or variable; the text's length when there is none."""
     special = _EITHER if has_variables and has_wildcards else _WILDCARD if has_wildcards else _VARIABLE
     match = special.search(text, position)
     return match.start() if match else len(text)
 
 
 def _read_variable(text: str, start: int) -> tuple[str | PolicyVariable, int]:
-    """The variable or escape that begins at `start`, and the position behind it."""
+    """Return the variable or escape that begins at `start`, and the position after it."""
     brace = text.find("}", start)
     if brace < 0:
         raise ValueError("a `${` has no closing `}`")
@@ -117,15 +117,15 @@ def _read_variable(text: str, start: int) -> tuple[str | PolicyVariable, int]:
 
 
 def is_static(tokens: Iterable[Token]) -> bool:
-    """Whether the tokens have no variable."""
+    """Whether the tokens contain no variable."""
     return not any(isinstance(token, PolicyVariable) for token in tokens)
 
 
 def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
-    """The tokens with the request's values in place; None when a variable has no value and no default.
+    """Replace variables by the request's values; None when a variable has neither a value nor a default.
 
-    What a variable brings is literal: a `*` in a user's name is a character. A key with several values can't
-    be a variable, and empty text is no value (AWS IAM User Guide, "Policy variables with no value").
+    The value is literal: a `*` in a user's name matches only itself. A key with several values can't be used as a
+    variable, and an empty string counts as no value (AWS IAM User Guide, "Policy variables with no value").
     """
     resolved: list[Resolved] = []
     for token in tokens:
@@ -145,5 +145,5 @@ def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
 
 
 def literal_text(tokens: Iterable[Resolved]) -> str:
-    """The tokens as one text; wildcards as written."""
+    """Join the tokens into one text, with wildcards as written."""
     return "".join(token if isinstance(token, str) else token.written for token in tokens)

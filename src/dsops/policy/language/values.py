@@ -1,4 +1,4 @@
-"""Condition values with a type: numbers, dates, addresses, bytes. A text that can't be read gives None."""
+"""Typed condition values: numbers, dates, addresses, bytes. Readers return None for unreadable text."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from typing import Final
 
 _LONGEST_NUMBER: Final = 400
-# Every repetition is of a fixed length or ends its group, so a mismatch is found in one pass.
+# Every repetition has a fixed length or ends its group, so the expression never backtracks.
 _DATE: Final = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,40}))?)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Number = tuple[int, int]
-"""A decimal number: its digits as an integer, and the number of digits behind the point."""
+"""A decimal number: its digits as an integer, and the number of digits after the decimal point."""
 Moment = tuple[int, str]
-"""Seconds since 1970 in UTC and the digits of the fraction, which compare exactly at any precision."""
+"""Seconds since 1970 in UTC, and the digits of the fraction as text, which compares exactly at any precision."""
 
 
 def read_number(text: str) -> Number | None:
-    """Read an integer or decimal number exactly: 0.1 is a tenth."""
+    """Read an integer or decimal number without rounding: 0.1 is exactly a tenth."""
     digits = text[1:] if text[:1] in ("+", "-") else text
     whole, _, fraction = digits.partition(".")
     if len(text) > _LONGEST_NUMBER or not (whole or fraction):
@@ -34,7 +34,7 @@ def read_number(text: str) -> Number | None:
 
 
 def compare_numbers(left: Number, right: Number) -> int:
-    """Negative, zero or positive as left is less than, equal to or greater than right."""
+    """Return a negative, zero or positive number as left is less than, equal to or greater than right."""
     scaled_left, scaled_right = left[0] * _power(right[1]), right[0] * _power(left[1])
     return (scaled_left > scaled_right) - (scaled_left < scaled_right)
 
@@ -44,9 +44,9 @@ def _power(exponent: int) -> int:
 
 
 def read_moment(text: str) -> Moment | None:
-    """Read a date in the W3C's profile of ISO 8601, from a year to fractions of a second, or epoch seconds.
+    """Read a date in the W3C profile of ISO 8601 (from a year to fractions of a second), or epoch seconds.
 
-    Four digits are a year.
+    Four digits are read as a year.
     """
     match = _DATE.fullmatch(text)
     if match is None:
@@ -81,23 +81,23 @@ def _read_epoch(text: str) -> Moment | None:
 
 
 def compare_moments(left: Moment, right: Moment) -> int:
-    """Negative, zero or positive as left is before, equal to or after right."""
+    """Return a negative, zero or positive number as left is before, equal to or after right."""
     return (left > right) - (left < right)
 
 
 Address = tuple[int, int]
-"""Read an IP address: its version and its value as a number."""
+"""An IP address: its version and its value as a number."""
 
 
 def read_network(text: str) -> Callable[[Address], bool] | None:
-    """Compile a test for an IPv4 or IPv6 range; a bare address is a range of one."""
-    import ipaddress  # The import costs milliseconds, and most policies have no address.
+    """Compile a test for an IPv4 or IPv6 range. A single address is a range of one."""
+    import ipaddress  # The import takes milliseconds, and most policies have no address.
 
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
-    # A mask written as an address (203.0.113.0/255.255.255.0) is not the CIDR format that AWS asks for.
+    # AWS requires CIDR notation, which a mask written as an address (203.0.113.0/255.255.255.0) is not.
     if "/" in text and not text.rpartition("/")[2].isdigit():
         return None
     version, first, last = network.version, int(network.network_address), int(network.broadcast_address)

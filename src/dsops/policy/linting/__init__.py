@@ -63,21 +63,21 @@ RULES: Final[tuple[LintRule, ...]] = (
 
 
 class LintReport(NamedTuple):
-    """The findings of one document."""
+    """The findings in one document."""
 
     kind: PolicyKind
     reason: str
-    """Why that kind was guessed; "" when the kind was given."""
+    """Why the linter guessed this kind of policy; "" when the caller gave the kind."""
     findings: tuple[Finding, ...]
-    """By line; the first hundred of each rule."""
+    """The findings by line, at most a hundred of each rule."""
     left_out: dict[str, int]
-    """The number of further findings, by code."""
+    """The number of findings beyond the first hundred, by rule code."""
     counts: dict[Severity, int]
-    """The number of findings by severity, those left out included."""
+    """The number of findings by severity, including those in `left_out`."""
 
     @property
     def is_clean(self) -> bool:
-        """Whether there is no error and no warning; notes do not count."""
+        """Whether there is no error and no warning. Notes are allowed."""
         return not self.counts["error"] and not self.counts["warning"]
 
 
@@ -89,10 +89,10 @@ def lint(
     reference: AuthorizationReference | None = None,
     has_comments: bool = False,
 ) -> LintReport:
-    """Lint a document of `size` characters; its kind is guessed when not given.
+    """Lint a document of `size` characters. The kind of policy is guessed when not given.
 
-    Without a reference, names of services, actions and their condition keys are not checked; nor are they in a
-    document larger than IAM's API takes. `has_comments`: the file may have comments (.jsonc).
+    Names of services, actions and their condition keys are checked only with a reference, and only in documents that
+    are no longer than IAM's API accepts. `has_comments`: whether the file format has comments (.jsonc).
     """
     reason = ""
     if kind is None:
@@ -111,7 +111,7 @@ def _check_policy(
     compact_size = documents.compact_length(view)
     documents.check_document(view, size, compact_size, findings)
     is_storable = compact_size <= documents.API_LIMIT
-    # Comparisons of all pairs and look-ups of names run only for documents that AWS would take.
+    # Comparing all pairs and looking up names takes long, so only documents within AWS's size limit are checked.
     if kind in {"trust", "resource"}:
         principals.check_principals(view, findings, has_fences=is_storable)
     if kind == "trust" and is_storable:

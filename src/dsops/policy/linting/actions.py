@@ -1,4 +1,4 @@
-"""Names of services and actions that AWS does not have."""
+"""Rules about services and actions that AWS does not have."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NO_EFFECT: Final = LintRule(
 
 
 def check_actions(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Check every action of every statement."""
+    """Check the names of all actions in all statements."""
     for view in document.statements:
         for scalar in view.actions:
             _check_action(scalar, view, lookup, findings)
@@ -53,7 +53,7 @@ def check_actions(document: DocumentView, lookup: NameLookup, findings: FindingC
 def _check_action(scalar: Scalar, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
     path = view.element("Action")
     prefix, colon, name = scalar.text.partition(":")
-    # AWS's own guide names it as an exception from a Deny.
+    # AWS's guide excepts this action from a Deny by name.
     if lower_case(scalar.text) in UNDECIDED_ACTIONS and not view.are_actions_negated:
         message = f"`{scalar.text}` needs no permission, and can't be refused"
         findings.add(NO_EFFECT, scalar.line, path, message)

@@ -1,4 +1,4 @@
-"""Operators that do not fit their keys, and conditions that hold for requests without the key."""
+"""Rules about operators that do not fit their keys, and about conditions that are true for requests without the key."""
 
 from __future__ import annotations
 
@@ -129,11 +129,14 @@ _FITTING: Final = {
     "Binary": {"Binary", "String"},
     "Bool": {"Bool", "String"},
 }
-"""The types that an operator's values can be read as, by the prefix of its name. Text operators take any."""
+"""The key types that each operator can compare, by the prefix of the operator's name.
+
+Text operators compare any type.
+"""
 
 
 def check_conditions(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Check every operator of every statement."""
+    """Check every condition of every statement."""
     for view in document.statements:
         for clause in view.clauses:
             _check_absence(view, clause, findings)
@@ -160,7 +163,7 @@ def _check_absence(view: View, clause: Clause, findings: FindingCollector) -> No
 
 
 def _is_claim(lower: str) -> bool:
-    """`sub` or `aud` of an OIDC or SAML provider."""
+    """Whether the key is the `sub` or `aud` claim of an OIDC or SAML provider."""
     host, _, claim = lower.rpartition(":")
     return claim in {"sub", "aud"} and ("." in host or host == "saml")
 
@@ -177,14 +180,17 @@ def _check_type(clause: Clause, kind: str | None, findings: FindingCollector) ->
         findings.add(SET_OF_ONE, clause.line, clause.path, f"`{clause.key}` has one value only")
     single = kind.removeprefix("ArrayOf")
     fitting = next((types for start, types in _FITTING.items() if parsed.family.startswith(start)), None)
-    # The value of a tag, or of another key with a slash, may have any form.
+    # The values of tags, and of other keys with a slash, may have any form.
     if fitting is not None and single not in fitting and "/" not in clause.key:
         message = f"{clause.operator} can't compare `{clause.key}`, whose values are of type {single}"
         findings.add(WRONG_OPERATOR, clause.line, clause.path, message)
 
 
 def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCollector) -> None:
-    """Values are not shown: a mistyped key may hold a secret that belongs under the right one."""
+    """Check for wildcards that the operator compares literally.
+
+    Findings do not show values: a mistyped key may have the secret value of the correct key.
+    """
     family = clause.parsed.family
     if family in PLAIN_FAMILIES:
         for value in clause.values:

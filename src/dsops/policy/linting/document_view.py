@@ -1,7 +1,7 @@
-"""A policy's tree -> its statements, with lines; malformed parts are left out.
+"""Extract the statements of a policy document with their lines, leaving out malformed parts.
 
-The grammar refuses a document as a whole. The linter still looks at the rest of it, so that one mistake does not hide
-others.
+The grammar refuses a document as a whole, but the linter still checks the valid parts, so that one mistake does not
+hide others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STATEMENT_ELEMENTS: Final = tuple(
 
 
 class Named(NamedTuple):
-    """One principal of a statement."""
+    """One principal in a statement."""
 
     type: str
     text: str
@@ -31,13 +31,13 @@ class Named(NamedTuple):
 
 
 class Clause(NamedTuple):
-    """One key under one operator."""
+    """One condition key under one operator."""
 
     operator: str
-    """In its original case."""
+    """The operator in its original case."""
     parsed: Operator
     key: str
-    """In its original case."""
+    """The condition key in its original case."""
     lower: str
     values: tuple[Scalar, ...]
     line: int
@@ -45,7 +45,7 @@ class Clause(NamedTuple):
 
 
 class View(NamedTuple):
-    """One statement."""
+    """One statement, with malformed parts left out."""
 
     path: str
     line: int
@@ -60,17 +60,17 @@ class View(NamedTuple):
     are_resources_negated: bool
     clauses: tuple[Clause, ...]
     nulls: dict[str, frozenset[str]]
-    """The keys of its Null operators, in lower case: `true` for absent, `false` for present."""
+    """The keys of Null operators, in lower case, with their values: `true` for absent, `false` for present."""
 
     @property
     def is_for_everyone(self) -> bool:
-        """Whether its Principal is `*` or contains it."""
+        """Whether the Principal element is `*` or contains `*`."""
         return not self.are_principals_negated and any(
             named.type == "AWS" and named.text == "*" for named in self.principals
         )
 
     def element(self, name: str) -> str:
-        """The path of that element, or of its Not... form."""
+        """Return the path of the element, or of its Not... form if the statement has that."""
         negated = {
             "Principal": self.are_principals_negated,
             "Action": self.are_actions_negated,
@@ -80,23 +80,23 @@ class View(NamedTuple):
 
 
 class DocumentView(NamedTuple):
-    """A whole policy."""
+    """A whole policy document."""
 
     root: Mapping
     kind: PolicyKind
     version: str
-    """Empty when there is none."""
+    """The Version; "" when the document has none."""
     version_line: int
     statements: tuple[View, ...]
 
     @property
     def has_variables(self) -> bool:
-        """Whether `${...}` is a variable in it."""
+        """Whether `${...}` is a policy variable in this document."""
         return self.version == "2012-10-17"
 
 
 def statement_nodes(root: Node | None) -> list[tuple[Mapping, str]]:
-    """The statements of a document and their paths; a bare statement counts as one."""
+    """Return the statements of a document with their paths. A document that is a bare statement counts as one."""
     if not isinstance(root, Mapping):
         return []
     if is_fragment(root):
@@ -109,7 +109,7 @@ def statement_nodes(root: Node | None) -> list[tuple[Mapping, str]]:
 
 
 def is_fragment(root: Node | None) -> bool:
-    """Whether it is a statement, or a part of one, without a policy around it."""
+    """Whether the node is a statement, or part of one, without a policy around it."""
     if not isinstance(root, Mapping):
         return False
     keys = {key.text for key, _ in root.entries}
@@ -117,7 +117,7 @@ def is_fragment(root: Node | None) -> bool:
 
 
 def look(root: Mapping, kind: PolicyKind) -> DocumentView:
-    """Read everything of a document that can be understood."""
+    """Return the view of a document, with everything that can be understood."""
     version = root.get("Version")
     text = version.text if isinstance(version, Scalar) else ""
     line = version.line if version is not None else root.line
@@ -125,7 +125,7 @@ def look(root: Mapping, kind: PolicyKind) -> DocumentView:
 
 
 def _statement(node: Mapping, path: str) -> View:
-    # One pass over the entries: a statement is read as often as there are policies.
+    # Build the dict in one pass over the entries, because every statement of every policy is read here.
     elements = {key.text: value for key, value in node.entries}
     inside = f"{path}." if path else ""
     effect = elements.get("Effect")

@@ -1,4 +1,4 @@
-"""Findings about a policy as a whole: version, size, Sids, and whether it allows anything."""
+"""Rules about a policy as a whole: version, size, Sids, and whether it allows anything."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ API_LIMIT: Final = 131_072
 
 
 class _Limit(NamedTuple):
-    """In characters; `usual` is the limit without a quota increase."""
+    """A size limit in characters. `usual` is the limit without a quota increase."""
 
     most: int
     usual: int
@@ -110,7 +110,7 @@ _SECRETS_MANAGER: Final = _Limit(20_480, 20_480)
 
 
 def check_document(document: DocumentView, size: int, compact_size: int, findings: FindingCollector) -> None:
-    """Check everything that is not about a single statement."""
+    """Check the properties of a policy as a whole."""
     _check_version(document, findings)
     _check_sids(document, findings)
     _check_effects(document, findings)
@@ -118,12 +118,12 @@ def check_document(document: DocumentView, size: int, compact_size: int, finding
 
 
 def compact_length(document: DocumentView) -> int:
-    """The policy's length without white space between its elements, in characters."""
+    """Return the policy's length in characters without white space between its elements."""
     return len(to_json(document.root))
 
 
 def _check_version(document: DocumentView, findings: FindingCollector) -> None:
-    if document.has_variables or document.version not in {"", "2008-10-17"}:  # The grammar refuses any other.
+    if document.has_variables or document.version not in {"", "2008-10-17"}:  # The grammar refuses other versions.
         return
     places = [place for view in document.statements for place in _variables(view)]
     for line, path in places:
@@ -140,7 +140,7 @@ def _version_words(document: DocumentView) -> str:
 
 
 def _variables(view: View) -> list[tuple[int, str]]:
-    """Whether the statement has text that is a variable in version 2012-10-17."""
+    """Return line and path of each text that would be a variable in version 2012-10-17."""
     places = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
     for clause in view.clauses:
         if clause.parsed.family in TEXT_FAMILIES:
@@ -149,7 +149,7 @@ def _variables(view: View) -> list[tuple[int, str]]:
 
 
 def _check_sids(document: DocumentView, findings: FindingCollector) -> None:
-    if document.kind not in {"resource", "scp", "rcp"}:  # The grammar of the others refuses it.
+    if document.kind not in {"resource", "scp", "rcp"}:  # The grammar of the other kinds refuses this.
         return
     lines: dict[str, int] = {}
     for view in document.statements:
@@ -198,7 +198,10 @@ def _check_size(document: DocumentView, size: int, compact_size: int, findings: 
 
 
 def _limit(document: DocumentView) -> _Limit | None:
-    """The limit for the policy's kind; services other than Secrets Manager have limits of their own."""
+    """Return the size limit for the policy's kind; None for a resource policy of an unknown service.
+
+    Among resource policies only those of Secrets Manager have a limit here; other services have their own limits.
+    """
     if document.kind != "resource":
         return _LIMITS[document.kind]
     actions = [lower_case(scalar.text) for view in document.statements for scalar in view.actions]

@@ -1,7 +1,7 @@
-"""Trust in OIDC and SAML providers: whether the policy says which tokens it accepts.
+"""Rules about trust in OIDC and SAML providers: whether the policy restricts the tokens that it accepts.
 
-Many customers share one provider: any workflow on GitHub gets a token from GitHub. AWS's list of shared providers has
-the claim that tells customers apart; since June 2025 IAM refuses a trust policy that tests none of them.
+Many customers share one provider: every GitHub workflow can get a token from GitHub. AWS's list of shared providers
+names the claim that identifies the customer. Since June 2025 IAM refuses a trust policy that tests no such claim.
 """
 
 from __future__ import annotations
@@ -85,11 +85,11 @@ NO_SAML_AUDIENCE: Final = LintRule(
 
 
 class _Shared(NamedTuple):
-    """A shared provider and the claim that tells its customers apart."""
+    """A shared provider, and the claim that identifies its customer."""
 
     name: str
     claim: str = "sub"
-    """A claim of the provider, or a whole condition key."""
+    """The name of the claim, or a whole condition key."""
 
 
 SHARED: Final = {
@@ -109,18 +109,18 @@ SHARED: Final = {
     "sandboxes.cloud": _Shared("sandboxes.cloud", "aud"),
     "cognito-identity.amazonaws.com": _Shared("Amazon Cognito", "aud"),
     "sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d": _Shared("Microsoft Sentinel", "sts:RoleSessionName"),
-    # Built into IAM, so they have no list of audiences.
+    # These providers are built into IAM, so no list of audiences is configured for them.
     "accounts.google.com": _Shared("Google", "aud"),
     "graph.facebook.com": _Shared("Facebook", "app_id"),
     "www.amazon.com": _Shared("Login with Amazon", "app_id"),
 }
-"""AWS's list, and the providers built into IAM."""
+"""The shared providers: those on AWS's list, and those built into IAM."""
 
 _GITHUB: Final = ("token.actions.githubusercontent.com", "vstoken.actions.githubusercontent.com")
 
 
 def provider_host(named: Named) -> str:
-    """The OIDC provider's address without `https://`, as its condition keys begin; "" for any other principal."""
+    """Return the OIDC provider's host, the prefix of its condition keys; "" for any other principal."""
     if named.type != "Federated":
         return ""
     arn = parse_arn(named.text)
@@ -155,7 +155,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
-        # If a condition matches everything, report that one: it is the one to change.
+        # If one of the conditions matches everything, report that condition, because it is the one to change.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)
@@ -167,7 +167,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
 
 
 def _check_own_provider(view: View, host: str, named: Named, findings: FindingCollector) -> None:
-    """A private provider: its `sub`, or another of its claims, must be tested."""
+    """Check that the statement tests `sub` or another claim of a private provider."""
     start = lower_case(f"{host}:")
     if not narrows(view, lambda key: key.startswith(start) and key != f"{start}aud"):
         message = f"everyone with a token of {host} may assume the role: nothing is asked of `{host}:sub`"
@@ -177,7 +177,7 @@ def _check_own_provider(view: View, host: str, named: Named, findings: FindingCo
 
 
 def _check_github(clause: Clause, findings: FindingCollector) -> None:
-    """What a subject such as `repo:OWNER/REPOSITORY:ref:refs/heads/main` leaves open."""
+    """Check for wildcards in a GitHub subject such as `repo:OWNER/REPOSITORY:ref:refs/heads/main`."""
     if not is_pattern(clause):
         return
     for value in clause.values:
@@ -185,7 +185,7 @@ def _check_github(clause: Clause, findings: FindingCollector) -> None:
             (position for position in (value.text.find("*"), value.text.find("?")) if position >= 0), default=-1
         )
         before = value.text[:wildcard]
-        # A customized subject may begin with any claim: repository_owner_id:123456:...
+        # A customized subject may begin with any claim, such as repository_owner_id:123456.
         if wildcard < 0 or not "repo:".startswith(before[:5]):
             continue
         if "/" not in before:
@@ -201,7 +201,7 @@ def _check_github(clause: Clause, findings: FindingCollector) -> None:
 
 
 def _check_hosts(view: View, hosts: list[str], findings: FindingCollector) -> None:
-    """A key that looks like a claim of a host that is not among the statement's providers."""
+    """Check for keys that look like a claim of a host that the statement does not name as a provider."""
     starts = tuple(lower_case(f"{host}:") for host in hosts)
     for clause in view.clauses:
         host, colon, claim = clause.lower.rpartition(":")

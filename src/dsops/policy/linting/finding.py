@@ -1,4 +1,4 @@
-"""Rules of the linter, and their findings in one document."""
+"""The linter's rules and findings."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
-"""How severe a finding is.
+"""The severity of a finding.
 
-`error`: AWS refuses it, or it allows callers that can't be meant. `warning`: it does something else than it seems to.
-`note`: correct, and worth knowing.
+`error`: AWS refuses the policy, or it allows unintended callers. `warning`: the policy does not do what it seems to
+do. `note`: the policy is correct, and the finding is for information.
 """
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
 KEPT: Final = 100
-"""Findings kept per rule and document; the others are counted."""
+"""The number of findings kept for each rule in a document; further findings are only counted."""
 
 
 class LintRule(NamedTuple):
     """One rule. Its texts appear in the reference page, in SARIF and in `dsops help CODE`."""
 
     code: str
-    """Dotted and stable."""
+    """The rule's code, dotted and stable."""
     severity: Severity
     what: str
     why: str
     cure: str
     source: str
-    """The page or section that says so."""
+    """The page or section of AWS's documentation that supports the rule."""
 
 
 class Finding(NamedTuple):
@@ -36,16 +36,16 @@ class Finding(NamedTuple):
 
     rule: LintRule
     severity: Severity
-    """The severity of the rule, or a lower one that the rule gave for this finding."""
+    """The rule's severity, or a lower severity set for this finding."""
     line: int
     path: str
-    """The elements that lead to it from the top of the policy."""
+    """The path of the element from the top of the policy."""
     message: str
     hint: str
 
 
 class FindingCollector:
-    """Collects findings: the first hundred of each rule, and the number of others."""
+    """Collects findings: keeps the first hundred of each rule and counts the others."""
 
     __slots__ = ("_counts", "_kept")
 
@@ -71,19 +71,19 @@ class FindingCollector:
             self._kept.append(Finding(rule, severity or rule.severity, line, path, message, hint_text or rule.cure))
 
     def is_full(self, rule: LintRule) -> bool:
-        """Whether a further finding of that rule would only be counted."""
+        """Whether the rule has its maximum of kept findings, so that further ones are only counted."""
         return self._counts.get(rule, 0) >= KEPT
 
     def in_order(self) -> tuple[Finding, ...]:
-        """The findings that were kept, by line; in the order of discovery within a line."""
+        """Return the kept findings by line; findings on one line are in order of discovery."""
         return tuple(sorted(self._kept, key=lambda finding: finding.line))
 
     def left_out(self) -> dict[str, int]:
-        """The number of further findings, by rule."""
+        """Return the number of findings that were not kept, by rule code."""
         return {rule.code: count - KEPT for rule, count in self._counts.items() if count > KEPT}
 
     def worst(self) -> dict[Severity, int]:
-        """The number of findings of each severity, including those that were not kept."""
+        """Return the number of findings of each severity, including those that were not kept."""
         counts: dict[Severity, int] = dict.fromkeys(SEVERITIES, 0)
         for finding in self._kept:
             counts[finding.severity] += 1

@@ -1,4 +1,4 @@
-"""Whether a condition really restricts: some keys are absent from some requests."""
+"""Whether a condition restricts requests, given that some requests lack its key."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ ALWAYS_PRESENT: Final = frozenset(
     aws:securetransport aws:requestedregion aws:viaawsservice aws:principalisawsservice
     """.split()
 )
-"""Keys that every signed request has (AWS IAM User Guide, "Availability" of each key)."""
+"""Condition keys that every signed request has (AWS IAM User Guide, "Availability" of each key)."""
 
 SOURCE_KEYS: Final = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"})
-"""Keys that name the source of a service's call."""
+"""Condition keys that identify the resource or account on whose behalf a service calls."""
 
 CALLER_KEYS: Final = frozenset(
     {"aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"}
 )
-"""Keys about the caller that AWS sets and no account can choose."""
+"""Condition keys about the caller that AWS sets and no account can choose."""
 
 NETWORK_KEYS: Final = frozenset(
     """
     aws:sourceip aws:sourcevpc aws:sourcevpcarn aws:sourcevpce aws:vpceaccount aws:vpceorgid aws:vpceorgpaths
     """.split()
 )
-"""Keys about the network that the request comes from."""
+"""Condition keys about the network that the request comes from."""
 
 
 def is_required(view: View, lower: str) -> bool:
-    """Whether a request without that key never meets the statement, whatever its other operators require."""
+    """Whether the statement can't apply to a request without that key."""
     return lower in ALWAYS_PRESENT or view.nulls.get(lower) == frozenset({"false"})
 
 
 def passes_without_key(clause: Clause) -> bool:
-    """Whether the clause holds for a request without its key."""
+    """Whether the condition is true for a request without its key."""
     parsed = clause.parsed
     if parsed.family == "Null":
         return any(lower_case(value.text) == "true" for value in clause.values)
@@ -48,7 +48,7 @@ def passes_without_key(clause: Clause) -> bool:
 
 
 def narrows(view: View, is_wanted: Callable[[str], bool]) -> bool:
-    """Whether the statement applies only to requests with certain values of one of the wanted keys."""
+    """Whether the statement applies only to requests with certain values of a key that `is_wanted` accepts."""
     return any(is_wanted(clause.lower) and _is_narrowing(view, clause) for clause in view.clauses)
 
 
@@ -62,10 +62,10 @@ def _is_narrowing(view: View, clause: Clause) -> bool:
 
 
 def is_pattern(clause: Clause) -> bool:
-    """Whether wildcards work in its values."""
+    """Whether the operator expands wildcards in its values."""
     return clause.parsed.family in ("StringLike", "ArnLike", "ArnEquals")
 
 
 def is_anything(text: str) -> bool:
-    """Whether the text is only wildcards and the separators of an ARN."""
+    """Whether the text consists only of wildcards and ARN separators, with at least one `*`."""
     return bool(text) and not text.strip("*?:") and "*" in text

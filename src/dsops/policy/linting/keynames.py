@@ -1,4 +1,4 @@
-"""Condition keys and policy variables that no request has, or no request for the statement's actions."""
+"""Rules about condition keys and policy variables that do not exist, or that the statement's actions do not support."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ MANY_VALUES: Final = LintRule(
     source=_VARIABLES,
 )
 
-# Keys that AWS sets for every provider.
+# Claims that AWS supports for every provider.
 _CLAIMS: Final = frozenset({"aud", "sub", "amr", "azp", "oaud"})
 
 
 def check_keys(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Check every condition key and every variable."""
+    """Check every condition key and every policy variable."""
     for view in document.statements:
         for clause in view.clauses:
             if lookup.key_type(clause.lower) is None:
@@ -78,7 +78,10 @@ def check_keys(document: DocumentView, lookup: NameLookup, findings: FindingColl
 
 
 def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
-    """The value is not shown: it may be a secret of the right key."""
+    """Report an unknown condition key.
+
+    The finding does not show the value, which may be a secret that belongs under the correct key.
+    """
     prefix, colon, _ = clause.lower.partition(":")
     if "." in prefix:
         _check_claim(clause, lookup, findings)
@@ -99,7 +102,7 @@ def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollecto
 
 
 def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
-    """A claim of a provider: AWS's data lists those of well-known ones."""
+    """Check a provider's claim. AWS's data lists the claims of well-known providers only."""
     host, _, claim = clause.lower.rpartition(":")
     if claim in _CLAIMS or "/" in claim:
         return
@@ -109,7 +112,10 @@ def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector)
 
 
 def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
-    """A service's own key that none of the actions sends; only where all of them are known."""
+    """Check for a service's condition key that none of the statement's actions supports.
+
+    The check runs only if all actions of the statement are known.
+    """
     is_global = global_key_type(clause.lower) is not None
     if is_global or view.are_actions_negated or not lookup.service(clause.lower.partition(":")[0]):
         return
@@ -126,7 +132,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
         if "${" in scalar.text:
             yield scalar, view.element("Resource")
     for clause in view.clauses:
-        # The value of an external ID is not shown, not even under a mistyped key.
+        # The value of an external ID is never shown, not even under a mistyped key.
         is_shown = clause.lower != "sts:externalid" and lookup.key_type(clause.lower) is not None
         if is_shown and clause.parsed.family in TEXT_FAMILIES:
             for value in clause.values:

@@ -1,7 +1,8 @@
-"""The global condition keys and the types of their values.
+"""The global condition keys and their value types.
 
-AWS IAM User Guide, "AWS global condition context keys" (November 2026): its table, and each key's data and value
-type. No package that we know has them; the keys of single services come from one (see `reference`).
+The data is the table in AWS IAM User Guide, "AWS global condition context keys" (November 2026), with each key's data
+and value type. No package that we know has this table. The keys of single services come from AWS's reference data
+(see `reference`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ KeyType = Literal[
     "ArrayOfBool",
     "ArrayOfNumeric",
 ]
-"""In the words of AWS's service authorization data; `ArrayOf...` is a key with several values."""
+"""The key types as AWS's service authorization data names them. `ArrayOf...` keys may have several values."""
 
 
 def _typed(**names: str) -> dict[str, KeyType]:
@@ -60,14 +61,14 @@ GLOBAL_KEYS: Final = _typed(
 )
 
 TAG_KEYS: Final = ("aws:PrincipalTag/", "aws:RequestTag/", "aws:ResourceTag/")
-"""The prefix of a tag's name in a key."""
+"""The prefixes of condition keys that end in a tag's name."""
 
 _BY_LOWER: Final = {lower_case(key): kind for key, kind in GLOBAL_KEYS.items()}
 _TAGS_BY_LOWER: Final = tuple(lower_case(prefix) for prefix in TAG_KEYS)
 
 
 def global_key_type(lower: str) -> KeyType | None:
-    """The type of a global condition key, written in lower case; None for all others."""
+    """Return the type of a global condition key, given in lower case; None for other keys."""
     key_type = _BY_LOWER.get(lower)
     if key_type is None and lower.startswith(_TAGS_BY_LOWER) and not lower.endswith("/"):
         return "String"
@@ -75,5 +76,5 @@ def global_key_type(lower: str) -> KeyType | None:
 
 
 def is_multi_valued(kind: str | None) -> bool:
-    """Whether a request may have several values for a key of that type."""
+    """Whether a request may have several values for a key of this type."""
     return kind is not None and kind.startswith("ArrayOf")

@@ -11,14 +11,14 @@ from dsops.policy.linting.document_view import statement_nodes
 
 
 class Guess(NamedTuple):
-    """A kind, and the evidence for it."""
+    """A guessed kind of policy, and the reason for the guess."""
 
     kind: PolicyKind
     reason: str
 
 
 def guess_kind(root: Node | None) -> Guess:
-    """Guess trust, resource or identity: the other kinds look like these."""
+    """Guess whether a policy is a trust, resource or identity policy. Other kinds look like one of these."""
     has_principal = False
     is_of_sts = True
     for statement, _ in statement_nodes(root):

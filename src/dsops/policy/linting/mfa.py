@@ -1,6 +1,7 @@
-"""MFA conditions that requests signed with long-term keys pass.
+"""Rules about MFA conditions that are true for requests signed with long-term keys.
 
-`aws:MultiFactorAuthPresent` is absent from those, `false` in a temporary session without MFA, `true` in one with it.
+`aws:MultiFactorAuthPresent` is absent from such requests, `false` in a temporary session without MFA, and `true` in a
+session with MFA.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ _ABOVE: Final = ("NumericGreaterThan", "NumericGreaterThanEquals")
 
 
 def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
-    """Check every statement with one of the two keys."""
+    """Check every statement that tests one of the two MFA keys."""
     for view in document.statements:
         clauses = [clause for clause in view.clauses if clause.lower in {_PRESENT, _AGE}]
         for clause in clauses:
             if clause.parsed.family != "Null":
                 _check_operator(view, clause, findings)
-        # Together with another operator on the same key, Null only requires that the key is present.
+        # If another operator tests the same key, Null only requires that the key is present.
         if all(clause.parsed.family == "Null" for clause in clauses):
             for clause in clauses:
                 _check_null(view, clause, findings)
@@ -57,7 +58,7 @@ def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> N
     parsed = clause.parsed
     if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
         is_without_mfa = (clause.lower == _PRESENT and values == {"false"}) or parsed.family in _ABOVE
-        # With a Null operator the statement is about sessions; another one may deny the rest.
+        # A statement that also has a Null operator covers sessions only; another statement may deny long-term keys.
         if is_without_mfa and clause.lower not in view.nulls:
             message = f"a request signed by long-term keys has no `{clause.key}`, so this does not deny it"
             findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{clause.operator}IfExists`")

@@ -1,4 +1,4 @@
-"""Look up actions and condition keys in the reference, each once."""
+"""Look up actions and condition keys in AWS's reference, with cached results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, 
 
 
 class NameLookup:
-    """Looks up names; without a reference only global condition keys are known."""
+    """Looks up names of services, actions and condition keys.
+
+    Without a reference only global condition keys are known.
+    """
 
     def __init__(self, reference: AuthorizationReference | None) -> None:
         self._reference = reference
@@ -21,19 +24,22 @@ class NameLookup:
 
     @property
     def has_services(self) -> bool:
-        """Whether a reference is there."""
+        """Whether the lookup has a reference."""
         return self._reference is not None
 
     def services(self) -> Collection[str]:
-        """The prefixes of all services."""
+        """Return the prefixes of all services."""
         return self._reference.services() if self._reference else ()
 
     def service(self, prefix: str) -> ServiceFacts | None:
-        """The service with that prefix, in lower case."""
+        """Return the service with the given prefix (in lower case)."""
         return self._reference.service(prefix) if self._reference else None
 
     def actions(self, text: str) -> tuple[ActionFacts, ...] | None:
-        """The actions that an Action element's text matches; None when that is not known (`*`, no such service)."""
+        """Return the actions that an Action element's text matches.
+
+        The result is None when the actions are unknown: for `*`, or for a service that the reference lacks.
+        """
         lower = lower_case(text)
         if lower not in self._actions:
             self._actions[lower] = self._find_actions(lower)
@@ -51,7 +57,7 @@ class NameLookup:
         return tuple(facts for action, facts in service.actions.items() if test(action))
 
     def key_type(self, lower: str) -> str | None:
-        """The type of a condition key, written in lower case; None when it is not known."""
+        """Return the type of a condition key, given in lower case; None for an unknown key."""
         if lower not in self._types:
             self._types[lower] = global_key_type(lower) or self._service_key_type(lower)
         return self._types[lower]
@@ -65,13 +71,13 @@ class NameLookup:
         )
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """The service that owns the condition key."""
+        """Return the service that the condition key belongs to; None for an unknown service."""
         if self._reference is None:
             return None
         return self._reference.service(lower.partition(":")[0]) or self._reference.key_owner(lower)
 
     def has_key(self, facts: ActionFacts, lower: str) -> bool:
-        """Whether requests for that action may have the key."""
+        """Whether requests for the action may have the condition key."""
         pair = facts, lower
         if pair not in self._keys:
             self._keys[pair] = lower in facts.keys or any(_fits(key, lower) for key in facts.keys if is_template(key))
@@ -83,13 +89,16 @@ def _fits(template: str, lower: str) -> bool:
 
 
 def meant(word: str, names: Iterable[str], after: str = "", *, before: str = "") -> Callable[[], str]:
-    """Return a function that finds what was probably meant; called only when the hint is shown, because it is slow."""
+    """Return a function that finds the name that the author probably meant.
+
+    The search is slow, so the function is called only when the hint is shown.
+    """
 
     def hint() -> str:
         from difflib import get_close_matches
 
         plain = {lower_case(name): name for name in names}
-        # Thousands of names are similar; only a typing error is worth a guess.
+        # With thousands of names many are similar, so only a close match is suggested.
         near = get_close_matches(lower_case(word), plain, n=1, cutoff=0.8)
         return f"did you mean `{before}{plain[near[0]]}{after}`?" if near else ""
 

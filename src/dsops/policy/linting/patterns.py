@@ -1,4 +1,4 @@
-"""Texts with wildcards: what they match, and whether two of them can match the same text."""
+"""Texts with wildcards: which texts they match, and whether two patterns overlap."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def has_wildcard(text: str) -> bool:
 
 
 def glob(text: str) -> Callable[[str], bool]:
-    """Compile a test for the texts that it matches."""
+    """Compile a test of the texts that the pattern matches."""
     tokens = tokenize(text, has_variables=False, has_wildcards=True)
     return compile_glob([token for token in tokens if not isinstance(token, PolicyVariable)])
 
 
 def is_template(text: str) -> bool:
-    """Whether it has `${...}` or `<...>` for any text, as AWS's data has."""
+    """Whether the text has a placeholder `${...}` or `<...>`, as in AWS's data."""
     return "${" in text or "<" in text
 
 
 def filled(template: str) -> str:
-    """The template as a wildcard text, with `*` for each placeholder."""
+    """Return the template with `*` in place of each placeholder."""
     text = template
     for opening, closing in (("${", "}"), ("<", ">")):
         first, *pieces = text.split(opening)
@@ -34,13 +34,13 @@ def filled(template: str) -> str:
 
 
 def overlap(left: str, right: str) -> bool:
-    """Whether some text matches both. Takes at most a step for each pair of characters."""
-    # The positions of `right` that can be reached for the positions of `left` passed so far.
+    """Whether some text matches both patterns. Takes time proportional to the product of their lengths."""
+    # `row` holds the positions of `right` that are reachable after the characters of `left` read so far.
     row = {0}
     row = _past_stars(row, right)
     for character in left:
         if character == "*":
-            # A `*` takes any part of `right`, so every later position can be reached.
+            # A `*` matches any part of `right`, so every later position is reachable.
             row = set(range(min(row), len(right) + 1)) if row else row
             continue
         following = set()
@@ -57,7 +57,7 @@ def overlap(left: str, right: str) -> bool:
 
 
 def _past_stars(places: set[int], right: str) -> set[int]:
-    """The positions, and those behind stars at these positions, which may match nothing."""
+    """Add the positions behind stars, because a star may match nothing."""
     reachable = set(places)
     for place in places:
         following = place

@@ -1,4 +1,4 @@
-"""AWS's services as the linter sees them: their actions, condition keys and resources, passed in."""
+"""The linter's interface to AWS's service reference: services with their actions, condition keys and resources."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ class ActionFacts(NamedTuple):
 
     name: str
     keys: frozenset[str]
-    """Its condition keys and those of its resources, in lower case; `${...}` or `<...>` stands for any text."""
+    """Condition keys of the action and of its resources, in lower case. `${...}` or `<...>` stands for any text."""
     arns: tuple[str, ...]
-    """The ARN formats of resources that it can be restricted to; () when it is only allowed on `*`."""
+    """The ARN formats of the resources that the action supports; () when it requires `*`."""
 
 
 class ServiceFacts(NamedTuple):
-    """One service."""
+    """One service of AWS."""
 
     actions: Mapping[str, ActionFacts]
-    """By name in lower case."""
+    """The actions by name in lower case."""
     keys: Mapping[str, str]
-    """Condition keys, as in ActionFacts, and their types in the words of `keys.KeyType`."""
+    """Condition keys (written as in ActionFacts) with their types (a `keys.KeyType`)."""
 
 
 class AuthorizationReference(Protocol):
     """AWS's Service Authorization Reference, or a part of it."""
 
     def services(self) -> Collection[str]:
-        """The prefixes of all services, in lower case."""
+        """Return the prefixes of all services, in lower case."""
 
     def service(self, prefix: str) -> ServiceFacts | None:
-        """The service with that prefix, in lower case."""
+        """Return the service with the given prefix (in lower case)."""
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """The service that has a condition key whose prefix is not the service's own: saml:aud is one of STS."""
+        """Return the service of a condition key whose prefix is not a service's: saml:aud belongs to STS."""

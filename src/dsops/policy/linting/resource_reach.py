@@ -1,4 +1,4 @@
-"""Statements that can't apply: none of the resources belongs to the actions."""
+"""Rules about statements that can't apply because no resource in them fits an action."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ NEEDS_STAR: Final = LintRule(
     source=_REFERENCE,
 )
 
-# Both prefixes stand in ARNs (AWS CodeConnections, "Connections rename").
+# Both prefixes occur in ARNs (AWS CodeConnections, "Connections rename").
 _RENAMED: Final = {"codestar-connections": "codeconnections"}
 
-# Comparing two patterns character by character is slow; real policies stay far below this limit.
+# Comparing two patterns character by character is slow. Real policies need far fewer comparisons than this limit.
 _COMPARISONS: Final = 20_000
 
 
 class ResourceReachCheck:
-    """Compares the resources of statements with those of their actions."""
+    """Compares a statement's resources with the ARN formats of its actions."""
 
     def __init__(self, lookup: NameLookup) -> None:
         self._lookup = lookup
@@ -56,7 +56,7 @@ class ResourceReachCheck:
         self._left = _COMPARISONS
 
     def check(self, document: DocumentView, findings: FindingCollector) -> None:
-        """Check every statement that names its actions and resources."""
+        """Check every statement that has Action and Resource elements (no Not... forms)."""
         for view in document.statements:
             is_plain = not view.are_actions_negated and not view.are_resources_negated
             if is_plain and view.resources and not any(_is_everything(scalar.text) for scalar in view.resources):
@@ -84,7 +84,7 @@ class ResourceReachCheck:
                 findings.add(OTHER_KIND, scalar.line, view.element("Action"), message, hint=hint)
 
     def _foreign(self, named: list[tuple[ActionFacts, ...] | None], view: View) -> list[Scalar]:
-        """The resources of other services; none where an action is unknown or takes no resource."""
+        """Return the resources of other services; [] where an action is unknown or takes no resource."""
         if any(not facts for facts in named):
             return []
         services = {_service(arn) for actions in named for facts in actions or () for arn in facts.arns}
@@ -93,7 +93,7 @@ class ResourceReachCheck:
         return [scalar for scalar in view.resources if _service(scalar.text) not in {"", *services}]
 
     def _is_idle(self, facts: ActionFacts, resources: Sequence[str], findings: FindingCollector) -> bool:
-        """Whether the action takes resources, and none of these can be one."""
+        """Whether the action takes resources but none of the statement's resources fits it."""
         if not facts.arns or not resources or findings.is_full(OTHER_KIND):
             return False
         return not any(self._fits(resource, arn) for resource in resources for arn in facts.arns)
@@ -109,7 +109,7 @@ class ResourceReachCheck:
         if service and _service(arn) not in {"", service}:
             return False
         test = glob(arn)
-        # Nearly always one of these texts is enough to see that the resource fits.
+        # One of these three texts is nearly always enough to show that the resource fits.
         if any(test(resource.replace("*", text).replace("?", "x")) for text in ("x", "", "x/x:x")):
             return True
         self._left -= 1
@@ -117,14 +117,14 @@ class ResourceReachCheck:
 
 
 def _service(text: str) -> str:
-    """The service of an ARN; "" for a wildcard there, or for a text that is no ARN."""
+    """Return the service of an ARN; "" when the service is a wildcard or the text is no ARN."""
     parts = text.split(":", 3)
     service = parts[2] if len(parts) > 2 and parts[0] == "arn" and not set(parts[2]) & set("*?$") else ""
     return _RENAMED.get(service, service)
 
 
 def _completed(text: str) -> str:
-    """An ARN without its last parts as AWS reads it in an identity policy: with `*` for them."""
+    """Fill in the missing last parts of a short ARN with `*`, as AWS does in identity policies."""
     parts = text.split(":")
     is_short = 2 < len(parts) < 6 and parts[0] == "arn" and not text.endswith("*")
     return text + ":*" * (6 - len(parts)) if is_short else text
@@ -135,6 +135,9 @@ def _is_everything(text: str) -> bool:
 
 
 def _is_whole_service(text: str) -> bool:
-    """`arn:aws:s3:::*`: what a request without a resource is about is a matter of the service then."""
+    """Whether the ARN is like `arn:aws:s3:::*`.
+
+    Such an ARN may also match requests without a resource; that depends on the service.
+    """
     parts = text.split(":", 5)
     return len(parts) == 6 and not parts[5].strip("*")

@@ -1,4 +1,4 @@
-"""Rules: ARNs that no resource has, and statements that apply to everything except what they name."""
+"""Rules about ARNs that no resource has, and about statements that apply to everything except what they list."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ EARLY_VARIABLE: Final = LintRule(
 )
 
 _PARTITIONS: Final = frozenset(partition.name for partition in PARTITIONS)
-# Policies that only limit take away from permissions of other policies.
+# The other kinds of policy grant nothing; they only limit what these kinds grant.
 _GRANTING: Final = ("identity", "trust", "resource")
 
 
 def check_resources(document: DocumentView, findings: FindingCollector) -> None:
-    """Check every statement."""
+    """Check the resources of every statement."""
     for view in document.statements:
         if view.effect == "Allow" and document.kind in _GRANTING:
             _check_others(view, findings)
@@ -78,7 +78,7 @@ def _check_others(view: View, findings: FindingCollector) -> None:
 
 def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: FindingCollector) -> None:
     parts = _split(scalar.text)
-    if len(parts) < 3 or parts[0] != "arn":  # It is `*`, or the grammar reports it.
+    if len(parts) < 3 or parts[0] != "arn":  # The text is `*`, or the grammar reports it.
         return
     path = view.element("Resource")
     if any("${" in part for part in parts[1:5]):
@@ -89,19 +89,19 @@ def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: Fin
     if not has_wildcard(parts[1]) and parts[1] not in _PARTITIONS:
         findings.add(PARTITION, scalar.line, path, f"`{scalar.text}`: AWS has no partition `{parts[1]}`")
     account = parts[4] if len(parts) > 4 else ""
-    # `aws` owns managed policies and public resources; some services have names of their own there.
+    # `aws` is the owner of managed policies and public resources; some services use their own names there.
     is_number = bool(account) and account.isascii() and account.isdigit()
     if is_number and not is_account_id(account):
         message = f"`{scalar.text}`: the account `{account}` has {len(account)} digits, not twelve"
         findings.add(ACCOUNT, scalar.line, path, message)
-    elif "/" in account:  # No service has a name with a slash there.
+    elif "/" in account:  # No service has an account name with a slash.
         message = f"`{scalar.text}`: `{account}` stands where the account does"
         hint = "a colon is missing before it: write arn:aws:s3:::bucket/*"
         findings.add(ACCOUNT, scalar.line, path, message, hint=hint)
 
 
 def _split(text: str) -> list[str]:
-    """Split the text at its first five colons outside of `${...}`."""
+    """Split the text at its first five colons that are outside of `${...}`."""
     if "${" not in text:
         return text.split(":", 5)
     parts: list[str] = []

@@ -1,4 +1,4 @@
-"""Problems of the readers and the grammar, as findings: the code names the element at fault."""
+"""Report problems of the parsers and the grammar as findings, with a code for the invalid element."""
 
 from __future__ import annotations
 
@@ -146,7 +146,10 @@ _STATEMENT: Final = re.compile(r"Statement(?:\[\d+\])?")
 
 
 def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollector, *, has_comments: bool) -> None:
-    """Add every problem of the text and every violation of the grammar. `has_comments`: the file is .jsonc."""
+    """Add every syntax problem and every violation of the grammar.
+
+    `has_comments`: whether the file format has comments (.jsonc).
+    """
     for problem in document.problems:
         rule = _syntax_rule(problem)
         severity: Severity | None = "note" if rule is COMMENT and has_comments else None
@@ -160,7 +163,8 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
         problems = tuple(
             problem
             for problem in check_policy(_wrapped(root), kind).problems
-            # A part lacks the other elements, which is no problem; `Version` and `Id` are reported where they stand.
+            # A policy fragment lacks the other elements, which is no problem. `Version` and `Id` are reported on their
+            # own lines.
             if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
         )
     else:
@@ -170,14 +174,14 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
 
 
 def _wrapped(root: Mapping) -> Document:
-    """Whether a policy is nested in a statement."""
+    """Return a policy document with `root` as its only statement."""
     version = Scalar("Version", "text", root.line), Scalar("2012-10-17", "text", root.line)
     statement = Scalar("Statement", "text", root.line), root
     return Document(Mapping((version, statement), root.line), ())
 
 
 def _syntax_rule(problem: Problem) -> LintRule:
-    """The code for a reader's message; a test holds these messages."""
+    """Return the rule for a parser's message. A test checks that the messages still match."""
     if problem.message.startswith("a comment: JSON has none"):
         return COMMENT
     return TWICE if " stands twice: on line " in problem.message else SYNTAX

@@ -1,4 +1,4 @@
-"""A caller's ARN or name -> a Principal, and the condition keys that every request of such a caller has."""
+"""Parse a caller's ARN or name into a Principal, and return the condition keys that its requests have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.policy.language.values import read_moment
 from dsops.policy.simulation.case import CaseQuestion
 
 SESSION_NAME: Final = "simulated"
-"""The session name used where a role's ARN stands for a session."""
+"""The session name used when a role's ARN stands for one of its sessions."""
 
 ANONYMOUS: Final = "anonymous"
 
@@ -22,9 +22,10 @@ Context = dict[str, tuple[str, ...]]
 
 
 def read_caller(text: str, *, role_arn: str = "", unique_id: str = "") -> Principal:
-    """Return the caller with that ARN, service name or provider. Raises ValueError for anything else.
+    """Return the Principal for an ARN, service name or provider. Raises ValueError for any other text.
 
-    A role's ARN stands for a session of it. `role_arn` has the path that the ARN of a session lacks.
+    A role's ARN stands for a session of the role. `role_arn` is the role's ARN with its path, which a session's ARN
+    lacks.
     """
     if text == ANONYMOUS:
         return Principal("anonymous", "", "")
@@ -81,9 +82,10 @@ _TYPES: Final = {
 
 
 def known_context(question: CaseQuestion, now: datetime) -> Context:
-    """Return the condition keys that AWS sets for such a caller at that time; keys that the author sets count first.
+    """Return the condition keys that AWS sets for the caller at time `now`.
 
-    Left out is what can't be known here: the address, the region, the use of MFA, tags.
+    Keys that the case's author sets take precedence. Address, region, use of MFA and tags are unknown here and left
+    out.
     """
     context = _of_time(question.context, now) | _of_caller(question.principal, now)
     context["aws:SecureTransport"] = ("true",)
@@ -96,7 +98,7 @@ def known_context(question: CaseQuestion, now: datetime) -> Context:
 
 
 def _of_time(given_context: Mapping[str, tuple[str, ...]], now: datetime) -> Context:
-    """The two keys that tell the time; the author's time sets both."""
+    """Return the two time keys. If the author sets aws:CurrentTime, both keys use that time."""
     given_times = fold_context(given_context).get("aws:currenttime", ())
     moment = read_moment(given_times[0]) if len(given_times) == 1 else None
     seconds = moment[0] if moment else int(now.timestamp())
@@ -118,7 +120,7 @@ def _of_caller(principal: Principal, now: datetime) -> Context:
     name = principal.arn.rpartition("/")[2]
     is_role = principal.kind == "role-session"
     context["aws:PrincipalAccount"] = (principal.account,)
-    # For a role's session the role's ARN with its path, never the session's (measured on live AWS).
+    # A role session has the role's ARN with its path here, never the session's ARN (measured on live AWS).
     context["aws:PrincipalArn"] = (principal.issuer_arn if is_role else principal.arn,)
     user_id = {
         "user": principal.unique_id,
@@ -131,7 +133,7 @@ def _of_caller(principal: Principal, now: datetime) -> Context:
     if principal.kind == "user":
         context["aws:username"] = (name,)
     if principal.kind in ("role-session", "federated-session"):
-        # Requests with long-term keys lack this key; a session has it, "false" unless it was made with MFA.
+        # Requests with long-term keys lack this key. Sessions have it, with "false" unless they were created with MFA.
         context["aws:MultiFactorAuthPresent"] = ("false",)
         context["aws:TokenIssueTime"] = (_iso(int(now.timestamp())),)
     return context

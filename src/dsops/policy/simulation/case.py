@@ -1,4 +1,4 @@
-"""A case of a table: a question, the places of its policies, and the expected answer."""
+"""One case of a simulation table: a question, the sources of its policies, and the expected answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from dsops.policy.language.policy import PolicyKind
 from dsops.policy.language.principals import Principal
 
 Place = PolicyKind
-"""The place of a policy is its kind; `trust` and `resource` are two kinds of a resource's policy."""
+"""Where a policy applies, which is its kind. `trust` and `resource` are both policies of the resource."""
 
 Verdict = Literal["allow", "deny", "explicit-deny", "implicit-deny", "unknown"]
-"""`deny` stands for either denial: in expectations, and where unread facts leave open which one it is."""
+"""An answer in one word.
+
+`deny` means either denial: in an expectation, and where unread facts leave open which of the two it is.
+"""
 
 EXPECTATIONS: Final[tuple[Verdict, ...]] = ("allow", "deny", "explicit-deny", "implicit-deny")
 
@@ -27,44 +30,44 @@ POLICY_TYPES: Final[dict[str, PolicyType]] = {
     "scp": "service control policy",
     "rcp": "resource control policy",
 }
-"""The type of policy in each place, in AWS's words."""
+"""The policy type that AWS's messages name for each place."""
 
 
 class PolicySource(NamedTuple):
-    """The location of a policy's text."""
+    """The source of a policy's text."""
 
     file: str
-    """The file; the table itself for a policy written in it; "" for AWS's FullAWSAccess."""
+    """The file; the table's own file for an inline policy; "" for AWS's FullAWSAccess."""
     node: Node | None
-    """The document, for a policy written in the table."""
+    """The policy document of an inline policy."""
     line: int
-    """The line of the case that refers to it."""
+    """The line of the case that refers to the policy."""
     path: str
-    """Its path from the top of the table."""
+    """The policy's path from the top of the table."""
 
 
 Groups = tuple[tuple[PolicySource, ...], ...]
-"""Levels of an organization, or layers of a session: each must allow, by any of its policies."""
+"""The levels of an organization, or the layers of a session. Each group must allow; one policy of it is enough."""
 
 
 class CaseQuestion(NamedTuple):
-    """A question to policies: who calls which action on which resource, with which condition keys."""
+    """A question to policies: the caller, the action, the resource and the condition keys of a request."""
 
     principal: Principal
     action: str
     resource: str
     resource_account: str
     context: Mapping[str, tuple[str, ...]]
-    """Condition keys that the author sets, and their values; () for a key that must be absent."""
+    """The condition keys that the case's author sets, with their values; () for a key that must be absent."""
 
     def __repr__(self) -> str:
-        # Values stay out: one of them may be an external ID.
+        # Values are not shown, because one of them may be an external ID.
         keys = ", ".join(self.context)
         return f"Asked({self.principal!r}, {self.action} on {self.resource}, with {keys})"
 
 
 class Expected(NamedTuple):
-    """The expected answer; "" and 0 where any value will do."""
+    """The expected answer. "" and 0 mean that any value is accepted."""
 
     verdict: Verdict
     decided_by: PolicyType | Literal[""] = ""
@@ -79,5 +82,5 @@ class Case(NamedTuple):
     line: int
     asked: CaseQuestion
     policies: Mapping[Place, Groups]
-    """The policies by place, for the places that the author names; a place without groups has no policy."""
+    """The policies by place. Only places that the author names are present; an empty place has no policy."""
     expected: Expected | None

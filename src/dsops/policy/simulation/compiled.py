@@ -1,4 +1,4 @@
-"""Policies by place -> the form that `evaluate` takes."""
+"""Compile policies by place into the `Policies` that `evaluate` takes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dsops.policy.language.policy import Policy
 from dsops.policy.simulation.case import CaseQuestion, Place
 
 PolicySet = Mapping[Place, tuple[tuple[Policy, ...], ...]]
-"""Policies by place, in levels or layers. A place that is missing has none."""
+"""The policies by place, in levels or layers. A missing place has no policies."""
 
 FULL_ACCESS: Final[dict[Place, str]] = {"scp": "FullAWSAccess", "rcp": "RCPFullAWSAccess"}
-"""The policies that AWS attaches to every level. RCPFullAWSAccess can't be detached, so it is always there."""
+"""The policies that AWS attaches to every level. RCPFullAWSAccess can't be detached, so every level has it."""
 
 _FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
     "scp": '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
@@ -29,14 +29,14 @@ _FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
 
 @cache
 def full_access(place: Place) -> Policy:
-    """Return AWS's FullAWSAccess or RCPFullAWSAccess."""
+    """Return AWS's FullAWSAccess or RCPFullAWSAccess, by place."""
     return parse_policy(_FULL_ACCESS_TEXT[place], place, name=FULL_ACCESS[place])
 
 
 def compile_policies(policy_set: PolicySet, question: CaseQuestion) -> Policies:
-    """The policies in the form that `evaluate` takes."""
+    """Convert the policies to the form that `evaluate` takes."""
     always = full_access("rcp")
-    # Service control policies bind the principals of the organization's accounts (AWS Organizations User Guide).
+    # Service control policies limit only principals of the organization's accounts (AWS Organizations User Guide).
     levels = policy_set.get("scp", ()) if question.principal.account else ()
     return Policies(
         identity=tuple(policy for group in policy_set.get("identity", ()) for policy in group),
@@ -52,7 +52,7 @@ def compile_policies(policy_set: PolicySet, question: CaseQuestion) -> Policies:
 
 
 def is_kms_key(resource: str) -> bool:
-    """Whether the ARN is a KMS key's: its policy must allow by itself (KMS Developer Guide, Key policies)."""
+    """Whether the ARN is that of a KMS key, whose key policy must always allow (KMS Developer Guide, Key policies)."""
     arn = parse_arn(resource)
     return arn is not None and arn.service == "kms" and arn.resource_type == "key"
 

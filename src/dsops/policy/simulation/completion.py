@@ -1,8 +1,9 @@
-"""Complete a question with everything that a source tells about it.
+"""Complete a question with policies and facts from a source.
 
-In two steps, so that nothing here waits: `needs_of` says which facts are needed, the caller asks its source (files, a
-sandbox, live AWS), and `complete` puts the facts in their places. Policies that came with the question count before
-the source's. What the source could not read is listed as unread, never taken for absent.
+The work has two steps, so that this module does no I/O. `needs_of` returns the facts that the question needs, and the
+caller of this module gets them from a source (files, a sandbox, live AWS). `complete` then adds the facts to the
+question. Policies given with the question take precedence over the source's. Facts that the source could not read are
+listed as unread and never treated as absent.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _ROLE_TAGS: Final = ("aws:ResourceTag", "iam:ResourceTag")
 
 
 class CompletedQuestion(NamedTuple):
-    """A question with its policies, and the parts that could not be read."""
+    """A question with its policies, and a list of the parts that could not be read."""
 
     asked: CaseQuestion
     policies: PolicySet
@@ -35,7 +36,7 @@ class CompletedQuestion(NamedTuple):
 
 
 def needs_of(question: CaseQuestion, policies: PolicySet) -> Needs:
-    """Return the facts that the question needs besides the policies that came with it."""
+    """Return the facts that the question needs in addition to the policies given with it."""
     principal = question.principal
     caller_kind: Literal["role", "user", "federated-session"] | None = None
     if any(place not in policies for place in _CALLERS_PLACES):
@@ -58,7 +59,7 @@ def needs_of(question: CaseQuestion, policies: PolicySet) -> Needs:
 
 
 def complete(case_question: CaseQuestion, policies: PolicySet, facts: Facts) -> CompletedQuestion:
-    """Return the question with the policies, tags, ids and paths in the facts."""
+    """Return the question with the policies, tags, ids and paths from the facts."""
     question = _Question(case_question, policies)
     if facts.caller is not None:
         question.take_caller(facts.caller)
@@ -83,7 +84,7 @@ def _resource_kind(question: CaseQuestion) -> Literal["role", "secret", "key", "
 
 
 class _Question:
-    """A question while it is being completed."""
+    """A question that is being completed."""
 
     def __init__(self, question: CaseQuestion, policies: PolicySet) -> None:
         self._asked = question
@@ -110,7 +111,7 @@ class _Question:
         self._learn_tags(("aws:PrincipalTag",), entity.tags)
 
     def take_role(self, role: Attached) -> None:
-        """Add the trust policy and tags of the role that the question is about."""
+        """Add the trust policy and tags of the role that is the question's resource."""
         if role.trust is not None:
             self._add_policies("trust", [role.trust], [role.unread_trust])
         elif role.entity is None or role.is_template:
@@ -124,17 +125,17 @@ class _Question:
             self._learn_tags(_ROLE_TAGS, role.entity.tags)
 
     def take_resource(self, resource: ResourcePolicy) -> None:
-        """Add a resource's own policy and tags."""
+        """Add the policy and tags of the resource."""
         self._add_policies("resource", filter(None, [resource.policy]), [resource.unread_policy])
         service = lower_case(self._asked.action.partition(":")[0])
-        # A key's policy sees its tags under the global key alone.
+        # A key policy sees the key's tags only under the global condition key.
         services = ("aws",) if is_kms_key(self._asked.resource) else ("aws", service)
         prefixes = [f"{name}:ResourceTag" for name in services]
         self._miss_keys([lower_case(f"{prefix}/") for prefix in prefixes], resource.unread_tags)
         self._learn_tags(prefixes, dict(resource.tags))
 
     def take_account(self, place: AccountPlace, kind: Literal["scp", "rcp"], prefix: str) -> None:
-        """Add the id and path of an account's organization, and the control policies above the account."""
+        """Add the organization's id and path for an account, and the control policies that apply to it."""
         if place.organization_id:
             self._learn({f"{prefix}ID": (place.organization_id,)})
         if place.path:
@@ -151,7 +152,7 @@ class _Question:
         self._policies[kind] = tuple(self._compiled(kind, level) for level in place.levels[kind])
 
     def _add_policies(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
-        """Put policies in their place; each reason for a missing one becomes an Unread."""
+        """Add the policies of one place. Each reason for a missing policy becomes an Unread."""
         compiled = self._compiled(place, policies)
         self._policies[place] = (compiled,) if compiled else ()
         self._unread += [Unread(place, why) for why in missing if why]
@@ -176,7 +177,7 @@ class _Question:
         self._learn({f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()})
 
     def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
-        """Add condition keys; those that came with the question count before them, in any case."""
+        """Add condition keys. Keys given with the question take precedence, whatever their case."""
         given_keys = {lower_case(key) for key in self._asked.context}
         new = {key: values for key, values in keys.items() if lower_case(key) not in given_keys}
         self._asked = self._asked._replace(context=new | dict(self._asked.context))

@@ -1,4 +1,4 @@
-"""Facts about users, roles, resources and accounts from any source, and reasons for the missing ones."""
+"""Facts about users, roles, resources and accounts from any source, with the reasons for missing facts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dsops.policy.simulation.uncertain import Unread
 Kind = Literal["role", "user"]
 
 ANY_ACCOUNT: Final = "*"
-"""The account of a template's users and roles: the template does not name it."""
+"""The account of users and roles in a template, because a template does not name its account."""
 
 
 class PolicyText(NamedTuple):
-    """A policy that is not parsed yet. A managed one is named by its ARN, an inline one by its name and owner."""
+    """A policy's unparsed text. The name is a managed policy's ARN, or an inline policy's name and owner."""
 
     name: str
     text: str
@@ -26,89 +26,92 @@ class Entity(NamedTuple):
     """A user or a role."""
 
     arn: str
-    """The ARN with the path."""
+    """The ARN, including the path."""
     unique_id: str
     boundary_arn: str
-    """Empty when there is no permissions boundary."""
+    """The ARN of the permissions boundary; "" when there is none."""
     tags: Mapping[str, str]
     trust_policy: str
-    """The trust policy of a role, as JSON; "" for a user."""
+    """A role's trust policy as JSON; "" for a user."""
     max_session_seconds: int = 0
-    """The maximum session duration of a role; 0 where it is unknown."""
+    """A role's maximum session duration in seconds; 0 when unknown."""
 
 
 class Attached(NamedTuple):
-    """The policies of a user or role. A part that is None is unknown; `unread_...` says why."""
+    """The policies of a user or role. A field that is None is unknown, and its `unread_...` field says why."""
 
     entity: Entity | None
     identity: tuple[PolicyText | Policy, ...]
-    """Those that could be read, its groups' included."""
+    """The identity policies that could be read, including those of the user's groups."""
     boundary: PolicyText | Policy | None
     unread_entity: str
-    """Why its ARN, id, tags and trust policy are not known; "" when they are."""
+    """Why ARN, id, tags and trust policy are unknown; "" when they are known."""
     unread_identity: tuple[str, ...]
-    """Why some or all of the identity-based policies are missing."""
+    """The reasons why some or all identity policies are missing."""
     unread_boundary: str
-    """Why it is not known whether there is a boundary, or what it says; "" when it is."""
+    """Why the existence or content of the boundary is unknown; "" when both are known."""
     is_template: bool = False
-    """Whether it comes from a template, where entities have no id and others may attach more policies."""
+    """Whether the entity comes from a template. Such an entity has no id, and other stacks may attach more policies."""
     trust: Policy | None = None
-    """A role's trust policy from a file; it counts before the text in `entity`."""
+    """A role's trust policy from a file. It takes precedence over the text in `entity`."""
     unread_trust: str = ""
     """Why the trust policy can't be used."""
 
 
 class ResourcePolicy(NamedTuple):
-    """A resource's own policy and tags. Never its content."""
+    """A resource's policy and tags. Never contains the resource's content."""
 
     policy: PolicyText | Policy | None
     tags: tuple[tuple[str, str], ...]
     unread_policy: str
-    """Why it is not known whether there is a policy, or what it says; "" when it is."""
+    """Why the existence or content of the policy is unknown; "" when both are known."""
     unread_tags: str
 
 
 class AccountPlace(NamedTuple):
-    """An account's place in its organization, and the control policies above it."""
+    """An account's place in its organization, and the control policies that apply to it."""
 
     organization_id: str | None
-    """None when that could not be read, "" for an account in no organization."""
+    """The organization's id; None when it could not be read, "" for an account in no organization."""
     path: str
-    """As `aws:PrincipalOrgPaths` has it, `o-.../r-.../ou-.../`; "" when there is none or it could not be read."""
+    """The path as in `aws:PrincipalOrgPaths`, `o-.../r-.../ou-.../`; "" when absent or unreadable."""
     levels: Mapping[Place, Sequence[Sequence[PolicyText | Policy]]] | None
-    """The `scp` and `rcp` that bind the account, from the root down; None when they could not be read."""
+    """The SCPs and RCPs that apply to the account, from the root down; None when they could not be read."""
     unread: str
-    """Why something could not be read; "" when everything was."""
+    """Why something could not be read; "" when everything was read."""
 
 
 class Needs(NamedTuple):
-    """The facts that answer a question.
+    """The facts that a question needs.
 
-    A kind is None where such a policy does not apply, or came with the question.
+    A kind is None where that policy type does not apply, or where the policy was given with the question.
     """
 
     caller: str
-    """The ARN of the user or role whose policies apply; a federated user's session has its own ARN."""
+    """The ARN of the user or role whose policies apply. For a federated user's session it is the session's own ARN."""
     caller_kind: Literal["role", "user", "federated-session"] | None
     resource: str
     """The ARN of the resource."""
     resource_kind: Literal["role", "secret", "key", "other"] | None
     action: str
     callers_account: str
-    """The account whose service control policies bind the caller."""
+    """The account whose service control policies limit the caller."""
     resources_account: str
-    """The account whose resource control policies bind the resource."""
+    """The account whose resource control policies protect the resource."""
 
 
 class Facts(NamedTuple):
-    """The answer to `Needs` from one source; None for facts that were not needed, or that the source never has."""
+    """The facts for `Needs` from one source.
+
+    A field is None if the fact was not needed or the source does not have it.
+    """
 
     caller: Attached | None = None
     role: Attached | None = None
-    """The role, where the resource is one."""
+    """The facts about the resource, if it is a role."""
     resource: ResourcePolicy | None = None
-    """The resource, where it is something else."""
+    """The facts about the resource, if it is not a role."""
     callers_account: AccountPlace | None = None
     resources_account: AccountPlace | None = None
     unread: tuple[Unread, ...] = ()
-    """Further parts that the source does not know."""
+    """Further facts that the source does not know."""

@@ -1,4 +1,4 @@
-"""Values of a table, and the policies that it names or contains."""
+"""Read values of a simulation table, and the policies that the table names or contains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SourceReader:
-    """Reads nodes of one file; `problems` in the order in which they were found."""
+    """Reads the nodes of one file. `problems` are in order of discovery."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[Problem] = []
@@ -26,7 +26,7 @@ class SourceReader:
         self.problems.append(Problem(Where(self._file, line), path, message, hint))
 
     def keys(self, node: Node, path: str, known_keys: tuple[str, ...]) -> dict[str, Node]:
-        """The known keys of a mapping; others are problems, except `x-...`."""
+        """Return the known keys of a mapping. Unknown keys are problems, except `x-...`."""
         values = {}
         for key, value in self.entries(node, path):
             if key.text in known_keys:
@@ -38,21 +38,21 @@ class SourceReader:
         return values
 
     def entries(self, node: Node, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """The entries of a mapping; none for an empty value."""
+        """Yield the entries of a mapping; none for an empty value."""
         if isinstance(node, Mapping):
             yield from node.entries
         elif not _is_nothing(node):
             self.note(node.line, path, "this must be a mapping")
 
     def text(self, node: Node, path: str) -> str:
-        """The text of a scalar; numbers keep their spelling."""
+        """Return the text of a scalar. Numbers keep their spelling."""
         if isinstance(node, Scalar) and node.kind != "null":
             return node.text
         self.note(node.line, path, "this must be a text")
         return ""
 
     def attempt(self, node: Node | None, path: str, work: Callable[[], T]) -> T | None:
-        """Run a check; its ValueError becomes a problem and gives None."""
+        """Run `work`. A ValueError from it becomes a problem, and the result is None."""
         try:
             return work()
         except ValueError as error:
@@ -60,7 +60,7 @@ class SourceReader:
             return None
 
     def read_named(self, node: Node | None) -> None:
-        """Read the policies that cases can name."""
+        """Read the table's `policies`, which cases can name."""
         for key, value in self.entries(node, "policies") if node is not None else ():
             if isinstance(value, (Mapping, Scalar)) and not _is_nothing(value):
                 self._named[key.text] = value
@@ -68,7 +68,10 @@ class SourceReader:
                 self.note(value.line, f"policies.{key.text}", "a policy is a mapping, or the name of a file")
 
     def groups(self, place: Place, node: Node, path: str) -> Groups:
-        """The policies of one place. A list is one group for identity and session policies, else a list of levels."""
+        """Return the policies of one place, in groups.
+
+        A plain list is one group for identity and session policies, and a list of levels for SCPs and RCPs.
+        """
         if _is_nothing(node):
             return ()
         items = node.items if isinstance(node, Sequence) else (node,)
@@ -90,7 +93,7 @@ class SourceReader:
         )
 
     def _source(self, place: Place, node: Node, path: str) -> Iterator[PolicySource]:
-        """A policy: written here, one of `policies`, AWS's own, or a file."""
+        """Yield the source of a policy: inline, from the table's `policies`, one of AWS's own, or a file."""
         if isinstance(node, Mapping):
             yield PolicySource(self._file, node, node.line, path)
             return

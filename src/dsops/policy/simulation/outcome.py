@@ -1,4 +1,4 @@
-"""A question, its policies and its unread parts -> AWS's answer, as far as it can be known."""
+"""Answer a question from its policies and its list of unread facts, as far as the answer can be known."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ VERDICTS: Final[dict[Effect, Verdict]] = {
 
 
 class Outcome(NamedTuple):
-    """The answer to a question, as far as the policies and facts that could be read decide it."""
+    """The answer to a question, as far as the readable policies and facts determine it."""
 
     decision: Decision
-    """The decision if everything unread were empty."""
+    """The decision if every unread policy were empty."""
     possible: frozenset[Effect]
-    """All effects that the decision can have, depending on the content of the unread policies."""
+    """All effects that are possible, depending on the content of the unread policies."""
     unread: tuple[Unread, ...]
     """The unread policies and condition keys that AWS consults for this request."""
     refusal: str
-    """Why AWS refuses whatever policies say; "" when policies decide."""
+    """Why AWS refuses the request whatever the policies say; "" when the policies decide."""
     at_best: Decision
-    """The decision if everything unread favoured the caller."""
+    """The decision if everything unread were in the caller's favour."""
     at_worst: Decision
     """The decision if everything unread were against the caller."""
 
     @property
     def verdict(self) -> Verdict:
-        """The answer in one word; `unknown` where it depends on what is unread."""
+        """Return the answer in one word; `unknown` when it depends on unread facts."""
         if len(self.possible) == 1:
             return VERDICTS[next(iter(self.possible))]
         return "unknown" if "Allow" in self.possible else "deny"
 
 
 class AnsweredCase(NamedTuple):
-    """A question, its answer, and the differences from the expected answer."""
+    """A case's question and answer, and the differences from the expected answer."""
 
     case: Case
     outcome: Outcome
@@ -57,10 +57,10 @@ class AnsweredCase(NamedTuple):
 
 
 def simulate(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
-    """Answer the question as AWS would at the time `now` (aware).
+    """Answer the question as AWS would at time `now` (timezone-aware).
 
-    `policy_set` has policies by place. `unread` lists what could not be read; the answer is `unknown` if it depends on
-    one of these.
+    `policy_set` has the policies by place. `unread` lists the facts that could not be read; the verdict is `unknown`
+    if it depends on one of them.
     """
     request = Request(
         question.principal, question.action, question.resource, question.resource_account, known_context(question, now)
@@ -75,7 +75,7 @@ def simulate(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unr
 
 
 def _not_given(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
-    """The policy that every role or key has, where the question does not mention it."""
+    """Return Unread entries for a trust policy or key policy that must exist but was not given."""
     spoken_of = {*policy_set, *(unread_part.place for unread_part in unread)}
     if is_about_roles(question.action) and "trust" not in spoken_of:
         return [Unread("trust", "every role has a trust policy, and it is not given")]
@@ -85,7 +85,7 @@ def _not_given(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[U
 
 
 def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
-    """Return sentences on how the answer differs from the expected one; () when it does not."""
+    """Return sentences on how the answer differs from the expected answer; () when it does not differ."""
     if not _is_met(outcome, expected.verdict):
         return (f"expected {expected.verdict}, got {outcome.verdict}",)
     by_type = deciding(outcome.decision)
@@ -111,9 +111,10 @@ def _is_met(outcome: Outcome, verdict: Verdict) -> bool:
 
 
 def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
-    """Return the types of policy that decided, in AWS's order, each with its deciding statements.
+    """Return the policy types that decided, in AWS's order, each with its deciding statements.
 
-    Several types may have had to allow: a role's trust policy and the caller's own, from another account.
+    Several types may have been required: for a cross-account AssumeRole, the role's trust policy and the caller's
+    identity policies.
     """
     by_type: dict[PolicyType, list[Statement]] = {}
     effect = "Allow" if decision.is_allowed else "Deny"

@@ -65,13 +65,13 @@ class CaseTable(NamedTuple):
 
 
 def read_cases(document: Document, file: str) -> CaseTable:
-    """Read the cases of a document; `file` is its name in problems."""
+    """Read the cases of a document. `file` is the file name shown in problems."""
     reader = _Reader(file)
     reader.problems.extend(document.problems)
     cases = reader.table(document.root) if document.root is not None else ()
     if document.root is None and not document.problems:
         reader.note(1, "", "the file is empty", "the least is `cases: [...]`")
-    # A mistake in the defaults appears again in each case.
+    # A mistake in the defaults is found again in each case, so duplicates are removed.
     problems = sorted(dict.fromkeys(reader.problems), key=lambda problem: problem.where.line)
     return CaseTable(cases if not problems else (), tuple(problems))
 
@@ -127,7 +127,7 @@ class _Reader(SourceReader):
         return CaseQuestion(principal, action, resource, account, context)
 
     def _action(self, both: _Values, node: Node) -> str:
-        """Return "" when there is no action to ask about."""
+        """Return the action; "" when the case has none."""
         if both.get("action") is None:
             self.note(node.line, f"{both.path}.action", "`action` is missing", "write it here or under `defaults`")
             return ""
@@ -165,7 +165,7 @@ class _Reader(SourceReader):
         return resource_account(resource, principal)
 
     def _context(self, both: _Values) -> dict[str, tuple[str, ...]]:
-        """Merge the defaults' keys with the case's own, which count first; case does not count."""
+        """Merge the condition keys of defaults and case. The case's keys replace the defaults', whatever their case."""
         context: dict[str, tuple[str, ...]] = {}
         for node, path in both.layers("context"):
             for key, value in self.entries(node, path):
@@ -188,7 +188,7 @@ class _Reader(SourceReader):
         policies: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
-            # A case means the default resource policy of the kind that its resource can have.
+            # A case uses the default policy (trust or resource) that its resource can have.
             is_other = question is not None and key == (
                 "resource_policy" if is_about_roles(question.action) else "trust"
             )
@@ -247,7 +247,7 @@ class _Reader(SourceReader):
 
 
 class _Values:
-    """A case's own keys over those of the defaults, each with its path in the file."""
+    """A case's keys with the defaults as fallback, and each key's path in the file."""
 
     def __init__(self, own: MappingOf[str, Node], defaults: MappingOf[str, Node], path: str) -> None:
         self._own = own
@@ -258,7 +258,7 @@ class _Values:
         return self._own.get(key) or self._defaults.get(key)
 
     def at(self, key: str) -> tuple[Node, str]:
-        """The value and its path; only for a key that is present."""
+        """Return the value of a key and its path. The key must be present."""
         return self._own.get(key) or self._defaults[key], self.path_of(key)
 
     def is_own(self, key: str) -> bool:
@@ -272,7 +272,7 @@ class _Values:
         return node.line if node is not None else 0
 
     def layers(self, key: str) -> list[tuple[Node, str]]:
-        """The defaults' value, then the case's."""
+        """Return the value in the defaults, then the value in the case, with their paths."""
         layered = []
         if key in self._defaults:
             layered.append((self._defaults[key], f"defaults.{key}"))

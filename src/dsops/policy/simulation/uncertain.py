@@ -1,8 +1,8 @@
-"""A request with unread policies or condition keys -> the answers that are still possible.
+"""Find the answers that are possible for a request when policies or condition keys are unread.
 
-A policy that could not be read allows everything at most and denies everything at worst, and a condition on a key whose
-value is not known is met or not met. So three evaluations are enough: with what is known alone, with the unknown in the
-caller's favour, and with it against the caller.
+At best an unread policy allows everything, at worst it denies everything, and a condition on an unknown value is met
+or not met. So three evaluations are enough: with the known facts alone, with the unknown in the caller's favour, and
+with the unknown against the caller.
 """
 
 from __future__ import annotations
@@ -27,25 +27,31 @@ class Unread(NamedTuple):
     place: Place | Literal["context"]
     why: str
     keys: tuple[str, ...] = ()
-    """For `context`: condition keys in lower case; a key that ends in `/` stands for all keys with that prefix."""
+    """For the place `context`: the condition keys in lower case.
+
+    A key that ends in `/` stands for all keys with that prefix.
+    """
 
 
 class Answers(NamedTuple):
     """The possible answers to a request."""
 
     decision: Decision
-    """The decision if everything unread were empty."""
+    """The decision if every unread policy were empty."""
     possible: frozenset[Effect]
     unread: tuple[Unread, ...]
-    """The part of the unread that affects this request."""
+    """The unread facts that affect this request."""
     at_best: Decision
-    """The decision if everything unread favoured the caller: a denial here holds whatever the unread says."""
+    """The decision if everything unread were in the caller's favour.
+
+    If it denies, the request is denied in any case.
+    """
     at_worst: Decision
-    """The decision if it were all against the caller."""
+    """The decision if everything unread were against the caller."""
 
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
-    """Evaluate the request three times: the unread empty, favourable, unfavourable."""
+    """Evaluate the request three times: with unread facts empty, in favour of the caller, and against the caller."""
     given_keys = {lower_case(key) for key in request.context}
     keys = {key for unread_part in unread for key in unread_part.keys} - given_keys
     missing = [unread_part for unread_part in unread if _is_relevant(unread_part, request, policies, given_keys)]
@@ -63,13 +69,13 @@ def possible_answers(request: Request, policies: Policies, unread: Sequence[Unre
 
 
 def _is_relevant(unread_part: Unread, request: Request, policies: Policies, given_keys: set[str]) -> bool:
-    """Whether AWS consults it for that request."""
+    """Whether AWS consults the unread policy or key for this request."""
     if unread_part.place == "context":
         is_unknown = _test_of(set(unread_part.keys) - given_keys, given_keys)
         action = lower_case(request.action)
         statements = (statement for policy in policies.all_policies() for statement in policy.statements)
         return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
-    # A boundary that allows everything has the effect of none, so none is filled in.
+    # A boundary that allows everything has the same effect as no boundary, so no boundary is filled in.
     reasons = evaluate(
         request, _with_stand_ins(policies, [unread_part], "nothing" if unread_part.place == "boundary" else "Allow")
     ).reasons
@@ -80,7 +86,7 @@ _Says = Literal["nothing", "Allow", "Deny"]
 
 
 def _stand_in(place: Place, says: _Says) -> Policy:
-    """A policy that allows or denies everything to everyone; `evaluate` does not check its grammar."""
+    """Return a policy that allows or denies everything to everyone. `evaluate` does not check its grammar."""
     effect = "Allow" if says == "nothing" else says
     text = f'{{"Version": "2012-10-17", "Statement": {{"Effect": "{effect}", "Action": "*", %s}}}}'
     if place in ("trust", "resource"):
@@ -91,7 +97,7 @@ def _stand_in(place: Place, says: _Says) -> Policy:
 
 
 def _with_stand_ins(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
-    """The policies, with stand-ins for the unread ones."""
+    """Return the policies, with stand-ins for the unread policies."""
     for place in dict.fromkeys(unread_part.place for unread_part in missing):
         if place != "context":
             policies = _with_stand_in(policies, place, says)
@@ -104,7 +110,8 @@ def _with_stand_in(policies: Policies, place: Place, says: _Says) -> Policies:
         case "identity":
             return policies._replace(identity=(*policies.identity, policy))
         case "boundary":
-            # Without a boundary the caller may do most: a boundary also makes a Deny with NotPrincipal apply.
+            # The most permissive case is no boundary at all, since a boundary also makes a Deny with NotPrincipal
+            # apply.
             return policies._replace(boundary=None if says == "Allow" else policy)
         case "session":
             return policies._replace(session=(*policies.session, (policy,)))
@@ -119,12 +126,15 @@ def _with_stand_in(policies: Policies, place: Place, says: _Says) -> Policies:
 
 
 def _levels(place: Place, policy: Policy, says: _Says) -> tuple[tuple[Policy, ...], ...]:
-    """A level with the stand-in. AWS's own policies allow everything, so only attached ones make a difference."""
+    """Return a level that contains the stand-in; () for `nothing`.
+
+    AWS's own policies allow everything, so only attached policies make a difference.
+    """
     return () if says == "nothing" else ((full_access(place), policy),)
 
 
 _IsUnknown = Callable[[str], bool]
-"""Takes a condition key in lower case."""
+"""A function that takes a condition key in lower case and returns whether its value is unknown."""
 
 
 def _test_of(keys: set[str], given_keys: set[str]) -> _IsUnknown:
@@ -137,7 +147,7 @@ def _depends(statement: Statement, is_unknown: _IsUnknown) -> bool:
 
 
 def _keys(statement: Statement) -> Iterator[str]:
-    """The condition keys that a statement tests, in lower case."""
+    """Yield the condition keys that a statement tests, in lower case."""
     for condition in statement.conditions:
         yield lower_case(condition.key)
         yield from variable_keys(condition.values)
@@ -146,17 +156,20 @@ def _keys(statement: Statement) -> Iterator[str]:
 
 
 def variable_keys(values: Sequence[str]) -> Iterator[str]:
-    """The condition keys, in lower case, of the policy variables in these texts."""
+    """Yield the condition keys of the policy variables in these texts, in lower case."""
     for value in values:
         try:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)
-        except ValueError:  # It is plain text in version 2008-10-17.
+        except ValueError:  # In version 2008-10-17 the value is plain text.
             continue
         yield from (token.key for token in tokens if isinstance(token, PolicyVariable))
 
 
 def _decided(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
-    """The policies as if unknown values met conditions in statements of the favoured effect, and no others."""
+    """Return the policies with conditions on unknown values decided.
+
+    Such conditions are met in statements with the favoured effect and not met in the others.
+    """
 
     def settle(policy: Policy) -> Policy:
         return policy._replace(

@@ -1,4 +1,4 @@
-"""Names in questions that AWS does not have: a denial of such a question is right for the wrong reason."""
+"""Report names in questions that AWS does not have, because a denial of such a question proves nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.policy.simulation.case import Case
 
 
 def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReference | None) -> list[str]:
-    """Return a sentence for each unknown action and condition key; [] without a `reference` of AWS's names."""
+    """Return a sentence for each unknown action and condition key; [] without a `reference`."""
     lookup = NameLookup(reference)
     if not lookup.has_services:
         return []
@@ -25,7 +25,7 @@ def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReferen
 
 
 def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
-    """Yield each unknown name and a sentence about it. Values are not shown: they may be secret."""
+    """Yield each unknown name with a sentence about it. Values are not shown, because they may be secret."""
     prefix, _, name = case.asked.action.partition(":")
     service = lookup.service(lower_case(prefix))
     if service is None:
@@ -36,7 +36,7 @@ def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
         yield case.asked.action, _sentence(f"{prefix} has no action `{name}` that AWS documents", hint)
     for key in case.asked.context:
         owner = lower_case(key).partition(":")[0]
-        # Claims of an issuer depend on its provider.
+        # The claims of a provider are not in AWS's reference.
         if lookup.key_type(lower_case(key)) is None and "." not in owner:
             names = (*GLOBAL_KEYS, *TAG_KEYS) if owner == "aws" else ()
             yield key, _sentence(f"AWS has no condition key `{key}`", meant(key, names)())

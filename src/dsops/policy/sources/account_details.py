@@ -1,4 +1,4 @@
-"""The output of `aws iam get-account-authorization-details` -> users and roles with their policies."""
+"""Read users and roles with their policies from `aws iam get-account-authorization-details`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _TITLES: Final[tuple[tuple[Kind, str], ...]] = (("user", "User"), ("role", "Role
 
 
 class AccountDetails(PolicyFileReader):
-    """The answer of iam:GetAccountAuthorizationDetails, as the AWS CLI prints it."""
+    """Reads the response of iam:GetAccountAuthorizationDetails, as the AWS CLI prints it."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """Return its users and roles."""
+        """Return the users and roles in the response."""
         for item in items_of(root.get("Policies")):
             for version in items_of(mapping_of(item).get("PolicyVersionList")):
                 if text_of(mapping_of(version), "IsDefaultVersion") == "true":
@@ -40,7 +40,7 @@ class AccountDetails(PolicyFileReader):
             for kind, title in _TITLES
             for item in items_of(root.get(f"{title}DetailList"))
         ]
-        # A filter or a page may have left some out, so an entity that is not in the file may still exist.
+        # A filter or paging may have omitted entities, so an entity that is not in the file may still exist.
         return PolicyFile(self.file, tuple(people), frozenset())
 
     def _entity(self, kind: Kind, title: str, node: Mapping, groups: dict[str, Mapping]) -> Known:

@@ -1,4 +1,4 @@
-"""Read tables of questions, and the policies that they name, from files."""
+"""Read simulation tables, and the policies that they name, from files."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def read_table(file: str, read_file: ReadFile) -> tuple[Case, ...]:
 
 
 class PolicyFiles:
-    """Reads each policy once for each place that it is used in; relative paths start at the table's folder."""
+    """Reads policy files, each once per place. Relative paths are relative to the table's folder."""
 
     def __init__(self, shown_file: str, table: str, read_file: ReadFile) -> None:
-        """`shown_file` is the table's name in messages, `table` its file; both "" where there is none."""
+        """`shown_file` is the table's name in messages, `table` its path. Both are "" without a table."""
         self._shown = shown_file
         self._folder = os.path.dirname(table)
         self._read_file = read_file
@@ -34,7 +34,7 @@ class PolicyFiles:
         self._compiled: dict[tuple[object, Place], Policy | None] = {}
 
     def policies(self, case: Case) -> PolicySet:
-        """Return the policies of a case. Policies that can't be used are left out; `raise_any` reports them."""
+        """Return the policies of a case. Invalid policies are left out; `raise_any` reports them."""
         return {
             place: tuple(
                 tuple(policy for source in group if (policy := self._policy(source, place)) is not None)
@@ -44,7 +44,7 @@ class PolicyFiles:
         }
 
     def raise_any(self) -> None:
-        """Raise CasesInvalid with every problem when a policy could not be used."""
+        """Raise CasesInvalid with every problem if any policy was invalid."""
         if self._problems:
             subject = self._shown or "the question"
             raise CasesInvalid(f"{subject} names policies that can't be used", problems=tuple(self._problems))
@@ -52,7 +52,7 @@ class PolicyFiles:
     def _policy(self, source: PolicySource, place: Place) -> Policy | None:
         if place in FULL_ACCESS and source.node is None and source.file in ("", FULL_ACCESS[place]):
             return full_access(place)
-        # The same node is the same policy, whatever case refers to it.
+        # Several cases may refer to the same node, which is parsed once.
         key = (source.file if source.node is None else id(source.node)), place
         if key not in self._compiled:
             self._compiled[key] = self._compile(source, place)

@@ -1,4 +1,4 @@
-"""Policies of files, and single policies by the ARN of their owner -> the facts for a question."""
+"""Look up the facts for a question in policy files and in single policies given by their owner's ARN."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ from dsops.policy.simulation.uncertain import Unread
 from dsops.policy.sources.entities import Known, PolicyFile
 
 UNKNOWN_SUFFIX: Final = "-??????"
-"""Stands for the characters that AWS adds to a secret's name in its ARN, where they are unknown. It is a pattern, too.
-"""
+"""A pattern for the characters that AWS appends to a secret's name in its ARN, where they are unknown."""
 
 _ORGANIZATION_KEYS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths")
 
 
 class DeclaredPolicies:
-    """The policies that files declare, and `trusts` and `identities` by ARN, which count before those of files."""
+    """The policies that files declare. `trusts` and `identities`, by ARN, take precedence over the files."""
 
     def __init__(
         self, files: Sequence[PolicyFile], trusts: Mapping[str, Policy], identities: Mapping[str, tuple[Policy, ...]]
@@ -51,14 +50,15 @@ class DeclaredPolicies:
     def complete(self, question: CaseQuestion) -> CompletedQuestion:
         """Complete a question with the policies, tags and ids in the files.
 
-        Raises EntityNotFound for a user, role, provider or secret that a seed leaves out: a seed lists all of them.
+        Raises EntityNotFound for a user, role, provider or secret that a seed lacks, because a seed lists all of
+        them.
         """
         if question.principal.federated:
             self._check_provider(question.principal.federated)
         return complete(question, {}, self.facts(needs_of(question, {})))
 
     def facts(self, needs: Needs) -> Facts:
-        """Return the facts for the question. Raises EntityNotFound as `complete` does."""
+        """Return the facts that the question needs. Raises EntityNotFound as `complete` does."""
         return Facts(
             self._caller(needs),
             self._role(needs.resource) if needs.resource_kind == "role" else None,
@@ -69,11 +69,11 @@ class DeclaredPolicies:
         )
 
     def has_secrets(self, account: str) -> bool:
-        """Whether a file lists that account's secrets; a file without any may be about users and roles alone."""
+        """Whether a file lists secrets of the account. A file without secrets may describe users and roles only."""
         return any(place[0] == account for place in self._secrets)
 
     def longest_seconds(self, role_arn: str) -> int:
-        """The longest session of the role, in seconds; 0 where no file says."""
+        """Return the role's maximum session duration in seconds; 0 when no file says."""
         role = self._find("role", parse_arn(role_arn))
         return role.max_seconds if role is not None else 0
 
@@ -91,7 +91,7 @@ class DeclaredPolicies:
                 f"the permissions boundary of {arn} is not given",
             )
             tags = f"the tags of {arn} are not given"
-            # With a policy of its own named on the command line, the caller is taken to have no other one.
+            # A caller whose policy is given on the command line is assumed to have no other policies.
             return Attached(None, own, None, tags, () if own else (missing,), "" if own else boundary)
         attached = attached_of(entity, arn)
         return attached._replace(identity=(*own, *attached.identity))
@@ -109,7 +109,7 @@ class DeclaredPolicies:
         return attached if own is None else attached._replace(trust=own, unread_trust="")
 
     def _secret(self, text: str) -> ResourcePolicy | None:
-        """The policy of a secret that is named without the six characters at the end of its ARN."""
+        """Return the policy of a secret, given an ARN without the six characters at its end."""
         arn = parse_arn(text)
         if arn is None or not self.has_secrets(arn.account):
             return None
@@ -122,7 +122,7 @@ class DeclaredPolicies:
         return ResourcePolicy(None, (), policy, "") if isinstance(policy, str) else ResourcePolicy(policy, (), "", "")
 
     def _account(self, account: str) -> AccountPlace | None:
-        """The control policies above the account; None where no file has an organization for it."""
+        """Return the control policies above the account; None when no file has its organization."""
         organizations = [
             organization
             for organization in self._organizations
@@ -154,11 +154,11 @@ class DeclaredPolicies:
         return exact or self._entities.get((ANY_ACCOUNT, kind, arn.resource_name))
 
     def _named(self, kind: Kind, text: str) -> Known | None:
-        """The user or role with that ARN; None where the files need not list it."""
+        """Return the user or role with that ARN; None when the files need not list it."""
         arn = parse_arn(text)
         entity = self._find(kind, arn)
         file = self._accounts.get(arn.account) if arn is not None else None
-        # The path of a session's role is not always known.
+        # The role's path is unknown for some sessions.
         if entity is not None and entity.arn in (text, _in_any_account(arn)):
             return entity
         if entity is not None and file:
@@ -169,7 +169,7 @@ class DeclaredPolicies:
 
 
 def attached_of(entity: Known, arn: str = "") -> Attached:
-    """Convert a file's record to the form of every source; `arn` gives the account that a template leaves out."""
+    """Convert an entity of a file to `Attached`. `arn` supplies the account that a template leaves out."""
     boundary_name = entity.boundary.name if entity.boundary is not None else ""
     return Attached(
         Entity(arn or entity.arn, entity.unique_id, boundary_name, dict(entity.tags), ""),
@@ -189,7 +189,7 @@ def _in_any_account(arn: Arn | None) -> str:
 
 
 def assumptions(files: Sequence[PolicyFile], *, has_single: bool) -> Iterator[str]:
-    """Yield what is assumed because no file says otherwise."""
+    """Yield the assumptions made because no file says otherwise."""
     if not any(file.organization is not None for file in files):
         yield "no service or resource control policies are given, so none are looked at"
     if has_single:

@@ -1,6 +1,6 @@
-"""Users, roles and secrets as a file describes them, and the base of the readers of all four forms.
+"""Users, roles and secrets that a file describes, and the base class of the readers of all four formats.
 
-A part that can't be read is reported with the reason.
+For a part that can't be read, the reason is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVERYTHING: Final = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", 
 _ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 SecretPlace = tuple[str, str, str]
-"""Account, region and name of a secret."""
+"""The account, region and name of a secret."""
 
 
 class Known(NamedTuple):
@@ -36,16 +36,16 @@ class Known(NamedTuple):
     trust: Policy | None = None
     identity: tuple[Policy, ...] = ()
     unread_identity: str = ""
-    """Why some of its policies are missing; "" when all are there."""
+    """Why some of the entity's policies are missing; "" when all are present."""
     boundary: Policy | None = None
     unread_boundary: str = ""
     unread_trust: str = ""
     max_seconds: int = 0
-    """The longest session in seconds; 0 when the file does not say."""
+    """The maximum session duration in seconds; 0 when the file does not say."""
 
 
 class FileOrganization(NamedTuple):
-    """The control policies above a seed's accounts."""
+    """The control policies above the accounts of a seed."""
 
     service: dict[str, Levels]
     resource: dict[str, Levels]
@@ -59,16 +59,16 @@ class PolicyFile(NamedTuple):
     name: str
     people: tuple[Known, ...]
     accounts: frozenset[str]
-    """Accounts that the file describes completely: an entity that is not in it does not exist."""
+    """The accounts that the file describes completely, so that an entity that it does not list does not exist."""
     organization: FileOrganization | None = None
     providers: frozenset[str] = frozenset()
-    """The ARNs of the identity providers of those accounts."""
+    """The ARNs of the identity providers in those accounts."""
     secrets: MappingOf[SecretPlace, Policy | str | None] = {}
-    """The policy of each secret of those accounts; a text says why it can't be used."""
+    """The policy of each secret in those accounts. A str in place of a policy says why it can't be used."""
 
 
 class PolicyFileReader:
-    """The base of the readers: policies in a document's nodes."""
+    """The base class of the readers, which reads policies from a document's nodes."""
 
     def __init__(self, file: str, read_file: ReadFile) -> None:
         self.file = file
@@ -76,7 +76,10 @@ class PolicyFileReader:
         self.managed: dict[str, Policy] = {_ADMINISTRATOR: parse_policy(EVERYTHING, "identity", name=_ADMINISTRATOR)}
 
     def policy(self, node: Node | None, kind: PolicyKind) -> Policy | str:
-        """Return the policy, which is a document, JSON text or the name of a file; a text says why it can't be used."""
+        """Return the policy in a node, or a str that says why it can't be used.
+
+        The node is a document, JSON text or the name of a file.
+        """
         if node is None:
             return "it is not in the file"
         name, document = self.file, Document(node, ())
@@ -97,12 +100,12 @@ class PolicyFileReader:
         return _at_line(checked.policy, node.line) if is_text else checked.policy
 
     def attached(self, arn: str) -> Policy | str:
-        """Return a managed policy by its ARN; a text says why it is missing."""
+        """Return the managed policy with that ARN, or a str that says why it is missing."""
         return self.managed.get(arn) or f"{arn} is not in {self.file}"
 
 
 def _at_line(policy: Policy, line: int) -> Policy:
-    """Give all statements of a policy in a JSON text the text's line."""
+    """Set the line of every statement to `line`, for a policy in a JSON text."""
     return policy._replace(
         statements=tuple(
             statement._replace(
@@ -120,7 +123,7 @@ def known(
     trust: Policy | str | None,
     boundary: Policy | str | None,
 ) -> Known:
-    """The user or role with its policies; a text in place of a policy says why it can't be used."""
+    """Return the user or role with its policies. A str in place of a policy says why it can't be used."""
     identity, unread_identity = _gathered(policies_or_reasons)
     return Known(
         arn,
@@ -135,7 +138,7 @@ def known(
 
 
 def _gathered(policies_or_reasons: Iterable[Policy | str]) -> tuple[tuple[Policy, ...], str]:
-    """The policies, and the first reason why one is missing."""
+    """Return the policies, and the first reason why a policy is missing."""
     policies, missing = [], ""
     for policy in policies_or_reasons:
         if isinstance(policy, str):
@@ -146,21 +149,21 @@ def _gathered(policies_or_reasons: Iterable[Policy | str]) -> tuple[tuple[Policy
 
 
 def mapping_of(node: Node | None) -> Mapping:
-    """The node as a mapping; an empty one for any other node."""
+    """Return the node if it is a mapping, else an empty mapping."""
     return node if isinstance(node, Mapping) else Mapping((), 0)
 
 
 def items_of(node: Node | None) -> tuple[Node, ...]:
-    """The items of a list; () for any other node."""
+    """Return the items of a list; () for any other node."""
     return node.items if isinstance(node, Sequence) else ()
 
 
 def texts_of(node: Node | None) -> list[str]:
-    """The texts in a list."""
+    """Return the texts of a list's scalars."""
     return [item.text for item in items_of(node) if isinstance(item, Scalar)]
 
 
 def text_of(node: Mapping, key: str) -> str:
-    """The text of that key; "" where there is none."""
+    """Return the text of the key's value; "" when there is none."""
     value = node.get(key)
     return value.text if isinstance(value, Scalar) and value.kind != "null" else ""

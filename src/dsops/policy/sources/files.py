@@ -1,4 +1,4 @@
-"""The text of a file -> its users, roles and policies; the file's form is recognised from its content."""
+"""Read users, roles and policies from a file, whose format is recognised by its content."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from dsops.policy.sources.text import ReadFile, parse_policy_text, shown_name
 def read_policy_source(text: str, name: str, read_file: ReadFile, hint: str = "") -> PolicyFile:
     """Return the users, roles, secrets and control policies that a file describes.
 
-    Takes a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`, or a
-    CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin; `read_file` reads the files
-    that a seed refers to. `hint` goes into the error for a file in none of these forms. Raises PolicyInvalid.
+    The text is a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`,
+    or a CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin. `read_file` reads the
+    files that a seed refers to. `hint` is added to the error for a file in none of these formats. Raises
+    PolicyInvalid.
     """
     shown_file = shown_name(name)
     document = parse_policy_text(text, shown_file)
     if document.problems and _is_template(document.root):
-        # Templates have short forms of functions, which are errors in other files.
+        # Templates may use short forms of functions (`!Ref`), which are errors in other files.
         document = parse_yaml(text, shown_file, has_functions=True)
     root = document.root
     if document.problems:

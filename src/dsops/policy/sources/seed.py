@@ -1,6 +1,6 @@
-"""A sandbox's seed -> the users, roles, providers and secrets of its accounts, each statement with its line.
+"""Read the users, roles, providers and secrets of a sandbox's seed, with the line of each statement.
 
-Read here without the sandbox: a dry run needs no extra, and the seed's own reader does not keep lines.
+The sandbox's own reader is not used: it does not keep lines, and a dry run must not need the sandbox extra.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from dsops.policy.sources.entities import (
 )
 
 _ADMIN: Final = "admin"
-"""The user with all permissions that every account of a seed has by default."""
+"""The name of the user with all permissions that each account of a seed has by default."""
 
 
 class SeedPolicies(PolicyFileReader):
     """Reads the policies in a sandbox's seed file (docs/reference/sandbox.md)."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """Return its accounts and the organization above them."""
+        """Return the seed's accounts and their organization."""
         people: list[Known] = []
         region = text_of(root, "region") or "us-east-1"
         accounts = root.get("accounts")
@@ -90,7 +90,7 @@ class SeedPolicies(PolicyFileReader):
         )
 
     def _policy_item(self, node: Node) -> Policy | str:
-        """An item of a list of policies: an ARN, a document, or `{name, document}`."""
+        """Return the policy in a list item: an ARN, a document, or `{name, document}`."""
         if isinstance(node, Scalar) and node.text.startswith("arn:"):
             return self.attached(node.text)
         document = mapping_of(node).get("document")
@@ -106,7 +106,7 @@ class SeedPolicies(PolicyFileReader):
                     yield (account, name, key.text), None if own is None else self.policy(own, "resource")
 
     def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
-        """The levels above each account; () for accounts outside of the organization and for its management account."""
+        """Return the levels above each account; () for management accounts and accounts outside of the organization."""
         service: dict[str, Levels] = dict.fromkeys(accounts, ())
         resource: dict[str, Levels] = dict(service)
         if not isinstance(node, Mapping):

@@ -1,7 +1,7 @@
-"""Templates with policies -> who will be there once they are deployed: CloudFormation, and `terraform show -json`.
+"""Read the users and roles that CloudFormation templates and `terraform show -json` will create.
 
-Whose account that will be a template does not say, so a role is known by its name. What a template leaves open until it
-is deployed (a parameter, a value of another resource) is not known, and is named.
+A template does not name its account, so entities are identified by name. Values that are known only after deployment
+(a parameter, an attribute of another resource) are reported as unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LATER: Final = "what is known only when it is deployed"
 
 
 class _Entity:
-    """A user or role while the resources of a template are collected."""
+    """A user or role, while the resources of a template are being collected."""
 
     def __init__(self, kind: Kind, name: str, values: Mapping) -> None:
         self.kind = kind
@@ -33,10 +33,10 @@ class _Entity:
 
 
 class Template(PolicyFileReader):
-    """Reads a CloudFormation template, JSON or YAML; a short tag stands for its long form."""
+    """Reads a CloudFormation template in JSON or YAML. Short tags are read as their long forms."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """Return its users and roles."""
+        """Return the users and roles that the template creates."""
         resources = [
             (key.text, text_of(mapping_of(node), "Type"), mapping_of(mapping_of(node).get("Properties")))
             for key, node in mapping_of(root.get("Resources")).entries
@@ -99,7 +99,7 @@ class Terraform(PolicyFileReader):
     """Reads the output of `terraform show -json` for a plan or a state."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """Return its users and roles."""
+        """Return the users and roles in the plan or state."""
         module = mapping_of(mapping_of(root.get("planned_values") or root.get("values")).get("root_module"))
         resources = list(_resources(module))
         people: dict[tuple[Kind, str], _Entity] = {}
@@ -157,7 +157,7 @@ def _resources(module: Mapping) -> Iterator[tuple[str, Mapping]]:
 
 
 def _referred(node: Node | None) -> str:
-    """A literal name or ARN, or the logical id of the resource that is referred to."""
+    """Return a literal name or ARN, or the logical id of the referenced resource."""
     if isinstance(node, Scalar):
         return node.text
     reference = text_of(mapping_of(node), "Ref")
@@ -183,7 +183,10 @@ def _new_entity(
 
 
 def _seconds(node: Node | None) -> int:
-    """The longest session in seconds: an hour by default (CreateRole); 0 for a value known only after deployment."""
+    """Return the maximum session duration in seconds.
+
+    The default is an hour (CreateRole); 0 stands for a value known only after deployment.
+    """
     if node is None:
         return 3600
     return int(node.text) if isinstance(node, Scalar) and node.text.isdigit() else 0

@@ -1,4 +1,4 @@
-"""The text of a policy file -> a document, JSON or YAML."""
+"""Parse the text of a policy file, JSON or YAML."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dsops.document import Document, parse_json, parse_yaml
 from dsops.policy.language.letters import lower_case
 
 ReadFile = Callable[[str], str]
-"""Takes the name of a file, `-` for stdin; returns its text. Raises PolicyUnreadable."""
+"""A function that takes a file name (`-` for stdin) and returns the text. Raises PolicyUnreadable."""
 
 STDIN = "<stdin>"
 
 
 def shown_name(file: str) -> str:
-    """The file's name in messages: `<stdin>` for `-`."""
+    """Return the file's name for messages: `<stdin>` for `-`."""
     return STDIN if file == "-" else file
 
 
 def parse_policy_text(text: str, file: str) -> Document:
-    """Parse JSON or YAML, by the file's extension, else JSON where the text begins like it."""
+    """Parse JSON or YAML, chosen by the file's extension or else by the first character."""
     extension = lower_case(os.path.splitext(file)[1])
     is_json = extension in {".json", ".jsonc"} or (
         extension not in {".yaml", ".yml"} and text.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "/", '"'}
