@@ -53,7 +53,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def with_next_step(check: Check, config: str) -> Check:
-    """The check, with a `dsops explain` command as its hint if AWS denied the store; `config` is the value of --config."""
+    """Return the check; if AWS denied the store, its hint is a `dsops explain` command.
+
+    `config` is the value of --config, which the command repeats.
+    """
     if check.code != "doctor.store" or not check.errors:
         return check
     return check._replace(hint=next_step_of(check.errors[0], config=config) or check.hint)
