@@ -122,7 +122,7 @@ if not TYPE_CHECKING:
         return tuple(complete)
 
     class _Base:
-        """`NamedTuple` for use as a base class: `_Blank` replaces it, and the metaclass of `_Blank` builds the record."""
+        """`NamedTuple` as a base class: `_Blank` replaces it, whose metaclass builds the record."""
 
         def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
             if len(bases) != 1:

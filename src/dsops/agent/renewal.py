@@ -181,7 +181,7 @@ class Renewal:
         self._retry_at = self._clock() + self._pause()
 
     def _pause(self) -> float:
-        """Seconds until the next attempt, doubled after each failure, with jitter; less as the session's expiry nears."""
+        """Seconds until the next attempt, with jitter: doubled after each failure, less as the expiry nears."""
         longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, self._seconds_left()))
         pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
         self._failures += 1
