@@ -188,7 +188,7 @@ def test_a_refused_call_keeps_its_turn() -> None:
     outcomes = scene.run(*[later(seconds, scene.call(client)) for seconds in begun])
     assert failures(outcomes) == []
     waited = [cast("float", done) - start for done, start in zip(outcomes, begun, strict=True)]
-    assert max(waited) < 13  # these calls arrive in the order 15 to 24
+    assert max(waited) < 13  # served in the order of arrival, the longest wait would be 15 to 24 s
 
 
 def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:

@@ -59,7 +59,8 @@ def _read(file: Path, suite: Path) -> Vector:
 
     name = str(file.parent.relative_to(suite))
     request = _request(text(".sreq"))
-    # In `get-vanilla-with-session-token`, the signed request has a different signature than the separate header file.
+    # In `get-vanilla-with-session-token`, the Authorization header of the signed request differs from the .authz
+    # file's.
     signed = request._replace(headers={**request.headers, "authorization": text(".authz").strip()})
     return Vector(name, signed, text(".creq").encode(), text(".sts"))
 
