@@ -97,7 +97,7 @@ def place(tmp_path: Path, aws: StubAws) -> Place:
 
 
 def clients(url: str) -> dict[str, list[str]]:
-    """Client name -> command that calls GetCallerIdentity. An option replaces AWS_ENDPOINT_URL for Debian's AWS CLI 2."""
+    """Client name -> command for GetCallerIdentity; Debian's AWS CLI 2 needs an option for AWS_ENDPOINT_URL."""
     code = "import boto3; boto3.client('sts').get_caller_identity()"
     aws_cli_1 = str(Path(sys.executable).with_name("aws"))
     words = ["sts", "get-caller-identity", "--endpoint-url", url]
