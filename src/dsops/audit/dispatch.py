@@ -1,4 +1,4 @@
-"""After a write, gets the new lines sent: wakes or starts a sender, and reports earlier failures.
+"""After a write, leaves the new lines to the running sender or starts a sender, and reports earlier failures.
 
 A run waits neither for a receiver nor for the sender, which outlives the run.
 """
