@@ -1,7 +1,7 @@
-"""AWS without a network: a Driver that plays STS, Secrets Manager and Parameter Store by simple rules.
+"""AWS without a network: a Driver that simulates STS, Secrets Manager and Parameter Store by simple rules.
 
-It checks no signature and no policy: a test sets what is refused. Each wait for answers is one round, so a test can
-tell which requests ran concurrently.
+It checks no signature and no policy: a test sets what is refused. All requests in flight are answered together in one
+round, so a test can tell which requests ran concurrently.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class InMemoryAws:
         self.issued: dict[str, str] = {}
         """Key id -> the caller's ARN."""
         self.pages: dict[str, list[Response | BaseException]] = {}
-        """URL -> the answers to GETs of it in turn, for servers that are not AWS's."""
+        """URL -> the answers to successive GETs of that URL, for servers that are not AWS's."""
         self.gets: list[WireRequest] = []
         self.prepared: list[tuple[int, str]] = []
         """For each prepared connection: the number of calls made before it, and its host."""
@@ -69,7 +69,7 @@ class InMemoryAws:
         self._round: list[str] = []
 
     def start(self, request: object, token: object) -> None:
-        """Accept a request; its answer comes with the next round."""
+        """Accept a request; the next round answers it."""
         assert isinstance(request, WireRequest)
         if request.method == "GET":
             self.gets.append(request)
@@ -81,7 +81,7 @@ class InMemoryAws:
         self._waiting.append((token, self._outcome(call)))
 
     def prepare(self, request: object) -> None:
-        """Record the connection; none is opened."""
+        """Record that a connection was prepared; no connection is opened."""
         assert isinstance(request, WireRequest)
         self.prepared.append((len(self.calls), request.address.host))
 
@@ -99,7 +99,7 @@ class InMemoryAws:
 
     @property
     def actions(self) -> list[str]:
-        """All calls in order."""
+        """The actions of all calls, in order."""
         return [str(call) for call in self.calls]
 
     def _outcome(self, call: Call) -> object:

@@ -1,4 +1,4 @@
-"""An IAM Identity Center in memory beside AWS in memory: portal and token endpoint by simple rules."""
+"""An IAM Identity Center in memory beside AWS in memory: portal and token endpoint, by simple rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADA, EVE = "ada@example.com", "eve@example.com"
 
 
 class InMemoryCenter(InMemoryAws):
-    """Tokens with their users, and assigned permission sets; `outage` can replace an answer."""
+    """Holds tokens with their users, and assigned permission sets; `outage` can replace an answer."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(now)
@@ -30,19 +30,19 @@ class InMemoryCenter(InMemoryAws):
             EVE: {"012345678901": ("Admin",)},
         }
         self.tokens: dict[str, str] = {}
-        """Access token -> its user."""
+        """Access token -> the user who logged in."""
         self.refresh_tokens: dict[str, str] = {}
         self.rotates = False
-        """Whether a refresh gives a new refresh token and invalidates the old one."""
+        """Whether a refresh returns a new refresh token and invalidates the old one."""
         self.device: list[str] = []
-        """Answers of the token endpoint for a device code, in turn; then it is approved."""
+        """The answers of the token endpoint for a device code, in order; after them the code is approved."""
         self.outage: Callable[[str, WireRequest], Response | BaseException | None] = lambda _action, _request: None
         self.asked: list[str] = []
-        """All actions in order."""
+        """All requested actions, in order."""
         self.requests: list[WireRequest] = []
 
     def start(self, request: object, token: object) -> None:
-        """Accept a request; those for other services go on to AWS."""
+        """Accept a request; requests for other services are passed on to AWS in memory."""
         assert isinstance(request, WireRequest)
         if not _is_of_center(request):
             super().start(request, token)
@@ -55,7 +55,7 @@ class InMemoryCenter(InMemoryAws):
         self._waiting.append((token, outcome))
 
     def log_in(self, home: Path, user: str = ADA, *, seconds: int = 3600, key: str = START_URL, **more: object) -> Path:
-        """Write a new login's token file into the home as the AWS CLI does; a member with value None is left out."""
+        """Write a new login's token file into the home as the AWS CLI does; members with value None are left out."""
         number = len(self.tokens)
         access, refresh = f"PLANTED-access-{number}", f"PLANTED-refresh-{number}"
         self.tokens[access] = user

@@ -1,4 +1,4 @@
-"""Fixtures; no test sees the real HOME, the user's AWS_* and DSOPS_* variables, or another machine."""
+"""Fixtures. No test sees the real HOME, the user's AWS_* and DSOPS_* variables, or another machine."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ FORGOTTEN = (
     "GITHUB_",
     "GITLAB_",
     "ACTIONS_",
-    "XDG_",  # where the tests run
+    "XDG_",  # set by the system that runs the tests
     "AWS_",
     "DSOPS_",
     "BOTO_",
-    "MOTO_",  # the user's accounts and settings
+    "MOTO_",  # for the user's accounts and settings
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
@@ -43,7 +43,7 @@ FORGOTTEN = (
     "SSH_CONNECTION",
     "PYTHON_KEYRING_",
     "KEYRING_",
-    "DBUS_",  # the user's desktop
+    "DBUS_",  # set by the user's desktop
     "NO_COLOR",
     "FORCE_COLOR",
     "CLICOLOR",
@@ -51,13 +51,13 @@ FORGOTTEN = (
     "LINES",
     "MFA_",
     "EXTERNAL_ID",
-    "TARGET_ROLE_ARN",  # the founding page's variables
+    "TARGET_ROLE_ARN",  # variables used on the founding page
 )
 """Prefixes of variables that tests do not inherit, in either case."""
 
 
 class OutsideNetworkError(RuntimeError):
-    """A test tried to leave this machine. Not an OSError, which code under test would take for a network failure."""
+    """A test tried to leave this machine. Not an OSError, which tested code would treat as a network failure."""
 
 
 def _is_loopback(host: object) -> bool:
@@ -72,7 +72,7 @@ def _is_loopback(host: object) -> bool:
 
 
 def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
-    """Refuse connections and name look-ups of Python code beyond loopback; libcurl's sockets are not seen."""
+    """Refuse connections and name look-ups of Python code beyond loopback; libcurl's sockets are not checked."""
     if event in {"socket.connect", "socket.sendto"}:
         address = arguments[1]
         if isinstance(address, tuple) and not _is_loopback(address[0]):
@@ -93,16 +93,16 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _agents() -> set[str]:
-    """Sockets of agents at the default address."""
+    """The sockets of agents at the default address."""
     folder = Path(f"/tmp/dsops-{os.geteuid()}")  # noqa: S108 - dsops' own choice
     return {name for name in os.listdir(folder) if re.fullmatch("[0-9a-f]{16}", name)} if folder.is_dir() else set()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_agent_is_left() -> Iterator[None]:
-    """Fail if a test leaves an agent: it must set `DSOPS_AGENT=off` or an agent address for `dsops`.
+    """Fail if a test leaves an agent running: it must set `DSOPS_AGENT=off`, or an agent address for `dsops`.
 
-    Checked in CI only: elsewhere the user may be working at the same time.
+    Checked only in CI: on other machines, the user's own agent may be running.
     """
     before = _agents()
     yield
@@ -119,7 +119,7 @@ def home(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> Path:
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("USERPROFILE", str(folder))
-    # Work happens in the test's own process; tests of the agent start their own.
+    # Work happens in the test's own process; tests of the agent start an agent explicitly.
     monkeypatch.setenv("DSOPS_AGENT", "off")
     # Otherwise botocore asks 169.254.169.254 for an instance's credentials, and waits.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -128,7 +128,7 @@ def home(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> Path:
 
 @pytest.fixture
 def clock() -> FixedClock:
-    """A clock that stands at noon until the test moves it."""
+    """A clock that stays at noon until the test moves it."""
     return FixedClock()
 
 
@@ -152,12 +152,12 @@ class RuntimeFactory(Protocol):
         folder: str = ...,
         timestamp: str = ...,
     ) -> Runtime:
-        """The Runtime; arguments replace the defaults."""
+        """Make the Runtime; arguments replace the defaults."""
 
 
 @pytest.fixture
 def runtime(clock: FixedClock, reports: Reports, tmp_path: Path) -> RuntimeFactory:
-    """Make a Runtime: `runtime({"USER": "ada"})` has that environment, an empty folder, and noon."""
+    """A factory of Runtimes: `runtime({"USER": "ada"})` has that environment, an empty folder, and noon as its time."""
 
     def make(
         environ: Mapping[str, str] | None = None,

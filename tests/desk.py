@@ -1,4 +1,4 @@
-"""A user's machine in a folder: home, configuration and agent of its own, with the real program."""
+"""Simulates a user's machine in a folder: its own home, configuration and agent, with the real program."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BIN = Path(sys.executable).parent
 
 
 class Desk:
-    """A machine that uses a sandbox; its agent ends with it."""
+    """A machine that uses a sandbox; its agent is stopped at the end."""
 
     def __init__(self, sandbox: LocalAws, folder: Path, config: str, **environ: str) -> None:
-        """`environ` is added to the machine's environment, which has no keys otherwise."""
+        """`environ` is added to the machine's environment, which otherwise has no keys."""
         self.sandbox = sandbox
         self.folder = folder
         (folder / "dsops.yaml").write_text(config)
-        # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
+        # A Unix socket's path is limited to about 100 bytes; pytest's folders are longer.
         self.environ = {
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOME": str(folder),
@@ -49,7 +49,7 @@ class Desk:
         )
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run dsops; the configuration as it is now is allowed."""
+        """Run dsops, after allowing the configuration as it is now."""
         allow_found(self.folder, {**self.environ, **environ})
         return self.run("dsops", *words, **environ)
 

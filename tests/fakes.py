@@ -1,4 +1,4 @@
-"""Fakes of the outside world: a clock, a user at the terminal, and lists of events."""
+"""Fakes for tests: a clock, a user at the terminal, and recorders of events and acts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOON = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 
 class FixedClock:
-    """A clock that moves only when told."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self, start: datetime = NOON) -> None:
         self.time = start
@@ -26,13 +26,13 @@ class FixedClock:
         return self.time
 
     def advance(self, seconds: float) -> datetime:
-        """Move by this many seconds (negative: back); return the new time."""
+        """Move the clock by this many seconds (negative: back); returns the new time."""
         self.time += timedelta(seconds=seconds)
         return self.time
 
 
 class Person:
-    """A user at the terminal who gives these answers in turn, then none; remembers the questions."""
+    """A user at the terminal who gives these answers in order, then no answer; records the questions."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -45,7 +45,7 @@ class Person:
 
 
 class Reports:
-    """The reported events, in order."""
+    """Records the reported events, in order."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -60,12 +60,12 @@ class Reports:
         return [event.name for event in self.events]
 
     def facts(self, name: str) -> list[dict[str, str]]:
-        """The facts of each event of this name, in order."""
+        """The facts of each event with this name, in order."""
         return [dict(event.facts) for event in self.events if event.name == name]
 
 
 class Acts:
-    """A journal that keeps acts in a list instead of the audit trail."""
+    """A journal that collects acts in a list instead of the audit trail."""
 
     run = "the-run"
 
@@ -74,11 +74,11 @@ class Acts:
         self.facts: dict[str, object] = {}
 
     def about(self, **facts: object) -> None:
-        """Keep facts that all following acts share."""
+        """Store facts that all following acts share."""
         self.facts |= facts
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Keep whether only sandboxes answered."""
+        """Record whether only sandboxes answered."""
         note_who_answered(self.facts, is_sandbox=is_sandbox)
 
     def add(self, act: Act) -> None:
@@ -90,7 +90,7 @@ class Acts:
 
     @property
     def told(self) -> list[str]:
-        """Each act as a line: operation, facts, service and outcome."""
+        """Each act as one line: operation, facts, service and outcome."""
         return [
             " ".join(
                 str(part)

@@ -1,4 +1,4 @@
-"""The founding page's code blocks, cut out of an unmodified copy."""
+"""The code blocks of the founding page, extracted from an unmodified copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Block(NamedTuple):
 
 
 def blocks(language: str) -> list[Block]:
-    """The blocks of a language, in the page's order."""
+    """All blocks of a language, in the page's order."""
     collected: list[Block] = []
     heading = ""
     for match in re.finditer(r"^#+ ([^\n]+)$|^```(\w+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL):

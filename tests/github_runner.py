@@ -1,6 +1,6 @@
 """A minimal GitHub runner for composite actions: expressions, step files, and a log with masks.
 
-Written from GitHub's documentation; anything else that the action uses fails the test.
+Implemented from GitHub's documentation; a test fails if the action uses anything else.
 https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
@@ -23,7 +23,7 @@ _STEP_SECONDS = 90
 
 
 class Expression:
-    """An expression of strings, names, comparison, `&&`, `||` and parentheses; nothing else is supported."""
+    """Evaluates an expression of strings, names, comparison, `&&`, `||` and parentheses; supports nothing else."""
 
     def __init__(self, text: str, value_of: Callable[[str], str]) -> None:
         self._tokens: list[tuple[str, str]] = []
@@ -84,15 +84,15 @@ class Expression:
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
-    """A job, whose steps extend its environment through files."""
+    """A job whose steps extend its environment through files."""
 
     workspace: Path
-    """The checked out repository."""
+    """The folder with the checked-out repository."""
     temp: Path
     environ: dict[str, str]
     masks: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
-    """The log as shown, line by line."""
+    """The log as users see it, line by line."""
 
     def use(self, action: Path, **inputs: str) -> Mapping[str, str] | None:
         """Run the folder's action.yml with these inputs (`_` for `-`); returns its outputs, None if a step failed."""
@@ -130,7 +130,7 @@ class Runner:
         return {name: filled(output["value"], value_of) for name, output in content["outputs"].items()}
 
     def run(self, script: str, *, folder: Path | None = None, shell: str = "bash", **environ: str) -> tuple[int, Any]:
-        """Run one step's script; returns exit code and outputs. Later steps get what it exported."""
+        """Run one step's script; returns exit code and outputs. Later steps get the variables that it exported."""
         assert shell == "bash"
         assert "${{" not in script, "an input would be a part of the script"
         self.temp.mkdir(exist_ok=True)
@@ -169,12 +169,12 @@ class Runner:
 
     @property
     def log(self) -> str:
-        """The log as shown."""
+        """The log as users see it."""
         return "\n".join(self.shown)
 
 
 def filled(text: object, value_of: Callable[[str], str]) -> str:
-    """The text with its `${{ ... }}` replaced."""
+    """Replace each `${{ ... }}` in the text by its value."""
     return _EXPRESSION.sub(lambda match: str(Expression(match[1], value_of).value()), str(text))
 
 

@@ -1,4 +1,4 @@
-"""Graphs for tests, made from a configuration's text as `dsops graph` makes them of plans."""
+"""Builds graphs for tests from a configuration's text, as `dsops graph` builds them from plans."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def graph_of(text: str, *, ambient: Ambient = LONG_TERM, environ: Mapping[str, str] | None = None) -> Graph:
-    """The graph of a configuration: plans of all environments, then of stores that none uses."""
+    """The graph of a configuration: plans of all environments, then of stores that no environment uses."""
     config, plans = config_of(text), list["Plan"]()
     environments: dict[str, str] = {}
     stores: dict[str, str] = {}
@@ -37,13 +37,13 @@ def graph_of(text: str, *, ambient: Ambient = LONG_TERM, environ: Mapping[str, s
 
 
 def node(graph: Graph, kind: str, name: str) -> GraphNode:
-    """The only node of this kind and name."""
+    """The only node with this kind and name."""
     (found,) = [each for each in graph.nodes if (each.kind, each.name) == (kind, name)]
     return found
 
 
 def many(stores: int, accounts: int) -> str:
-    """A configuration with this many roles, each with a secret store and two variables, in a few accounts."""
+    """A configuration with this many roles in a few accounts, each with a secret store and two variables."""
     lines = ["secretStores:"]
     for number in range(stores // 2):
         account = f"{111111111111 * (1 + number % accounts)}"[:12]

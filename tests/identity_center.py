@@ -1,4 +1,4 @@
-"""A sandbox with an Identity Center, and clients and browsers for it; requests are written by botocore."""
+"""A sandbox with an Identity Center, with clients and browsers; botocore serializes the requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCOPE = "sso:account:access"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT = "http://127.0.0.1:50000/oauth/callback"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-"""The verifier of RFC 7636, appendix B, and below it its challenge."""
+"""The verifier of RFC 7636, appendix B; the next constant is its challenge."""
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
@@ -43,12 +43,12 @@ class Program:
 
 @dataclass(slots=True)
 class Center:
-    """The two services and the login pages of one sandbox."""
+    """The services `sso` and `sso-oidc` and the login pages of one sandbox."""
 
     lab: Lab
     control: Control
     peer: str = PEER
-    """The address of the clients; browsers run on the sandbox's own machine."""
+    """The address of the clients; browsers run on the sandbox's machine."""
 
     @classmethod
     def of(cls, lab: Lab) -> Center:
@@ -63,11 +63,11 @@ class Center:
         return self.lab.sandbox.handle(request._replace(peer=self.peer)).answer
 
     def call(self, service: str, operation: str, **parameters: object) -> dict[str, Any]:
-        """The answer as botocore parses it; RefusedError for an error."""
+        """The answer as botocore parses it; raises RefusedError for an error."""
         return parse(service, operation, self.answer(service, operation, **parameters))
 
     def refused(self, service: str, operation: str, **parameters: object) -> tuple[str, str, int]:
-        """The error's code, message and status; for OAuth's errors OAuth's code."""
+        """The code, message and status of an error; for OAuth errors, the code is OAuth's."""
         answer = self.answer(service, operation, **parameters)
         try:
             parse(service, operation, answer)
@@ -104,13 +104,13 @@ class Center:
         )
 
     def poll_refused(self, program: Program, started: Mapping[str, Any]) -> tuple[str, str, int]:
-        """Call CreateToken for a device code, which must be refused; returns the error."""
+        """Call CreateToken for a device code that must be refused; returns the error."""
         return self.refused(
             "sso-oidc", "CreateToken", **program.parameters, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"]
         )
 
     def log_in(self, user: str, *scopes: str) -> str:
-        """The access token of a user who has logged in by device code."""
+        """Log in by device code as this user; returns the access token."""
         program = self.register(*scopes)
         started = self.start_device(program)
         assert self.approve(started["userCode"], user)["user"] == user
@@ -118,7 +118,7 @@ class Center:
         return token
 
     def role(self, token: str, account: str, name: str) -> Person:
-        """The caller with the role's credentials."""
+        """A caller with the credentials of the user's role."""
         answer = self.call("sso", "GetRoleCredentials", accessToken=token, accountId=account, roleName=name)
         given = answer["roleCredentials"]
         return Person(
@@ -141,19 +141,19 @@ class Center:
         return message_text
 
     def browse(self, method: str, path: str, query: str = "", body: bytes = b"", **headers: str) -> HttpAnswer:
-        """The answer to a browser or program on the sandbox's machine."""
+        """Send a request as a browser or program on the sandbox's machine."""
         sent = {"host": HOST, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.control.handle(HttpRequest(method, path, query, sent, body, "127.0.0.1"))
 
     def authorize(
         self, program: Program, method: str = "GET", form: Mapping[str, str] | None = None, **changes: str
     ) -> HttpAnswer:
-        """The answer of `/authorize`: the form, or a redirect."""
+        """Request `/authorize`; the answer is a login form or a redirect."""
         query = authorize_query(program, **changes)
         return self.browse(method, "/authorize", query, urlencode(form or {}).encode())
 
     def code_for(self, program: Program, user: str, **changes: str) -> str:
-        """The authorization code that the browser brings back after the user approved."""
+        """The authorization code in the browser's redirect, after the user has approved."""
         answer = self.authorize(program, "POST", {"user": user, "answer": "approve"}, **changes)
         return brought(answer)["code"]
 
@@ -192,7 +192,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def unsigned_request(service: str, operation: str, parameters: Mapping[str, object]) -> HttpRequest:
-    """botocore's request for an unsigned operation."""
+    """Serialize a request of an unsigned operation with botocore."""
     serialized = create_serializer("rest-json", include_validation=False).serialize_to_request(
         dict(parameters), operation_model(service, operation)
     )

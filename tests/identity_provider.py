@@ -1,4 +1,4 @@
-"""A company's SAML identity provider whose documents tests can change before and after signing."""
+"""A company's SAML identity provider; tests can change its documents before and after signing."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class IdentityProvider:
 
     @property
     def certificate(self) -> str:
-        """The certificate as in a metadata document."""
+        """The certificate in the format of a metadata document."""
         return base64.b64encode(self._certificate.public_bytes(Encoding.DER)).decode()
 
     def metadata(self, *before: str) -> str:
-        """The metadata, with these certificates before its own."""
+        """The provider's metadata, with these certificates before its own."""
         keys = "".join(
             f'<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="{NAMESPACES["ds"]}"><ds:X509Data>'
             f"<ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
@@ -129,7 +129,7 @@ class IdentityProvider:
         copy = etree.fromstring(etree.tostring(element))
         named: str | None = f"#{element.get('ID')}"
         if is_of_whole_document:
-            # Without an id signxml signs the whole document.
+            # If there is no id, signxml signs the whole document.
             del copy.attrib["ID"]
             named = None
         name = f"{{{NAMESPACES['ds']}}}Signature"
@@ -141,7 +141,7 @@ class IdentityProvider:
 
 
 class Sha1Signer(XMLSigner):
-    """Signs with SHA-1, which signxml itself refuses."""
+    """Signs with SHA-1, which signxml itself rejects."""
 
     def check_deprecated_methods(self) -> None:
         """Accept every method."""
@@ -153,5 +153,5 @@ def written(moment: float) -> str:
 
 
 def encoded(document: Element | bytes) -> str:
-    """The document in base64, as in a request."""
+    """Encode the document in base64, as requests contain it."""
     return base64.b64encode(document if isinstance(document, bytes) else etree.tostring(document)).decode()

@@ -1,7 +1,7 @@
-"""Third-party programs, installed once per pinned list into a folder of the user's cache.
+"""Installs third-party programs, once per pinned list, into a folder of the user's cache.
 
-The repository has only their names, versions and hashes. If a toolchain is missing or its registry is unreachable,
-ToolMissingError says so and the test is skipped with that reason.
+The repository contains only their names, versions and hashes. If a toolchain is missing or its registry is
+unreachable, ToolMissingError says so and the test is skipped with that reason.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 _INSTALL_SECONDS = 300
 
 OUTSIDE: Mapping[str, str] = dict(os.environ)
-"""The environment of the test process.
+"""The environment with which the test process started.
 
 During a test HOME is an empty folder: a client installed there would be downloaded and compiled for that test alone
 (the Go SDK: 85 s of processor time).
@@ -39,7 +39,7 @@ def tool(name: str, environ: Mapping[str, str]) -> str:
 def installed(
     name: str, sources: Sequence[Path], commands: Sequence[Sequence[str]], environ: Mapping[str, str]
 ) -> Path:
-    """The folder in which the commands were run once beside copies of the sources; other sources get their own.
+    """The folder in which the commands ran once beside copies of the sources; each set of sources has its own folder.
 
     Raises ToolMissingError if a command fails.
     """
@@ -82,6 +82,6 @@ def _install(
         try:
             os.rename(fresh, folder)
         except OSError:
-            # Another run was faster and has installed the same.
+            # A concurrent run was faster and has installed the same programs.
             if not folder.is_dir():
                 raise

@@ -1,4 +1,4 @@
-"""HTML parsed by Python's parser into elements with attributes and text."""
+"""Parses HTML with Python's parser into elements with attributes and text."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Node:
         return "".join(entry if isinstance(entry, str) else entry.text for entry in self.children)
 
     def all(self, tag: str = "", of_class: str = "") -> list[Node]:
-        """Every element below it with this tag and class, in order."""
+        """Every element below this one with this tag and class, in order."""
         below = [entry for entry in self.children if isinstance(entry, Node)]
         found = [node for entry in below for node in (entry, *entry.all())]
         return [entry for entry in found if tag in {"", entry.tag} and (not of_class or of_class in entry.classes)]
 
     def one(self, tag: str = "", of_class: str = "") -> Node:
-        """The only such element."""
+        """The only element with this tag and class."""
         (found,) = self.all(tag, of_class)
         return found
 
@@ -38,7 +38,7 @@ class Node:
         return (self.attributes.get("class") or "").split()
 
     def __getitem__(self, name: str) -> str:
-        """An attribute that must exist and have a value."""
+        """The value of an attribute; fails if the attribute does not exist or has no value."""
         value = self.attributes[name]
         assert value is not None
         return value
@@ -80,7 +80,7 @@ class _Reader(HTMLParser):
 
 
 def read(html: str) -> Node:
-    """The tree; fails if an element is not closed, or for anything but elements and text."""
+    """Parse the document; fails if an element is not closed, or for anything but elements and text."""
     reader = _Reader()
     reader.feed(html)
     return reader.end()

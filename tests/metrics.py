@@ -1,4 +1,4 @@
-"""OpenMetrics text, parsed by Prometheus' parser."""
+"""Parses OpenMetrics text with Prometheus' parser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Told = dict[str, list[tuple[dict[str, str], float]]]
 
 
 def read_metrics(text: str) -> Told:
-    """Sample name -> its labels and values, in order; ValueError for invalid text."""
+    """Parse the text; returns sample name -> labels and values, in order. Raises ValueError for invalid text."""
     collected: Told = {}
     for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]  # the package ships half its types
         for sample in family.samples:

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration, as data: a kind, and every place in a file where it can be made."""
+"""Mistakes in a configuration as data: each is a kind of mistake at one place in a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Place(NamedTuple):
     keys: tuple[str, ...]
 
     def within(self, content: Content) -> Content:
-        """The mapping at this place."""
+        """The mapping at this place in the content."""
         for key in self.keys:
             content = content[key]
         return content
@@ -36,7 +36,7 @@ class Mistake(NamedTuple):
     make: Callable[[Content], None]
 
     def made(self, content: Content) -> Content:
-        """A copy of the content with the mistake."""
+        """Return a copy of the content with the mistake."""
         content = copy.deepcopy(content)
         self.make(self.place.within(content))
         return content
@@ -107,7 +107,7 @@ def _in_variable(place: Place, variable: Content) -> Iterator[Mistake]:
 
 
 def mistakes_in(content: Content) -> list[Mistake]:
-    """Every mistake that can be made in a configuration, in the order of its places."""
+    """Every mistake that can be made in a configuration, ordered by place."""
     top = Place(())
     found = [
         Mistake("no such version", top, _set("version", 2)),

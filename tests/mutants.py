@@ -1,4 +1,4 @@
-"""Mutants of configurations: each differs from a valid one in one place, and most are invalid."""
+"""Generates mutants of valid configurations: each differs in one place, and most are invalid."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ PAIRS: tuple[tuple[str, object], ...] = (
     ("extends", "nowhere"),
     ("colour", "red"),
 )
-"""Keys added to each mapping: unknown there, out of range, or in conflict with others."""
+"""Keys added to each mapping, where they are unknown, out of range, or in conflict with other keys."""
 
 
 class Mutant(NamedTuple):
-    """A changed configuration, with what was changed and where."""
+    """A changed configuration, with a description of the change and its place."""
 
     name: str
     place: Keys
@@ -117,7 +117,7 @@ def _dropped(content: Content, place: Keys) -> Mutant:
 
 
 def _renamed(content: Content, place: Keys) -> Mutant:
-    """The configuration with a key longer by a letter, in the same position."""
+    """Rename the key at this place by adding a letter, keeping its position."""
     made = copy.deepcopy(content)
     within = _within(made, place[:-1])
     entries = [(f"{key}x" if key == place[-1] else key, value) for key, value in within.items()]

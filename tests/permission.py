@@ -1,4 +1,4 @@
-"""Permissions for found configurations, as `dsops allow` gives them, for tests about other things."""
+"""Allows discovered configurations as `dsops allow` does, for tests about other features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def allow_found(folder: Path, environ: Mapping[str, str] = os.environ) -> None:
-    """Allow the configuration found in this folder as it is now; an invalid one, or one without HOME, is not."""
+    """Allow the configuration found in this folder as it is now; does nothing if it is invalid or HOME is missing."""
     try:
         config = load(folder=str(folder), environ=environ, types=StoreTypes())
         allow(config.files, environ, powers=[power.line for power in powers_of(config, StoreTypes())])

@@ -1,4 +1,4 @@
-"""From a configuration's text to values, with AWS in memory."""
+"""Runs the whole pipeline, from a configuration's text to values, with AWS in memory."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ADA = {"AWS_ACCESS_KEY_ID": "AKIAADAADAADAADAADA1", "AWS_SECRET_ACCESS_KEY": "ad
 """A user's long-term key."""
 
 RUNNER = {**ADA, "AWS_ACCESS_KEY_ID": "ASIARUNNERRUNNER0001", "AWS_SESSION_TOKEN": "runners-token"}
-"""A role session's credentials, as on a runner."""
+"""A role session's credentials, such as a CI runner has."""
 
 
 class Pipeline:
-    """One process with its AWS, clock and cache; each run plans and resolves from the start."""
+    """One process with its AWS, clock and cache; each run makes a new plan."""
 
     def __init__(self) -> None:
         self.clock = FixedClock()
@@ -88,7 +88,7 @@ class Pipeline:
         return self.time.run(work, self.aws)
 
     def errors(self, text: str, environment: str = "") -> list[DsopsError]:
-        """All errors, in order."""
+        """All errors of resolving an environment, in order."""
         try:
             self.resolve(text, environment)
         except Failures as failures:
@@ -99,5 +99,5 @@ class Pipeline:
 
 
 def words(error: DsopsError) -> str:
-    """All text of an error, to search for what must not be in it."""
+    """All text of an error, for tests that search it."""
     return f"{error.message} {error.why} {error.hint} {error.aws} {error.problems} {error!r}"

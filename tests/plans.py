@@ -1,4 +1,4 @@
-"""Plans for tests, from a configuration's text, an environment and a base identity."""
+"""Makes plans for tests from a configuration's text, an environment and a base identity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNKNOWN = Ambient("default chain", "digest-of-a-machine", is_temporary=None)
 
 
 def config_of(text: str, *, is_allowed: bool = True) -> Config:
-    """The configuration of a plain YAML text: `secretStores`, `envs` and long references only."""
+    """Parse a plain YAML text that has only `secretStores`, `envs` and long references."""
     document = parse_yaml(text, FILE)
     assert not document.problems, document.problems
     stores: dict[str, StoreEntry] = {}

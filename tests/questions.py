@@ -1,4 +1,4 @@
-"""Authorization questions to a sandbox, without an HTTP request."""
+"""Asks a sandbox authorization questions without an HTTP request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANONYMOUS = Caller(Principal("anonymous", "", ""), "aws", "", "", REGION, None, 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Asks the sandbox's authorization about its own resources."""
+    """Asks the sandbox's authorization about the sandbox's own resources."""
 
     lab: Lab
 
@@ -39,21 +39,21 @@ class Desk:
         return list(self._resources().questions(service, operation, parameters, caller))
 
     def asked(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> list[tuple[str, str]]:
-        """Action and resource of each question."""
+        """The action and resource of each question."""
         return [
             (question.action, question.resource)
             for question in self.questions(caller, service, operation, **parameters)
         ]
 
     def refused(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> str:
-        """The first action that is not allowed; "" if all are."""
+        """The first action that is not allowed; "" if all actions are."""
         sandbox = self.lab.sandbox
         now = sandbox.clock.now()
         request = HttpRequest("POST", "/", "", {"user-agent": "tests"}, b"", PEER)
         common = unsigned_context(REGION, request, now)
         if caller.account:
             common = request_context(sandbox.world, caller, request, now)
-        # Lazily, one by one: later questions are only asked if the earlier ones are allowed.
+        # Questions are generated one by one: later questions are only asked if the earlier ones are allowed.
         for question in self._resources().questions(service, operation, parameters, caller):
             context = {**common, "aws:ResourceAccount": (question.account,), **question.context}
             if not sandbox.judge.decide(caller, question._replace(context=context), "request", now).is_allowed:

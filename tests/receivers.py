@@ -1,4 +1,4 @@
-"""Receivers of the audit trail on this machine: datagrams, and streams of messages with lengths."""
+"""Receivers of the audit trail on this machine: datagram sockets, and streams of length-prefixed messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 PATIENCE_SECONDS = 20
 
-# RFC 5424, 6: HEADER SP STRUCTURED-DATA SP MSG; header fields are printable ASCII without spaces.
+# RFC 5424, section 6: HEADER SP STRUCTURED-DATA SP MSG; header fields are printable ASCII without spaces.
 _MESSAGE = re.compile(
     rb"<(\d{1,3})>1 (-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32})"
     rb" - (.*)",
@@ -43,7 +43,7 @@ def parse(data: bytes) -> Message:
 
 
 class Datagrams:
-    """A datagram socket: Unix with a path, or UDP."""
+    """A datagram socket: a Unix socket if a path is given, otherwise UDP."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET, socket.SOCK_DGRAM)
@@ -63,7 +63,7 @@ class Datagrams:
 
 
 class Stream:
-    """A stream listener that reads everything; with `is_deaf` nothing, with `breaks` it closes early."""
+    """A stream listener that reads everything; with `is_deaf` it reads nothing, with `breaks` it closes early."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Stream:
                     self._held.append(connection)
                     continue
                 if self._breaks:
-                    # Closing with unread data sends a reset to the other side.
+                    # Closing a socket with unread data sends a reset to the peer.
                     connection.recv(1)
                     connection.close()
                     continue

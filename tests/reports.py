@@ -33,7 +33,7 @@ def answer(question: str, *rows: tuple[object, ...]) -> Answer:
 
 
 def report_of(*answers: Answer, **facts: object) -> AuditReport:
-    """A report with these answers, and no rows for all other questions."""
+    """A report with these answers, and an empty answer for every other question."""
     given = {each.question: each for each in answers}
     values: dict[str, object] = {
         "answers": tuple(given.get(question, answer(question)) for question in COLUMNS if question != "history"),
@@ -73,7 +73,7 @@ def busy_report() -> AuditReport:
 
 
 def many_pairs(number: int) -> tuple[tuple[object, ...], ...]:
-    """Rows of `accounts`, the busiest first."""
+    """Rows of the answer to `accounts`, the busiest pair first."""
     return tuple(
         (
             f"{10**11 + index % 17}",

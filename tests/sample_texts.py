@@ -21,7 +21,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 
 SHARES = {"help": 8, "error": 8, "docs": 12, "docstring": 18, "comment": 6, "test": 8}
-"""How many texts of each kind one draw has."""
+"""The number of texts of each kind in one sample."""
 
 DESCRIBED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ERROR_FIELDS = ("message", "why", "hint")
@@ -39,7 +39,7 @@ class Text(NamedTuple):
 
 
 def literal(node: ast.expr) -> str:
-    """The text of a string, with `{name}` where an f-string has a value; empty for any other expression."""
+    """The text of a string, with `{name}` for each value of an f-string; empty for any other expression."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -55,18 +55,18 @@ def literal(node: ast.expr) -> str:
 
 
 def called(node: ast.Call) -> str:
-    """The last name of what is called: `errors.UsageError(...)` gives `UsageError`."""
+    """The last part of the called function's name: `errors.UsageError(...)` gives `UsageError`."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def error_names() -> set[str]:
-    """The exceptions of dsops."""
+    """The names of dsops' exception classes."""
     tree = ast.parse((ROOT / "src/dsops/errors.py").read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def help_texts(path: str, tree: ast.Module) -> Iterator[Text]:
-    """What flags, operands and commands say of themselves."""
+    """Yield the help texts of flags, operands and commands."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -78,7 +78,7 @@ def help_texts(path: str, tree: ast.Module) -> Iterator[Text]:
 
 
 def error_texts(path: str, tree: ast.Module, errors: set[str]) -> Iterator[Text]:
-    """Each error as it is raised: message, why and hint together."""
+    """Yield the text of each raised error: message, why and hint together."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node) in errors and node.args and literal(node.args[0]):
             fields = {keyword.arg: literal(keyword.value) for keyword in node.keywords}
@@ -87,7 +87,7 @@ def error_texts(path: str, tree: ast.Module, errors: set[str]) -> Iterator[Text]
 
 
 def signature(node: ast.AST) -> str:
-    """What a docstring describes, on one line."""
+    """The signature that a docstring describes, on one line."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
         return f"def {node.name}({ast.unparse(node.args)}){returns}"
@@ -95,7 +95,7 @@ def signature(node: ast.AST) -> str:
 
 
 def docstrings(kind: str, path: str, tree: ast.Module) -> Iterator[Text]:
-    """Those of modules, classes and functions, and the strings below attributes and constants."""
+    """Yield the docstrings of modules, classes and functions, and the strings below attributes and constants."""
     for node in ast.walk(tree):
         if not isinstance(node, DESCRIBED):
             continue
@@ -108,7 +108,7 @@ def docstrings(kind: str, path: str, tree: ast.Module) -> Iterator[Text]:
 
 
 def comments(path: str, source: str) -> Iterator[Text]:
-    """Comments, with lines that follow each other as one text."""
+    """Yield the comments; consecutive lines are one text."""
     block: list[tuple[int, str]] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT or token.string.startswith(NOT_PROSE):
@@ -122,12 +122,12 @@ def comments(path: str, source: str) -> Iterator[Text]:
 
 
 def joined(path: str, block: list[tuple[int, str]]) -> Text:
-    """One comment of the lines of a block."""
+    """Join the lines of a block to one comment."""
     return Text("comment", path, block[0][0], "\n".join(text for _, text in block))
 
 
 def document_texts(path: str, source: str) -> Iterator[Text]:
-    """Headings, rows of tables and sentences of a page; code blocks are left out."""
+    """Yield the headings, table rows and sentences of a page; code blocks are left out."""
     is_code = False
     paragraph: list[str] = []
     start = 0
@@ -147,7 +147,7 @@ def document_texts(path: str, source: str) -> Iterator[Text]:
 
 
 def sentences(paragraph: str) -> list[str]:
-    """The sentences of a paragraph, the marks of a list left out."""
+    """The sentences of a paragraph, without list markers."""
     return [text for text in re.split(r"(?<=[.!?])\s+(?=[A-Z`\[])", paragraph) if len(text.split()) > 2]
 
 
@@ -170,7 +170,7 @@ def texts() -> list[Text]:
 
 
 def draw(seed: int) -> list[Text]:
-    """The texts of one seed: so many of each kind, in the order of `SHARES`."""
+    """Draw the texts for one seed: a fixed number of each kind, in the order of `SHARES`."""
     chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
     every = texts()
     return [
@@ -181,14 +181,14 @@ def draw(seed: int) -> list[Text]:
 
 
 def show(number: int, text: Text) -> str:
-    """One numbered text: kind and place, what it describes, and the text itself, indented."""
+    """Format one text: its number, kind and place, what it describes, and the indented text itself."""
     subject = f"\n    [{text.subject}]" if text.subject else ""
     body = "\n".join(f"    {line}" for line in text.text.strip().splitlines())
     return f"{number}. {text.kind}  {text.path}:{text.line}{subject}\n{body}\n"
 
 
 def main() -> None:
-    """Print the texts of the seed on the command line."""
+    """Print the sample for the seed given on the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.sample_texts", description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, required=True, help="which draw: the same number gives the same texts")
     for number, text in enumerate(draw(parser.parse_args().seed), 1):

@@ -1,4 +1,4 @@
-"""A sandbox without a socket, and callers that sign requests with botocore."""
+"""A sandbox without a socket, with callers that sign requests with botocore."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Credentials of a client."""
+    """The access key, secret key and session token of a client."""
 
     access_key_id: str
     secret_access_key: str
@@ -57,7 +57,7 @@ class Keys:
         )
 
     def botocore(self) -> Credentials:
-        """The credentials for botocore's signers."""
+        """The same credentials in the form that botocore's signers take."""
         return Credentials(self.access_key_id, self.secret_access_key, self.session_token)
 
 
@@ -70,7 +70,7 @@ class Lab:
 
     @classmethod
     def of(cls, seed: str | Seed, clock: MovableClock | None = None) -> Lab:
-        """Make a new one; a process has one at a time."""
+        """Make a new sandbox with this seed; a process has only one at a time."""
         sandbox = Sandbox(clock)
         plant(sandbox, read_seed(seed, "seed.yaml") if isinstance(seed, str) else seed)
         return cls(sandbox)
@@ -120,12 +120,12 @@ class Person:
         return self.lab.sandbox.handle(self.request(service, operation, **parameters)).answer
 
     def call(self, service: str, operation: str, /, **parameters: object) -> dict[str, Any]:
-        """The parsed answer; RefusedError for an error."""
+        """Call the operation and return the parsed answer; raises RefusedError for an error."""
         answer = self.answer(service, operation, **parameters)
         return parse(service, operation, answer)
 
     def refused(self, service: str, operation: str, /, **parameters: object) -> RefusedError:
-        """The error of a call that must be refused; fails the test otherwise."""
+        """Call an operation that must be refused, and return its error; fails the test if the call succeeds."""
         try:
             answer = self.call(service, operation, **parameters)
         except RefusedError as error:
@@ -133,17 +133,17 @@ class Person:
         raise AssertionError(f"{operation} was not refused: {sorted(answer)}")
 
     def assume(self, role_arn: str, session: str = "session", **more: object) -> Person:
-        """The caller with the role's session."""
+        """Assume the role, and return a caller with its session."""
         answer = self.call("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session, **more)
         return Person(self.lab, Keys.of(answer["Credentials"]), self.region, self.peer)
 
     def refused_role(self, role_arn: str, session: str = "session", **more: object) -> RefusedError:
-        """The error of an AssumeRole that must be refused."""
+        """The error of an AssumeRole call that must be refused."""
         return self.refused("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session, **more)
 
     @property
     def arn(self) -> str:
-        """The caller's ARN by GetCallerIdentity."""
+        """The caller's ARN, as GetCallerIdentity returns it."""
         arn: str = self.call("sts", "GetCallerIdentity")["Arn"]
         return arn
 
@@ -161,7 +161,7 @@ def sign(
     peer: str = PEER,
     presigned_seconds: int = 0,
 ) -> HttpRequest:
-    """A request signed by botocore in the header or, with `presigned_seconds`, in the query."""
+    """Sign a request with botocore, in the header or, with `presigned_seconds`, in the query."""
     url = f"http://{HOST}{path}" + (f"?{query}" if query else "")
     request = AWSRequest(method=method, url=url, data=body, headers={"Host": HOST, **headers})
     query_auth, auth = (S3SigV4QueryAuth, S3SigV4Auth) if service == "s3" else (SigV4QueryAuth, SigV4Auth)
@@ -176,7 +176,7 @@ def sign(
 
 
 def parse(service: str, operation: str, answer: HttpAnswer) -> dict[str, Any]:
-    """An answer as botocore parses it; RefusedError for an error."""
+    """Parse an answer as botocore does; raises RefusedError for an error."""
     parser = create_parser(BOTOCORES_NAME.get(protocols(service)[0], protocols(service)[0]))
     shape = operation_model(service, operation).output_shape
     headers = {name.lower(): value for name, value in answer.headers}

@@ -1,4 +1,4 @@
-"""Random parameters for botocore's shapes, and the requests that botocore writes of them."""
+"""Random parameters for botocore's shapes, and the requests that botocore serializes from them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _DEEPEST = 4
 
 
 class ShapeMaker:
-    """Makes values that survive serialization in the given protocol."""
+    """Makes values that can be serialized in the given protocol without loss."""
 
     def __init__(self, random: Random, protocol: Protocol) -> None:
         self._random = random
         self._is_query = protocol in {"query", "ec2"}
 
     def parameters(self, shape: Any) -> dict[str, object]:  # botocore ships no types
-        """All required members of an operation's input, and about half of the others."""
+        """All required members of an operation's input, and about half of the optional members."""
         found = self._structure(shape, 0, ())
         for name, member in shape.members.items():
             location = member.serialization.get("location")
@@ -44,7 +44,7 @@ class ShapeMaker:
         return found
 
     def _header(self, shape: Any) -> object:
-        """A header value: ASCII without spaces at its ends."""
+        """A header value: ASCII without leading or trailing spaces."""
         if shape.type_name == "map":
             return {"one": "1", "two-b": "two words"}
         if shape.type_name == "list":
@@ -114,7 +114,7 @@ class ShapeMaker:
 def written_request(
     service: str, operation: str, parameters: Mapping[str, object], protocol: Protocol, region: str = "us-east-1"
 ) -> HttpRequest:
-    """botocore's request with a dummy signature."""
+    """Serialize a request with botocore, with a dummy signature."""
     serializer = create_serializer(BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
     serialized = serializer.serialize_to_request(dict(parameters), operation_model(service, operation))
     path, _, query = serialized["url_path"].partition("?")

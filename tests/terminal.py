@@ -1,4 +1,4 @@
-"""A pseudo-terminal for tests: runs a command, types and reads."""
+"""A pseudo-terminal for tests: runs a command, types text and reads the screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import time
 from typing import Self
 
 PATIENCE_SECONDS = 20
-"""Timeout for things that should happen at once."""
+"""Timeout for events that should happen at once."""
 
 
 def python(body: str, *arguments: str) -> list[str]:
@@ -24,7 +24,7 @@ def python(body: str, *arguments: str) -> list[str]:
 
 
 class Terminal:
-    """A terminal with its own session in which a command runs."""
+    """A terminal with a separate session, in which a command runs."""
 
     def __init__(self, command: list[str]) -> None:
         self.pid, self._descriptor = pty.fork()
@@ -48,11 +48,11 @@ class Terminal:
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def type(self, text: str) -> None:
-        """Type text; ASCII control characters are Ctrl and a letter."""
+        """Type text; an ASCII control character stands for Ctrl and a letter."""
         os.write(self._descriptor, text.encode())
 
     def expect(self, text: str) -> str:
-        """Wait until the text is on the screen; remove and return everything up to it."""
+        """Wait until the text is on the screen; returns and consumes the output up to it."""
         end = time.monotonic() + PATIENCE_SECONDS
         while text not in self.text:
             ready, _, _ = select.select([self._descriptor], [], [], max(0, end - time.monotonic()))
@@ -65,7 +65,7 @@ class Terminal:
         return before + text
 
     def code(self) -> int:
-        """Wait for the end; return the exit code, negative for a signal."""
+        """Wait for the command's end; returns its exit code, negative for a signal."""
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             pid, status = os.waitpid(self.pid, os.WNOHANG)

@@ -3,7 +3,7 @@
 For Python programs: `dsops.open().secrets("production")`, `dsops.open().boto3_session("store")` (dsops/library.py).
 """
 
-# Not typing's own, which costs every command its import; a type checker takes both alike.
+# typing's own constant is not used: importing typing costs every command time. A type checker treats both alike.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsops.library import open_library as open  # noqa: A004 - `dsops.open` is read as a whole
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """`open` and `__version__` on their first use (PEP 562): no command pays for the library."""
+        """Load `open` or `__version__` on first use (PEP 562), so that commands do not import the library."""
         if name == "open":
             from dsops.library import open_library
 

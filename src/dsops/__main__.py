@@ -19,7 +19,7 @@ _raises = False
 def main() -> int:
     """Run this process's command line and return its exit code."""
     global _raises  # noqa: PLW0603 - one process, one command line
-    # A shell's background job or `nohup` ignores SIGINT; that stays so. Before this line, Ctrl-C prints Python's own
+    # A shell's background job or `nohup` ignores SIGINT; that is kept. Before this line, Ctrl-C prints Python's own
     # traceback.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _on_interrupt)
@@ -37,9 +37,10 @@ def main() -> int:
 
 
 def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
-    """End with 130, at once before the work begins and after it has ended.
+    """Exit with code 130, at once before the work begins and after it has ended.
 
-    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that the work can clean up. A second one ends at once.
+    During the work (`_raises`), Ctrl-C raises KeyboardInterrupt, so that the work can clean up. A second Ctrl-C ends
+    the process at once.
     """
     global _raises  # noqa: PLW0603 - the same
     if not _raises:
@@ -49,7 +50,7 @@ def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
 
 
 def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
-    """End with 130 for a Ctrl-C within a callback, such as a weak reference's: Python can't raise it from there."""
+    """Exit with code 130 for a Ctrl-C in a callback, such as a weak reference's: Python can't raise it there."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
     sys.__unraisablehook__(unraisable)
@@ -72,12 +73,12 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
 
 
 def _command(words: "list[str]") -> str:
-    """The command's name; only `--config FILE` may stand before it."""
+    """The command's name in the words; only `--config FILE` may stand before it."""
     return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
 
 
 def _run_in_agent(name: str, words: "list[str]") -> "int | None":
-    """The exit code, where the agent has done the work; None where this process has to."""
+    """Run the command in the agent; returns its exit code, or None if this process has to do the work."""
     from dsops.agent import client
 
     if name != "exec":
@@ -120,7 +121,7 @@ def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:
 
 
 class _Person:
-    """The person at this terminal; the modules that show and ask are loaded when the agent needs them."""
+    """Talks to the user at this terminal; modules for output and prompts are loaded when the agent needs them."""
 
     def __init__(self) -> None:
         self._person: client.Person | None = None

@@ -6,7 +6,7 @@ from dsops.startup import NamedTuple
 
 
 class Partition(NamedTuple):
-    """A partition of AWS: names, credentials and endpoints of one are not valid in another."""
+    """A partition of AWS. Names, credentials and endpoints of one partition are not valid in another."""
 
     name: str
     dns_suffix: str
@@ -15,7 +15,7 @@ class Partition(NamedTuple):
     global_region: str
 
 
-# Checked against botocore's partitions.json by a test; reading that file would cost a cold run milliseconds.
+# A test compares this table with botocore's partitions.json; reading that file would cost a cold run milliseconds.
 PARTITIONS = (
     Partition("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", ("cn-",), "cn-northwest-1"),
     Partition("aws-us-gov", "amazonaws.com", "api.aws", ("us-gov-",), "us-gov-west-1"),
@@ -45,7 +45,7 @@ class Arn(NamedTuple):
 
     @property
     def resource_type(self) -> str:
-        """`role` of `role/path/Name`, `secret` of `secret:name-AbCdEf`; the whole resource where it has no type."""
+        """`role` for `role/path/Name`, `secret` for `secret:name-AbCdEf`; the whole resource if it has no type."""
         for index, character in enumerate(self.resource):
             if character in "/:":
                 return self.resource[:index]
@@ -53,12 +53,12 @@ class Arn(NamedTuple):
 
     @property
     def resource_name(self) -> str:
-        """What follows the last `/`: the role's or user's name without its path."""
+        """The part after the last `/`: the role's or user's name without its path."""
         return self.resource.rpartition("/")[2]
 
 
 def parse_arn(text: str) -> Arn | None:
-    """Parse an ARN; None for a text that has fewer than six parts, or no partition or service."""
+    """Parse an ARN; None for a text that has fewer than six parts, or lacks a partition or service."""
     parts = text.split(":", 5)
     if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2] or not parts[5]:
         return None
@@ -66,14 +66,15 @@ def parse_arn(text: str) -> Arn | None:
 
 
 def is_account_id(text: str) -> bool:
-    """Exactly twelve ASCII digits, leading zeros included."""
+    """Whether the text is exactly twelve ASCII digits; leading zeros are allowed."""
     return len(text) == 12 and text.isascii() and text.isdigit()
 
 
 def account_of_key_id(key_id: str) -> str:
-    """The account id in an access key id; "" for keys from before 2019, which have none, and for other text.
+    """The account id encoded in an access key id; "" for key ids from before 2019, which have none, and for other text.
 
-    It is in the 48 bits after the prefix, as AWS's own clients decode it; the first bit says that it is there.
+    The account id is in the 48 bits after the prefix, as AWS's own clients decode it; their first bit says that it is
+    present.
     """
     bits = 0
     for character in key_id[4:14]:
@@ -86,7 +87,7 @@ def account_of_key_id(key_id: str) -> str:
 
 
 def partition_of_region(region: str) -> Partition:
-    """The partition of a region; `aws` for a name without another partition's prefix."""
+    """The partition of a region; `aws` unless the region's name begins with another partition's prefix."""
     for partition in PARTITIONS:
         if region.startswith(partition.region_prefixes):
             return partition

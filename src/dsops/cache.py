@@ -1,7 +1,7 @@
-"""Credentials by fingerprint, in memory only. Each is issued by one task at a time, and only success is shared.
+"""Caches credentials by fingerprint, in memory only. One task at a time issues each; only success is shared.
 
-Runs, threads and (in the agent) clients may share one cache. A task that waits looks again after a short pause, so no
-thread blocks another, and a thread that dies inside a gate leaves it open.
+Runs, threads and (in the agent) clients may share one cache. A waiting task polls with short pauses, so no thread
+blocks another, and a lock held by a thread that died is released.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _MOST_VALUES = 10_000
 _FACT_LIFETIME = timedelta(hours=1)
-"""How long a fact about a session is kept: a role's permissions may change meanwhile."""
+"""How long a fact about a session is cached: a role's permissions may change meanwhile."""
 
 
 class Obtained(NamedTuple):
-    """A snapshot of credentials, and whether it came from the cache: AWS may have revoked a cached one."""
+    """A snapshot of credentials, and whether it came from the cache: AWS may have revoked cached credentials."""
 
     credentials: Credentials
     is_cached: bool
@@ -35,20 +35,20 @@ class CachedSession(NamedTuple):
 
     credentials: Credentials
     store: str
-    """The store that it was last used for; "" for base credentials."""
+    """The store that last used the session; "" for base credentials."""
     hop: int
-    """1 for a session that base credentials signed for, 0 for base credentials."""
+    """1 for a session issued with base credentials, 2 for the next hop; 0 for base credentials."""
     uses: int
-    """How often it was given out."""
+    """How often the cache has returned the session."""
 
 
 class LifetimeNeed(NamedTuple):
     """The lifetime that credentials must have left for their use."""
 
     is_handed_on: bool = False
-    """False: they sign a call now. True: a child process goes on using them, so they are renewed earlier."""
+    """False: the credentials sign a call now. True: a child process keeps using them, so they are renewed earlier."""
     min_ttl_seconds: float | None = None
-    """The user's `--min-ttl`, which replaces both of our limits."""
+    """The user's `--min-ttl`, which replaces both default limits."""
 
     def is_met(self, credentials: Credentials, now: datetime) -> bool:
         """Whether the credentials need no renewal for this use."""
@@ -74,7 +74,7 @@ class NamedLocks:
             # After a fork, the threads that held locks in the parent do not exist here.
             self._pid, self._inside = os.getpid(), {}
         visitor, look = object(), _FIRST_LOOK_SECONDS
-        # setdefault is atomic between threads, too: exactly one of several visitors gets the lock.
+        # setdefault is atomic between threads, too: exactly one of several waiting tasks gets the lock.
         while self._inside.setdefault(name, visitor) is not visitor:
             await pause(look)
             look = min(look * 2, _LONGEST_LOOK_SECONDS)
@@ -85,12 +85,12 @@ class NamedLocks:
 
 
 class Memory:
-    """Facts from AWS's responses that need not be asked for again: refused ways to call, used MFA codes."""
+    """Facts from AWS's responses that need not be requested again: rejected call variants, used MFA codes."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
         self.gates = NamedLocks()
         self.is_of_one_run = is_of_one_run
-        """Whether the cache ends with this run."""
+        """Whether the cache lives only as long as this run."""
         self._now = now
         self._facts: dict[tuple[str, str], datetime] = {}
         self._codes: dict[str, Secret] = {}
@@ -103,12 +103,12 @@ class Memory:
         self._facts[about, fact] = now + _FACT_LIFETIME
 
     def knows(self, about: str, fact: str) -> bool:
-        """Whether the fact was learnt within the last hour."""
+        """Whether the fact was learned within the last hour."""
         until = self._facts.get((about, fact))
         return until is not None and self._now() < until
 
     def take_code(self, serial_number: str, code: Secret) -> bool:
-        """True once per device and code, then False: AWS accepts a code once. Call inside the device's gate."""
+        """True for the first use of a device's code, then False: AWS accepts a code once. Hold the device's lock."""
         if self._codes.get(serial_number) == code:
             return False
         self._codes[serial_number] = code
@@ -122,7 +122,7 @@ class ValueCache:
         self._now = now
         self._kept: dict[object, tuple[Secret, datetime]] = {}
         self.era = object()
-        """A token that `clear` replaces; a value that was requested in an earlier era is not kept."""
+        """A token that `clear` replaces; a value that was requested before the last `clear` is not cached."""
 
     def __len__(self) -> int:
         now = self._now()
@@ -134,9 +134,9 @@ class ValueCache:
         return entry[0] if entry is not None and self._now() < entry[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Cache the value for that long. `key` identifies caller, place and secret; `era` is the read's."""
+        """Cache the value. `key` identifies caller, place and secret; `era` is that of the start of the read."""
         if era is not self.era:
-            return  # everything was to be forgotten meanwhile
+            return  # `clear` was called during the read
         now = self._now()
         for expired in [name for name, (_, until) in list(self._kept.items()) if until <= now]:
             self._kept.pop(expired, None)
@@ -144,7 +144,7 @@ class ValueCache:
             self._kept[key] = (value, now + timedelta(seconds=seconds))
 
     def clear(self) -> None:
-        """Forget every value, and do not keep those that are being read now."""
+        """Forget every value, including those that are being read now."""
         self.era = object()
         self._kept.clear()
 
@@ -162,7 +162,7 @@ class CredentialCache:
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
-        """A new cache for the rest of a run whose caller is not the planned one. Drops pending requests."""
+        """Return a new cache for the rest of a run whose caller is not the planned one. Drops pending requests."""
         self.values.era = object()
         other = CredentialCache(self._now)
         other.memory = self.memory
@@ -187,12 +187,12 @@ class CredentialCache:
         return fingerprint in self._held
 
     def evict(self, fingerprint: str, credentials: Credentials) -> None:
-        """Forget credentials that AWS refused, unless newer ones have taken their place."""
+        """Forget credentials that AWS refused, unless newer credentials have replaced them."""
         if self._held.get(fingerprint) is credentials:
             self._drop(fingerprint)
 
     def clear(self) -> None:
-        """Forget every session and value, and do not keep those that are being requested now."""
+        """Forget every session and value, including those that are being requested now."""
         self.values.clear()
         for fingerprint in list(self._held):
             self._drop(fingerprint)
@@ -200,7 +200,7 @@ class CredentialCache:
     def forget(self, is_meant: Callable[[Credentials], bool]) -> int:
         """Forget the sessions that match, and all values and pending requests; return how many sessions matched.
 
-        A value may have been read with one of them, and a pending request may become one.
+        A value may have been read with a matching session, and a pending request may issue one.
         """
         self.values.clear()
         meant = [fingerprint for fingerprint, session in list(self._held.items()) if is_meant(session)]
@@ -220,7 +220,7 @@ class CredentialCache:
         """Return a session that meets the need; call `issue` if the cache has none.
 
         `store` and `hop` are for display. `issue(may_ask)` returns new credentials. With `may_ask` False it must not
-        prompt, because a session that still works is there, and is used if the renewal fails. Raises what `issue`
+        prompt: the cache has a session that still works, which is used if the renewal fails. Raises what `issue`
         raises, or TooLittleTimeLeft.
         """
         cached = self.peek(fingerprint)
@@ -267,7 +267,7 @@ class CredentialCache:
 
 
 def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
-    """Refuse a new session that is shorter than the user's limit: a command must not start with it."""
+    """Raise TooLittleTimeLeft for a new session that is shorter than the user's limit: no command may start with it."""
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(

@@ -1,6 +1,7 @@
-"""One snapshot of AWS credentials, and how long they may be used.
+"""A snapshot of AWS credentials, and how long they may be used.
 
-Two ages (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a child.
+Two limits apply (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a
+child process.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 USABLE_SECONDS = 60
-"""Credentials with less time left are not used to sign any more."""
+"""Credentials with less time left no longer sign calls."""
 
 FRESH_SECONDS = 15 * 60
-"""The time that must be left before credentials are handed to a child; a quarter of the lifetime if that is less."""
+"""The time that must be left before credentials are handed to a child process, or a quarter of the lifetime if less."""
 
 OF_ENVIRONMENT = "environment"
 """The value of `source`, as messages print it, for keys in the environment."""
 
 
 class Credentials:
-    """The three parts of one session or long-term key, never mixed with another's. Secret parts don't print.
+    """The three parts of one session or long-term key, never mixed with another's. Secret parts are not printed.
 
     `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
     whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if unknown. `source` describes where
-    the base credentials below came from. `is_of_sandbox`: a sandbox on this machine issued them. `request_id` is that
-    of the issuing call, `source_identity` the session's; "" elsewhere.
+    the base credentials of the chain came from. `is_of_sandbox`: a sandbox on this machine issued them. `request_id`
+    is that of the call that issued the session, `source_identity` the session's; "" for other credentials.
     """
 
     __slots__ = (
@@ -86,12 +87,12 @@ class Credentials:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether these are temporary: a role assumed with them is chained, and limited to one hour."""
+        """Whether these are temporary credentials: a role assumed with them is chained, and limited to one hour."""
         return self.session_token is not None
 
     @property
     def masked_key_id(self) -> str:
-        """The key id's prefix and last four characters: enough to tell two keys apart."""
+        """The key id's prefix and last four characters, which are enough to distinguish two keys."""
         return f"{self.access_key_id[:4]}...{self.access_key_id[-4:]}"
 
     @property
@@ -104,11 +105,11 @@ class Credentials:
         return float("inf") if self.expiration is None else (self.expiration - now).total_seconds()
 
     def is_usable(self, now: datetime) -> bool:
-        """At least 60 seconds left: may sign a call, such as the next hop's."""
+        """Whether at least 60 seconds are left: the credentials may sign a call, such as the next hop's."""
         return self.seconds_left(now) >= USABLE_SECONDS
 
     def is_fresh(self, now: datetime) -> bool:
-        """At least min(15 minutes, a quarter of the lifetime) left: may be handed to a child."""
+        """Whether min(15 minutes, a quarter of the lifetime) or more is left: a child process may get them."""
         if self.expiration is None:
             return True
         needed: float = FRESH_SECONDS

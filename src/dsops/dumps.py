@@ -1,4 +1,4 @@
-"""Core dumps are off for dsops' own processes, which may hold secrets. The user's command keeps the user's limit."""
+"""Turns off core dumps of dsops' own processes, which may hold secrets. The user's command keeps the user's limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def leave_no_core_dump() -> None:
 
 
 class UsersLimit:
-    """Within the block the user's limit applies, and a process that is started there inherits it."""
+    """A context in which the user's limit applies; a process started within it inherits the limit."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ class UsersLimit:
 
 
 def _set(soft: int | None) -> None:
-    """Set the soft limit, at most to the hard one, which an agent has lowered."""
+    """Set the soft limit, at most to the hard limit, which an agent has lowered."""
     if soft is not None and sys.platform != "win32":
         import resource
 

@@ -1,4 +1,4 @@
-"""The environment of the child process: the parent's variables and the secrets. Pure."""
+"""Builds the environment of the child process from the parent's variables and the secrets. Pure."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that decide an AWS SDK's identity. A mix of ours and inherited ones would be another identity, or none."""
+"""Variables that decide an AWS SDK's identity. Mixing dsops' and inherited ones would give another identity, or none.
+"""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
     "AWS_ROLE_SESSION_NAME",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    # Java's SDK of before 2016 reads these two after the names above.
+    # Versions of the Java SDK from before 2016 read these two after the names above.
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
 )
-"""Variables that belong to an identity and mislead without it, such as the expiry of another session."""
+"""Variables that describe an identity and mislead without it, such as the expiry of another session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
 """`AWS_BEARER_TOKEN_BEDROCK` takes precedence over every key for its service (AWS SDKs and Tools Reference Guide)."""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
-"""The newer name, and the one that boto3 and older SDKs read."""
+"""The newer name, and the name that boto3 and older SDKs read."""
 
 _PRISTINE = frozenset(
     """
@@ -48,12 +49,12 @@ _PRISTINE = frozenset(
 
 
 class ChildIdentity(NamedTuple):
-    """The AWS identity that the user asked for by name; it replaces whatever is inherited."""
+    """The AWS identity that the user requested by name; it replaces any inherited identity."""
 
     variables: Mapping[str, Secret]
-    """As `session_variables` or `endpoint_variables` returns them."""
+    """The variables that `session_variables` or `endpoint_variables` returns."""
     region: str
-    """The region of its calls, unless a variable sets one."""
+    """The region of the command's AWS calls, unless a variable of the environment sets one."""
 
 
 class ChildEnvironment(NamedTuple):
@@ -63,7 +64,7 @@ class ChildEnvironment(NamedTuple):
     removed: tuple[str, ...]
     """Inherited variables that were left out because they name another AWS identity."""
     kept: tuple[str, ...]
-    """Variables of ours that were left out because an inherited value has precedence."""
+    """Variables of dsops that were left out because an inherited value has precedence."""
 
 
 def child_environment(
@@ -76,10 +77,10 @@ def child_environment(
 ) -> ChildEnvironment:
     """Merge the secrets into the parent's variables.
 
-    `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` lets an inherited
-    value win over a secret. The variables of an AWS identity count as one value, so that two sessions never mix: if
-    an inherited one is kept, all of ours are dropped; if ours are set, all inherited ones are removed. With a
-    `session` no inherited identity is kept.
+    `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` gives an inherited
+    value precedence over a secret. The variables of an AWS identity are treated as a unit, so that two sessions never
+    mix: if an inherited one is kept, all of dsops' are dropped; if dsops sets one, all inherited ones are removed.
+    With a `session`, no inherited identity is kept.
     """
     # A variable without a name (`=x`) can be inherited, and Python's exec refuses to hand it on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
@@ -116,8 +117,8 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
 def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
     """The variables that make an AWS SDK fetch credentials from a container endpoint, and only from there.
 
-    SDKs read the credential files first, and keys under `[default]` there would be another identity. `empty_file` is
-    the path of an empty file to read instead.
+    SDKs read the credential files first, and keys under `[default]` there would be another identity. So the variables
+    name `empty_file`, the path of an empty file, instead.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
@@ -128,10 +129,10 @@ def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str
 
 
 def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
-    """The environment as the bytes with which the process is started.
+    """Encode the environment to the bytes with which the process is started.
 
-    Inherited values are encoded back to the bytes that they came as; secrets are UTF-8, or the bytes of a binary
-    secret. Raises ValueUnusable for a value that no variable can hold.
+    Inherited values are encoded back to their original bytes; secrets are UTF-8, or the bytes of a binary secret.
+    Raises ValueUnusable for a value that no variable can hold.
     """
     return {
         os.fsencode(name): _secret_bytes(name, value) if isinstance(value, Secret) else os.fsencode(value)
@@ -140,7 +141,7 @@ def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
 
 
 def _name_region(variables: dict[str, str | Secret], region: str) -> None:
-    """Set both region variables to what one of them says, or else to `region`: no SDK reads both."""
+    """Set both region variables to the value of the one that is set, or else to `region`: no SDK reads both."""
     chosen_region = next(
         (variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region
     )
@@ -157,7 +158,7 @@ def _secret_bytes(name: str, value: Secret) -> bytes:
     try:
         data = value.reveal_bytes()
     except UnicodeEncodeError:
-        # From None: the error carries the value.
+        # Raised from None: the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be put into an environment variable",
             why="it holds half of a UTF-16 surrogate pair, which no encoding has",

@@ -1,7 +1,7 @@
 """The pip command that installs an extra beside this installation of dsops.
 
-It names the interpreter and the installation's own origin: on a package index, the name dsops may be another
-project's.
+It names the interpreter and the origin of the installation: on a package index, the name dsops may belong to another
+project.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _origin(extra: str) -> list[str]:
     try:
         text = distribution("dsops").read_text("direct_url.json")
     except PackageNotFoundError:
-        # Run from a clone: this file is `src/dsops/extras.py`.
+        # dsops runs from a clone if this file is `src/dsops/extras.py`.
         clone = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         return ["-e", f"{clone}[{extra}]"] if os.path.isfile(os.path.join(clone, "pyproject.toml")) else []
     try:

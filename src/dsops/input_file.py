@@ -1,4 +1,4 @@
-"""Read a file that a configuration or user names: bounded in size, and without blocking.
+"""Reads a file that a configuration or user names: bounded in size, and without blocking.
 
 A path can name a pipe without a writer, a terminal, an endless device, or a file of /proc that claims to be regular
 and blocks. Every failure is an OSError about this file.
@@ -21,7 +21,7 @@ _PART_BYTES = 1 << 20
 
 
 class InputFile(NamedTuple):
-    """The bytes, and the status of the open file that they were read from."""
+    """The bytes of a file, and the status of the open file from which they were read."""
 
     data: bytes
     status: os.stat_result
@@ -35,14 +35,14 @@ def read_file(
     follows_links: bool = True,
     check: Callable[[os.stat_result], None] | None = None,
 ) -> InputFile:
-    """Read at most `most_bytes` from the start of the file; a caller with a limit asks for one byte more.
+    """Read at most `most_bytes` from the start of the file; to detect a larger file, pass one byte more than the limit.
 
-    `takes_pipes` is for paths of a command line, where a shell's `<(...)` is a pipe. `check` gets the status of the
+    `takes_pipes` is for paths on a command line, where a shell's `<(...)` is a pipe. `check` gets the status of the
     open file before anything is read, and may raise. Raises OSError if the file can't be read or is not regular.
     """
     try:
         descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | _NO_FOLLOW)
-    except ValueError as error:  # a NUL in it
+    except ValueError as error:  # the path contains a NUL
         raise OSError(errno.EINVAL, str(error)) from error
     try:
         status = os.fstat(descriptor)
@@ -68,7 +68,7 @@ def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Read `size` bytes from an offset, fewer only at the end of the file: one pread(2) may return fewer anywhere."""
+    """Read `size` bytes at an offset, fewer only at the end of the file: one pread(2) may return fewer anywhere."""
     parts: list[bytes] = []
     while size > 0 and (part := os.pread(descriptor, size, offset)):
         parts.append(part)

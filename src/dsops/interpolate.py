@@ -35,7 +35,7 @@ _USER_VARIABLES = ("USER", "LOGNAME", "USERNAME")
 
 
 class _Use(NamedTuple):
-    """One `${NAME...}`: its operator ("" for none) and the text after the operator."""
+    """One `${NAME...}`: its name, its operator ("" for none) and the text after the operator."""
 
     name: str
     operator: str
@@ -46,15 +46,16 @@ _Parts = tuple["str | _Use", ...]
 
 
 class InterpolationNames(NamedTuple):
-    """The values of names: environment variables, and substitutes for `USER` and `TIMESTAMP`."""
+    """Resolves names to values: environment variables, and substitutes for `USER` and `TIMESTAMP`."""
 
     environ: Mapping[str, str]
     timestamp: str = ""
     user: str = ""
     symbolic_timestamp: bool = False
-    """Whether a generated timestamp stays `${TIMESTAMP}`: otherwise fingerprints would differ at every run."""
+    """Whether a generated timestamp stays `${TIMESTAMP}`; if it were expanded, fingerprints would differ at every run.
+    """
     budget: Budget | None = None
-    """The limit for all expanded texts together; None for texts that are not kept."""
+    """The limit for the total size of expanded texts; None for texts that are not kept."""
 
     def get(self, name: str) -> str | None:
         """The name's value; None if the variable is not set."""
@@ -70,7 +71,7 @@ class InterpolationNames(NamedTuple):
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names that a text refers to, each once, in order, including those in defaults."""
+    """The names that a text refers to, without duplicates, in order, including those in defaults."""
     return tuple(dict.fromkeys(_walk_names(_parse(text)[0]))) if "${" in text else ()
 
 
@@ -93,11 +94,11 @@ def expand(
     user: str = "",
     symbolic_timestamp: bool = False,
 ) -> str:
-    """Expand the text's names. `path` is the field's dotted path, for the error.
+    """Expand the names in a text. `path` is the field's dotted path, for the error.
 
-    USER is taken from USER, LOGNAME, USERNAME, then `user`; TIMESTAMP from the environment, then `timestamp`.
-    With `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`.
-    Raises VariableUnset for the first name in the text that has no value.
+    USER is taken from USER, LOGNAME, USERNAME, then `user`; TIMESTAMP from the environment, then `timestamp`. With
+    `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`. Raises VariableUnset for the first
+    name in the text that has no value.
     """
     return expand_text(text, InterpolationNames(environ, timestamp, user, symbolic_timestamp), where, path)
 
@@ -108,9 +109,9 @@ def expand_text(text: str, names: InterpolationNames, where: Where, path: str) -
 
 
 def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> Node:
-    """Expand every text of a node, including keys of mappings; VariableUnset names the text's own line.
+    """Expand every text of a node, including keys of mappings; VariableUnset has the line of the text.
 
-    A scalar in which something was replaced becomes a text, whatever it looked like before.
+    A scalar in which something was expanded becomes a text, even if it looked like another type before.
     """
     if isinstance(node, Scalar):
         return _expand_scalar(node, names, file, path)
@@ -125,7 +126,7 @@ def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> 
 
 
 def mask(text: str) -> str:
-    """The text with each `${NAME...}` replaced by as many `_`, so that separators around them can be found."""
+    """Replace each `${NAME...}` in the text with as many `_`, so that separators around it can be found."""
     if "${" not in text:
         return text
     pieces: list[str] = []
@@ -184,9 +185,9 @@ def _value(use: _Use, names: InterpolationNames, where: Where, path: str) -> str
 
 
 class _Frame:
-    """A part that a `}` closes: the whole text, a `${NAME:-` or `${NAME:?`, or a literal `${`.
+    """A part of a text that is still open: the whole text, a `${NAME:-` or `${NAME:?`, or a literal `${`.
 
-    The content of a literal part is collected by the frame around it.
+    A `}` closes the part. The frame around a literal part collects its content.
     """
 
     __slots__ = ("name", "opener", "operator", "parts", "start")

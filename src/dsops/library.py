@@ -59,7 +59,7 @@ def open_library(
     facts: dict[str, object] = {"command": "library", "program": sys.argv[0] if sys.argv else ""}
     facts |= {"reason": why} if why else {}
 
-    def journal() -> TrailJournal:  # not a LazyJournal: several threads may add to it at once
+    def journal() -> TrailJournal:  # not a LazyJournal: several threads may add acts at once
         origin = origin_here(os.urandom(8).hex(), os.getpid(), here)
         return TrailJournal(variables, origin, now, warn, note, facts.copy())
 
@@ -77,7 +77,7 @@ def open_library(
 
 
 class _Own(NamedTuple):
-    """What belongs to one process: a forked child records its own acts, and waits on no lock of its parent's."""
+    """The state that belongs to one process: a forked child records its own acts, and takes no lock of its parent."""
 
     runtime: Runtime
     pipeline: Pipeline
@@ -99,7 +99,7 @@ class Library:
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}
-        """By process id: a lock might have been held by a thread of the parent when this process was forked."""
+        """The state by process id: a thread of the parent may have held a lock when this process was forked."""
         self._cache = CredentialCache(runtime.now)
         self._plans: dict[tuple[str, str], Plan] = {}
 
@@ -138,7 +138,7 @@ class Library:
         store: str,
         *,
         environment: str = "",
-        **options: Any,  # as boto3.Session takes them
+        **options: Any,  # options of boto3.Session
     ) -> boto3.Session:
         """A boto3 session with that store's credentials, which it renews.
 
@@ -175,7 +175,7 @@ class Library:
                 return RefreshableCredentials.create_from_metadata(parts, metadata, self.METHOD)
 
         inner = BotocoreSession()
-        # Inserted before all other providers: keys in the environment are another identity.
+        # Placed before all other providers: keys in the environment would be another identity.
         inner.get_component("credential_provider").insert_before("env", Provider())
         region = self._plan(environment, store).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})
@@ -188,7 +188,7 @@ class Library:
             raise
 
     def _plan(self, environment: str, store: str = "") -> Plan:
-        """The plan of an environment, or of a store's session as an environment uses it; kept for the next call."""
+        """Plan an environment, or a store's session as an environment uses it; the plan is kept for the next call."""
         cached_plan = self._plans.get((environment, store))
         if cached_plan is not None:
             return cached_plan
@@ -197,5 +197,5 @@ class Library:
         else:
             plan = plan_named(self._config, environment, self._runtime)
         if any(step.proof and step.proof.may_change for step in plan.steps.values()):
-            return plan  # another token or login is another identity, and needs another plan
+            return plan  # another token or login is another identity, so it needs a new plan
         return self._plans.setdefault((environment, store), plan)

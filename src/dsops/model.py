@@ -1,4 +1,4 @@
-"""The parsed configuration, with every include, default and `extends` followed; no I/O.
+"""The parsed configuration, with all includes, defaults and `extends` resolved; no I/O.
 
 Texts may still contain `${NAME}`. `plan` expands them for the requested environment only, so that variables of other
 environments may stay unset. `config` has checked everything that does not depend on environment variables.
@@ -20,7 +20,7 @@ MAX_RUN_CHARACTERS = 1 << 26
 
 
 class Budget:
-    """The number of characters that a run may still produce; references can repeat a long value many times."""
+    """A limit on the number of characters that a run produces; references can repeat a long value many times."""
 
     __slots__ = ("_left",)
 
@@ -28,13 +28,13 @@ class Budget:
         self._left = characters
 
     def take(self, characters: int) -> bool:
-        """Count so many characters; whether they were still within the budget."""
+        """Subtract this number of characters; return whether the budget was sufficient."""
         self._left -= characters
         return self._left >= 0
 
 
 class Field(NamedTuple):
-    """One key of a store as written: its value, and the file and line where it stands."""
+    """One key of a store as written: its value, and the file and line that contain it."""
 
     node: Node
     where: Where
@@ -49,13 +49,13 @@ class StoreEntry(NamedTuple):
     where: Where
 
     def text_of(self, key: str) -> str:
-        """A field's text as written; "" for a missing field and for one that is no text."""
+        """A field's text as written; "" if the field is missing or is not a text."""
         field = self.fields.get(key)
         return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 class Text(NamedTuple):
-    """A text as written, which may contain `${NAME}`, and where it stands."""
+    """A text as written, which may contain `${NAME}`, and the file and line that contain it."""
 
     text: str
     where: Where
@@ -109,15 +109,15 @@ class SourceFile(NamedTuple):
     shown: str = ""
     """The path as errors show it: relative to the working folder."""
     written: str = ""
-    """The path with the folder's links resolved, but not a link in the place of the file itself."""
+    """The path with links in its folder resolved; if the file itself is a link, that link is not resolved."""
     owners: tuple[int, int] = (0, 0)
-    """The user ids of the owner of that name (which can be a link) and of the file's owner."""
+    """The user ids of the owner of that path (which can be a link) and of the file's owner."""
     is_shared: bool = False
     """Whether another user can write the file."""
 
 
 class Config(NamedTuple):
-    """A configuration without any error that can be seen without environment variables."""
+    """A configuration without any error that can be detected without environment variables."""
 
     stores: Mapping[str, StoreEntry]
     environments: Mapping[str, Environment]
@@ -125,6 +125,6 @@ class Config(NamedTuple):
     files: tuple[SourceFile, ...]
     """The main file, then the local file, then the included files."""
     is_allowed: bool
-    """Whether dsops may carry it out: the user named the file, or allowed these files with this content."""
+    """Whether dsops may execute it: the user named the file, or has allowed these files with this content."""
     notes: tuple[str, ...]
-    """One line each, for stderr: deprecated key names, and the like."""
+    """Notes for stderr, one line each: deprecated key names, for example."""

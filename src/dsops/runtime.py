@@ -1,4 +1,4 @@
-"""The outside world as one value that is passed in: clock, environment, prompts, progress, randomness."""
+"""The process's surroundings as one value: clock, environment, prompts, progress, randomness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class Event(NamedTuple):
-    """An event of work in progress. `name` is stable (`secrets.fetched`); `facts` never hold a secret's value."""
+    """A progress event. `name` is stable (`secrets.fetched`); `facts` never contain a secret's value."""
 
     name: str
     facts: Mapping[str, str]
@@ -30,11 +30,11 @@ NOTES = (CLOCK_CORRECTED,)
 class Act(NamedTuple):
     """An action with an identity or a secret, for the audit trail.
 
-    It never holds a value, the secret parts of a session, an external ID, an MFA code or a token.
+    It never contains a secret's value, the secret parts of a session, an external ID, an MFA code or a token.
     """
 
     name: str
-    """AWS's operation, such as `AssumeRole`, or dsops' own word for what is no call."""
+    """AWS's operation, such as `AssumeRole`, or dsops' own name for an action without a call."""
     service: str = ""
     """The service's endpoint prefix (`sts`); "" if there was no call."""
     region: str = ""
@@ -50,9 +50,9 @@ class Act(NamedTuple):
     request_id: str = ""
     error: DsopsError | None = None
     facts: Mapping[str, object] = {}
-    """Facts of dsops' own: store, hop, whether the session came from the cache."""
+    """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether it happened in a sandbox; None without an endpoint, where the run's own mark counts."""
+    """Whether the act happened in a sandbox; None if it had no endpoint: the run's own mark then applies."""
 
 
 SANDBOX = "sandbox"
@@ -60,11 +60,11 @@ SANDBOX = "sandbox"
 
 
 def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
-    """Record whether a call was answered by a sandbox: a run is marked only if all were."""
+    """Record whether a sandbox answered a call: a run is marked only if sandboxes answered all its calls."""
     if is_sandbox:
         facts.setdefault(
             SANDBOX, True
-        )  # One atomic step: another thread may be recording an answer of AWS, which takes precedence.
+        )  # This is one atomic step: another thread may be recording an answer from AWS, which takes precedence.
     else:
         facts[SANDBOX] = False
 
@@ -86,7 +86,7 @@ class Journal(Protocol):
         """Set facts that all later acts share: environment, configuration."""
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Record whether a sandbox answered a call; a run is a sandbox's only if sandboxes answered all."""
+        """Record whether a sandbox answered a call; a run is marked only if sandboxes answered all its calls."""
 
 
 def no_terminal(_question: str) -> bool | None:
@@ -106,7 +106,7 @@ def _unmeasured(_name: str, _labels: tuple[str, ...], _value: float) -> None:
 
 
 class Runtime(NamedTuple):
-    """What dsops uses of the outside world. Tests pass fakes; only `cli` makes the real one."""
+    """What dsops uses of its surroundings. Tests pass fakes; only `cli` makes the real Runtime."""
 
     environ: Mapping[str, str]
     """The environment to use: the client's, which may not be this process's."""
@@ -125,9 +125,9 @@ class Runtime(NamedTuple):
     tell: Callable[[bytes], None] | None = None
     """Writes a helper program's stderr to the user's; None if the helper inherits it."""
     measure: Measure = _unmeasured
-    """Takes a measurement for metrics: name, labels, value."""
+    """Takes a measurement for metrics: its name, labels and value."""
     has_left: Callable[[], bool] = _never_leaves
-    """Whether the client is gone, so that prompts and logins for it can be given up."""
+    """Returns whether the client is gone, so that prompts and logins for it can be abandoned."""
     journal: Journal | None = None
     """Writes the audit trail; None if it is off."""
     monotonic: Callable[[], float] = system_monotonic
@@ -139,11 +139,11 @@ class Runtime(NamedTuple):
 
 
 REASON_CHARACTERS = 256
-"""The longest reason: it has to fit into a source identity and a tag's value."""
+"""The longest reason in characters: it has to fit into a source identity and a tag's value."""
 
 
 def is_reason(text: str) -> bool:
-    """Whether the text is a printable line of at most that length."""
+    """Whether the text is one printable line of at most REASON_CHARACTERS."""
     return text.isprintable() and len(text) <= REASON_CHARACTERS
 
 
@@ -165,8 +165,9 @@ def random_fraction() -> float:
 def empty_file() -> str:
     """The path of an empty regular file, for variables such as AWS_CONFIG_FILE; some programs refuse `/dev/null`.
 
-    It is a file of the installed package, so it lasts as long as any child. It is read-only: `aws configure` in one
-    child would change the identity of all others. If root has written to it all the same, /dev/null is used.
+    The file belongs to the installed package, so it lasts as long as any child process. It is read-only: otherwise
+    `aws configure` in one child would change the identity of all others. If root has nevertheless written to the
+    file, /dev/null is used.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "empty_file")
     try:

@@ -1,4 +1,4 @@
-"""A string that never prints itself, from where it is received to where it is handed to the child process."""
+"""A string that is never printed by accident, from its receipt until it is handed to the child process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dsops.startup import NoReturn
 class Secret:
     """A value that shows as `***` when it is printed, logged, formatted or compared in a failing test.
 
-    Bytes that are not UTF-8 (a binary secret) are held as surrogate escapes (PEP 383), which `os.fsencode` turns
-    back, so every value that fits an environment variable survives unchanged.
+    Bytes that are not UTF-8 (a binary secret) are stored as surrogate escapes (PEP 383), which `os.fsencode`
+    reverses, so every value that fits an environment variable survives unchanged.
     """
 
     __slots__ = ("_value",)
@@ -23,11 +23,11 @@ class Secret:
         return cls(value.decode("utf-8", "surrogateescape"))
 
     def reveal(self) -> str:
-        """Return the value. Every call is a place where a secret could leak: a test counts the files that call it."""
+        """Return the value. Every call is a possible leak: a test counts the files that call it."""
         return self._value
 
     def reveal_bytes(self) -> bytes:
-        """Return the value as the bytes that it came as."""
+        """Return the value as its original bytes."""
         return self._value.encode("utf-8", "surrogateescape")
 
     def __repr__(self) -> str:

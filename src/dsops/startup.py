@@ -1,8 +1,8 @@
-"""Stand-ins for `typing` that cost a cold start nothing.
+"""Replacements for `typing` that cost a cold start nothing.
 
-A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each, 19 ms of a run of 80, and importing
-`typing` takes 3 ms more (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
-imports takes them from here; elsewhere use `typing`.
+A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each, which takes 19 ms of a run of 80,
+and importing `typing` takes 3 ms more (docs/decisions/0014-startup.md). A type checker sees the real names. Every
+module that `exec` imports takes them from this module; other modules use `typing`.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ if TYPE_CHECKING:
 
 if not TYPE_CHECKING:
     try:
-        # What namedtuple itself uses: as quick to read as a slot.
+        # namedtuple itself uses this getter: it is as quick to read as a slot.
         from _collections import _tuplegetter
-    except ImportError:  # not CPython
+    except ImportError:  # this Python is not CPython
 
         def _tuplegetter(index: int, _: None) -> property:
             return property(lambda record: tuple.__getitem__(record, index))
 
     class _Form:
-        """A name of `typing` that only a type checker reads: it can be subscripted, and be a base class."""
+        """Stands in for a name of `typing` that only type checkers read; can be subscripted, and be a base class."""
 
         def __class_getitem__(cls, _: object) -> type[_Form]:
             return cls
 
     class Generic(_Form):
-        """A base class for a type checker."""
+        """Stands in for typing.Generic, which only a type checker reads."""
 
     Any = Literal = NoReturn = _Form
     Protocol = object
 
     def TypeVar(name: str, **_: object) -> str:  # noqa: N802 - typing's name
-        """The name; only a type checker reads more."""
+        """Return the name; a type checker reads the real TypeVar."""
         return name
 
     def NewType(_: str, base: type) -> type:  # noqa: N802 - typing's name
-        """The base type; the new type exists for a type checker only."""
+        """Return the base type; only a type checker knows the new type."""
         return base
 
     def cast(_: object, value: object) -> object:
-        """The value, unchanged; a type checker takes it as the given type."""
+        """Return the value unchanged; a type checker treats it as the given type."""
         return value
 
     class _RecordType(type):
         """Makes a class with annotated fields a named tuple, as `typing.NamedTuple` does, without compiling code."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> type:
-            if bases != (_Blank,):  # a class derived from a record
+            if bases != (_Blank,):  # the class derives from a record
                 return type.__new__(cls, name, bases, namespace)
             fields = tuple(namespace.get("__annotations__", ()))
             defaults = {field: namespace[field] for field in fields if field in namespace}
@@ -122,13 +122,13 @@ if not TYPE_CHECKING:
         return tuple(complete)
 
     class _Base:
-        """`NamedTuple` as a base: `_Blank` takes its place, whose metaclass builds the record."""
+        """`NamedTuple` as a base class: `_Blank` replaces it, whose metaclass builds the record."""
 
         def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
             if len(bases) != 1:
                 raise TypeError("a record has no other bases")
             return (_Blank,)
 
-    # The metaclass of a class statement is found from its bases; _RecordType then swaps this one for _Record.
+    # A class statement takes its metaclass from its bases; _RecordType then replaces this base with _Record.
     _Blank = type.__new__(_RecordType, "_Blank", (_Record,), {"__slots__": ()})
     NamedTuple = _Base()

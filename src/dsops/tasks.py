@@ -1,8 +1,8 @@
-"""Concurrent work in one thread: coroutines on an event loop that a `Driver` moves bytes for.
+"""Concurrent work in one thread: coroutines on an event loop, with a `Driver` that transfers the bytes.
 
-`async def` functions of dsops await only what stands here (`transfer`, `prepare`, `pause`, `settle`, `gather`,
-`spawn`, `blocking`), directly or through each other. asyncio is not used: importing it takes longer than the Python
-of a whole cold run. `aws/http/transport.py` has a driver on a CurlMulti.
+The `async def` functions of dsops await only functions of this module (`transfer`, `prepare`, `pause`, `settle`,
+`gather`, `spawn`, `blocking`), directly or through each other. asyncio is not used: importing it takes longer than
+the Python of a whole cold run. `aws/http/transport.py` has a driver on a CurlMulti.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsops.errors import DsopsError
 from dsops.startup import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
-# The result of an effect depends on the effect, so `Any` stands here: the loop can't be typed further.
+# The type of an effect's result depends on the effect, so it is `Any`: the loop can't be typed more precisely.
 Work = Coroutine[Any, Any, T]
 
 _POLL_SECONDS = 1.0
@@ -25,7 +25,7 @@ _POLL_SECONDS = 1.0
 
 
 class Driver(Protocol):
-    """Moves bytes for many transfers at once."""
+    """Protocol: transfers bytes for many requests at once."""
 
     def start(self, request: object, token: object) -> None:
         """Start a transfer, which `poll` returns with this token. Raises DsopsError if it can't begin."""
@@ -44,10 +44,9 @@ class Driver(Protocol):
 
 
 class Task(Generic[T]):
-    """A coroutine that runs by itself. Awaiting it returns its result or raises its error, any number of times.
+    """A coroutine that runs concurrently. Awaiting it returns its result or raises its error, any number of times.
 
-    The error of a task that is never awaited is lost: work started ahead need not be looked at if it turns out
-    unneeded.
+    The error of a task that is never awaited is lost: the result of work started ahead may turn out to be unneeded.
     """
 
     __slots__ = ("error", "is_done", "result", "waiting", "work")
@@ -129,7 +128,7 @@ async def prepare(request: object) -> None:
 
 
 async def pause(seconds: float) -> None:
-    """Let other tasks run for that long."""
+    """Let other tasks run for that many seconds."""
     await _Pause(seconds)
 
 
@@ -142,12 +141,12 @@ async def blocking(work: Callable[[], T]) -> T:
 
 
 async def spawn(work: Work[T]) -> Task[T]:
-    """Start a task that runs by itself; every `await` of it gives the same result."""
+    """Start a task that runs concurrently; every `await` of it gives the same result."""
     return cast("Task[T]", await _Spawn(work))
 
 
 async def settle(*works: Work[T]) -> list[T | DsopsError]:
-    """Run all concurrently; the results in the order given, with a DsopsError in place of a failed one's result."""
+    """Run all concurrently; returns the results in the order given, with the DsopsError of work that failed."""
     tasks = [await spawn(work) for work in works]
     outcomes: list[T | DsopsError] = []
     for task in tasks:
@@ -159,7 +158,7 @@ async def settle(*works: Work[T]) -> list[T | DsopsError]:
 
 
 async def gather(*works: Work[T]) -> list[T]:
-    """Run all concurrently; the results in the order given. Once all are done, the first error is raised."""
+    """Run all concurrently; returns the results in the order given. Once all are done, the first error is raised."""
     results: list[T] = []
     for outcome in await settle(*works):
         if isinstance(outcome, DsopsError):
@@ -187,7 +186,7 @@ class AsyncOnce(Generic[T]):
         return await self._task
 
     def peek(self) -> T | None:
-        """The result, if it is there already."""
+        """Return the result if the work is done, otherwise None."""
         return None if self._task is None else self._task.result
 
 
@@ -198,9 +197,9 @@ def run(
     sleep: Callable[[float], None] = system_sleep,
     clock: Callable[[], float] = monotonic,
 ) -> T:
-    """Run the coroutine and all that it starts; return its result. An error or Ctrl-C aborts every transfer.
+    """Run the coroutine and all tasks that it starts; return its result. An error or Ctrl-C aborts every transfer.
 
-    `sleep` and `clock` belong together: a test that passes time by hand passes both.
+    `sleep` and `clock` belong together: a test with a fake clock passes both.
     """
     return _Loop(driver, sleep, clock).run(work)
 

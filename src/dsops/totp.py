@@ -8,10 +8,10 @@ import hmac
 from hashlib import sha1
 
 STEP_SECONDS = 30
-"""The lifetime of a code."""
+"""The number of seconds for which a code is valid."""
 
 _SHORTEST = 16
-"""In letters, which is 80 bits. AWS's seeds have 64 letters; RFC 4226 (4, R6) asks for 26."""
+"""The fewest letters of a seed, which are 80 bits. AWS's seeds have 64 letters; RFC 4226 (4, R6) asks for 26."""
 
 _OF_AWS = (("digits", "6", "six digits"), ("period", "30", "30 seconds"), ("algorithm", "SHA1", "SHA1"))
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
@@ -45,7 +45,7 @@ def code_of(key: bytes, step: int) -> str:
 
 
 def read_seed(text: str) -> str:
-    """The seed, in capitals without spaces, from base32 text or from the otpauth:// link of a QR code.
+    """Read a seed from base32 text or from the otpauth:// link of a QR code; returns it in capitals without spaces.
 
     Raises ValueError with the reason, which never repeats any part of the text.
     """

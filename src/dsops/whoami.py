@@ -1,4 +1,4 @@
-"""The hops behind a session, and the tags, source identity and policies that it carries. Plan in, values out."""
+"""Derives from a plan the hops behind a session, and the session's tags, source identity and policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OF_A_TOKEN = {
     "AssumeRoleWithSAML": "the SAML response",
     "GetRoleCredentials": "IAM Identity Center",
 }
-"""Operations where an identity provider may add tags and a source identity: in a token's claims, for example."""
+"""Operations where an identity provider may add tags and a source identity: for example, in a token's claims."""
 
 
 class Tag(NamedTuple):
@@ -21,9 +21,9 @@ class Tag(NamedTuple):
     key: str
     value: str
     store: str
-    """The store whose call sent it."""
+    """The store whose call sends the tag."""
     is_inherited: bool
-    """Whether it comes from an earlier hop, which made it transitive."""
+    """Whether the tag comes from an earlier hop, which marked it as transitive."""
 
 
 class SessionAttributes(NamedTuple):
@@ -32,13 +32,13 @@ class SessionAttributes(NamedTuple):
     tags: tuple[Tag, ...] = ()
     source_identity: str = ""
     source_identity_store: str = ""
-    """The hop that set it; it stays for all later ones."""
+    """The hop that sets the source identity, which then stays the same for all later hops."""
     not_known: tuple[str, ...] = ()
-    """One clause for each thing that no API returns."""
+    """One clause for each attribute that no API returns."""
 
 
 def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
-    """The steps that issue a session on the way to the store's, in the order of their calls."""
+    """The steps that issue a session on the way to the store's session, in the order of their calls."""
     hops: list[Step] = []
     while name:
         step = plan.steps[name]
@@ -49,7 +49,7 @@ def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
 
 
 def base_is_session(plan: Plan, name: str) -> bool | None:
-    """Whether the chain begins with temporary base credentials; None where the plan can't tell."""
+    """Whether the chain begins with temporary base credentials; None if the plan does not know."""
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]
@@ -59,10 +59,10 @@ def base_is_session(plan: Plan, name: str) -> bool | None:
 
 
 def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionAttributes:
-    """What the last hop's session carries. `is_from_session` is what `base_is_session` returns.
+    """The tags and source identity of the last hop's session. `is_from_session` is what `base_is_session` returns.
 
     IAM User Guide, "Pass session tags in AWS STS" (chaining) and "Monitor and control actions taken with assumed
-    roles": transitive tags and a source identity go on to the next role, other tags do not.
+    roles": transitive tags and a source identity are inherited by the next role, other tags are not.
     """
     tags: tuple[Tag, ...] = ()
     goes_on: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionA
 
 
 def of_base(*, is_temporary: bool) -> SessionAttributes:
-    """What base credentials carry: nothing for a long-term key; for a session no API returns it."""
+    """The attributes of base credentials: none for a long-term key, unknown for a session (no API returns them)."""
     return SessionAttributes(not_known=(_of_base(is_session=True),)) if is_temporary else SessionAttributes()
 
 
@@ -100,7 +100,7 @@ def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
 
 
 def hop_words(step: Step) -> str:
-    """One hop on one line: store, operation, role, and what the call sends; no secret."""
+    """One hop on one line: store, operation, role, and the parameters of the call; no secret."""
     parts = [f"{step.name}: {step.session_source} {session_target(step)}".rstrip()]
     if "role_session_name" in step.settings:
         parts[0] += f" as {step.settings['role_session_name']}"
@@ -137,7 +137,7 @@ def limits(step: Step) -> Iterator[str]:
 
 
 def text_values(step: Step, name: str) -> tuple[str, ...]:
-    """The texts of a list setting; () where the step has no such setting."""
+    """The texts of a list setting; () if the step has no such setting."""
     setting = step.settings.get(name, ())
     return tuple(item for item in setting if isinstance(item, str)) if isinstance(setting, tuple) else ()
 

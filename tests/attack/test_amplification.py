@@ -28,7 +28,7 @@ MOST_MEMORY = 64 << 20
 
 
 def peak(work: Callable[[], object]) -> tuple[object, int]:
-    """The result of the work or its DsopsError, and its peak memory in bytes."""
+    """Return the work's result or its DsopsError, and its peak memory in bytes."""
     tracemalloc.start()
     try:
         try:
@@ -73,7 +73,7 @@ def refusal(folder: Path, text: str) -> ConfigError:
 
 
 def said(error: DsopsError) -> str:
-    """All text of an error."""
+    """All texts of an error, joined."""
     return " ".join([error.message, error.why, *(problem.message for problem in error.problems)])
 
 
@@ -81,7 +81,7 @@ def said(error: DsopsError) -> str:
 
 
 def chain(yaml: str) -> tuple[Transform, ...]:
-    """The transforms of this `transform:` value."""
+    """Parse the value of `transform:` into its steps."""
     root = parse_yaml(yaml, "dsops.yaml").root
     assert root is not None
     transforms, problems = parse_transforms(root, "dsops.yaml", "")
@@ -119,7 +119,7 @@ def test_a_long_value_may_still_be_made_shorter() -> None:
 
 
 def test_all_values_of_a_run_have_a_bound_together() -> None:
-    """All values of a run share one budget: a thousand variables of maximum length are refused."""
+    """All values of a run share one size limit: a thousand variables of maximum length are refused."""
     budget, transforms = Budget(), chain('["replace:x:12345678"]')
     value = Secret("x" * (MAX_VALUE_CHARACTERS // 8))
     for _ in range(MAX_RUN_CHARACTERS // MAX_VALUE_CHARACTERS):
@@ -168,14 +168,14 @@ def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("use", ["A{}: {{literal: *a}}", "A{}: {{<<: *m}}"])
 def test_an_alias_of_a_long_text_is_counted_by_its_length(tmp_path: Path, use: str) -> None:
-    """Thousands of aliases of one long text are refused by its total length."""
+    """Thousands of aliases of one long text are refused, because the total length of the text counts."""
     text = f"x-a: &a {'x' * 500_000}\nx-m: &m {{literal: *a}}\nenvs:\n  p:\n"
     text += "".join(f"    {use.format(number)}\n" for number in range(5000))
     assert "characters: an alias counts" in said(refusal(tmp_path, text))
 
 
 def test_anchors_as_people_use_them_are_none(tmp_path: Path) -> None:
-    """A common block as an anchor in a hundred stores is accepted (counter-example)."""
+    """A hundred stores that share one block through an anchor are accepted (counter-example)."""
     text = "x-s: &s {type: aws.sts, region: us-east-1, role_session_name: me}\nsecretStores:\n"
     text += "".join(f"  s{n}: {{<<: *s, role_arn: 'arn:aws:iam::111122223333:role/R{n}'}}\n" for n in range(100))
     assert len(loaded(tmp_path, text).stores) == 100
@@ -195,7 +195,7 @@ def test_depth_is_bounded(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("number", ["9" * 100_000, "0x" + "f" * 100_000, "1e999999999", "-" + "9" * 5000])
 def test_numbers_without_measure_are_no_numbers(tmp_path: Path, number: str) -> None:
-    """Integers over 4,300 digits, which Python refuses to parse, are an error or kept as text."""
+    """An integer of over 4,300 digits, which Python refuses to parse, is an error or kept as text."""
     store = "{{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', {}: {}}}"
     for key in ("duration_seconds", "timeout_ms"):
         assert "whole number" in said(refusal(tmp_path, f"secretStores:\n  s: {store.format(key, number)}\n"))
@@ -209,7 +209,7 @@ def test_numbers_without_measure_are_no_numbers(tmp_path: Path, number: str) -> 
 
 
 def planned(text: str, environ: Mapping[str, str]) -> Plan:
-    """The plan of the environment `p`."""
+    """Plan the environment `p` of a configuration with this text."""
     return plan_of(text, environment="p", environ=environ)
 
 
@@ -224,7 +224,7 @@ def test_a_text_full_of_variables_has_a_bound() -> None:
 
 
 def test_all_texts_together_have_a_bound() -> None:
-    """All interpolated texts of a run share one budget."""
+    """All interpolated texts of a run share one size limit."""
     text = "envs:\n  p:\n" + "".join(f"    A{n}: {{literal: '{'${A}' * 8}'}}\n" for n in range(2000))
     ended, most = peak(lambda: planned(text, {"A": "x" * 130_000}))
     assert isinstance(ended, ConfigTooLarge)
@@ -256,7 +256,7 @@ def test_files_that_include_each_other_in_layers_are_bounded(tmp_path: Path) -> 
 
 
 def test_a_common_file_may_be_included_by_many(tmp_path: Path) -> None:
-    """Fifty included files that all include a common one are loaded (counter-example)."""
+    """A file that fifty included files all include is loaded (counter-example)."""
     (tmp_path / "common.yaml").write_text("secretStores: {s: {type: env}}\n")
     for number in range(50):
         text = f"include: common.yaml\nenvs: {{e{number}: {{A: {{from: 's:X'}}}}}}\n"
@@ -281,12 +281,12 @@ BASES = {
 
 @pytest.mark.parametrize("text", BASES.values(), ids=BASES.keys())
 def test_what_is_inherited_is_counted(tmp_path: Path, text: str) -> None:
-    """Inherited variables count each time they are inherited."""
+    """An inherited variable counts again for each environment that inherits it."""
     assert f"more than {MAX_NODES:,} entries" in said(refusal(tmp_path, text))
 
 
 def test_many_environments_may_extend_one(tmp_path: Path) -> None:
-    """Two hundred environments may extend one with a hundred variables (counter-example)."""
+    """Two hundred environments may extend the same environment of a hundred variables (counter-example)."""
     text = "envs:\n  b: {" + ", ".join(f"V{n}: {{literal: x}}" for n in range(100)) + "}\n"
     text += "".join(f"  e{n}: {{extends: b, A: {{literal: x}}}}\n" for n in range(200))
     assert len(loaded(tmp_path, text).environments["e199"].variables) == 101
@@ -305,7 +305,7 @@ def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> Non
 
 
 def test_a_name_without_measure_is_compared_with_nothing() -> None:
-    """Overlong names are not compared, since comparing takes the product of the lengths."""
+    """No suggestion is computed for an overlong name: the time to compare is the product of the lengths."""
     assert nearest("a" * 100_000, ["b" * 100_000, "ab"]) == ""
     assert nearest("prodution", ["production", "b" * 100_000]) == "production"
 

@@ -52,7 +52,7 @@ def model(operation: str) -> OperationModel:
 
 
 def taking(parameter: str, without: set[str]) -> list[str]:
-    """IAM's changing operations with this required parameter."""
+    """IAM's changing operations that require this parameter."""
     return [
         name
         for name in sorted(operation_names("iam"))
@@ -92,7 +92,7 @@ def test_no_caller_may_change_a_managed_policy_of_aws(admin: Person, operation: 
 
 @pytest.mark.parametrize("operation", taking("PolicyArn", USES_A_POLICY))
 def test_another_accounts_policy_is_not_ones_own(lab: Lab, operation: str) -> None:
-    """A policy is changed by its own account's administrator and by no other account's."""
+    """Only the administrator of a policy's own account can change the policy."""
     arn = lab.user("admin").call("iam", "CreatePolicy", PolicyName="own", PolicyDocument=ALLOW_ALL)["Policy"]["Arn"]
 
     refused = lab.user("admin", OTHER).refused("iam", operation, **(required(operation) | {"PolicyArn": arn}))
@@ -102,7 +102,7 @@ def test_another_accounts_policy_is_not_ones_own(lab: Lab, operation: str) -> No
 
 
 def test_what_a_managed_policy_of_aws_allows_stays(lab: Lab, admin: Person) -> None:
-    """After a refused new version, a managed policy still allows exactly what it did."""
+    """A managed policy still allows exactly the same actions after a new version was refused."""
     admin.call("iam", "CreateUser", UserName="reader")
     admin.call("iam", "CreateAccessKey", UserName="reader")
     admin.call("iam", "AttachUserPolicy", UserName="reader", PolicyArn=AWS_POLICY)
@@ -169,7 +169,7 @@ def test_a_service_linked_roles_policy_is_for_nothing_else(
 
 @pytest.mark.parametrize("path", ["/x:role/aws-service-role/y/", "/x:role/aws-reserved/y/"])
 def test_a_path_that_holds_the_text_of_another_makes_no_role_awss(admin: Person, path: str) -> None:
-    """A path that contains a reserved path, but does not begin with it, makes an ordinary role.
+    """A role whose path contains a reserved path, but does not begin with it, is an ordinary role.
 
     IAM accepts colons in a path.
     """

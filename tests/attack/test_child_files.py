@@ -34,7 +34,7 @@ secretStores:
 
 
 def looked(words: list[str], environ: dict[str, str], folder: Path) -> dict[str, tuple[str, bool, int]]:
-    """What a child started by this command line finds behind its AWS file variables."""
+    """Run a child process with this command line, and return which files its AWS file variables name."""
     done = subprocess.run(
         [*words, sys.executable, "-c", LOOK],
         cwd=folder,
@@ -100,7 +100,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_empty_file_is_closed_to_writing(installed: Path) -> None:
-    """The empty file is read-only: `aws configure` in one child must not change another child's identity."""
+    """The empty file is read-only: `aws configure` in one child process must not change the identity of others."""
     assert empty_file() == str(installed)
     assert stat.S_IMODE(installed.stat().st_mode) == 0o444
 

@@ -29,7 +29,7 @@ BESIDE = (
     'n=0; until [ "$limit" = 0 ] || [ $n = 1000 ]; do n=$((n + 1)); '
     "limit=$(awk '/core file/ {print $5}' /proc/$PPID/limits); done; echo limit $limit"
 )
-"""The same for a command that may start before its parent's limit is lowered: it waits for that."""
+"""The same shell code for a command that may start before its parent's limit is lowered: it waits for that."""
 OWN = "awk '/core file/ {print \"own\", $5}' /proc/$$/limits"
 
 MFA = """\
@@ -69,7 +69,7 @@ PRODUCTION = ("exec", "--no-agent", "--env", "production")
 
 @pytest.mark.parametrize("flags", [("--timeout", "60"), ("--mask",)], ids=["timeout", "mask"])
 def test_a_process_that_stays_beside_the_command(dsops: Dsops, flags: tuple[str, ...]) -> None:
-    """The process beside the command (--timeout, --mask) has core limit 0."""
+    """The dsops process that runs beside the command (--timeout, --mask) has core limit 0."""
     assert told(dsops, *PRODUCTION, *flags, "--", "sh", "-c", f"{BESIDE}; {OWN}") == ["limit 0", f"own {SOFT}"]
 
 
@@ -92,7 +92,7 @@ def test_the_leader_of_a_masked_commands_terminal(dsops: Dsops) -> None:
 
 
 def test_the_command_that_takes_over(dsops: Dsops) -> None:
-    """A command that replaces dsops (execve) has the user's core limit."""
+    """A command that replaces the dsops process (execve) has the user's core limit."""
     assert told(dsops, *PRODUCTION, "--", "sh", "-c", OWN) == [f"own {SOFT}"]
 
 
@@ -112,7 +112,7 @@ def test_a_process_that_does_the_work_itself(dsops: Dsops, words: tuple[str, ...
 
 
 def test_the_process_that_looks_for_base_credentials(dsops: Dsops) -> None:
-    """The child that looks for base credentials has core limit 0, as its `credential_process` sees."""
+    """The child process that looks for base credentials has core limit 0, as its `credential_process` sees."""
     answer = '{"Version": 1, "AccessKeyId": "AKIAEXAMPLEEXAMPLE02", "SecretAccessKey": "hush"}'
     script = f"{TELL} > {dsops.folder}/told; echo {shlex.quote(answer)}"
     program = dsops.folder / "keys"
@@ -126,7 +126,7 @@ def test_the_process_that_looks_for_base_credentials(dsops: Dsops) -> None:
 
 
 def test_a_limit_that_was_given_up_is_not_asked_for() -> None:
-    """With a hard limit of 0 (as under the agent) the user's limit is not restored, without an error."""
+    """If the hard limit is 0 (as under the agent), the user's limit is not restored, and no error is raised."""
     program = (
         "import resource; from dsops import dumps; dumps.leave_no_core_dump(); core = resource.RLIMIT_CORE\n"
         "with dumps.UsersLimit(): print(resource.getrlimit(core)[0])\n"

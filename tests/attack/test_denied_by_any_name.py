@@ -1,4 +1,4 @@
-"""A denial of a resource holds for every way in which a request can name it."""
+"""A denial of a resource holds whichever name a request uses for the resource."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def admin() -> Person:
 
 
 def eve(admin: Person, denied: dict[str, object]) -> Person:
-    """A user who may do everything except this."""
+    """A user who may do everything except the denied actions."""
     admin.call("iam", "CreateUser", UserName="eve")
     admin.call("iam", "CreateAccessKey", UserName="eve")
     text = json.dumps({"Version": "2012-10-17", "Statement": [ALL, {"Effect": "Deny", "Action": "*", **denied}]})
@@ -37,7 +37,7 @@ def eve(admin: Person, denied: dict[str, object]) -> Person:
 
 @pytest.mark.parametrize("named", [{"logGroupName": "lg"}, {"logGroupIdentifier": "lg"}, {"logGroupIdentifier": GROUP}])
 def test_events_of_a_log_group(admin: Person, named: dict[str, str]) -> None:
-    """A denial of a log stream holds for GetLogEvents, whose resource ARN includes the group's name."""
+    """A denial of a log stream holds for GetLogEvents, whose resource ARN contains the group's name."""
     reader = eve(admin, {"Resource": f"{GROUP}:log-stream:ls"})
 
     assert 400 == reader.answer("logs", "GetLogEvents", logStreamName="ls", **named).status
@@ -45,7 +45,7 @@ def test_events_of_a_log_group(admin: Person, named: dict[str, str]) -> None:
 
 
 def test_records_of_a_stream(admin: Person) -> None:
-    """A denial of a Kinesis stream holds for GetRecords, whose forgeable iterator names the stream."""
+    """A denial of a Kinesis stream holds for GetRecords, which names the stream only in a forgeable iterator."""
     iterator = base64.encodebytes(b"st:shardId-000000000000:0").decode()
     reader = eve(admin, {"Resource": STREAM})
 
@@ -56,7 +56,7 @@ def test_records_of_a_stream(admin: Person) -> None:
 
 
 def test_repositories_by_their_tags(admin: Person) -> None:
-    """A denial by ECR repository tag holds, although moto keeps these tags elsewhere than most."""
+    """A denial by repository tag holds for ECR, although moto stores these tags differently from other services."""
     reader = eve(admin, {"Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}})
 
     assert "AccessDeniedException" == reader.refused("ecr", "ListImages", repositoryName="rp").code
@@ -64,7 +64,7 @@ def test_repositories_by_their_tags(admin: Person) -> None:
 
 
 def written(arn: str) -> list[str]:
-    """Malformed ARNs that end like this one."""
+    """Malformed ARNs with the same ending as this ARN."""
     return [
         arn.replace("arn:aws:", "arn:aws-cn:"),
         arn.replace(ACCOUNT, ""),
@@ -80,7 +80,7 @@ def written(arn: str) -> list[str]:
 
 @pytest.mark.parametrize("service", ["ecs", "events", "lambda", "logs"])
 def test_an_arn_of_nothing_here_is_no_other_way_to_a_thing(admin: Person, service: str) -> None:
-    """A malformed ARN is refused: moto would use only the name at its end."""
+    """A malformed ARN is refused: moto alone would read only the name at its end."""
     arn, operation, parameter = {
         "ecs": (f"arn:aws:ecs:{HERE}:cluster/c", "DeleteCluster", "cluster"),
         "events": (f"arn:aws:events:{HERE}:event-bus/b", "DescribeEventBus", "Name"),
@@ -98,7 +98,7 @@ def test_an_arn_of_nothing_here_is_no_other_way_to_a_thing(admin: Person, servic
 
 
 def test_a_rule_of_the_default_bus_by_the_buss_arn(admin: Person) -> None:
-    """A denial of rules of the default bus holds when the bus is named by its ARN, which no rule's ARN contains."""
+    """A denial of the default bus's rules holds if a request gives the bus's ARN, which no rule's ARN contains."""
     admin.call("events", "PutRule", Name="rule", EventPattern="{}")
     other = eve(admin, {"Resource": f"arn:aws:events:{HERE}:rule/rule"})
 
@@ -107,7 +107,7 @@ def test_a_rule_of_the_default_bus_by_the_buss_arn(admin: Person) -> None:
 
 
 def test_a_trail_by_its_name_alone(admin: Person) -> None:
-    """A denial of a trail holds when it is named only by the parameter `Name`."""
+    """A denial of a trail holds for requests that name the trail only in the parameter `Name`."""
     arn = f"arn:aws:cloudtrail:{HERE}:trail/trail"
     admin.call("s3", "CreateBucket", Bucket="bucket")
     admin.call("cloudtrail", "CreateTrail", Name="trail", S3BucketName="bucket")

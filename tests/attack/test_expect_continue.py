@@ -1,4 +1,4 @@
-"""`Expect: 100-continue` with every kind of body: each request gets its answer, and so does the next one."""
+"""`Expect: 100-continue` with every kind of body: each request is answered, and so is the next request."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def server() -> Iterator[SandboxServer]:
 
 
 class Client:
-    """A client connection that reads one answer at a time."""
+    """A client connection that reads one answer after the other."""
 
     def __init__(self, server: SandboxServer) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
@@ -72,7 +72,7 @@ class Client:
         self.socket.sendall(data)
 
     def status(self, *, is_head: bool = False) -> int:
-        """The next answer's status; 0 if the server closed the connection. TimeoutError if none arrives."""
+        """The next answer's status; 0 if the server closed the connection. Raises TimeoutError without an answer."""
         while b"\r\n\r\n" not in self._came:
             part = self.socket.recv(65536)
             if not part:

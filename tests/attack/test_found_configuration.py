@@ -1,4 +1,4 @@
-"""A configuration found in a folder does nothing before the user has allowed it, by whatever command."""
+"""A discovered configuration has no effect before the user has allowed it, whichever command finds it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ HANDING_OUT = {
     "plan --sandbox": "plan --env production --check --sandbox http://127.0.0.1:9",
     "audit sql": "audit sql summary --run --begin 2026-11-01 --store target",
 }
-"""Every command line that makes calls with a configuration or passes on something from it."""
+"""Every command line that makes calls with a configuration, or outputs something from it."""
 
 COMPUTING = {
     "validate": "validate",
@@ -76,14 +76,14 @@ COMPUTING = {
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS and Secrets Manager, which count their calls."""
+    """Stubs of STS and Secrets Manager that count their calls."""
     with StubAws() as server:
         yield server
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """dsops beside a configuration that is not allowed."""
+    """A dsops run beside a configuration that is not allowed."""
     (tmp_path / "message.txt").write_text(f"User: x is not authorized to perform: sts:AssumeRole on resource: {ROLE}\n")
     (tmp_path / "seed.json").write_text("{}")
     return Dsops(tmp_path, aws)
@@ -93,7 +93,7 @@ PROGRAM = [sys.executable, "-c", "import sys; from dsops.__main__ import main; s
 
 
 def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """One run without a terminal and without a permission (`Dsops.run` allows first)."""
+    """Run dsops once without a terminal and without allowing the file (`Dsops.run` allows it first)."""
     return subprocess.run(
         [*PROGRAM, *words],
         cwd=dsops.folder,
@@ -109,7 +109,7 @@ def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProces
 
 @pytest.mark.parametrize("line", HANDING_OUT.values(), ids=HANDING_OUT)
 def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> None:
-    """No command uses it: no AWS call, no file, no stdout; the error names the file and `dsops allow`."""
+    """No command uses it without permission: no AWS call, no file, no stdout; the error names `dsops allow`."""
     done = run(dsops, *line.split())
     assert "error[config.not-allowed]: you have not allowed dsops.yaml as it is now" in done.stderr + done.stdout
     assert "`dsops allow" in done.stderr + done.stdout
@@ -158,7 +158,7 @@ def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, name: str, 
 
 
 def test_a_nested_dsops_asks_for_the_file_that_it_finds(dsops: Dsops) -> None:
-    """A nested dsops asks for the file that it finds, whatever the outer run allowed."""
+    """A dsops run inside `dsops exec` asks about the file that it finds, whatever the outer run allowed."""
     inner = dsops.folder / "inner"
     inner.mkdir()
     (inner / "dsops.yaml").write_text("version: 1\nenvs: {dev: {X: {literal: inner}}}\n")
@@ -170,7 +170,7 @@ def test_a_nested_dsops_asks_for_the_file_that_it_finds(dsops: Dsops) -> None:
 
 
 def test_the_library_asks_as_well(dsops: Dsops, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`dsops.open()` asks for a file that it finds; a path passed by the program is used."""
+    """`dsops.open()` requires permission for a discovered file, but not for a path that the program passes."""
     monkeypatch.chdir(dsops.folder)
     with pytest.raises(NotAllowed) as raised:
         library.open(environ=dsops.environ)
@@ -192,7 +192,7 @@ def test_a_plan_of_it_can_not_be_carried_out_whichever_command_made_it(dsops: Ds
 
 
 class TestThroughTheAgent:
-    """The agent reads the file itself and checks the permission of what it has read."""
+    """The agent reads the file itself, and checks the permission of the content that it has read."""
 
     @pytest.fixture
     def agent(self, tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
@@ -206,7 +206,7 @@ class TestThroughTheAgent:
         "line", ["exec --env plain -- printenv PLAIN", "get --env plain PLAIN", "credentials target"]
     )
     def test_it_answers_nothing_before(self, agent: Agent, aws: StubAws, line: str) -> None:
-        """The agent refuses `exec` and `get` before the permission and serves them after it."""
+        """The agent refuses `exec` and `get` before the file is allowed, and serves them afterwards."""
         done = run(agent, *line.split())
         assert "error[config.not-allowed]" in done.stderr
         assert ("", []) == (done.stdout, aws.calls)
@@ -214,7 +214,7 @@ class TestThroughTheAgent:
         assert 0 == run(agent, *line.split()).returncode
 
     def test_a_file_that_is_swapped_behind_the_clients_back_is_judged_again(self, agent: Agent) -> None:
-        """A file swapped between client and agent has no effect: the content that the client allowed is used."""
+        """A file swapped between client and agent has no effect: the agent uses the content that the client allowed."""
         run(agent, "allow")
         program = (
             "import sys\n"
@@ -243,10 +243,10 @@ class TestThroughTheAgent:
 
 
 class TestTheQuestion:
-    """The question on the terminal; only yes allows."""
+    """The question on the terminal: only the answer yes allows the file."""
 
     def asked(self, folder: Path, *, answer: bool | None) -> tuple[str, bool]:
-        """The question, and whether the configuration is allowed after the answer."""
+        """Ask the question; return its text, and whether the configuration is allowed after the answer."""
         questions: list[str] = []
 
         def confirm(question: str) -> bool | None:
@@ -290,7 +290,7 @@ class TestTheQuestion:
             assert expected == (dsops.folder / "out").read_text()
 
     def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:
-        """The question shows what leaves in a request: a session name could send a token to a foreign account."""
+        """The question shows what AWS requests will contain: a session name could send a token to a foreign account."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n"
             "    role_arn: arn:aws:iam::999999999999:role/Evil\n    role_session_name: ${GITHUB_TOKEN}\n"
@@ -316,7 +316,7 @@ class TestTheQuestion:
         assert "hush" not in question
 
     def test_what_has_changed_is_shown(self, tmp_path: Path) -> None:
-        """The question shows, right before it, what was added and removed since the last permission."""
+        """Right before the question, changes since the last permission are shown as added and removed lines."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}, B: {literal: x}}}\n")
         self.asked(tmp_path, answer=True)
         (tmp_path / "dsops.yaml").write_text(
@@ -363,7 +363,7 @@ class TestTheQuestion:
     def test_all_that_a_steering_variable_can_get_from_the_file_is_shown(
         self, tmp_path: Path, source: str, expected: str
     ) -> None:
-        """Every value that the file can give a steering variable is shown: default, literal store, transforms."""
+        """Every value that the file can give to a steering variable is shown: default, literal store, transforms."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  none: {type: env}\n"
             "  lit: {type: literal, values: {good: ./good.so, late: ./late.so, '${NOT:-late}': ./hidden.so}}\n"
@@ -373,7 +373,7 @@ class TestTheQuestion:
         assert f"by LD_PRELOAD{expected} (dev)\n" in question
 
     def test_a_default_with_a_variable_of_the_users_says_so(self, tmp_path: Path) -> None:
-        """A default that reads one of the user's variables is shown as such."""
+        """A default that reads one of the user's variables is shown with that fact."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores: {none: {type: env}}\n"
             "envs: {dev: {A: {from: {store: none, key: X}, default: '${GITHUB_TOKEN}'}}}\n"
@@ -382,7 +382,7 @@ class TestTheQuestion:
         assert "  sets     A from none: X or with your $GITHUB_TOKEN (dev)\n" in question
 
     def test_the_field_and_the_audience_are_shown(self, tmp_path: Path) -> None:
-        """A secret's field and version and an identity token's audience are shown: others give other access."""
+        """A secret's field and version and a token's audience are shown: each of them changes what is accessed."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  web:\n    type: aws.sts\n    role_arn: arn:aws:iam::111122223333:role/R\n"
             "    web_identity: github\n    web_identity_audience: vault.corp\n"
@@ -394,7 +394,7 @@ class TestTheQuestion:
         assert "  sets     A from sec: k, f, v1 (dev)\n" in question
 
     def test_the_files_that_it_is_made_of_are_shown(self, tmp_path: Path) -> None:
-        """The files that it includes are shown, and the diff names a new one."""
+        """The files that the configuration includes are shown, and the diff names a newly included file."""
         other = tmp_path / "other.yaml"
         other.write_text("version: 1\nsecretStores: {prod: {type: env}}\n")
         (tmp_path / "repo").mkdir()
@@ -434,7 +434,7 @@ class TestTheQuestion:
 
 
 class TestLinksAndSwaps:
-    """Symbolic links and files swapped during the check."""
+    """Symbolic links, and files that are swapped during the check."""
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -448,7 +448,7 @@ class TestLinksAndSwaps:
         return tmp_path
 
     def is_allowed(self, folder: Path, name: str) -> bool:
-        """Whether the file found there is allowed."""
+        """Whether the file that dsops finds in the folder is allowed."""
         return load(folder=str(folder / name), environ={"HOME": str(folder)}).is_allowed
 
     def test_a_link_has_not_its_targets_permission(self, folder: Path) -> None:
@@ -491,7 +491,7 @@ class TestLinksAndSwaps:
     def test_a_file_that_is_swapped_after_it_was_judged_is_not_what_runs(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A file swapped after the check has no effect: it is read once."""
+        """A file swapped after the check has no effect: the file is read only once."""
         path = folder / "real" / "dsops.yaml"
         real_digest = config_files.digest
 
@@ -506,7 +506,7 @@ class TestLinksAndSwaps:
         assert (True, "real") == (config.is_allowed, literal.text)
 
     def test_a_file_that_others_may_write_is_refused_by_name(self, dsops: Dsops) -> None:
-        """`dsops allow` refuses a file that others may write; `doctor --fix` tightens its mode."""
+        """`dsops allow` refuses a file that other users may write; `doctor --fix` tightens the file's mode."""
         path = dsops.folder / "dsops.yaml"
         run(dsops, "allow")
         path.chmod(0o666)
@@ -517,7 +517,7 @@ class TestLinksAndSwaps:
 
     @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
     def test_another_owner_asks_again_or_is_refused(self, folder: Path) -> None:
-        """A file owned by another user (also under sudo) needs permission or is refused: its owner can change it."""
+        """A file of another user (also under sudo) is refused or needs permission: its owner can change it."""
         os.chown(folder / "real" / "dsops.yaml", 12345, -1)
         with pytest.raises(ConfigUnreadable):
             self.is_allowed(folder, "real")
@@ -526,10 +526,10 @@ class TestLinksAndSwaps:
 
 
 class TestTheHook:
-    """The shell hook on entering a folder."""
+    """The shell hook when the user enters a folder."""
 
     def hook_load(self, folder: Path) -> str:
-        """The reason why the folder's environment is not loaded."""
+        """Run the hook in the folder; return the reason why no environment is loaded."""
         runtime = make_runtime({"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}, folder=str(folder))
         arguments = parse(hook_load.COMMAND, ["bash", "1"], runtime.environ, name="hook-load")
         with pytest.raises(NotAllowed) as raised:
@@ -540,7 +540,7 @@ class TestTheHook:
     def test_nothing_is_parsed_that_is_not_allowed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
     ) -> None:
-        """The hook parses nothing that is not allowed.
+        """The hook parses no file before it is allowed.
 
         A hundred included files of a megabyte took three minutes at every prompt.
         """
@@ -591,7 +591,7 @@ def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> No
 
 
 def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubAws) -> None:
-    """A file that `migrate` found and rewrote needs permission: most of it is still its author's."""
+    """A discovered file that `migrate` rewrote needs permission: most of its content is still its author's."""
     path = dsops.folder / "dsops.yaml"
     path.write_text(path.read_text().replace("secretStores:", "providers:"))
     assert 0 == run(dsops, "migrate", "--write").returncode
@@ -600,7 +600,7 @@ def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubA
 
 
 def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
-    """A file written by `init` is allowed, but not what another file adds to it."""
+    """A file written by `init` is allowed, but not with an additional file that changes it."""
     run(dsops, "init", "--force")
     line = ["get", "--env", "development", "LOG_LEVEL"]
     assert "debug" == run(dsops, *line).stdout
@@ -610,9 +610,9 @@ def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
 
 
 def test_nothing_but_permissions_is_removed(tmp_path: Path) -> None:
-    """Revoking removes permission files only, even if their folder is a link to another user's files.
+    """Revoking removes only permission files, even if their folder is a link to another user's files.
 
-    That happens in a `sudo` that keeps HOME, or in a shared home.
+    That happens with a `sudo` that keeps HOME, or in a shared home.
     """
     mine, environ = tmp_path / "mine", {"XDG_DATA_HOME": str(tmp_path / "data")}
     mine.mkdir()
@@ -643,13 +643,13 @@ def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str
 
 
 def test_a_configuration_of_no_power_says_so(tmp_path: Path) -> None:
-    """A configuration that can do nothing is asked for with an empty list."""
+    """For a configuration that can do nothing, the question has an empty list."""
     (tmp_path / "dsops.yaml").write_text("version: 1\n")
     assert [] == powers_of(load(folder=str(tmp_path), environ={}), StoreTypes())
 
 
 def test_a_broken_file_is_an_error_of_the_file(dsops: Dsops) -> None:
-    """A broken file is an error, and the user is not asked."""
+    """A syntax error in a discovered file is an error, and the user is not asked for permission."""
     (dsops.folder / "dsops.yaml").write_text("version: [")
     with pytest.raises(ConfigError):
         load(folder=str(dsops.folder), environ={})

@@ -1,4 +1,4 @@
-"""The hook restores only what it saved itself in this shell; state in the inherited environment is ignored."""
+"""The hook restores only values that it saved in this shell; state in the inherited environment is ignored."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def forged(path: str) -> dict[str, str]:
 
 
 def as_before(path: str) -> list[str]:
-    """The output of `show` for the three variables in an untouched shell."""
+    """The output of `show` for the three variables in a shell that never ran the hook."""
     return [f"PATH={path}", "LD_PRELOAD=unset", "EDITOR=vi"]
 
 
@@ -48,7 +48,7 @@ LEFT = "env | grep -c -E '^(__dsops_|DSOPS_HOOK_WAS_)'"
 
 
 def test_a_hostile_environment_puts_nothing_back(house: House, shell: str) -> None:
-    """Forged state in the inherited environment has no effect: at the first prompt, in a folder, or after it."""
+    """Forged state in the inherited environment has no effect at the first prompt, in a folder, or after leaving it."""
     house.allow()
     path = house.dsops.environ["PATH"]
     printed = house.shell(
@@ -107,7 +107,7 @@ def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None
 
 
 def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, shell: str) -> None:
-    """With `cd .. && cmd` the command has none of the folder's variables in zsh and fish; bash waits for a prompt."""
+    """In `cd .. && cmd`, zsh and fish drop the folder's variables before the command; bash at the next prompt."""
     if shell == "bash":
         pytest.skip("bash has no hook for a change of folder: docs/how-to/shell-hook.md says so")
     house.allow()
@@ -126,7 +126,7 @@ def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, sh
 
 
 def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
-    """A subshell that leaves the folder loses its variables; the shell itself keeps them."""
+    """A subshell that leaves the folder has none of its variables; the parent shell keeps them."""
     house.allow()
     if not which("zsh"):
         pytest.skip("zsh is not installed")
@@ -135,7 +135,7 @@ def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
 
 
 def test_a_list_of_paths_is_put_away_as_well(house: House, shell: str) -> None:
-    """A list variable such as DATA_PATH is removed in fish, too, which splits `a:b` where a name ends in PATH."""
+    """A list variable such as DATA_PATH is removed in fish, too, which splits `a:b` if the name ends in PATH."""
     (house.project / "dsops.yaml").write_text("version: 1\nenvs: {dev: {DATA_PATH: {literal: 'a:b'}}}\n")
     house.allow()
     changed = "set -gx DATA_PATH a c" if shell == "fish" else "export DATA_PATH=a:c"

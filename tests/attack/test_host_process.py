@@ -1,4 +1,4 @@
-"""The library leaves its host process unchanged: process-wide state belongs to the program."""
+"""The library does not change process-wide state, which belongs to the program that uses the library."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ print(json.dumps({"changed": changed, "errors": errors[:3], "rounds": rounds[0],
 
 
 class Told(NamedTuple):
-    """What a host program reports after using the library."""
+    """The state that a host program reports after it has used the library."""
 
     changed: dict[str, object]
     errors: list[str]
@@ -128,7 +128,7 @@ class Told(NamedTuple):
 
 
 def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
-    """Run a program that uses the library beside this many threads that compile patterns."""
+    """Run a program that uses the library while this many threads compile patterns."""
     account = sandbox.account()
     from dsops.testing import allow, trust
 
@@ -152,7 +152,7 @@ def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
 
 
 def test_a_host_with_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
-    """Threads that compile patterns while the library is used get real ones; process-wide state is unchanged."""
+    """While the library is used, threads that compile patterns get real patterns; process-wide state is unchanged."""
     result_text = used_in_a_host(sandbox, tmp_path, threads=2)
     assert result_text.rounds > 100
     assert (result_text.errors, result_text.changed) == ([], {})
@@ -250,7 +250,7 @@ def what_it_changes(path: Path) -> list[str]:
 
 
 def test_only_processes_of_our_own_are_changed(sandbox: LocalAws, tmp_path: Path) -> None:
-    """Each file that changes process-wide state runs in a process of dsops and is not imported by a host."""
+    """Files that change process-wide state run only in processes of dsops, and no host program imports them."""
     changing = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if what_it_changes(path)}
     assert sorted(changing) == sorted(OWN)
     names = {f"dsops.{name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}" for name in OWN}
@@ -332,7 +332,7 @@ def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path
 
 
 def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
-    """A forked child does not read its parent's sandbox answers: it gets an error, or starts its own sandbox."""
+    """A forked child can't use its parent's sandbox: it gets an error, or starts its own sandbox."""
     reader, writer = os.pipe()
     with SandboxProcess() as process:
         process.do("open", kind="seed", seed=None, folder="")
@@ -353,7 +353,7 @@ def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
 
 
 def as_a_child(process: SandboxProcess) -> list[str]:
-    """The child's error for its parent's sandbox, then the account of its own."""
+    """The error of a child that uses its parent's sandbox, then the account of the child's own sandbox."""
     message_text = []
     try:
         process.do("account", account_id="3" * 12)

@@ -40,7 +40,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dsops(tmp_path: Path) -> Iterator[Dsops]:
-    """A user with a home of their own, and an AWS that gives one role's session."""
+    """A user with a separate home, and a stub of AWS that issues one role's session."""
     (tmp_path / "home").mkdir()
     with StubAws() as aws:
         program = Dsops(tmp_path, aws)
@@ -49,7 +49,7 @@ def dsops(tmp_path: Path) -> Iterator[Dsops]:
 
 
 class Ended(NamedTuple):
-    """The outcome of a run on a bad disk."""
+    """The outcome of a run on a failing disk."""
 
     code: int
     out: str
@@ -124,7 +124,7 @@ def _not_allowed(dsops: Dsops) -> None:
 
 
 class Case(NamedTuple):
-    """A file that dsops reads, and the run that reads it."""
+    """A file that dsops reads, and a run that reads the file."""
 
     path: str
     words: tuple[str, ...]
@@ -140,7 +140,7 @@ READ = {
     "a configuration": Case("/dsops.yaml", PLAIN, 125),
     "a configuration, by validate": Case("/dsops.yaml", ("validate",), 2),
     "an include": Case("/more.yaml", PLAIN, 125, _include),
-    # a note, as for a malformed one
+    # only a note is shown, as for a malformed file
     "the user's configuration": Case("/config.yaml", PLAIN, 0, _home(CONFIG, "audit: on\n")),
     "a profile": Case(
         "/.aws/config",
@@ -171,7 +171,7 @@ WRITE = {
 @pytest.mark.parametrize("error", READS)
 @pytest.mark.parametrize("name", READ)
 def test_what_can_not_be_read_is_an_error_of_the_file(dsops: Dsops, library: Path, name: str, error: str) -> None:
-    """A read error is reported with path and system reason, never as a bug of dsops."""
+    """A read error is reported with the path and the system's reason, never as a bug of dsops."""
     case = READ[name]
     case.prepare(dsops)
     ended = run(dsops, library, case.path, case.words, IO_ERRORS_READ=str(READS[error]))
@@ -183,7 +183,7 @@ def test_what_can_not_be_read_is_an_error_of_the_file(dsops: Dsops, library: Pat
 @pytest.mark.parametrize("how", GENTLE)
 @pytest.mark.parametrize("name", READ)
 def test_a_disk_may_give_a_byte_at_a_time_or_be_interrupted(dsops: Dsops, library: Path, name: str, how: str) -> None:
-    """Short and interrupted reads give the same result as any other disk."""
+    """Short and interrupted reads give the same result as complete reads."""
     case = READ[name]
     case.prepare(dsops)
     plain = run(dsops, library, "/nothing", case.words)
@@ -194,7 +194,7 @@ def test_a_disk_may_give_a_byte_at_a_time_or_be_interrupted(dsops: Dsops, librar
 @pytest.mark.parametrize("error", WRITES)
 @pytest.mark.parametrize("name", WRITE)
 def test_what_can_not_be_written_is_an_error_of_the_file(dsops: Dsops, library: Path, name: str, error: str) -> None:
-    """A write error leaves no partial file, hands out nothing that must be on record, and is reported."""
+    """After a write error no partial file is left, no secret leaves without its record, and the error is shown."""
     case = WRITE[name]
     case.prepare(dsops)
     ended = run(dsops, library, case.path, case.words, IO_ERRORS_WRITE=str(WRITES[error]))
@@ -207,7 +207,7 @@ def test_what_can_not_be_written_is_an_error_of_the_file(dsops: Dsops, library: 
 
 @pytest.mark.parametrize("error", WRITES)
 def test_an_answer_that_can_not_be_written_is_no_success(dsops: Dsops, library: Path, error: str) -> None:
-    """An answer that cannot be written to stdout (full disk) is an error exit."""
+    """If an answer cannot be written to stdout (full disk), the run exits with an error."""
     environ = {
         **dsops.environ,
         "LD_PRELOAD": str(library),
@@ -233,7 +233,7 @@ def test_an_answer_that_can_not_be_written_is_no_success(dsops: Dsops, library: 
 
 @pytest.mark.parametrize("how", GENTLE)
 def test_a_disk_may_take_a_byte_at_a_time(dsops: Dsops, library: Path, how: str) -> None:
-    """Short writes leave complete files; a trail line, which is one write, is reported if only part of it went in."""
+    """Short writes leave complete files; a partly written trail line, which is one write, is reported."""
     for words in (("render", "--env", "plain", "--out", "out.env"), ("allow",)):
         ended = run(dsops, library, str(dsops.folder), words, IO_ERRORS_WRITE=how)
         assert ended.code == 0 or "no space left on device" in ended.err, ended

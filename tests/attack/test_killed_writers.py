@@ -82,7 +82,7 @@ def killed_at(step: int, path: Path, limits: TrailLimits, *, is_half_way: bool) 
 def test_a_writer_that_is_killed_leaves_a_whole_trail(
     tmp_path: Path, lines: int, limits: TrailLimits, *, is_half_way: bool
 ) -> None:
-    """Whatever the system call, the chain continues, a torn line is marked, and the earlier loss is reported."""
+    """A killed writer leaves a continuous chain, a marked torn line, and the earlier loss reported."""
     for step in range(1, MOST_CALLS):
         path = tmp_path / str(step) / "audit.jsonl"
         for name in "ABCDE":
@@ -92,7 +92,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_trail(
         was_killed = killed_at(step, path, limits, is_half_way=is_half_way)
         write(path, ROOM, "Z")
         findings = [finding.message for finding in verify(find_trail(str(path))).findings if not finding.is_harmless]
-        # Twice if the process was killed between its line that reports the loss and the reset of the count.
+        # The loss is reported twice if the process was killed after it wrote the line and before it reset the count.
         result_text = [finding for finding in findings if finding.startswith("3 lines were lost before this line")]
         assert (findings, bool(result_text)) == (result_text, bool(lines)), step
         if not was_killed:

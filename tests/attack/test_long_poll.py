@@ -1,4 +1,4 @@
-"""While clients wait in long polls, other clients are served, and what arrives meanwhile is delivered."""
+"""While clients wait in long polls, other clients are served, and new messages are delivered."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Wire:
         self._port = server.port
 
     def send(self, service: str, operation: str, **parameters: object) -> socket.socket:
-        """A connection on which this operation was requested."""
+        """Send a request for this operation on a new connection; returns the connection."""
         return self.send_all(1, service, operation, **parameters)[0]
 
     def send_all(self, count: int, service: str, operation: str, **parameters: object) -> list[socket.socket]:
-        """This many connections with one signed request, since signing takes most of the time."""
+        """Open this many connections, each with the same signed request, since signing takes most of the time."""
         request = self.written(service, operation, **parameters)
         return [self.send_bytes(request) for _ in range(count)]
 
@@ -63,13 +63,13 @@ class Wire:
         return written(self._person.request(service, operation, **parameters))
 
     def send_bytes(self, data: bytes) -> socket.socket:
-        """A connection on which these bytes were sent."""
+        """Send these bytes on a new connection; returns the connection."""
         connection = socket.create_connection(("127.0.0.1", self._port), timeout=30)
         connection.sendall(data)
         return connection
 
     def send_in(self, protocol: str, operation: str, **parameters: str) -> socket.socket:
-        """A connection on which SQS was called in its query protocol, or in CBOR."""
+        """Call SQS in its query protocol or in CBOR on a new connection; returns the connection."""
         path, headers = "/", {"content-type": "application/x-www-form-urlencoded"}
         body = urlencode({"Action": operation, "Version": "2012-11-05", **parameters}).encode()
         if protocol == "cbor":
@@ -143,7 +143,7 @@ def queue(wire: Wire, name: str, **attributes: str) -> str:
 
 
 def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
-    """While 200 polls wait, another call is answered; then each message goes to one poll, oldest first."""
+    """While 200 polls wait, other calls are answered; then each message goes to one poll, the oldest first."""
     url = queue(wire, "many")
     with ExitStack() as stack:
         polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
@@ -161,7 +161,7 @@ def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
 
 
 def test_polls_of_different_queues_are_served_as_well(wire: Wire) -> None:
-    """A message for one of twenty queues is delivered while the polls of the others wait."""
+    """A message for one of twenty queues is delivered while polls of the other queues wait."""
     urls = [queue(wire, f"one-of-{number}") for number in range(20)]
     with ExitStack() as stack:
         polls = [
@@ -173,7 +173,7 @@ def test_polls_of_different_queues_are_served_as_well(wire: Wire) -> None:
 
 
 def test_a_poll_whose_time_is_over_is_told_that_nothing_came(wire: Wire) -> None:
-    """A poll that times out (own WaitTimeSeconds or the queue's) is answered empty; the connection stays usable."""
+    """A poll that times out (own WaitTimeSeconds or the queue's) gets an empty answer; the connection stays usable."""
     url = queue(wire, "patient", ReceiveMessageWaitTimeSeconds="1")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url) as connection:
         assert b"user/alice" in wire.call("sts", "GetCallerIdentity")
@@ -184,7 +184,7 @@ def test_a_poll_whose_time_is_over_is_told_that_nothing_came(wire: Wire) -> None
 
 
 def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
-    """A waiting message, a queue without wait time and a wait of 0 are answered at once (counter-examples)."""
+    """A poll is answered at once if a message is there, or if the wait time is 0 (counter-examples)."""
     url = queue(wire, "quick")
     assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url)
     assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=0)
@@ -206,7 +206,7 @@ def test_a_long_poll_in_an_older_or_newer_protocol_waits_too(wire: Wire, protoco
 
 @pytest.mark.parametrize("seconds", [21, -1])
 def test_a_wait_that_sqs_does_not_have_is_refused(wire: Wire, seconds: int) -> None:
-    """A wait time out of SQS's range is refused at once with SQS's error."""
+    """A wait time outside SQS's range is refused at once with SQS's error."""
     url = queue(wire, "strict")
     answer = wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=seconds)
     assert "InvalidParameterValue" in answer["__type"]
@@ -231,7 +231,7 @@ def test_a_client_that_left_takes_no_message(wire: Wire) -> None:
 
 
 def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
-    """A pipelined request behind a long poll is answered after it."""
+    """A request that is pipelined after a long poll is answered after the poll."""
     url = queue(wire, "ordered")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=1) as connection:
         connection.sendall(b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -244,7 +244,7 @@ def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
 
 
 def test_a_request_before_a_long_poll_is_answered_before_it(wire: Wire) -> None:
-    """A pipelined request before a long poll is answered at once, not when the poll ends.
+    """A request that is pipelined before a long poll is answered at once, not when the poll ends.
 
     The unsent answer once kept the server's loop spinning.
     """
@@ -257,7 +257,7 @@ def test_a_request_before_a_long_poll_is_answered_before_it(wire: Wire) -> None:
 
 
 def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
-    """A waiting SWF poll does not block other clients: moto sleeps for a second in each empty poll."""
+    """A waiting SWF poll does not block other clients, although moto itself sleeps for a second in each empty poll."""
     wire.call("swf", "RegisterDomain", name="d", workflowExecutionRetentionPeriodInDays="1")
     task_list = {"name": "l"}
     with wire.send("swf", "PollForDecisionTask", domain="d", taskList=task_list) as poll:
@@ -282,7 +282,7 @@ def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
 def test_moto_is_never_asked_to_wait(
     wire: Wire, server: SandboxServer, seconds: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """moto is never called with a wait time, however the number is written."""
+    """moto is never called with a wait time, however the request writes the number."""
     waits: list[int] = []
 
     def wait(_: object, timeout: int) -> None:
@@ -299,7 +299,7 @@ def test_moto_is_never_asked_to_wait(
     assert waits == []
 
 
-# --- other waits ---------------------------------------------------------------------------------------------------
+# --- other operations that wait -------------------------------------------------------------------------------------
 
 WAITING = {
     "awslambda": "functions are never run: `handlers` replaces the method",
@@ -323,7 +323,7 @@ def _waits(path: Path) -> bool:
 
 
 def test_it_is_known_what_in_moto_waits() -> None:
-    """The list of moto's files that wait is complete for all served services, so a new one fails this test."""
+    """The list of moto's files that wait is complete for all served services: a new one makes this test fail."""
     spec = find_spec("moto")
     assert spec is not None
     assert spec.origin is not None
@@ -344,7 +344,7 @@ def test_a_function_of_lambda_is_run_by_no_other_service_either() -> None:
 
 
 class Bench:
-    """Waiting clients, by name, with a clock that is moved by hand."""
+    """Named clients that wait, with a clock that the test moves."""
 
     def __init__(self, most: int = 100) -> None:
         self.now = 0.0
@@ -371,13 +371,13 @@ class Bench:
         return EMPTY._replace(body=found.popleft()) if found else None
 
     def look(self) -> None:
-        """Look after the pause."""
+        """Check the waiting clients after the pause."""
         self.now += self.waiting.pause(3600)
         self.waiting.look()
 
 
 def test_of_one_source_only_the_first_is_asked_about() -> None:
-    """200 polls of one queue cost one check per look."""
+    """200 polls of one queue cost only one check of the queue each time."""
     bench = Bench(1000)
     for number in range(200):
         bench.wait(str(number), "queue")
@@ -387,7 +387,7 @@ def test_of_one_source_only_the_first_is_asked_about() -> None:
 
 
 def test_the_oldest_is_served_first() -> None:
-    """Messages go to the clients that have waited longest, one each."""
+    """Messages go to the clients that have waited longest, one message each."""
     bench = Bench()
     for client in ("a", "b", "c"):
         bench.wait(client, "queue")
@@ -398,7 +398,7 @@ def test_the_oldest_is_served_first() -> None:
 
 
 def test_a_look_is_short_and_the_next_one_goes_on() -> None:
-    """A look is short: sources take turns over several looks, and other requests come in between."""
+    """A check takes a limited time: queues take turns over several checks, and other requests are served in between."""
     bench = Bench(1000)
     bench.cost = 0.005
     for number in range(40):
@@ -412,7 +412,7 @@ def test_a_look_is_short_and_the_next_one_goes_on() -> None:
 
 
 def test_what_is_delivered_is_not_paused_for() -> None:
-    """A look that found a message continues in the loop's next turn, without a pause."""
+    """After a check that found a message, the next check follows in the loop's next turn, without a pause."""
     bench = Bench()
     bench.cost = 0.015
     for number in range(4):
@@ -428,7 +428,7 @@ def test_what_is_delivered_is_not_paused_for() -> None:
 
 
 def test_between_looks_there_is_a_pause() -> None:
-    """Between two looks there is a pause, even if the loop runs for other reasons."""
+    """There is a pause between two checks, even if the loop runs for other reasons."""
     bench = Bench()
     bench.wait("a", "queue")
     bench.look()
@@ -450,7 +450,7 @@ def test_who_is_gone_is_forgotten_and_who_waited_long_enough_is_answered() -> No
 
 
 def test_too_many_end_the_oldest() -> None:
-    """When too many clients wait, the oldest is answered empty."""
+    """If too many clients wait, the client that has waited longest gets an empty answer."""
     bench = Bench(2)
     for client in ("a", "b", "c"):
         bench.now += 1
@@ -461,7 +461,7 @@ def test_too_many_end_the_oldest() -> None:
 
 
 def test_polls_behind_those_that_are_ended_early_wait_for_a_later_look() -> None:
-    """Polls pipelined behind polls that were ended early wait for a later look, a thousand times over."""
+    """Polls pipelined after polls that were ended early wait for a later check, even a thousand of them."""
     bench = Bench(2)
     left = dict.fromkeys(("a", "b", "c"), 1000)
 

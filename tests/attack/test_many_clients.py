@@ -1,4 +1,4 @@
-"""Hundreds of concurrent clients: none is refused, and each is served within a client's patience."""
+"""Hundreds of concurrent clients: none is refused, and each is served before its timeout."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ accounts:
 
 
 class SlowAws(StubAws):
-    """A stub of AWS that is slow to issue a role."""
+    """A stub of AWS that answers AssumeRole slowly."""
 
     def _answer(self, seen: Seen) -> Answer:
         is_role = parameters_of(seen).get("Action") == "AssumeRole"
@@ -43,7 +43,7 @@ class SlowAws(StubAws):
 
 
 def asked(program: Agent, environment: str) -> bytes:
-    """The request of an `exec` as the client sends it."""
+    """The bytes of an `exec` request, as the client sends them."""
     words = [b"exec", b"--env", environment.encode(), b"--", b"true"]
     environ = [os.fsencode(f"{name}={value}") for name, value in program.environ.items()]
     return pack([stamp(), os.fsencode(program.folder), b"", b"%d" % len(words), *words, *environ])
@@ -64,7 +64,7 @@ def ended(connections: list[socket.socket]) -> list[int]:
 @pytest.mark.parametrize("environment", ["plain", "keys"])
 @pytest.mark.parametrize("clients", [CLIENTS, ClientLimits().clients + 100])
 def test_an_agent_serves_all(tmp_path: Path, environment: str, clients: int) -> None:
-    """The agent serves more cold clients than it has threads, with one AssumeRole for all while AWS is slow."""
+    """The agent serves more cold clients than it has threads, with one AssumeRole for all, while AWS is slow."""
     with SlowAws() as aws, Agent(tmp_path, aws) as program, ExitStack() as stack:
         program.run("agent", "start")
         address = str(program.status()["socket"])
@@ -122,10 +122,10 @@ def test_a_sandbox_serves_all() -> None:
 def test_a_sandbox_refuses_rubbish_and_serves_on(
     caplog: pytest.LogCaptureFixture, request_: bytes, status: bytes
 ) -> None:
-    """The sandbox answers garbage with an error, in linear time, without a traceback, and serves on."""
+    """The sandbox answers garbage with an error, in linear time and without a traceback, and keeps serving."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as connection:
-            with suppress(ConnectionError):  # the server stops reading what it refuses
+            with suppress(ConnectionError):  # the server stops reading a refused request
                 connection.sendall(request_)
             assert connection.recv(12).split()[1] == status
         assert ask(server.url, "identity?as=alice")["AccessKeyId"]

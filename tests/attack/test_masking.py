@@ -1,4 +1,4 @@
-"""`--mask` on hostile output: bounded time and memory, and no output stays held back."""
+"""`--mask` on hostile output: bounded time and memory, and no output is withheld forever."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CODES = b"\x1b[m" * 20_000
 
 
 def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
-    """Held-back output is released at once when only cursor codes follow the first letter of a secret."""
+    """After the first letter of a secret, withheld output is released at once when only cursor codes follow."""
     masker = TerminalMasker([SECRET])
     assert masker.feed(b"name: h") + masker.release() == b"name: h"
     assert masker.feed(b"\x1b[2J") == b"\x1b[2J"
@@ -26,7 +26,7 @@ def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
 
 
 def test_codes_behind_the_beginning_of_a_secret_have_a_bound() -> None:
-    """A secret's first letter is released after a bounded number of codes, as when a screen is drawn."""
+    """The first letter of a secret is released after a limited number of codes, as when a screen is drawn."""
     masker, out = TerminalMasker([SECRET]), b"h"
     shown_text = masker.feed(b"h")
     for _ in range(20):
@@ -37,7 +37,7 @@ def test_codes_behind_the_beginning_of_a_secret_have_a_bound() -> None:
 
 
 def test_what_is_held_back_with_many_codes_is_let_go_after_a_pause() -> None:
-    """Held-back output with many codes is released after a pause; codes alone are never held back."""
+    """Withheld output with many codes is released after a pause; codes alone are never withheld."""
     masker = TerminalMasker([SECRET])
     assert masker.feed(b"hun" + CODES) + masker.release() == b"hun" + CODES
     assert masker.feed(CODES) == CODES
@@ -63,12 +63,12 @@ def test_strings_for_the_terminal_hide_no_secret(kind: bytes) -> None:
         assert out == b"***" + code + b"!"
 
 
-# A command that never stops and a reader that reads nothing: `yes | less`.
+# A command that never stops writing, and a reader that reads nothing: `yes | less`.
 WRITER = "import sys\nwhile True: sys.stdout.write('y' * 4096)"
 
 
 def test_a_time_limit_counts_also_where_the_reader_takes_nothing(tmp_path: Path) -> None:
-    """--timeout ends the command and dsops even if stdout's reader takes nothing."""
+    """--timeout ends the command and dsops even if no process reads stdout."""
     (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {a: {A: {literal: a}}}\n")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DSOPS_AGENT": "off"}
     words = ["exec", "--config", "dsops.yaml", "--mask", "--timeout", "1", "--", sys.executable, "-c", WRITER]

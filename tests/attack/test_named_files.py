@@ -35,7 +35,7 @@ POLICY_SEED = "accounts: {'111111111111': {users: {ada: {policies: [odd.json]}}}
 
 
 def within_time(work: Callable[[], object]) -> object:
-    """The result of the work or its DsopsError. Fails the test if it blocks or raises anything else."""
+    """Return the result of the work or its DsopsError. Fails the test if the work blocks or raises anything else."""
     ended: list[object] = []
 
     def run() -> None:
@@ -144,7 +144,7 @@ TAKE_PIPES = ("a configuration that was named", "a seed", "a policy", "a secret"
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("reader", READERS)
 def test_no_reader_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, odd: str) -> None:
-    """Each reader raises an error or treats the path as missing; an unwritten pipe is empty."""
+    """Each reader raises an error or treats the path as missing; a pipe that no process writes to is empty."""
     monkeypatch.chdir(tmp_path)
     ODD[odd](tmp_path / "odd")
     ended = within_time(lambda: READERS[reader](tmp_path))
@@ -162,7 +162,7 @@ def test_what_a_shell_makes_of_a_program_is_read(tmp_path: Path, reader: str) ->
     reading, writing = os.pipe()
 
     def write() -> None:
-        # In two parts, and late, as from a program that has to start first.
+        # The content arrives late and in two parts, as from a program that has to start first.
         os.write(writing, b"{")
         os.write(writing, b"}")
         os.close(writing)
@@ -195,7 +195,7 @@ def test_a_file_of_proc_has_no_size_and_is_read_whole() -> None:
 
 
 def test_the_status_is_checked_before_anything_is_read(tmp_path: Path) -> None:
-    """A check that raises prevents reading and closes the descriptor."""
+    """If `check` raises, nothing is read and the descriptor is closed."""
     (tmp_path / "file").write_bytes(b"abc")
     before = sorted(os.listdir("/proc/self/fd"))
 

@@ -1,4 +1,4 @@
-"""SSM policies apply however a parameter is named: name or ARN, version or label, plain or as a secret."""
+"""SSM policies apply whichever form a name has: name or ARN, version or label, parameter or secret."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def attacker(admin: Person, *statements: object) -> Person:
 
 
 def calls(name: str) -> list[tuple[str, dict[str, object]]]:
-    """Every operation that reads by this name."""
+    """Every operation that reads the parameter with this name."""
     return [
         ("GetParameter", {"Name": name, "WithDecryption": True}),
         ("GetParameters", {"Names": [name], "WithDecryption": True}),
@@ -83,7 +83,7 @@ def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by:
     ],
 )
 def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) -> None:
-    """Permission for parameters does not include secrets read through Parameter Store, whatever the name's form."""
+    """Permission for parameters does not include secrets read through Parameter Store, whatever form the name has."""
     eve = attacker(admin, {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"})
 
     for operation, parameters in calls(name):
@@ -92,7 +92,7 @@ def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) 
 
 @pytest.mark.parametrize("name", [SECRET, f"{SECRET}:AWSCURRENT", f"{SECRET}:1", f"{ARN}{SECRET}:AWSCURRENT"])
 def test_a_denial_of_one_secret_holds_behind_parameters(admin: Person, name: str) -> None:
-    """A denial of a secret holds for reads through Parameter Store, also with a label behind the name."""
+    """A denial of a secret also holds for reads through Parameter Store, even with a label after the name."""
     arn = admin.call("secretsmanager", "DescribeSecret", SecretId="hush")["ARN"]
     eve = attacker(admin, ALL, {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": arn})
 
@@ -102,7 +102,7 @@ def test_a_denial_of_one_secret_holds_behind_parameters(admin: Person, name: str
 
 
 def test_an_arn_still_reads_what_it_names(admin: Person) -> None:
-    """ARNs of parameters and secrets are read; an unknown ARN is returned as invalid, as written."""
+    """Reading by ARN returns the parameter or secret; an unknown ARN is returned as invalid, unchanged."""
     assert "v" == admin.call("ssm", "GetParameter", Name=f"{ARN}/a/b:1")["Parameter"]["Value"]
     assert "TOP" == admin.call("ssm", "GetParameter", Name=f"{ARN}{SECRET}", WithDecryption=True)["Parameter"]["Value"]
     answer = admin.call("ssm", "GetParameters", Names=[f"{ARN}/plain", f"{ARN}/missing", "absent"])

@@ -1,8 +1,8 @@
 """A request for a missing resource is refused with AWS's error and changes nothing.
 
-Each operation of twelve services is called for missing resources, with its required parameters and with all of them,
-from botocore's models. moto fails on many of these, and used to keep half of the change: after a label on a missing
-parameter no parameter could be listed or written any more.
+Each operation of twelve services is called for missing resources, with its required parameters and with all
+parameters, from botocore's models. moto fails on many of these calls, and used to keep half of the change: after a
+label on a missing parameter, no parameter could be listed or written any more.
 """
 
 from __future__ import annotations
@@ -57,20 +57,20 @@ LISTS: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
 """Service -> operations that list what exists."""
 MAKERS = ("Create", "Put", "Register", "Import", "Restore", "Subscribe")
 WITHOUT_A_FITTING_ERROR = {
-    # The operation's model has no error for a missing resource, and AWS's answer is unknown.
+    # The operation's model has no error for a missing resource; what AWS answers is not known.
     ("ssm", "DeletePatchBaseline"),
     ("ssm", "GetPatchBaselineForPatchGroup"),
     ("sns", "DeletePlatformApplication"),
     ("events", "DeletePartnerEventSource"),
     ("events", "PutPartnerEvents"),
-    # AWS demands one of several parameters, none of which the model requires.
+    # AWS requires one of several parameters, but the model requires none of them.
     ("dynamodb", "CreateTable"),
     ("dynamodb", "ListExports"),
     ("logs", "PutDeliveryDestination"),
     ("logs", "StartQuery"),
     ("sns", "Publish"),
 }
-"""Operations on which moto fails with a 500: listed, so that a new one shows."""
+"""Operations for which moto fails with a 500. They are listed, so that a new one makes the test fail."""
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ class Missing:
         self._service = service
 
     def of(self, operation: str, *, is_full: bool) -> dict[str, Any]:
-        """The required parameters, or all, three levels deep."""
+        """The required parameters, or all parameters, three levels deep."""
         shape = operation_model(self._service, operation).input_shape
         if shape is None:
             return {}
@@ -139,7 +139,7 @@ def seen(person: Person, service: str) -> list[str]:
 
 @pytest.mark.parametrize("service", sorted(ARNS))
 def test_what_is_missing_is_refused_and_changes_nothing(service: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """No failure of moto reaches the client, and a refused operation has created nothing."""
+    """No internal failure of moto reaches the client, and a refused operation has created nothing."""
     person = Lab.of(SEED).user("admin")
     failed, before = set(), seen(person, service)
     # Operations that create something come last, or nothing would be missing.
@@ -155,7 +155,7 @@ def test_what_is_missing_is_refused_and_changes_nothing(service: str, capfd: pyt
             before = after
 
     assert {known for known in WITHOUT_A_FITTING_ERROR if known[0] == service} == failed
-    # Each failure is logged with its place in moto's code.
+    # Each failure is logged with its position in moto's code.
     noted = set(re.findall(r"moto failed at (\w+):(\w+): \w+ at \S+/moto/\S+:\d+", capfd.readouterr().err))
     assert failed <= noted
 
@@ -174,7 +174,7 @@ def test_a_label_on_a_missing_parameter_leaves_no_parameter_behind(admin: Person
 
 
 def test_a_new_parameter_has_no_tags_of_a_deleted_namesake(admin: Person) -> None:
-    """A new parameter has none of a deleted namesake's tags, with or without a leading slash."""
+    """A new parameter gets no tags of a deleted parameter of the same name, with or without a leading slash."""
     for first, second in (("x", "/x"), ("/x", "x"), ("/a/x", "/a/x")):
         admin.call("ssm", "PutParameter", Name=first, Value="v", Type="String", Tags=[{"Key": "team", "Value": "blue"}])
         admin.call("ssm", "DeleteParameter", Name=second)

@@ -1,7 +1,7 @@
 """A resource policy admits the user or role it was written for, never a later one of the same name.
 
-AWS keeps a principal by its unique id (IAM User Guide, "AWS JSON policy elements: Principal"), and refuses a policy
-with a principal that does not exist.
+AWS stores a principal by its unique id (IAM User Guide, "AWS JSON policy elements: Principal"), and refuses a policy
+that names a missing principal.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def admin() -> Person:
 
 
 def policy(action: str, resource: str = "*", principal: str = READER) -> str:
-    """A policy that allows one principal one action."""
+    """A resource policy that allows one principal one action."""
     statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": principal}, "Action": action, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def key_policy(principal: str = READER) -> str:
-    """A key policy that allows the account, and one principal."""
+    """A key policy that allows the account and one other principal."""
     own = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
     other = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "kms:DescribeKey", "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [own, other]})
@@ -153,7 +153,7 @@ def reader(admin: Person) -> Person:
 
 
 def remake(admin: Person) -> Person:
-    """Delete the user and create another one of the same name."""
+    """Delete the user `reader` and create a new user of the same name."""
     for held in admin.call("iam", "ListAccessKeys", UserName="reader")["AccessKeyMetadata"]:
         admin.call("iam", "DeleteAccessKey", UserName="reader", AccessKeyId=held["AccessKeyId"])
     admin.call("iam", "DeleteUser", UserName="reader")
@@ -178,7 +178,7 @@ def test_a_namesake_is_not_let_in(admin: Person, make: Callable[[Person], Call])
 
 @pytest.mark.parametrize("written", ["user\\/reader", "user/\\u0072eader"])
 def test_a_name_in_escapes_is_the_same_name(admin: Person, written: str) -> None:
-    """A principal written with JSON escapes is pinned, too; the policy's text is kept as written."""
+    """A principal written with JSON escapes is pinned as well; the policy's text is returned as written."""
 
     def spelled(text: str) -> str:
         return text.replace("user/reader", written)
@@ -221,7 +221,7 @@ def test_a_new_policy_lets_the_new_user_in_and_the_old_text_shows_an_id(admin: P
 
 
 def test_a_renamed_user_stays_the_one_that_is_named(admin: Person) -> None:
-    """A renamed user stays admitted, and a new user of the old name is not."""
+    """A renamed user is still admitted, and a new user of the old name is not."""
     _, operation, parameters = bucket(admin)
     before = reader(admin)
 
@@ -320,7 +320,7 @@ def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: 
 
 
 def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
-    """A queue policy may have a resource that is no ARN (`$sqs_queue_arn`): that statement allows nothing."""
+    """A queue policy may have a resource that is not an ARN (`$sqs_queue_arn`), but that statement allows nothing."""
     text = json.loads(policy("sqs:SendMessage", "$sqs_queue_arn"))
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": json.dumps(text)})
     sent = ("sqs", "SendMessage", {"QueueUrl": QUEUE_URL, "MessageBody": "m"})
@@ -345,7 +345,7 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
 def test_a_queues_policy_with_another_resource_never_lets_in_more(
     admin: Person, effect: str, element: str, status: int
 ) -> None:
-    """A queue policy's Deny with another resource denies all, and its Allow allows no further caller."""
+    """In a queue policy for a resource other than the queue, a Deny denies all, and an Allow admits no caller."""
     statement = {"Effect": effect, "Principal": "*", "Action": "sqs:SendMessage", element: "q"}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
@@ -366,7 +366,7 @@ def test_a_queues_policy_without_statements_is_refused(admin: Person, statements
 
 
 def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:
-    """A condition on root ARNs admits roots only: moto's text for everybody counts as such only in Principal."""
+    """A condition on root ARNs admits only root users: moto's text for everybody is special only in Principal."""
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
     statement = {
         "Sid": "s",

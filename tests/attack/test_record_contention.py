@@ -1,4 +1,4 @@
-"""The trail under contention: every event is recorded or counted as lost, and `required` refuses no run."""
+"""The trail under contention: every event is recorded or counted as lost, and no run is refused with `required`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if sys.platform == "win32":
 CLIENTS, ROUNDS = 200, 10
 PROCESSES, WRITES = 100, 20
 
-# Forks of one interpreter, since a hundred interpreters take longer to start than to write.
+# The writers are forks of one interpreter: starting a hundred interpreters takes longer than writing.
 WRITERS = """
 import os, sys
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ for child in children:
 
 
 class Home:
-    """A user with an agent, whose runs make no AWS calls."""
+    """A user with an agent; the user's runs make no AWS calls."""
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
@@ -130,7 +130,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def test_with_required_none_of_many_clients_and_processes_is_refused(home: Home) -> None:
-    """200 clients of the agent and 100 processes are all served; each event is recorded once in one chain."""
+    """200 clients of the agent and 100 processes all succeed; each event is recorded once, in one chain."""
     home.set_mode("required")
     home.start_agent()
     writers = home.writers(PROCESSES, WRITES)
@@ -146,7 +146,7 @@ def test_with_required_none_of_many_clients_and_processes_is_refused(home: Home)
 
 
 def test_lines_that_a_stopped_process_keeps_from_the_trail_are_counted(home: Home) -> None:
-    """While a stopped process holds the lock, runs go on with a note; the next line reports the lost lines."""
+    """While a suspended process holds the lock, runs continue with a note; the next line reports the lost lines."""
     home.start_agent()
     words = ["exec", "--env", "plain", "--", "true"]
     assert home.ask(words)[0] == RESULT
@@ -172,7 +172,7 @@ def test_lines_that_a_stopped_process_keeps_from_the_trail_are_counted(home: Hom
 
 
 def test_with_required_a_stopped_process_refuses_and_the_refused_is_counted(home: Home) -> None:
-    """With `required` runs are refused while a stopped process holds the lock, and their lines counted as lost."""
+    """With `required`, runs fail while a suspended process holds the lock, and their lines are counted as lost."""
     home.set_mode("required")
     home.start_agent()
     words = ["exec", "--env", "plain", "--", "true"]

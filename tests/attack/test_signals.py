@@ -52,17 +52,17 @@ sys.exit(begin())
 """
 """A program that raises a signal at the nth call (of Python or C functions) from the first line of main().
 
-With n = 0 it prints the number of calls until the command takes over, and which of them are callbacks.
+With n = 0 it prints the number of calls until the command replaces the process, and which of them are callbacks.
 """
 
 FIRST = 4
 """Calls after main(): getsignal() and signal(). Before them Ctrl-C is handled by Python itself."""
 POINTS = 9
-"""Number of points per command, spread evenly; some callbacks come in addition."""
+"""The number of points per command, spread evenly; some points in callbacks are added."""
 
 
 def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple[int, str] | None:
-    """Exit code and stderr with this signal at this point; None if the run ended before it."""
+    """Run with the signal at this point; returns exit code and stderr, None if the run ended before the point."""
     allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, str(number), str(point), *words],
@@ -85,13 +85,13 @@ def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple
 
 
 def is_a_trace(told: str) -> bool:
-    """Whether a user would take this output for a bug."""
+    """Whether the output looks like a bug: a traceback."""
     traces = ("Traceback", "KeyboardInterrupt", "Exception ignored", "something inside dsops went wrong")
     return any(trace in told for trace in traces)
 
 
 def interrupted(dsops: Dsops, words: Sequence[str], before: Callable[[], object] = lambda: None) -> list[object]:
-    """Run with Ctrl-C at many points, each after `before`; return wrong outcomes. Fails if no point was reached."""
+    """Run with Ctrl-C at many points, each after `before`; returns wrong outcomes. Fails if no point was reached."""
     where = points(dsops, words)
     found, wrong = 0, list[object]()
     for point in where:
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_a_warm_run(tmp_path: Path, aws: StubAws) -> None:
     with Agent(tmp_path, aws) as dsops:
         for before in (lambda: dsops.run("agent", "stop"), lambda: None):
             assert interrupted(dsops, WARM, before) == []
-            (tmp_path / "ran").unlink(missing_ok=True)  # left by a run that ended before its point
+            (tmp_path / "ran").unlink(missing_ok=True)  # a run that ended before its point has left this file
             assert dsops.run(*WARM).returncode == 0
             assert (tmp_path / "ran").exists()
 

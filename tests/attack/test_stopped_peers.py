@@ -1,4 +1,4 @@
-"""A stopped, slow or garbled agent or client: the other side waits for a limited time."""
+"""If an agent or client is suspended, slow or sends garbage, the other side waits only a limited time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def agent(
     monkeypatch: pytest.MonkeyPatch, says: Callable[[socket.socket], None], *, accepts: bool = True
 ) -> Iterator[None]:
-    """An agent at this user's address that behaves on its connection as `says` does."""
+    """Run an agent at this user's address that behaves on its connection as `says` does."""
     runtime = tempfile.mkdtemp(prefix="dsops-")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     folder = client.folder_of(os.environ)
@@ -83,7 +83,7 @@ def ask(person: Callable[[int, bytes], bytes | None] = lambda _kind, _data: None
 
 
 def drip(data: bytes) -> Callable[[socket.socket], None]:
-    """Send single bytes, each within the silence timeout."""
+    """Return a function that sends single bytes, each within the silence timeout."""
 
     def says(connection: socket.socket) -> None:
         send(connection, HELLO)
@@ -95,12 +95,12 @@ def drip(data: bytes) -> Callable[[socket.socket], None]:
 
 
 def sending(*parts: bytes) -> Callable[[socket.socket], None]:
-    """Send these bytes, then nothing."""
+    """Return a function that sends these bytes, then nothing."""
     return lambda connection: connection.sendall(b"".join(parts))
 
 
 def frame(kind: int, data: bytes = b"") -> bytes:
-    """A frame."""
+    """Encode a frame."""
     return bytes((kind,)) + len(data).to_bytes(4, "big") + data
 
 
@@ -129,7 +129,7 @@ def test_the_client_does_the_work_itself(
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_that_is_stopped_before_it_accepts_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the agent never accepts (the kernel does), the client does the work itself."""
+    """If the agent never accepts (only the kernel does), the client does the work itself."""
     with agent(monkeypatch, sending(), accepts=False):
         assert ask() is None
 
@@ -139,7 +139,7 @@ def test_an_agent_that_is_stopped_before_it_accepts_is_done_without(monkeypatch:
 def test_what_may_have_used_a_code_is_not_done_twice(
     monkeypatch: pytest.MonkeyPatch, says: Callable[[socket.socket], None]
 ) -> None:
-    """If an MFA code may have been used, the client fails with a hint: AWS accepts a code once."""
+    """If an MFA code may have been used, the client fails with a hint instead of retrying: AWS accepts a code once."""
     with agent(monkeypatch, says):
         answer = ask()
     assert answer is not None
@@ -152,7 +152,7 @@ def test_what_may_have_used_a_code_is_not_done_twice(
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that keeps reporting that it works is waited for (counter-example)."""
+    """The client waits for an agent that keeps reporting that it works (counter-example)."""
 
     def says(connection: socket.socket) -> None:
         send(connection, HELLO)
@@ -167,7 +167,7 @@ def test_an_agent_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_that_is_at_work_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that reports work for ever is given up after the overall timeout."""
+    """The client gives up after the overall timeout, even if the agent keeps reporting that it works."""
 
     def says(connection: socket.socket) -> None:
         while True:
@@ -201,7 +201,7 @@ def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch)
 
 @contextmanager
 def serving(work: Callable[[AgentRequest, RequestClient], AgentAnswer], limits: ClientLimits) -> Iterator[str]:
-    """The address of a real agent server."""
+    """Run a real agent server; yields its address."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     one = AgentServer(listen(f"{folder}/s"), work, limits, code=lambda: "installed")
     thread = threading.Thread(target=one.run, daemon=True)
@@ -215,7 +215,7 @@ def serving(work: Callable[[AgentRequest, RequestClient], AgentAnswer], limits: 
 
 
 def connect(address: str) -> socket.socket:
-    """A client connection that has sent its request."""
+    """Open a client connection and send a request on it."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE_SECONDS)
     connection.connect(address)
@@ -224,7 +224,7 @@ def connect(address: str) -> socket.socket:
 
 
 def kinds_until_the_end(connection: socket.socket) -> list[int]:
-    """The kinds of all frames until the end."""
+    """The kinds of all frames until the end of the stream."""
     kinds = []
     while (one := client.receive(connection, PATIENCE_SECONDS)) is not None:
         kinds.append(one[0])
@@ -232,7 +232,7 @@ def kinds_until_the_end(connection: socket.socket) -> list[int]:
 
 
 def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent reports that it works, also while the user is asked, and no more after the answer."""
+    """The agent reports that it works, also while the user is asked, and stops after the answer."""
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.01)
     go_on = threading.Event()
 
@@ -254,7 +254,7 @@ def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped clients with full sockets do not delay the agent's reports to other clients."""
+    """Suspended clients with full sockets do not delay the agent's reports to other clients."""
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.001)
     go_on = threading.Event()
 
@@ -266,7 +266,7 @@ def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.M
     with serving(work, ClientLimits()) as address:
         stopped = [connect(address) for _ in range(5)]
         with connect(address) as reader:
-            # Many times what fits into the socket of a client that does not read.
+            # Send many times more than fits into the socket of a client that does not read.
             for _ in range(1000):
                 assert client.receive(reader, PATIENCE_SECONDS) is not None
             go_on.set()
@@ -280,7 +280,7 @@ def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.M
 
 
 class SlowAws(StubAws):
-    """A stub of AWS that is slow to issue a role."""
+    """A stub of AWS that answers AssumeRole slowly."""
 
     def _answer(self, seen: Seen) -> AwsAnswer:
         is_role = parameters_of(seen).get("Action") == "AssumeRole"
@@ -289,7 +289,7 @@ class SlowAws(StubAws):
 
 @pytest.mark.parametrize("uses_code", [False, True])
 def test_an_agent_that_is_stopped_in_the_middle(tmp_path: Path, *, uses_code: bool) -> None:
-    """If the agent is stopped midway, the client repeats the work and runs its command once; never with a used code."""
+    """If the agent is suspended midway, the client repeats the work and runs its command once, if no code was used."""
     words = ("exec", "--env", "keys", "--", "sh", "-c", "echo once >>ran")
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         if uses_code:

@@ -1,6 +1,7 @@
-"""Many calls to a throttled service: all succeed at about the rate of its limit, and no other service slows down.
+"""Many calls to a throttled service all succeed at about its rate limit, and calls to other services stay fast.
 
-The service is simulated: a token bucket as in `dsops.sandbox.state.rate_limits`; time passes only while all calls wait.
+The service is simulated: a token bucket as in `dsops.sandbox.state.rate_limits`; time passes only while all calls
+wait.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tests.fakes import Reports, make_runtime
 from tests.loop import Time
 
 ACCOUNT_KEYS = ("ASIAQNZGKIQY56JQ7WML", "ASIAY34FZKBOKMUTVV7A")
-"""Key ids of two accounts: 029608264753 and 609629065308."""
+"""Access key ids of two accounts: 029608264753 and 609629065308."""
 TRIP_SECONDS = 0.03
 OK = Response(200, {}, b"<DoItResponse><DoItResult/></DoItResponse>")
 REFUSED = b"<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
@@ -39,7 +40,7 @@ Rule = Callable[[WireRequest, float], Response]
 
 
 class Service:
-    """A driver that answers each request by a rule after half a round trip, on the test's own clock."""
+    """A driver that answers each request by a rule after half a round trip, with the test's clock."""
 
     def __init__(self, time: Time, rule: Rule) -> None:
         self._time = time
@@ -81,7 +82,7 @@ class Service:
 
 
 def limited(rate: float) -> Rule:
-    """The sandbox's own throttling, as a rule."""
+    """The sandbox's own throttling, as a rule of this service."""
     now = [0.0]
     throttle = Throttle(lambda: now[0])
     throttle.limit({"sts": rate})
@@ -98,7 +99,7 @@ def limited(rate: float) -> Rule:
 
 
 class Scene:
-    """Calls on a clock of their own."""
+    """Runs calls with a simulated clock."""
 
     def __init__(self, rule: Rule, *, seed: int = 0) -> None:
         self.time = Time()
@@ -108,7 +109,7 @@ class Scene:
         self._random = Random(seed)  # noqa: S311 - jitter that a test can repeat
 
     def client(self, *, total_timeout_ms: int = 30_000) -> Client:
-        """A client with its own limits, as of one process or agent."""
+        """A client with its own retry state, like one process or agent."""
         runtime = make_runtime(random=self._random.random, report=self.reports, monotonic=lambda: self.time.seconds)
         runtime = runtime._replace(has_left=lambda: self.has_left)
         return make_client(runtime, total_timeout_ms=total_timeout_ms)
@@ -136,7 +137,7 @@ async def later(seconds: float, work: Work[float]) -> float:
 
 
 def common(_said: AwsAnswer, _doing: str) -> DsopsError | None:
-    """A refusal handler without errors of its own."""
+    """A refusal handler that adds no errors of its own."""
     return None
 
 
@@ -161,7 +162,7 @@ def test_fifty_clients_of_an_agent_get_through(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
-    """Fifty processes without an agent succeed in the same time: each adapts alone, without synchronising."""
+    """Fifty processes without an agent succeed in the same time: each adapts by itself, without synchronising."""
     scene = Scene(limited(2), seed=seed)
     outcomes = scene.run(*[scene.call(scene.client()) for _ in range(50)])
     assert failures(outcomes) == []
@@ -171,7 +172,7 @@ def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
 @settings(max_examples=25, deadline=None)
 @given(rate=st.floats(1, 5), seconds=st.floats(15, 23), seed=st.integers(0, 1 << 30))
 def test_whatever_the_limit_the_calls_that_fit_get_through(rate: float, seconds: float, seed: int) -> None:
-    """Whatever the rate, the calls that fit into a time succeed in 1.3 times that, plus one interval."""
+    """Whatever the rate, the calls that fit into a period succeed in 1.3 times that period plus one interval."""
     scene = Scene(limited(rate), seed=seed)
     client, calls = scene.client(), int(rate * seconds)
     outcomes = scene.run(*[scene.call(client) for _ in range(calls)])
@@ -187,7 +188,7 @@ def test_a_refused_call_keeps_its_turn() -> None:
     outcomes = scene.run(*[later(seconds, scene.call(client)) for seconds in begun])
     assert failures(outcomes) == []
     waited = [cast("float", done) - start for done, start in zip(outcomes, begun, strict=True)]
-    assert max(waited) < 13  # in the order of arrival: 15 to 24
+    assert max(waited) < 13  # served in the order of arrival, the longest wait would be 15 to 24 s
 
 
 def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
@@ -201,7 +202,7 @@ def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
 
 
 def test_a_limit_of_one_account_slows_no_other() -> None:
-    """A throttled account does not delay calls of another account (AWS throttles per account, known by key id)."""
+    """Throttling of one account does not delay calls of another (AWS throttles per account, known by key id)."""
     scene = Scene(limited(1))
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(20)], later(10, scene.call(client, key=ACCOUNT_KEYS[1])))
@@ -220,7 +221,7 @@ def test_a_limit_of_one_account_slows_no_other() -> None:
     seed=st.integers(0, 1 << 30),
 )
 def test_no_call_goes_on_after_its_deadline(timeout_ms: int, asked: str, others: int, seed: int) -> None:
-    """A service that always refuses ends each call by its deadline, whatever Retry-After says."""
+    """If a service always refuses, each call ends by its deadline, whatever Retry-After says."""
     headers = {"retry-after": asked} if asked else {}
     scene = Scene(lambda _request, _at: Response(400, headers, REFUSED), seed=seed)
     client = scene.client(total_timeout_ms=timeout_ms)
@@ -269,7 +270,7 @@ def test_a_single_failure_slows_nothing() -> None:
 
 
 def test_services_are_not_remembered_without_end() -> None:
-    """At most 256 services are remembered, the oldest forgotten: an agent runs for days."""
+    """The limiter remembers at most 256 services and forgets the oldest: an agent runs for days."""
     known_names: dict[tuple[str, ...], ServiceLimits] = {}
     kept = [limits_of(known_names, (str(number),)) for number in range(300)]
     assert len(known_names) == 256
@@ -283,7 +284,7 @@ def test_services_are_not_remembered_without_end() -> None:
     )
 )
 def test_what_is_taken_is_never_more_than_the_rate_brings(events: list[tuple[str, float, int]]) -> None:
-    """The limiter never admits more than its rate and a second's burst, and its rate never falls to zero."""
+    """The limiter never admits more calls than its rate plus a burst of one second, and its rate stays above zero."""
     limiter, now, taken, allowed = RateLimiter(0.0), 0.0, 0, 1.5
     places = [limiter.enter(60.0) for _ in range(10)]
     for name, seconds, index in events:
@@ -325,7 +326,7 @@ def test_a_retry_after_beyond_the_deadline_ends_the_call_at_once() -> None:
 
 
 def test_a_retry_after_without_measure_does_not_shut_the_service() -> None:
-    """An excessive Retry-After (999999) ends its own call and delays others for at most a minute."""
+    """An excessive Retry-After (999999) ends its own call, and delays other calls for at most a minute."""
     answers = [Response(429, {"retry-after": "999999"}, REFUSED)]
     scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
     client = scene.client()

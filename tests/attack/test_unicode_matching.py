@@ -1,4 +1,4 @@
-"""Unicode characters that Python maps to ASCII letters or digits match none in a policy."""
+"""Unicode characters that Python maps to ASCII letters or digits never match those in a policy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOOKALIKES = sorted(
         if letter.isascii() and letter.isalpha()
     }
 )
-"""Non-ASCII characters with the ASCII letter that one of Python's case mappings makes of them."""
+"""Non-ASCII characters, each with the ASCII letter to which one of Python's case mappings maps it."""
 ONE_FOR_ONE = [pair for pair in LOOKALIKES if pair[0] in "\u017f\u0130\u0131\u212a"]
 PATTERNS = sorted(
     {
@@ -50,7 +50,7 @@ def test_python_has_such_characters() -> None:
 
 @pytest.mark.parametrize(("character", "letter"), LOOKALIKES)
 def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> None:
-    """`lower_case` and `fold` make no ASCII letter of them; `fold` still equates `É` and `é`."""
+    """`lower_case` and `fold` do not turn the characters into ASCII letters; `fold` still equates `É` and `é`."""
     for case in (lower_case, fold):
         assert not any(entry.isascii() for entry in case(character))
         assert case(character) != letter
@@ -59,7 +59,7 @@ def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> No
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 @pytest.mark.parametrize("action", ["kms:Sign", "k*:si*", "kms:?ign"])
 def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, letter: str) -> None:
-    """An action matches only its own letters, in policy and request, with and without wildcards."""
+    """An action matches only with the same ASCII letters, in policy and request, with and without wildcards."""
     request = "kms:Sign"
     assert compile_actions([action], is_negated=False).matches(lower_case(request))
     wrong = action.replace(letter, character)
@@ -71,7 +71,7 @@ def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, l
 
 @pytest.mark.parametrize("action", ["\u212ams:*", "kms:\u0130nvoke", "k\u017f:*"])
 def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
-    """An Allow for an action in lookalike letters allows nothing; ASCII in any case does."""
+    """An Allow for an action in lookalike letters allows nothing; an Allow in ASCII of any case does."""
     assert not ask(Policies(identity=(identity(allow(action)),)), action="kms:Invoke", resource="*").is_allowed
     assert ask(Policies(identity=(identity(allow("KMS:inv*")),)), action="kms:Invoke", resource="*").is_allowed
 
@@ -79,7 +79,7 @@ def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
 @pytest.mark.parametrize("key", ["aws:PrincipalTag/task", "kms:ViaService", "aws:RequestTag/sink"])
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 def test_a_condition_key_is_met_by_its_own_letters_only(key: str, character: str, letter: str) -> None:
-    """A condition key, and a tag key in it, matches only its own letters, in either ASCII case."""
+    """A condition key, and a tag key in it, matches only with the same ASCII letters, in either case."""
     condition = compile_condition("StringEquals", key, ["v"], 1, has_variables=True)
     assert condition.test(fold_context({key.upper(): ("v",)}))
     if letter in key:
@@ -104,7 +104,7 @@ def test_ignoring_case_ignores_no_more_than_case(character: str, letter: str) ->
 
 
 def test_true_and_false_are_ascii() -> None:
-    """Bool and Null refuse `false` with a long s, and no request value with it meets them."""
+    """Bool and Null refuse `false` written with a long s, and no request value written so meets them."""
     condition = compile_condition("Bool", "x", ["false"], 1, has_variables=True)
     assert condition.test({"x": ("FALSE",)})
     assert not condition.test({"x": ("fal\u017fe",)})
@@ -115,7 +115,7 @@ def test_true_and_false_are_ascii() -> None:
 
 @pytest.mark.parametrize("operator", ["\u017ftringEquals", "StringLi\u212ae", "Nu\u0130l", "ForAnyValue:L\u0131ke"])
 def test_an_operator_is_ascii(operator: str) -> None:
-    """An operator in lookalike letters is unknown."""
+    """A condition operator in lookalike letters is unknown."""
     with pytest.raises(ValueError, match="condition operator"):
         parse_operator(operator)
 
@@ -150,7 +150,7 @@ def test_a_principal_is_ascii(kind: str, name: str) -> None:
 
 
 def test_a_deny_of_everything_else_denies_a_lookalike() -> None:
-    """A Deny with NotAction also denies an action in lookalike letters: it is not the listed one."""
+    """A Deny with NotAction also denies an action in lookalike letters, since it is not a listed action."""
     policies = Policies(identity=(identity(allow(), {"Effect": "Deny", "NotAction": "kms:*", "Resource": "*"}),))
     assert ask(policies, action="kms:Decrypt", resource="*").is_allowed
     assert not ask(policies, action="\u212ams:Decrypt", resource="*").is_allowed

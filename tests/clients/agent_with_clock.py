@@ -16,7 +16,7 @@ from dsops.runtime import utc_now
 
 
 def main(moment: Path) -> None:
-    """Run the agent as `dsops agent run` does, with the shifted clock."""
+    """Run the agent as `dsops agent run` does, with a shifted clock."""
 
     def now() -> datetime:
         return utc_now() + timedelta(seconds=float(moment.read_text()))

@@ -36,7 +36,7 @@ _ENDING_SECONDS = 10
 
 
 class Refused(NamedTuple):
-    """An error response, as the AWS client reports it."""
+    """An error response of AWS, as the client reports it."""
 
     code: str
     message: str
@@ -45,7 +45,7 @@ class Refused(NamedTuple):
 
 
 class Conversation:
-    """A running client program; it is ended when the `with` block ends."""
+    """A running client program, which ends with the `with` block."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, folder: Path | None = None) -> None:
         self._process = subprocess.Popen(

@@ -21,7 +21,7 @@ ADDRESSES = ("169.254.170.2", "169.254.170.23", "169.254.169.254")
 
 
 class Service(BaseHTTPRequestHandler):
-    """Plays the ECS, EKS and EC2 endpoints; the key id in its answer names the address and path that were requested."""
+    """Simulates the ECS, EKS and EC2 endpoints; the key id in an answer names the requested address and path."""
 
     def do_PUT(self) -> None:
         """Answer with the session token of the instance metadata service (IMDSv2)."""

@@ -1,6 +1,6 @@
 """The AWS clients that are tested against the sandbox, and how each is installed: pinned, in its own environment.
 
-`python -m tests.clients.sdks` installs all that this machine has the toolchain for, ahead of the tests.
+`python -m tests.clients.sdks` installs, ahead of the tests, every client whose toolchain this machine has.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Command = list[str]
 
 
 def _boto3(_: Environ) -> Command:
-    """boto3 of the tests' own environment."""
+    """boto3 from the tests' own environment."""
     return [sys.executable, _PYTHON_CLIENTS, "boto3"]
 
 
 def _aws_cli_1(_: Environ) -> Command:
-    """AWS CLI 1 of the tests' own environment."""
+    """AWS CLI 1 from the tests' own environment."""
     return [sys.executable, _PYTHON_CLIENTS, str(Path(sys.executable).with_name("aws"))]
 
 
@@ -111,7 +111,7 @@ def _java(environ: Environ) -> Command:
         ],
         environ,
     )
-    # The JVM runs for seconds only: the second compiler and the parallel collector would just take the other core.
+    # The JVM runs only for seconds: the second compiler and the parallel collector would only occupy the other core.
     swift = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
     return [java, *swift, "-classpath", f"{folder}/classes:{folder}/jars/*", "Client"]
 

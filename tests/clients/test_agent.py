@@ -50,14 +50,14 @@ def sandbox_seed() -> str:
 
 
 class Ada:
-    """A user with her own agent, in a home of her own."""
+    """A user with her own home and her own agent."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.sandbox = sandbox
         self.folder = folder
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = sandbox.user("ada").environment()
-        # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
+        # A Unix socket's path is limited to about 100 bytes; pytest's folders are longer.
         self.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "HOME": str(folder)}
         self.environ.pop("DSOPS_AGENT", None)
 
@@ -69,7 +69,7 @@ class Ada:
         )
 
     def token(self) -> str:
-        """The secret that `dsops exec` hands to a command; its stderr if it fails."""
+        """The secret that `dsops exec` passes to a command; its stderr if it fails."""
         done = self.dsops("exec", "--env", "production", "--", "printenv", "TOKEN")
         return done.stdout.strip() if not done.returncode else done.stderr
 

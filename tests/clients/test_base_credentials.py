@@ -1,4 +1,4 @@
-"""The source of the base credentials, as reported by real processes of `dsops whoami` and `dsops doctor`."""
+"""Real processes of `dsops whoami` and `dsops doctor` report the source of the base credentials."""
 
 from __future__ import annotations
 
@@ -218,14 +218,14 @@ def test_the_endpoint_of_a_profile_is_where_calls_go(machine: Machine) -> None:
     read = ("exec", "--env", "production", "--", "printenv", "TOKEN")
     assert [machine.dsops(*read, **keys).stdout for _ in range(2)] == ["the-token\n"] * 2
     assumed = [event["eventName"] for event in machine.sandbox.events()].count("AssumeRole")
-    # Another address may be another AWS: sessions cached for the first one are not used.
+    # A different address may be a different AWS: sessions cached for the first address are not used.
     config.write_text(config.read_text().replace("127.0.0.1", "localhost"))
     assert machine.dsops(*read, **keys).stdout == "the-token\n"
     assert [event["eventName"] for event in machine.sandbox.events()].count("AssumeRole") == assumed + 2
 
 
 def test_the_endpoint_of_another_profile_is_not(machine: Machine) -> None:
-    """A store's `profile` uses its own `services`; the default profile's endpoint applies to all other calls."""
+    """A store's `profile` uses the `services` of that profile; other calls use the default profile's endpoint."""
     ada = machine.sandbox.user("ada").credentials
     (machine.folder / ".aws" / "credentials").write_text(
         f"[ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key.reveal()}\n"

@@ -95,7 +95,7 @@ print("plugin ended with", plugin.returncode, plugin.stdout.count("arn:aws:iam::
 
 
 def on_terminal(dsops: Dsops, *command: str) -> Terminal:
-    """A terminal that runs the command, with a store whose role asks for MFA."""
+    """A terminal that runs the command in a folder with a store whose role requires MFA."""
     (dsops.folder / "dsops.yaml").write_text(MFA)
     return Terminal(["env", "-i", *(f"{name}={value}" for name, value in dsops.environ.items()), *command])
 

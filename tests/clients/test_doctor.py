@@ -1,4 +1,4 @@
-"""dsops doctor on machines where one thing is broken: the failed check names that thing."""
+"""`dsops doctor` on machines with one fault each: the failed check names what is broken."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def sandbox_seed() -> str:
 
 
 class Machine:
-    """A home folder and a project in which dsops is run."""
+    """A home folder and a project in which dsops runs."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.sandbox = sandbox
@@ -72,12 +72,12 @@ class Machine:
         self.environ = sandbox.user("ada").environment() | {"HOME": str(folder), "DSOPS_AGENT": "off"}
 
     def go_to(self, url: str) -> None:
-        """Send all further calls to this address."""
+        """Make all further calls go to this address."""
         self.away()
         self.environ["AWS_ENDPOINT_URL"] = url
 
     def away(self) -> None:
-        """Send all further calls to AWS itself; the test makes sure that none leaves the machine."""
+        """Make all further calls go to AWS itself; the test ensures that none leaves the machine."""
         self.environ = {name: value for name, value in self.environ.items() if "ENDPOINT" not in name}
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -111,7 +111,7 @@ class Findings(NamedTuple):
 
 @pytest.fixture
 def machine(sandbox: LocalAws, tmp_path: Path) -> Machine:
-    """A machine on which nothing is broken yet."""
+    """A machine without faults, which a test then breaks."""
     return Machine(sandbox, tmp_path)
 
 
@@ -226,7 +226,7 @@ FAULTS: list[tuple[Callable[[Machine], str], list[str], str]] = [
 def test_the_broken_thing_is_the_check_that_fails(
     machine: Machine, breaks: Callable[[Machine], str], failed: list[str], code: str
 ) -> None:
-    """The broken thing is the only failed check; checks that need it are skipped and name an earlier check."""
+    """The fault makes only its own check fail; checks that depend on it are skipped and name an earlier check."""
     findings = machine.doctor(environment=breaks(machine))
 
     assert findings.of("failed") == failed, json.dumps(findings.checks, indent=1)
@@ -305,7 +305,7 @@ def test_certificates_are_looked_at(
 
 
 def _forwarded(port: int) -> Callable[[Any], Answer]:
-    """A stub's handler that forwards to the sandbox, with the Host header that was signed."""
+    """Return a stub's handler that forwards to the sandbox, with the Host header that was signed."""
     from http.client import HTTPConnection
 
     def answer(seen: Any) -> Answer:

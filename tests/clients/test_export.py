@@ -1,4 +1,4 @@
-"""`dsops export aws-config`: AWS's programs get sessions through the profiles that it writes."""
+"""`dsops export aws-config`: AWS's programs get sessions through the exported profiles."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Place:
         )
 
     def exported(self, *words: str) -> str:
-        """Write profiles into the AWS config file; return its text."""
+        """Export profiles into the AWS config file; return the file's text."""
         done = self.dsops("export", "aws-config", "--write", *words)
         assert 0 == done.returncode, done.stderr
         return self.config.read_text()
@@ -97,7 +97,7 @@ def place(tmp_path: Path, aws: StubAws) -> Place:
 
 
 def clients(url: str) -> dict[str, list[str]]:
-    """Name -> command that calls GetCallerIdentity. Debian's AWS CLI 2 ignores AWS_ENDPOINT_URL and gets an option."""
+    """Client name -> command for GetCallerIdentity; Debian's AWS CLI 2 needs an option for AWS_ENDPOINT_URL."""
     code = "import boto3; boto3.client('sts').get_caller_identity()"
     aws_cli_1 = str(Path(sys.executable).with_name("aws"))
     words = ["sts", "get-caller-identity", "--endpoint-url", url]
@@ -137,9 +137,9 @@ def test_the_profile_in_the_environment_provides_the_base_keys(place: Place, aws
 
 
 def test_a_profile_that_starts_from_itself_is_an_error(place: Place, aws: StubAws, tmp_path: Path) -> None:
-    """A profile whose dsops call starts from itself ends with an error instead of starting processes forever.
+    """A profile whose dsops call starts from the same profile fails, instead of starting processes forever.
 
-    A line written by hand without `--for-profile` does that.
+    A `credential_process` line written by hand without `--for-profile` does that.
     """
     line = place.exported().replace("--for-profile target", "")
     place.config.write_text(line)
@@ -225,7 +225,7 @@ def test_a_new_file_is_private(place: Place) -> None:
 
 
 def test_a_link_stays_one(place: Place) -> None:
-    """If ~/.aws/config is a symbolic link, its target is written and the link stays."""
+    """If ~/.aws/config is a symbolic link, the target is written and the link remains."""
     kept = place.project / "aws-config"
     kept.write_text(OWN)
     place.config.symlink_to(kept)

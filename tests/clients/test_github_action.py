@@ -87,7 +87,7 @@ def sandbox_seed() -> str:
 
 @pytest.fixture
 def job(sandbox: LocalAws, tmp_path: Path) -> Runner:
-    """A job of org/app in which an earlier step has used the action, so dsops is installed."""
+    """A job of org/app in which an earlier step has used the action, so that dsops is already installed."""
     runner = bare_job(tmp_path)
     (runner.workspace / "dsops.yaml").write_text(CONFIG)
     runner.environ |= {
@@ -123,7 +123,7 @@ def bare_job(folder: Path) -> Runner:
 
 
 def assert_no_secret_is_shown(job: Runner) -> None:
-    """Assert that the log contains no secret value, no line of one, no AWS secret key and no token."""
+    """Assert that the log contains no secret value, no single line of a secret, no AWS secret key and no token."""
     names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
     hidden = [TOKEN, *MULTILINE.splitlines(), *[job.environ.get(name) for name in names]]
     assert [] == [value for value in hidden if value and value in job.log]
@@ -262,7 +262,7 @@ def test_a_job_without_the_permission_is_told_what_to_write(job: Runner) -> None
 def test_an_input_is_never_code(job: Runner, name: str, text: str) -> None:
     """An input with shell code runs no command, and adds no variable and no output."""
     if name == "python":
-        # The input `python` is read only while dsops is not installed.
+        # The input `python` is read only if dsops is not installed yet.
         next(job.temp.glob("*/installed")).unlink()
     inputs = {"env": "production", "export": "true"}
     if name in {"role_to_assume", "aws_region", "audience", "role_session_name", "role_duration_seconds"}:

@@ -65,7 +65,7 @@ def sandbox_seed() -> str:
 
 
 class Job:
-    """A job that extends the component's job, on a runner with this shell."""
+    """A job that extends the component's job, on a runner that uses this shell."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], shell: str) -> None:
         self.folder = folder / "app"
@@ -133,7 +133,7 @@ def job(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Jo
 
 
 def component(**inputs: str) -> dict[str, Any]:
-    """The jobs that GitLab makes of the component: inputs are inserted into the strings of the parsed YAML.
+    """The jobs that GitLab creates from the component: inputs are inserted into the strings of the parsed YAML.
 
     https://docs.gitlab.com/ci/inputs/: an inserted value is not parsed as YAML again.
     """
@@ -212,7 +212,7 @@ def test_an_input_is_never_code(job: Job, name: str, text: str) -> None:
     """An input with shell code never runs; the job fails because no such environment, file or job exists."""
     job.environ["TOUCH"] = "touch MARK"
     if name == "source":
-        # `source` is read only where dsops must be installed; PIP_NO_INDEX keeps pip off the network.
+        # `source` is read only if dsops must be installed; PIP_NO_INDEX keeps pip off the network.
         (job.folder.parent / "tools" / "dsops").unlink()
         job.environ |= {"PIP_NO_INDEX": "1", "PIP_RETRIES": "0"}
     assert job.run("dsops exec -- true", **{name: text})[0] != 0

@@ -79,7 +79,7 @@ def sandbox_seed() -> str:
 
 
 class Login(Desk):
-    """A user's machine with an sso-session in the AWS config and no keys."""
+    """A user's machine with an sso-session in the AWS config, and no keys."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         super().__init__(sandbox, folder, CONFIG, DSOPS_SANDBOX_PORT=sandbox.url.rpartition(":")[2])
@@ -123,7 +123,7 @@ def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Login]:
 
 
 def arn(user: str = "alice", account: str = DEV, name: str = "Developer") -> str:
-    """The ARN of a user's session of a permission set, without the random suffix of the role."""
+    """The ARN of a user's session in a permission set, without the random suffix of the role."""
     return f"arn:aws:sts::{account}:assumed-role/AWSReservedSSO_{name}/{user}"
 
 

@@ -105,7 +105,7 @@ def aws() -> Iterator[LocalAws]:
 
 
 def with_path(aws: LocalAws, path: str, name: str, trust: object, policy: object) -> None:
-    """Add a role with an IAM path."""
+    """Add a role that has an IAM path."""
     iam = aws.user(f"admin@{HOME}").boto3_session().client("iam")
     iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
     iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
@@ -148,7 +148,7 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
 
 
 def imported(dsops: Dsops, *words: str) -> subprocess.CompletedProcess[bytes]:
-    """Import the AWS config; the result becomes the folder's dsops.yaml."""
+    """Import the AWS config; the output becomes the folder's dsops.yaml."""
     return dsops.run("import", "aws-config", "--out", "dsops.yaml", *words)
 
 
@@ -160,7 +160,7 @@ def caller(dsops: Dsops, store: str, **environ: str) -> str:
 
 
 def theirs(dsops: Dsops, profile: str) -> str:
-    """The ARN of botocore's identity with this profile."""
+    """The ARN of the identity that botocore has with this profile."""
     code = f"import boto3; print(boto3.Session(profile_name={profile!r}).client('sts').get_caller_identity()['Arn'])"
     done = subprocess.run([sys.executable, "-c", code], env=dsops.environ, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr

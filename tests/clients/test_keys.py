@@ -63,7 +63,7 @@ def sandbox_seed() -> str:
 
 
 class Desk:
-    """Ada's machine: a keyring, no key in a file or variable, and an agent only where a test starts it."""
+    """Ada's machine: a keyring, no key in a file or variable, and an agent only if a test starts it."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.sandbox = sandbox
@@ -82,7 +82,7 @@ class Desk:
         ada = sandbox.user("ada").credentials
         self.first = (ada.access_key_id, ada.secret_access_key.reveal())
         self.said = ""
-        """stdout and stderr of every run."""
+        """The stdout and stderr of all runs."""
 
     def dsops(self, *words: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run dsops and wait until it ends."""
@@ -129,7 +129,7 @@ class Desk:
         return index.contents(self.environ).keys["ada"]
 
     def works(self) -> bool:
-        """Assert that a run with the stored key succeeds; returns True."""
+        """Check that a run with the stored key succeeds; returns True."""
         done = self.dsops("exec", "--env", "production", "--", "printenv", "SECRET")
         assert (done.stdout, done.stderr) == ("the-secret\n", "")
         return True
@@ -137,7 +137,7 @@ class Desk:
 
 @pytest.fixture
 def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
-    """Ada's desk. After the test: no key secret is in any output or in the keyring's index."""
+    """Ada's machine. After the test, no key secret may be in any output or in the keyring's index."""
     made = Desk(sandbox, tmp_path)
     yield made
     kept = json.loads(made.keyring.secrets.get("dsops keys/ada", "{}")).values()

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """A sandbox with alice and the roles of test_long_commands."""
+    """A sandbox with alice and the roles used in test_long_commands."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
@@ -65,7 +65,7 @@ def test_boto3_works_as_the_store_and_goes_on_past_expiry(
     first = library.credentials("target").access_key_id
     assert library.credentials("target").access_key_id == first
     server.sandbox.move_clock(server.sandbox.clock.now() + 1000)
-    # botocore compares with the machine's clock: 900 seconds to expiry make it ask for a refresh at each call.
+    # botocore compares with the machine's clock: with 900 seconds left, it requests a refresh at each call.
     assert client.get_caller_identity()["Arn"] == TARGET
     assert library.credentials("target").access_key_id != first
     assert library.boto3_session("target", region_name="us-west-2").region_name == "us-west-2"

@@ -221,7 +221,7 @@ class Talk:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """A world of its own for each test."""
+    """A separate sandbox and folder for each test."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         yield World(tmp_path, server)
 
@@ -394,7 +394,7 @@ def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", [name for name in SDKS if name != "aws-cli-2"])  # older than AWS_ENDPOINT_URL
+@pytest.mark.parametrize("name", [name for name in SDKS if name != "aws-cli-2"])  # ignores AWS_ENDPOINT_URL
 def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name: str) -> None:
     """Every SDK uses the served session despite keys in HOME (it is shown two empty files) and works past expiry."""
     try:
@@ -407,11 +407,11 @@ def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name:
         (folder / file).write_text(FILES.format(**identity_variables(world.server, "mallory")))
         del world.environ["AWS_SHARED_CREDENTIALS_FILE" if file == "credentials" else "AWS_CONFIG_FILE"]
     if name == "java":
-        # Java's SDK caches by the machine's clock, which the test cannot move: start a new process for each wish.
+        # Java's SDK caches by the machine's clock, which the test cannot move: each request starts a new process.
         client = ["sh", "-c", 'while read -r line; do echo "$line" | "$@"; done', "sh", *client]
     command = [sys.executable, "-c", CLOCKED, "--credentials", "target", "--serve", "--", *client]
     with Conversation(command, world.environ, folder=world.folder) as served:
-        # Java's SDK waits for one second only, which a JVM on a busy machine may need to start.
+        # Java's SDK waits only one second, in which a JVM on a busy machine may not have started.
         until(lambda: served._ask("identity", {}) == {"arn": TARGET})
         world.pass_seconds(1000)
         until(lambda: served._ask("identity", {}) == {"arn": TARGET})
@@ -441,7 +441,7 @@ def fetch(address: str, token: str, *uid: str) -> str:
 
 
 def serving(world: World, *words: str) -> tuple[Talk, str, str]:
-    """Start a command with served credentials; return it with the server's address and token."""
+    """Start a command with served credentials; returns it with the server's address and token."""
     script = 'echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN $$"; read line; exit 7'
     command = [sys.executable, "-c", CLOCKED, "--credentials", "target", "--serve", *words, "--", "sh", "-c", script]
     talk = Talk(command, world.folder, world.environ)
@@ -567,7 +567,7 @@ def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> 
 
 
 def _own_address() -> str:
-    """An IPv4 address of this machine that is not loopback; "" if there is none."""
+    """An IPv4 address of this machine that is not loopback; "" if it has none."""
     done = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False)
     return next((part for part in done.stdout.split() if ":" not in part), "")
 

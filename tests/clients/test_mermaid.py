@@ -1,4 +1,4 @@
-"""Mermaid itself parses the output of `dsops graph --format mermaid` into the nodes, edges and texts meant."""
+"""Mermaid parses the output of `dsops graph --format mermaid` into the intended nodes, edges and texts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def folder() -> Path:
 
 
 def read(folder: Path, text: str) -> dict[str, Any]:
-    """Mermaid's parse of a text."""
+    """Parse a text with Mermaid; returns its diagram as JSON."""
     done = subprocess.run(
         [tool("node", OUTSIDE), str(folder / "parse.mjs")],
         input=text,
@@ -83,7 +83,7 @@ def read(folder: Path, text: str) -> dict[str, Any]:
 def words(box: dict[str, Any]) -> list[str]:
     """The lines of a node's label, with character codes decoded.
 
-    Mermaid keeps them as ﬂ°°35¶ß until it renders.
+    Mermaid keeps character codes as ﬂ°°35¶ß until it renders.
     """
     return [re.sub("ﬂ°°(\\d+)¶ß", lambda code: chr(int(code[1])), part) for part in box["text"].split("<br>")]
 

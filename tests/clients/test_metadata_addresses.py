@@ -14,7 +14,7 @@ PROGRAM = str(Path(__file__).with_name("metadata_addresses.py"))
 
 
 def _has_networks() -> bool:
-    """Whether this machine lets a process have a network namespace of its own."""
+    """Whether a process on this machine may have its own network namespace."""
     if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
         return False
     done = subprocess.run(["unshare", "-rn", "ip", "link", "set", "lo", "up"], capture_output=True, check=False)

@@ -66,12 +66,12 @@ class Desk:
         (folder / "dsops.yaml").write_text(CONFIG)
         keyring = StubKeyring(folder)
         self.environ = {**sandbox.user("ada").environment(), **keyring.environ, "DSOPS_AGENT": "off"}
-        # The sandbox's environment switches the keyring off; this test uses Ada's own.
+        # The sandbox's environment turns the keyring off; this test uses Ada's own keyring.
         del self.environ["DSOPS_KEYRING"]
         add_seed(Keyring(self.environ, str(folder)), DEVICE, Secret(SEED), "2026-11-24T12:00:00Z", replaces=False)
 
     def start(self, seconds: int = 0) -> subprocess.Popen[str]:
-        """Start a run whose clock is off by this many seconds."""
+        """Start a dsops process whose clock is off by this many seconds."""
         allow_found(self.folder, self.environ)
         return subprocess.Popen(
             [sys.executable, PROGRAM, str(seconds), *RUN],
@@ -109,7 +109,7 @@ def test_aws_takes_the_code_whatever_this_machines_clock_says(desk: Desk, sandbo
 
 
 def test_two_runs_at_once_take_a_code_each(desk: Desk) -> None:
-    """Two runs at once both succeed: if AWS rejects a used code, that run waits for the next one and says so."""
+    """Two concurrent runs both succeed: if AWS rejects a used code, that run waits for the next code and says so."""
     runs = [desk.start() for _ in range(2)]
     done = [run.communicate(timeout=100) for run in runs]
     assert [secret for secret, _ in done] == ["the-secret\n"] * 2, done

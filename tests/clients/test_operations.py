@@ -124,7 +124,7 @@ class Adas(Desk):
         config = CONFIG.replace("@PORT@", str(self.port)).replace("@PROVIDER@", PROVIDER)
         keys = sandbox.environment("ada@111111111111", {})
         keys.pop("DSOPS_KEYRING", None)
-        # A configuration that is named by DSOPS_CONFIG may run commands and open pages.
+        # A configuration named by DSOPS_CONFIG may run commands and open pages.
         super().__init__(sandbox, folder, config, **keys, DSOPS_CONFIG=str(folder / "dsops.yaml"))
         self.config = folder / "dsops.yaml"
 
@@ -134,7 +134,7 @@ class Adas(Desk):
         return next(line.split()[1] for line in done.stdout.splitlines()) if not done.returncode else done.stderr
 
     def respond(self, *roles: str, name: str = "alice") -> str:
-        """Write a SAML response of the sandbox's identity provider into the file."""
+        """Write a SAML response of the sandbox's identity provider into the file that the store reads."""
         wish = {"role": [f"arn:aws:iam::111111111111:role/{role}" for role in roles], "session_name": name}
         if len(roles) == 1:
             wish["role"] = wish["role"][0]

@@ -92,7 +92,7 @@ def sandbox_seed() -> str:
 
 
 class Ada:
-    """A user with a configuration, with or without an agent of her own."""
+    """A user with a configuration, with or without her own agent."""
 
     def __init__(self, sandbox: LocalAws, folder: Path, *, has_agent: bool) -> None:
         self.sandbox = sandbox
@@ -100,7 +100,7 @@ class Ada:
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = sandbox.user("ada").environment() | {"HOME": str(folder), "DSOPS_AGENT": "off"}
         if has_agent:
-            # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
+            # A Unix socket's path is limited to about 100 bytes; pytest's folders are longer.
             self.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="dsops-")
             del self.environ["DSOPS_AGENT"]
 
@@ -112,7 +112,7 @@ class Ada:
         )
 
     def session(self, store: str, environment: str) -> boto3.Session:
-        """The session that `dsops exec --credentials` hands to a command."""
+        """The session that `dsops exec --credentials` passes to a command."""
         code = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('AWS_')}))"
         done = self.dsops("exec", "--env", environment, "--credentials", store, "--", sys.executable, "-c", code)
         assert not done.returncode, done.stderr
@@ -137,7 +137,7 @@ def ada(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> It
 
 
 def refusal(call: Any, **parameters: object) -> str:
-    """The error message of a call that must be denied."""
+    """The error message of a call, which must be denied."""
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     return str(caught.value)

@@ -1,6 +1,6 @@
-"""The founding page's blocks, cut out of the unmodified page, run in a sandbox.
+"""The founding page's code blocks, extracted from the unmodified page, run in a sandbox.
 
-Each runs in `dsops sandbox run` with the real program, the AWS CLI and boto3.
+Each block runs in `dsops sandbox run` with the real program, the AWS CLI and boto3.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DEVICES = {
     "aws-sts-mfa": ("MFA_CODE", "arn:aws:iam::123456789012:mfa/admin"),
     "break-glass": ("MFA_TOKEN", "arn:aws:iam::123456789012:mfa/on-call"),
 }
-"""Store -> the variable of its `token_code`, and the MFA device that shows the code."""
+"""Store -> the variable that its `token_code` reads, and the MFA device that shows the code."""
 
 CONFIGURATIONS = [block for block in blocks("yaml") if "secretStores:" in block.text]
 DURATIONS = next(block for block in blocks("yaml") if "TOO LONG" in block.text)
@@ -83,7 +83,7 @@ def stores_of(text: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_page_has_thirteen_configurations() -> None:
-    """The page has thirteen configurations, as the issue counts, so the tests below skip none."""
+    """The page has thirteen configurations, the number in the issue, so the tests below skip none."""
     assert len(CONFIGURATIONS) == 13
 
 

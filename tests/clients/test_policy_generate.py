@@ -1,6 +1,7 @@
-"""`dsops policy generate`: an environment runs with exactly these policies and is denied without any one statement.
+"""`dsops policy generate`: an environment runs with exactly these policies, and is denied if one statement is missing.
 
-kms:Decrypt is the exception: the sandbox's secrets are under AWS's own key, which any reader of a secret may use.
+kms:Decrypt is the exception: the sandbox's secrets are encrypted with AWS's own key, which any reader of a secret may
+use.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BIN = Path(sys.executable).parent
 ADA = "arn:aws:iam::111111111111:user/ada"
 EXTERNAL_ID = "an-external-id"
 UNUSED = "sts:GetServiceBearerToken"
-"""Stands in for the only action of a statement; no test calls it."""
+"""An action that replaces the only action of a statement; no test calls it."""
 STORES = """
 version: 1
 secretStores:
@@ -99,7 +100,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
 
 
 def run(generated: Generated, folder: Path) -> Mapping[str, str]:
-    """The environment's values in a sandbox that has these policies and no others."""
+    """Get the environment's values in a sandbox that has these policies and no others."""
     roles: dict[str, dict[str, Any]] = {"222222222222": {}, "333333333333": {}}
     for role in generated["roles"]:
         _, _, _, _, account, resource = role["arn"].split(":")
@@ -178,7 +179,7 @@ def is_denial(error: DsopsError) -> bool:
 def test_the_conditions_hold_for_what_is_sent_and_for_nothing_else(
     generated: Generated, tmp_path: Path, condition: str
 ) -> None:
-    """With another external ID, source identity or tag in the trust policy the environment is denied."""
+    """If the trust policy has a different external ID, source identity or tag, the environment is denied."""
     changed = json.loads(json.dumps(generated))
     changes = 0
     for statement in changed["roles"][0]["trust"]["Statement"]:

@@ -1,4 +1,4 @@
-"""`dsops policy generate` for tokens, SAML, federated users and users: each works with exactly these policies only."""
+"""`dsops policy generate` for tokens, SAML, federated users and users: each needs exactly these policies."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def generate(folder: Path, environment: str, *words: str) -> Generated:
 
 
 def run(generated: Generated, folder: Path, *, subject: str = "pod:a") -> Mapping[str, str]:
-    """The environment's values in a sandbox that has these policies and no others."""
+    """Get the environment's values in a sandbox that has these policies and no others."""
     roles = {
         role["arn"].rpartition("/")[2]: {"trust": role["trust"], "policies": [role["permissions"]]}
         for role in generated["roles"]
@@ -126,7 +126,7 @@ def test_each_way_works_with_its_policies_and_with_nothing_less(environment: str
     for number in range(len(statements(generated))):
         for action in actions(statements(generated)[number]):
             if action == "kms:Decrypt":
-                continue  # AWS's own key encrypts the sandbox's secrets, so kms:Decrypt cannot be missing.
+                continue  # AWS's own key encrypts the sandbox's secrets, so a missing kms:Decrypt has no effect.
             less = json.loads(json.dumps(generated))
             changed = statements(less)[number]
             changed["Action"] = [other_action for other_action in actions(changed) if other_action != action] or UNUSED
@@ -150,7 +150,7 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 
 def test_a_token_of_another_subject_is_denied(tmp_path: Path) -> None:
-    """A web identity token with another subject than the token at generation time is denied."""
+    """A web identity token with a different subject than the token used for the generation is denied."""
     assert denied(generate(tmp_path, "pod"), tmp_path, subject="pod:b")
 
 

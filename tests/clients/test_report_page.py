@@ -34,7 +34,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
-    # No name resolves: the browser cannot look up anything on the network.
+    # Name look-ups fail, so the browser cannot reach the network.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
@@ -103,7 +103,7 @@ def test_everything_is_there(tmp_path: Path) -> None:
 
 
 def with_traps(html: str, address: str) -> str:
-    """The page as if a log's text had become markup: a script, an image, a style sheet and a frame."""
+    """Add markup to the page as if a log's text were not escaped: a script, an image, a style sheet and a frame."""
     traps = (
         f"<script>document.title = 'it ran'</script><script src='{address}/script'></script>"
         f"<img src='{address}/picture' onerror=\"document.title = 'it ran'\">"
@@ -117,7 +117,7 @@ def with_traps(html: str, address: str) -> str:
 def test_injected_markup_loads_and_runs_nothing(tmp_path: Path) -> None:
     """The Content-Security-Policy stops injected scripts, images, styles and frames.
 
-    It is the second defence: the property tests exclude that text becomes markup.
+    The policy is the second defence: property tests check that text never becomes markup.
     """
     html = page_of(busy_report())
     with counting() as (address, paths):
@@ -153,7 +153,7 @@ def test_it_fits_the_window(tmp_path: Path, width: int) -> None:
 def framed(html: str, width: int) -> str:
     """A page that shows the report in a frame of this width; its title has the frame's inner and scroll width.
 
-    A frame, because no Chromium window is narrower than 500 pixels.
+    A frame is used because no Chromium window is narrower than 500 pixels.
     """
     measure = "document.title = `${it.contentWindow.innerWidth} ${it.contentDocument.documentElement.scrollWidth}`"
     frame = f"<iframe id=it width={width} height=900 style='border: 0' srcdoc='{escape(html)}'></iframe>"

@@ -67,7 +67,7 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
 
 
 def ready(program: Dsops, who: Identity) -> Dsops:
-    """dsops with this file's configuration, run by this user."""
+    """dsops with the configuration of this file, run by this user."""
     (program.folder / "dsops.yaml").write_text(CONFIG)
     program.environ = {**program.environ, **who.environment(program.environ)}
     return program
@@ -103,7 +103,7 @@ def may_list_roles(aws: LocalAws, held: Mapping[str, str]) -> bool:
 
 
 def at(aws: LocalAws, dsops: Dsops, store: str, ago: timedelta) -> Mapping[str, str]:
-    """A session of the store that was issued this long ago."""
+    """A session of the store that was issued this many seconds ago."""
     now = aws.clock.now()
     aws.clock.move_to(now - ago)
     variables = session(dsops, store)
@@ -177,7 +177,7 @@ def test_before_denies_only_older_sessions(dsops: Dsops, aws: LocalAws) -> None:
 
 
 def test_what_was_revoked_stays_revoked(dsops: Dsops, aws: LocalAws) -> None:
-    """An earlier moment than the existing revocation's is refused, since it would bring sessions back."""
+    """A time earlier than that of the existing revocation is refused, since it would re-enable sessions."""
     assert 0 == dsops.run("revoke", "worker", "--apply", "--yes").returncode
     moment = (aws.clock.now() - HOUR).isoformat()
     done = dsops.run("revoke", "worker", "--apply", "--yes", "--before", moment)
@@ -293,7 +293,7 @@ def test_apply_asks_for_confirmation(dsops: Dsops, aws: LocalAws, typed: str, co
 
 
 def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
-    """Without a network the policy is printed with this machine's time, and stderr says so."""
+    """Without a network, the policy is printed with this machine's time, and stderr says so."""
     done = dsops.run("revoke", "worker", AWS_ENDPOINT_URL_STS="http://127.0.0.1:1", AWS_ENDPOINT_URL="")
 
     assert 0 == done.returncode

@@ -1,4 +1,4 @@
-"""dsops in the sandbox: what the founding page says about roles in prose, without a code block."""
+"""dsops in the sandbox: statements about roles that the founding page makes in prose, without a code block."""
 
 from __future__ import annotations
 

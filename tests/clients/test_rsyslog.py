@@ -49,7 +49,7 @@ def rsyslog(tmp_path: Path) -> Iterator[Path]:
             _wait(tmp_path / "stream")
             yield tmp_path
         finally:
-            process.kill()  # rsyslog takes ten seconds to end on SIGTERM
+            process.kill()  # rsyslog would take ten seconds to end on SIGTERM
 
 
 def _wait(path: Path, lines: int = 0) -> str:

@@ -36,7 +36,7 @@ ADMIN = {"key_id": "AKIAADMINADMINADMIN0", "secret": "admin-has-a-secret-key-of-
 BUCKET = "things-of-222222222222"
 TOPIC = "arn:aws:sns:us-east-1:222222222222:news"
 ONLY_TO_AMAZON = ("aws-cli-2",)
-"""Clients whose role providers ignore --endpoint-url: a proxy leads AWS's host names to the sandbox.
+"""Clients whose role providers ignore --endpoint-url: for them a proxy routes AWS's host names to the sandbox.
 
 Debian's AWS CLI 2.9 is older than AWS_ENDPOINT_URL.
 """
@@ -169,7 +169,7 @@ def make_things(url: str) -> None:
 
 
 class Client:
-    """One AWS client, which can be started with different environments."""
+    """An AWS client that can be started with different environments."""
 
     def __init__(self, name: str, url: str, home: Path) -> None:
         self.name = name
@@ -188,7 +188,7 @@ class Client:
         return self._running.enter_context(Conversation(self._command, {**self._environment, **variables}))
 
     def finding(self, **variables: str) -> Conversation:
-        """Start the client so that it has to find credentials (and STS) by its own provider chain."""
+        """Start the client so that its own provider chain has to find credentials (and STS)."""
         return self._running.enter_context(Conversation(self._command, {**self._by_its_own, **variables}))
 
     def close(self) -> None:
@@ -226,11 +226,11 @@ def keys(alice: Conversation, jump: Pairs) -> Pairs:
 
 
 def told(client: Client, refused: Refused, kind: str, code: str | None = None) -> None:
-    """Assert the error's exception class; for clients without exception classes, AWS's error code."""
+    """Assert the class of the error; for clients without exception classes, AWS's error code."""
     if client.name.startswith("aws-cli"):
         assert (code or kind) == refused.code
     else:
-        # Java's SDK ends every name in Exception; Go's and JavaScript's keep the name in the service model.
+        # Java's SDK adds Exception to every name; Go's and JavaScript's keep the name in the service model.
         assert kind.removesuffix("Exception") == refused.kind.removesuffix("Exception")
 
 
@@ -458,7 +458,7 @@ def test_its_own_provider_takes_a_web_identity_token(client: Client, url: str, t
         claims = {"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com"}
         token = control(url, "token", {**claims, "sub": f"repo:{repository}:ref:refs/heads/main"})["token"]
         (tmp_path / repository.replace("/", "-")).write_text(token)
-    # The AWS CLI 2 finds a cached session by its name.
+    # The AWS CLI 2 caches sessions under their names, so each session has a different name.
     of_org = {"AWS_ROLE_SESSION_NAME": "job", "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "org-app")}
     of_evil = {"AWS_ROLE_SESSION_NAME": "evil", "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "evil-app")}
 

@@ -1,4 +1,4 @@
-"""A machine with a wrong clock: dsops corrects it once, says so once; for signed calls and for tokens."""
+"""A machine with a wrong clock: dsops corrects signatures and token times, and reports the clock once."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def run(sandbox: LocalAws, folder: Path, seconds: int, *words: str, **environ: s
 
 
 def read(sandbox: LocalAws, folder: Path, seconds: int, name: str, **environ: str) -> tuple[str, str]:
-    """stdout and stderr of a command in this environment."""
+    """The stdout and stderr of a command in this environment."""
     done = run(sandbox, folder, seconds, "exec", "--env", name, "--", "printenv", "SECRET", **environ)
     return done.stdout, done.stderr
 

@@ -140,7 +140,7 @@ class FormReader(HTMLParser):
 
 
 def log_in(server: SandboxServer, home: Path, *, seconds: int = 3600, user: str = "alice") -> str:
-    """Write the token cache of `aws sso login` for the session `corp`, expiring in `seconds`; return the token."""
+    """Write the token cache of `aws sso login` for the session `corp`, expiring in `seconds`; returns the token."""
     client = oidc(server)
     made = client.register_client(clientName="botocore-client-corp", clientType="public", scopes=[SCOPE])
     registration = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
@@ -232,7 +232,7 @@ def aws_cli() -> AwsCli:
 def aws(
     aws_cli: AwsCli, server: SandboxServer, tmp_path: Path
 ) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Run the AWS CLI 2. Debian's ignores AWS_ENDPOINT_URL, so AWS's host names lead to the sandbox."""
+    """Runs the AWS CLI 2. Debian's ignores AWS_ENDPOINT_URL, so AWS's host names are routed to the sandbox."""
     with amazon(server.url, tmp_path) as ways:
         variables = {
             name: value
@@ -266,7 +266,7 @@ def aws(
 
 @pytest.fixture
 def device_option(aws_cli: AwsCli, way: str) -> list[str]:
-    """The option for this login flow. A skip happens here, before `aws` starts anything."""
+    """The option that selects this login flow. It skips the test, if needed, before `aws` starts anything."""
     if aws_cli.is_older and way == "browser":
         pytest.skip("this AWS CLI is older than 2.22 and logs in by a device's code alone")
     return [] if aws_cli.is_older or way == "browser" else ["--use-device-code"]
@@ -361,7 +361,7 @@ def register(server: SandboxServer, redirect: str) -> Program:
 
 
 def press(server: SandboxServer, target: str, answer: str) -> dict[str, str]:
-    """The query sent back to the client after a user opens the authorize URL and presses a button."""
+    """Open the authorize URL and press a button; returns the query that is sent back to the client."""
     status, _, page = ask(server, "GET", target)
     form = FormReader()
     form.feed(page)

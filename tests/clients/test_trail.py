@@ -1,4 +1,4 @@
-"""Two days of boto3 calls in two accounts, read back from the sandbox's folder of CloudTrail files."""
+"""Two days of boto3 calls in two accounts, read back from the sandbox's CloudTrail files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ MORNING = datetime(2026, 7, 13, 9, 0, 0, tzinfo=UTC)
 
 
 class Day:
-    """The sandbox that is played in, its clock, and the sessions it gave."""
+    """The sandbox that the calls use, its clock, and the sessions that it issued."""
 
     def __init__(self, server: SandboxServer) -> None:
         self._server = server
@@ -95,7 +95,7 @@ class Day:
         return self._session("mfa", answer)
 
     def assume(self, caller: boto3.Session, role: str, name: str, **more: object) -> boto3.Session:
-        """A session of the role, from the regional STS endpoint in Ireland."""
+        """Assume the role at the regional STS endpoint in Ireland; returns the session."""
         answer = self.client(caller, "sts", "eu-west-1").assume_role(RoleArn=role, RoleSessionName=name, **more)
         return self._session(name, answer)
 

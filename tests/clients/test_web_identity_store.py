@@ -92,7 +92,7 @@ class Pod(Desk):
         return minted.stdout.strip()
 
     def secret(self) -> str:
-        """The secret that `dsops exec` hands to a command; its stderr if it fails."""
+        """The secret that `dsops exec` passes to a command; its stderr if it fails."""
         done = self.dsops("exec", "--env", "production", "--", "printenv", "SECRET")
         return done.stdout.strip() if not done.returncode else done.stderr
 
@@ -110,7 +110,7 @@ def pod(sandbox: LocalAws, tmp_path: Path) -> Iterator[Pod]:
 
 
 def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
-    """The agent serves a session only to clients with the same token; other tokens, valid or not, never get it."""
+    """The agent serves a session only to clients with the same token; clients with other tokens never get it."""
     pod.file.write_text(pod.mint("pod:one"))
     assert [pod.secret(), pod.secret()] == ["the-secret"] * 2
     assert pod.sessions() == ["pod:one"]
@@ -127,7 +127,7 @@ def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
 
 
 def test_an_expired_token_has_a_hint(pod: Pod) -> None:
-    """An expired token fails with a hint to get a new one; a session made with it before goes on."""
+    """An expired token fails with a hint to get a new token; a session made with it earlier stays valid."""
     pod.file.write_text(pod.mint("pod:one", seconds=60))
     assert pod.secret() == "the-secret"
     pod.sandbox.clock.advance(3600)
@@ -187,7 +187,7 @@ def test_a_command_works_with_the_session_of_a_token(pod: Pod) -> None:
 
 
 def test_no_base_credentials_are_looked_for(pod: Pod) -> None:
-    """A web identity store never looks for base credentials, so bad keys or half a key pair are no error."""
+    """A web identity store never looks for base credentials, so a wrong key or half a key pair causes no error."""
     pod.file.write_text(pod.mint("pod:one"))
     for keys in ({"AWS_ACCESS_KEY_ID": "AKIAHALFAPAIR"}, {"AWS_PROFILE": "absent"}):
         done = pod.dsops("exec", "--no-agent", "--env", "production", "--", "printenv", "SECRET", **keys)

@@ -1,4 +1,4 @@
-"""From the tally to the answers: rows of each question in the order of its definition."""
+"""Computes the answers from the tally: the rows of each question, in the order that its definition gives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Answers:
         self._tally = tally
 
     def all(self) -> dict[str, list[Row]]:
-        """The rows of each question but `history`."""
+        """The rows of each question except `history`."""
         rows: dict[str, Iterator[Row]] = {
             "timeline": self._timeline(),
             "failures": self._failures(),
@@ -48,7 +48,7 @@ class Answers:
         return {name: [list(row) for row in found] for name, found in rows.items()}
 
     def histories(self) -> dict[str, list[Row]]:
-        """Session name -> the hops of its latest session, for each watched name."""
+        """Session name -> the hops of the latest session with that name, for each watched name."""
         return {name: history(hops[-1]) for name, hops in sorted(self._tally.histories.items())}
 
     def _timeline(self) -> Iterator[Row]:
@@ -88,7 +88,7 @@ class Answers:
             ]
 
     def _groups(self, key_of: Callable[[Key], Key]) -> list[_Group]:
-        """Issues grouped by `key_of`, which takes role, principal and both accounts."""
+        """Group issues by `key_of`, a function of role, principal and both accounts."""
         collected: dict[Key, _Group] = {}
 
         def at(key: Key) -> _Group:
@@ -172,7 +172,7 @@ class Answers:
 
 
 class _Group:
-    """Issues that make one row."""
+    """The issues that form one row."""
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -192,7 +192,7 @@ class _Group:
 
 
 def history(session: Session) -> list[Row]:
-    """The hops of a session, its first caller on top."""
+    """The hops of a session, starting with its first caller."""
     rows: list[Row] = []
     for number, hop in enumerate(session.hops(), 1):
         rows.append(

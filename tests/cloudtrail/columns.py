@@ -1,4 +1,4 @@
-"""The columns of each question: the format of known and naive answers."""
+"""The columns of each question, shared by the known and the naive answers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ COLUMNS: Final[dict[str, str]] = {
     "history": "hop time name principal role session_name source_identity address signed_by key",
 }
 GROUPS: Final = ("role", "principal", "account")
-"""Groupings of `summary`; their answers are named `summary-role` and so on."""
+"""The groupings of `summary`; their answers are named `summary-role` and so on."""
 
 Row = list[str | int | None]
 
 
 def spoken(seconds: int) -> str:
-    """A time as answers print it."""
+    """A time in the format of answers."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -1,4 +1,4 @@
-"""A company in AWS: accounts, roles and people, the same for the same seed."""
+"""A company in AWS: accounts, roles and people. The same seed gives the same company."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cloudtrail.facts import Actor, Json, Role
 NAMES: Final = ("management", "security", "shared", "development", "staging", "production", "data", "vault")
 REGIONS: Final = ("eu-west-1", "us-east-1", "eu-central-1")
 SERVICES: Final = ("ecs-tasks", "lambda", "ec2", "states", "codebuild", "events", "config", "backup")
-# Role, path, how its sessions are used, and the duration requested in seconds.
+# Role name, path, how its sessions are used, and the requested duration in seconds.
 ROLES: Final[tuple[tuple[str, str, str, int | None], ...]] = (
     ("Deploy", "/", "mixed", 900),
     ("ReadOnly", "/", "mixed", None),
@@ -18,16 +18,16 @@ ROLES: Final[tuple[tuple[str, str, str, int | None], ...]] = (
     ("BreakGlass", "/", "never", 3600),
     ("SecretsReader", "/dsops/", "seconds", 3600),
     ("Migrator", "/dsops/", "end", 900),
-    ("Probe", "/", "seconds", 900),  # the shortest duration that AWS allows
+    ("Probe", "/", "seconds", 900),  # 900 is the shortest duration that AWS allows
     ("Nightly", "/", "mixed", 43200),
-    ("Auditor", "/AWSReservedSSO_of_old/", "mixed", None),  # a path that resembles Identity Center's
+    ("Auditor", "/AWSReservedSSO_of_old/", "mixed", None),  # this path resembles that of Identity Center's roles
 )
 PERMISSION_SETS: Final = (
     ("AdministratorAccess", "end", 3600),
     ("ReadOnlyAccess", "mixed", 43200),
     ("Billing", "never", 28800),
 )
-# Names that a company directory may hold and a page must escape. Their byte order is not alphabetical.
+# Names that are possible in a company directory and that a page must escape. Their byte order is not alphabetical.
 ODD_SUBJECTS: Final = (
     "<script>alert('cloudtrail')</script>",
     'Ann "the admin" O\'Neil',
@@ -61,7 +61,7 @@ class Company:
         }
         self.users = [self._user(NAMES[number % 4], f"user-{number:02}") for number in range(24)]
         self.early = [self._user("shared", f"early-{number:02}") for number in range(31)]
-        """Each of them appears once, in one shift."""
+        """Users that appear only once, in a single shift."""
         self.newcomers = [self._user("shared", f"newcomer-{number}") for number in range(4)]
         self.people = [f"person{number:02}@example.com" for number in range(30)]
         self.new_people = [f"starter{number}@example.com" for number in range(3)]
@@ -141,7 +141,7 @@ class Company:
         return Actor(source, "", {"type": "AWSService", "invokedBy": source}, address=source, agent=source)
 
     def _partner(self, account: str, number: int) -> Actor:
-        """A caller of another company: the logs have only our account's copy of the call."""
+        """A caller from another company: the logs contain only our account's copy of the call."""
         unique = self._id("AROA" if number else "AIDA")
         identity: Json = {
             "type": "AWSAccount",
@@ -156,7 +156,7 @@ class Company:
 
 
 def act_as(role: Role, session_name: str, key: str, created: str, source_identity: str = "") -> Actor:
-    """A session of a role as a caller."""
+    """The caller that a session of a role is."""
     arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{session_name}"
     unique = f"{role.unique_id}:{session_name}"
     identity: Json = {

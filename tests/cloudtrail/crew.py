@@ -1,4 +1,4 @@
-"""What callers do in a shift: assume roles and use their sessions, at random times of the shift."""
+"""Plays the callers of a shift: they assume roles and use their sessions at random times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cloudtrail.facts import Actor, Role
 from tests.cloudtrail.records import KINDS, WEIGHTS
 
 _SPARE: Final = 16
-"""Calls kept in reserve for a chain when few are left."""
+"""The number of calls kept in reserve, so that a chain can be completed."""
 
 
 class Span(NamedTuple):
@@ -20,15 +20,15 @@ class Span(NamedTuple):
     number: int
     start: int
     end: int
-    """The first second after it."""
+    """The first second after the span."""
     calls: int
     is_last: bool
-    """The last part, in which new principals and new account pairs appear."""
+    """Whether this is the last part, in which new principals and new account pairs appear."""
     month_end: int
 
 
 class Crew:
-    """The company's callers in one part of the month."""
+    """The company's callers during one part of the month."""
 
     def __init__(self, company: Company, desk: Desk, span: Span, chance: random.Random) -> None:
         self.company = company
@@ -37,7 +37,7 @@ class Crew:
         self.chance = chance
 
     def left(self) -> int:
-        """Number of calls still to be made."""
+        """The number of calls still to be made."""
         return self.span.calls - self.desk.tally.calls
 
     def moment(self) -> int:
@@ -45,7 +45,7 @@ class Crew:
         return self.chance.randrange(self.span.start, min(self.span.end, self.span.month_end + 1))
 
     def after(self, acting: Actor, seconds: int) -> int:
-        """A time soon after the session was issued, within the month."""
+        """A time soon after the session was issued, but within the month."""
         start = acting.session.time if acting.session is not None else self.span.start
         return min(start + 1 + self.chance.randrange(seconds), self.span.month_end)
 
@@ -64,7 +64,7 @@ class Crew:
     def assume(
         self, actor: Actor, time: int, role: Role, *, has_serial: bool = False, source_identity: str = ""
     ) -> None:
-        """Assume a role, use it, and perhaps assume another one with it."""
+        """Assume a role, use its session, and perhaps assume another role with it."""
         request_asked = role.duration if self.chance.random() < 0.9 else 1800
         acting = self.desk.issue(
             actor,
@@ -79,7 +79,7 @@ class Crew:
         self.go_on(acting, role)
 
     def go_on(self, acting: Actor | None, role: Role, source_identity: str = "") -> None:
-        """Use a session; in a third of the cases assume another role with it."""
+        """Use a session; in one third of the cases, assume another role with it."""
         if acting is None:
             return
         hops = len(acting.session.hops()) if acting.session is not None else 0
@@ -101,7 +101,7 @@ class Crew:
             self.use_until(acting, chance.randrange(request_asked + 1), most)
 
     def use_until(self, acting: Actor, last: int, most: int) -> None:
-        """Make at most this many calls, the last of them `last` seconds after the session was issued."""
+        """Make at most this many calls, the last one `last` seconds after the session was issued."""
         if acting.session is None:
             return
         start = acting.session.time

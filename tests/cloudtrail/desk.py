@@ -1,4 +1,4 @@
-"""Makes calls: adds each to the tally and as a record to the files, from the same values."""
+"""Makes calls: each is added to the tally and written as a record, from the same values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cloudtrail.tally import Tally
 
 DEFAULT_SECONDS: Final = {"GetSessionToken": 43200, "GetFederationToken": 43200, "AssumeRoot": 900}
 _KEY_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-# Error messages appear in no answer, but must not break the parsing.
+# Error messages appear in no answer, but must not break parsing.
 _MESSAGES: Final = (
     "User is not authorized to perform this action",
     'no "quotes" left: \'\\ </script><script>x()</script>',
@@ -24,7 +24,7 @@ _MESSAGES: Final = (
 
 
 class Desk:
-    """The place where calls of one part of the month are made."""
+    """Makes the calls of one part of the month."""
 
     def __init__(self, company: Company, chance: random.Random, tally: Tally, files: Files, *, is_dirty: bool) -> None:
         self.company = company
@@ -36,22 +36,22 @@ class Desk:
         self._inside = frozenset(company.accounts.values())
 
     def new_id(self) -> str:
-        """The id of an event or request."""
+        """A new id for an event or request."""
         return uuid_of(self.chance.getrandbits(128))
 
     def new_key(self) -> str:
-        """The access key id of a session."""
+        """A new access key id for a session."""
         return "ASIA" + "".join(self.chance.choices(_KEY_LETTERS, k=16))
 
     def put(self, account: str, region: str, time: int, text: str) -> None:
-        """Add a record; in a dirty folder now and then more than once."""
+        """Add a record; in a dirty folder, some records are added more than once."""
         self.files.add(account, region, time, text)
         if self.is_dirty and self.chance.random() < 0.02:
             late = self.chance.choice((0, 0, 7200, -7200))
             self.files.add(account, region, time + late, text)
 
     def call(self, actor: Actor, kind: Kind, time: int, code: str = "") -> None:
-        """A call of an ordinary service."""
+        """Make a call of an ordinary service."""
         chance = self.chance
         self.tally.call(time, kind.category, kind.service)
         error = ""
@@ -93,9 +93,10 @@ class Desk:
         source_identity: str = "",
         without: str = "",
     ) -> Actor | None:
-        """A call for credentials; returns its session's caller. `without` leaves `parameters` or `answer` out.
+        """Make a call for credentials; returns the session as caller. `without` omits `parameters` or `answer`.
 
-        Without a role it is GetSessionToken or GetFederationToken; for AssumeRoot the role's account counts.
+        Without a role, the call is GetSessionToken or GetFederationToken; for AssumeRoot, only the role's account is
+        used.
         """
         parameters = self._parameters(name, role, session_name, asked, source_identity, has_serial=has_serial)
         if without == "parameters":
@@ -125,7 +126,7 @@ class Desk:
         return acting
 
     def _session(self, it: Issue, actor: Actor, asked: int | None, source_identity: str) -> Session:
-        """The issued session; name and ARN are set later."""
+        """The issued session; its name and ARN are set later."""
         return Session(
             key=self.new_key(),
             time=it.time,
@@ -157,7 +158,7 @@ class Desk:
         return given
 
     def close(self) -> None:
-        """End all open sessions: their uses are complete."""
+        """Close all open sessions, whose uses are then complete."""
         for session in self._open:
             self.tally.session(session)
         self._open.clear()
@@ -204,7 +205,7 @@ class Desk:
     def _acting(
         self, actor: Actor, session: Session, role: Role | None, session_name: str, *, has_serial: bool
     ) -> Actor:
-        """The caller with the new session."""
+        """The caller that uses the new session."""
         created = spoken(session.time)
         if session.name == "AssumeRoot" and role is not None:
             arn = f"arn:aws:iam::{role.account}:root"
@@ -247,9 +248,9 @@ class Desk:
         return acting
 
     def _record(self, it: Issue, actor: Actor, role: Role | None, parameters: Json | None, given: Json | None) -> None:
-        """Add the record to the caller's trail, and its copy to the role account's."""
+        """Add the record to the caller's trail, and its copy to the trail of the role's account."""
         region = REGIONS[self.chance.random() < 0.4]
-        more: dict[str, Any] = {  # any JSON value of a record
+        more: dict[str, Any] = {  # a record may contain any JSON value
             "awsRegion": region,
             "sourceIPAddress": actor.address,
             "userAgent": actor.agent,

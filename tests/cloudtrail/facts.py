@@ -1,4 +1,4 @@
-"""The model's knowledge of what it made, before it is written as JSON."""
+"""What the generator knows about its calls before they are written as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Json = dict[str, Any]  # records are JSON trees
 
 
 class Role(NamedTuple):
-    """A role of an account, with the habits of its callers."""
+    """A role of an account, and how its sessions are used."""
 
     account: str
     name: str
@@ -20,17 +20,17 @@ class Role(NamedTuple):
     duration: int | None
     """The duration that callers request; None for AWS's default of an hour."""
     is_person: bool = False
-    """Whether it is a permission set of Identity Center, whose session names are people."""
+    """Whether the role is a permission set of Identity Center, whose session names are people's."""
 
 
 @dataclass(slots=True)
 class Session:
-    """Issued credentials and their use."""
+    """Issued credentials, and how they are used."""
 
     key: str
     time: int
     name: str
-    """The name of the call that issued them."""
+    """The name of the call that issued the session."""
     role: str
     principal: str
     session_name: str
@@ -39,21 +39,21 @@ class Session:
     parent: Session | None
     asked: int
     slack: int = 0
-    """Seconds by which the session ends later than requested: AWS's clocks differ."""
+    """The seconds by which the session ends later than requested: AWS's clocks differ."""
     signed_by: str = ""
-    """The key that signed the call, possibly a long-term one."""
+    """The key that signed the call; may be a long-term key."""
     arn: str = ""
-    """The ARN in the answer; sessions of users have none."""
+    """The ARN in the answer; a user's session has none."""
     last_use: int | None = None
     pair: tuple[str, str] = ("", "")
 
     @property
     def expires(self) -> int:
-        """The time at which it expires."""
+        """When the session expires, in seconds."""
         return self.time + self.asked + self.slack
 
     def use(self, time: int) -> None:
-        """Note a call that it signed."""
+        """Record a call that the session signed."""
         self.last_use = time if self.last_use is None else max(self.last_use, time)
 
     def hops(self) -> list[Session]:
@@ -68,10 +68,10 @@ class Actor:
 
     principal: str
     account: str
-    """The caller's account; web identities and SAML users have none."""
+    """The caller's account; empty for web identities and SAML users."""
     identity: Json
     twin: Json | None = None
-    """The identity in the other account's copy of a record."""
+    """The caller's identity in the other account's copy of a record."""
     has_mfa: bool = False
     session: Session | None = None
     source_identity: str = ""
@@ -79,7 +79,7 @@ class Actor:
     address: str = "198.51.100.7"
     agent: str = "aws-cli/2.31.3 md/awscrt#0.27.6 ua/2.1 os/linux#6.8.0 md/arch#x86_64 lang/python#3.13.7 md/command#"
     text: str = ""
-    """The identity as JSON, made on first use."""
+    """The identity as JSON, encoded at first use."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,14 +12,14 @@ from typing import Final
 _LEVEL: Final = 4
 _DAY: Final = 86400
 ODD_FOLDER: Final = "it's a [copy] of *old* logs, 100%, <b>gr\u00fc\u00df</b>"
-"""Some files of a dirty folder are only in here: a path may contain all of these characters."""
+"""A folder that contains some files of a dirty folder: a path may contain all of these characters."""
 
 
 class Files:
-    """Records of one part of the month, waiting to be written."""
+    """The records of one part of the month that are still to be written."""
 
     def __init__(self, folder: str, chance: random.Random, span: tuple[int, int], slots: int) -> None:
-        """`span` is divided into `slots` files per account and region; later records go into files by day."""
+        """Divide `span` into `slots` files per account and region; records after it go into files by day."""
         self.records = 0
         self.skipped = 0
         self.count = 0
@@ -34,7 +34,7 @@ class Files:
     def add(
         self, account: str, region: str, time: int, text: str, *, is_record: bool = True, is_single: bool = False
     ) -> None:
-        """Add a record, or garbage in its place; the file of an `is_single` record is not delivered twice."""
+        """Add a record, or garbage in its place; a file with an `is_single` record is not delivered twice."""
         if self._first <= time < self._after:
             end = min(self._after, time + self._seconds - (time - self._first) % self._seconds)
         else:
@@ -48,7 +48,7 @@ class Files:
             self._garbage.add(text)
 
     def write(self, *, is_dirty: bool) -> None:
-        """Write all files; if dirty, some are delivered twice and records are unordered."""
+        """Write all files; if `is_dirty`, some are delivered twice and their records are unordered."""
         for (end, account, region), texts in sorted(self._waiting.items()):
             if is_dirty:
                 self._chance.shuffle(texts)
@@ -80,7 +80,7 @@ class Files:
 
 
 def compressed(text: str) -> bytes:
-    """Compress deterministically: the same bytes for the same text."""
+    """Compress the text deterministically: the same text gives the same bytes."""
     return gzip.compress(text.encode(), _LEVEL, mtime=0)
 
 

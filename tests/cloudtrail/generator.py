@@ -1,7 +1,7 @@
-"""CloudTrail logs of any size, with the answers to all questions known by construction.
+"""Generates CloudTrail logs of any size, with answers to all questions known by construction.
 
-A month of a company is divided into shifts, which are made independently on all cores. Each shift adds its calls to a
-tally; the merged tallies give the answers without reading a file.
+A month of a company is divided into shifts, which are generated independently on all cores. Each shift adds its calls
+to a tally; the merged tallies give the answers without reading a file.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ START: Final = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
 END: Final = int(datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 """The time of the last call."""
 LEAST: Final = 2500
-"""Minimum number of calls, so that a shift has room for its scenes."""
+"""The minimum number of calls, so that a shift has room for its scenes."""
 _SHIFTS: Final = 31
 _SHIFT_CALLS: Final = 50_000
 _PLACES: Final = 16
-"""Number of account and region pairs, which have files of their own."""
+"""The number of account and region pairs, each of which has its own files."""
 
 
 class Made(NamedTuple):
-    """The result of one shift."""
+    """The result of generating one shift."""
 
     tally: Tally
     records: int
@@ -71,8 +71,8 @@ def generate(
     """Write this many calls into a folder and return the known answers; the files do not depend on `since`.
 
     The answers are a tree for JSON: `counts`, `unreadable` paths, `boundary`, `answers` (question -> columns and
-    rows) and `histories` (session -> the same). dsops' own trail and a dirty folder's large file have a few calls
-    more. A file has about `file_records` records: with 1 there are nearly as many files as calls.
+    rows) and `histories` (session -> columns and rows). dsops' own trail and a dirty folder's large file add a few
+    calls. A file has about `file_records` records: with 1, there are nearly as many files as calls.
     """
     if events < LEAST:
         raise ValueError(f"at least {LEAST} events make a month")
@@ -111,7 +111,7 @@ def write(path: str | os.PathLike[str], known: Mapping[str, Any]) -> None:
 
 
 def make(order: Order) -> Made:
-    """Make one shift and write its files."""
+    """Generate one shift and write its files."""
     span = order.span
     chance = random.Random(f"{order.seed} {span.number}")  # noqa: S311 - the same logs each time
     company = Company(order.seed)
@@ -124,7 +124,7 @@ def make(order: Order) -> Made:
 
 
 def _spans(events: int) -> list[Span]:
-    """The month in equal parts, with the number of calls of each."""
+    """Divide the month into equal parts, each with its number of calls."""
     parts = max(_SHIFTS, -(-events // _SHIFT_CALLS))
     edges = [START + (END + 1 - START) * number // parts for number in range(parts + 1)]
     calls = [events * (number + 1) // parts - events * number // parts for number in range(parts)]
@@ -144,7 +144,7 @@ def _work(orders: list[Order], processes: int) -> Iterator[Made]:
 
 
 def _leftovers(folder: str, seed: int, tally: Tally, *, is_dirty: bool, has_own_trail: bool) -> Iterator[Left]:
-    """The files beside the month's logs."""
+    """Write the files beside the month's logs; yields their counts."""
     if is_dirty:
         yield damage(folder, Company(seed), tally, START)
     if has_own_trail:
@@ -152,7 +152,7 @@ def _leftovers(folder: str, seed: int, tally: Tally, *, is_dirty: bool, has_own_
 
 
 def _histories(tally: Tally, answers: Answers) -> dict[str, list[Row]]:
-    """Histories by session name, key id, and session ARN."""
+    """The histories by session name, by key id and by session ARN."""
     found = answers.histories()
     for hops in list(tally.histories.values()):
         rows = found[hops[-1].session_name]

@@ -1,4 +1,4 @@
-"""Files beside the month's logs: damaged files, digests, Insights, and dsops' own trail."""
+"""Writes files beside the month's logs: damaged files, digests, Insights, and dsops' own trail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAY: Final = "2026/10/07"
 
 
 class Left(NamedTuple):
-    """Additional counts."""
+    """Counts to add for these files."""
 
     files: int
     records: int
@@ -27,9 +27,9 @@ class Left(NamedTuple):
 
 
 def damage(folder: str, company: Company, tally: Tally, start: int) -> Left:
-    """Write damaged and foreign files, and a large one.
+    """Write damaged and foreign files, and a large file.
 
-    The readable parts of damaged files have the service `never`, so it would show if they were counted.
+    The readable parts of damaged files have the service `never`: if they were counted, it would appear in answers.
     """
     account = company.accounts["production"]
     below = f"AWSLogs/{account}/CloudTrail/eu-west-1/{_DAY}/{account}_CloudTrail_eu-west-1_20261007T1015Z_"
@@ -76,11 +76,11 @@ def damage(folder: str, company: Company, tally: Tally, start: int) -> Left:
             put(folder, path, data)
     os.makedirs(os.path.join(folder, f"AWSLogs/{account}/CloudTrail/ap-south-1/2026/10/08"), exist_ok=True)
     count = len(unreadable) + len(of_no_records) + len(more)
-    return Left(count, 3, 2 + 3, sorted(unreadable))  # elements that are not records: null, another value, a list
+    return Left(count, 3, 2 + 3, sorted(unreadable))  # elements that are not records: null, a number or text, a list
 
 
 def _large(company: Company, tally: Tally, time: int) -> bytes:
-    """Three calls separated by 17 MB of blanks, more than some programs accept in one object."""
+    """Three calls separated by 17 MB of blanks, which is more than some programs accept in one JSON object."""
     records = []
     for number in range(3):
         tally.call(time, "Management", "ec2")
@@ -132,7 +132,7 @@ def _insights(account: str) -> dict[str, bytes]:
 
 
 def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: random.Random) -> Left:
-    """dsops' own trail of a user in another company's account: sessions, reads and cache hits."""
+    """Write dsops' own trail of a user in another company's account: sessions, reads and cache hits."""
     arn = "arn:aws:iam::900000000009:user/consultant"
     role = company.role_of("data", "SecretsReader")
     lines: list[str] = []

@@ -1,8 +1,9 @@
-"""Answers from the files in plain Python: every record is parsed, kept and examined.
+"""Computes the answers from the files in plain Python: every record is parsed, kept and examined.
 
-It shares only the names of columns with the generator. It stands for an afternoon's script in the benchmark.
+It shares only the names of columns with the generator. In the benchmark it represents a script that takes an
+afternoon to write.
 
-    python -m tests.cloudtrail.naive FOLDER [--since MOMENT]
+python -m tests.cloudtrail.naive FOLDER [--since MOMENT]
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def middle(values: list[int]) -> int | None:
 
 
 def say(time: datetime) -> str:
-    """A time as answers print it."""
+    """A time in the format of answers."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -68,7 +69,7 @@ def distinct(calls: list[Call], name: str) -> int:
 
 
 class Naive:
-    """Answers, each computed by a pass over all calls."""
+    """Computes each answer by a pass over all calls."""
 
     def __init__(self, folder: str, since: datetime | None = None) -> None:
         self.read = Read(folder)
@@ -87,7 +88,7 @@ class Naive:
         self.reported = [call for call in self.issues if call.key]
 
     def answers(self) -> dict[str, list[Row]]:
-        """The rows of each question but `history`."""
+        """The rows of each question except `history`."""
         names = [name for name in COLUMNS if name not in {"summary", "history"}]
         found = {name: list(getattr(self, name.replace("-", "_"))()) for name in names}
         return found | {f"summary-{by}": self.summary(by) for by in ("role", "principal", "account")}
@@ -137,7 +138,7 @@ class Naive:
         return sorted(rows, key=lambda row: (row[0], -row[2], -row[3], row[1]))  # type: ignore[operator]
 
     def crossing(self, calls: list[Call]) -> dict[Any, list[Call]]:
-        """Calls from one account to another, grouped by the pair."""
+        """Calls from one account to another, grouped by the pair of accounts."""
         return grouped([c for c in calls if all(c.pair) and c.pair[0] != c.pair[1]], lambda call: call.pair)
 
     def accounts(self) -> list[Row]:
@@ -167,7 +168,7 @@ class Naive:
         return [[name, count] for name, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))]
 
     def new_principals(self) -> Iterator[Row]:
-        """New principals on roles, from all sessions whatever `since` is."""
+        """New principals on roles, computed from all sessions whatever `since` is."""
         old = [call for call in self.sessions if call.time < self.boundary]
         roles, known = {call.role for call in old}, {(call.role, call.principal) for call in old}
         recent = [
@@ -179,7 +180,7 @@ class Naive:
             yield [*key, len(calls), span(calls)[0]]
 
     def new_accounts(self) -> Iterator[Row]:
-        """New account pairs, from all issues whatever `since` is."""
+        """New account pairs, computed from all issues whatever `since` is."""
         pairs = self.crossing([call for call in self.all if call.is_issue])
         old = {pair for pair, calls in pairs.items() if min(call.time for call in calls) < self.boundary}
         for pair, calls in sorted(pairs.items()):
@@ -199,7 +200,7 @@ class Naive:
                 yield [role, principal, len(own) - with_mfa, with_mfa, len(others)]
 
     def used_by_role(self) -> dict[str, list[Call]]:
-        """Sessions that were used, by role."""
+        """The used sessions, by role."""
         return grouped([call for call in self.reported if call.last_use], lambda call: call.role)
 
     def long_use(self) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The first half of the naive answers: files below a folder to parsed calls."""
+"""The first half of the naive program: reads the files below a folder into parsed calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-Json = Any  # any JSON value: the file may come from anywhere
+Json = Any  # any JSON value: a file may contain anything
 ISSUES = (
     "AssumeRole",
     "AssumeRoleWithSAML",
@@ -22,7 +22,7 @@ ISSUES = (
 
 
 class Read:
-    """What was read from the files."""
+    """The calls read from the files, with counts."""
 
     def __init__(self, folder: str) -> None:
         self.files = self.records = self.skipped = 0
@@ -39,7 +39,7 @@ class Read:
                 self.add(element)
 
     def add(self, element: Json) -> None:
-        """Add a record; each call is kept once, in its most complete record."""
+        """Add a record; each call is kept once, as its most complete record."""
         time = moment(element.get("eventTime")) if isinstance(element, dict) else None
         if time is None or element.get("eventName") is None:
             self.skipped += 1
@@ -61,7 +61,7 @@ def paths(folder: str) -> Iterator[str]:
 
 
 def elements_of(path: str) -> Iterator[Json]:
-    """The elements of `Records`, or the lines of a file of lines."""
+    """Yield the elements of `Records`, or the lines of a file of JSON lines."""
     with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
         if path.endswith(".jsonl"):
             for line in file:
@@ -74,12 +74,12 @@ def elements_of(path: str) -> Iterator[Json]:
     records = whole.get("Records") if isinstance(whole, dict) else None
     if isinstance(records, list):
         yield from records
-    elif "CloudTrail-Digest" not in path:  # a digest has no records
+    elif "CloudTrail-Digest" not in path:  # a digest file contains no records
         yield None
 
 
 def moment(text: Json) -> datetime | None:
-    """A time in any of CloudTrail's formats, in whole seconds; None if it is none."""
+    """Parse a time in any of CloudTrail's formats, in whole seconds; None if it is malformed."""
     if not isinstance(text, str):
         return None
     for way in (datetime.fromisoformat, lambda text: datetime.strptime(f"{text} +0000", "%b %d, %Y, %I:%M:%S %p %z")):
@@ -92,14 +92,14 @@ def moment(text: Json) -> datetime | None:
 
 
 def at(tree: Json, path: str) -> Json:
-    """The value at a dotted path; None if there is none."""
+    """The value at a dotted path; None if there is no value."""
     for name in path.split("."):
         tree = tree.get(name) if isinstance(tree, dict) else None
     return tree
 
 
 def account_of(arn: str) -> str:
-    """The account in an ARN."""
+    """The account id in an ARN."""
     parts = arn.split(":")
     return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
 
@@ -134,7 +134,7 @@ class Call:
             self.look_at_issue(record)
 
     def look_at_issue(self, record: Json) -> None:
-        """Read what only calls for credentials have."""
+        """Read the fields that only calls for credentials have."""
         asked, given = record.get("requestParameters"), record.get("responseElements")
         self.role = at(asked, "roleArn") or self.name
         target = at(asked, "targetPrincipal")
@@ -160,7 +160,7 @@ class Call:
         self.asked = seconds
 
     def principal_of(self) -> str:
-        """The caller's name in answers."""
+        """The name of the caller in answers."""
         who, kind = self.identity, at(self.identity, "type")
         issuer = at(who, "sessionContext.sessionIssuer.arn")
         if kind == "AssumedRole" and issuer:
@@ -181,11 +181,11 @@ class Call:
 
     @property
     def used(self) -> int:
-        """Seconds between issue and last use."""
+        """The seconds between issue and last use of the session."""
         return max(0, int(((self.last_use or self.time) - self.time).total_seconds()))
 
     def hops(self) -> list[Call]:
-        """The chain from the first session; at most eight are followed back."""
+        """The chain from the first session; at most eight hops are traced back."""
         found = [self]
         while found[0].parent is not None and len(found) <= 8:
             found.insert(0, found[0].parent)

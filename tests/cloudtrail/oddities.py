@@ -1,4 +1,4 @@
-"""Unusual records found in years of real logs, and how each must count."""
+"""Unusual records found in years of real logs, and how each of them has to be counted."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ GARBAGE: Final[tuple[Any, ...]] = (
     {"Records": [{"eventTime": "2026-10-05T10:00:00Z", "eventName": "Nested", "eventSource": "sts.amazonaws.com"}]},
 )
 MOST: Final = 6
-"""Maximum number of calls of one oddity."""
+"""The maximum number of calls of one oddity."""
 
 
 class Oddities:
-    """Each method makes records of one kind and adds to the tally how the definition counts them."""
+    """Each method makes records of one kind, and updates the tally as the definition counts them."""
 
     def __init__(self, desk: Desk, chance: random.Random, moment: Callable[[], int]) -> None:
         self.desk = desk
@@ -58,12 +58,12 @@ class Oddities:
         )
 
     def all(self) -> None:
-        """Make each oddity once."""
+        """Make every oddity once."""
         for kind in self._kinds:
             kind()
 
     def one(self) -> None:
-        """Make a random oddity."""
+        """Make one random oddity."""
         self.chance.choice(self._kinds)()
 
     def put(self, category: str, service: str, name: str, identity: Json | None, **more: Any) -> int:
@@ -85,31 +85,31 @@ class Oddities:
         return self.chance.choice(self.desk.company.users)
 
     def garbage(self) -> None:
-        """Elements that are not records."""
+        """Make elements that are not records."""
         for element in self.chance.sample(GARBAGE, 3):
             self.desk.files.add(self.account, "eu-west-1", self.moment(), encode(element), is_record=False)
 
     def without_source(self) -> None:
-        """Calls without a service."""
+        """Make calls without a service."""
         self.put("Management", "", "Something", self.user().identity, eventSource=...)
         self.put("Management", "", "Something", self.user().identity, eventSource=None)
 
     def without_identity(self) -> None:
-        """Repeated denials without a caller identity."""
+        """Make repeated denials without a caller identity."""
         for number in range(3):
-            identity: Any = (None, ..., "root")[number]  # a string where an object should be
+            identity: Any = (None, ..., "root")[number]  # a string in place of an object
             time = self.put("Management", "s3", "ListBuckets", identity, errorCode="AccessDenied", errorMessage="no")
             self.desk.tally.refuse(time, ("unknown", "s3", "ListBuckets", ""), "AccessDenied")
 
     def old_version(self) -> None:
-        """Records of an old version without category."""
+        """Make records of an old version, which have no category."""
         old = {"eventVersion": "1.02", "eventCategory": ..., "tlsDetails": ..., "readOnly": ...}
         self.put("Management", "ec2", "RunInstances", self.user().identity, managementEvent=..., **old)
         self.put("Data", "s3", "GetObject", self.user().identity, managementEvent=False, **old)
         self.put("Management", "s3", "ListBuckets", self.user().identity, managementEvent=None, **old)
 
     def other_service(self) -> None:
-        """Unknown services and categories."""
+        """Make calls with unknown services and categories."""
         self.put(
             "NetworkActivity",
             "quantum-notary",
@@ -124,8 +124,8 @@ class Oddities:
         self.put("Management", "not.sts", "AssumeRole", self.user().identity)
 
     def other_forms(self) -> None:
-        """Additional, deeply nested fields and large numbers."""
-        deep: Any = 1  # any nesting depth
+        """Make calls with additional, deeply nested fields and large numbers."""
+        deep: Any = 1  # nested to any depth
         for _ in range(40):
             deep = {"deeper": [deep]}
         more = {
@@ -138,7 +138,7 @@ class Oddities:
         self.put("Management", "ec2", "RunInstances", self.user().identity, **more)
 
     def texts_for_trees(self) -> None:
-        """A call for credentials whose other fields are strings, so only its success counts."""
+        """Make a call for credentials whose other fields are strings, so only its success is counted."""
         actor = self.user()
         arguments: dict[str, Any] = {"without": "parameters"}
         self.desk.issue(
@@ -161,7 +161,7 @@ class Oddities:
         )
 
     def two_times(self) -> None:
-        """One call recorded with two times: the earlier one counts."""
+        """Record one call with two times: the earlier time counts."""
         time = self.moment() - 5
         made = record(
             time,
@@ -177,7 +177,7 @@ class Oddities:
             self.desk.put(self.account, "us-east-1", time, encode(one))
 
     def without_id(self) -> None:
-        """Two equal records without event id are two calls."""
+        """Make two equal records without event id, which count as two calls."""
         time = self.moment()
         made = record(
             time, "sqs.amazonaws.com", "ListQueues", self.user().identity, eventID=None, recipientAccountId=self.account
@@ -187,7 +187,7 @@ class Oddities:
             self.desk.files.add(self.account, "eu-west-1", time, encode(made), is_single=True)
 
     def without_issuer(self) -> None:
-        """A session without session issuer is named by its role, without the path."""
+        """Use a session without session issuer, which is named by its role, without the path."""
         standing = self.chance.choice(self.desk.company.standing)
         identity = copy.deepcopy(standing.identity)
         del identity["sessionContext"]
@@ -198,7 +198,7 @@ class Oddities:
         )
 
     def refused_and_given(self) -> None:
-        """A refused call with an answer is no session."""
+        """Make a refused call with an answer, which does not count as a session."""
         actor, role = self.user(), self.desk.company.role_of("data", "Deploy")
         request_asked = {"roleArn": role.arn, "roleSessionName": "both"}
         given = {"credentials": {"accessKeyId": self.desk.new_key(), "expiration": "Oct 31, 2026, 11:00:00 PM"}}
@@ -226,7 +226,7 @@ class Oddities:
         self.desk.tally.refuse(time, (actor.principal, "sts", "AssumeRole", role.arn), "AccessDenied")
 
     def outside_with_arn(self) -> None:
-        """A web identity or SAML user is named by its provider's name, whatever else is known."""
+        """Make a call by a web identity or SAML user, who is named by the provider's name, whatever else is known."""
         for kind, name in (("WebIdentityUser", "AssumeRoleWithWebIdentity"), ("SAMLUser", "AssumeRoleWithSAML")):
             identity = {
                 "type": kind,
@@ -243,7 +243,7 @@ class Oddities:
             )
 
     def early_use(self) -> None:
-        """A session used before its issue time (clock skew)."""
+        """Use a session before its issue time (clock skew)."""
         time = self.moment()
         role = self.desk.company.role_of("data", "Probe")
         acting = self.desk.issue(self.user(), time, "AssumeRole", role, session_name="early", asked=3600)
@@ -261,7 +261,7 @@ class Oddities:
             self.desk.put(role.account, "eu-west-1", time - 3, encode(made))
 
     def odd_name(self) -> None:
-        """A call whose name and error contain HTML."""
+        """Make a call whose name and error contain HTML."""
         name = '<img src=x onerror="alert(1)">'
         actor = self.user()
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Events that happen in certain shifts whatever the seed: on both sides of every bound of a definition."""
+"""Scenes that are played in certain shifts, whatever the seed: on both sides of each limit in a definition."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Pieces(Crew):
             self.alone_with_mfa()
 
     def longest_chain(self) -> None:
-        """A chain of five hops from a caller with an odd name."""
+        """Play a chain of five hops from a caller with an odd name."""
         first = (self.company.subjects, self.company.pipelines)[self.span.number % 2]
         actor = first[self.span.number % len(first)]
         name = "AssumeRoleWithSAML" if actor.identity["type"] == "SAMLUser" else "AssumeRoleWithWebIdentity"
@@ -98,7 +98,7 @@ class Pieces(Crew):
             self.use(acting, "mixed", most=4)
 
     def newcomers(self) -> None:
-        """New principals on used roles, and account pairs that never called before."""
+        """Play new principals on used roles, and account pairs that never called before."""
         for number, actor in enumerate(self.company.newcomers):
             role = self.company.role_of(("development", "vault")[number % 2], "Deploy")
             time = self.moment()
@@ -119,7 +119,7 @@ class Pieces(Crew):
                 )
 
     def alone_with_mfa(self) -> None:
-        """A role where one user has MFA sometimes and no other has; a denied call does not count as without MFA."""
+        """Play a role where one user sometimes has MFA and no other does; a denied call is not one without MFA."""
         role = self.company.role_of("vault", "Auditor")
         for has_serial in (True, False):
             self.desk.issue(
@@ -136,7 +136,7 @@ class Pieces(Crew):
         )
 
     def at_moments(self) -> None:
-        """Sessions at exactly the boundary between old and new, and at a time from which a report may begin."""
+        """Issue sessions exactly at the boundary between old and new, and at a time from which a report may begin."""
         span, company = self.span, self.company
         if span.start + HALF_PAST_FIVE < span.end:
             actor = company.early[span.number % len(company.early)]
@@ -165,7 +165,7 @@ class Pieces(Crew):
             )
 
     def denied(self) -> None:
-        """A workload denied three times, which counts; and a user denied twice, which does not."""
+        """Play a workload that is denied three times, which counts, and a user denied twice, which does not."""
         actor, kind = self.company.standing[self.span.number % 5], KINDS[3]
         for _ in range(3):
             self.desk.call(actor, kind, self.moment(), "AccessDeniedException")
@@ -173,14 +173,14 @@ class Pieces(Crew):
             self.desk.call(self.company.early[0], kind, self.moment(), "AccessDenied")
 
     def codes(self) -> None:
-        """An error code that counts as denial or throttling, and one that only resembles it, equally often."""
+        """Make equally many errors with a code that counts as denial or throttling, and with one that resembles it."""
         for codes in (REAL, LOOK_ALIKES):
             code = codes[self.span.number % len(codes)]
             for _ in range(3):
                 self.desk.call(self.company.standing[-1], KINDS[3], self.moment(), code)
 
     def half(self) -> None:
-        """A successful call whose answer is not recorded: no session."""
+        """Make a successful call whose answer is not recorded: it counts as no session."""
         actor = self.chance.choice([*self.company.users, *self.company.standing])
         self.desk.issue(
             actor,
@@ -193,11 +193,11 @@ class Pieces(Crew):
         )
 
     def any_root(self) -> None:
-        """AssumeRoot for the default time or a shorter one."""
+        """Call AssumeRoot with the default duration or a shorter one."""
         self.root(self.chance.choice((None, 300)))
 
     def root(self, asked: int | None) -> None:
-        """AssumeRoot: central administration of member accounts' root users."""
+        """Call AssumeRoot (central administration of member accounts' root users) with this duration."""
         role = self.company.people_roles["management", "AdministratorAccess"]
         admin = self.desk.issue(
             self.company.subjects[-2], self.moment(), "AssumeRoleWithSAML", role, session_name=self.company.people[0]
@@ -210,11 +210,11 @@ class Pieces(Crew):
                 self.use(root, "mixed", most=3)
 
     def any_edge(self) -> None:
-        """A random edge."""
+        """Play a random edge case."""
         self.edge(self.chance.randrange(100))
 
     def edge(self, number: int) -> None:
-        """A session whose last use is on one side of a bound."""
+        """Play a session whose last use is on one side of a limit."""
         roles = ("Administrator", "SecretsReader", "Probe", "Nightly")
         request_asked = (900, 901, 3600, 3600)[number % 4]
         bounds = (

@@ -1,6 +1,6 @@
-"""The text of records as CloudTrail writes them.
+"""Formats records as CloudTrail writes them.
 
-Most calls of a month are ordinary services'. Their records are templates in which a few values change.
+Most calls of a month are those of ordinary services. Their records are templates in which a few values change.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 
 class Kind(NamedTuple):
-    """A kind of call that services make all day."""
+    """A kind of call that ordinary services make all day."""
 
     service: str
     name: str
     category: str
     weight: int
     template: str
-    """A `%` template with identity, error, time, region, address, agent, account, number, request and event."""
+    """The `%` template, with identity, error, time, region, address, agent, account, number, request and event."""
 
 
 @lru_cache(maxsize=4096)
@@ -44,7 +44,7 @@ def uuid_of(bits: int) -> str:
 
 
 def record(time: int, source: str, name: str, identity: Json | None, **more: Any) -> Json:
-    """A record with the common fields; `more` overrides them, and a value of `...` removes a field."""
+    """A record with the common fields; `more` overrides fields, and a value of `...` removes a field."""
     made: Json = {
         "eventVersion": "1.11",
         "userIdentity": identity,

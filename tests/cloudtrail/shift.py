@@ -1,4 +1,4 @@
-"""One part of the month: scenes of users, pipelines and services until the number of calls is reached."""
+"""Plays one part of the month: scenes of users, pipelines and services until the number of calls is reached."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cloudtrail.records import KINDS, WEIGHTS
 MOST: Final = 48
 """Maximum number of calls of one scene."""
 SCENES_SHARE: Final = 0.35
-"""The share of scenes in all calls; the rest are ordinary calls of workloads with old sessions."""
+"""The share of calls made by scenes; ordinary calls of workloads with old sessions are the rest."""
 STS_CODES: Final = (
     "AccessDenied",
     "AccessDenied",
@@ -83,14 +83,14 @@ class Shift(Pieces):
             self.desk.call(actor, chance.choices(KINDS, WEIGHTS)[0], time, code)
 
     def usual_code(self, actor: Actor) -> str:
-        """One of the three error codes that this caller usually gets."""
+        """The error code that this caller usually gets, of three possible codes."""
         first = crc32(actor.principal.encode())
         return CODES[(first + self.chance.randrange(3)) % len(CODES)]
 
     # --- callers ------------------------------------------------------------------------------------------------
 
     def user(self) -> None:
-        """A user with a long-term key, with MFA always, sometimes or never."""
+        """Play a user with a long-term key who has MFA always, sometimes or never."""
         number = self.chance.randrange(len(self.company.users))
         actor = self.company.users[number]
         has_mfa = self.chance.random() < (1, 0.5, 0)[number % 3]
@@ -105,7 +105,7 @@ class Shift(Pieces):
         self.assume(actor, time, self.usual_role(actor), has_serial=has_mfa)
 
     def person(self) -> None:
-        """A person of the directory, through Identity Center."""
+        """Play a person of the directory, who logs in through Identity Center."""
         role = self.company.people_roles[self.any_account(), self.chance.choice(PERMISSION_SETS)[0]]
         actor = self.chance.choice(self.company.subjects[:-1])
         person = self.chance.choice(self.company.people)
@@ -115,7 +115,7 @@ class Shift(Pieces):
         self.go_on(acting, role, person if self.chance.random() < 0.5 else "")
 
     def pipeline(self) -> None:
-        """A GitHub Actions pipeline."""
+        """Play a GitHub Actions pipeline."""
         role = self.company.role_of(self.chance.choice(NAMES[3:6]), self.chance.choice(("Deploy", "Migrator", "Probe")))
         actor = self.chance.choice(self.company.pipelines)
         acting = self.desk.issue(
@@ -129,7 +129,7 @@ class Shift(Pieces):
         self.go_on(acting, role)
 
     def subject(self) -> None:
-        """A user of the old SAML directory."""
+        """Play a user of the old SAML directory."""
         actor = self.chance.choice(self.company.subjects)
         role = self.usual_role(actor)
         acting = self.desk.issue(
@@ -138,7 +138,7 @@ class Shift(Pieces):
         self.go_on(acting, role)
 
     def service(self) -> None:
-        """A workload whose service assumes its role."""
+        """Play a workload whose AWS service assumes its role."""
         actor = self.chance.choice(self.company.services)
         role = self.any_role()
         acting = self.desk.issue(
@@ -147,12 +147,12 @@ class Shift(Pieces):
         self.go_on(acting, role)
 
     def partner(self) -> None:
-        """Another company's job, recorded only in our account's copy."""
+        """Play another company's job, which is recorded only in our account's copy."""
         actor = self.chance.choice(self.company.partners)
         self.assume(actor, self.moment(), self.usual_role(actor))
 
     def federation(self) -> None:
-        """A federation broker of the company (GetFederationToken)."""
+        """Play a federation broker of the company (GetFederationToken)."""
         actor = self.chance.choice(self.company.users)
         request_asked = self.chance.choice((None, 900, 7200))
         acting = self.desk.issue(
@@ -162,7 +162,7 @@ class Shift(Pieces):
             self.use(acting, self.chance.choice(("mixed", "seconds", "never")))
 
     def refusals(self) -> None:
-        """The same failing request for a session, several times."""
+        """Make the same failing request for a session several times."""
         company, chance = self.company, self.chance
         actor = chance.choice(
             [*company.users, *company.standing, *company.pipelines, *company.subjects, *company.partners]
@@ -189,7 +189,7 @@ class Shift(Pieces):
             )
 
     def troubles(self) -> None:
-        """An ordinary call denied two times or more."""
+        """Make an ordinary call that is denied two times or more."""
         chance = self.chance
         actor = chance.choice([*self.company.standing, *self.company.users, *self.company.services])
         kind, code, time = chance.choice(KINDS), self.usual_code(actor), self.moment()

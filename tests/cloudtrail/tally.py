@@ -1,6 +1,6 @@
-"""Counts for the answers, collected while the month is made; single calls are not kept.
+"""Counts for the answers, collected while the month is generated; single calls are not kept.
 
-A session is counted when it is over. Tallies of parts of the month can be merged.
+A session is counted when it is over. Tallies of different parts of the month can be merged.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def is_denial(code: str) -> bool:
 
 
 class Tally:
-    """The counts so far."""
+    """The counts of the calls made so far."""
 
     def __init__(self, boundary: int, since: int, watched: Iterable[str] = ()) -> None:
-        """`watched` are session names whose latest history is kept."""
+        """`watched` are the session names whose latest history is kept."""
         self.boundary = boundary
         self.since = since
         self.watched = frozenset(watched)
@@ -61,7 +61,7 @@ class Tally:
         self.hours: dict[tuple[int, str], Span] = {}
         """Calls, sessions and failures by hour and principal."""
         self.new_sessions: dict[Key, Span] = {}
-        """Sessions before the boundary, sessions after it, and the first time of those."""
+        """Sessions before the boundary, sessions after it, and the first time of the latter."""
         self.new_pairs: dict[Key, Span] = {}
         """Calls before and after the boundary, and failures after it."""
         self.mfa: dict[Key, list[int]] = {}
@@ -76,7 +76,7 @@ class Tally:
             self.events[category, service] += 1
 
     def refuse(self, time: int, who: tuple[str, str, str, str], code: str) -> None:
-        """Count a denial. `who`: principal, service, operation, and the role it was for."""
+        """Count a throttled or denied call. `who` is the principal, service, operation, and the role it was for."""
         if time < self.since:
             return
         if code in THROTTLED:
@@ -89,7 +89,7 @@ class Tally:
         self.saved[name] += time >= self.since
 
     def issue(self, it: Issue) -> None:
-        """Count a call for credentials when it is made."""
+        """Count a call for credentials at the time when it is made."""
         between = (it.from_account, it.to_account)
         if all(between) and it.from_account != it.to_account:
             self._new_pair(it, between)
@@ -135,7 +135,7 @@ class Tally:
     # --- merging ----------------------------------------------------------------------------------------------------
 
     def merge(self, other: Tally) -> None:
-        """Add another tally, of other calls."""
+        """Add the counts of another tally, which counted other calls."""
         self.calls += other.calls
         self.events += other.events
         self.saved += other.saved
@@ -143,7 +143,7 @@ class Tally:
         for name in ("throttled", "denied", "issues", "failed", "chains"):
             _merge_spans(getattr(self, name), getattr(other, name))
         for name in ("hours", "mfa"):
-            table: dict[Any, list[int]] = getattr(self, name)  # keys of different tables differ
+            table: dict[Any, list[int]] = getattr(self, name)  # the tables have different types of keys
             for key, counts in getattr(other, name).items():
                 table[key] = [a + b for a, b in zip(table.get(key, [0] * len(counts)), counts, strict=True)]
         for name in ("new_sessions", "new_pairs"):

@@ -1,4 +1,4 @@
-"""The benchmark measures only correct programs: each check accepts right answers and ends it on wrong ones."""
+"""The benchmark measures only correct programs: its checks accept right answers and stop at wrong ones."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ SAY = "import sys; print(open(sys.argv[1]).read())"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> bench.Logs:
-    """Logs small enough to be read in a second."""
+    """Logs that are small enough to be read in a second."""
     folder = tmp_path_factory.mktemp("bench")
     return bench.Logs(folder, generate(folder / "logs", events=3000, seed=1))
 
 
 def environ() -> dict[str, str]:
-    """The minimum to find programs."""
+    """The smallest environment in which programs are found."""
     return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
 
 def says(folder: Path, tree: Any) -> Case:
-    """A program that prints this as JSON."""
+    """A benchmark case whose program prints this tree as JSON."""
     file = folder / "said.json"
     file.write_text(json.dumps(tree))
     return Case("report", [sys.executable, "-c", SAY, str(file)], folder, environ())
@@ -53,7 +53,7 @@ def test_a_right_report_passes_in_either_form(made: bench.Logs, tmp_path: Path) 
 
 
 def test_a_summary_is_by_role_where_nothing_was_asked(made: bench.Logs, tmp_path: Path) -> None:
-    """A report has one summary, by role; the other groupings are not required."""
+    """A report has only one summary, by role; the other groupings are not required."""
     result_text = as_objects(made.known)
     result_text["summary"] = result_text.pop("summary-role")
     del result_text["summary-principal"], result_text["summary-account"]
@@ -63,7 +63,7 @@ def test_a_summary_is_by_role_where_nothing_was_asked(made: bench.Logs, tmp_path
 
 @pytest.mark.parametrize("name", ["failures", "chains", "events"])
 def test_a_wrong_or_missing_answer_ends_the_benchmark(name: str, made: bench.Logs, tmp_path: Path) -> None:
-    """A missing row or a missing answer ends the benchmark."""
+    """The benchmark stops at a missing row or a missing answer."""
     short = as_objects(made.known)
     short[name] = short[name][:-1]
     without = as_objects(made.known)
@@ -75,7 +75,7 @@ def test_a_wrong_or_missing_answer_ends_the_benchmark(name: str, made: bench.Log
 
 
 def test_a_wrong_count_ends_the_benchmark(made: bench.Logs, tmp_path: Path) -> None:
-    """A wrong number of records ends the benchmark."""
+    """The benchmark stops at a wrong number of records."""
     bench.check_count(made, says(tmp_path, made.records))
 
     with pytest.raises(SystemExit, match="another number of records"):
@@ -83,7 +83,7 @@ def test_a_wrong_count_ends_the_benchmark(made: bench.Logs, tmp_path: Path) -> N
 
 
 def test_jq_has_the_known_metrics(made: bench.Logs) -> None:
-    """jq's failures, principals, account pairs and durations equal the known ones."""
+    """jq's failures, principals, account pairs and durations equal the known answers."""
     try:
         case = bench.with_jq(made, environ())
     except ToolMissingError as missing:
@@ -97,7 +97,7 @@ def test_jq_has_the_known_metrics(made: bench.Logs) -> None:
 
 
 def test_the_loop_has_the_known_answers(made: bench.Logs) -> None:
-    """The naive program's answers equal the known ones."""
+    """The naive program's answers equal the known answers."""
     wrong = deepcopy(made.known)
     wrong["answers"]["events"]["rows"][0][2] += 1
 

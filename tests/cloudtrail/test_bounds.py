@@ -1,4 +1,4 @@
-"""Logs with times on both sides of every bound: the engine and the naive reading give the same answers."""
+"""Logs with times on both sides of every limit: the engine and the naive program give the same answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Record = dict[str, Any]  # a JSON tree
 
 
 def log(chance: random.Random) -> list[Record]:
-    """Some calls; each key is issued once, before it signs."""
+    """Records of some calls; each key is issued once, before it signs."""
     records: list[Record] = []
     for number in range(60):
         moment = BOUND + timedelta(seconds=chance.choice(SECONDS))
@@ -70,7 +70,7 @@ def log(chance: random.Random) -> list[Record]:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("since", [None, BOUND, BOUND + timedelta(seconds=1)])
 def test_on_either_side_of_a_bound_both_say_the_same(tmp_path: Path, seed: int, since: datetime | None) -> None:
-    """Engine and naive reading agree on offsets, fractions of seconds, missing expirations and empty codes."""
+    """The engine and the naive program agree on offsets, fractions of seconds, missing expirations and empty codes."""
     chance = random.Random(seed)  # noqa: S311 - the same each time
     (tmp_path / "a.json").write_text(json.dumps({"Records": log(chance)}))
     known_names = Naive(str(tmp_path), since).answers()

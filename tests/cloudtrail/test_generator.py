@@ -1,4 +1,4 @@
-"""The log generator is deterministic, and its known answers equal a naive reading's."""
+"""The log generator is deterministic, and its known answers equal those of the naive program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.cloudtrail.naive import Naive
 from tests.cloudtrail.pieces import LOOK_ALIKES, REAL, WATCHED
 
 EVENTS = 3000
-MORE_CALLS = 60 + 3  # of dsops' own trail and the large file
+MORE_CALLS = 60 + 3  # the additional calls of dsops' own trail and the large file
 SINCE = datetime(2026, 10, 12, 5, 30, tzinfo=UTC)
 Known = dict[str, Any]  # a JSON tree
 
@@ -55,7 +55,7 @@ def rows(known: Known, name: str) -> list[list[Any]]:
 
 
 def check(folder: Path, known: Known, since: datetime | None = None) -> None:
-    """Assert that everything known equals the naive reading."""
+    """Check that all known answers and counts equal those of the naive program."""
     naive = Naive(str(folder), since)
     counts = {
         "calls": len(naive.all),
@@ -73,18 +73,18 @@ def check(folder: Path, known: Known, since: datetime | None = None) -> None:
 
 
 def test_clean_logs_have_the_known_answers(clean: tuple[Path, Known]) -> None:
-    """All answers for clean logs equal the naive reading's."""
+    """All answers for clean logs equal those of the naive program."""
     check(*clean)
 
 
 def test_dirty_logs_have_the_known_answers(dirty: tuple[Path, Known]) -> None:
-    """All answers for dirty logs (damage, duplicates, odd records, dsops' own trail) equal the naive reading's."""
+    """All answers for dirty logs (damage, duplicates, odd records, own trail) equal those of the naive program."""
     check(*dirty)
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_other_seeds_have_their_own_answers(seed: int, tmp_path: Path, dirty: tuple[Path, Known]) -> None:
-    """Other seeds give other answers, which equal the naive reading's too, also with `since`."""
+    """Other seeds give other answers, which also equal those of the naive program, even with `since`."""
     known_names = generate(tmp_path, events=EVENTS, seed=seed, since=SINCE, is_dirty=True, has_own_trail=True)
 
     check(tmp_path, known_names, SINCE)
@@ -100,7 +100,7 @@ def test_the_same_seed_makes_the_same_files_on_any_number_of_cores(clean: tuple[
 
 
 def test_since_changes_nothing_but_the_answers(dirty: tuple[Path, Known], tmp_path: Path) -> None:
-    """`since` changes the answers and not the files."""
+    """`since` changes the answers but not the files."""
     late = generate(tmp_path, events=EVENTS, seed=1, since=SINCE, is_dirty=True, has_own_trail=True)
 
     assert dirty[1]["answers"] != late["answers"]
@@ -108,7 +108,7 @@ def test_since_changes_nothing_but_the_answers(dirty: tuple[Path, Known], tmp_pa
 
 
 def test_files_can_be_small(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """`file_records=1` makes many small files for the same calls."""
+    """With `file_records=1`, the same calls are written into many small files."""
     known_names = generate(tmp_path, events=EVENTS, seed=1, file_records=1)
 
     assert known_names["counts"]["files"] > 3 * clean[1]["counts"]["files"]
@@ -116,14 +116,14 @@ def test_files_can_be_small(clean: tuple[Path, Known], tmp_path: Path) -> None:
 
 
 def test_another_seed_makes_other_files(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """Another seed makes other files, so the digest distinguishes them."""
+    """Another seed gives other files, so the digest can tell them apart."""
     generate(tmp_path, events=EVENTS, seed=2)
 
     assert digest(clean[0]) != digest(tmp_path)
 
 
 def test_counts_add_up(clean: tuple[Path, Known], dirty: tuple[Path, Known]) -> None:
-    """The number of calls is the ordered one, and agrees between all questions that count calls."""
+    """The number of calls is the requested number, and all questions that count calls agree."""
     for (_, known_answers), calls in ((clean, EVENTS), (dirty, EVENTS + MORE_CALLS)):
         issues = sum(row[1] for row in rows(known_answers, "summary-role"))
         sessions = sum(row[1] for row in rows(known_answers, "durations"))
@@ -145,7 +145,7 @@ def test_counts_add_up(clean: tuple[Path, Known], dirty: tuple[Path, Known]) -> 
 
 
 def test_each_question_has_something_to_tell(dirty: tuple[Path, Known]) -> None:
-    """Every question has rows with the defined columns: an empty answer would agree with anything."""
+    """Every question has rows with the defined columns: any program would agree on an empty answer."""
     _, known = dirty
 
     assert {*COLUMNS} - {"summary", "history"} <= {*known["answers"]}
@@ -158,7 +158,7 @@ def test_each_question_has_something_to_tell(dirty: tuple[Path, Known]) -> None:
 
 
 def test_each_rule_has_its_counter_example(dirty: tuple[Path, Known]) -> None:
-    """Every rule has its counter-example: long, short, unused and overlong sessions, exact bounds, HTML."""
+    """Every rule has a counter-example: long, short, unused and overlong sessions, exact limits, HTML."""
     folder, known_answers = dirty
     roles = {row[0] for row in rows(known_answers, "durations")}
     naive = Naive(str(folder))
@@ -192,7 +192,7 @@ def test_files_lie_where_cloudtrail_puts_them(clean: tuple[Path, Known]) -> None
 
 
 def test_records_are_as_large_as_real_ones(clean: tuple[Path, Known]) -> None:
-    """Records have one to two kilobytes on average, and most are of ordinary services."""
+    """Records have one to two kilobytes on average, and most belong to ordinary services."""
     texts = [gzip.decompress(path.read_bytes()) for path in clean[0].rglob("*.json.gz")]
     records = [record for text in texts for record in json.loads(text)["Records"]]
     services = Counter(record["eventSource"] for record in records)
@@ -203,7 +203,7 @@ def test_records_are_as_large_as_real_ones(clean: tuple[Path, Known]) -> None:
 
 
 def test_twins_have_one_id_and_the_copy_knows_no_name(clean: tuple[Path, Known]) -> None:
-    """Both copies of a call share an id, and the role account's copy has only the caller's account and id."""
+    """Both copies of a call have the same id; the role account's copy has only the caller's account and id."""
     twins: dict[str, list[dict[str, Any]]] = {}
     for path in clean[0].rglob("*.json.gz"):
         for record in json.loads(gzip.decompress(path.read_bytes()))["Records"]:
@@ -235,7 +235,7 @@ def test_too_few_events_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_logs_are_not_mixed_in(clean: tuple[Path, Known]) -> None:
-    """A folder that has logs already is refused."""
+    """A folder that already has logs is refused."""
     with pytest.raises(ValueError, match="there are logs already"):
         generate(clean[0], events=EVENTS, seed=2)
 
@@ -247,7 +247,7 @@ def test_since_has_a_time_zone(tmp_path: Path) -> None:
 
 
 def test_the_plain_reading_sees_one_call_less(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """If one file is missing the comparison fails, so it can fail at all."""
+    """The comparison fails if one file is missing, so it is able to fail."""
     folder, known_answers = clean
     path = max(folder.rglob("*.json.gz"), key=lambda path: path.stat().st_size)
     for other in folder.rglob("*.json.gz"):

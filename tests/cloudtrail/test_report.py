@@ -32,7 +32,7 @@ Known = dict[str, Any]  # a JSON tree
 
 
 def report_of(folder: Path, **more: Any) -> AuditReport:
-    """The report on all logs below the folder."""
+    """Make the report on all logs below the folder."""
     return report_on(find_logs([str(folder)]), ["logs"], **more)
 
 
@@ -57,13 +57,13 @@ def dirty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Known]:
 
 @pytest.fixture(scope="module")
 def reported(dirty: tuple[Path, Known]) -> AuditReport:
-    """The report on those."""
+    """The report on the dirty logs."""
     return report_of(dirty[0])
 
 
 @pytest.mark.parametrize("question", REPORTED, ids=lambda each: each.name)
 def test_each_answer_is_the_known_one(reported: AuditReport, dirty: tuple[Path, Known], question: Any) -> None:
-    """Each answer equals the known one in rows and order, despite duplicates, damage and odd names."""
+    """Each answer equals the known answer in rows and order, despite duplicates, damage and odd names."""
     name = "summary-role" if question is SUMMARY else question.name
     known_names = dirty[1]["answers"][name]
     answer = reported.answer(question.name)
@@ -74,7 +74,7 @@ def test_each_answer_is_the_known_one(reported: AuditReport, dirty: tuple[Path, 
 
 
 def test_what_was_read_is_told(reported: AuditReport, dirty: tuple[Path, Known]) -> None:
-    """The report counts calls, records, skipped elements and files, and lists unreadable files with reasons."""
+    """The report has the numbers of calls, records, skipped elements and files, and unreadable files with reasons."""
     folder, known_answers = dirty
     counts = {name: getattr(reported, name) for name in ("calls", "records", "skipped", "files")}
     digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # digest files are not opened
@@ -94,7 +94,7 @@ def test_the_summary_can_be_grouped_otherwise(dirty: tuple[Path, Known], by: str
 
 
 def test_a_session_is_followed_back_to_who_began(dirty: tuple[Path, Known]) -> None:
-    """A session's history is found by name, key id and ARN."""
+    """The history of a session is found by session name, key id or ARN."""
     folder, known_answers = dirty
     with_hops = {name: answer["rows"] for name, answer in known_answers["histories"].items()}
     assert max(len(rows) for rows in with_hops.values()) == 5
@@ -109,7 +109,7 @@ def test_a_session_that_is_not_there_has_no_history(dirty: tuple[Path, Known]) -
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_other_logs_have_their_own_answers_from_a_moment_on(tmp_path: Path, seed: int) -> None:
-    """For other seeds the answers with `since` equal the known ones."""
+    """For other seeds, the answers with `since` equal the known answers."""
     known_names = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)
     report = report_of(tmp_path, since=SINCE)
     for question in REPORTED:
@@ -151,7 +151,7 @@ def log(path: Path, records: list[Any]) -> None:
 
 
 def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
-    """A chain of twelve hops is followed back for eight."""
+    """A chain of twelve hops is traced back for eight hops."""
     records = [
         record(
             number,
@@ -175,7 +175,7 @@ def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
 
 
 def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> None:
-    """A user known only by key id is named by it (dsops' own trail); a session's key id names no principal."""
+    """A user known only by a key id is named by it (dsops' own trail); a session's key id names no principal."""
     issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
     keys = ("AKIAADA", "AKIABOB", "ASIAONE", "ASIATWO")
     lines = [json.dumps({**issue, "userIdentity": {"type": "Unknown", "accessKeyId": key}}) for key in keys]
@@ -202,7 +202,7 @@ def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
 
 
 def test_an_empty_error_is_none(tmp_path: Path) -> None:
-    """An empty error code counts as success: some tools write it."""
+    """An empty error code counts as success, since some tools write it so."""
     answer = {"credentials": {"accessKeyId": "ASIA1", "expiration": "2026-11-20T01:00:01Z"}}
     log(tmp_path / "a.json", [record(1, "AssumeRole", errorCode="", responseElements=answer)])
     report = report_of(tmp_path)
@@ -249,7 +249,7 @@ def test_file_names_are_no_patterns(tmp_path: Path) -> None:
 
 
 def test_several_members_of_gzip_are_one_text(tmp_path: Path) -> None:
-    """A gzip file of several members is read completely; its length field covers only the last one."""
+    """A gzip file of several members is read completely, although its length field covers only the last member."""
     big = gzip.compress(json.dumps({"Records": [record(n, pad="x" * 2000) for n in range(12_000)]}).encode())
     small = gzip.compress(json.dumps({"Records": [record(13_000)]}).encode())
     (tmp_path / "a.json.gz").write_bytes(big + small)
@@ -258,7 +258,7 @@ def test_several_members_of_gzip_are_one_text(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_costs_its_own_records_only(tmp_path: Path) -> None:
-    """A damaged file loses only its own records, wherever it stands among a thousand."""
+    """A damaged file loses only its own records, at any position among a thousand files."""
     for number in range(1000):
         log(tmp_path / f"{number:04d}.json.gz", [record(number % 3000)])
     for number in (0, 499, 500, 999):
@@ -272,7 +272,7 @@ def test_a_damaged_file_costs_its_own_records_only(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_one_of_the_unreadable(tmp_path: Path) -> None:
-    """A gzip bomb is an unreadable file, whether its length field is honest or not."""
+    """A gzip bomb counts as an unreadable file, whether or not its length field is right."""
     bomb = zlib.compressobj(1, wbits=31)
     zeros = bytes(1 << 20)
     content = b"".join(bomb.compress(zeros) for _ in range(800)) + bomb.flush()
@@ -297,7 +297,7 @@ def test_where_nothing_can_be_read_it_says_so(tmp_path: Path) -> None:
 
 
 def test_a_pipe_a_link_and_a_hidden_file_in_the_folder(tmp_path: Path) -> None:
-    """Pipes are skipped, links followed and hidden files ignored, since they are still being written."""
+    """Pipes are skipped, links are followed, and hidden files, which may still be being written, are ignored."""
     os.mkfifo(tmp_path / "pipe.json")
     log(tmp_path / "a.json", [record(1)])
     log(tmp_path / ".b.json", [record(2)])
@@ -312,7 +312,7 @@ def test_a_pipe_a_link_and_a_hidden_file_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_lines_are_read_one_by_one(tmp_path: Path) -> None:
-    """A file of lines is recognised by name or option; a torn last line is no record."""
+    """A file of JSON lines is recognised by name or option; a torn last line is not a record."""
     lines = f'{json.dumps(record(1))}\n{json.dumps(record(2))}\n{{"eventTime": "2026-'
     (tmp_path / "trail.jsonl").write_text(lines)
     report = report_of(tmp_path)
@@ -343,7 +343,7 @@ def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
     ],
 )
 def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: str) -> None:
-    """A record with an impossible time is skipped: it would shift what counts as recent."""
+    """A record with an impossible time is skipped: it would shift the boundary of recent calls."""
     log(tmp_path / "a.json", [record(1), record(2, eventTime=time), record(3, "AssumeRole", eventTime=time)])
     report = report_of(tmp_path)
     assert (1, 2) == (report.records, report.skipped)
@@ -365,7 +365,7 @@ def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: 
 def test_an_offset_counts_and_none_is_utc(
     tmp_path: Path, time: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Times have their offset, or UTC without one, whatever the machine's time zone; expirations too."""
+    """A time has its own offset, or UTC without one, whatever the machine's time zone; so do expirations."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     times = {"expiration": time, "accessKeyId": "ASIA1"}
     log(
@@ -389,7 +389,7 @@ def test_the_last_second_of_all_is_a_time(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_column(tmp_path: Path) -> None:
-    """A folder named like `day=20` does not become a DuckDB column."""
+    """A folder with a name like `day=20` does not become a DuckDB column."""
     folder = tmp_path / "json=foo"
     folder.mkdir()
     log(folder / "a.json", [record(1)])
@@ -412,7 +412,7 @@ except LogsUnreadable as error:
 
 @pytest.mark.parametrize("room", [1000, 500_000])
 def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
-    """If the disk is full at any point, the report fails instead of giving answers from some files."""
+    """If the disk is full at any point, the report fails; it never gives answers from only some files."""
     for number in range(3):
         log(tmp_path / f"{number}.json", [record(each % 3000, eventID=os.urandom(16).hex()) for each in range(20_000)])
     words = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path), str(room)]
@@ -434,7 +434,7 @@ class Full:
     """A connection whose disk is full on the first write."""
 
     def execute(self, sql: str, _values: object) -> Full:
-        """Nothing, or DuckDB's error."""
+        """Return nothing, or raise DuckDB's error."""
         if sql.startswith("INSERT"):
             raise duckdb.IOException('IO Error: Could not write file "calls.duckdb": No space left on device')
         return self
@@ -445,7 +445,7 @@ class Full:
 
 
 def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
-    """A full disk ends the report at the first file, rather than marking files as unreadable."""
+    """A full disk ends the report at the first file, instead of marking files as unreadable."""
     found = find_logs([str(dirty[0])])
     with pytest.raises(LogsUnreadable) as raised, open_database(), ThreadPoolExecutor(1) as apart:
         CallDatabase(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)

@@ -1,4 +1,4 @@
-"""Callers, and the values in policies and requests: few, so that they often match."""
+"""A few callers, and a few values for policies and requests, so that they often match."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from dsops.policy import Principal
 from tests.unit.policy.policies import ACCOUNT, GITHUB, OTHER
 
-Json = Any  # a JSON document, as `json.dumps` takes it
+Json = Any  # a JSON document as `json.dumps` accepts it
 
 # --- callers ------------------------------------------------------------------------------------------------
 
 USER = Principal("user", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLEALICE00001")
-# Without a path: iam-simulate knows a role only by its session's ARN, which has none.
+# The role has no path: iam-simulate knows a role only by its session's ARN, which has none.
 SESSION = Principal(
     "role-session",
     ACCOUNT,
@@ -20,7 +20,7 @@ SESSION = Principal(
     issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App",
     unique_id="AROAEXAMPLEAPP0000001",
 )
-# The federating user has the session's name, the only way in which iam-simulate can identify him.
+# The session is named like the federating user: iam-simulate can identify the user only by that name.
 FEDERATED = Principal(
     "federated-session",
     ACCOUNT,
@@ -51,7 +51,7 @@ PRINCIPAL_FORMS: dict[str, Json] = {
     "identity provider": {"Federated": GITHUB},
     "SAML provider": {"Federated": PERSON.federated},
 }
-"""Every principal form that both programs know, without ids: iam-simulate's callers have none."""
+"""Every principal form that both programs support, without unique ids: iam-simulate's callers have none."""
 
 STRANGERS: tuple[Json, ...] = (
     {"AWS": OTHER},
@@ -85,7 +85,7 @@ ORDINARY = (
 
 # --- conditions ---------------------------------------------------------------------------------------------
 
-# The condition keys that iam-simulate knows, and which of them hold several values.
+# The condition keys that iam-simulate supports; some of them hold several values.
 TEXT_KEYS = ("aws:username", "aws:PrincipalTag/Team", "aws:UserAgent")
 SET_KEYS = ("aws:TagKeys", "aws:CalledVia")
 TEXTS = ("a", "A", "b", "ab", "a*", "")
@@ -102,7 +102,7 @@ _BYTES = ("aGVsbG8=", "aGVsbG9v", "QQ==")
 
 
 class Family(NamedTuple):
-    """Operators that compare alike, the keys they fit, and values for policies and requests."""
+    """Operators that compare the same kind of value, their condition keys, and values for policies and requests."""
 
     operators: tuple[str, ...]
     keys: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Parts of a world (operator, element, principal, policy) whose change would change the answer."""
+"""Finds the parts of a world (operator, element, principal, policy) that decide the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Change = Callable[[Statement], Statement]
 
 
 class Doubt(NamedTuple):
-    """A part that may decide: it did if both sets of policies give different answers."""
+    """A part that may decide: it does if the policies with and without its change give different answers."""
 
     names: tuple[str, ...]
     one: Policies
@@ -133,7 +133,7 @@ def _alone(form: Json) -> Principals:
 
 
 def _is_written(form: Json, principals: Principals) -> bool:
-    # `"*"` and `{"AWS": "*"}` are read alike, so they share one count.
+    # `"*"` and `{"AWS": "*"}` have the same meaning, so they share one count.
     return _alone(form).written[0] in principals.written
 
 
@@ -152,7 +152,7 @@ def _all_policies(policies: Policies) -> Iterator[Policy]:
 
 
 def _changed(policies: Policies, doubted: Statement, change: Change) -> Policies:
-    """The policies with one statement changed."""
+    """Return the policies with one statement changed."""
 
     def one(policy: Policy) -> Policy:
         if not any(statement is doubted for statement in policy.statements):

@@ -1,4 +1,4 @@
-"""The smallest world that shows each difference from iam-simulate."""
+"""For each difference from iam-simulate, the smallest world that shows it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def document(*statements: Json, version: str = "2012-10-17") -> Json:
 
 
 def reading(*statements: Json, version: str = "2012-10-17", context: Mapping[str, str] | None = None) -> World:
-    """A user reading a file, with these statements in an identity policy."""
+    """A user who reads a file, with these statements in an identity policy."""
     identity = [document(*statements, version=version)]
     values = {key: [value] for key, value in (context or {}).items()}
     return World(USER, "s3:GetObject", KEY, ACCOUNT, identity, [], [], [], [], [], [values])
 
 
 def under(operator: str, key: str, value: str, **context: list[str]) -> World:
-    """A user who may read a file under this one condition. In the context `__` is a key's colon."""
+    """A user who may read a file under this one condition. In the context, `__` stands for a key's colon."""
     values = {name.replace("__", ":"): listed for name, listed in context.items()}
     return reading(allow(Condition={operator: {key: value}}))._replace(contexts=[values])
 
@@ -84,4 +84,4 @@ EXAMPLES: dict[str, World] = {
         resource_policy=[document(deny(NotPrincipal={"AWS": USER.arn}))]
     ),
 }
-"""Name of the reading -> its world."""
+"""The name of the reading -> a world that shows it."""

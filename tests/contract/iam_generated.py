@@ -1,7 +1,7 @@
-"""Policies and requests from a small alphabet, in which every element, operator and principal often decides.
+"""Generates policies and requests from a few values, so that every element, operator and principal often decides.
 
-A world is one caller, one action and the policies that bear on them, with requests that differ in their context.
-Most policies allow everything and are there to be got past; one or two statements are drawn freely.
+A world is one caller, one action and the policies that apply to them, with requests that differ in their context.
+Most policies allow everything, so that they do not decide; one or two statements are drawn freely.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.unit.policy.policies import ACCOUNT, OTHER
 
 
 class World(NamedTuple):
-    """One example: caller, action, policies by place (empty for none), and contexts."""
+    """One example: a caller, an action, policies by place (empty for none), and contexts."""
 
     caller: Principal
     action: str
@@ -105,7 +105,7 @@ def _lists(values: tuple[str, ...]) -> st.SearchStrategy[Json]:
 
 @st.composite
 def conditions(draw: st.DrawFn, first: str) -> tuple[Json, list[tuple[str, tuple[str, ...]]]]:
-    """A condition block, mostly of one operator, and its keys with values that they may have."""
+    """A condition block, mostly of one operator, and its keys with the values that a request may have."""
     block: dict[str, Json] = {}
     request_asked: list[tuple[str, tuple[str, ...]]] = []
     for number in range(draw(st.sampled_from((1, 1, 1, 2)))):
@@ -132,7 +132,7 @@ def conditions(draw: st.DrawFn, first: str) -> tuple[Json, list[tuple[str, tuple
 
 
 class _Maker:
-    """Draws the policies of one world, and remembers the context keys that they use."""
+    """Draws the policies of one world, and records the context keys that they use."""
 
     def __init__(self, draw: st.DrawFn, topic: Topic, caller: Principal, action: str, resource: str) -> None:
         self._draw = draw
@@ -192,7 +192,7 @@ class _Maker:
         return statement
 
     def _narrow(self, statement: dict[str, Json], kind: str, *, is_trust: bool) -> None:
-        """Narrow a statement's Action or Resource, or use their negations."""
+        """Narrow a statement's Action or Resource, or replace them by NotAction or NotResource."""
         if is_trust or self._pick(0, 1):
             patterns = _action_patterns(self._action)
             can_negate = kind != "rcp" and not (kind == "scp" and statement["Effect"] == "Allow")
@@ -211,7 +211,7 @@ class _Maker:
         if self._topic.principal and self._pick(1, 1, 0):
             return PRINCIPAL_FORMS[self._topic.principal]
         near = [form for form in PRINCIPAL_FORMS.values() if _concerns(form, self._caller)]
-        # `*` is drawn often enough elsewhere.
+        # `*` is drawn often enough elsewhere, so exact forms are preferred here.
         exact = [form for form in near if form not in ("*", {"AWS": "*"})]
         everything = [*near, *exact, *exact, *exact, *PRINCIPAL_FORMS.values(), *STRANGERS]
         chosen = self._pick(*everything)
@@ -243,7 +243,7 @@ def _merged(left: dict[str, Json], right: dict[str, Json]) -> Json:
 
 
 class Topic(NamedTuple):
-    """The topic around which a world is drawn; what it leaves empty is drawn freely."""
+    """The topic of a world; fields that the topic leaves empty are drawn freely."""
 
     operator: str = ""
     principal: str = ""
@@ -261,7 +261,7 @@ TOPICS = (
 
 @st.composite
 def worlds(draw: st.DrawFn, topic: Topic, requests: int) -> World:
-    """A caller, an action, policies, and this many contexts."""
+    """A world: a caller, an action, policies, and this many contexts."""
     caller, action = _who_and_what(draw, topic)
     account = draw(st.sampled_from((ACCOUNT, ACCOUNT, ACCOUNT, OTHER)))
     resource = RESOURCES[action].format(account=account)
@@ -294,14 +294,14 @@ def worlds(draw: st.DrawFn, topic: Topic, requests: int) -> World:
 
 
 def _places(draw: st.DrawFn, caller: Principal) -> list[str]:
-    """The places with policies; those that more often decide are listed twice."""
+    """The places that have policies; places that should decide more often are listed twice."""
     if not caller.account:
         return ["resource"]
     places = ["identity", "identity", "resource", "resource"]
     places += [place for place in ("boundary", "session", "scp", "rcp") if draw(st.integers(0, 3)) == 0]
     if caller.kind == "federated-session":
         places.append("session")
-    # Neither a user nor the root has a session policy, and the root has no boundary.
+    # A user or root has no session policy, and the root user has no boundary either.
     absent = {"user": ["session"], "root": ["session", "boundary"]}.get(caller.kind, [])
     return [place for place in places if place not in absent]
 
@@ -345,7 +345,7 @@ def _who_and_what(draw: st.DrawFn, topic: Topic) -> tuple[Principal, str]:
 
 
 def _denying(document: Json) -> Json:
-    """The document as a resource control policy, which only denies."""
+    """The document as a resource control policy, which can only deny."""
     statements = document["Statement"]
     listed = statements if isinstance(statements, list) else [statements]
     return document | {"Statement": [statement | {"Effect": "Deny"} for statement in listed[-1:]]}

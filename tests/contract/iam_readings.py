@@ -1,8 +1,8 @@
-"""iam-simulate's different readings of AWS's rules, as rewritings of a world.
+"""iam-simulate's different readings of AWS's rules, as transformations of a world.
 
-Each is a section of docs/explanation/differences-from-iam-simulate.md with AWS's deciding sentence. A rewriting turns
-a request and its policies into ones that dsops.policy must judge as iam-simulate judges the original: a difference is
-predicted, not ignored.
+Each reading is a section of docs/explanation/differences-from-iam-simulate.md with the sentence of AWS that decides.
+A transformation turns a request and its policies into ones that dsops.policy must judge as iam-simulate judges the
+original: a difference is predicted, not ignored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _statements(world: World) -> Iterator[Json]:
 
 
 def _conditions(world: World) -> Iterator[tuple[dict[str, Json], str]]:
-    """Each condition block with each of its operators."""
+    """Yield each condition block with each of its operators."""
     for statement in _statements(world):
         for operator in list(statement.get("Condition", {})):
             yield statement["Condition"], operator
@@ -49,7 +49,7 @@ def _fresh(world: World) -> World:
 
 
 def root_user(world: World) -> World:
-    """iam-simulate applies identity policies to the root user as to any user."""
+    """iam-simulate applies identity policies to the root user as to any other user."""
     return world._replace(caller=world.caller._replace(kind="user")) if world.caller.kind == "root" else world
 
 
@@ -66,7 +66,7 @@ def caller_of_a_provider(world: World) -> World:
 
 
 def _as_user(principal: dict[str, Json], provider: str) -> Json:
-    """Replace the provider's name by a user's, and the user's by another."""
+    """Replace the provider's name by a user's name, and the user's by a different one."""
     renamed: dict[str, list[str]] = {}
     for kind, texts in principal.items():
         for text in texts if isinstance(texts, list) else [texts]:
@@ -101,7 +101,7 @@ def variables_in_version_2008(world: World) -> World:
 
 
 def if_exists_with_for_any_value(world: World) -> World:
-    """iam-simulate ignores IfExists under ForAnyValue."""
+    """iam-simulate ignores IfExists in combination with ForAnyValue."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         if operator.startswith("ForAnyValue:") and operator.endswith("IfExists"):
@@ -111,7 +111,7 @@ def if_exists_with_for_any_value(world: World) -> World:
 
 
 def set_of_empty_text(world: World) -> World:
-    """iam-simulate takes a set of empty strings for a set with values."""
+    """iam-simulate treats a set of empty strings as a set with values."""
     contexts = [
         {key: ["~~" for _ in values] if values and not any(values) else values for key, values in context.items()}
         for context in world.contexts
@@ -120,7 +120,7 @@ def set_of_empty_text(world: World) -> World:
 
 
 def key_without_values(world: World) -> World:
-    """iam-simulate takes a key without values for present."""
+    """iam-simulate treats a key without values as present."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key in block[operator] if operator == "Null" else ():
@@ -152,7 +152,7 @@ def _in_milliseconds(value: str) -> str:
 
 
 def range_of_all_addresses(world: World) -> World:
-    """iam-simulate's `0.0.0.0/0` contains no address."""
+    """iam-simulate matches no address with `0.0.0.0/0`."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key, values in block[operator].items() if "IpAddress" in operator else ():
@@ -162,7 +162,7 @@ def range_of_all_addresses(world: World) -> World:
 
 
 def deny_that_spares_in_one_way(world: World) -> World:
-    """iam-simulate's Deny with NotPrincipal exempts a caller named in any one way."""
+    """iam-simulate exempts a caller from a Deny with NotPrincipal if any one form of the caller is listed."""
     changed = _fresh(world)
     caller = world.caller
     names = [name for name in (caller.arn, caller.issuer_arn) if name and caller.kind != "root"]
@@ -190,7 +190,7 @@ def bare_address_of_the_other_version(world: World) -> World:
 
 
 def empty_variable(world: World) -> World:
-    """iam-simulate takes a variable with an empty value for unset, and as literal text without a default."""
+    """iam-simulate treats an empty variable as unset, and keeps it as literal text if it has no default."""
     text = json.dumps(world._replace(caller=None, contexts=[])._asdict())  # type: ignore[arg-type]
     for key, values in world.contexts[0].items():
         if values == [""]:
@@ -200,7 +200,7 @@ def empty_variable(world: World) -> World:
 
 
 def plain_operator_on_a_set(world: World) -> World:
-    """iam-simulate never meets an operator without ForAnyValue or ForAllValues for a multi-valued key."""
+    """iam-simulate never matches a multi-valued key with an operator without ForAnyValue or ForAllValues."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key in list(block[operator]):
@@ -211,7 +211,7 @@ def plain_operator_on_a_set(world: World) -> World:
 
 
 def unset_variable_under_a_negation(world: World) -> World:
-    """iam-simulate never meets a negated condition or NotResource with an unset variable."""
+    """iam-simulate never matches a negated condition or NotResource that contains an unset variable."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key, values in list(block[operator].items()) if "Not" in operator else ():
@@ -230,7 +230,7 @@ def unset_variable_under_a_negation(world: World) -> World:
 
 
 def variable_that_begins_a_resource(world: World) -> World:
-    """iam-simulate matches nothing for a resource whose last part begins with a variable before `/` or `:`."""
+    """iam-simulate never matches a resource whose last part begins with a variable before `/` or `:`."""
     changed = _fresh(world)
     for statement in _statements(changed):
         for element in ("Resource", "NotResource"):
@@ -257,7 +257,7 @@ def session_policy_limits_all(world: World) -> World:
     """iam-simulate applies the session policy also to what the resource policy grants the session or everyone."""
     if not world.session:
         return world
-    # A policy that limits every caller in every way is an SCP.
+    # To limit all permissions of every caller, the session policy becomes an SCP.
     level = [document | {"Version": "2012-10-17"} for document in world.session]
     return world._replace(session=[ALLOW_ALL], scp=[*world.scp, level])
 
@@ -285,7 +285,7 @@ READINGS: dict[str, Reading] = {
 
 
 def as_they_read(world: World, *names: str) -> World:
-    """The world, with its one context, as these readings have it; all readings if none is named."""
+    """The world, with its one context, transformed by the named readings; by all readings if none is named."""
     for name in names or READINGS:
         world = READINGS[name](world)
     return world

@@ -54,9 +54,9 @@ KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", Secret("secret"))
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    """A moto server with secrets and parameters, created by botocore.
+    """The address of a moto server with secrets and parameters, created by botocore.
 
-    A process has one moto state: it is reset before and after.
+    A process has only one moto state, so it is reset before and after.
     """
     moto_api_backend.reset()
     with StubServer(_Moto()) as server:
@@ -66,7 +66,7 @@ def moto_url() -> Iterator[str]:
 
 
 class _Moto:
-    """Answers as moto does; moto's own server needs flask, so this calls the function behind it."""
+    """Answers as moto does, with the function behind moto's server, which itself would need flask."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -124,13 +124,13 @@ class Caller:
         return resolve_endpoint(service, "us-east-1", {}, endpoint_url=self._url)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result."""
+        """Run the coroutine and return its result."""
         return run(work, self._driver)
 
 
 @pytest.fixture(params=["pycurl", "urllib3"])
 def caller(request: pytest.FixtureRequest, moto_url: str) -> Caller:
-    """Each driver in turn."""
+    """A caller for each driver in turn."""
     return Caller(moto_url, request.param)
 
 
@@ -152,7 +152,7 @@ def test_secrets(caller: Caller) -> None:
 
 
 def test_secrets_that_are_not_to_be_had(caller: Caller) -> None:
-    """Missing secrets, and secrets scheduled for deletion, are errors."""
+    """Reading a missing secret, or one that is scheduled for deletion, is an error."""
     endpoint = caller.at("secretsmanager")
     with pytest.raises(SecretNotFound):
         caller.run(get_secret_value(caller.client, KEYS, endpoint, "nowhere"))
@@ -170,7 +170,7 @@ def test_a_batch_of_secrets(caller: Caller) -> None:
 
 
 def test_parameters(caller: Caller) -> None:
-    """Parameters are read plain, decrypted and by version; a missing one is listed."""
+    """Parameters are read in plain text, decrypted and by version; a missing parameter is listed."""
     names = ["/prod/host", "/prod/host:1", "token", "missing"]
     result = caller.run(get_parameters(caller.client, KEYS, caller.at("ssm"), names))
     found = {name: parameter.value.reveal() for name, parameter in result.found.items()}
@@ -180,7 +180,7 @@ def test_parameters(caller: Caller) -> None:
 
 
 def test_queries(caller: Caller) -> None:
-    """Athena queries are started, polled and read with header row and NULL; one is stopped, one has no workgroup."""
+    """Athena queries start, are polled and read (header row, NULL), and stop; an unknown workgroup is an error."""
     columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in ("name", "calls")]
     cells: list[list[str | None]] = [["name", "calls"], ["AssumeRole", "12"], [None, "1"]]
     rows = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in cells]
@@ -220,7 +220,7 @@ def test_sts(caller: Caller) -> None:
 
 
 def test_sts_for_others_than_roles(caller: Caller) -> None:
-    """Federated users, web identities, SAML and contexts work with the right names."""
+    """Calls for federated users, web identities, SAML and contexts succeed and return the right names."""
     endpoint, client = caller.at("sts"), caller.client
     guest = caller.run(
         get_federation_token(client, KEYS, endpoint, name="guest", duration_seconds=900, policy='{"Statement":[]}')
@@ -259,7 +259,7 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
 
 
 def test_a_root_task_is_as_in_the_service_model() -> None:
-    """AssumeRoot's request equals botocore's serialization, since moto lacks it."""
+    """AssumeRoot's request equals botocore's serialization; it is not sent, since moto lacks the operation."""
     model = Session().get_service_model("sts").operation_model("AssumeRoot")
     task = "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"
     request_asked = {"TargetPrincipal": "222222222222", "TaskPolicyArn": {"arn": task}, "DurationSeconds": 600}

@@ -1,4 +1,4 @@
-"""dsops.policy compared with iam-simulate, an independent simulator, on generated policies and requests.
+"""Compares dsops.policy with iam-simulate, an independent simulator, on generated policies and requests.
 
 `CI=true` compares 20,000 requests and counts what decided them; otherwise a tenth of that. Each difference must be
 predicted by a reading in `iam_readings.py` and explained in docs/explanation/differences-from-iam-simulate.md.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.contract.iam_alphabet import Json
 
-# read before the tests empty the environment
+# read before a fixture empties the environment
 IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
 EVERYTHING = 20_000
 ENOUGH = 100
@@ -55,7 +55,7 @@ RCP_FULL_ACCESS = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Oracle]:
-    """The running iam-simulate; without node and npm its tests are skipped."""
+    """The running iam-simulate; tests are skipped without node and npm."""
     try:
         folder = installed(OUTSIDE)
     except ToolMissingError as missing:
@@ -64,7 +64,7 @@ def oracle() -> Iterator[Oracle]:
         yield program
 
 
-# --- one question in both formats ---------------------------------------------------------------------------
+# --- one question in the format of each program ---------------------------------------------------------------
 
 
 def our_policies(world: World) -> Policies:
@@ -140,7 +140,7 @@ def their_requests(world: World) -> list[Json]:
 
 
 class Tally:
-    """The number of requests, what decided them, and which readings explained differences."""
+    """Counts requests, what decided them, and which readings explained differences."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -166,7 +166,7 @@ class Tally:
 
 
 def explaining(world: World, theirs: Json) -> list[str]:
-    """The readings that explain iam-simulate's answer to a world of one context; empty if none does."""
+    """The readings that explain iam-simulate's answer to a world of one context; empty if none of them does."""
     if THEIR_WORDS.get(our_answer(as_they_read(world)), "") != theirs:
         return []
     alone = [name for name in READINGS if THEIR_WORDS[our_answer(as_they_read(world, name))] == theirs]
@@ -191,7 +191,7 @@ def compare(oracle: Oracle, world: World, tally: Tally) -> None:
 
 
 def ask_about(topic: Topic, oracle: Oracle, tally: Tally) -> None:
-    """Compare both programs on worlds generated around this topic."""
+    """Generate worlds around this topic, and compare both programs on them."""
 
     @settings(
         max_examples=WORLDS_EACH,

@@ -1,7 +1,7 @@
 """The sandbox passes every test of moto's that moto's own server passes, except where AWS differs.
 
-moto is the state behind the sandbox's other services, and its tests show what users rely on. They run twice through
-boto3: against moto's server, and against the sandbox as an administrator. `CI=true` runs all of them.
+moto is the state behind the sandbox's other services, and its tests show what users rely on. The tests run twice
+through boto3: against moto's server, and against the sandbox as an administrator. `CI=true` runs all of them.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ SERVICES: Mapping[str, Sequence[str]] = {
     ),
     "sts": ("test_sts", "test_sts_integration"),
 }
-"""Service -> moto's test files for it; others need CloudFormation, EC2 or moto's own process."""
+"""Service -> moto's test files for the service; files not listed need CloudFormation, EC2 or moto's own process."""
 CALLERS: Mapping[str, Callable[[], Lab]] = {"sts": sandbox_of_admin}
-# The other services take a minute and a half.
+# Running all other services takes a minute and a half.
 IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
 CHOSEN = tuple(SERVICES) if IS_CI else ("secretsmanager", "sts")
 MOST_DIFFERENT = 0.25
-"""The maximum share of a service's tests that may be listed as different; STS, which is our own, has no limit."""
+"""The maximum share of a service's tests that may be listed as different; none for STS, which is dsops' own.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_what_motos_server_passes_the_sandbox_passes(
 
 
 def test_each_difference_has_one_rule() -> None:
-    """No test is listed under two rules, and no rule is without tests."""
+    """No test is listed under two rules, and every rule has tests."""
     names = [name for listed in DIFFERENCES.values() for name in listed]
 
     assert sorted(names) == sorted(set(names))

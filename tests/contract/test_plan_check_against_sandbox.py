@@ -1,8 +1,8 @@
-"""`dsops plan --check` predicts what the sandbox does: a hop is `allowed` if and only if the role is given.
+"""`dsops plan --check` predicts what the sandbox does: a hop is `allowed` if and only if the role can be assumed.
 
-Both share policy evaluation and nothing before it: one reads the seed's text and a plan, the other loads the seed and
-answers signed requests. The setups are generated: users, trust policies, boundaries, organizations, and what a store
-sends.
+Both share policy evaluation, but nothing before it: one reads the seed's text and a plan, the other loads the seed
+and answers signed requests. The setups are generated: users, trust policies, boundaries, organizations, and the
+parameters that a store sends.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ Statement = dict[str, Any]
 
 
 def policy(*statements: Statement) -> dict[str, Any]:
-    """A document of these statements."""
+    """A policy document of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def allow(*actions: str, resource: str = "*", **more: Any) -> Statement:
-    """A statement of an identity policy."""
+    """An identity policy statement that allows access to this resource."""
     return {"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
 
 
 def often(usual: Any, others: list[Any]) -> st.SearchStrategy[Any]:
-    """The usual value in half of the cases, since several things must fit for a role to be given."""
+    """Draw the usual value in half of the cases, since several values must fit for a role to be assumed."""
     return st.one_of(st.just(usual), st.sampled_from(others))
 
 
@@ -165,7 +165,7 @@ class Sent:
     session_policy: dict[str, Any] | None
 
     def keys(self) -> dict[str, Any]:
-        """The parameters as keys of a store."""
+        """The parameters as the keys of a store."""
         found: dict[str, Any] = {"role_session_name": self.session_name, "duration_seconds": self.duration}
         found |= {"external_id": self.external_id} if self.external_id else {}
         found |= {"tags": self.tags} if self.tags else {}
@@ -175,7 +175,7 @@ class Sent:
         return found
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters as AssumeRole's."""
+        """The parameters as those of AssumeRole."""
         found: dict[str, Any] = {"DurationSeconds": self.duration}
         found |= {"ExternalId": self.external_id} if self.external_id else {}
         found |= {"Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()]} if self.tags else {}
@@ -186,7 +186,7 @@ class Sent:
 
 
 def sent(longest: int) -> st.SearchStrategy[Sent]:
-    """Parameters of a store with at most this duration."""
+    """Draw parameters of a store with at most this duration."""
     return st.builds(
         Sent,
         session_name=st.sampled_from(["ada-at-work", "bob"]),
@@ -201,7 +201,7 @@ def sent(longest: int) -> st.SearchStrategy[Sent]:
 
 @st.composite
 def seeds(draw: st.DrawFn) -> dict[str, Any]:
-    """Two accounts with a user, a role in the user's account and one in the other, and perhaps an organization."""
+    """Two accounts with a user, a role in each account, and perhaps an organization."""
     boundary = draw(LIMITS)
     limits = {"boundary": f"arn:aws:iam::{HOME}:policy/Limit"} if boundary else {}
     home = {
@@ -241,7 +241,7 @@ TAGS = st.sampled_from([{}, {"team": "core"}, {"team": "other"}])
 
 
 def happened(person: Person, role: str, sends: Sent) -> tuple[str, Person | None]:
-    """The sandbox's error code, or "" and the session's caller."""
+    """The sandbox's error code, or "" and the session as caller."""
     try:
         return "", person.assume(role, sends.session_name, **sends.parameters())
     except RefusedError as refused:
@@ -249,7 +249,7 @@ def happened(person: Person, role: str, sends: Sent) -> tuple[str, Person | None
 
 
 def may_read(person: Person) -> bool:
-    """Whether the sandbox gives the secret."""
+    """Whether the sandbox lets the caller read the secret."""
     try:
         person.call("secretsmanager", "GetSecretValue", SecretId=f"{SECRET}db")
     except RefusedError as refused:
@@ -263,7 +263,7 @@ OUTCOMES = {("allowed", ""), *(("denied", code) for code in REFUSALS)}
 
 
 def test_what_is_told_of_each_hop_happens(tmp_path: Path) -> None:
-    """The prediction for each of three hops and the secret comes true."""
+    """The predictions for three hops and the secret come true."""
     counts = dict.fromkeys(("allowed", "denied", "unknown"), 0)
 
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
@@ -278,7 +278,7 @@ def test_what_is_told_of_each_hop_happens(tmp_path: Path) -> None:
 
 
 def compared(seed: dict[str, Any], sends: tuple[Sent, Sent, Sent], folder: Path) -> list[str]:
-    """The verdict on each hop, after asserting that the sandbox agrees."""
+    """The verdict on each hop, after checking that the sandbox agrees."""
     first, second, third = sends
     (folder / "seed.yaml").write_text(json.dumps(seed, indent=1))
     stores: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The sandbox's signature check on AWS's published test vectors."""
+"""Checks the sandbox's signature verification with AWS's published test vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.installed import OUTSIDE, ToolMissingError
 pytestmark = pytest.mark.timeout(300)
 MINUTES = 15
 TOKEN_AFTERWARDS = "post-sts-token/post-sts-header-after"
-"""The vector whose session token is added after signing."""
+"""The vector whose session token is added after the request was signed."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_every_canonical_request_is_awss(published: list[Vector]) -> None:
 
 
 def test_every_signature_of_aws_is_accepted(published: list[Vector]) -> None:
-    """Every signature of AWS is accepted within its scope."""
+    """The sandbox accepts every signature of AWS within its scope."""
     for vector in published:
         claim = read_claim(vector.signed, MOMENT, MINUTES)
         check_scope(claim, "service")
@@ -80,7 +80,7 @@ def test_no_signature_fits_another_request(published: list[Vector]) -> None:
 
 
 def test_a_token_that_was_not_signed_is_refused(published: list[Vector]) -> None:
-    """An unsigned session token is refused: no service of the sandbox accepts one, unlike some of AWS's."""
+    """The sandbox refuses an unsigned session token in every service, unlike some services of AWS."""
     vector = next(vector for vector in published if vector.name == TOKEN_AFTERWARDS)
     late = vector.signed._replace(headers={**vector.signed.headers, "x-amz-security-token": "token"})
 

@@ -1,6 +1,6 @@
 """`dsops policy simulate --sandbox` predicts what the sandbox does on AssumeRole.
 
-Both share policy evaluation and nothing before it: caller, context keys and applicable policies are determined
+Both share policy evaluation, but nothing before it: caller, context keys and applicable policies are determined
 separately.
 """
 
@@ -114,7 +114,7 @@ def foretold(server: SandboxServer, folder: Any, capfd: pytest.CaptureFixture[st
 def simulated(
     server: SandboxServer, cases: list[dict[str, Any]], folder: Any, capfd: pytest.CaptureFixture[str]
 ) -> list[dict[str, Any]]:
-    """The answers to a table of cases about the sandbox."""
+    """Ask `simulate` a table of cases about the sandbox; returns the answers as JSON."""
     table = folder / "cases.json"
     table.write_text(json.dumps({"cases": cases}))
     cli.main(["policy", "simulate", "--cases", str(table), "--sandbox", server.url, "--json"])
@@ -125,7 +125,7 @@ def simulated(
 
 
 def refusal(person: Person, role: str, external_id: str) -> str:
-    """The sandbox's error code; "" if it gives the role."""
+    """The sandbox's error code; "" if the caller can assume the role."""
     more = {"ExternalId": external_id} if external_id else {}
     try:
         person.assume(role, **more)
@@ -135,7 +135,7 @@ def refusal(person: Person, role: str, external_id: str) -> str:
 
 
 def test_what_is_foretold_happens(server: SandboxServer, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    """Predictions for every user, role, account and external ID come true; none is unknown."""
+    """Predictions for every user, role, account and external ID come true; no prediction is `unknown`."""
     result_text = foretold(server, tmp_path, capfd)
     lab = Lab(server.sandbox)
     people = {user: lab.user(user, HOME) for user in USERS}
@@ -169,7 +169,7 @@ def test_an_organization_makes_the_difference_that_it_should(
     alone: str,
     together: str,
 ) -> None:
-    """In an organization its id admits to one role; an RCP and an SCP each deny another."""
+    """In an organization, its id in a trust policy admits to one role; an RCP and an SCP each deny a different role."""
     has_organization = server.sandbox.world.organizations.membership(HOME) is not None
     result_text = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
 
@@ -233,7 +233,7 @@ def test_what_is_foretold_of_secrets_happens(tmp_path: Any, capfd: pytest.Captur
 
 
 def may_read(person: Person, arn: str) -> bool:
-    """Whether the sandbox gives the secret."""
+    """Whether the sandbox lets the caller read the secret."""
     try:
         person.call("secretsmanager", "GetSecretValue", SecretId=arn)
     except RefusedError as refused:

@@ -1,4 +1,4 @@
-"""Built-in stores fulfil the contract that plugins' stores must fulfil."""
+"""Built-in stores fulfil the contract that stores of plugins must fulfil."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def subject_of(
     credentials: Credentials | None = None,
     pipeline: Pipeline | None = None,
 ) -> SecretSubject:
-    """A store of the step's type, with these values in memory."""
+    """A store of the step's type whose values are held in memory."""
     world = pipeline or Pipeline()
     store = secret_store(step.type.name)
 
@@ -72,7 +72,7 @@ class TestLiteral(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """A subject whose values are in the step."""
+        """A store whose values are in the step."""
         values = tuple((name, Secret(value)) for name, value in VALUES.items())
         step = step_of(secret_store("literal").store_type, values=values)
         return subject_of(step, VALUES, json_key="prod-db", missing_key="prod-nothing")
@@ -83,7 +83,7 @@ class TestEnv(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """A subject whose values are in the environment."""
+        """A store whose values are in environment variables."""
         pipeline = Pipeline()
         pipeline.environ = VALUES
         step = step_of(secret_store("env").store_type)
@@ -95,7 +95,7 @@ class TestSecretsManager(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """A subject with three secrets."""
+        """A store with three secrets."""
         pipeline = Pipeline()
         pipeline.aws.secrets = dict(VALUES)
         step = step_of(secret_store("aws.secretsmanager").store_type)
@@ -109,7 +109,7 @@ class TestSecretsManagerInBatches(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """A subject with forty-three secrets."""
+        """A store with forty-three secrets, which need more than one batch."""
         values = VALUES | {f"key-{number}": f"value-{number}" for number in range(40)}
         pipeline = Pipeline()
         pipeline.aws.secrets = dict(values)
@@ -124,7 +124,7 @@ class TestParameterStore(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """A subject with twenty-three parameters."""
+        """A store with twenty-three parameters."""
         values = VALUES | {f"/key/{number}": f"value-{number}" for number in range(20)}
         pipeline = Pipeline()
         pipeline.aws.parameters = dict(values)
@@ -139,7 +139,7 @@ class TestStsAsCredentials(CredentialStoreContract):
 
     @pytest.fixture
     def subject(self) -> CredentialSubject:
-        """A role, and a user's key to assume it with."""
+        """A store that assumes a role, with the user's key that signs the call."""
         pipeline = Pipeline()
         store = credential_store("aws.sts")
         step = step_of(
@@ -164,7 +164,7 @@ class TestSsoAsCredentials(CredentialStoreContract):
 
     @pytest.fixture
     def subject(self, tmp_path: Path) -> CredentialSubject:
-        """A permission set, and a login that has it."""
+        """A store with a permission set, and a login that has it."""
         pipeline = Pipeline()
         pipeline.environ = {"HOME": str(tmp_path)}
         pipeline.aws = center = InMemoryCenter(pipeline.clock)
@@ -186,7 +186,7 @@ class TestKeysAsCredentials(CredentialStoreContract):
 
     @pytest.fixture
     def subject(self, home: Path) -> CredentialSubject:
-        """A key in the keyring; refused once the keyring has lost it."""
+        """A store with a key in the keyring, refused once the keyring has lost the key."""
         stub = StubKeyring(home)
         pipeline = Pipeline()
         pipeline.environ = {**stub.environ, "AWS_REGION": "us-east-1"}
@@ -210,7 +210,7 @@ class TestKeysAsCredentials(CredentialStoreContract):
 
 
 def test_each_built_in_type_has_a_contract() -> None:
-    """A new store type needs a class here: this file is where what holds for every store is checked."""
+    """Every store type has a test class in this file, which checks the common contract."""
     contracts = [*SecretStoreContract.__subclasses__(), *CredentialStoreContract.__subclasses__()]
     sources = [inspect.getsource(contract) for contract in contracts if contract.__module__ == __name__]
     tested = {name for source in sources for name in re.findall(r'(?:secret|credential)_store\("([\w.]+)"\)', source)}

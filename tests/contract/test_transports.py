@@ -1,7 +1,7 @@
 """Both transports send and read the same bytes: libcurl and urllib3 must not add headers or retries.
 
-Signatures, certificates, proxies, time limits and kept connections are in `tests/unit/aws/test_transport.py`, for
-both transports too. A new release of either has to pass both files.
+Signatures, certificates, proxies, timeouts and kept-alive connections are tested for both transports in
+`tests/unit/aws/test_transport.py`. A new release of either library has to pass both files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.stubs.server import Answer, StubServer
 SIGNING = Signing("AKIAEXAMPLE", Secret("se/cr+et"), Secret("to/ken+=="), "sts", "eu-west-1", "20261124T120000Z")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 SAFE = {"host", "user-agent", "content-length", "authorization", "x-amz-date", "x-amz-security-token", "content-type"}
-"""All headers that a request may have besides its own; urllib3 adds `accept-encoding: identity`."""
+"""All headers that a request may have besides those it sets; urllib3 adds `accept-encoding: identity`."""
 
 
 @pytest.fixture(params=["pycurl", "urllib3"])
@@ -39,7 +39,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[CurlDriver | ThreadDriver
 
 
 def send(driver: Driver, request: WireRequest) -> Response:
-    """The response; raises its error."""
+    """Send the request and return its response; raises its error."""
     return cast("Response", run(transfer(request), driver))
 
 
@@ -93,14 +93,14 @@ def test_a_header_can_not_end_early(driver: Driver, text: str) -> None:
     ],
 )
 def test_every_framing_of_an_answer_is_read(driver: Driver, raw: bytes, body: bytes) -> None:
-    """Every framing is read: chunks, Content-Length, until close, empty, and after an interim answer."""
+    """Every framing is read: chunks, Content-Length, until close, an empty body, and after an interim response."""
     with StubServer(lambda _: Answer(raw=raw)) as server:
         assert send(driver, WireRequest("POST", server.url, (), b"x")).body == body
 
 
 @pytest.mark.parametrize("chunks", [b"4\r\nfi", b"4\r\nfine\r\n", b"zz\r\nfine\r\n0\r\n\r\n"])
 def test_chunks_that_break_off_are_no_answer(driver: Driver, chunks: bytes) -> None:
-    """Truncated chunks are an error: half a session is worse than none."""
+    """Truncated chunks are an error: half a session is worse than no session."""
     with (
         StubServer(lambda _: Answer(raw=CHUNKED + chunks)) as server,
         pytest.raises((Unreachable, AnswerInvalid)) as caught,
@@ -110,7 +110,7 @@ def test_chunks_that_break_off_are_no_answer(driver: Driver, chunks: bytes) -> N
 
 
 def test_chunks_without_end_are_bounded(driver: Driver) -> None:
-    """Chunks without end are cut off at 16 MB."""
+    """Endless chunks are cut off at 16 MB."""
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     raw = CHUNKED + chunk * (MAX_ANSWER_BYTES // 0x100000 + 2)
     with StubServer(lambda _: Answer(raw=raw)) as server, pytest.raises(AnswerInvalid, match="more than 16 MB"):
@@ -119,14 +119,14 @@ def test_chunks_without_end_are_bounded(driver: Driver) -> None:
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"])
 def test_a_reset_is_told_as_a_lost_connection(driver: Driver, before: bytes) -> None:
-    """A connection reset is Unreachable, before an answer or within it; the request may have been carried out."""
+    """A connection reset before or within an answer is Unreachable; the service may have executed the request."""
     with ResettingServer(before) as url, pytest.raises(Unreachable, match="lost the connection") as caught:
         send(driver, WireRequest("POST", url, (), b"x", is_once=True))
     assert caught.value.how_far in (("sent", "answered") if before else ("sent",))
 
 
 class ResettingServer:
-    """Takes one request, sends the beginning of an answer, and resets the connection (RST)."""
+    """A server that takes one request, sends the beginning of an answer, and resets the connection (RST)."""
 
     def __init__(self, before: bytes) -> None:
         self._before = before
@@ -158,7 +158,7 @@ class ResettingServer:
 
 @pytest.mark.parametrize("modules", ["pycurl, dsops.aws.http.transport as t", "dsops.aws.http.transport as t, pycurl"])
 def test_a_program_may_import_all_of_pycurl_besides(modules: str) -> None:
-    """A program may import all of pycurl before or after dsops: the classes are the same."""
+    """A program may import all of pycurl before or after dsops: dsops uses the same classes."""
     checks = "assert (pycurl.Curl, pycurl.error) == (t.pycurl.Curl, t.pycurl.error); pycurl.AsyncCurlMulti"
     script = f"import {modules}; t.CurlDriver().close(); {checks}"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

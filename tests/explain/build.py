@@ -29,7 +29,7 @@ _OF_A_CALLER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN
 
 
 class Built:
-    """A set-up that is ready to run."""
+    """A set-up in a running sandbox."""
 
     def __init__(self, set_up: SetUp, sandbox: LocalAws, server: SandboxServer, folder: Path) -> None:
         self.set_up = set_up
@@ -38,7 +38,7 @@ class Built:
         self.folder = folder
         self._environ = self._callers() | dict(set_up.environ)
         self.asked_of_the_sandbox: list[str] = []
-        """Requests below `/_sandbox/` after the start; AWS has no such paths."""
+        """Requests to paths below `/_sandbox/` after the start; AWS has no such paths."""
         answer = server.control.handle
 
         def handle(request: HttpRequest) -> HttpAnswer:
@@ -48,10 +48,10 @@ class Built:
         server.control.handle = handle  # type: ignore[method-assign]  # to see who asks
 
     def environ(self) -> dict[str, str]:
-        """A complete environment with unused MFA codes; the user has allowed the file in its present state."""
+        """The complete environment, with unused MFA codes; allows the configuration as it is now."""
         allow_found(self.folder, self._environ)
         if self.set_up.codes:
-            # A code works once, and the code of the previous step is still accepted.
+            # A code works once, so the clock moves on; the code of the previous step is still accepted.
             self.sandbox.clock.advance(60)
         codes = {name: self.sandbox.totp(serial) for name, serial in self.set_up.codes.items()}
         return self._environ | codes
@@ -67,11 +67,11 @@ class Built:
         return None
 
     def with_ids(self) -> None:
-        """Adds authorization ids to refusals from now on, as in AWS's preview."""
+        """Make refusals contain authorization ids from now on, as in AWS's preview."""
         self._server.sandbox.authorization_records.services = frozenset({EVERY_SERVICE})
 
     def _callers(self) -> dict[str, str]:
-        """The variables of the caller."""
+        """The environment variables with the caller's credentials."""
         sandbox, set_up = self.sandbox, self.set_up
         outside = {"HOME": str(self.folder), "USER": "dev", "DSOPS_AGENT": "off"}
         environ = sandbox.environment(set_up.caller or "", outside)
@@ -92,7 +92,7 @@ class Built:
 
 @contextmanager
 def built(set_up: SetUp, folder: Path, *, denial: str = "") -> Iterator[Built]:
-    """The set-up during the block; with `denial`, AWS refuses in these words for any reason."""
+    """Run the set-up during the block; with `denial`, the sandbox words every refusal like this."""
     folder.mkdir()
     (folder / "dsops.yaml").write_text(set_up.config, encoding="utf-8")
     keeper = SandboxKeeper()  # in this process: the tests inspect and change AWS's answers
@@ -117,7 +117,7 @@ def _reword(server: SandboxServer, denial: str) -> None:
 
 
 def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:
-    """The three variables of the caller's session."""
+    """The three environment variables of the caller's session."""
     parameters = dict(set_up.session["parameters"])
     if "SerialNumber" in parameters:
         parameters["TokenCode"] = sandbox.totp(parameters["SerialNumber"])
@@ -127,6 +127,6 @@ def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:
 
 
 def _carry_out(sandbox: LocalAws, step: Mapping[str, Any]) -> None:
-    """Makes one call as an administrator."""
+    """Make one call as an administrator."""
     admin = sandbox.user(f"admin@{step['account']}").boto3_session()
     admin.client(step["service"])._make_api_call(step["operation"], step["parameters"])

@@ -29,7 +29,7 @@ POLICY_TYPES = {
 }
 
 Finding = dict[str, Any]
-"""A finding as printed by `--json`."""
+"""A finding as `--json` prints it."""
 
 
 def explained(found: Built, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[Finding]]:
@@ -48,7 +48,7 @@ def explained(found: Built, capfd: pytest.CaptureFixture[str], *words: str) -> t
 def names(finding: Finding, place: BrokenPlace) -> bool:
     """Whether the finding names that place: its store, kind of policy or cause, and statement if it has one.
 
-    If several statements nearly match, the named one has to be ours. The condition that is not met is compared, too.
+    If several statements nearly match, the expected one has to be among them. The unmet condition is compared, too.
     """
     found_place = finding["place"]
     if (found_place["store"] or "") != place.store:
@@ -64,7 +64,7 @@ def names(finding: Finding, place: BrokenPlace) -> bool:
 
 
 def claims(findings: list[Finding], place: BrokenPlace) -> list[Mapping[str, Any]]:
-    """Findings that are called proven and name another place."""
+    """The findings that claim to be proven but name a different place."""
     return [
         finding["place"] | {"cause": finding["cause"]}
         for finding in findings
@@ -78,12 +78,12 @@ def has_record(finding: Finding) -> bool:
 
 
 def is_record_whole(finding: Finding) -> bool:
-    """Whether the record exists, and both sides belong to one account."""
+    """Whether the record exists, and caller and resource belong to one account."""
     message_text = (finding["aws"] or {}).get("message", "")
     sides = re.search(r"User: arn:[^:]+:[^:]+::(\d+):.*? on resource: arn:[^:]+:[^:]+:[^:]*:(\d+):", message_text)
     return has_record(finding) and sides is not None and sides[1] == sides[2]
 
 
 def _is_about(element: str, key: str) -> bool:
-    """`StringEquals sts:ExternalId` is about `sts:ExternalId`."""
+    """Whether the element concerns the key, as `StringEquals sts:ExternalId` concerns `sts:ExternalId`."""
     return key.lower() in {element.lower(), element.rpartition(" ")[2].lower()}

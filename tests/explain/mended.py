@@ -1,4 +1,4 @@
-"""Applies the remedy that `dsops explain` suggests to a set-up with a fault."""
+"""Applies the remedy that `dsops explain` suggests to a broken set-up."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ POLICY: dict[str, Any] = {"Version": "2012-10-17"}
 
 
 def can_be_mended(fault: Fault) -> bool:
-    """Whether one more statement is all that is missing, and the caller can know which one.
+    """Whether one additional statement fixes the fault, and the caller can know which statement.
 
-    False for a statement that denies or has a condition. Session policies are texts in dsops.yaml and policies of an
-    organization affect many accounts: people edit these by hand.
+    False for a statement that denies or has a condition. Session policies are texts in dsops.yaml, and policies of an
+    organization affect many accounts: these are edited by hand.
     """
     place = fault.place
     is_denied = bool(place.statement) and not place.key
@@ -32,9 +32,9 @@ def can_be_mended(fault: Fault) -> bool:
 
 
 def mended(broken: SetUp, finding: Finding) -> SetUp:
-    """The set-up with the remedy's statement added to the policy that the finding names."""
+    """Return the set-up with the remedy's statement added to the policy that the finding names."""
     place = finding["place"]
-    # The random six letters after a secret's name differ in the next sandbox.
+    # The six random letters after a secret's name differ in the next sandbox.
     statement = {
         key: re.sub(r"(:secret:.*)-\w{6}$", r"\1-??????", value) if key == "Resource" else value
         for key, value in finding["remedy"]["statement"].items()

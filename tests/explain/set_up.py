@@ -1,4 +1,4 @@
-"""Set-ups as data: a working one, and the one small change that breaks it, with the broken place.
+"""Set-ups as data: working ones, and small changes that break them, each with the broken place.
 
 A file of `broken/` has a working set-up and its faults; a file of `held_back/` has more faults of one of those.
 README.md describes the format.
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 POLICIES = frozenset(get_args(PolicyPlace)) - {"context"}
 LOOKS = frozenset({"Look", "Policies"})
-"""Sids of statements that only allow reading policies."""
+"""The Sids of statements that only allow reading policies."""
 _SECRETS = ("secretsmanager:GetResourcePolicy", "secretsmanager:DescribeSecret")
 _KEYS = ("kms:DescribeKey", "kms:GetKeyPolicy")
 TOOLBOX = ("iam:GetRequestAuthorizationDetails", "iam:GetRequestAuthorizationPolicy")
 READERS = {
-    # They may look up refusals that have an id; refusals have one only if a set-up requests it.
+    # They may look up refusals by id; refusals have an id only if a set-up requests it.
     "nobody": TOOLBOX,
     "no role and no user": (
         "iam:List*",
@@ -79,7 +79,7 @@ CAUSES = frozenset(
         "token-provider",
     }
 )
-"""What can be broken apart from a policy."""
+"""The causes of faults that are not in a policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +87,15 @@ class BrokenPlace:
     """The first broken place of a set-up, as a person with full access would name it."""
 
     store: str
-    """The store whose call is refused, or whose session policy refuses the call; "" for the base credentials."""
+    """The store whose call, or whose session policy, is at fault; "" for the base credentials."""
     policy: str = ""
     """The kind of policy; "" if the cause is not a policy."""
     cause: str = ""
     """The cause if it is not a policy, one of CAUSES."""
     statement: str = ""
-    """Sid of the statement that denies, or that would allow except for one thing; "" if no statement nearly matches."""
+    """The Sid of the statement that denies, or that nearly allows the call; "" if no statement nearly matches."""
     key: str = ""
-    """The condition key that is not met, or that statement's element; without a policy, the key of dsops.yaml."""
+    """The condition key or statement element that does not match; without a policy, the key of dsops.yaml."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,34 +104,34 @@ class SetUp:
 
     name: str
     caller: str
-    """Owner of the keys in the environment as NAME@ACCOUNT; "" for no keys."""
+    """The owner of the keys in the environment, as NAME@ACCOUNT; "" for no keys."""
     environment: str
     config: str
     seed: Mapping[str, Any]
     environ: Mapping[str, str] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)
-    """Variable -> the MFA device whose code is its value."""
+    """Variable -> the MFA device whose current code is the variable's value."""
     github: Mapping[str, str] = field(default_factory=dict)
-    """The job of GitHub Actions in which it runs."""
+    """The GitHub Actions job in which the set-up runs."""
     saml: Mapping[str, Any] = field(default_factory=dict)
     """Contents of the SAML response in `response.b64`."""
     session: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters of the caller's session, whose keys are in the environment instead."""
+    """Parameters of the caller's session; if set, the environment has the session's keys instead."""
     later_seconds: int = 0
-    """Age of the session and of the response."""
+    """The age of the session and of the SAML response."""
     then: tuple[Mapping[str, Any], ...] = ()
-    """Later calls of administrators."""
+    """Calls that administrators make afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A set-up that worked before a change."""
+    """A change that breaks a working set-up."""
 
     kind: str
     change: Mapping[str, Any]
     broken: SetUp
     code: str
-    """The code of dsops's error."""
+    """The code of the error that dsops reports."""
     aws: str
     """AWS's own code; "" if dsops reports the error before a call."""
     place: BrokenPlace
@@ -139,7 +139,7 @@ class Fault:
     """Whether the caller may read enough for certainty, or AWS's answer proves the cause."""
     is_held_back: bool
     missed: str
-    """The known wrong answer of `dsops explain`; "" where it is right."""
+    """The known wrong answer of `dsops explain`; "" if its answer is right."""
 
 
 def working() -> dict[str, SetUp]:
@@ -158,7 +158,7 @@ def faults() -> Iterator[Fault]:
 
 
 def together(first: Fault, second: Fault) -> SetUp | None:
-    """Both faults of one set-up combined; None if they share lines, places or a statement."""
+    """Combine both faults of one set-up; None if they share lines, places or a statement."""
     if first.place.statement and replace(first.place, key="") == replace(second.place, key=""):
         return None
     others = (set(first.change) & set(second.change)) - {"config", "seed"}
@@ -172,13 +172,13 @@ def together(first: Fault, second: Fault) -> SetUp | None:
 
 
 def _touched(fault: Fault) -> Iterator[str]:
-    """Changed paths of the seed; removing an element of a list moves the others."""
+    """The paths of the seed that the fault changes; removing an element of a list moves the elements after it."""
     for path, value in fault.change.get("seed", {}).items():
         yield path.rpartition(".")[0] if value is None or path.endswith("+") else path
 
 
 def with_less(set_up: SetUp, actions: Sequence[str]) -> SetUp:
-    """The same set-up with the read access of people and roles limited to these actions."""
+    """The set-up with the read access of users and roles limited to these actions."""
     seed = deepcopy(set_up.seed)
     for statement in _statements(seed):
         if statement.get("Sid") in LOOKS:
@@ -186,8 +186,8 @@ def with_less(set_up: SetUp, actions: Sequence[str]) -> SetUp:
     return replace(set_up, seed=seed)
 
 
-def _statements(content: Any) -> Iterator[dict[str, Any]]:  # YAML of any shape
-    """All mappings in the content, statements among them."""
+def _statements(content: Any) -> Iterator[dict[str, Any]]:  # YAML of any structure
+    """Yield all mappings in the content; statements are among them."""
     if isinstance(content, dict):
         yield content
         content = list(content.values())
@@ -248,8 +248,8 @@ def _changed(base: SetUp, name: str, change: Mapping[str, Any]) -> SetUp:
     return SetUp(**{**fields, "name": name})
 
 
-def _put(content: Any, path: Sequence[str], value: object) -> None:  # YAML of any shape
-    """Sets the element at the path, removes it (None), or appends to a list (`+`)."""
+def _put(content: Any, path: Sequence[str], value: object) -> None:  # YAML of any structure
+    """Set the element at the path, remove it (None), or append to a list (`+`)."""
     first, *rest = path
     key = int(first) if isinstance(content, list) and first != "+" else first
     if rest:

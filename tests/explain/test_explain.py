@@ -1,4 +1,4 @@
-"""`dsops explain` names the broken place first and claims nothing false.
+"""`dsops explain` names the broken place first and makes no false claim.
 
 It runs with the keys and the environment of the set-up, against a sandbox that answers like AWS: it reads no policy
 without permission, and nothing of the test's data.
@@ -29,7 +29,7 @@ CASES = [
 
 
 def test_at_most_one_in_twenty_is_missed() -> None:
-    """The limit also holds for the faults that were held back during development."""
+    """At most one fault in twenty is missed, also among the faults that were held back during development."""
     for group in (FAULTS, [fault for fault in FAULTS if fault.is_held_back]):
         found = [fault for fault in group if not fault.missed]
         print(f"explain names the broken place first in {len(found)} of {len(group)} set-ups")
@@ -66,7 +66,7 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
 
 
 def strangers(set_up: SetUp, callers: set[str]) -> list[str]:
-    """Callers during the explanation that do not belong to the chain."""
+    """The callers during the explanation that do not belong to the chain."""
     name, _, account = set_up.caller.partition("@")
     stores = yaml.safe_load(set_up.config)["secretStores"].values()
     base = set_up.session.get("parameters", {}).get("RoleArn", "")
@@ -93,7 +93,7 @@ def line_of(fault: Fault) -> int:
 def test_with_less_read_access_no_claim_is_wrong(
     number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With one kind of thing unreadable, only AWS's own statements and what follows from the rest are called proven."""
+    """If one kind of policy is unreadable, only AWS's own statements and their consequences are called proven."""
     fault = FAULTS[number]
     partly = PARTLY[number % len(PARTLY)]
     with built(with_less(fault.broken, READERS[partly]), tmp_path / "project") as found:
@@ -107,7 +107,7 @@ def test_with_less_read_access_no_claim_is_wrong(
 def test_access_to_records_of_refusals_alone_gives_their_contents(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With nothing readable, no claim is wrong, and the place is named as far as AWS's answer allows.
+    """If nothing is readable, no claim is wrong, and the place is named as far as AWS's answer allows.
 
     If the answer has an id, the record of the refusal gives the place without reading any policy in IAM. That proves
     the place, except for what belongs to another account.
@@ -132,7 +132,7 @@ def test_access_to_records_of_refusals_alone_gives_their_contents(
 def test_an_answer_in_another_language_is_not_read(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """AWS's words about policy, action and resource are not needed, and nothing else is proven without them."""
+    """If AWS's message is in another language, the place is still found, but nothing else is proven."""
     with built(fault.broken, tmp_path / "project", denial="Zugriff verweigert") as found:
         code, findings = explained(found, capfd)
 
@@ -153,7 +153,7 @@ PAIRS = [
 def test_of_two_faults_one_is_named_first(
     first: Fault, second: Fault, both: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The finding that is called proven is one of the two."""
+    """With two faults, the finding that is called proven is one of them."""
     with built(both, tmp_path / "project") as found:
         code, findings = explained(found, capfd)
 
@@ -171,7 +171,7 @@ def test_of_two_faults_one_is_named_first(
     ],
 )
 def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A trust policy from a file leads to its statement and the value that the statement requires."""
+    """If a file gives the trust policy, the finding names its statement and the value that it requires."""
     with built(fault.broken, tmp_path / "project") as found:
         trust = trust_policy(fault)
         (found.folder / "trust.json").write_text(json.dumps(trust), encoding="utf-8")
@@ -195,7 +195,7 @@ def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, cap
 def test_a_refused_token_is_compared_with_the_trust_policy(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The same for a token obtained at run time: with the trust policy, the different subject is proven."""
+    """For a token obtained at run time, the trust policy from a file proves that the subject differs."""
     with built(fault.broken, tmp_path / "project") as found:
         (found.folder / "trust.json").write_text(json.dumps(trust_policy(fault)), encoding="utf-8")
         findings = explained(found, capfd, "--trust-policy", f"{fault.place.store}=trust.json")[1]
@@ -212,7 +212,7 @@ def test_a_refused_token_is_compared_with_the_trust_policy(
 def test_the_suggested_statement_mends_the_set_up(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """After the statement is added to the named policy, every variable of the environment has its value."""
+    """After the suggested statement is added to the named policy, every variable of the environment has its value."""
     with built(fault.broken, tmp_path / "broken") as found:
         findings = explained(found, capfd)[1]
     with built(mended(fault.broken, findings[0]), tmp_path / "mended") as found:
@@ -220,7 +220,7 @@ def test_the_suggested_statement_mends_the_set_up(
 
 
 def trust_policy(fault: Fault) -> object:
-    """Trust policy of the role that the store assumes."""
+    """The trust policy of the role that the store assumes."""
     arn = yaml.safe_load(fault.broken.config)["secretStores"][fault.place.store]["role_arn"]
     account, name = arn.split(":")[4], arn.rpartition("/")[2]
     return fault.broken.seed["accounts"][account]["roles"][name]["trust"]

@@ -1,7 +1,7 @@
-"""Each set-up works, and each change breaks it at the stated place, with AWS's own answer.
+"""Each set-up works, and each change breaks it at the stated place, with the error that AWS would give.
 
-The data have to be right themselves: the sandbox's internal decision, which `dsops explain` never sees, names the
-policy that refuses.
+This checks the test data: the sandbox's internal decision, which `dsops explain` never sees, names the policy that
+refuses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WORKING = working()
 FAULTS = list(faults())
 
 NO_ROLE = "no role has this ARN"
-"""The sandbox's record; its answer does not contain this."""
+"""The reason in the sandbox's record, which its answer does not contain."""
 
 SECRETS = {"aws.secretsmanager": "secretsmanager:", "aws.ssm": "ssm:"}
 
@@ -61,25 +61,25 @@ def test_a_change_breaks_it(fault: Fault, tmp_path: Path) -> None:
         elif fault.place.cause == "role-missing":
             assert NO_ROLE in {reason["note"] for reason in refusals[-1]["reasons"]}
         elif fault.place.cause == "secret-missing":
-            # Without read permission a caller does not learn what exists, so this is a refusal too.
+            # Without read permission a caller must not learn what exists, so a missing secret is a refusal too.
             assert not any(re.search(r"-\w{6}$", refusal["resource"]) for refusal in refusals)
         else:
             assert [] == refusals
 
 
 def is_call_of(fault: Fault, refusal: Mapping[str, Any]) -> bool:
-    """Whether it is the call of the store in the data; a session policy refuses calls of other stores."""
+    """Whether the refusal is of the store's call in the data; a session policy refuses calls of other stores."""
     if fault.place.policy == "session":
         return True
     store = yaml.safe_load(fault.broken.config)["secretStores"][fault.place.store]
     if store["type"] in SECRETS:
-        # The service uses its key in the name of the reader.
+        # The service itself uses the KMS key, in the name of the reader.
         return str(refusal["action"]).startswith((SECRETS[store["type"]], "kms:"))
     return bool(refusal["resource"] == store["role_arn"])
 
 
 def test_there_are_enough_of_them() -> None:
-    """At least 60 faults of 25 kinds in 6 working set-ups; 10 of them are held back."""
+    """There are at least 60 faults of 25 kinds in 6 working set-ups; 10 of the faults are held back."""
     held_back = [fault for fault in FAULTS if fault.is_held_back]
 
     assert len(FAULTS) >= 60
@@ -90,7 +90,7 @@ def test_there_are_enough_of_them() -> None:
 
 
 def named(refusal: Mapping[str, Any], policy: str) -> set[tuple[str, str]]:
-    """Statement and key of each possible reason: a denial, and what kept a statement from allowing."""
+    """The statement and key of each possible reason: a denial, or the mismatch that kept a statement from allowing."""
     pairs = {("", "")} if refusal["effect"] == "ImplicitDeny" else set()
     for reason in refusal["reasons"]:
         if reason["policy_type"] != DECIDED_BY[policy]:

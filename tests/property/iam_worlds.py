@@ -1,4 +1,4 @@
-"""Strategies for requests and the policies that apply to them, from few values so that they often match."""
+"""Strategies for requests and applicable policies, from a few values, so that they often match."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def statements(draw: st.DrawFn, kind: PolicyKind, effect: str | None = None) -> 
 
 
 def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
-    """A document, mostly with an Allow of everything, so that other policies decide as well."""
+    """A policy document, mostly with an Allow of everything, so that other policies decide as well."""
     everything: dict[str, Json] = {"Effect": "Allow", "Action": "*"}
     if kind != "trust":
         everything["Resource"] = "*"
@@ -87,7 +87,7 @@ def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
     anything = st.just(everything)
     listed = st.lists(anything | anything | statements(kind), min_size=1, max_size=3)
     if kind in ("scp", "session"):
-        # A kind that only limits mostly begins with an Allow of everything.
+        # A policy type that only limits mostly begins with an Allow of everything.
         listed = listed | listed.map(lambda found: [everything, *found])
     version = "2012-10-17"
     return listed.map(lambda found: {"Version": version, "Statement": found})
@@ -95,7 +95,7 @@ def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
 
 @st.composite
 def worlds(draw: st.DrawFn, callers: Sequence[Principal] = CALLERS) -> tuple[Request, dict[str, list[Json]]]:
-    """A request by one of these callers, and the documents in each place."""
+    """A request by one of these callers, and the policy documents in each place."""
     action = draw(st.sampled_from(ACTIONS))
     caller = draw(st.sampled_from(callers))
     account = draw(st.sampled_from((ACCOUNT, ACCOUNT, ACCOUNT, OTHER)))
@@ -104,7 +104,7 @@ def worlds(draw: st.DrawFn, callers: Sequence[Principal] = CALLERS) -> tuple[Req
     context = draw(st.dictionaries(st.sampled_from(KEYS), values, max_size=4))
     request = Request(caller, action, resource, account, context)
     kind: PolicyKind = "trust" if action == "sts:AssumeRole" else "resource"
-    # If nothing else can admit the caller, there is mostly a resource policy.
+    # If only a resource policy can admit the caller, there mostly is one.
     is_wanted = kind == "trust" or account != caller.account
     places = {
         "identity": draw(st.lists(documents("identity"), max_size=2)),
@@ -117,7 +117,7 @@ def worlds(draw: st.DrawFn, callers: Sequence[Principal] = CALLERS) -> tuple[Req
 
 
 def compiled(places: dict[str, list[Json]]) -> Policies:
-    """The policies of these documents: each session policy a layer, each SCP a level."""
+    """Compile the policies of these documents: each session policy is a layer, each SCP a level."""
     found = {place: [_parsed(document, place) for document in listed] for place, listed in places.items()}
     resource = found.get("trust") or found.get("resource")
     boundary = found.get("boundary")

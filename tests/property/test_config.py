@@ -1,4 +1,4 @@
-"""Generated configurations: any content loads or gives problems."""
+"""Generated configurations: any content can be loaded or gives problems."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ KEYS = sorted({key.name for one in BUILTIN_TYPES.values() for key in one.keys} |
 
 
 def mapping(keys: list[str], values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
-    """A mapping with some of these keys, or any value at all."""
+    """A mapping with some of these keys, or a value of any other kind."""
     return st.dictionaries(st.sampled_from(keys), values, max_size=6) | ANYTHING
 
 
@@ -114,12 +114,12 @@ GOOD_CONFIG = some(
         "default_env": st.sampled_from(["p", "q"]),
     }
 )
-"""Mostly valid configurations; the mistakes are unknown names, cycles and missing keys."""
+"""Mostly valid configurations; the only mistakes are unknown names, cycles and missing keys."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all examples, which overwrite their files."""
+    """A folder that all examples share, overwriting their files."""
     return tmp_path_factory.mktemp("config")
 
 
@@ -134,7 +134,7 @@ def loaded(folder: Path, content: object) -> Config | ConfigError:
 
 @given(CONFIG | GOOD_CONFIG)
 def test_there_is_a_configuration_or_problems_with_their_lines(folder: Path, content: dict[str, object]) -> None:
-    """Any content gives a configuration or a ConfigError with lines; limits of what loads can be checked."""
+    """Any content gives a configuration or a ConfigError with lines; what loads can be checked for limits."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         assert found.problems
@@ -147,7 +147,7 @@ def test_there_is_a_configuration_or_problems_with_their_lines(folder: Path, con
 
 @given(GOOD_CONFIG)
 def test_in_a_configuration_every_name_stands_for_something(folder: Path, content: dict[str, object]) -> None:
-    """In a loaded configuration every referenced store exists, and `credentials_from` ends."""
+    """In a loaded configuration every referenced store exists, and every `credentials_from` chain ends."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         return
@@ -168,7 +168,7 @@ def test_in_a_configuration_every_name_stands_for_something(folder: Path, conten
 def test_loaded_fields_can_be_expanded_and_checked(
     folder: Path, content: dict[str, object], environ: dict[str, str]
 ) -> None:
-    """Expanding and checking loaded fields gives settings, problems or limits, never another exception."""
+    """Expanding and checking loaded fields gives settings, problems or limits, but no other exception."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         return
@@ -187,7 +187,7 @@ def test_loaded_fields_can_be_expanded_and_checked(
 
 @given(CONFIG | GOOD_CONFIG)
 def test_an_own_file_as_include_says_the_same(folder: Path, content: dict[str, object]) -> None:
-    """Moving all content into an included file changes nothing but the file's name."""
+    """Moving all content into an included file changes only the file's name."""
     content.pop("include", None)
     direct = loaded(folder, content)
     (folder / "part.yaml").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Graphs of any configuration draw each thing once, and no name becomes markup."""
+"""Graphs of any configuration draw each node once, and no name becomes markup."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
-    """Their graphs, with outcomes for some nodes."""
+    """Graphs of such plans, with outcomes for some nodes."""
     plan = draw(plans())
     config = Config({}, {}, "", (), is_allowed=True, notes=())
     graph = make_graph(draw(texts), config, [plan], BUILTIN_TYPES)
@@ -96,7 +96,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 def things(graph: Graph) -> list[GraphNode]:
-    """All nodes but callers."""
+    """All nodes except callers."""
     return [node for node in graph.nodes if node.kind != "caller"]
 
 
@@ -115,7 +115,7 @@ def test_every_variable_store_and_hop_is_drawn_exactly_once(plan: Plan) -> None:
 @settings(max_examples=150, deadline=None)
 @given(graphs())
 def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
-    """Every line of Mermaid output has our grammar; labels have only line breaks and character codes."""
+    """Every line of Mermaid output follows dsops' grammar; labels contain only line breaks and character codes."""
     text = mermaid_text(graph)
     assert HUSH not in text
     label = r"(?:[^\x00-\x20\"#<>&\[\]{}();|`*\\]| |#\d+;|<br>)+"
@@ -138,7 +138,7 @@ def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
 @settings(max_examples=150, deadline=None)
 @given(graphs())
 def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
-    """SVG output is XML with our elements only, one group per node, whatever the names contain."""
+    """SVG output is XML with only dsops' elements, one group per node, whatever the names contain."""
     text = svg_text(graph)
     assert HUSH not in text
     root = ET.fromstring(text.encode())  # noqa: S314 (our own)

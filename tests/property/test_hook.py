@@ -1,4 +1,4 @@
-"""The shell hook sets and restores exact values, for any bytes."""
+"""The shell hook sets and restores values exactly, for any bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def seen(file: Path) -> dict[bytes, bytes]:
 def test_a_shell_sets_what_it_is_told_and_puts_back_what_was_there(
     shell: str, values: list[tuple[bytes | None, bytes]], tmp_path: Path
 ) -> None:
-    """Each shell sets any bytes exactly and restores the previous ones; nothing is executed or printed."""
+    """Each shell sets any bytes exactly and later restores the previous values; nothing is executed or printed."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     word = quote_bytes if shell == "fish" else quote

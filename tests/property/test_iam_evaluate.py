@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""Enough examples that added or removed statements change the answer in dozens of them."""
+"""So many examples that an added or removed statement changes the answer in dozens of them."""
 
 PLACES: tuple[PolicyKind, ...] = ("identity", "boundary", "session", "scp", "trust", "resource")
 
@@ -32,7 +32,7 @@ def decide(request: Request, places: dict[str, list[Json]]) -> Decision:
 
 
 def with_statement(data: st.DataObject, places: dict[str, list[Json]], effect: str) -> dict[str, list[Json]]:
-    """The documents with one more statement at any place in one of them."""
+    """The documents with one more statement, at any position in one of them."""
     filled = [kind for kind in PLACES if places.get(kind)]
     assume(filled)
     kind = data.draw(st.sampled_from(filled))
@@ -76,7 +76,7 @@ def shuffled(data: st.DataObject, node: Json) -> Json:
 @many
 @given(worlds(), st.data())
 def test_the_order_of_statements_keys_and_values_is_nothing(world: World, data: st.DataObject) -> None:
-    """The order of statements, keys and values changes neither effect nor deciding type."""
+    """The order of statements, keys and values changes neither the effect nor the policy type that decides."""
     request, places = world
     other = {place: shuffled(data, listed) for place, listed in places.items()}
     before, after = decide(request, places), decide(request, other)
@@ -106,7 +106,7 @@ def _count(tally: Counter[str], world: World, data: st.DataObject) -> None:
 
 
 def test_the_worlds_are_decided_in_every_way() -> None:
-    """The generated worlds are decided in every way often enough, so the properties mean something."""
+    """The generated worlds reach every kind of decision often enough for the properties to mean something."""
     tally: Counter[str] = Counter()
     _count(tally)
     assert tally["allowed"] >= 0.3 * tally["worlds"]
@@ -124,7 +124,7 @@ def test_the_worlds_are_decided_in_every_way() -> None:
 
 @given(worlds())
 def test_the_reasons_tell_the_same_story(world: World) -> None:
-    """Reasons agree with the decision: if allowed, no needed type refuses; if denied, the named one does."""
+    """The reasons agree with the decision: if allowed, no required type refuses; if denied, the named one does."""
     request, places = world
     decision = decide(request, places)
     denying = {reason.policy_type for reason in decision.reasons if reason.effect == "ExplicitDeny"}
@@ -142,7 +142,7 @@ def test_the_reasons_tell_the_same_story(world: World) -> None:
 
 @given(worlds())
 def test_the_deciding_statement_is_among_those_that_matched(world: World) -> None:
-    """The deciding statement is among the matching ones, unless a root user needed none."""
+    """The deciding statement is one of the matching statements, unless a root user needed none."""
     request, places = world
     decision = decide(request, places)
     matched = [found.statement for reason in decision.reasons for found in reason.matched]
@@ -156,7 +156,7 @@ def test_the_deciding_statement_is_among_those_that_matched(world: World) -> Non
 
 @given(worlds())
 def test_a_near_statement_has_a_failure_and_a_matching_one_has_none(world: World) -> None:
-    """A near statement has failures with wanted and actual values; a matching one has none."""
+    """A near statement has failures with expected and actual values; a matching statement has no failures."""
     request, places = world
     for reason in decide(request, places).reasons:
         assert not any(found.failures for found in reason.matched)

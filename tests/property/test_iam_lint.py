@@ -1,4 +1,4 @@
-"""The linter on any document, and its pattern overlap compared with an exhaustive search."""
+"""Runs the linter on any document, and compares its pattern overlap with an exhaustive search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXTS = ["".join(letters) for length in range(9) for letters in product("ab", r
 
 @given(st.text("ab*?", max_size=4), st.text("ab*?", max_size=4))
 def test_two_patterns_overlap_when_a_text_matches_both(left: str, right: str) -> None:
-    """Two patterns overlap if and only if a text as long as their literal characters matches both."""
+    """Two patterns overlap if and only if some text as long as their literal characters matches both."""
     is_left, is_right = glob(left), glob(right)
     longest = sum(character != "*" for character in left + right)
     found = any(is_left(text) and is_right(text) for text in _TEXTS if len(text) <= longest)
@@ -109,7 +109,7 @@ _KINDS = st.sampled_from([None, "identity", "trust", "session", "resource", "bou
 
 @given(_POLICY, _KINDS, st.booleans())
 def test_anything_gets_an_answer(document: object, kind: str | None, has_reference: bool) -> None:  # noqa: FBT001
-    """Any document gets findings in line order, with existing lines, known rules and hints."""
+    """For any document, the linter returns findings in line order, with existing lines, known rules and hints."""
     text = json.dumps(document, indent=1)
     found = lint(
         parse_json(text, "p.json"),

@@ -1,4 +1,4 @@
-"""Wildcard matching compared with a naive definition."""
+"""Compares wildcard matching with a naive definition."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def matches(pattern: str, text: str) -> bool:
 
 @cache
 def is_like(pattern: str, text: str) -> bool:
-    """The definition of wildcards, character by character."""
+    """Whether the text matches by the definition of wildcards, character by character."""
     if not pattern:
         return not text
     if pattern[0] == "*":
@@ -49,7 +49,7 @@ def test_text_without_wildcards_matches_itself_alone(left: str, right: str) -> N
 
 @given(st.text(min_size=1, max_size=8), st.text(max_size=8))
 def test_what_a_variable_brings_is_literal(value: str, text: str) -> None:
-    """A variable's value is literal, whatever characters it has."""
+    """A variable's value is matched literally, whatever characters it has."""
     condition = compile_condition("StringLike", "k", ["${aws:username}"], 1, has_variables=True)
     assert (value == text) is bool(condition.test({"k": (text,), "aws:username": (value,)}))
 
@@ -71,7 +71,7 @@ SETS = st.lists(SOME_VALUES, max_size=3).map(tuple)
 def test_a_negated_operator_is_the_opposite_of_the_positive_one(
     pair: tuple[str, str, str], values: tuple[str, ...]
 ) -> None:
-    """A negated operator is the opposite of the positive one, also for a missing key; both may be undecided."""
+    """A negated operator gives the opposite of its positive form, also for a missing key; both may be undecided."""
     positive, negative, wanted = pair
     yes = compile_condition(positive, "k", [wanted], 1, has_variables=True).test({"k": values})
     no = compile_condition(negative, "k", [wanted], 1, has_variables=True).test({"k": values})
@@ -82,7 +82,7 @@ def test_a_negated_operator_is_the_opposite_of_the_positive_one(
 def test_all_values_meet_an_operator_when_none_meets_its_opposite(
     pair: tuple[str, str, str], values: tuple[str, ...]
 ) -> None:
-    """ForAllValues of an operator is the opposite of ForAnyValue of its negation."""
+    """ForAllValues with an operator gives the opposite of ForAnyValue with its negation."""
     positive, negative, wanted = pair
     everyone = compile_condition(f"ForAllValues:{positive}", "k", [wanted], 1, has_variables=True).test({"k": values})
     someone = compile_condition(f"ForAnyValue:{negative}", "k", [wanted], 1, has_variables=True).test({"k": values})
@@ -91,7 +91,7 @@ def test_all_values_meet_an_operator_when_none_meets_its_opposite(
 
 @given(st.dictionaries(st.text(alphabet="aAbB", min_size=1, max_size=3), SETS, max_size=5))
 def test_folding_keys_loses_no_value(context: dict[str, tuple[str, ...]]) -> None:
-    """Folding keys loses no value, however many spellings a key has."""
+    """Folding the case of keys loses no value, however many spellings a key has."""
     folded = fold_context(context)
     assert sum(map(len, context.values())) == sum(map(len, folded.values()))
     assert all(key == key.lower() for key in folded)

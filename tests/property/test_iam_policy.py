@@ -1,4 +1,4 @@
-"""Parsing policies: any text gives a policy or problems, never another exception."""
+"""Parsing policies: any text gives a policy or problems, but no other exception."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def refused(text: str, kind: PolicyKind) -> PolicyInvalid | None:
 
 @given(JSON, KINDS)
 def test_any_json_is_a_policy_or_has_problems_with_lines(value: Any, kind: PolicyKind) -> None:
-    """Any JSON value is a policy or has problems with lines."""
+    """Any JSON value is parsed as a policy or gives problems with lines."""
     error = refused(json.dumps(value, indent=1), kind)
     if error is not None:
         assert error.problems
@@ -70,13 +70,13 @@ def test_any_json_is_a_policy_or_has_problems_with_lines(value: Any, kind: Polic
 
 @given(st.text(max_size=40), KINDS)
 def test_any_text_is_refused_in_words(text: str, kind: PolicyKind) -> None:
-    """Text that is not JSON is refused with an error."""
+    """Text that is not JSON gives an error with a message."""
     assert refused(text, kind) is not None
 
 
 @given(documents("identity"))
 def test_lists_of_one_and_bare_values_are_the_same(document: dict[str, Any]) -> None:
-    """A single value and a list of one are equivalent everywhere."""
+    """A single value and a list of one value are equivalent everywhere."""
     listed = [_with_lists(statement) for statement in document["Statement"]]
     first = parse_policy(json.dumps(document), "identity")
     second = parse_policy(json.dumps(document | {"Statement": listed}), "identity")

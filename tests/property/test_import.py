@@ -1,4 +1,4 @@
-"""Imported stores have botocore's identity for any graph of profiles."""
+"""Imported stores have the same identity as botocore has, for any graph of profiles."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OfflineSession(Session):  # type: ignore[misc]  # botocore ships no types
 
 
 def botocores_way(folder: Path, profile: str) -> str | None:
-    """botocore's identity for the profile as a chain; None if it has none."""
+    """botocore's identity for the profile, written as a chain; None if botocore has none."""
     session = OfflineSession(profile=profile)
     session.set_config_variable("config_file", str(folder / "config"))
     session.set_config_variable("credentials_file", str(folder / "credentials"))
@@ -62,7 +62,7 @@ def botocores_way(folder: Path, profile: str) -> str | None:
 
 
 def our_way(made: ImportResult, folder: Path, store: str) -> str | None:
-    """The store's identity as a chain; botocore decides for a profile from which it starts."""
+    """The store's identity, written as a chain; botocore decides for a profile from which the store starts."""
     settings = {each.name: dict(each.settings) for each in made.stores}[store]
     role = settings["role_arn"].rpartition("/")[2]
     if "credentials_from" in settings:
@@ -95,7 +95,7 @@ KEYS = st.sets(st.sampled_from(NAMES))
 def test_a_store_has_the_identity_of_its_profile(
     tmp_path_factory: pytest.TempPathFactory, profiles: Mapping[str, Mapping[str, str]], keys: set[str]
 ) -> None:
-    """A role without a store is one that botocore cannot assume either, or whose source has keys and a role."""
+    """A role that becomes no store is one that botocore can't assume either, or its source has both keys and a role."""
     folder = tmp_path_factory.mktemp("aws")
     config = "".join(
         f"[profile {name}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())

@@ -1,4 +1,4 @@
-"""Any token file and any request to a login's port is handled without an unexpected error."""
+"""Any token file, and any request to a login's port, is handled without an unexpected error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLIENTS = st.builds(ClientRegistration, st.text(min_size=1).filter(str.isprintab
 
 
 def read(data: bytes) -> Token | None:
-    """The token in a file with these bytes."""
+    """Read the token from a file with these bytes."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "token.json"
         path.write_bytes(data)
@@ -57,7 +57,7 @@ def test_any_file_is_a_token_or_says_why_not(data: bytes) -> None:
 def test_what_is_written_is_read(
     access: str, moment: datetime, refresh: str | None, client: ClientRegistration | None
 ) -> None:
-    """A token that is written is read back equal, with its mark."""
+    """A token read back from its file equals the written token, with its mark."""
     token = Token(Secret(access), moment, None if refresh is None else Secret(refresh), client)
     with TemporaryDirectory() as folder:
         path = f"{folder}/sso/cache/token.json"
@@ -78,13 +78,13 @@ def test_only_the_same_refresh_token_has_the_same_mark(one: str, other: str, mom
 
 @given(st.text())
 def test_any_text_is_a_moment_or_none(text: str) -> None:
-    """Any text gives a UTC time or None, never an exception."""
+    """Any text gives a UTC time or None, but no exception."""
     found = instant(text)
     assert found is None or found.tzinfo is UTC
 
 
 @given(st.text(st.characters(max_codepoint=255)))
 def test_any_head_of_a_request_is_read_without_an_error(head: str) -> None:
-    """Any request head is parsed without an error, and none has a state that was not sent."""
+    """Any request head is parsed without an error, and the result has a state only if one was sent."""
     request_asked = _parse(head)
     assert "state" not in request_asked.query or "state" in head

@@ -1,4 +1,4 @@
-"""Masking gives the same output however the input is cut, and leaves no form of a secret."""
+"""The masked output does not depend on how the input is cut, and contains no form of a secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsops.process.secret_spellings import SHORTEST, forms_of
 from dsops.process.terminal_codes import TerminalMasker
 
 FEW = st.sampled_from(b"ab*").map(lambda byte: bytes([byte]))
-"""Few letters, so that patterns overlap each other and themselves."""
+"""Only three letters, so that patterns overlap each other and themselves."""
 
 PATTERN = st.lists(FEW, min_size=SHORTEST, max_size=9).map(b"".join)
 TEXT = st.lists(FEW, max_size=60).map(b"".join)
@@ -32,7 +32,7 @@ def masked(patterns: list[bytes], pieces: list[bytes]) -> bytes:
 
 
 def expected(patterns: list[bytes], text: bytes) -> bytes:
-    """The definition: every occurrence is masked, overlapping ones together."""
+    """The expected output by definition: every occurrence is masked, overlapping ones together."""
     found = sorted(
         (start, start + len(pattern))
         for pattern in set(patterns)
@@ -50,13 +50,13 @@ def expected(patterns: list[bytes], text: bytes) -> bytes:
 @given(patterns=st.lists(PATTERN, max_size=5), pieces=st.lists(TEXT, max_size=8))
 @example(patterns=[b"abab", b"bbbbbbb"], pieces=[b"abab", b"bbb", b"bbb"])
 def test_cutting_makes_no_difference(patterns: list[bytes], pieces: list[bytes]) -> None:
-    """The output for any pieces equals the definition on the whole text."""
+    """For pieces of any size, the output equals the definition's for the whole text."""
     assert masked(patterns, pieces) == expected(patterns, b"".join(pieces))
 
 
 @given(patterns=st.lists(PATTERN, min_size=1, max_size=5), text=TEXT)
 def test_byte_by_byte_too(patterns: list[bytes], text: bytes) -> None:
-    """Byte by byte the output is the same, and never more than the longest pattern is held back."""
+    """With single bytes, the output is the same, and never more than the longest pattern is withheld."""
     masker, out = Masker(patterns), b""
     for byte in text:
         out += masker.feed(bytes([byte]))
@@ -72,7 +72,7 @@ def test_byte_by_byte_too(patterns: list[bytes], text: bytes) -> None:
 def test_what_was_released_is_not_shown_again_and_the_rest_is_masked(
     patterns: list[bytes], pieces: list[tuple[bytes, bool]]
 ) -> None:
-    """After a pause everything is released; bytes outside of occurrences come out exactly once."""
+    """After a pause everything is released; bytes outside of secrets appear in the output exactly once."""
     masker, out = Masker(patterns), b""
     for piece, is_pause_after in pieces:
         out += masker.feed(piece)
@@ -95,7 +95,7 @@ def test_what_was_released_is_not_shown_again_and_the_rest_is_masked(
 
 
 def ways(value: bytes) -> list[bytes]:
-    """The value as programs write it, by libraries other than the tested one."""
+    """The encoded forms of the value that programs write, made by libraries other than the tested code."""
     text = value.decode("utf-8")
     percent = [quote_from_bytes(value, ""), quote_from_bytes(value), quote_plus(text)]
     in_json = [json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]]
@@ -139,7 +139,7 @@ def ways(value: bytes) -> list[bytes]:
 
 
 def through(masker: TerminalMasker, stream: bytes, cuts: list[int]) -> bytes:
-    """The output of a stream in pieces."""
+    """The output for a stream cut into pieces."""
     out, position = b"", 0
     while position < len(stream):
         length = cuts[position % len(cuts)]
@@ -156,7 +156,7 @@ CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 @given(value=VALUE, before=st.binary(max_size=7), after=st.binary(max_size=7), cuts=CUTS)
 @example(value='it\'s "so" <&> \\ $1/x\x07\x7f', before=b"", after=b"", cuts=[3])
 def test_no_form_survives(value: str, before: bytes, after: bytes, cuts: list[int]) -> None:
-    """No form of a value survives: any encoding, base64 alone or inside other data, any pieces."""
+    """No form of a value survives: any encoding, base64 alone or within other data, in any pieces."""
     raw = value.encode()
     whole = [base64.b64encode(before + raw + after), base64.urlsafe_b64encode(before + raw + after)]
     out = through(TerminalMasker(forms_of(raw)), b" | ".join([*ways(raw), *whole]), cuts)
@@ -188,7 +188,7 @@ CODES = st.sampled_from(
     cuts=CUTS,
 )
 def test_codes_between_its_letters_hide_no_secret(value: str, codes: list[list[bytes]], cuts: list[int]) -> None:
-    """Terminal codes between its letters hide no secret, and every code is passed on in order."""
+    """Terminal codes between its letters do not hide a secret, and every code is passed on in order."""
     between = [b"".join(codes[index % len(codes)]) for index in range(len(value))]
     letters = [code + letter.encode() for code, letter in zip(between, value, strict=True)]
     stream = b"".join([b"x ", *letters, b"\x1b[0m y"])
@@ -207,7 +207,7 @@ def _without_codes(out: bytes) -> bytes:
 @settings(deadline=None)
 @given(pieces=st.lists(st.one_of(st.binary(max_size=30), CODES, st.just(b"\x1b")), max_size=12))
 def test_what_has_no_secret_in_it_passes_byte_for_byte(pieces: list[bytes]) -> None:
-    """A stream without a secret passes byte for byte, with any codes; after a pause nothing is held back."""
+    """A stream without a secret passes unchanged, with any codes; after a pause nothing is withheld."""
     masker, out = TerminalMasker(forms_of(b"quite-another-thing")), b""
     for piece in pieces:
         out += masker.feed(piece)

@@ -64,7 +64,7 @@ CONFIGS = st.fixed_dictionaries(
 
 
 def ours(config: dict[str, Any]) -> dict[str, Any]:
-    """The original's configuration in our keys."""
+    """The original's configuration translated to dsops' keys."""
     stores = {
         name: {STS_KEYS.get(key, key): value for key, value in provider.items() if STS_KEYS.get(key, key) is not None}
         for name, provider in config["providers"].items()
@@ -76,14 +76,14 @@ def ours(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def our_variable(one: dict[str, Any]) -> dict[str, Any]:
-    """A variable in our keys."""
+    """A variable translated to dsops' keys."""
     names = {"provider": "store", "name": "key"}
     found = {{"fallback": "default"}.get(key, key): value for key, value in one.items() if key != "rotation"}
     return {**found, "from": {names.get(key, key): value for key, value in one["from"].items()}}
 
 
 def rewritten(text: str) -> Rewritten:
-    """The result of rewriting."""
+    """Rewrite the text and return the result."""
     root = parse_yaml(text, "file").root
     assert isinstance(root, Mapping)
     return rewrite(text, root, "file", BUILTIN_TYPES)
@@ -106,7 +106,7 @@ STYLES = st.fixed_dictionaries(
 
 @given(CONFIGS, STYLES, st.sampled_from(["\n", "\r\n"]))
 def test_one_key_a_line_is_always_rewritten(config: dict[str, Any], style: dict[str, Any], ending: str) -> None:
-    """A file with one key per line is always rewritten completely, and rewriting it again changes nothing."""
+    """A file with one key per line is always rewritten completely; rewriting it again changes nothing."""
     plain = yaml.safe_dump(config, default_flow_style=False, width=10**6, **style)
     commented = "".join(f"{line}\n# comment {number}\n" for number, line in enumerate(plain.splitlines()))
     text = commented.replace("\n", ending)
@@ -121,7 +121,7 @@ def test_one_key_a_line_is_always_rewritten(config: dict[str, Any], style: dict[
 
 @given(CONFIGS, STYLES, st.sampled_from([40, 10**6]))
 def test_braces_are_rewritten_or_left_to_a_person(config: dict[str, Any], style: dict[str, Any], width: int) -> None:
-    """A file with inline mappings is rewritten, or its problems are reported; without problems the meaning is kept."""
+    """A file with inline mappings is rewritten with the same meaning, or its problems are reported."""
     text = yaml.safe_dump(config, default_flow_style=None, width=width, **style)
     found = rewritten(text)
 

@@ -1,4 +1,4 @@
-"""`session_policy: auto` for generated environments: our policy evaluation allows exactly what they read."""
+"""`session_policy: auto` for generated environments: by dsops' policy evaluation it allows exactly their reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ secretStores:
 """
 REGIONS = {"us": "us-east-1", "eu": "eu-west-1"}
 
-# Names that are prefixes, suffixes and neighbours of each other, with and without AWS's suffix.
+# Names that are prefixes, suffixes or neighbours of each other, with and without the suffix that AWS adds.
 names = st.sampled_from(["a", "a-b", "a-bcdefg", "a-bcdefg-hijklm", "a/b", "b", "prod/a", "prod/a-b", "A"])
 versions = st.sampled_from(["", "", "AWSCURRENT", "AWSPREVIOUS", "11111111-2222-3333-4444-555555555555"])
 reads = st.lists(
@@ -68,7 +68,7 @@ SESSION = Principal(
 
 
 def may(policy: Policy, action: str, resource: str, account: str = ROLE_ACCOUNT, **context: str) -> bool:
-    """Whether the session of a role that may do everything may do this."""
+    """Whether this is allowed to the session of a role that itself may do everything."""
     assert EVERYTHING is not None
     found = {key.replace("__", ":"): (value,) for key, value in context.items()}
     request = Request(SESSION, action, resource, account, found)
@@ -83,7 +83,7 @@ def secret_context(version: str) -> dict[str, str]:
 
 
 def meaning(version: str) -> str:
-    """The version that a request without one means: AWSCURRENT."""
+    """Replace a missing version by the version that AWS then reads: AWSCURRENT."""
     return version or "AWSCURRENT"
 
 
@@ -96,13 +96,13 @@ def meaning(version: str) -> str:
 def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: Read, suffix: str
 ) -> None:
-    """A secret is allowed if and only if the environment reads it, by region, name and version, for any suffix."""
+    """A secret is allowed if and only if the environment reads it in that region, name and version, with any suffix."""
     policy = policy_of(planned(wanted))
     store, name, version = asked
     arn = f"arn:aws:secretsmanager:{REGIONS[store]}:{ROLE_ACCOUNT}:secret:{name}-{suffix}"
-    # A request without a version and one for AWSCURRENT are the same.
+    # A request without a version is equivalent to a request for AWSCURRENT.
     is_read = any((s, n, meaning(v)) == (store, name, meaning(version)) for s, n, v in wanted)
-    # For a policy, a version requested by id differs from the current one.
+    # For a policy, a version requested by its id differs from the current version.
     assert may(policy, "secretsmanager:GetSecretValue", arn, **secret_context(version)) == is_read
     other = arn.replace(ROLE_ACCOUNT, "333333333333")
     assert not may(policy, "secretsmanager:GetSecretValue", other, "333333333333", **secret_context(version))
@@ -113,7 +113,7 @@ def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
 def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: str, region: str
 ) -> None:
-    """A parameter is allowed if and only if the environment reads it, in its region and with its whole name."""
+    """A parameter is allowed if and only if the environment reads it, in that region and with the whole name."""
     policy = policy_of(planned(wanted))
     arn = f"arn:aws:ssm:{region}:{ROLE_ACCOUNT}:parameter/{asked}"
     is_read = region == "us-east-1" and any((s, n) == ("parameters", asked) for s, n, _ in wanted)
@@ -127,7 +127,7 @@ def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
     region=st.sampled_from(["us-east-1", "eu-west-1", "eu-central-1"]),
 )
 def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read], service: str, region: str) -> None:
-    """Keys decrypt only through the services that are read, and never directly."""
+    """KMS keys can be used for decryption only through the services that are read, and never directly."""
     policy = policy_of(planned(wanted))
     key = f"arn:aws:kms:{region}:{ROLE_ACCOUNT}:key/1234"
     used = {("ssm", "us-east-1") if s == "parameters" else ("secretsmanager", REGIONS[s]) for s, _, _ in wanted}
@@ -165,7 +165,7 @@ def test_no_other_action_is_allowed_on_anything(wanted: list[Read], action: str)
 @settings(deadline=None)
 @given(count=st.integers(1, 45), length=st.integers(1, 60))
 def test_it_fits_or_is_refused(count: int, length: int) -> None:
-    """The policy fits AWS's limit and names each secret, or is refused."""
+    """The policy either fits AWS's size limit and names each secret, or is refused."""
     expected_values = [("us", f"{'x' * length}{n}", "") for n in range(count)]
     try:
         text = str(planned(expected_values).steps["role"].settings["session_policy"])

@@ -1,4 +1,4 @@
-"""Output of `render` is read back unchanged by real shells and other readers, and no value is executed."""
+"""Shells and other programs read the output of `render` back unchanged, and execute no value."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ FRAGMENTS = (
     "-n",
     "--",
 )
-"""Text with a special meaning to some reader."""
+"""Text with a special meaning to some program."""
 
 texts = st.lists(st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8", exclude_characters="\0"), max_size=12).map(
     "".join
@@ -92,7 +92,7 @@ def named(values: list[T]) -> dict[str, T]:
 
 
 def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
-    """The environment of a shell's child after the shell has read the file; the shell prints nothing."""
+    """Let a shell read the file; returns the environment of the shell's child. The shell prints nothing."""
     file = folder / "rendered"
     file.write_bytes(text)
     source = "source" if shell == "fish" else "."
@@ -114,7 +114,7 @@ def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
 @several
 @given(values=st.lists(byte_strings, min_size=20, max_size=40))
 def test_shells_read_back_what_the_shell_format_says(shell: str, values: list[bytes], tmp_path: Path) -> None:
-    """Every value, also binary, passes through each Bourne shell unchanged by the `shell` format."""
+    """Each Bourne shell reads every value, also binary values, unchanged from the `shell` format."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     secrets = named([Secret.from_bytes(value) for value in values])
@@ -124,7 +124,7 @@ def test_shells_read_back_what_the_shell_format_says(shell: str, values: list[by
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: Path) -> None:
-    """Every value passes through fish by the `fish` format, also newlines."""
+    """fish reads every value, including newlines, unchanged from the `fish` format."""
     if not shutil.which("fish"):
         pytest.skip("fish is not installed")
     rendered = renderer("fish")(named([Secret(value) for value in values]))
@@ -134,7 +134,7 @@ def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_path: Path) -> None:
-    """fish reads the `shell` format's quotes alike, except for newlines."""
+    """fish reads the quotes of the `shell` format like a Bourne shell, except for newlines."""
     if not shutil.which("fish"):
         pytest.skip("fish is not installed")
     values = [value.replace("\n", "") for value in values]
@@ -155,7 +155,7 @@ def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str],
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, values: list[str], tmp_path: Path) -> None:
-    """A dotenv file sourced by a shell gives the value or nothing, and never runs it as the original's did."""
+    """A shell that sources a dotenv file sets the value or nothing, and never runs it as the original's output did."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     for index, value in enumerate(values):
@@ -177,7 +177,7 @@ def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, val
 @settings(max_examples=300, deadline=None)
 @given(values=st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}|NO|Y|NULL", fullmatch=True), texts))
 def test_json_and_yaml_readers_read_back_what_those_formats_say(values: dict[str, str]) -> None:
-    """JSON and YAML readers get names and values as strings, also `NO` in YAML 1.1."""
+    """JSON and YAML readers return names and values as strings, also `NO` in YAML 1.1."""
     secrets = {name: Secret(value) for name, value in values.items()}
     assert json.loads(renderer("json")(secrets)) == values
     assert yaml.safe_load(renderer("yaml")(secrets)) == values
@@ -198,7 +198,7 @@ def test_rendering_keeps_the_order(values: list[str]) -> None:
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_powershell_reads_back_what_the_powershell_format_says(values: list[str], tmp_path: Path) -> None:
-    """PowerShell reads the `powershell` format from a file and from a pipe.
+    """PowerShell reads the `powershell` format unchanged from a file and from a pipe.
 
     Older versions remove a variable with an empty value.
     """
@@ -224,7 +224,7 @@ def test_powershell_reads_back_what_the_powershell_format_says(values: list[str]
 @settings(max_examples=300, deadline=None)
 @given(value=texts)
 def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
-    """A PowerShell line is ASCII in single quotes, with doubled quotes and character codes."""
+    """A PowerShell line is ASCII: text in single quotes with doubled quotes, and character codes."""
     line = renderer("powershell")({"A": Secret(value)}).decode("ascii")
     assert re.fullmatch(r"\$env:A = '([^'\n]|'')*'( \+ (\[char\]0x[0-9a-f]{4}|'([^'\n]|'')*'))*\n", line)
     units = b""
@@ -236,7 +236,7 @@ def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(values=st.lists(texts, min_size=1, max_size=10))
 def test_githubs_file_is_read_back_as_its_runner_reads_it(values: list[str]) -> None:
-    """The `github` format is read back by the rules of GitHub's runner: heredocs with their own delimiter."""
+    """The `github` format is read back by the rules of GitHub's runner: each value has a unique heredoc delimiter."""
     lines = renderer("github")(named([Secret(value) for value in values])).decode().split("\n")
     assert lines.pop() == ""
     collected: dict[str, str] = {}

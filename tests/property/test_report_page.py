@@ -72,16 +72,16 @@ def report_with(text: str, role: str) -> AuditReport:
 
 
 def shape(page: Node) -> Counter[tuple[str, tuple[str, ...]]]:
-    """The number of elements by tag and attributes; a drawing's wrapped text lines are left out."""
+    """The number of elements by tag and attributes; wrapped text lines of a drawing are not counted."""
     return Counter((element.tag, tuple(element.attributes)) for element in page.all() if element.tag != "text")
 
 
 @settings(max_examples=100, deadline=None)
 @given(HOSTILE)
 def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
-    """The page with any text has the elements and attributes of one with plain letters."""
+    """The page with any text has the same elements and attributes as a page with plain letters."""
     text = f"x{text}"  # an empty name is shown as a dash
-    # White space and the separator of chains keep their places.
+    # White space and the separator of chains keep their positions.
     harmless = "".join(entry if entry.isspace() or entry == ">" else "x" for entry in text)
     role, other = (f"arn:aws:iam::111122223333:role/{entry}" for entry in (text, harmless))
     page = page_of(report_with(text, role))
@@ -95,7 +95,7 @@ def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(HOSTILE)
 def test_every_text_can_be_read(text: str) -> None:
-    """Every text is visible, in a title if shortened; control characters are shown as codes."""
+    """Every text is visible, in a tooltip if it was shortened; control characters are shown as codes."""
     page = read(page_of(report_with(f"x{text}", "r")))
     assert plain(shortened(f"x{text}")) in page.all("ul", "bad")[0].text
     whole = {element.attributes.get("title") for element in page.all()}
@@ -110,7 +110,7 @@ _NUMBER = st.integers(min_value=0, max_value=10**15)
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(_WHEN, _NUMBER, _NUMBER, _NUMBER), max_size=30))
 def test_every_time_and_number_can_be_drawn(hours: list[tuple[datetime, int, int, int]]) -> None:
-    """Every time and number can be drawn, and no shape leaves its plot."""
+    """Any time and number can be drawn, and no shape leaves its plot."""
     page = read(page_of(report_of(answer("timeline", *sorted(hours)), first=START)))
     for plot in page.all("svg", "plot"):
         for column in plot.all("rect", "fill"):

@@ -39,7 +39,7 @@ PARTS = st.sampled_from(["", "%ff", "%", "=", "&", "/", "//", "=%00", "=-9e9", "
 
 @st.composite
 def requests(draw: st.DrawFn) -> HttpRequest:
-    """A request of botocore with changed bytes, path, query or headers."""
+    """A request of botocore with modified bytes, path, query or headers."""
     service = draw(st.sampled_from(SERVICES))
     operation = draw(st.sampled_from(sorted(operation_names(service))))
     protocol = draw(st.sampled_from(protocols(service)))
@@ -61,7 +61,7 @@ def requests(draw: st.DrawFn) -> HttpRequest:
 @settings(max_examples=400, deadline=None)
 @given(requests())
 def test_a_broken_request_is_read_or_refused(request: HttpRequest) -> None:
-    """No other exception is raised, and each refusal can be written in the request's protocol."""
+    """A malformed request raises no other exception, and each refusal can be encoded in the request's protocol."""
     route = None
     try:
         route = find_route(request)

@@ -1,4 +1,4 @@
-"""GetScopedCredentials never allows more than the session it came from."""
+"""GetScopedCredentials never allows more than the session that called it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def allowed(lab: Lab, session: Session) -> set[str]:
 def test_a_scope_never_gives_more(
     lab: Lab, policy: PolicyLayer | None, scopes: list[PolicyLayer], more: PolicyLayer
 ) -> None:
-    """An additional scope, first or last, allows only what was allowed before and what the scope allows."""
+    """With an additional scope, first or last, only actions are allowed that were allowed before and by the scope."""
     session = Session("role", ACCOUNT, "", "s", 0, 9, policy=policy, scopes=tuple(scopes))
     before = allowed(lab, session)
 

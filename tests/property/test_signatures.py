@@ -72,7 +72,7 @@ def check(request: HttpRequest, keys: Keys, service: str) -> None:
 def test_what_botocore_signs_for_s3_is_accepted(
     keys: Keys, path: str, query: str, more: dict[str, str], body: bytes
 ) -> None:
-    """Requests signed for S3 are accepted: its paths are not normalised (dots, double slashes)."""
+    """Requests signed for S3 are accepted, although S3 does not normalise paths (dots, double slashes)."""
     check(signed(keys, "s3", path, query, more, body, is_presigned=False), keys, "s3")
 
 

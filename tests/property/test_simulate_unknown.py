@@ -1,4 +1,4 @@
-"""An answer of `policy simulate` is right whatever the unread parts contain, or it is `unknown`."""
+"""An answer of `policy simulate` is right whatever the unread policies and keys contain, or it is `unknown`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCh
 
 @st.composite
 def half_known(draw: st.DrawFn) -> tuple[World, World, list[Unread]]:
-    """A world, its known part, and what is hidden: some policies and context keys."""
+    """A complete world, its known part, and what is hidden: some policies and context keys."""
     request, places = draw(worlds())
     hidden = draw(st.sets(st.sampled_from(("identity", "boundary", "session", "scp", "trust", "resource")), max_size=2))
     hidden = {place for place in hidden if place in places}
@@ -41,14 +41,14 @@ def half_known(draw: st.DrawFn) -> tuple[World, World, list[Unread]]:
 
 
 def verdict(found: Answers) -> str:
-    """The verdict, in `Outcome`'s word."""
+    """The verdict, as named by `Outcome`."""
     if len(found.possible) == 1:
         return VERDICTS[next(iter(found.possible))]
     return "unknown" if "Allow" in found.possible else "deny"
 
 
 def test_an_answer_is_right_whatever_is_hidden() -> None:
-    """A definite verdict equals the decision with everything known, and each occurs often."""
+    """A definite verdict equals the decision with complete knowledge, and each verdict occurs often."""
     seen: Counter[str] = Counter()
 
     @many
@@ -68,7 +68,7 @@ def test_an_answer_is_right_whatever_is_hidden() -> None:
 @many
 @given(worlds())
 def test_where_nothing_is_hidden_the_answer_is_sure(world: World) -> None:
-    """With nothing hidden the verdict is definite and equals `evaluate`."""
+    """If nothing is hidden, the verdict is definite and equals that of `evaluate`."""
     request, places = world
     decision = evaluate(request, compiled(places))
 

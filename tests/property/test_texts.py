@@ -1,4 +1,4 @@
-"""Any text as document, name or transform."""
+"""Any text can be given as a document, name or transform."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dsops.secret import Secret
 from dsops.transform import apply, describe, extract, parse_transforms
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-# Characters with a meaning in these grammars, so that examples hit their edges.
+# Characters with a meaning in these grammars, so that examples reach the special cases.
 SYNTAX = st.text(st.sampled_from("${}:-?AB_ax/#[]\"'\\\n\t,|.!&*<>"), max_size=40)
 BMP_TEXT = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), max_size=30)
 
@@ -52,7 +52,7 @@ def test_json_reads_what_json_writes(value: object, indent: int | str | None, as
 
 @given(json_values(BMP_TEXT))
 def test_yaml_reads_json(value: object) -> None:
-    """ASCII JSON is read as YAML, except for surrogate pairs, which YAML does not join."""
+    """ASCII JSON can be read as YAML, except for surrogate pairs, which YAML does not join."""
     document = parse_yaml(json.dumps(value), "f")
     assert document.problems == ()
     assert value is None or (document.root is not None and to_plain(document.root) == value)
@@ -104,13 +104,13 @@ def test_a_text_without_names_is_only_unescaped(text: str, environ: dict[str, st
 
 @given(TEXT)
 def test_an_escaped_text_comes_out_as_it_was(text: str) -> None:
-    """A text with every `${` doubled to `$${` is expanded to itself."""
+    """A text in which every `${` is doubled to `$${` expands to the original text."""
     assert text == expand(text.replace("${", "$${"), {}, HERE, "p")
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.text(string.ascii_letters, max_size=5))), TEXT, TEXT)
 def test_names_are_replaced_wherever_they_stand(pieces: list[tuple[str, str]], one: str, two: str) -> None:
-    """Names are replaced anywhere, and the text around them stays."""
+    """Names are replaced at any position, and the text around them stays unchanged."""
     values = {"A": one, "B": two}
     text = "".join(f"${{{name}}}{plain}" for name, plain in pieces)
     assert "".join(values[name] + plain for name, plain in pieces) == expand(text, values, HERE, "p")
@@ -127,7 +127,7 @@ def test_any_key_can_be_named_in_quotes(fields: dict[str, str], data: st.DataObj
 
 @given(st.binary(max_size=60))
 def test_base64_there_and_back(data: bytes) -> None:
-    """base64_encode and base64_decode are inverse for any bytes."""
+    """base64_decode reverses base64_encode for any bytes."""
     steps = (Transform("base64_encode", "", HERE), Transform("base64_decode", "", HERE))
     assert data == apply(Secret.from_bytes(data), steps).reveal_bytes()
 
@@ -141,7 +141,7 @@ def test_join_is_pythons_for_a_json_list(items: list[str], separator: str) -> No
 
 @given(SYNTAX | st.text(st.sampled_from("trimjoin:,|\"' .a"), max_size=30))
 def test_no_transform_breaks_its_reader(text: str) -> None:
-    """Any text gives transforms that can be described, or problems."""
+    """Any text gives transforms that can be described, or problems, but no other exception."""
     document = parse_yaml(json.dumps(text), "f")
     if document.root is not None:
         transforms, problems = parse_transforms(document.root, "f", "p")

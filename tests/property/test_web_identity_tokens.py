@@ -1,4 +1,4 @@
-"""No manipulated web identity token is accepted for anything that its issuer did not sign."""
+"""A manipulated web identity token never proves more than its issuer has signed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ claim_names = st.sampled_from(
 
 
 class OneProvider:
-    """An account with one identity provider."""
+    """An account with a single identity provider."""
 
     def oidc_provider(self, _account: str, url: str) -> OidcProvider | None:
         """The provider, for its own URL."""
@@ -57,8 +57,8 @@ class OneProvider:
 
 
 def judged(token: str, now: float = NOW) -> IdentityProof | str:
-    """The proof, or the refusal's code; any other exception fails the test."""
-    world: Any = OneProvider()  # `verify` asks a world this one question only
+    """The proof, or the code of the refusal; any other exception fails the test."""
+    world: Any = OneProvider()  # `verify` asks the world only for the provider
     try:
         return verify(token, "111111111111", world, ISSUERS, now)
     except SandboxRefusal as refused:
@@ -71,7 +71,7 @@ def part(value: object) -> str:
 
 
 def test_the_token_itself_is_good() -> None:
-    """The unchanged token is accepted."""
+    """The unmodified token is accepted."""
     proof = judged(TOKEN)
 
     assert isinstance(proof, IdentityProof)
@@ -81,7 +81,7 @@ def test_the_token_itself_is_good() -> None:
 @settings(max_examples=400, deadline=None)
 @given(place=st.integers(0, len(TOKEN) - 1), letter=st.sampled_from("AZaz09-_.=+ "))
 def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str) -> None:
-    """A token with one changed letter is refused, or decodes (base64) to the very same proof."""
+    """A token with one changed letter is refused, or decodes (base64) to the same proof."""
     changed = TOKEN[:place] + letter + TOKEN[place + 1 :]
 
     assert judged(changed) in ("InvalidIdentityToken", judged(TOKEN))
@@ -90,7 +90,7 @@ def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(claims=st.dictionaries(claim_names, json_values, max_size=5))
 def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
-    """Tokens with any claims give a proof for one of the provider's clients, or AWS's refusal."""
+    """For any claims, the answer is a proof for one of the provider's clients, or AWS's refusal."""
     answer = judged(ISSUERS.mint(ISSUER, {**GOOD, **claims}, NOW, 300))
 
     if isinstance(answer, IdentityProof):
@@ -106,7 +106,7 @@ def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
     claims=st.dictionaries(claim_names, json_values, max_size=4),
 )
 def test_without_the_issuers_signature_there_is_no_proof(header: dict[str, object], claims: dict[str, object]) -> None:
-    """Without the issuer's signature no header and claims are accepted."""
+    """Without the issuer's signature no combination of header and claims is accepted."""
     good_header = jwt.get_unverified_header(TOKEN)
     body = part({"iss": ISSUER, "iat": NOW, "exp": NOW + 300, **GOOD, "forged": True, **claims})
 
@@ -117,7 +117,7 @@ def test_without_the_issuers_signature_there_is_no_proof(header: dict[str, objec
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=200))
 def test_texts_of_any_kind_are_answered(text: str) -> None:
-    """Any text that is no token is refused."""
+    """Any text that is not a token is refused."""
     assert judged(text) == "InvalidIdentityToken"
 
 

@@ -1,8 +1,8 @@
 """The warm path: sends a command line to the agent, and becomes the command with the environment it returns.
 
-This file is all that a warm `dsops exec` loads besides `os`, `sys`, `time`, `_socket` and `_signal`, which Python
-loads at its start anyway or has built in: every further module would slow down every run. Every case that is not
-simple is left to `dsops.cli`.
+A warm `dsops exec` loads only this file and `os`, `sys`, `time`, `_socket` and `_signal`, which are built in or
+loaded by Python at its start: every further module would slow down every run. Every case that is not simple is left
+to `dsops.cli`.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     Person = Callable[[int, bytes], bytes | None]
 
 REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NO_ANSWER, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQTUXFDAC"
-"""Kinds of frames.
+"""The kinds of frames.
 
-From the client: REQUEST, TYPED (what the user typed), NO_ANSWER (none was typed). From the agent: HELLO (the
+From the client: REQUEST, TYPED (what the user typed), NO_ANSWER (the user typed nothing). From the agent: HELLO (the
 request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), ALIVE (still working), CODE (an
-MFA code may be used for this request), and one that ends the request: RESULT, FAILED (an error, see `failure`) or
-DECLINED (the client has to do the work itself).
+MFA code may be used for this request), and one of three that end the request: RESULT, FAILED (an error, see
+`failure`) or DECLINED (the client has to do the work itself).
 """
 
 LONGEST = 1 << 23
@@ -37,24 +37,25 @@ _HEARD_SECONDS = 5.0
 SILENT_SECONDS = 10.0
 """How long a working agent may send nothing, and how long a frame may take to arrive.
 
-The agent sends ALIVE every two seconds, so a silent one is stopped.
+A working agent sends ALIVE every two seconds, so a silent agent is suspended or hangs.
 """
 
 _PATIENCE_SECONDS = 900.0
-"""How long an agent may send nothing but ALIVE: clients that queue for the same user's MFA code have two minutes each.
+"""How long an agent may send nothing but ALIVE: clients queue for a user's MFA code, for up to two minutes each.
 """
 
 AGAIN = b"again"
-"""With DECLINED: this agent is of another dsops version or about to end; ask again, a new agent will answer."""
+"""Sent with DECLINED: this agent is of another dsops version or about to end; ask again, and a new agent will answer.
+"""
 
 _DEAF = (DECLINED, b"deaf")
 _STUCK = (DECLINED, b"stuck")
-"""The agent is silent, and may have sent an MFA code, which AWS accepts only once."""
+"""The outcome for a silent agent that may have sent an MFA code, which AWS accepts only once."""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl", "--reason")
-"""Flags with which an `exec` needs only a new environment."""
+"""Flags with which an `exec` still needs only a new environment."""
 ANSWERED = ("credentials", "get")
 """Commands whose whole answer can come from the agent."""
 _OWN_WORK = ("--no-agent", "--verbose", "-v", "--debug", "--help", "-h")
@@ -162,7 +163,7 @@ def make_folder(folder: str) -> bool:
 def address_in(folder: str) -> str:
     """The socket's path, different for each Python, dsops, namespace, root folder (chroot) and set of groups.
 
-    In another one of these, the same paths name other files, or files that may not be read.
+    In a different namespace, root folder or set of groups, the same paths name other files, or unreadable ones.
     """
     root, groups = os.stat("/"), sorted(os.getgroups())
     parts = [sys.prefix, os.path.dirname(__file__), f"{root.st_dev} {root.st_ino} {os.getegid()} {groups}"]
@@ -171,7 +172,7 @@ def address_in(folder: str) -> str:
             parts.append(os.readlink(f"/proc/self/ns/{name}"))
         except OSError:
             parts.append("")
-    # FNV-1a. A collision gains nothing: an attacker who chooses the input can choose the agent as well.
+    # FNV-1a. A collision gives an attacker nothing: who can choose this input can choose the agent as well.
     number = 0xCBF29CE484222325
     for byte in os.fsencode("\0".join(parts)):
         number = (number ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
@@ -185,7 +186,8 @@ def peer_uid(connection: "_socket.socket", platform: str = sys.platform) -> int:
             # `struct ucred`: pid, uid, gid (unix(7)).
             data = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
             return int.from_bytes(data[4:8], sys.byteorder) if len(data) == 12 else -1
-        # macOS and FreeBSD: `struct xucred` by LOCAL_PEERCRED (1) at SOL_LOCAL (0): version 0, uid, groups (unix(4)).
+        # macOS and FreeBSD: `struct xucred`, read with LOCAL_PEERCRED (1) at SOL_LOCAL (0): version 0, uid, groups
+        # (unix(4)).
         data = connection.getsockopt(0, 1, 76)
         return int.from_bytes(data[4:8], sys.byteorder) if len(data) >= 12 and data[:4] == bytes(4) else -1
     except (OSError, AttributeError):
@@ -221,10 +223,10 @@ def is_plain(words: "list[str]") -> bool:
 
 
 def run(words: "list[str]", person: "Person") -> "bytes | None":
-    """The packed error of a failed `dsops exec`; does not return after a success.
+    """Run `exec` with the agent. Returns the packed error of a failure; does not return after a success.
 
-    None if the agent can't do it, b"" if there is no agent: this process has to do the work. `words` are those after
-    `exec`; `person` shows the agent's events and asks its questions.
+    Returns None if the agent can't do the work, b"" if there is no agent: this process has to do the work. `words`
+    are the words after `exec`; `person` shows the agent's events and asks its questions.
     """
     split = words.index("--")
     command = words[split + 1 :]
@@ -232,7 +234,7 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
         return None
     program = find(command[0], os.environ.get("PATH", os.defpath))
     if program is None:
-        return None  # the error needs more modules
+        return None  # this case needs more modules to report the error
     answer = ask(
         [b"exec", *(os.fsencode(word) for word in words[:split]), b"--", os.fsencode(command[0])],
         person,
@@ -255,8 +257,8 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
 def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
     """RESULT and the bytes for stdout, or FAILED and the error; None if this process has to do the work.
 
-    `words` are a command line of ANSWERED, the command first. Not used if stdout is a terminal: speed does not matter
-    to a user there, and a value needs a newline after it.
+    `words` are a command line of ANSWERED, starting with the command. The agent is not used if stdout is a terminal:
+    speed does not matter there, and a value needs a newline after it.
     """
     if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in words):
         return None
@@ -281,10 +283,10 @@ def _profile(words: "list[str]") -> str:
 
 
 def begin_elsewhere(profile: str) -> None:
-    """Removes AWS_PROFILE if it names the profile whose `credential_process` is this process.
+    """Remove AWS_PROFILE if it names the profile whose `credential_process` is this process.
 
-    `AWS_PROFILE=target aws ...` passes the variable on to this process, and the session of the profile would be made
-    with itself. The agent gets this process's environment.
+    `AWS_PROFILE=target aws ...` passes the variable on to this process, and the session of the profile would be
+    issued with itself as base credentials. The agent gets this process's environment.
     """
     for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         if profile and os.environ.get(variable) == profile:
@@ -292,7 +294,7 @@ def begin_elsewhere(profile: str) -> None:
 
 
 def find(name: str, path: str) -> "str | None":
-    """The file that a shell would run for that name; None if there is none, or it is not executable."""
+    """The executable file that a shell would run for that name; None if there is none."""
     for folder in [""] if "/" in name else path.split(":"):
         candidate = name if "/" in name else f"{folder or '.'}/{name}"
         if os.access(candidate, os.X_OK):
@@ -305,14 +307,14 @@ def find(name: str, path: str) -> "str | None":
 def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True) -> "tuple[int, bytes] | None":
     """The agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
 
-    An agent that ends before it answers is started again: it may just have reached its idle timeout.
+    If an agent ends before it answers, a new one is started: the old one may just have reached its idle timeout.
     """
     place = folder_of(os.environ)
     address = address_in(place)
     try:
         request = _request(words, watches=watches)
     except OSError:
-        return None  # the working folder is gone
+        return None  # the working folder no longer exists
     for _ in range(_TRIES if len(request) <= LONGEST else 0):
         connection = connect(address) if is_safe(place) else None
         if connection is None and starts:
@@ -338,7 +340,7 @@ def _request(words: "list[bytes]", *, watches: bool) -> bytes:
 
 
 def _exchange(connection: "_socket.socket", request: bytes, person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None if the agent ended before."""
+    """The frame that ends the request; None if the agent ended before it answered."""
     try:
         send(connection, REQUEST, request)
         return _listen(connection, person)
@@ -359,9 +361,10 @@ def _start(place: str, address: str) -> "_socket.socket | None":
 
 
 def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None if the agent ended before.
+    """The frame that ends the request; None if the agent ended before it answered.
 
-    _DEAF or _STUCK for an agent that is silent or sends an invalid frame: it holds the socket, so no other can start.
+    _DEAF or _STUCK for an agent that is silent or sends an invalid frame: it holds the socket, so no new agent can
+    start.
     """
     is_shown, silent = False, _DEAF
     seconds, until = _HEARD_SECONDS, monotonic() + _PATIENCE_SECONDS
@@ -377,7 +380,7 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
             if kind == CODE:
                 silent = _STUCK
             elif kind == NOTE:
-                if is_shown:  # an event line, which the next one overwrites, may be on the terminal
+                if is_shown:  # the terminal may show an event line, which the next line overwrites
                     person(EVENT, pack([b"done"]))
                 _tell(data)
                 until = monotonic() + _PATIENCE_SECONDS
@@ -406,7 +409,7 @@ def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes
 def _tell(text: bytes) -> None:
     """Writes to stderr; ignores a stderr that is closed or full."""
     if sys.stderr is None:
-        return  # closed from the start: descriptor 2 may be the connection
+        return  # stderr was closed at the start: descriptor 2 may be the connection
     try:  # noqa: SIM105 - contextlib is one more module
         os.write(2, text)
     except OSError:
@@ -415,12 +418,12 @@ def _tell(text: bytes) -> None:
 
 def _become(program: str, command: "list[str]", environment: "dict[bytes, bytes]") -> None:
     """Replaces this process with the command; returns if the system refuses to run it."""
-    # Python ignores both from its start, and ignored signals stay ignored in the new program.
+    # Python ignores SIGPIPE and SIGXFSZ from its start, and ignored signals stay ignored in the new program.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     interrupt = _signal.getsignal(_signal.SIGINT)
     if interrupt != _signal.SIG_IGN:
-        # Python's handler would swallow a Ctrl-C that comes now.
+        # Python's handler would swallow a Ctrl-C that arrives now.
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     try:
         os.execve(program, command, environment)  # noqa: S606 - no shell is the point

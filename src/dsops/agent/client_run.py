@@ -1,4 +1,4 @@
-"""One request of a client as the pipeline takes it: its runtime, its configuration, its plan, its journal."""
+"""Prepares one client request for the pipeline: its runtime, configuration, plan and journal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
 
 HOOK = "hook-load"
-"""The command of a shell's hook, which needs its own permission."""
+"""The command that a shell's hook runs, which needs its own permission."""
 
 _PROCESS_FOLDERS = ("/dev/", "/proc/")
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
@@ -66,7 +66,7 @@ class ClientRun:
         *,
         shows_notes: bool,
     ) -> None:
-        """`shows_notes` if the client makes no plan of its own, which would show the same notes."""
+        """Set `shows_notes` if the client does not plan itself: its own plan would show the same notes."""
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._asked = asked
         self._client = client
@@ -105,9 +105,9 @@ class ClientRun:
 
     @contextmanager
     def pipeline(self, request: PipelineRequest, program: str = "") -> Iterator[Pipeline]:
-        """The pipeline for the request; writes its acts to the audit trail of the client's home when the block ends.
+        """The pipeline for the request; at the end of the block, writes its acts to the client's audit trail.
 
-        A failure is recorded, too, unless the client itself records the outcome of its run.
+        A failure is recorded as well, unless the client itself records the outcome of its run.
         """
         journal = self._open_journal(request, program)
         self._tally.is_of_sandbox = lambda: journal.is_of_sandbox is True
@@ -131,7 +131,7 @@ class ClientRun:
             self.runtime.environ,
             self.runtime.folder,
             self.runtime.now,
-            # A client with a run of its own writes to the same trail next, and warns itself.
+            # A client that records its own run writes to the same trail next, and shows the warning itself.
             warn=_ignore if request.run else self._note,
             tell=self._note if self._asked.watches else _ignore,
             pid=self._client.pid,
@@ -146,7 +146,7 @@ class ClientRun:
         return journal
 
     def needs_client(self, request: PipelineRequest) -> bool:
-        """Whether only the client can read its configuration: `--config <(make-one)` is a pipe, readable once.
+        """Whether only the client can read its configuration: `--config <(make-one)` is a pipe, readable only once.
 
         /dev/fd/63 and /proc/self name other files in this process.
         """
@@ -172,14 +172,14 @@ class ClientRun:
         return self._announced(plan)
 
     def _announced(self, plan: Plan) -> Plan:
-        """Sends the plan's notes to the client, and announces that an MFA code may be used; returns the plan."""
+        """Send the plan's notes to the client, and announce that an MFA code may be used; returns the plan."""
         self._show_notes(plan.notes)
         if any("serial_number" in step.settings for step in plan.steps.values()):
             self._client.expect_code()
         return plan
 
     def _config(self, request: PipelineRequest) -> Config:
-        """The client's configuration. Raises NotAllowed: the client can ask its user for permission."""
+        """Load the client's configuration. Raises NotAllowed: the client can ask its user for permission."""
         config = read_config(
             self.runtime,
             request.config,
@@ -204,7 +204,7 @@ def _ignore(_text: str) -> None:
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Whether the client may succeed: it has a terminal to ask for permission, and resources of its own."""
+    """Whether the client may succeed instead: it can ask for permission, and has resources of its own."""
     return isinstance(error, NotAllowed) or is_exhausted(error)
 
 

@@ -1,4 +1,4 @@
-"""The command lines that clients send unparsed, and the protocol with which `cli` parses them and formats answers."""
+"""Parsed command lines of clients, and the protocol that `cli` implements to parse them and format answers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dsops.secret import Secret
 
 
 class ExecLine(NamedTuple):
-    """A parsed `dsops exec`: the agent makes the environment of its program."""
+    """A parsed `dsops exec`: the agent builds the environment of the program to run."""
 
     request: PipelineRequest
     program: tuple[str, ...]
-    """The program, without its arguments, which the client does not send."""
+    """The program without its arguments, which the client does not send."""
     is_pristine: bool
     keeps_existing: bool
 
@@ -38,7 +38,7 @@ class CredentialsLine(NamedTuple):
 
 
 class CommandLines(Protocol):
-    """Parses a client's command line with the client's environment, and formats answers as the command does."""
+    """Protocol: parses a client's command line with its environment, and formats answers as the command does."""
 
     def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
         """The parsed `exec`; None if the client has to do the work, for example to report a usage error."""

@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 1.8
 
 
 class SessionSource(Protocol):
-    """A session that is renewed (`Renewal`)."""
+    """A session that is renewed; `Renewal` implements this protocol."""
 
     @property
     def current(self) -> Credentials | None:
@@ -58,7 +58,7 @@ class CredentialEndpoint(LoopbackAttendant):
         """Raises UsageError if the address is not of this machine, or the port is taken."""
         super().__init__(address=address, port=port, clock=clock)
         self.token = Secret(os.urandom(32).hex())
-        """Only the command knows it, from its environment."""
+        """The token that a client has to send. Only the command gets it, in its environment."""
         self._source = source
         self.address = f"{self.url}{PATH}"
 
@@ -76,7 +76,7 @@ class CredentialEndpoint(LoopbackAttendant):
             self.wait(client, is_late=False)
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Sends the session; if there is none and no renewal is running, sends the error."""
+        """Send the session once it is available; if there is none and no renewal is running, send the error."""
         credentials = self._source.current
         if credentials is None:
             self._source.hurry()
@@ -97,7 +97,7 @@ class CredentialEndpoint(LoopbackAttendant):
 
 
 def _content(credentials: Credentials) -> dict[str, str]:
-    """The session as JSON. An SDK asks again before `Expiration`."""
+    """The session as JSON. An SDK requests a new session before `Expiration`."""
     token = credentials.session_token
     content = {
         "AccessKeyId": credentials.access_key_id,

@@ -14,20 +14,20 @@ _MOST_IDLE_DRIVERS = 16
 
 
 class Drivers:
-    """A pool of drivers: a request gets a driver of its own, with the open connections of an earlier request."""
+    """A pool of HTTP drivers: each request gets its own driver, with connections that an earlier request left open."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._idle: list[CurlDriver] = []
 
     def run(self, work: Work[T]) -> T:
-        """Run work that may send requests, with a driver of the pool."""
+        """Run work that may send requests, with a driver from the pool."""
         with self._one() as driver:
             return tasks.run(work, driver)
 
     @contextmanager
     def _one(self) -> Iterator[tasks.Driver]:
-        """Take the driver that was used last, since its connections are the newest, and put it back."""
+        """Take the most recently used driver, whose connections are the newest, and put it back afterwards."""
         with self._lock:
             driver = self._idle.pop() if self._idle else None
         driver = driver or CurlDriver()

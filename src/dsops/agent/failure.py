@@ -16,12 +16,12 @@ def pack_error(error: DsopsError) -> bytes:
 
 
 def unpack_error(data: bytes) -> DsopsError:
-    """Decode the error, of the same class. Raises ValueError for other bytes."""
+    """Decode bytes to an error of the original class. Raises ValueError for bytes that `pack_error` did not make."""
     return _error(json.loads(data))
 
 
 def silent(seconds: float) -> bytes:
-    """The packed error for a client whose agent stopped answering after it may have used an MFA code."""
+    """The packed error for a client whose agent may have used an MFA code and then stopped answering."""
     return pack_error(
         AgentUnavailable(
             f"the agent has sent nothing for {seconds:.0f} seconds, in the middle of this request",
@@ -45,7 +45,7 @@ def _value(error: DsopsError) -> Mapping[str, object]:
     }
 
 
-def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON, made by `_value` of the same dsops
+def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON made by `_value` of the same dsops version
     kind = getattr(errors, value["kind"], DsopsError)
     if not (isinstance(kind, type) and issubclass(kind, DsopsError)):
         raise ValueError(f"there is no error {value['kind']}")  # noqa: TRY004 - the bytes are wrong

@@ -1,4 +1,4 @@
-"""Requests to a running agent to drop sessions from its cache: those of a revoked role, those of an ended login."""
+"""Asks a running agent to drop sessions from its cache: those of a revoked role, or those of an ended login."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dsops.aws.identity.sso_session import SsoSession
 
 
 def forget_role(role: Arn, environ: Mapping[str, str]) -> int:
-    """Make the agent forget the role's sessions; returns how many it had, 0 without an agent."""
+    """Make the agent forget the role's sessions; returns how many were cached, 0 without an agent."""
     return _forget([b"forget", str(role).encode()], environ)
 
 
 def forget_login(session: SsoSession, environ: Mapping[str, str]) -> int:
-    """Make the agent forget the sessions issued with a login; returns how many it had, 0 without an agent."""
+    """Make the agent forget the sessions issued with a login; returns how many were cached, 0 without an agent."""
     return _forget([b"forget-login", session.shown.encode("utf-8", "surrogateescape")], environ)
 
 

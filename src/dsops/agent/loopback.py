@@ -1,6 +1,6 @@
-"""A small HTTP server on loopback for the event loop of process/watch.py: one GET for each connection.
+"""A small HTTP server on loopback for the event loop of process/watch.py: one GET per connection.
 
-Every process of this machine can connect: a slow, long or malformed request must not delay others.
+Every process of this machine can connect: a slow, long or malformed request must not delay other clients.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from time import monotonic
 from dsops.errors import UsageError
 
 _MOST_SILENT = 256
-"""Maximum number of connections without a complete request; for one more, the oldest is closed."""
+"""Maximum number of connections without a complete request; beyond it, the oldest of them is closed."""
 
 _MOST_CLIENTS = 512
-"""Maximum number of connections, those with a complete request included; others wait in the kernel's queue."""
+"""Maximum number of connections, including those with a complete request; others wait in the kernel's queue."""
 
 _MOST_A_TURN = 32
 
 _MOST_BYTES = 8192
-"""Maximum bytes of a request; botocore's has 200."""
+"""Maximum bytes of a request; botocore sends about 200."""
 
 CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How long no connection is accepted after descriptors ran out: a pending one would wake the loop endlessly."""
+"""How long no connection is accepted after descriptors ran out: a pending connection would wake the loop endlessly."""
 
 REASONS = {
     200: "OK",
@@ -41,7 +41,7 @@ REASONS = {
 
 
 class LoopbackConnection:
-    """One connection: the bytes received, and those to send."""
+    """One connection: the received bytes, and the bytes to send."""
 
     __slots__ = ("connection", "inbox", "is_waiting", "outbox", "until")
 
@@ -74,13 +74,13 @@ class LoopbackAttendant:
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
-        # A forwarder in a container passes on the Host header that its client sent.
+        # A forwarder in a container passes on the Host header of its client.
         self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
-    # --- for the class that answers -------------------------------------------------------------------------------
+    # --- for subclasses --------------------------------------------------------------------------------------------
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Answers a request, or lets it wait. The Host header has been checked; `path` is without the query."""
+        """Answer a request, or let it wait. The Host header has been checked; `path` excludes the query."""
         raise NotImplementedError
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
@@ -102,16 +102,16 @@ class LoopbackAttendant:
         """Sends an error, and ends the connection."""
         self.answer(client, status, "text/plain; charset=utf-8", f"{message}\n".encode())
 
-    # --- for the loop ---------------------------------------------------------------------------------------------
+    # --- for the event loop ---------------------------------------------------------------------------------------
 
     def readers(self) -> Iterable[int]:
-        """The descriptors to read from: the listener, and clients that have no answer yet."""
+        """The descriptors to read from: the listener, and clients that have not been answered."""
         is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
         listener = () if is_closed else (self._listener.fileno(),)
         return (*listener, *[number for number, client in self._clients.items() if not client.outbox])
 
     def writers(self) -> Iterable[int]:
-        """The descriptors of clients to which a part of the answer is still to be sent."""
+        """The descriptors of clients that have not received the whole answer."""
         return [number for number, client in self._clients.items() if client.outbox]
 
     def seconds(self) -> float | None:
@@ -142,7 +142,8 @@ class LoopbackAttendant:
         self._listener.close()
 
     def _accept(self) -> None:
-        # Bounded: a client that connects without end must not keep the loop from the command's signals.
+        # The number is limited: a client that connects endlessly must not keep the loop from handling the command's
+        # signals.
         for _ in range(min(_MOST_A_TURN, _MOST_CLIENTS - len(self._clients))):
             try:
                 connection, _peer = self._listener.accept()
@@ -188,7 +189,8 @@ class LoopbackAttendant:
         if headers is None or len(words) != 3 or not words[2].startswith("HTTP/1."):
             self.refuse(client, 400, "this is not a request")
         elif headers.get("host", "") not in self._hosts:
-            # DNS rebinding: a web page can resolve its own name to this address; the Host header holds that name.
+            # Against DNS rebinding: a web page can resolve its own name to this address; the Host header then has that
+            # name.
             self.refuse(client, 403, "the Host header names another host")
         else:
             self.asked(client, words[0], words[1].partition("?")[0], headers)
@@ -209,7 +211,7 @@ class LoopbackAttendant:
 
 
 def _headers(lines: Iterable[str]) -> dict[str, str] | None:
-    """Lower-case names -> values; None for a malformed line, and for a second Host or Authorization."""
+    """Lower-case names -> values; None for a malformed line, and for a repeated Host or Authorization."""
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")

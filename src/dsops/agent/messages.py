@@ -1,4 +1,4 @@
-"""Encodes what client and agent send each other in frames: requests, secrets, sessions, who answered.
+"""Encodes the content of frames between client and agent: requests, secrets, sessions, and who answered the calls.
 
 Client and agent are of the same dsops version (`client.stamp`), so fields have no names and no versions.
 """
@@ -36,7 +36,7 @@ class PipelineRequest(NamedTuple):
     store: str = ""
     """The store whose session is needed, alone or with the secrets."""
     lasts: bool = False
-    """Whether the session will be renewed without a user at the terminal."""
+    """Whether the session will be renewed later, when no user can be asked."""
     min_ttl_seconds: float | None = None
     reason: str = ""
     run: str = ""
@@ -83,12 +83,12 @@ _ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
 
 
 def with_who_answered(journal: LazyJournal, fields: list[bytes]) -> list[bytes]:
-    """Put a field before the answer that says whether AWS or a sandbox answered; the client records it."""
+    """Prepend a field that says whether AWS or a sandbox answered the calls; the client records it."""
     return [_ANSWERED[journal.is_of_sandbox], *fields]
 
 
 def take_who_answered(journal: Journal | None, fields: Sequence[bytes]) -> Sequence[bytes]:
-    """Remove the field of `with_who_answered`, and tell the journal."""
+    """Remove the field that `with_who_answered` prepended, and pass its value to the journal."""
     if journal is not None and fields[0]:
         journal.answered_by(is_sandbox=fields[0] == _ANSWERED[True])
     return fields[1:]

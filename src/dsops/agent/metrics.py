@@ -22,9 +22,10 @@ from dsops.openmetrics.roles import RoleMetrics
 
 PATH: Final = "/metrics"
 LATENCIES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Histogram buckets in seconds of one AWS call: from a nearby region to the longest timeout of dsops."""
+"""Histogram buckets in seconds for one AWS call: from a nearby region up to dsops' longest timeout."""
 TURNS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 120)
-"""Histogram buckets in seconds of one request: from the cache, with AWS calls, with an MFA code typed by a user."""
+"""Histogram buckets in seconds for one request: from the cache, with AWS calls, or with an MFA code that a user types.
+"""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
 _RESULTS: Final = {RESULT: "ok", FAILED: "failed", DECLINED: "declined"}
 
@@ -33,7 +34,7 @@ class AgentMetrics:
     """All metrics of an agent."""
 
     def __init__(self, started: float, sessions: Callable[[], float], values: Callable[[], float]) -> None:
-        """`started` is in seconds since 1970; `sessions` and `values` return how many are cached now."""
+        """`started` is in seconds since 1970; `sessions` and `values` are functions that return how many are cached."""
         self._requests = Counter(
             "dsops_requests", "Requests that the agent answered, by command and result.", ("command", "result")
         )
@@ -86,7 +87,7 @@ class AgentMetrics:
         self._takers = self._counters_by_event()
 
     def _counters_by_event(self) -> Mapping[str, Callable[[tuple[str, ...], float], None]]:
-        """Event of the pipeline -> what counts it."""
+        """Map each event of the pipeline to the function that counts it."""
         return {
             "aws.call": self._call,
             "cache.session": lambda labels, value: self._lookups.add(("session", *labels), value),
@@ -104,10 +105,10 @@ class AgentMetrics:
             taker(labels, value)
 
     def answered(self, words: Sequence[bytes], kind: int, seconds: float) -> None:
-        """Record an answered request; its first word is the operation."""
+        """Record an answered request; the first of `words` is the operation."""
         command = words[0].decode()
         if command == "answer":
-            # The second word is the command whose answer it is.
+            # The second word is the command that needs the answer.
             name = words[1].decode("ascii", "replace") if len(words) > 1 else ""
             command = name if name in ANSWERED else "other"
         self._requests.add((command, _RESULTS[kind]))
@@ -131,7 +132,7 @@ class AgentMetrics:
                 self._port = None
 
     def fail(self, error: DsopsError) -> None:
-        """Count an error that a client gets; of several errors, count each."""
+        """Count an error that a client gets; an error that combines several counts each of them."""
         for one in error.errors if isinstance(error, Failures) else (error,):
             self._errors.add((one.code,))
 
@@ -148,7 +149,7 @@ class AgentMetrics:
 
 
 class Tally:
-    """The measurements of one request, recorded once it is known whether a sandbox answered its calls."""
+    """Buffers the measurements of one request until it is known whether a sandbox or AWS answered its calls."""
 
     def __init__(self) -> None:
         self.is_of_sandbox: Callable[[], bool] = lambda: False
@@ -159,7 +160,7 @@ class Tally:
         self._counted.append(count)
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        """Adds a measurement of the pipeline: the `measure` of a Runtime."""
+        """Add a measurement of the pipeline; passed as `measure` of a Runtime."""
         self.add(lambda metrics: metrics.measure(name, labels, value))
 
     def count(self, metrics: AgentMetrics) -> None:
@@ -169,10 +170,10 @@ class Tally:
 
 
 class MetricsPort(LoopbackAttendant):
-    """A port of 127.0.0.1 that answers `GET /metrics`, from a thread of its own."""
+    """Serves `GET /metrics` on a port of 127.0.0.1, from its own thread."""
 
     def __init__(self, registry: Registry, port: int) -> None:
-        """`port` 0 takes a free one. Raises UsageError if the port is taken."""
+        """Open the port; `port` 0 chooses a free one. Raises UsageError if the port is taken."""
         super().__init__(port=port)
         self._registry = registry
         self._wake, self._woken = os.pipe()

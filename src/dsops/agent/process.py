@@ -23,9 +23,9 @@ _PR_SET_DUMPABLE = 4
 
 
 def drop_environment() -> None:
-    """Drop the environment and folder inherited from the process that started the agent; each request brings its own.
+    """Drop the environment and folder inherited from the parent process; each request brings its own.
 
-    Libraries read variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
+    Libraries would read such variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
     """
     os.environ.clear()
     os.chdir("/")
@@ -36,8 +36,8 @@ def drop_environment() -> None:
 def harden() -> None:
     """Turn off core dumps and debuggers, raise the limit of open files, and set the umask to 077.
 
-    Linux: `PR_SET_DUMPABLE` 0 keeps other processes of the same user from attaching with ptrace (prctl(2),
-    ptrace(2)); root still can. On other systems, only core dumps are off.
+    On Linux, `PR_SET_DUMPABLE` 0 keeps other processes of the same user, but not root, from attaching with ptrace
+    (prctl(2), ptrace(2)). Other systems only turn off core dumps.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
@@ -55,7 +55,7 @@ def harden() -> None:
 
 
 def inherited_listener(descriptor: int) -> socket.socket:
-    """The listening socket that the parent process bound. Raises UsageError for another descriptor."""
+    """The listening socket that the parent process bound. Raises UsageError if the descriptor is anything else."""
     try:
         listener = socket.socket(fileno=descriptor)
         if listener.family == socket.AF_UNIX and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

@@ -18,7 +18,7 @@ class RemotePipeline(NamedTuple):
     """Gets secrets and sessions from the agent; None without an agent, or if this process has to do the work."""
 
     request: PipelineRequest
-    """The fields that all requests of this command have in common."""
+    """The fields that all requests of this command share."""
     runtime: Runtime
     watches: bool
     """Whether the agent sends progress events for a user at the terminal."""
@@ -28,7 +28,7 @@ class RemotePipeline(NamedTuple):
     ) -> Mapping[str, Secret] | None:
         """The values of an environment, or of one of its variables. Raises the agent's errors.
 
-        `also` is a store whose session is needed, too; `lasts` says that the session will be renewed.
+        `also` is a store whose session is needed as well; `lasts` says that the session will be renewed.
         """
         fields = self._ask(
             "secrets", self.request._replace(environment=environment, variable=variable, store=also, lasts=lasts)
@@ -40,7 +40,7 @@ class RemotePipeline(NamedTuple):
     ) -> Credentials | None:
         """The session of a store, for `environment`. Raises the agent's errors.
 
-        `lasts` says that it will be renewed; with `min_ttl_seconds`, a cached session that expires sooner is
+        `lasts` says that the session will be renewed; with `min_ttl_seconds`, a cached session that expires sooner is
         replaced.
         """
         request = self.request._replace(environment=environment, store=store, lasts=lasts)
@@ -69,14 +69,14 @@ def ask_running(*words: str) -> Sequence[bytes]:
 
 
 class AgentPerson:
-    """Shows the agent's events and asks its questions at this terminal; the `person` of the agent's client."""
+    """Shows the agent's events and asks its questions at this terminal; passed as `person` to the agent's client."""
 
     def __init__(self, ask: Callable[[str], Secret | None], report: Callable[[Event], None]) -> None:
         self._ask = ask
         self._report = report
 
     def __call__(self, kind: int, data: bytes) -> bytes | None:
-        """What the user types; None for an event, and if there is no answer."""
+        """Return what the user types; None for an event, or if the user gives no answer."""
         if kind == ASK:
             typed = self._ask(data.decode())
             return None if typed is None else typed.reveal_bytes()

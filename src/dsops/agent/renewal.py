@@ -20,23 +20,25 @@ ask with 5 minutes left or fewer.
 """
 
 _JITTER = 0.25
-"""Renewal is earlier by up to this share, so that commands that started together renew at different times."""
+"""Each renewal is earlier by a random share up to this, so that commands started together do not renew together."""
 
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _LONGEST_PAUSE_WITHOUT = 30.0
-"""Pauses between failed attempts: doubled each time, up to five minutes while the credentials are valid, and up to
-half a minute once they have expired."""
+"""The longest pause between failed attempts after the session has expired.
+
+Pauses double each time, up to five minutes while the session is valid, and up to this once it has expired.
+"""
 
 _LOOK_SECONDS = 30.0
-"""How often the clock is read, since it may be set, and continues while a laptop sleeps."""
+"""How often the clock is read: it may be set, and it continues while a laptop sleeps."""
 
 _JOIN_SECONDS = 1.0
 
 Issue = Callable[[Credentials, Callable[[], bool]], Credentials]
-"""(the current session, whether the command has ended) -> a new session.
+"""(the current session, a function that says whether the command has ended) -> a new session.
 
-It runs in a thread of its own, and raises DsopsError.
+Runs in its own thread, and may raise DsopsError.
 """
 
 
@@ -53,7 +55,7 @@ class Renewal:
         report: Callable[[Event], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`clock` is monotonic and times the pauses.
+        """`clock` is monotonic and times the pauses between attempts.
 
         `report` gets the events `session.renewed`, `session.not-renewed` and, once, `session.ended`.
         """
@@ -86,11 +88,11 @@ class Renewal:
         return self._thread is not None
 
     def readers(self) -> Iterable[int]:
-        """The pipe that the thread writes to when it is done."""
+        """The pipe that the thread writes to when it has a result."""
         return (self._reader,)
 
     def writers(self) -> Iterable[int]:
-        """No descriptors."""
+        """The descriptors to write to: none."""
         return ()
 
     def seconds(self) -> float | None:
@@ -100,7 +102,7 @@ class Renewal:
         return min(_LOOK_SECONDS, max(0.0, self._wait_seconds()))
 
     def turn(self, ready: Collection[int]) -> None:
-        """Takes the thread's result, and starts a new thread when it is time."""
+        """Take the thread's result, and start a new thread when it is time."""
         if self._reader in ready:
             self._take()
         if self._thread is None and self._wait_seconds() <= 0:
@@ -113,7 +115,7 @@ class Renewal:
             self._begin()
 
     def end(self) -> None:
-        """Waits a second for the thread, and abandons it if it still waits for a program of the user."""
+        """Wait one second for the thread; abandon it if it still waits for a program of the user."""
         self._is_over.set()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
@@ -124,7 +126,7 @@ class Renewal:
         self._early = self._random()
 
     def _seconds_left(self) -> float:
-        """By the wall or the monotonic clock, whichever has less: only the wall clock runs while a laptop sleeps."""
+        """Seconds until expiry, by the clock that gives less: only the wall clock runs while a laptop sleeps."""
         return min(self._held.seconds_left(self._now()), self._until - self._clock())
 
     def _wait_seconds(self) -> float:
@@ -133,7 +135,7 @@ class Renewal:
         return self._seconds_left() - self._threshold()
 
     def _threshold(self) -> float:
-        """The session is renewed when it has this many seconds left."""
+        """The number of seconds before expiry at which the session is renewed."""
         session = self._held
         seconds: float = RENEW_SECONDS
         if session.expiration is not None and session.issued_at is not None:
@@ -146,7 +148,7 @@ class Renewal:
         self._thread.start()
 
     def _work(self, session: Credentials) -> None:
-        """Runs in the thread: sets the result, and wakes the loop."""
+        """Issue a new session in the thread: set the result, and wake the loop."""
         try:
             self._outcome = self._issue(session, self._is_over.is_set)
         except DsopsError as error:
@@ -179,14 +181,14 @@ class Renewal:
         self._retry_at = self._clock() + self._pause()
 
     def _pause(self) -> float:
-        """Seconds until the next attempt; one attempt is made when the session expires."""
+        """Seconds until the next attempt, with jitter: doubled after each failure, less as the expiry nears."""
         longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, self._seconds_left()))
         pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
         self._failures += 1
         return pause * (0.5 + self._random() / 2)
 
     def _tell_end(self) -> None:
-        """Reports once that the session has expired and could not be renewed."""
+        """Report once that the session has expired and could not be renewed."""
         if self._is_told or self._thread is not None or self.failure is None or self.current is not None:
             return
         self._is_told = True

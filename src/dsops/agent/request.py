@@ -1,4 +1,4 @@
-"""One request to the agent: its fields, the client that sent it, the possible answers."""
+"""One request to the agent: its fields, its client, and the possible answers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ClientLimits(NamedTuple):
     clients: int = 512
     """Maximum number of open connections; others wait in the kernel's queue."""
     threads: int = 256
-    """Requests that run at the same time; each may wait for the same user to type a code."""
+    """Maximum number of requests that run at the same time; each may wait for the same user to type a code."""
     unread_bytes: int = 1 << 26
-    """Maximum bytes of all requests that are being received, queued or running."""
+    """Maximum total bytes of the requests that are being received, queued or running."""
     reading_seconds: float = 10.0
     """How long a client may take to send its request."""
     writing_seconds: float = 10.0
@@ -39,7 +39,7 @@ class ClientLimits(NamedTuple):
     stopped_seconds: float = 10.0
     """How long a client may be suspended (Ctrl-Z) during a question at its terminal, while other clients wait."""
     ready: int = 8
-    """Threads that are started with the agent and never end."""
+    """The number of threads that are started with the agent and never end."""
     lingering_seconds: float = 30.0
     """How long an additional thread waits for work before it ends."""
     idle_seconds: float = 3600.0
@@ -54,13 +54,13 @@ class AgentRequest(NamedTuple):
     watches: bool
     """Whether the client shows progress events to a user."""
     words: Sequence[bytes]
-    """The operation and its arguments."""
+    """The operation, followed by its arguments."""
     environ: Sequence[bytes]
-    """The client's environment, `NAME=VALUE` each."""
+    """The client's environment, one `NAME=VALUE` each."""
 
 
 class RequestClient:
-    """The client of one request: gets notes and events, answers questions, takes the result."""
+    """The client of one request: the agent sends it notes, events and questions, and finally the result."""
 
     def __init__(self, connection: socket.socket, limits: ClientLimits) -> None:
         self._connection = connection
@@ -68,26 +68,26 @@ class RequestClient:
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
-        """Whether the client takes no more frames: after an incomplete frame, the next one would be garbled."""
+        """Whether the client takes no more frames: after an incomplete frame, the next frame would be garbled."""
 
     def note(self, text: str) -> None:
         """Writes a text to the client's stderr."""
         self.tell(text.encode("utf-8", "surrogateescape"))
 
     def tell(self, text: bytes) -> None:
-        """Writes the output of a program to the client's stderr, unchanged."""
+        """Write the output of a program to the client's stderr, unchanged."""
         self._tell(NOTE, text)
 
     def event(self, name: str, facts: Sequence[str]) -> None:
-        """Sends an event; in `facts`, names and values alternate."""
+        """Send an event; names and values alternate in `facts`."""
         self._tell(EVENT, pack([text.encode("utf-8", "surrogateescape") for text in (name, *facts)]))
 
     def expect_code(self) -> None:
-        """Announces that an MFA code may be used: if no answer comes, the client must not repeat the work."""
+        """Announce that an MFA code may be used: if the client gets no answer then, it must not repeat the work."""
         self._tell(CODE)
 
     def pulse(self) -> None:
-        """Sends ALIVE, unless that would block. Called from another thread than the one that runs the request."""
+        """Send ALIVE, unless that would block. A different thread calls this than the one that runs the request."""
         if self._sending.acquire(blocking=False):
             try:
                 poll = select.poll()
@@ -104,7 +104,7 @@ class RequestClient:
         self._tell(answer.kind, answer.data)
 
     def leave(self) -> None:
-        """Sends nothing from now on: the connection is about to be closed, and its descriptor may be reused."""
+        """Send nothing from now on: the connection is about to be closed, and its descriptor may be reused."""
         with self._sending:
             self.is_gone = True
 
@@ -113,13 +113,13 @@ class RequestClient:
         try:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
-            # MSG_DONTWAIT does not work here: Python itself waits for the timeout of the socket.
+            # MSG_DONTWAIT does not work here: with a socket timeout, Python itself waits.
             return bool(poll.poll(0)) and not self._connection.recv(1, socket.MSG_PEEK)
         except (OSError, ValueError):
             return True
 
     def ask(self, question: str) -> bytes | None:
-        """What the user at the client's terminal types; None without a user, and if the client is gone.
+        """Return what the user at the client's terminal types; None without a user, or if the client is gone.
 
         Raises TimeoutError if no answer comes in time.
         """
@@ -137,7 +137,7 @@ class RequestClient:
         return typed if kind == TYPED else None
 
     def _tell(self, kind: int, data: bytes = b"") -> None:
-        """Sends a frame, unless the client is gone; the work continues then: other clients will use the session."""
+        """Send a frame, unless the client is gone; the work then continues, since other clients can use the session."""
         with self._sending:
             if self.is_gone:
                 return
@@ -147,7 +147,7 @@ class RequestClient:
                 self.is_gone = True
 
     def _heard(self) -> tuple[int, bytes]:
-        """Reads one short frame. Raises OSError; ValueError for an invalid frame or the end of the stream."""
+        """Read one short frame. Raises OSError; ValueError for an invalid frame or the end of the stream."""
         heard = bytearray()
         until = monotonic() + self._limits.asking_seconds
         stopped_at: float | None = None
@@ -185,7 +185,7 @@ def is_stopped(connection: socket.socket) -> bool:
     """Whether the peer's process is suspended (Ctrl-Z); False if the system does not report it."""
     try:
         with open(f"/proc/{peer_pid(connection)}/stat", "rb") as file:
-            # The process name before the state is in parentheses, and may contain any character.
+            # The process name before the state is in parentheses, and may contain any character, also parentheses.
             return file.read().rpartition(b")")[2].split()[0] == b"T"
     except (OSError, IndexError):
         return False
@@ -200,12 +200,12 @@ class AgentAnswer(NamedTuple):
 
 
 def result(fields: Sequence[bytes]) -> AgentAnswer:
-    """The answer of a request that succeeded."""
+    """The answer to a successful request."""
     return AgentAnswer(RESULT, pack(list(fields)))
 
 
 def failed(error: DsopsError) -> AgentAnswer:
-    """The answer of a request that failed; the client shows the error as its own."""
+    """The answer to a failed request; the client shows the error as its own."""
     return AgentAnswer(FAILED, failure.pack_error(error))
 
 

@@ -1,4 +1,4 @@
-"""The agent's server: accepts clients of this user, reads one request from each, works in threads, ends when idle.
+"""The agent's server: accepts clients of this user, runs their requests in threads, and ends when idle.
 
 One thread reads from all clients and waits for none of them; only a complete request gets a thread. A client that is
 slow, silent, garbled or gone uses up a descriptor for a few seconds, and does not delay others.
@@ -21,14 +21,14 @@ from dsops.agent.start import locked
 from dsops.agent.thread_pool import Crew
 
 _LONGEST_WAIT_SECONDS = 3600.0
-"""poll(2) takes milliseconds in 31 bits: an agent with an idle timeout of a month waits an hour at a time."""
+"""poll(2) takes milliseconds in 31 bits: an agent with an idle timeout of a month waits in steps of an hour."""
 
 _UNLIMITED = 1 << 31
 SPARE_DESCRIPTORS = 64
 """Descriptors kept free for files, programs and connections to AWS."""
 
 _PULSE_SECONDS = 2.0
-"""How often clients get an ALIVE frame; they give up after five times as long."""
+"""How often clients get an ALIVE frame; they give up after five times that long without a frame."""
 
 _LOOK_SECONDS = 0.1
 """How often a full server checks whether it can take more clients."""
@@ -130,13 +130,14 @@ class AgentServer:
                 # No descriptor is free.
                 break
             if peer_uid(connection) != os.geteuid() or connection.fileno() > self._highest:
-                # Another user, or too few descriptors left for the work itself: the client does the work.
+                # The client belongs to another user, or too few descriptors are left to do the work: the client does
+                # the work.
                 connection.close()
                 continue
             connection.setblocking(False)
             self._unread[connection] = _Unread(monotonic() + self._limits.reading_seconds)
             self._selector.register(connection, selectors.EVENT_READ)
-        # No more clients now: others wait in the kernel's queue until the next check.
+        # Accept no more clients: they wait in the kernel's queue until the next check.
         self._listen(False)
         self._look_at = monotonic() + _LOOK_SECONDS
 
@@ -199,7 +200,7 @@ class AgentServer:
                 with self._serving(RequestClient(connection, self._limits)) as caller:
                     caller.answer(self._work(asked, caller))
             except Exception:  # noqa: BLE001 - the thread goes on, and the client does the work itself
-                # Mostly a client that is gone or does not read; its session stays cached for the next request.
+                # The client is usually gone or does not read; the issued session stays cached for the next request.
                 return
             finally:
                 self._last_asked = monotonic()
@@ -216,7 +217,7 @@ class AgentServer:
             caller.leave()
 
     def _parse(self, data: bytes) -> AgentRequest | AgentAnswer | None:
-        """The request; an answer if the client is of another dsops; None if the request is invalid."""
+        """Parse a request; an answer if the client is of another dsops version; None if the request is invalid."""
         try:
             mark, folder, watches, count, *rest = unpack(data)
             number = int(count)
@@ -224,8 +225,8 @@ class AgentServer:
             return None
         if mark != self._mark:
             if self._code() == self._own_code:
-                # The agent runs the installed dsops, and the client was started before an upgrade: not worth losing the
-                # sessions of all other clients.
+                # The agent runs the installed dsops, and this client was started before an upgrade: the agent does not
+                # end for it, since the sessions of all other clients would be lost.
                 return DECLINE
             self._unlink()
             self.stop()
@@ -239,7 +240,7 @@ class AgentServer:
         return not is_busy and monotonic() - self._last_asked >= self._limits.idle_seconds
 
     def _end(self) -> None:
-        """Begin the end: unlink the socket, so that a later client starts a new agent."""
+        """Start to end: unlink the socket, so that a later client starts a new agent."""
         self._unlink()
         self._is_ending = True
 
@@ -262,7 +263,7 @@ class AgentServer:
 
 
 def _place_of(path: str) -> tuple[int, int, int] | None:
-    """Identifies the file at that path, to notice when another one has replaced it."""
+    """Identify the file at that path, to notice when it has been replaced."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -278,7 +279,7 @@ class _Unread:
         self.data = bytearray()
 
     def length(self) -> int:
-        """The length of the complete request, as far as known; -1 for an invalid one."""
+        """The length of the complete request, or of its header while that is incomplete; -1 for an invalid request."""
         if len(self.data) < 5:
             return 5 if not self.data or self.data[0] == REQUEST else -1
         length = int.from_bytes(self.data[1:5], "big")

@@ -32,7 +32,7 @@ _LOOK_SECONDS = 0.005
 def start(
     address: str, connect: Callable[[str], _socket.socket | None], idle_seconds: str = ""
 ) -> _socket.socket | None:
-    """Connect to an agent that another client just started, or start one; None if no agent can run.
+    """Connect to an agent that another client has just started, or start a new one; None if no agent can run.
 
     The folder of `address` is safe (`client.make_folder`), and `connect` is `client.connect`. `idle_seconds` is a
     number as text, "" for the agent's default.
@@ -52,13 +52,14 @@ def start(
                 listener.close()
             return connect(address)
     except OSError:
-        # No space for a socket, a file system without sockets, no more processes: the client works without an agent.
+        # There is no space for a socket, no file system with sockets, or no free process: the client works without an
+        # agent.
         return None
 
 
 @contextmanager
 def locked(address: str) -> Iterator[None]:
-    """Holds the lock of the agent's address. Raises OSError when another process does not release it in time."""
+    """Hold the lock of the agent's address. Raises OSError if another process does not release it in time."""
     name = f"{address}.lock"
     descriptor = _open_lock(name)
     try:
@@ -67,7 +68,7 @@ def locked(address: str) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # Not an endless wait: the process that holds the lock may be suspended.
+                # The wait is limited: the process that holds the lock may be suspended.
                 if monotonic() > until:
                     raise
                 sleep(_LOOK_SECONDS)
@@ -96,7 +97,7 @@ def _is_at(descriptor: int, name: str) -> bool:
 
 
 def listen(address: str) -> socket.socket:
-    """A listening socket; replaces the socket file of an agent that has ended. Call while `locked`."""
+    """Open a listening socket; replaces the socket file of an agent that has ended. Call it while `locked`."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.lexists(address):
@@ -116,8 +117,9 @@ def listen(address: str) -> socket.socket:
 def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is_first_the_scripts: bool) -> list[str]:
     """The agent's `sys.path`: this process's, without the entries that belong to this run alone.
 
-    The agent works for all clients of this dsops. PYTHONPATH and the script's own folder belong to one client; they
-    are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there, too.
+    The agent works for all clients of this dsops, but PYTHONPATH and the script's own folder belong to one client.
+    They are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there as
+    well.
     """
     entries = list(path[1:] if is_first_the_scripts and path[:1] != [root] else path)
     of_variable = [os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(":")]
@@ -129,17 +131,17 @@ def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is
 def _launch(listener: socket.socket, words: Sequence[str]) -> None:
     """Start a process in a new session, in `/`, with an empty environment and only the listener open.
 
-    Forks twice, so that this process need not wait for it. libcurl has not been used in this process before.
+    Forks twice, so that this process need not wait for the new one. libcurl has not been used in this process before.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = agent_path(sys.path, os.environ, root, is_first_the_scripts=not sys.flags.safe_path)
     command = [sys.executable, "-I", "-c", _START, str(len(path)), *path, *words]
-    # A Ctrl-C is meant for this process, not for the fork, which has the same terminal until setsid().
+    # A Ctrl-C is meant for this process, not for the fork, which shares the terminal until setsid().
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child = os.fork()
     if child:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        # If this process ignores SIGCHLD, the system has already reaped the child.
+        # If this process ignores SIGCHLD, the system has already reaped the child process.
         with suppress(ChildProcessError):
             os.waitpid(child, 0)
         return
@@ -150,7 +152,8 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
         os.chdir("/")
         os.umask(0o077)
         _listen_to_signals()
-        # Duplicate to a high number first: 0 to 3 may be closed here, and would be reused by the next open().
+        # The descriptor is duplicated to a high number first: 0 to 3 may be closed here, and the next open() would
+        # reuse them.
         kept = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 64)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
@@ -163,7 +166,7 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
 
 
 def _listen_to_signals() -> None:
-    """Reset all signals: the agent would inherit what this process ignores or blocks (`nohup`, background jobs).
+    """Reset all signals: the agent would inherit those that this process ignores or blocks (`nohup`, background jobs).
 
     An ignored SIGCHLD would hide the exit code of every program that the agent starts.
     """

@@ -12,7 +12,7 @@ from dsops.agent.request import ClientLimits
 
 
 class Crew:
-    """A thread pool: starts another thread when all are busy, up to a limit; idle ones end after a while."""
+    """A thread pool: starts another thread when all are busy, up to a limit; an idle thread ends after a while."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Crew:
         self._idle = 0
         self._is_ending = False
         self.held_bytes = 0
-        """The bytes of all requests that are running or queued."""
+        """The total bytes of all running and queued requests."""
 
     @property
     def load(self) -> int:
@@ -61,14 +61,14 @@ class Crew:
         try:
             self._begin(self._run)
         except RuntimeError:
-            # No more threads for this user, or in this container.
+            # The system allows this user or container no more threads.
             with self._changed:
                 self._threads -= 1
             return False
         return True
 
     def _make_do(self) -> None:
-        """Leave the queue to the running threads; if there are none, close its connections: the clients do the work."""
+        """Leave the queue to the running threads; without threads, close the connections: the clients do the work."""
         with self._changed:
             self._changed.notify()
             if self._threads:
@@ -103,6 +103,6 @@ class Crew:
                 connection, data = self._queue.popleft()
             size = len(data)
             self._work(connection, data)
-            del connection, data  # its secrets are not kept until the next request
+            del connection, data  # release this request's secrets now, not when the next request arrives
             with self._changed:
                 self.held_bytes -= size

@@ -48,7 +48,7 @@ class SessionKeeper:
         self._started = now()
         self._lines = lines
         self.end: Callable[[], None] = lambda: None
-        """Ends the server."""
+        """The function that ends the server."""
         self._cache = CredentialCache(now, is_of_many=True)
         self.writer = SharedWriter()
         """Writes the clients' audit trails."""
@@ -57,10 +57,10 @@ class SessionKeeper:
         started = self._started.timestamp()
         self.metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=False), lambda: len(self._cache.values))
         self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)
-        """Counts requests whose calls were answered only by sandboxes."""
+        """Metrics of requests whose calls were answered only by sandboxes."""
 
     def work(self, asked: AgentRequest, client: RequestClient) -> AgentAnswer:
-        """Answer one request; an error is an answer as well."""
+        """Answer one request; an error is returned as an answer."""
         operations: Mapping[bytes, Operation] = {
             b"exec": self._exec,
             b"answer": self._answer,
@@ -86,7 +86,7 @@ class SessionKeeper:
         return answer
 
     def _count(self, *, is_of_sandbox: bool) -> int:
-        """The number of cached sessions, from a sandbox or from AWS."""
+        """The number of cached sessions issued by a sandbox, or of those issued by AWS."""
         return sum(session.credentials.is_of_sandbox is is_of_sandbox for session in self._cache.held())
 
     def _carried_out(
@@ -108,7 +108,7 @@ class SessionKeeper:
         return failed(reported)
 
     def _exec(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """The environment of the command, for a client that replaces itself with it."""
+        """Return the environment of the command, for a client that replaces itself with that command."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=True)
         line = self._lines.exec_line(run.words, run.runtime.environ)
         if line is None or run.needs_client(line.request):
@@ -123,7 +123,7 @@ class SessionKeeper:
         return result([name + b"=" + value for name, value in environment.items()])
 
     def _answer(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """The stdout of `get` or `credentials`."""
+        """Return the stdout of `get` or `credentials`."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=True)
         line = self._lines.answer_line(run.words, run.runtime.environ)
         if line is None or run.needs_client(line.request):
@@ -131,7 +131,7 @@ class SessionKeeper:
         return result([_got(run, line) if isinstance(line, GetLine) else _issued(run, line)])
 
     def _secrets(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Names and values, alternating, for a client that does not just print them."""
+        """Return names and values, alternating, for a client that processes them further."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):
@@ -141,7 +141,7 @@ class SessionKeeper:
         return result(with_who_answered(run.journal, secrets_fields(secrets)))
 
     def _credentials(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """The session of a store, for a client that does not just print it."""
+        """Return the session of a store, for a client that processes it further."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):
@@ -162,14 +162,14 @@ class SessionKeeper:
         return result([])
 
     def _forget(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Forget the sessions of a revoked role; the answer is how many there were."""
+        """Forget the sessions of a revoked role; returns how many were cached."""
         role = parse_arn(asked.words[1].decode())
         if role is None:
             return DECLINE
         return result([b"%d" % self._cache.forget(lambda session: is_session_of(session.arn, role))])
 
     def _forget_login(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Forget the sessions issued with a login that has ended, hop by hop; the answer is how many there were."""
+        """Forget the sessions issued with a login that has ended, and sessions issued with those; returns how many."""
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda session: session.source == source)])
 
@@ -178,7 +178,7 @@ class SessionKeeper:
         return result([metrics.registry.text().encode()])
 
     def _metrics_port(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Start to serve metrics on a port; the answer is the port."""
+        """Start to serve metrics on a port; returns the port."""
         return result([b"%d" % self.metrics.serve(int(asked.words[1]))])
 
     def _stop(self, _asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
@@ -233,7 +233,7 @@ def _issued(run: ClientRun, line: CredentialsLine) -> bytes:
 
 
 def _request_of(asked: AgentRequest) -> PipelineRequest | None:
-    """The request after the operation's name; None for fields that no client of this dsops sends."""
+    """Decode the fields after the operation's name; None for fields that no client of this dsops sends."""
     try:
         return request_of(asked.words[1:])
     except ValueError:

@@ -1,6 +1,7 @@
-"""The hash chain of the trail: each line has the hash of the one before, and a small head file names the last.
+"""The hash chain of the trail: each line has the hash of the line before, and a small head file names the last line.
 
-A user who may write the files can rewrite them all, hashes and head included, but not a hash that is noted elsewhere.
+A user who may write the files can rewrite them all, including hashes and head, but can't change a hash that is noted
+elsewhere.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dsops.config.files import digest
 from dsops.startup import NamedTuple
 
 START = "0" * 64
-"""The previous hash of the first line."""
+"""The hash that the first line has in place of a previous line's."""
 
 _MARK = "dsops-audit"
 _VERSION = "1"
@@ -19,18 +20,18 @@ HEAD_BYTES = 160
 
 
 LINK_BYTES = 120
-"""About how many bytes the chain adds to a line."""
+"""The approximate number of bytes that the chain adds to a line."""
 
 
 class Head(NamedTuple):
-    """The end of the trail."""
+    """The end of the trail, as the head file records it."""
 
     number: int = 0
     """The number of the last line; 0 before the first."""
     hash: str = START
     """The hash of the last line."""
     size: int = 0
-    """The size of its file, up to and including its newline."""
+    """The size of the last line's file, up to and including the line's newline."""
     began: int = 0
     """When the first line of the current file was written, in seconds since 1970."""
 
@@ -43,13 +44,13 @@ class Link(NamedTuple):
 
 
 def pack_head(head: Head) -> bytes:
-    """The head as its file has it: always the same length, so that rewriting it needs no more disk space."""
+    """Encode the head for its file, always with the same length: rewriting it then needs no more disk space."""
     text = f"{_MARK} {_VERSION} {head.number} {head.hash} {head.size} {head.began}"
     return text.ljust(HEAD_BYTES - 1).encode("ascii") + b"\n"
 
 
 def parse_head(data: bytes) -> Head | None:
-    """Parse a head; None for other bytes, or another version."""
+    """Parse a head; None for malformed bytes, or a head of another version."""
     fields = data.decode("ascii", "replace").split()
     if len(data) != HEAD_BYTES or fields[:2] != [_MARK, _VERSION] or len(fields) != len(("", "", *Head._fields)):
         return None
@@ -65,7 +66,7 @@ def is_hash(text: str) -> bool:
 
 
 def link(body: bytes, number: int, previous: str) -> bytes:
-    """The line, without its newline, for a JSON object at that place in the chain."""
+    """Add the chain's fields to a JSON object; returns the line without its newline."""
     return b'%s,"chain":{"number":%d,"previous":"%s"}}' % (body[:-1], number, previous.encode("ascii"))
 
 
@@ -75,7 +76,7 @@ def hash_of(line: bytes) -> str:
 
 
 def record_in(line: bytes) -> dict[str, object] | None:
-    """The JSON object of a line; None if it has none."""
+    """The JSON object of a line; None if the line is not a JSON object."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""The progress of each receiver of the trail, and its last failure, in a small file beside the trail.
+"""Stores each receiver's progress in the trail, and its last failure, in a small file beside the trail.
 
 `audit.jsonl.sent` has a cursor for each receiver, and is replaced atomically. The sending process holds a lock
-(`flock`) on `audit.jsonl.sending`; one byte in it says that a sender was started.
+(`flock`) on `audit.jsonl.sending`; one byte in that file says that a sender was started.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from dsops.startup import NamedTuple
 
 _MOST_BYTES = 1 << 16
 LONGEST_REST_SECONDS = 3600
-"""The longest pause after a failure."""
+"""The longest pause after failures, in seconds."""
 _END_OF_TIME = 253_402_300_799
 """The last second of the year 9999."""
 _STARTING_SECONDS = 10
-"""A sender that was started and has not begun within this time never will."""
+"""A sender that was started but has not begun within this time is considered failed."""
 
 
 class Cursor(NamedTuple):
-    """How far a receiver has got, and why no further."""
+    """The position of a receiver in the trail, and the reason if it can't continue."""
 
     position: Position
     failure: str = ""
     """The error of the last attempt; "" if it succeeded."""
     since: int = 0
-    """When it began to fail, in seconds since 1970."""
+    """When the receiver began to fail, in seconds since 1970."""
     tries: int = 0
     retry_at: int = 0
     """No attempt is made before this time, in seconds since 1970."""
     lost: str = ""
-    """Lines that it will never get, and why; reported once."""
+    """Lines that the receiver will never get, and why; reported once."""
 
     def is_resting(self, now: float) -> bool:
-        """Whether it is too early for an attempt. A pause that ends implausibly late was set by another clock."""
+        """Whether it is too early for an attempt. A pause that ends implausibly late was set with a wrong clock."""
         return now < self.retry_at <= now + LONGEST_REST_SECONDS
 
 
@@ -69,7 +69,7 @@ def load(path: str) -> dict[str, Cursor]:
 
 
 def _cursor(values: Mapping[str, object]) -> Cursor:
-    """Raises ValueError, KeyError or TypeError for malformed values."""
+    """Parse a cursor. Raises ValueError, KeyError or TypeError for malformed values."""
     number, hash_ = values["number"], values["hash"]
     numbers = [values[name] for name in ("length", "inode", "offset", "since", "tries", "retry_at")]
     texts = [values["failure"], values["lost"]]
@@ -85,7 +85,7 @@ def _cursor(values: Mapping[str, object]) -> Cursor:
 
 
 def save(path: str, cursors: Mapping[str, Cursor]) -> None:
-    """Replace the saved cursors. Raises OSError, AuditFailed."""
+    """Replace the saved cursors. Raises OSError or AuditFailed."""
     receivers = {}
     for name, cursor in cursors.items():
         receivers[name] = {**cursor.position._asdict(), **cursor._asdict()}
@@ -106,7 +106,7 @@ def save(path: str, cursors: Mapping[str, Cursor]) -> None:
 
 
 class SenderTurn:
-    """The right to send: one process at a time for each trail."""
+    """The right to send: only one process at a time has it for each trail."""
 
     def __init__(self, path: str) -> None:
         """Raises OSError or AuditFailed if the lock file can't be used."""
@@ -129,16 +129,16 @@ class SenderTurn:
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def announce(self, now: int) -> None:
-        """Record that a sender was started, which will read all lines that are there by then."""
+        """Record that a sender was started; it will read all lines that exist by then."""
         os.ftruncate(self._file, 1)
         os.utime(self._file, (now, now))
 
     def begin(self) -> None:
-        """Record that the sender has begun: from now on its lock shows it."""
+        """Record that the sender has begun: from now on, its lock shows that it runs."""
         os.ftruncate(self._file, 0)
 
     def is_announced(self, now: int) -> bool:
-        """Whether a sender was started a moment ago, and has not begun."""
+        """Whether a sender was started a moment ago but has not begun yet."""
         status = os.fstat(self._file)
         return status.st_size > 0 and 0 <= now - int(status.st_mtime) < _STARTING_SECONDS
 

@@ -1,6 +1,6 @@
-"""After a write: have the new lines sent by the running sender, or start one; report earlier failures.
+"""After a write, leaves the new lines to the running sender or starts a sender, and reports earlier failures.
 
-A run waits neither for a receiver nor for the sender, which outlives it.
+A run waits neither for a receiver nor for the sender, which outlives the run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _ENVIRONMENT = tuple(
     https_proxy HTTPS_PROXY http_proxy HTTP_PROXY no_proxy NO_PROXY
     """.split()
 )
-"""The only variables of a run's environment that the sender gets."""
+"""The only environment variables that the sender inherits from a run."""
 
 
 def dispatch(
     settings: Settings, result: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
-    """Call after lines were written. Errors here are warnings, and never stop a run."""
+    """Get new lines sent, and warn of earlier failures. Errors here become warnings, and never stop a run."""
     try:
         turn = SenderTurn(settings.file)
         try:
@@ -96,9 +96,10 @@ def _lines(count: int) -> str:
 
 
 def _start(path: str, environ: Mapping[str, str]) -> None:
-    """Start a sender that is not our child: the command that replaces this process may wait for all its children.
+    """Start a sender that is not a child process: a program that replaces this process may wait for all its children.
 
-    Through a shell, which ends at once and takes 0.7 ms; forking twice takes 1.2 ms, and is unsafe with threads.
+    It is started through a shell, which ends at once and takes 0.7 ms; forking twice takes 1.2 ms, and is unsafe with
+    threads.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     process = [sys.executable, "-I", "-c", _START, root, path]
@@ -114,4 +115,4 @@ def _start(path: str, environ: Mapping[str, str]) -> None:
     try:
         os.waitpid(child, 0)
     except ChildProcessError:
-        return  # where the end of children is ignored (SIGCHLD), the system has waited for it already
+        return  # if SIGCHLD is ignored, the system has already reaped the shell

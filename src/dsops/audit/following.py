@@ -1,4 +1,4 @@
-"""The trail's lines behind a position, also across rotated files: for `--follow` and for the sender."""
+"""Reads the trail's lines after a position, also across rotated files: for `--follow` and for the sender."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_LINE = 1 << 22
 
 
 class Position(NamedTuple):
-    """How far a reader has read. Inode and offset are tried first; the hash decides."""
+    """How far a reader has read. Inode and offset are tried first; the hash confirms them."""
 
     number: int = 0
     """The number of the last line that was read; 0 before the first."""
@@ -27,25 +27,25 @@ class Position(NamedTuple):
     length: int = 0
     """The length of that line without its newline."""
     inode: int = 0
-    """The inode of the file that contains it."""
+    """The inode of the file that contains the last line that was read."""
     offset: int = 0
-    """The offset in that file behind its newline."""
+    """The offset in that file after the line's newline."""
 
 
 class LinesRead(NamedTuple):
-    """Complete lines without their newlines, and the position behind them."""
+    """Complete lines without their newlines, and the position after them."""
 
     lines: tuple[bytes, ...]
     position: Position
 
 
 def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesRead:
-    """The next lines, from one file at a time; none if there are no new ones. Raises TrailUnreadable.
+    """Read the next lines, from one file at a time; empty if there are no new lines. Raises TrailUnreadable.
 
     Rotated files are found by their line numbers. A trail that was started again is read from its start.
     """
     try:
-        # Opened before rotated files are listed: a file that is rotated in between is in that list.
+        # Opened before rotated files are listed: a file that is rotated in between is then in the list.
         current = _open(path)
         try:
             return _look_in_files(path, current, position, most_bytes) or LinesRead((), position)
@@ -57,7 +57,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesR
 
 
 def end_of(path: str) -> Position:
-    """The position at the trail's end. Raises TrailUnreadable."""
+    """The position at the end of the trail. Raises TrailUnreadable."""
     try:
         before = Position(max((number for number, _ in _rotated_files(path)), default=0))
         file = _open(path)
@@ -76,7 +76,7 @@ def end_of(path: str) -> Position:
 
 
 def records_after(path: str, position: Position, wait: Callable[[], None]) -> Iterator[Mapping[str, Any]]:
-    """Each record behind a position, without end; `wait` is called while there is no new one."""
+    """Yield each record after a position, endlessly; `wait` is called while there is no new record."""
     while True:
         lines, position = look(path, position)
         for line in lines:
@@ -124,7 +124,7 @@ def _open(path: str) -> int | None:
 
 
 def _read(file: int, position: Position, most_bytes: int) -> LinesRead | None:
-    """New lines of that file; None for none."""
+    """The new lines of that file; None if there are none."""
     status = os.fstat(file)
     if status.st_ino == position.inode and status.st_size == position.offset:
         return None
@@ -138,7 +138,7 @@ def _read(file: int, position: Position, most_bytes: int) -> LinesRead | None:
 
 
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
-    """The offset and the bytes of the next lines; a line longer than any of dsops' own is skipped."""
+    """The offset and the bytes of the next lines; skips a line longer than any that dsops writes."""
     while True:
         data = read_at(file, most_bytes, start)
         if b"\n" not in data:
@@ -149,24 +149,24 @@ def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
             start += len(data)
             data = read_at(file, _MOST_BYTES, start)
         if not data:
-            return start, data  # the line is not complete yet
+            return start, data  # the line is still incomplete
         start += data.index(b"\n") + 1
 
 
 def _position_after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
-    """The position behind these lines."""
+    """The position after these lines."""
     for line in reversed(lines):
         place = link_of(record_in(line))
         if place is not None and line is lines[-1]:
             return Position(place.number, hash_of(line), len(line), inode, offset)
         if place is not None:
-            # The lines behind it are not part of the chain: the offset can't be verified, so the number decides.
+            # Lines after it are not part of the chain: the offset can't be verified, so readers use the line number.
             return Position(place.number, hash_of(line), -1, inode, offset)
     return position._replace(length=-1, inode=inode, offset=offset)
 
 
 def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
-    """Whether the last line that was read still ends at the offset: a new file may reuse an inode."""
+    """Whether the last line that was read still ends at the offset: a new file may have the same inode."""
     if status.st_ino != position.inode or status.st_size < position.offset:
         return False
     if position.length < 0:
@@ -176,7 +176,7 @@ def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
 
 
 def _offset_of(file: int, position: Position) -> int:
-    """The offset to start from in an unknown file: behind the last line that was read, or its start."""
+    """The offset to start from in a file not read before: after the last line that was read, or 0."""
     offset, rest = 0, b""
     while True:
         part = read_at(file, _MOST_BYTES, offset + len(rest))

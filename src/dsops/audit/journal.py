@@ -1,6 +1,7 @@
-"""Turns the acts of one run into lines of the trail, written together before anything is given out.
+"""Writes the acts of one run to the trail, together, before a secret or session leaves the process.
 
-A trail that can't be written is one warning and stops nothing, unless the user's own configuration says `required`.
+If the trail can't be written, the run shows one warning and continues, unless the user's own configuration says
+`required`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class TrailJournal:
         facts: dict[str, object],
         append: Append = append,
     ) -> None:
-        """`warn` gets a failure, once; `tell` the note that a trail was started; `facts` go into every record.
+        """`warn` shows a failure, once; `tell` shows the note that a trail was started; `facts` go into every record.
 
         `append` writes lines to a trail: `trail.append`, or a writer that several journals share.
         """
@@ -49,12 +50,12 @@ class TrailJournal:
         self._known: Settings | None = None
         self._has_warned = False
         self._lost = ""
-        """The lines that could not be written, and whether they were counted."""
+        """Which lines could not be written, and whether they were counted."""
         self._told: set[str] = set()
 
     @property
     def run(self) -> str:
-        """The id that all records of this run share."""
+        """The run id that all records of this run share."""
         return self._run
 
     def about(self, **facts: object) -> None:
@@ -66,7 +67,7 @@ class TrailJournal:
         note_who_answered(self._facts, is_sandbox=is_sandbox)
 
     def add(self, act: Act) -> None:
-        """Add one act, with the facts of this moment."""
+        """Add one act, with the facts known at this moment."""
         if act.is_of_sandbox is not None:
             self.answered_by(is_sandbox=act.is_of_sandbox)
         if self._settings().mode == OFF:
@@ -80,7 +81,7 @@ class TrailJournal:
     def write(self) -> None:
         """Write the collected records. Raises AuditFailed if that fails and the trail is `required`."""
         records: list[bytes] = []
-        while self._records:  # one by one: another thread may be adding
+        while self._records:  # records are removed one at a time, since another thread may be adding records
             records.append(self._records.popleft())
         if not records:
             return
@@ -117,7 +118,7 @@ class TrailJournal:
         return self._append(settings.file, records, self._mark, now, settings.limits, lose)
 
     def _settings(self) -> Settings:
-        """The user's settings. If they can't be read, the trail is on: a broken file does not switch it off."""
+        """The user's settings. If they can't be read, the trail is on: a broken file must not switch it off."""
         if self._known is None:
             self._known = default_settings(self._environ)
             try:
@@ -130,7 +131,7 @@ class TrailJournal:
         return self._recorder.record(Act(name, facts=facts), {}, self._now())
 
     def _warn_of_sinks(self, text: str) -> None:
-        """Show each warning once: a program may write many times."""
+        """Show each warning only once: a program may write many times."""
         if text not in self._told:
             self._told.add(text)
             self._warn(text)

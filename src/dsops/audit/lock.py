@@ -1,4 +1,4 @@
-"""The trail's folder and lock: one process writes at a time, and files that other users may write are refused."""
+"""Locks the trail's folder: one process writes at a time. Files that other users may write are rejected."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dsops.errors import AuditFailed
 from dsops.input_file import read_at
 
 _STUCK_SECONDS = 3.0
-"""How long a process waits while no line is added: the holder of the lock is stopped, or hangs."""
+"""How long a process waits while no line is added: the process that holds the lock is suspended, or hangs."""
 _LONGEST_SECONDS = 30.0
-"""How long a process waits while others go on adding lines."""
+"""How long a process waits while other processes keep adding lines."""
 
 
 def head_name(path: str) -> str:
@@ -27,7 +27,7 @@ def head_name(path: str) -> str:
 class Locked:
     """The trail's folder and head file, open and locked.
 
-    A class, since `contextlib` would cost a cold run a millisecond.
+    This is a class with `__enter__`, since importing `contextlib` would cost a cold run a millisecond.
     """
 
     def __init__(self, path: str) -> None:
@@ -45,8 +45,7 @@ class Locked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A child that another thread has just forked has the descriptor, too: after closing alone it would keep the
-        # lock.
+        # A child that another thread has just forked shares the descriptor: closing it here would not release the lock.
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         self._close()
 
@@ -64,13 +63,13 @@ class Locked:
                 self._wait(until)
             if _is_same_file(self.folder, name, self.lock):
                 return
-            # The file was removed meanwhile: the next process creates another one, and would lock that.
+            # The file was removed meanwhile: the next process creates a new file and would lock that one.
             os.close(self.lock)
             self.lock = -1
 
     def _wait(self, until: float) -> None:
         """Wait for the lock. Raises AuditFailed if no line is added meanwhile, or after 30 s."""
-        descriptor, self.lock = self.lock, -1  # The place in the queue owns the descriptor until it has the lock.
+        descriptor, self.lock = self.lock, -1  # Owned by the place until it has the lock.
         place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)
@@ -85,7 +84,7 @@ class Locked:
 
 
 def _why_not_reached(place: _Place, until: float) -> str:
-    """Wait until the place has the lock; the reason if it does not get it, "" if it does."""
+    """Wait until the place has acquired the lock; returns "", or the reason why it did not."""
     seen = read_at(place.descriptor, HEAD_BYTES, 0)
     while not place.is_reached(_STUCK_SECONDS):
         is_late, head = monotonic() > until, read_at(place.descriptor, HEAD_BYTES, 0)
@@ -100,8 +99,8 @@ def _why_not_reached(place: _Place, until: float) -> str:
 class _Place:
     """A place in the kernel's queue for a lock, which is served in order.
 
-    A thread waits there, since flock(2) has no timeout. Polling has one, but is not fair: of 1,000 processes that
-    polled, 3 % waited for 30 s.
+    A thread waits for the lock, since flock(2) has no timeout. Polling has one, but is not fair: of 1,000 processes
+    that polled, 3 % waited for 30 s.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -120,7 +119,7 @@ class _Place:
             raise OSError(errno.EAGAIN, "no thread is left to wait for the lock") from error
 
     def is_reached(self, seconds: float) -> bool:
-        """Wait that long; return whether the lock is held now. Raises OSError."""
+        """Wait that many seconds; returns whether the lock has been acquired. Raises OSError."""
         if not self._reached.acquire(timeout=seconds):
             return False
         if self._error is not None:
@@ -128,7 +127,7 @@ class _Place:
         return True
 
     def leave(self, path: str) -> None:
-        """Give up. The thread can't, so the next caller of this process takes over its place: places do not add up."""
+        """Give up waiting. The thread can't stop, so the next caller of this process takes over the place."""
         with self._change:
             self._is_wanted = False
             if self._has_ended:
@@ -137,7 +136,7 @@ class _Place:
                 _left.setdefault(path, []).append(self)
 
     def take_over(self) -> bool:
-        """Return whether the place is still in the queue; if so, it belongs to the caller now."""
+        """Take over the place; returns False if it is no longer in the queue."""
         with self._change:
             self._is_wanted = not self._has_ended
             return self._is_wanted
@@ -155,11 +154,11 @@ class _Place:
 
 
 _left: dict[str, list[_Place]] = {}
-"""Places whose callers gave up, by trail. Global, like the process's place in the kernel's queue."""
+"""Places whose callers gave up, by trail. Global, since the kernel's queue also belongs to the whole process."""
 
 
 def _place_for(path: str, descriptor: int) -> _Place:
-    """An abandoned place, or a new one; it owns its descriptor."""
+    """An abandoned place, or a new one; the place owns its descriptor."""
     places = _left.get(path, [])
     while places:
         place = places.pop()
@@ -191,8 +190,8 @@ def open_folder(path: str) -> int:
 
 
 def open_own(folder: int, name: str, flags: int, path: str) -> int:
-    """Open a regular file of this user that no other user may write. Raises OSError, and AuditFailed for any other."""
-    # O_NONBLOCK: opening a pipe without a reader or writer must not block.
+    """Open a regular file of this user that no other user may write. Raises OSError; AuditFailed for any other file."""
+    # O_NONBLOCK: opening a pipe must not block, even if no other process has it open.
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     descriptor = os.open(name, flags, 0o600, dir_fd=folder)
     try:

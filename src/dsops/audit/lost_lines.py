@@ -1,7 +1,7 @@
-"""Counts lines that could not be written, in a file beside the trail, until the next line reports them.
+"""Counts lines that could not be written, in a file beside the trail, until a later line reports them.
 
-`audit.jsonl.lost` always has the same size, so that counting needs no space on a full disk. It has a lock of its own,
-held for a moment: a process that can't get the trail's lock still gets this one.
+`audit.jsonl.lost` always has the same size, so that counting needs no space on a full disk. Its own lock is held only
+for a moment: a process that can't get the trail's lock still gets this one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOST = "TrailLost"
-"""The event that reports how many lines were lost before it, when, in which processes, and why."""
+"""The event that reports how many lines were lost before this event, when, by which processes, and why."""
 
 _BYTES = 4096
 _BLANK = b" " * (_BYTES - 1) + b"\n"
@@ -32,14 +32,14 @@ _TRIES, _PAUSE_SECONDS = 200, 0.005
 
 
 class Author(NamedTuple):
-    """The process that lost lines."""
+    """The process whose lines were lost."""
 
     pid: int = 0
     command: str = ""
 
 
 class ProcessLoss(NamedTuple):
-    """The lost lines of one process."""
+    """The number of lines that one process lost."""
 
     pid: int
     command: str
@@ -47,17 +47,17 @@ class ProcessLoss(NamedTuple):
 
 
 class LostLines(NamedTuple):
-    """Lines that are missing from the trail."""
+    """A record of lines that are missing from the trail."""
 
     lines: int
-    """Their number; 0 if unknown."""
+    """The number of lost lines; 0 if unknown."""
     first: str
-    """The time of the first one, in the format of records."""
+    """The time of the first lost line, in the format of records."""
     last: str
     processes: tuple[ProcessLoss, ...]
-    """The first twenty processes."""
+    """The first twenty processes that lost lines."""
     why: str
-    """The reason for the last one."""
+    """Why the last of these lines could not be written."""
 
     def facts(self) -> dict[str, object]:
         """The loss as the fields of a record."""
@@ -65,12 +65,12 @@ class LostLines(NamedTuple):
 
 
 def lost_name(path: str) -> str:
-    """The name of the file that counts them."""
+    """The name of the file that counts lost lines."""
     return f"{os.path.basename(path)}.lost"
 
 
 def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> bool:
-    """Add to the count of lost lines; return whether that worked."""
+    """Add to the count of lost lines; returns whether that succeeded."""
     try:
         folder = open_folder(path)
         try:
@@ -99,7 +99,7 @@ def _try_lock(file: int) -> bool:
 
 
 def read_lost(path: str, folder: int) -> LostLines | None:
-    """The count that no line has reported yet; None if nothing was lost. Raises OSError, AuditFailed."""
+    """The count that no line has reported yet; None if no line was lost. Raises OSError or AuditFailed."""
     try:
         file = open_own(folder, lost_name(path), os.O_RDONLY, path)
     except FileNotFoundError:
@@ -111,18 +111,19 @@ def read_lost(path: str, folder: int) -> LostLines | None:
 
 
 class Counted:
-    """The count, for the line that reports it. Used under the trail's lock.
+    """The count of lost lines, for the line that reports it. Used under the trail's lock.
 
-    Its own lock is not held while the line is written, so that a stopped process blocks no other count.
+    The count's own lock is not held while the line is written, so that a suspended process does not block other
+    counts.
     """
 
     def __init__(self, path: str, folder: int) -> None:
-        """Read the count. Raises OSError, AuditFailed."""
+        """Read the count. Raises OSError or AuditFailed."""
         self._file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
         self.loss: LostLines | None = None
         self._told = b""
         try:
-            # A count that a process is just adding to is reported by the next line.
+            # The next line will report a count that another process is adding to right now.
             if _content(self._file).strip() and take(self._file):
                 self._told = _content(self._file)
                 self.loss = _loss_in(self._told)
@@ -132,9 +133,9 @@ class Counted:
             raise
 
     def clear(self) -> None:
-        """Remove what the line has reported; keep what was counted since."""
+        """Remove the loss that the line has reported; keep what was counted since."""
         if self.loss is None or not _try_lock(self._file):
-            return  # it is told once more, which is better than never
+            return  # the loss is reported twice, which is better than never
         content = _content(self._file)
         rest = None if content == self._told else _loss_since(self.loss, _loss_in(content))
         if rest is not None:
@@ -171,7 +172,7 @@ def _loss_in(data: bytes) -> LostLines | None:
         return _DAMAGED
 
 
-def loss_of(facts: Any) -> LostLines | None:  # any JSON: it stands in a file
+def loss_of(facts: Any) -> LostLines | None:  # Any: the value comes from a file, and may be any JSON
     """Parse the loss in a record or the file; None if it is malformed."""
     try:
         shares = [ProcessLoss(**process) for process in facts["processes"]]
@@ -199,7 +200,7 @@ def _sum(before: LostLines | None, author: Author, lines: int, why: str, now: in
 
 
 def _loss_since(reported: LostLines, now: LostLines | None) -> LostLines | None:
-    """The loss since `reported` was reported; all of it again if the two can't be told apart."""
+    """The loss since `reported` was written; the whole loss again if the two can't be distinguished."""
     if now is None or not reported.lines or now.lines <= reported.lines:
         return now
     before = {(share.pid, share.command): share.lines for share in reported.processes}

@@ -24,7 +24,7 @@ from dsops.errors import DsopsError, LineRefused, SinkFailed
 from dsops.version import __version__
 
 HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
-"""Environment variables with headers for a sink without `headers`; the first one that is set counts."""
+"""Environment variables with headers for a sink without `headers`; the first variable that is set is used."""
 
 _INFO, _WARN = (9, "INFO"), (13, "WARN")
 _RETRIED = (429, 502, 503, 504)
@@ -32,14 +32,14 @@ _REFUSED = (400, 413)
 _TIMEOUT_MS = 10_000
 _MOST_WORDS = 200
 _LEAST_HIDDEN = 4
-"""Shorter parts of a header are not secret: masking `of` would make messages unreadable."""
+"""Parts of a header shorter than this are not secret: masking `of` would make messages unreadable."""
 _MOST_DIGITS = 18
 
 Record = Mapping[str, Any]  # Any: the file may hold any JSON object.
 
 
 def body_of(lines: Sequence[bytes], now: float) -> bytes:
-    """An ExportLogsServiceRequest with one log per line, in order, grouped by host."""
+    """Build an ExportLogsServiceRequest with one log per line, in order, grouped by host."""
     resources: list[tuple[str, list[object]]] = []
     for line in lines:
         record: Record = record_in(line) or {}
@@ -111,9 +111,9 @@ def _seconds(time: object) -> int:
 
 
 def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: float) -> str:
-    """Send the lines and wait for the response; return a message about lines that were rejected for good, or "".
+    """Send the lines and wait for the response; returns a message about lines that were rejected for good, or "".
 
-    Raises SinkFailed if they have to be sent again, LineRefused if the receiver rejects a line.
+    Raises SinkFailed if the lines have to be sent again, LineRefused if the receiver rejects a line.
     """
     headers = _headers(sink, environ)
     response = _post(sink, headers, body_of(lines, now), environ)
@@ -164,12 +164,12 @@ def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _status_message(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """The message of a `Status`, which any server may have written."""
+    """The message of an OTLP `Status`, whose text is untrusted: any server may have written it."""
     return _words(_object(response).get("message"), headers)
 
 
 def _words(message: object, headers: Sequence[tuple[str, str]]) -> str:
-    """Shorten a message for display, and mask headers in it: a receiver may repeat those that it refuses."""
+    """Shorten a message for display, and mask headers in it: a receiver may repeat headers that it rejects."""
     if not isinstance(message, str) or not message:
         return ""
     parts = {part for _, value in headers for part in (value, *value.split()) if len(part) >= _LEAST_HIDDEN}
@@ -179,14 +179,14 @@ def _words(message: object, headers: Sequence[tuple[str, str]]) -> str:
 
 
 def _pause(response: Response) -> int:
-    """The seconds that the receiver asks to wait."""
+    """The number of seconds that the receiver asks the sender to wait."""
     seconds = response.headers.get("retry-after", "") if response.status in _RETRIED else ""
     is_number = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
     return min(int(seconds), LONGEST_REST_SECONDS) if is_number else 0
 
 
 def _partial(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """The message of a partial success: rejected lines, which must not be sent again."""
+    """The message about a partial success: the rejected lines must not be sent again."""
     partial = _object(response).get("partialSuccess")
     rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"
     is_number = rejected.isascii() and rejected.isdigit() and len(rejected) <= _MOST_DIGITS

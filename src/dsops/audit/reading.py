@@ -23,25 +23,25 @@ class Line(NamedTuple):
 
     file: str
     line: int
-    """Its number in the file, from 1."""
+    """The number of the line in its file, from 1."""
     data: bytes
     is_whole: bool
-    """Whether it ends with a newline."""
+    """Whether the line ends with a newline."""
 
 
 class Trail(NamedTuple):
-    """The files of a trail, and the end that its head records."""
+    """The files of a trail, and the end that its head file records."""
 
     files: tuple[str, ...]
-    """In the order of their lines."""
+    """The files in the order of their lines."""
     head: Head | None
-    """None if there is no head, or it can't be read."""
+    """The head; None if it does not exist or can't be read."""
     has_begun: bool
-    """Whether any file exists."""
+    """Whether any file of the trail exists."""
     lost: LostLines | None = None
-    """Lines that were lost since the last one."""
+    """Lines that were lost after the last line of the trail."""
     why_unknown: str = ""
-    """Why the count of lost lines is unknown."""
+    """Why the number of lost lines is unknown; "" if it is known."""
 
 
 def is_of_sandbox(record: Mapping[str, object]) -> bool:
@@ -68,7 +68,7 @@ def find_trail(path: str) -> Trail:
         try:
             lost = read_lost(path, descriptor)
         except AuditFailed as error:
-            why_unknown = error.why  # what others may write counts nothing here
+            why_unknown = error.why  # a file that other users may write is not trusted
         return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost, why_unknown=why_unknown)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -90,7 +90,7 @@ def _head(path: str, folder: int) -> Head | None:
 def lines_of(path: str) -> Iterator[Line]:
     """The lines of one file. Raises TrailUnreadable."""
     try:
-        # O_NONBLOCK: opening a pipe without a writer must not block.
+        # O_NONBLOCK: opening a pipe that no process writes to must not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -114,7 +114,7 @@ def lines_of(path: str) -> Iterator[Line]:
 
 
 def last_lines(path: str, most: int) -> list[Line]:
-    """The last lines of one file, oldest first, read from its end; their line numbers are 0."""
+    """The last lines of one file, oldest first, read from the file's end; their line numbers are 0."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:

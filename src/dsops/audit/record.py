@@ -1,4 +1,4 @@
-"""The audit record of an act, in CloudTrail's format, so that CloudTrail's readers can read it."""
+"""Formats the audit record of an act in CloudTrail's format, so that tools for CloudTrail can read it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.version import __version__
 
 EVENT_VERSION = "1.11"
 OWN_SOURCE = "dsops"
-"""The event source of acts that call no service."""
+"""The event source of acts that make no AWS call."""
 EVENT_TYPE = "DsopsEvent"
 _CALL = "AwsApiCall"
 _NO_ERROR: Mapping[str, object] = {}
@@ -25,14 +25,14 @@ _TYPES = {"user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "fed
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-"""Made once: `json.dumps` with separators makes an encoder for each call, one microsecond of seven."""
+"""Created once: `json.dumps` with separators creates an encoder for each call, which takes one microsecond of seven."""
 
 
 class Origin(NamedTuple):
-    """The process that acted, and the run that it belongs to."""
+    """The process that acted, and its run."""
 
     run: str
-    """The same in all records of one run."""
+    """The id of the run, which all its records share."""
     pid: int
     uid: int
     host: str
@@ -50,28 +50,28 @@ class _Common(NamedTuple):
     facts: Mapping[str, object]
     """The facts of the run."""
     names: frozenset[str]
-    """The names of the run's facts and of the process's fields."""
+    """The field names of the run's facts and of the process."""
     text: str
-    """Both as JSON, without braces."""
+    """The run's facts and the process's fields as JSON, without braces."""
 
 
 class Recorder:
-    """Makes the records of one process; the fields that they share are encoded once."""
+    """Formats the records of one process; the fields that all records share are encoded once."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self._begins: dict[tuple[str, str, str], str] = {}
-        """The first fields of records, by caller, key and time."""
+        """The encoded first fields of records, by caller, key and time."""
         self._common = self._in_common({})
 
     def record(self, act: Act, facts: Mapping[str, object], now: datetime) -> bytes:
-        """One JSON object, ASCII and on one line; `facts` are the run's."""
-        common = self._common  # in one step: several threads may be here
+        """The record as one JSON object, ASCII and on one line; `facts` are the run's."""
+        common = self._common  # read once, since several threads may run this
         if facts != common.facts:
             common = self._common = self._in_common(facts)
         own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
         end = common.text
-        if not common.names.isdisjoint(own):  # each once: an act's own count more than the run's, the process's most
+        if not common.names.isdisjoint(own):  # precedence: process, act, run
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {
             "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,
@@ -96,7 +96,7 @@ class Recorder:
         return _Common(dict(facts), frozenset(every), _encode(every)[1:-1])
 
     def _begin(self, act: Act, now: datetime) -> str:
-        """The first fields, which the acts of one caller in one second share."""
+        """The first fields of a record, which all acts of one caller within one second share."""
         place = (act.caller, act.key, now.isoformat(timespec="seconds"))
         begin = "" if act.identity else self._begins.get(place, "")
         if not begin:
@@ -115,9 +115,9 @@ class Recorder:
 
 
 def _whole_characters(line: str) -> str:
-    """The record with U+FFFD for lone surrogates, which stand for bytes that are not UTF-8 in a name or folder.
+    """Replace lone surrogates, which stand for bytes that are not UTF-8 in a name or folder, by U+FFFD.
 
-    Only Python reads their escapes as JSON: DuckDB, and so the report, would skip the line.
+    Only Python accepts their escapes in JSON: DuckDB, and therefore the report, would skip the line.
     """
     record = json.dumps(json.loads(line), ensure_ascii=False)
     return _encode(json.loads(record.encode("utf-16", "surrogatepass").decode("utf-16", "replace")))
@@ -129,7 +129,7 @@ def record_of(act: Act, origin: Origin, facts: Mapping[str, object], now: dateti
 
 
 def _identity(act: Act, origin: Origin) -> Mapping[str, object]:
-    """CloudTrail's `userIdentity`: the signer, or the user of this machine if nothing was signed."""
+    """CloudTrail's `userIdentity`: the signer of the call, or the user of this machine if nothing was signed."""
     if act.identity:
         return act.identity
     if not act.caller and not act.key:
@@ -144,7 +144,7 @@ def _identity(act: Act, origin: Origin) -> Mapping[str, object]:
 
 
 def _recipient(act: Act) -> str:
-    """The account that the act concerns: the role's, or else the caller's."""
+    """The account that the act concerns: the role's account, or else the caller's."""
     for text in (act.asked.get("roleArn"), act.facts.get("arn"), act.caller):
         arn = parse_arn(text) if isinstance(text, str) else None
         if arn is not None:
@@ -153,7 +153,7 @@ def _recipient(act: Act) -> str:
 
 
 def _error(error: DsopsError, service: str) -> Mapping[str, object]:
-    """The error code and message: AWS's if a call was refused, else dsops'. Neither ever holds a secret."""
+    """The error code and message: AWS's if AWS refused the call, else dsops'. Neither ever contains a secret."""
     if isinstance(error, Failures):
         codes = ", ".join(sorted({failure.code for failure in error.errors}))
         return {"errorCode": error.code, "errorMessage": f"{error.message}: {codes}"}

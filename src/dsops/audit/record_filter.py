@@ -1,4 +1,4 @@
-"""A filter over the audit trail's records, and the last records that pass it."""
+"""Filters the audit trail's records, and reads the last records that pass the filter."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.reading import Line, is_of_sandbox, last_lines
 
-Record = Mapping[str, Any]  # any JSON object: it stands in a file
+Record = Mapping[str, Any]  # any JSON object: it comes from a file
 
 _MOST_LINES = 1 << 62
 _MORE = 8
 
 
 class RecordFilter(NamedTuple):
-    """The records to show; a field that is "" or False excludes none."""
+    """Which records to show; a field that is "" or False excludes no record."""
 
     event: str = ""
     store: str = ""
@@ -23,17 +23,17 @@ class RecordFilter(NamedTuple):
     secret: str = ""
     reason: str = ""
     since: str = ""
-    """A time in the records' format: 2026-11-25T10:00:00Z."""
+    """The earliest time, in the records' format: 2026-11-25T10:00:00Z."""
     failed: bool = False
     sandbox: bool = False
-    """Whether records of a sandbox pass."""
+    """Whether a sandbox's records pass."""
 
     def has(self, record: Record) -> bool:
         """Whether the record passes."""
         return self.matches(record) and (self.sandbox or not is_of_sandbox(record))
 
     def matches(self, record: Record) -> bool:
-        """Whether the record would pass if records of a sandbox did."""
+        """Whether the record passes all criteria except the one about sandboxes."""
         facts = object_in(record, "additionalEventData")
         return (
             (not self.event or text_in(record, "eventName").lower() == self.event.lower())
@@ -50,7 +50,7 @@ class LastRecords(NamedTuple):
     """The last records that pass a filter."""
 
     records: list[Record]
-    """Oldest first."""
+    """The records, oldest first."""
     hidden: int
     """The number of a sandbox's records that were skipped."""
 
@@ -67,7 +67,7 @@ def last_records(files: Sequence[str], most: int, filter_: RecordFilter, *, unti
             if len(lines) < reach or len(passed) + len(of_file) >= most:
                 passed, hidden = of_file + passed, hidden + skipped
                 break
-            reach *= _MORE  # too few of these lines pass
+            reach *= _MORE  # too few of these lines pass the filter
     return LastRecords(passed, hidden)
 
 
@@ -88,13 +88,13 @@ def _last(lines: Sequence[Line], most: int, filter_: RecordFilter, until: int | 
     return LastRecords(passed[::-1], hidden)
 
 
-def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it stands in a file
+def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it comes from a file
     place = link_of(record) if number is not None else None
     return place is None or number is None or place.number <= number
 
 
 def role_in(record: Record) -> str:
-    """The role that a record is about; "" for none."""
+    """The role that a record concerns; "" if there is none."""
     parameters = object_in(record, "requestParameters")
     if parameters.get("roleName"):
         return f"{parameters.get('accountId', '')}/{parameters['roleName']}"
@@ -102,12 +102,12 @@ def role_in(record: Record) -> str:
 
 
 def object_in(record: Record, name: str) -> Record:
-    """A member that is an object; empty for any other value."""
+    """The member of that name if it is an object; otherwise an empty object."""
     value = record.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def text_in(record: Record, name: str) -> str:
-    """A member that is a text; "" for any other value."""
+    """The member of that name if it is a text; otherwise ""."""
     value = record.get(name)
     return value if isinstance(value, str) else ""

@@ -14,37 +14,38 @@ class Answer:
     question: str
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
-    """Cells are text, integers, aware times in UTC, or None."""
+    """The rows. Cells are text, integers, aware times in UTC, or None."""
 
     def records(self) -> list[Mapping[str, object]]:
-        """The rows as dicts, by column name."""
+        """Return the rows as dicts, by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """Everything that one run of the report has found out."""
+    """All results of one run of the report."""
 
     answers: tuple[Answer, ...]
     by: str
-    """What the summary is grouped by: role, principal or account."""
+    """The grouping of the summary: role, principal or account."""
     since: datetime | None
-    """Only calls from then on are reported; None for all."""
+    """The report covers only calls from this time on; None for all calls."""
     boundary: datetime | None
-    """Divides old from new, for the questions about new principals; None without any call."""
+    """The time that separates old calls from new ones, for the questions about new principals; None without any call.
+    """
     first: datetime | None
     last: datetime | None
     """The times of the first and the last call."""
     calls: int
     records: int
-    """Records that were read; copies of one call are counted each."""
+    """The number of records read; each copy of a call counts."""
     skipped: int
-    """Elements of the logs that are no records."""
+    """The number of elements in the logs that are not records."""
     left_out: int
-    """Records of dsops' own trail that were made in a sandbox."""
+    """The number of left-out records: those in dsops' own trail that were made in a sandbox."""
     files: int
     unreadable: tuple[tuple[str, str], ...]
-    """Path and reason."""
+    """The path of each unreadable file, and the reason."""
     sources: tuple[str, ...]
     """The folders as the user named them."""
 

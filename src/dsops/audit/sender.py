@@ -1,7 +1,7 @@
-"""The trail's file -> its receivers: in a background process, or by `dsops audit send`.
+"""Sends the trail's lines to its receivers: in a background process, or for `dsops audit send`.
 
-The file is the queue. A line is sent at least once, in order, and the cursor moves when it was taken: what a receiver
-does not take waits, and the next run of dsops prints a note.
+The trail's file is the queue. Each line is sent at least once, in order, and a receiver's cursor moves once it has
+accepted the line. Lines that a receiver does not accept stay in the file, and the next run of dsops prints a note.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from dsops.dumps import leave_no_core_dump
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
 _PAUSES = (1, 2, 4, 8, 16)
-"""Seconds between attempts. After the last one, the next run of dsops tries again."""
+"""Seconds between attempts. After the last attempt, the next run of dsops tries again."""
 GIVEN_UP_SECONDS = sum(_PAUSES)
-"""How long a dead receiver is tried."""
+"""How long the sender retries a receiver that does not respond."""
 _REST_SECONDS = 60
-"""How long no process tries a receiver that has failed that often."""
+"""How long no process tries a receiver again after all these attempts failed."""
 _LINGER_SECONDS = 2.0
-"""How long an idle sender waits for new lines before it exits: another start would cost more."""
+"""How long an idle sender waits for new lines before it exits: starting another sender would cost more."""
 _LOOK_SECONDS = 0.1
 _LONGEST_SECONDS = 600.0
 _MOST_BYTES = 1 << 18
 _TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
 _WAIT_SECONDS = GIVEN_UP_SECONDS + 10.0
-"""How long to wait for another sender: longer than it takes that one to give up on a dead receiver."""
+"""How long to wait for another sender: longer than that sender needs to give up on a receiver."""
 _RETRY_SECONDS = 0.2
 _MOST_ROUNDS = 100_000
-"""A bound, since other processes may append lines as fast as they are sent; a round sends a quarter of a megabyte."""
+"""A limit, since other processes may append lines as fast as they are sent; a round sends a quarter of a megabyte."""
 
 Send = Callable[[Sink, Sequence[bytes]], str]
-"""Sends lines; returns a message about lines that were refused, else "". Raises SinkFailed, LineRefused."""
+"""Sends lines; returns a message about rejected lines, else "". Raises SinkFailed or LineRefused."""
 
 
 class Clock:
@@ -56,7 +56,7 @@ class Clock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Sleep."""
+        """Sleep for that many seconds."""
         time.sleep(seconds)
 
 
@@ -64,7 +64,7 @@ class Sender:
     """Sends a trail's lines to its receivers. Only the process that holds the `SenderTurn` may use it."""
 
     def __init__(self, settings: Settings, send: Send, clock: Clock) -> None:
-        """A receiver without a cursor starts at the trail's end. Raises AuditFailed for unreadable cursors."""
+        """Load the cursors; a receiver without a cursor starts at the trail's end. Raises AuditFailed."""
         self._path = path = settings.file
         self._sinks = sinks = settings.sinks
         self._sends_sandbox = settings.sends_sandbox
@@ -76,7 +76,10 @@ class Sender:
         """Receiver -> number of lines sent."""
 
     def round(self, *, insists: bool = False) -> bool:
-        """Send each receiver its next lines; return whether any accepted some. `insists`: also to resting receivers."""
+        """Send each receiver its next lines; returns whether any receiver accepted some.
+
+        With `insists`, receivers whose pause has not ended are tried as well.
+        """
         has_moved = False
         for sink in self._sinks:
             cursor = self.cursors[sink.name]
@@ -88,7 +91,7 @@ class Sender:
         return has_moved
 
     def is_done(self) -> bool:
-        """Whether no lines wait for a receiver that can be tried now or soon."""
+        """Whether no unsent lines are left for any receiver that can be tried now or soon."""
         return all(
             len(_PAUSES) < cursor.tries or not look(self._path, cursor.position, _MOST_BYTES).lines
             for cursor in self.cursors.values()
@@ -118,7 +121,7 @@ class Sender:
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _send_lines(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
-        """Send lines, in halves if one is refused; return a message about refused lines, and the number accepted."""
+        """Send lines, in halves if one is rejected; returns a message about these, and the number accepted."""
         if not lines:
             return "", 0
         try:
@@ -147,11 +150,11 @@ class Sender:
             # Cursors of receivers that are no longer configured are dropped.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
-            return  # on a full disk the cursor is not saved: lines are sent twice rather than lost
+            return  # on a full disk the cursor is not saved: lines are then sent twice rather than lost
 
 
 def _gap(batch: LinesRead, position: Position) -> str:
-    """A message about lines that are missing between the last sent one and the present file; "" for none."""
+    """A message about lines that are missing between the last sent line and the present file; "" if none is missing."""
     first = next((place for place in map(link_of, map(record_in, batch.lines)) if place is not None), None)
     if first is None or not position.number or first.number <= position.number + 1:
         return ""
@@ -168,7 +171,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
             continue
         if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
-            # A process that wrote during this turn has started no sender of its own.
+            # A process that wrote a line during this turn has not started its own sender.
             if sender.is_done() or not turn.take():
                 return
             quiet_since = clock.steady()
@@ -177,7 +180,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
 
 
 def sending(environ: Mapping[str, str], clock: Clock) -> Send:
-    """The function that sends lines over the network; headers and proxies come from the environment."""
+    """Return a function that sends lines over the network; headers and proxies come from the environment."""
 
     def send(sink: Sink, lines: Sequence[bytes]) -> str:
         if sink.kind == OTLP:
@@ -193,7 +196,7 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Whether this process has the turn now. It tries several times: a process that only checks holds it briefly."""
+    """Try several times to get the turn, since a checking process holds it briefly; returns whether it succeeded."""
     for _ in range(_TAKING_TRIES):
         if turn.take():
             turn.begin()
@@ -204,7 +207,7 @@ def take_turn(turn: SenderTurn, clock: Clock) -> bool:
 
 def main(words: Sequence[str]) -> None:
     """Entry point of the background process; `words` contains the trail's path."""
-    leave_no_core_dump()  # a sink may need a token
+    leave_no_core_dump()  # the process may hold a token for a sink
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     os.setsid()
@@ -220,7 +223,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def _close_inherited() -> None:
-    """Close inherited descriptors: the reader of an inherited pipe would wait for this process to end."""
+    """Close inherited descriptors: a process that reads an inherited pipe would wait for this process to end."""
     for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             with suppress(OSError):
@@ -228,7 +231,7 @@ def _close_inherited() -> None:
 
 
 def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
-    """Send all that waits, trying each receiver at least once. Raises SinkFailed while another process sends."""
+    """Send all unsent lines, trying each receiver at least once. Raises SinkFailed while another process sends."""
     turn = SenderTurn(settings.file)
     try:
         until = clock.steady() + _WAIT_SECONDS

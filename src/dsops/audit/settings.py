@@ -1,7 +1,7 @@
 """The user's own configuration, ~/.config/dsops/config.yaml: whether, where and how long an audit trail is kept.
 
-A repository can't change it: neither a dsops.yaml nor a variable, except those that name the user's folders; `dsops
-allow` marks a configuration that sets them.
+A repository can't change it: neither a dsops.yaml nor a variable has an effect on it, except variables that name the
+user's folders; `dsops allow` flags a configuration that sets those.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VALUES = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days", "send_s
 _SINKS = ("syslog", "otlp")
 _KEYS = (*_VALUES, *_SINKS)
 _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 10_000), "keep_days": (1, 36_500)}
-"""The least and the greatest value of each."""
+"""The minimum and the maximum value of each numeric setting."""
 _MOST_BYTES = 1 << 16
 
 
@@ -34,12 +34,12 @@ class Settings(NamedTuple):
 
     mode: str = ON
     file: str = ""
-    """Empty if there is no home folder."""
+    """The path of the trail; empty if there is no home folder."""
     limits: TrailLimits = TrailLimits()
     sinks: tuple[Sink, ...] = ()
-    """Receivers that the lines are sent to."""
+    """The receivers of the trail's lines."""
     sends_sandbox: bool = False
-    """Whether lines of a sandbox are sent, too."""
+    """Whether lines about a sandbox are sent as well."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:
@@ -81,7 +81,7 @@ def default_file(environ: MappingOf[str, str]) -> str:
 
 def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
     folder = environ.get(variable, "")
-    if folder.startswith("/"):  # The specification says to ignore relative paths.
+    if folder.startswith("/"):  # The XDG specification says to ignore relative paths.
         return folder.rstrip("/")
     home = environ.get("HOME", "")
     return f"{home.rstrip('/')}/{below_home}" if home.startswith("/") else ""
@@ -133,7 +133,7 @@ class _Reader:
         self._problems: list[Problem] = []
 
     def read(self, root: Node, settings: Settings) -> Settings:
-        """The settings. Raises UserConfigInvalid with every problem."""
+        """Return the settings. Raises UserConfigInvalid with every problem."""
         if isinstance(root, Mapping):
             for key, node in root.entries:
                 if key.text == "audit":

@@ -1,6 +1,6 @@
-"""One writer per trail for all threads of a process: lines that wait are written together.
+"""One writer per trail for all threads of a process: waiting lines are written together.
 
-Otherwise two hundred clients of an agent would each compete for the trail's lock.
+Without a shared writer, two hundred clients of an agent would each compete for the trail's lock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dsops.audit.trail import Lose, Mark, TrailLimits, WriteResult, append
 from dsops.errors import AuditFailed
 
 _MOST_BYTES = 1 << 20
-"""The size of one write."""
+"""The maximum size of one write."""
 
 
 class _Entry:
@@ -26,7 +26,7 @@ class _Entry:
 
 
 class SharedWriter:
-    """Writes for several threads: the first one writes the lines of all that wait."""
+    """Writes for several threads: the first thread writes the lines of all waiting threads."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -36,7 +36,7 @@ class SharedWriter:
     def append(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
     ) -> WriteResult:
-        """Write lines; return when they are on the trail. Raises AuditFailed. All waits are bounded."""
+        """Write lines; returns when they are on the trail. Raises AuditFailed. All waits are bounded."""
         entry = _Entry(bodies, lose)
         with self._changed:
             self._queues.setdefault(path, deque()).append(entry)
@@ -50,17 +50,17 @@ class SharedWriter:
                 batch = self._next(path)
             self._write(path, batch, mark, now, limits)
         if isinstance(entry.outcome, AuditFailed):
-            failed = entry.outcome  # each thread raises its own error: a traceback belongs to one thread
+            failed = entry.outcome  # each thread raises a new error: a traceback belongs to one thread
             raise AuditFailed(failed.message, why=failed.why, hint=failed.hint) from failed
         return entry.outcome
 
     def finish(self, seconds: float) -> bool:
-        """Wait until all lines are written, at most that long; return whether they are."""
+        """Wait until all lines are written, at most that many seconds; returns whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queues and not self._writing, seconds)
 
     def _next(self, path: str) -> list[_Entry]:
-        """The oldest entries, as many as fit into one write."""
+        """The oldest waiting entries, as many as fit into one write."""
         queue, batch, size = self._queues[path], [], 0
         while queue and size < _MOST_BYTES:
             batch.append(queue.popleft())
@@ -87,6 +87,6 @@ class SharedWriter:
                 for entry in batch:
                     entry.outcome = outcome
                     if isinstance(outcome, WriteResult):
-                        outcome = outcome._replace(is_first=False)  # only one thread shows that the trail is new
+                        outcome = outcome._replace(is_first=False)  # only one thread may report that the trail is new
                 self._writing.discard(path)
                 self._changed.notify_all()

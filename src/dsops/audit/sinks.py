@@ -1,4 +1,4 @@
-"""Receivers of the trail's lines, as the user's own configuration names them: `syslog`, `otlp`."""
+"""Parses the receivers of the trail's lines in the user's own configuration: `syslog`, `otlp`."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ FACILITIES = (
     "clock",
     *[f"local{number}" for number in range(8)],
 )
-"""Their index is their number (RFC 5424, 6.2.1)."""
+"""The syslog facilities; the index of each is its number (RFC 5424, 6.2.1)."""
 
 RFC5424, LOCAL = "rfc5424", "local"
 """The format of messages on a local datagram socket; elsewhere it is always RFC 5424."""
 
 SCHEMES = ("udp", "tcp", "tls")
 _KEYS = {SYSLOG: ("to", "facility", "format", "ca_file"), OTLP: ("endpoint", "headers", "ca_file")}
-"""The keys of each kind; the first is set by a value that is one word."""
+"""The keys of each kind of sink; a value that is one word sets the first key."""
 
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _RESERVED = ("content-type", "content-length", "host")
 
 Report = Callable[[int, str, str, str], None]
-"""Takes line, path, message and hint of a problem."""
+"""Reports a problem: line, path, message and hint."""
 
 
 class Sink(NamedTuple):
-    """One receiver."""
+    """One receiver of the trail's lines."""
 
     kind: str
     target: str
@@ -57,13 +57,13 @@ class Sink(NamedTuple):
     facility: int = FACILITIES.index("authpriv")
     headers: tuple[tuple[str, Secret], ...] = ()
     ca_file: str = ""
-    """A file of certificates that are trusted instead of the system's."""
+    """A file of certificates that are trusted instead of the system's certificates."""
     format: str = LOCAL
     """The format of messages on a local datagram socket."""
 
     @property
     def name(self) -> str:
-        """Its name in messages and among the cursors."""
+        """The sink's name in messages and in the cursors."""
         return f"{self.kind} {self.target}"
 
 
@@ -96,7 +96,7 @@ _EXAMPLES = {SYSLOG: "/dev/log", OTLP: "https://collector.example.com:4318"}
 
 
 def network_of(target: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of `tcp://HOST:PORT` and the like; None for other text."""
+    """Scheme, host and port of `tcp://HOST:PORT` and similar addresses; None for other text."""
     scheme, separator, rest = target.partition("://")
     address = parse_address(f"https://{rest}") if separator and scheme in SCHEMES else None
     if address is None or address.path or not re.search(r":[0-9]+\Z", rest):
@@ -147,19 +147,19 @@ class _Reader:
         return Sink(SYSLOG, "").facility
 
     def format(self, node: Node) -> str:
-        """The format: one of the two."""
+        """The message format, `rfc5424` or `local`."""
         text = node.text.lower() if isinstance(node, Scalar) else ""
         if text not in (RFC5424, LOCAL):
             self._wrong(node, "format", f"`format` is {RFC5424} or {LOCAL}", "it counts for a socket on this machine")
         return text
 
     def headers(self, node: Node | None) -> tuple[tuple[str, Secret], ...]:
-        """The headers of each request; a value is never shown."""
+        """The headers of each request; their values are never shown."""
         headers = []
         for name, value in node.entries if isinstance(node, Mapping) else ():
             text = value.text if isinstance(value, Scalar) else ""
             if not re.fullmatch(_HEADER, name.text):
-                # The name is not shown: a whole line in quotes contains the value.
+                # The name is not shown: if a whole line is in quotes, the name contains the value.
                 hint = "write `Name: value`, with the value in quotes of its own"
                 self._wrong(name, "headers", "a name under `headers` is not a valid header name", hint)
             elif name.text.lower() in _RESERVED:
@@ -174,7 +174,7 @@ class _Reader:
         return tuple(headers)
 
     def file(self, node: Node | None) -> str:
-        """The absolute path; "" without one."""
+        """The absolute path of the file; "" without one."""
         if node is None:
             return ""
         text = self._absolute(node.text) if isinstance(node, Scalar) else ""

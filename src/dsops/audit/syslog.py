@@ -21,14 +21,15 @@ from dsops.errors import LineRefused, SinkFailed
 _NOTICE, _WARNING = 5, 4
 _SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
-"""How long a receiver may take to close the connection after the last line: TCP alone does not confirm reading."""
+"""How long a receiver may take to close the connection after the last line: TCP does not confirm reading.
+"""
 _MOST_LAST_WORDS = 10
 _ABOUT_ITSELF = "Trail"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def message_of(line: bytes, facility: int) -> bytes:
-    """The RFC 5424 message of a line; its text is the line as the trail has it."""
+    """The RFC 5424 message of a line; its text is the unchanged line of the trail."""
     time, host, pid, name, severity = _header_fields(line)
     header = [
         f"<{facility * 8 + severity}>1",
@@ -83,12 +84,12 @@ def send(sink: Sink, lines: Sequence[bytes]) -> None:
         else:
             _to_stream(sink, network[1], network[2], messages)
     except (OSError, ValueError) as error:
-        # ssl.SSLError is an OSError; a path may be too long for a socket.
+        # This also catches ssl.SSLError, which is an OSError, and a path that is too long for a socket.
         raise SinkFailed(_words(error)) from error
 
 
 def _to_socket(sink: Sink, lines: Sequence[bytes]) -> None:
-    """One datagram per line if the socket takes datagrams, as /dev/log does; else a stream, as in TCP."""
+    """Send one datagram per line if the socket takes datagrams, as /dev/log does; else a stream, as over TCP."""
     make = message_of if sink.format == RFC5424 else local_message_of
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(_SECONDS)
@@ -112,7 +113,7 @@ def _to_udp(host: str, port: int, messages: Sequence[bytes]) -> None:
         sender.settimeout(_SECONDS)
         sender.connect(address)
         _datagrams(sender, messages)
-        # An ICMP error for a closed port comes later, if at all.
+        # The ICMP error for a closed port arrives later, if at all.
         sender.settimeout(0.05)
         with suppress(TimeoutError):
             sender.recv(1)
@@ -141,7 +142,7 @@ def _to_stream(sink: Sink, host: str, port: int, messages: Sequence[bytes]) -> N
 
 
 def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
-    """Octet counting (RFC 6587, 3.4.1), then shut down our side: a receiver that resets has not read everything."""
+    """Send with octet counting (RFC 6587, 3.4.1), then shut down the sending side: a reset means unread lines."""
     sender.sendall(b"".join([b"%d %s" % (len(message), message) for message in messages]))
     sender.settimeout(_GOODBYE_SECONDS)
     if isinstance(sender, ssl.SSLSocket):

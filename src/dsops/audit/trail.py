@@ -37,20 +37,20 @@ _MOST_ADOPTED = 1 << 24
 _DIGITS = 12
 
 DAMAGED = "TrailDamaged"
-"""The event that marks a defect before it; `kind` says which."""
+"""The event that marks a defect in the lines before it; `kind` names the defect."""
 PRUNED = "TrailPruned"
-"""The event that says which rotated file was removed, as the configuration asks."""
+"""The event that names a rotated file that was removed, as the configuration asks."""
 TORN, CUT, MISSING, HEADLESS, FOREIGN = "torn", "cut", "missing", "headless", "foreign"
 
 Mark = Callable[[str, Mapping[str, object]], bytes]
-"""(name of the event, its facts) -> the body of a line about the trail itself."""
+"""(name of the event, its facts) -> the JSON object of a line about the trail itself."""
 
 Lose = Callable[[str], None]
-"""Takes the reason why lines could not be written."""
+"""A function that takes the reason why lines could not be written."""
 
 
 class TrailLimits(NamedTuple):
-    """When a file is rotated, and how many rotated files stay."""
+    """When a file is rotated, and how many rotated files are kept."""
 
     max_bytes: int = 10 * 1024 * 1024
     max_days: int = 31
@@ -65,11 +65,11 @@ class WriteResult(NamedTuple):
     is_first: bool
     """Whether these are the first lines of a trail."""
     before: Head
-    """The head before the write."""
+    """The head as it was before the write."""
 
 
 class Append(Protocol):
-    """Adds lines to a trail: `append`, or a writer that threads share."""
+    """Protocol: adds lines to a trail; `append`, or a writer that threads share."""
 
     def __call__(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
@@ -87,7 +87,8 @@ def append(
 ) -> WriteResult:
     """Add lines with these JSON objects, all or none; `now` is in seconds since 1970.
 
-    Raises AuditFailed, and then the trail is unchanged. `lose` gets the reason whenever the lines are not on it.
+    Raises AuditFailed, and then the trail is unchanged. `lose` is called with the reason whenever the lines are not
+    written.
     """
     is_alone = False
     try:
@@ -105,7 +106,7 @@ def append(
         lose(f"a bug: {type(error).__name__}")
         raise
     except BaseException:
-        # A later interrupt falls into the 0.1 ms of the write itself, and the lines may be there.
+        # An interrupt after this point falls into the 0.1 ms of the write itself, and the lines may be on the trail.
         if not is_alone:
             lose("it was interrupted while it waited for the lock")
         raise
@@ -154,7 +155,7 @@ class _Writer:
         """Lines about the trail itself, written before the others."""
 
     def add(self, bodies: Sequence[bytes]) -> WriteResult:
-        """Write the lines, after one that reports lost lines, if there are any."""
+        """Write the lines, preceded by a line that reports lost lines, if there are any."""
         counted = Counted(self._path, self._folder)
         try:
             result = self._add(bodies, [] if counted.loss is None else [self._mark(LOST, counted.loss.facts())])
@@ -199,7 +200,7 @@ class _Writer:
         return WriteResult(head, is_first=not before.number, before=before)
 
     def _put(self, file: int, data: bytes, size: int) -> None:
-        """Write all of it or nothing."""
+        """Write all of the data or nothing."""
         count = 0
         try:
             count = os.write(file, data)
@@ -213,7 +214,7 @@ class _Writer:
         os.pwrite(self._lock, pack_head(head), 0)
 
     def _checked_end(self, file: int, size: int, saved_head: Head | None) -> tuple[Head, bytes]:
-        """The end of the trail, and bytes to write before the next line; marks defects since the last write."""
+        """Return the end of the trail, and bytes to write before the next line; marks defects since the last write."""
         if saved_head is not None and saved_head.size == size:
             return saved_head, b""
         if saved_head is not None and size and self._was_rotated(saved_head):
@@ -252,7 +253,7 @@ class _Writer:
         return head, b"" if data.endswith(b"\n") else b"\n"
 
     def _without_head(self, file: int, size: int) -> Head:
-        """The end of a trail without a head, or of a new one."""
+        """The end of a trail that has no head file, or of a new trail."""
         older = put_away(self._path, self._folder)
         if not size and not older:
             return Head(began=self._now)
@@ -269,7 +270,7 @@ class _Writer:
         return head
 
     def _last_in(self, file: int, size: int) -> Head:
-        """The head for the last whole line of a file."""
+        """The head for the last complete line of a file."""
         start = max(0, size - _MOST_ADOPTED)
         data = read_at(file, size - start, start)
         whole = data[: data.rfind(b"\n") + 1]
@@ -279,7 +280,7 @@ class _Writer:
         return Head(number, hash_, start + len(whole), self._now)
 
     def _was_rotated(self, head: Head) -> bool:
-        """Whether a writer died after it rotated the file, before it updated the head."""
+        """Whether a writer rotated the file, but died before it updated the head."""
         try:
             name = put_away_name(self._path, head.number)
             return os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_size == head.size
@@ -287,11 +288,11 @@ class _Writer:
             return False
 
     def _is_full(self, head: Head, more: int) -> bool:
-        age = self._now - head.began  # Negative if the clock was set back.
+        age = self._now - head.began  # The age is negative if the clock was set back.
         return head.size + more > self._limits.max_bytes or age > self._limits.max_days * 86_400
 
     def _rotate(self, file: int, head: Head, lead: bytes, size: int) -> tuple[int, Head, bytes, int]:
-        """Rotate the file under its last line's number; return the new file, or the same one if that is impossible."""
+        """Rotate the file under its last line's number; returns the new file, or the old one if that fails."""
         name = put_away_name(self._path, head.number)
         try:
             os.stat(name, dir_fd=self._folder, follow_symlinks=False)
@@ -301,7 +302,7 @@ class _Writer:
             return file, head, lead, size  # Never overwrite another file.
         if lead:
             self._put(file, lead, size)
-        # If this process dies before it writes the next lines, the next one recognises the rotation by this head.
+        # If this process dies before it writes the next lines, this head lets the next process recognise the rotation.
         self._put_head(head._replace(size=size + len(lead)))
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         new = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)

@@ -1,6 +1,6 @@
-"""Verifies a trail: finds lines that were removed, changed or moved, as far as hashes can show.
+"""Verifies a trail: finds lines that were removed, changed or moved, as far as hashes can show it.
 
-A user who may write the files can rewrite all of them: only a hash that was noted elsewhere shows that.
+A user who may write the files can rewrite all of them: only a hash that was noted elsewhere reveals that.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from dsops.startup import NamedTuple
 
 
 class TrailDefect(NamedTuple):
-    """A difference between the trail and what was written."""
+    """A difference between the trail's files and the lines that dsops wrote."""
 
     file: str
     line: int
-    """0 for the file as a whole."""
+    """The number of the line in its file; 0 for the file as a whole."""
     message: str
     is_harmless: bool = False
-    """Whether an interrupted run explains it, and nothing is missing."""
+    """Whether an interrupted run explains the defect, and no line is missing."""
 
 
 class Verification(NamedTuple):
     """The result of a verification."""
 
     lines: int
-    """The lines in the chain."""
+    """The number of lines in the chain."""
     first: int
     last: int
     hash: str
@@ -56,14 +56,14 @@ def verify(trail: Trail, *, noted: str = "") -> Verification:
 
 
 def verify_files(files: Iterable[str], *, noted: str = "") -> Verification:
-    """Verify some files of a trail, in the order given, without what came before and after them."""
+    """Verify some files of a trail, in the order given, without the files before and after them."""
     check = _Check()
     check.go_through(files)
     return check.verdict(noted)
 
 
 def _lost_text(loss: LostLines | None, where: str) -> str:
-    """`3 lines were lost before this line: from ... to ..., by exec (process 17: 3): no space left on device`."""
+    """A loss as text: `3 lines were lost before this line: from ... to ..., by exec (process 17: 3): disk full`."""
     if loss is None or not loss.lines:
         return f"lines were lost {where}, and it is not known how many"
     count = "1 line was" if loss.lines == 1 else f"{loss.lines} lines were"
@@ -78,13 +78,13 @@ class _Check:
     def __init__(self) -> None:
         self._findings: list[TrailDefect] = []
         self._place: Link | None = None
-        """The place of the last line that has one."""
+        """The place in the chain of the last line that has a place."""
         self._hash = START
         self._hashes: set[str] = set()
         self._count = self._first = self._first_line = self._pruned = 0
         self._first_file = ""
         self._strange: list[Line] = []
-        """Lines without a place in the chain since the last one that has one."""
+        """Lines without a place in the chain, since the last line that has a place."""
         self._last: Line | None = None
 
     def go_through(self, files: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ class _Check:
         event_facts = facts if isinstance(facts, dict) else {}
         name, kind = record.get("eventName"), str(event_facts.get("kind"))
         for strange in self._strange:
-            # The mark has the hash of the incomplete line, and explains only that one.
+            # The mark contains the hash of the incomplete line, and explains only that line.
             is_torn = name == DAMAGED and kind == TORN and event_facts.get("sha256") == hash_of(strange.data)
             text = "a run was interrupted in this line, and the next one marked it"
             self._find(strange, text if is_torn else "this is not a line of an audit trail", is_harmless=is_torn)
@@ -126,7 +126,7 @@ class _Check:
         self._count += 1
 
     def _compare(self, line: Line, place: Link) -> None:
-        """Check that this line follows the one before it."""
+        """Check that this line follows the previous line."""
         if self._place is None:
             self._first, self._first_file, self._first_line = place.number, line.file, line.line
             if place.number == 1 and place.previous != START:
@@ -142,7 +142,7 @@ class _Check:
             self._find(line, f"number {expected - 1}, before this one, is not the line that was written there")
 
     def compare_begin(self) -> None:
-        """Check that lines missing at the beginning were removed as the configuration says."""
+        """Check that lines missing at the start of the trail were removed as the configuration says."""
         if self._first > 1 and self._pruned < self._first - 1:
             self._findings.append(
                 TrailDefect(
@@ -153,7 +153,7 @@ class _Check:
             )
 
     def compare_head(self, trail: Trail) -> None:
-        """Check that the last line is the one that the head names."""
+        """Check that the last line is the one named in the head."""
         number = self._place.number if self._place is not None else 0
         file = trail.files[-1] if trail.files else ""
         if trail.head is None:
@@ -174,7 +174,7 @@ class _Check:
             self._findings.append(TrailDefect(file, 0, text, is_harmless=True))
 
     def add_lost(self, trail: Trail) -> None:
-        """Report lines that were lost since the last line."""
+        """Report lines that were lost after the last line of the trail."""
         file = trail.files[-1] if trail.files else ""
         if trail.why_unknown:
             text = f"lines may have been lost after the last one: their count can't be relied on ({trail.why_unknown})"
@@ -183,7 +183,7 @@ class _Check:
             self._findings.append(TrailDefect(file, 0, _lost_text(trail.lost, "after the last line")))
 
     def verdict(self, noted: str) -> Verification:
-        """The result, with a finding if no line has the noted hash."""
+        """The result of the verification; adds a defect if no line has the noted hash."""
         if noted and noted not in self._hashes:
             self._findings.append(
                 TrailDefect("", 0, f"no line has the hash {noted}: the trail is not the one that it was noted from")

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has closed it.
+        # The process that reads stdout has closed the pipe.
         return BROKEN_PIPE
     except DsopsError as error:
         return fail(error, words, 0)
@@ -58,7 +58,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 _WITH_VALUE = frozenset({"--config", "--env"})
-"""The flags before a command's name whose value is the next word."""
+"""The flags that take a value and may stand before a command's name."""
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ def _refuse_flags(words: Sequence[str]) -> None:
 
 
 def _run(name: str, words: list[str]) -> int:
-    """Run the command of that name with these words."""
+    """Run the command `name` with these words as its arguments."""
     failure_code = 0
     report: Callable[[Event], None] = ignore
     audited: Runtime | None = None
@@ -100,7 +100,7 @@ def _run(name: str, words: list[str]) -> int:
         if command.changes_who:
             from dsops.pipeline.journal import record_run
 
-            changed = arguments.first_words()[:1]  # the store, device or key
+            changed = arguments.first_words()[:1]  # `changed` is the store, device or key that the command named
             record_run(name, runtime, **({"subject": changed[0]} if changed else {}))
         report(DONE)
     except (DsopsError, KeyboardInterrupt) as error:
@@ -132,7 +132,7 @@ def _parsed(command: Command, words: list[str], name: str) -> Arguments:
 
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
-    """The command of the group and the other words; "" for --help, and if no command is named."""
+    """Split the words into the group's command and its arguments; "" for --help, or if no command is named."""
     with_value = _WITH_VALUE
     if group.default:
         flags = (*group.commands[group.default].flags, *COMMON)
@@ -160,7 +160,7 @@ def _print_version() -> int:
 
 
 def write_answer(data: bytes, words: Sequence[str]) -> int:
-    """Write the rest of an answer to stdout; returns the exit code."""
+    """Write the unwritten part of an answer to stdout; returns the exit code."""
     from dsops.cli.framework.output import answer_bytes
 
     try:

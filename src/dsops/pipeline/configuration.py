@@ -1,4 +1,4 @@
-"""The configuration of a run: the file that was named or found, the environment, one of its variables."""
+"""Selects the configuration of a run: the named or discovered file, its environment, and one of its variables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dsops.stores import StoreTypes
 
 
 def read_config(runtime: Runtime, named: str, *, is_chosen: bool = True, permission: str = RUNNING) -> Config:
-    """The configuration that was named, or found from the working folder upward; `is_allowed` is not checked here.
+    """Read the named configuration, or find one from the working folder upward; does not check `is_allowed`.
 
-    `is_chosen` and `permission` are those of `dsops.config.load`. Raises ConfigError.
+    `is_chosen` and `permission` are parameters of `dsops.config.load`. Raises ConfigError.
     """
     config = load(
         folder=runtime.folder,
@@ -41,9 +41,9 @@ def _add_to_records(config: Config, runtime: Runtime) -> None:
 
 
 def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
-    """The environment to use: the named one, the default one, the only one. Raises EnvironmentUnknown.
+    """The environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
 
-    `command` are the words of the program to run: an environment's name among them is a likely mistake.
+    `command` holds the words of the program to run: an environment's name among them is a likely mistake.
     """
     name = named or config.default_environment
     if name:
@@ -71,9 +71,9 @@ def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> 
 
 
 def only_variable(config: Config, environment_name: str, variable_name: str) -> Config:
-    """The configuration with an environment reduced to one variable: nothing else is planned or fetched.
+    """Return the configuration with an environment reduced to one variable, so that nothing else is planned or fetched.
 
-    Raises VariableUnknown. An unknown environment is left to the plan.
+    Raises VariableUnknown. An unknown environment is reported later, by the plan.
     """
     environment = config.environments.get(environment_name)
     if environment is None:

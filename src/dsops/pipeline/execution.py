@@ -1,4 +1,4 @@
-"""Plan -> secrets and sessions -> the environment of a command. Also runs other work that sends requests."""
+"""Executes a plan: secrets and sessions, and the environment of a command. Also runs other work that sends requests."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _LOOK_SECONDS = 0.1
 
 
 class Run(Protocol):
-    """Runs work that may send requests."""
+    """Protocol: runs work that may send requests."""
 
     def __call__(self, work: tasks.Work[tasks.T], /) -> tasks.T:
-        """The result of the work."""
+        """Run the work and return its result."""
 
 
 class Pipeline:
-    """Executes plans for one runtime: of a command, of a program, or of one request to the agent.
+    """Executes plans for one runtime: a command's, a Python program's, or that of one request to the agent.
 
     The caller writes the audit record (`record_run`) before it hands out a secret: only the caller knows the command.
     """
@@ -43,9 +43,9 @@ class Pipeline:
         client: Client | None = None,
         run: Run | None = None,
     ) -> None:
-        """The agent passes what its requests share: a cache, the client state, and `run` with open connections.
+        """The agent passes what its requests share: a cache, the client state, and `run`, which keeps connections open.
 
-        With `run`, the caller also writes the journal after a failure.
+        If `run` is passed, the caller also writes the journal after a failure.
         """
         self._runtime = runtime
         self._client = make_client(runtime) if client is None else client
@@ -63,7 +63,7 @@ class Pipeline:
     def secrets_and_sessions(
         self, plan: Plan, stores: list[str], *, min_ttl_seconds: float | None = None
     ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-        """The values of the plan and the sessions of some stores, each role assumed once for both."""
+        """The values of the plan and the sessions of some stores; each role is assumed only once for both."""
 
         async def both() -> tuple[Mapping[str, Secret], list[Credentials]]:
             issuing = [await tasks.spawn(self._issue(plan, store, min_ttl_seconds)) for store in stores]
@@ -96,7 +96,7 @@ def carry_out(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:
 
 
 def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver | None = None) -> tasks.T:
-    """Run the work; if it fails, write the acts up to the failure to the audit trail."""
+    """Run the work; if it fails, write the acts until then to the audit trail."""
     try:
         return tasks.run(work, driver or LazyDriver(runtime.environ))
     except BaseException:
@@ -105,7 +105,7 @@ def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver 
 
 
 def only_value(secrets: Mapping[str, Secret], plan: Plan) -> Secret:
-    """The value of the plan's only variable. Raises SecretNotFound if its optional secret does not exist."""
+    """The value of the plan's only variable. Raises SecretNotFound if its secret is optional and does not exist."""
     variable = plan.variables[0]
     value = secrets.get(variable.name)
     if value is None:
@@ -139,7 +139,7 @@ def environment_of_child(
 
 
 class LazyDriver:
-    """A driver that opens at the first request, so that an environment of literals does not load libcurl."""
+    """A driver that opens at the first request: an environment of literals then does not load libcurl."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -161,7 +161,7 @@ class LazyDriver:
         return self._driver
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """The transfers that have ended; called only while one is running."""
+        """Return the transfers that have ended; called only while at least one is running."""
         return self._driver.poll(timeout_seconds) if self._driver else []
 
     def cancel(self) -> None:
@@ -171,14 +171,14 @@ class LazyDriver:
 
 
 class _AbandonedDriver(LazyDriver):
-    """A driver that stops with ServiceError once the result is no longer needed."""
+    """A driver that raises ServiceError once the result of its work is no longer needed."""
 
     def __init__(self, environ: Mapping[str, str], is_over: Callable[[], bool]) -> None:
         super().__init__(environ)
         self._is_over = is_over
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """The transfers that have ended. Polls in short steps; raises ServiceError once `is_over` returns true."""
+        """Return the ended transfers. Polls in short steps; raises ServiceError once `is_over` returns true."""
         if self._is_over():
             raise ServiceError("the command has ended")
         return super().poll(min(timeout_seconds, _LOOK_SECONDS))

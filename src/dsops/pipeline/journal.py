@@ -1,4 +1,4 @@
-"""The journal of one run: buffers its acts, and writes them to the audit trail before a secret is handed out."""
+"""The journal of one run: buffers its acts, and writes them to the audit trail before a secret leaves the process."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class LazyJournal:
         run: str = "",
         append: Append | None = None,
     ) -> None:
-        """`warn` shows a warning, `tell` a note for the user at the terminal.
+        """`warn` shows a warning; `tell` shows a note, if the user is at a terminal.
 
-        The agent passes the `run` and `pid` of its client, and as `append` the writer that all clients share.
+        The agent passes the `run` and `pid` of its client and, as `append`, the writer that all clients share.
         """
         self.run = run or os.urandom(8).hex()
         self._facts: dict[str, object] = {}
@@ -49,11 +49,11 @@ class LazyJournal:
         self._make = make
 
     def about(self, **facts: object) -> None:
-        """Adds facts to every later record."""
+        """Add facts that every later record contains."""
         self._facts.update(facts)
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Notes whether a sandbox or AWS answered a call."""
+        """Note whether a sandbox or AWS answered a call."""
         note_who_answered(self._facts, is_sandbox=is_sandbox)
 
     @property
@@ -69,42 +69,42 @@ class LazyJournal:
         self._journal.add(act)
 
     def write(self) -> None:
-        """Writes the buffered acts to the audit trail. Raises AuditFailed."""
+        """Write the buffered acts to the audit trail. Raises AuditFailed."""
         if self._journal is not None:
             self._journal.write()
 
 
 def event_name(command: str) -> str:
-    """`keys rotate` -> `KeysRotate`."""
+    """The name of a command's event in the audit trail: `keys rotate` -> `KeysRotate`."""
     return "".join(word.capitalize() for word in command.replace("-", " ").split())
 
 
 def add_run(command: str, runtime: Runtime, **facts: object) -> None:
-    """Buffers the record of a command that succeeded; the next `write_journal` writes it."""
+    """Buffer the record of a successful command; the next `write_journal` writes it."""
     if runtime.journal is not None:
         runtime.journal.add(Act(event_name(command), facts=facts))
 
 
 def record_run(command: str, runtime: Runtime, **facts: object) -> None:
-    """Writes the record of a command that succeeded, and all before it. Call before a secret leaves.
+    """Write the record of a successful command, and all earlier records. Call it before a secret leaves the process.
 
-    Raises AuditFailed where the user requires a record and it can't be written.
+    Raises AuditFailed if the record can't be written and the user requires the audit trail.
     """
     add_run(command, runtime, **facts)
     write_journal(runtime)
 
 
 def write_journal(runtime: Runtime) -> None:
-    """Writes the buffered acts to the audit trail. Call before a secret leaves.
+    """Write the buffered acts to the audit trail. Call it before a secret leaves the process.
 
-    Raises AuditFailed where the user requires a record and it can't be written.
+    Raises AuditFailed if they can't be written and the user requires the audit trail.
     """
     if runtime.journal is not None:
         runtime.journal.write()
 
 
 def add_failure(command: str, error: DsopsError, runtime: Runtime) -> None:
-    """Write the record of a command that failed. Usage errors are not recorded."""
+    """Write the record of a failed command. Usage errors are not recorded."""
     if runtime.journal is None or isinstance(error, (UsageError, AuditFailed)):
         return
     runtime.journal.add(Act(event_name(command), error=error))
@@ -112,7 +112,7 @@ def add_failure(command: str, error: DsopsError, runtime: Runtime) -> None:
 
 
 def write_quietly(runtime: Runtime) -> None:
-    """Write the buffered acts while another error is being raised; ignores AuditFailed, since no secret follows."""
+    """Write the buffered acts while an error is being raised; ignores AuditFailed, since no secret follows."""
     try:
         write_journal(runtime)
     except AuditFailed:

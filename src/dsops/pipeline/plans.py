@@ -1,4 +1,4 @@
-"""Configuration -> plan, with the base credentials of this process or of the agent's client."""
+"""Makes plans from a configuration, with the base credentials of this process or of the agent's client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.runtime import Runtime, user_name
 from dsops.stores import StoreTypes
 
 _PROCESS_KEY = os.urandom(32)
-"""HMAC key for digests of base identities: the same for all plans of this process, unknown outside of it."""
+"""HMAC key for digests of base identities: shared by all plans of this process, unknown to any other."""
 
 
 def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", lasts: bool = False) -> Plan:
@@ -81,11 +81,11 @@ def require_session(plan: Plan, store: str) -> None:
 
 
 def base_identity(runtime: Runtime) -> Ambient:
-    """The identity of the base credentials, as far as it is known without a call or a prompt."""
+    """The identity of the base credentials, as far as it can be found without a call or a prompt."""
     return ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder)("")
 
 
 def add_place(error: ValueUnusable, plan: Plan) -> None:
-    """Adds the file and line of the variable that the error names."""
+    """Add the file and line of the variable that the error names."""
     where = next((variable.where for variable in plan.variables if f"`{variable.name}`" in error.message), None)
     error.retell(error.message, where=where)

@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, NamedTuple
 
-# What AWS takes and gives, parsed from JSON or by boto3, which ships no types.
+# The parameters and answers of AWS, parsed from JSON or by boto3, which ships no types.
 Parameters = dict[str, Any]
 Call = Callable[[Mapping[str, str], str, str, Parameters], Any]
 Pairs = dict[str, str]
@@ -38,7 +38,7 @@ class RefusedByAwsError(Exception):
 
 
 def grant(call: Call, wish: Mapping[str, str]) -> Pairs:
-    """Carry out one wish and return the answer."""
+    """Carry out one request line and return the answer."""
     return _ACTIONS[wish["action"]](call, wish)
 
 
@@ -210,7 +210,7 @@ def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, paramet
 
 
 def cli_call(aws: str) -> Call:
-    """The function that calls operations with an AWS CLI; a CLI that ignores AWS_ENDPOINT_URL gets `--endpoint-url`."""
+    """Return a function that calls operations with an AWS CLI; an old CLI gets `--endpoint-url`."""
     with Path(aws).open("rb") as program:
         is_of_this_python = program.readline().strip() == b"#!" + sys.executable.encode()
     if is_of_this_python:
@@ -250,7 +250,7 @@ def _started(command: list[str], variables: Mapping[str, str]) -> Done:
 
 
 def _forked(command: list[str], variables: Mapping[str, str]) -> Done:
-    """Run the CLI's script from its first line in a forked child that has its imports already."""
+    """Run the CLI's script from its first line in a forked child that already has its imports."""
     with TemporaryFile() as stdout, TemporaryFile() as stderr, open(os.devnull, "rb") as nothing:
         pid = os.fork()
         if pid == 0:
@@ -314,7 +314,7 @@ def _snake_case(operation: str) -> str:
 
 
 def told(error: Exception) -> Pairs:
-    """An error as the answer: AWS's code and message, and the exception's class for clients that have one."""
+    """Convert an error to an answer: AWS's code and message, and the exception class for clients that have one."""
     if isinstance(error, RefusedByAwsError):
         match = _SAID_BY_THE_CLI.search(str(error))
         code, message = match.groups() if match else ("", str(error))

@@ -1,7 +1,7 @@
-"""iam-simulate, an independent IAM simulator, run as a separate program that answers line by line.
+"""Runs iam-simulate, an independent IAM simulator, as a separate program that answers line by line.
 
-It is AGPL software: it is installed outside of this repository, run, and asked; nothing of it is imported into dsops
-or copied. `package-lock.json` pins its version and the hash of every package that it needs.
+It is AGPL software: it is installed outside of this repository and run; none of it is imported into dsops or copied.
+`package-lock.json` pins its version and the hash of every package that it needs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Json = Any  # policies and requests in iam-simulate's format
 
 
 class Oracle:
-    """The running program; each `ask` writes a line and reads a line."""
+    """The running program; each `ask` writes one line and reads one line."""
 
     def __init__(self, folder: Path) -> None:
         node = shutil.which("node")

@@ -1,6 +1,6 @@
-"""moto tests that moto's server passes and the sandbox does not, each with the AWS rule that decides.
+"""Lists moto's tests that moto's server passes and the sandbox does not, each with the AWS rule behind it.
 
-test_moto_parity.py fails for a listed test that passes by now, or that moto's own server fails.
+test_moto_parity.py fails for a listed test that passes now, or that moto's own server fails.
 """
 
 from __future__ import annotations
@@ -290,4 +290,4 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "(Systems Manager User Guide, referencing Secrets Manager secrets)."
     ): ("test_ssm/test_ssm_secretsmanager.py::test_get_value_from_secrets_manager__by_name",),
 }
-"""Rule -> the tests that contradict it."""
+"""AWS rule -> moto's tests that contradict the rule."""

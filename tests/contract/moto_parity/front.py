@@ -1,8 +1,8 @@
-"""The sandbox as a server for moto's tests: reset by `/moto-api/reset`, called by an administrator.
+"""Serves the sandbox for moto's tests: reset by `/moto-api/reset`, called by an administrator.
 
 Account 123456789012 has only its root user, who signs with the keys that moto's decorator gives boto3, so lists
-contain only what a test created. The tests for STS assume roles, which a root user may not: there the keys belong to
-the user `admin`.
+contain only what a test created. The tests for STS assume roles, which a root user may not: for these tests the keys
+belong to the user `admin`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sandbox_of_admin() -> Lab:
 
 
 def front(make: Callable[[], Lab]) -> Callable[[Seen], Answer]:
-    """The handler for a StubServer; `make` creates a new sandbox for each reset."""
+    """The request handler for a StubServer; `make` creates a new sandbox at each reset."""
     lock = threading.Lock()
     lab = make()
 

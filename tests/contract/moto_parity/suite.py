@@ -1,4 +1,4 @@
-"""moto's own tests, from its source distribution, run against a server.
+"""Runs moto's own tests, from its source distribution, against a server.
 
 They are installed outside of this repository, and nothing is copied into it. In moto's server mode the decorator
 `mock_aws` points boto3 at TEST_SERVER_MODE_ENDPOINT and resets the server around each test.
@@ -21,7 +21,8 @@ from tests.installed import ToolMissingError, installed
 
 HERE = Path(__file__).parent
 _NO_LAMBDA = "not test_cancel_rotate_secret and not using_lambda"
-"""Excluded tests: they run functions in Docker under a role whose invalid trust policy is refused, as on AWS."""
+"""Excluded tests: they run functions in Docker under a role whose trust policy is invalid, which AWS refuses as well.
+"""
 _STARTING_SECONDS = 20
 _RUNNING_SECONDS = 500
 
@@ -33,7 +34,7 @@ class Suite(NamedTuple):
     sources: Path
 
     def run(self, url: str, wanted: Sequence[str], folder: Path) -> dict[str, str]:
-        """Run tests: `test_iam/test_iam.py::test_get_user` -> passed, skipped, or the first line of the failure."""
+        """Run tests; returns `test_iam/test_iam.py::test_get_user` -> passed, skipped, or a failure's first line."""
         report = folder / "report.xml"
         environment = {
             "PATH": os.environ["PATH"],
@@ -42,7 +43,7 @@ class Suite(NamedTuple):
             "TEST_SERVER_MODE_ENDPOINT": url,
             "NO_PROXY": "127.0.0.1",
             "AWS_EC2_METADATA_DISABLED": "true",
-            # no retries: a failure fails at once
+            # no retries: a failing call fails at once
             "AWS_MAX_ATTEMPTS": "1",
         }
         done = subprocess.run(
@@ -113,7 +114,7 @@ def moto_suite(environ: Mapping[str, str]) -> Suite:
 
 @contextmanager
 def moto_server(suite: Suite, folder: Path) -> Iterator[str]:
-    """The address of moto's own server."""
+    """Start moto's own server; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [str(suite.python), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]

@@ -1,4 +1,4 @@
-"""AWS's published test vectors of Signature Version 4, from botocore's source distribution; none is copied here."""
+"""AWS's published test vectors of Signature Version 4, read from botocore's source distribution, not copied."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.installed import installed
 
 HERE = Path(__file__).parent
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-"""AWS's documented secret key of the vectors, for `AKIDEXAMPLE`."""
+"""AWS's documented secret key for the vectors' key id `AKIDEXAMPLE`."""
 MOMENT = 1440938160.0
-"""20150830T123600Z, the time of all vectors."""
+"""The signing time of all vectors: 20150830T123600Z."""
 
 
 class Vector(NamedTuple):
@@ -59,7 +59,8 @@ def _read(file: Path, suite: Path) -> Vector:
 
     name = str(file.parent.relative_to(suite))
     request = _request(text(".sreq"))
-    # In `get-vanilla-with-session-token` the signed request's signature differs from its own header's.
+    # In `get-vanilla-with-session-token`, the Authorization header of the signed request differs from the .authz
+    # file's.
     signed = request._replace(headers={**request.headers, "authorization": text(".authz").strip()})
     return Vector(name, signed, text(".creq").encode(), text(".sts"))
 

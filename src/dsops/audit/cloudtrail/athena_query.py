@@ -24,7 +24,7 @@ NUMBERS: Final = frozenset(
     used_median used_max
     """.split()
 )
-"""The columns of all questions that hold times and numbers; the others hold text."""
+"""The columns that hold times or numbers, from all questions; all other columns hold text."""
 
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
@@ -41,11 +41,11 @@ class AthenaQuery:
     def __init__(self, api: Athena, question: AuditQuestion, sql: str, *, table: str, caller: str) -> None:
         """`caller` (an ARN or a masked key id) and `table` appear in errors.
 
-        Raises QueryRefused for a statement that is longer than Athena takes.
+        Raises QueryRefused for a statement longer than Athena accepts.
         """
         _check_length(sql)
         self._api, self._question, self._sql, self._table, self._caller = api, question, sql, table, caller
-        self._token = os.urandom(24).hex()  # by it, Athena recognises a statement that a retry sends again
+        self._token = os.urandom(24).hex()  # Athena recognises a repeated statement by this token
         self.id = ""
         """The QueryExecutionId, once Athena has accepted the query."""
         self.is_sent = False
@@ -61,9 +61,9 @@ class AthenaQuery:
         on_progress: OnProgress = lambda _state, _seconds: None,
         clock: Callable[[], float] = monotonic,
     ) -> Answer:
-        """Run the query and return its rows. A query that times out or can't be watched is stopped first.
+        """Run the query and return its rows. A query that times out or can't be polled is stopped first.
 
-        Raises QueryRefused, QueryFailed, QueryCancelled or QueryTooSlow, besides what every call may raise.
+        Raises QueryRefused, QueryFailed, QueryCancelled or QueryTooSlow, in addition to the errors of any call.
         """
         begun = clock()
         self.is_sent = True
@@ -107,7 +107,7 @@ class AthenaQuery:
             wait = min(_LONGEST_PAUSE, wait * 2)
 
     async def _stop_after(self, error: DsopsError) -> None:
-        """Stop the query that `error` ended; where that fails, add the command that stops it to the error's hint."""
+        """Stop the query after `error`; if that fails, add the command that stops it to the error's hint."""
         if not self.is_under_way:
             return
         try:
@@ -127,7 +127,7 @@ class AthenaQuery:
         return f"aws athena stop-query-execution --query-execution-id {self.id}"
 
     def _with_call(self, error: DsopsError) -> DsopsError:
-        """The error, with StartQueryExecution as the operation that was tried: the call itself succeeded."""
+        """Return the error with StartQueryExecution as the attempted operation: the call itself succeeded."""
         endpoint = self._api.endpoint
         error.add_tried(
             FailedOperation(
@@ -138,7 +138,7 @@ class AthenaQuery:
 
 
 def answer_of(question: AuditQuestion, rows: Sequence[Row]) -> Answer:
-    """Convert the rows' texts to the types that the report has. Raises AnswerInvalid for a malformed number or time."""
+    """Convert the rows' texts to the report's column types. Raises AnswerInvalid for a malformed number or time."""
     return Answer(question.name, question.columns, tuple(tuple(map(_cell, question.columns, row)) for row in rows))
 
 

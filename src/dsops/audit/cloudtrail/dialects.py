@@ -1,7 +1,8 @@
-"""The SQL dialects: where each engine has a record's fields, and the few expressions that differ.
+"""The SQL dialects: the expressions for a record's fields in each engine, and the few other differences.
 
-Athena: the table of https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html,
-whose `requestparameters` and the like are columns of JSON text.
+Athena uses the table of
+https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html, where
+`requestparameters` and similar columns hold JSON text.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ FIELDS: Mapping[str, str] = {
     "session_arn": "responseElements.assumedRoleUser.arn",
     "is_cached": "additionalEventData.cached",
 }
-"""The fields that are read: our name -> the path in a record."""
+"""The fields that are read: dsops' name -> the path in a CloudTrail record."""
 
 _FREE = ("requestParameters", "responseElements", "additionalEventData")
-"""Fields whose content differs by event."""
+"""Fields whose structure depends on the event."""
 
 
 class Dialect(NamedTuple):
@@ -52,19 +53,19 @@ class Dialect(NamedTuple):
     name: str
     title: str
     field: Callable[[str], str]
-    """Path of a field -> an expression for its text; NULL if it is missing."""
+    """Maps the path of a field to an SQL expression for its text; NULL if the field is missing."""
     time: str
-    """A timestamp of whole seconds in UTC; `{}` is the expression for eventTime."""
+    """SQL for a timestamp of whole seconds in UTC; `{}` is the expression for eventTime."""
     spoken_time: str
-    """A timestamp or NULL; `{}` is text such as `Nov 20, 2026, 11:00:00 AM`."""
+    """SQL for a timestamp or NULL; `{}` is text such as `Nov 20, 2026, 11:00:00 AM`."""
     id: str
-    """A compact value that is equal for equal ids; `{}` is the text of an id."""
+    """SQL for a compact value that is equal for equal ids; `{}` is the text of an id."""
     unique: str
-    """A value of that type that occurs once."""
+    """SQL for a value of the same type as `id` that occurs only once."""
     later: str
-    """The timestamp `{seconds}` after `{time}`."""
+    """SQL for the timestamp `{seconds}` after `{time}`."""
     median: str
-    """The lower median of `{}`."""
+    """SQL for the lower median of `{}`."""
 
 
 def _struct(path: str) -> str:
@@ -75,7 +76,7 @@ def _athena(path: str) -> str:
     first, _, rest = path.partition(".")
     if first in _FREE:
         return f"json_extract_scalar({first.lower()}, '$.{rest}')"
-    # The documented table lacks both fields.
+    # The table in AWS's documentation lacks both fields.
     if path in {"managementEvent", "userIdentity.sessionContext.sourceIdentity"}:
         return "CAST(NULL AS VARCHAR)"
     return path.lower()

@@ -1,4 +1,4 @@
-"""Reads log files into a DuckDB database of calls and answers questions. The one module that imports duckdb.
+"""Reads log files into a DuckDB database of calls and answers questions. Only this module imports duckdb.
 
 The database is a file in a temporary folder, removed at the end. Five million calls would take more than two
 gigabytes of memory; on disk they are compressed.
@@ -26,7 +26,7 @@ from dsops.errors import ExtraMissing, LogsUnreadable
 from dsops.extras import install_command
 
 _MEMORY: Final = "1200MB"
-"""For DuckDB's own buffers, on top of what the reader and Python use."""
+"""The memory limit of DuckDB's own buffers; the reader and Python need more memory in addition."""
 _MOST_OBJECT: Final = 1 << 30
 _AGAIN_SECONDS: Final = 0.05
 _FULL: Final = "there is no room on the disk"
@@ -37,36 +37,36 @@ _NO_CALL: Final = (
     "(call_time IS NULL OR call_name IS NULL"
     " OR call_time NOT BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
 )
-"""Condition for elements that are no records.
+"""An SQL condition for elements that are not records.
 
-DuckDB also reads times that a `datetime` can't hold (`infinity`, the year 10000), and the day before the first call has
-to exist.
+DuckDB also accepts times that a `datetime` can't hold (`infinity`, the year 10000), and the day before the first call
+has to exist.
 """
 
 Told = Callable[[int], None]
-"""Called with the number of bytes of files that were read."""
+"""A function that is called with the number of bytes of files read so far."""
 
 
 def source(files: str, *, form: Form, compression: str, longest_object: int, also: Sequence[str] = ()) -> str:
     """SQL that yields the records of files as `r`, for `relations.fields`; `files` is SQL for one or more paths.
 
-    `also` are paths to read besides FIELDS.
+    `also` are record paths to read besides FIELDS.
 
-    Each file is read as one text, from which only those fields are taken; `read_json` takes ten times as long.
+    Each file is read as one text, from which only those fields are extracted; `read_json` takes ten times as long.
     """
     structure = _structure((*FIELDS.values(), *also))
-    # A file without records yields one NULL, so that it is counted as skipped.
+    # A file without records yields one NULL, which counts as skipped.
     rows = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
     if form is Form.LINES:
         rows = f"from_json(json, '{json.dumps(structure)}')"
-    # Otherwise a folder named `json=1` would become a column of that name.
+    # Without this option, a folder named `json=1` would become a column of that name.
     options = f"format = '{form.value}', compression = '{compression}', hive_partitioning = false"
     options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
     return f"(SELECT {rows} AS r FROM read_json_objects({files}, {options})) logs"
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
-    """The fields to read, as DuckDB's `from_json` takes them. Any: a tree of texts."""
+    """The fields to read, in the form that DuckDB's `from_json` takes. Any: a tree of texts."""
     root: dict[str, Any] = {}
     for path in paths:
         inner = root
@@ -79,9 +79,9 @@ def _structure(paths: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
-    """An empty database in a new folder below `folder` (the system's temporary folder), removed at the end.
+    """An empty database in a new folder below `folder` (default: the system's temporary folder), removed at the end.
 
-    Raises ExtraMissing without DuckDB, and LogsUnreadable if the disk is full, also later.
+    Raises ExtraMissing without DuckDB, and LogsUnreadable if the disk is full, also during later use.
     """
     try:
         import duckdb
@@ -123,7 +123,7 @@ class CallDatabase:
     def __init__(
         self, connection: Any, apart: ThreadPoolExecutor, error: type[Exception], end: type[Exception]
     ) -> None:
-        """`error` is DuckDB's base class, `end` the error after which the database can't be used."""
+        """`error` is DuckDB's base class, `end` the error after which the database can't be used any more."""
         self._connection = connection
         self._apart = apart
         self._error, self._end = error, end
@@ -140,11 +140,11 @@ class CallDatabase:
         self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
     def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
-        """Read the files. A file that can't be read is added to `unreadable`, and the rest is read.
+        """Read the files. A file that can't be read is added to `unreadable`, and the other files are read.
 
-        A full disk ends everything: no file is at fault, and the figures would be too low without a note. Without
-        `sandbox`, lines of dsops' own trail that are marked as a sandbox's are counted but not read; in AWS's logs
-        such a mark is ignored.
+        A full disk ends the report: no single file is the cause, and the figures would be too low without a note.
+        Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are counted but not read; in AWS's
+        logs such a mark is ignored.
         """
         self._has_sandbox = sandbox
         for batch in batches:
@@ -156,7 +156,7 @@ class CallDatabase:
             self._insert(batch)
         except self._error as error:
             if isinstance(error, self._end) or _safe_reason(str(error)) == _FULL:
-                raise  # Not the fault of a file: the database can't be written.
+                raise  # The file is not the cause: the database can't be written.
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _safe_reason(str(error))))
                 return
@@ -183,7 +183,7 @@ class CallDatabase:
                     self.left_out += self._rows(count, {"paths": paths})[0][0]
                 self._rows(insert, {"paths": paths})
             except self._error as error:
-                # A file of several gzip members gives the length of the last one only.
+                # For a gzip file of several members, the recorded length is only that of the last member.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
                     raise
                 room *= 4
@@ -196,7 +196,7 @@ class CallDatabase:
         self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
         self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
         if self._first_row("SELECT count(*) FROM several")[0]:
-            # Only for these `row_number()` is computed: it sorts all its rows.
+            # `row_number()` is computed only for records that have copies, since it sorts all its rows.
             self._rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
                     SELECT rowid AS id, {COPIES} FROM records WHERE call_id IN (SELECT call_id FROM several))
@@ -224,16 +224,16 @@ class CallDatabase:
         return self._rows(sql)[0]
 
     def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows. Ctrl-C ends it at once.
+        """Run a statement and return its rows. Ctrl-C ends the statement at once.
 
-        DuckDB checks for signals only between its tasks: reading went on for seconds and ended with a RuntimeError.
-        So it runs in a thread of its own, which is interrupted.
+        DuckDB checks for signals only between its tasks: reading would go on for seconds and end with a RuntimeError.
+        So the statement runs in a separate thread, which is interrupted.
         """
         future = self._apart.submit(self._execute, sql, values)
         try:
             return future.result()
         except KeyboardInterrupt:
-            # A statement that has not begun ignores the interrupt.
+            # The interrupt is repeated, since a statement that has not begun ignores it.
             while not future.done():
                 self._connection.interrupt()
                 wait([future], timeout=_AGAIN_SECONDS)
@@ -253,7 +253,7 @@ def standalone(question: AuditQuestion, options: QuestionOptions, files: str) ->
 
 
 def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:
-    """The batch without the file that the error names; its halves if the error names none."""
+    """Split a failed batch: remove the file that the error names, or halve the batch if the error names none."""
     named = [file for file in batch.files if file.path in why]
     if len(named) == 1:
         others = tuple(file for file in batch.files if file is not named[0])
@@ -266,7 +266,7 @@ def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:
 
 
 def _no_pattern(path: str) -> str:
-    """The path as a glob pattern that matches only itself."""
+    """Escape the path to a glob pattern that matches only this path."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in os.path.abspath(path))
 
 
@@ -288,7 +288,7 @@ def _no_room(why: str) -> LogsUnreadable:
 
 
 def _safe_reason(text: str, other: str = "it can't be read") -> str:
-    """A reason in our words; DuckDB's message may contain the file's content."""
+    """The reason in dsops' words; DuckDB's message may contain the file's content."""
     text = text.lower()
     return next((reason for sign, reason in _REASONS.items() if sign in text), other)
 

@@ -1,4 +1,4 @@
-"""Finds log files in files and folders, in batches that DuckDB reads at once."""
+"""Finds log files in files and folders, and groups them in batches that DuckDB reads at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.input_file import reason
 _ENDINGS: Final = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _NO_LOGS: Final = frozenset({"CloudTrail-Digest"})
-"""Folders of a trail's bucket with hashes of its files, without records."""
+"""Folders in a trail's bucket that contain hashes of its files instead of records."""
 _GZIP: Final = b"\x1f\x8b"
 _BATCH_BYTES: Final = 64 << 20
 _BATCH_FILES: Final = 2000
@@ -30,13 +30,13 @@ class Form(Enum):
 
 
 class LogFile(NamedTuple):
-    """A log file, by its first and last bytes."""
+    """A log file, classified by its first and last bytes."""
 
     path: str
     size: int
     """The file's size in bytes."""
     object_bytes: int
-    """The length of its text, as far as the end of a gzip file says it."""
+    """The length of its uncompressed text, as far as the end of a gzip file records it."""
     is_gzip: bool
     form: Form
 
@@ -64,7 +64,7 @@ class LogFiles(NamedTuple):
 
     batches: tuple[FileBatch, ...]
     unreadable: tuple[tuple[str, str], ...]
-    """Path and reason."""
+    """The path of each unreadable file, and the reason."""
 
     @property
     def files(self) -> int:
@@ -73,10 +73,10 @@ class LogFiles(NamedTuple):
 
 
 def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
-    """The log files among these paths and in these folders, ordered by path.
+    """Find the log files among these paths and in these folders; returns them ordered by path.
 
-    `form` is the format of files whose names do not tell it. A file that is named twice counts once. A file that is
-    missing or can't be opened is in `unreadable`.
+    `form` is the format of files whose names do not show it. A file that is named twice is included once. A file that
+    is missing or can't be opened is in `unreadable`.
     """
     files: dict[str, LogFile] = {}
     unreadable: dict[str, str] = {}
@@ -91,7 +91,7 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
 
 
 def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
-    """The files of a folder; a path that is no folder is yielded itself."""
+    """Yield the files of a folder, or the path itself if it is not a folder."""
     if not os.path.isdir(path):
         yield path
         return
@@ -102,7 +102,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
     for folder, folders, names in os.walk(path, onerror=fail):
         folders[:] = sorted(set(folders) - _NO_LOGS)
         for name in sorted(names):
-            # A name with a leading dot is a file that is not complete.
+            # A name with a leading dot marks an incomplete file.
             if name.endswith(_ENDINGS) and not name.startswith("."):
                 yield os.path.join(folder, name)
 

@@ -1,7 +1,8 @@
 """The questions of the report, each defined once in SQL over `calls`, `issues` and `uses`, for every engine.
 
 `$since` and `$boundary` are timestamps, `$by` is the grouping of `summary`, `$session` the user's text; `$median(x)`
-is the engine's. Output columns are in double quotes: `first` and `last` are keywords of Athena.
+is replaced by the engine's function. Output columns are in double quotes, since `first` and `last` are keywords of
+Athena.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ THROTTLED = tuple(
 """AWS's error codes for throttling."""
 
 DENIED = ("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Forbidden")
-"""Error codes of a denial that have no common beginning or end."""
+"""Error codes of denials that share no prefix or suffix with other codes."""
 
 BY = {
     "role": "role",
@@ -49,14 +50,14 @@ class AuditQuestion(NamedTuple):
     columns: tuple[str, ...]
     sql: str
     needs: str = "issues"
-    """The relation that it reads: `calls`, `issues`, or `uses` (issues with the use of each session)."""
+    """The relation that the question reads: `calls`, `issues`, or `uses` (issues with the use of each session)."""
 
 
 class QuestionOptions(NamedTuple):
     """The user's options."""
 
     since: datetime | None = None
-    """In UTC, like all times here."""
+    """The start of the reported calls, in UTC, like all times here."""
     boundary: datetime | None = None
     """The start of the recent calls; if None, `since`, or else a day before the latest call."""
     by: str = "role"
@@ -265,7 +266,7 @@ ORDER BY 6 DESC, 1, 2, 3, 4, 5
 
 
 def _chains() -> str:
-    """The first three hops are required, earlier ones are optional."""
+    """SQL for chains of sessions: the first three hops are required, earlier ones are optional."""
     back = range(4, MOST_HOPS + 1)
     joins = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in back)
     first = ", ".join(f"s{n}.principal" for n in reversed((3, *back)))
@@ -295,8 +296,8 @@ CHAINS = _question("chains", "sessions of three hops or more", "path hops sessio
 def _history() -> str:
     columns = "call_time call_name principal role session_name source_identity address signed_by issued_key".split()
     hops = range(1, MOST_HOPS + 1)
-    # One row holds all hops side by side, and is repeated for each hop: a subquery for each hop would make Athena read
-    # the table 36 times.
+    # One row has all hops side by side and is repeated for each hop: a subquery per hop would make Athena read the
+    # table 36 times.
     before = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in hops[1:])
     numbers = " UNION ALL ".join(f"SELECT {n}{' AS back' if n == 1 else ''}" for n in hops)
 

@@ -6,7 +6,7 @@ from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
 from dsops.policy.language.session_actions import SESSION_OPERATIONS
 
 MOST_HOPS = 8
-"""The most hops of a chain that are followed back."""
+"""Maximum number of hops of a chain that are traced back."""
 
 _SERVICE = "replace(event_source, '.amazonaws.com', '')"
 _NAMES = ", ".join(f"'{name}'" for name in SESSION_OPERATIONS)
@@ -15,13 +15,13 @@ _ROLE_NAME = "reverse(split_part(reverse(issuer), '/', 1))"
 
 
 def fields(dialect: Dialect, source: str, where: str = "") -> str:
-    """SELECT of each field as text from `source`: a table, or an expression for records."""
+    """A SELECT of each field as text from `source`, which is a table or an expression for records."""
     columns = ",\n    ".join(f"{dialect.field(path)} AS {name}" for name, path in FIELDS.items())
     return f"SELECT\n    {columns}\n  FROM {source}" + (f"\n  WHERE {where}" if where else "")
 
 
 def records(dialect: Dialect, source: str = "fields") -> str:
-    """SELECT of what the questions need from `fields`; `call_time` is NULL in a record without time or name."""
+    """A SELECT of the needed columns from `fields`; `call_time` is NULL for a record without time or name."""
     return f"""SELECT
     {dialect.time.format("event_time")} AS call_time,
     event_name AS call_name,
@@ -69,11 +69,11 @@ def records(dialect: Dialect, source: str = "fields") -> str:
 
 COPIES = """row_number() OVER (
       PARTITION BY call_id ORDER BY CASE WHEN has_arn THEN 0 ELSE 1 END, call_time, recipient, twin_id) AS copy"""
-"""The rank of a record among the copies of one call: 1 is the one that counts."""
+"""Ranks the records of one call; only the record with rank 1 is used."""
 
 
 def calls(source: str = "records") -> str:
-    """SELECT of one record per call from `records`."""
+    """A SELECT of one record per call from `records`."""
     return f"""SELECT * FROM (
     SELECT *, {COPIES}
     FROM {source} WHERE call_time IS NOT NULL AND call_name IS NOT NULL) numbered
@@ -81,7 +81,7 @@ def calls(source: str = "records") -> str:
 
 
 def issues(source: str = "calls") -> str:
-    """SELECT of the calls that issue a session or fail to, from `calls`."""
+    """A SELECT of the calls that issue a session or fail to, from `calls`."""
     return f"""SELECT
     call_time, call_name, code, identity_type, principal, from_account, signed_by, has_mfa, role,
     CASE WHEN role LIKE 'arn:%' THEN split_part(role, ':', 5) ELSE '' END AS to_account,
@@ -91,7 +91,7 @@ def issues(source: str = "calls") -> str:
 
 
 def uses(dialect: Dialect, source: str = "calls") -> str:
-    """SELECT of `issues` with the use of each session, from the `calls` that it signed."""
+    """A SELECT of `issues` with the use of each session, from the `calls` that the session signed."""
     later = dialect.later.format(time="call_time", seconds="asked_seconds")
     return f"""SELECT
     issues.*,

@@ -1,4 +1,4 @@
-"""A question as one SQL statement, from the table of records to the answer."""
+"""Builds one SQL statement for a question, from the table of records to the answer."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _WITH = re.compile(r"\A\s*WITH\s+")
 
 
 class AskedQuestion(NamedTuple):
-    """A question with its options, and the statement that asks it."""
+    """A question with its options and its SQL statement."""
 
     question: AuditQuestion
     asked: QuestionOptions
     dialect: Dialect
     source: str
-    """The table, or the pattern of files."""
+    """The table, or the file pattern, that the statement reads."""
     sql: str
     begin: str
     """The first day to read; "" for all days."""
 
 
 class AthenaTarget(NamedTuple):
-    """Where a query runs; "" leaves the choice to the store, the environment or AWS."""
+    """Where a query runs; for a field that is "", the store, the environment or AWS decides."""
 
     region: str
     workgroup: str
@@ -45,7 +45,7 @@ def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, s
         "issues": issues(),
         "uses": uses(dialect),
     }
-    # Athena reads the table again wherever a relation is named, so only the needed ones are.
+    # Athena reads the table again for each relation that a statement names, so only the needed relations are included.
     needed = list(relations)[: list(relations).index(question.needs) + 1]
     named = ",\n".join(f"{name} AS (\n  {relations[name]})" for name in needed)
     asked_for = sql_of(question, options, dialect)
@@ -55,9 +55,9 @@ def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, s
 
 
 def days_of(begin: str, end: str) -> str:
-    """SQL for the partitions of Athena's table from day `begin` to `end`, `YYYY-MM-DD`, either "" for open.
+    """SQL for the partitions of Athena's table from day `begin` to `end`, `YYYY-MM-DD`; "" leaves a side open.
 
-    The partition column `timestamp` of the documented table is written `YYYY/MM/DD`.
+    The partition column `timestamp` of the documented table has the format `YYYY/MM/DD`.
     """
     bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
     bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []

@@ -21,17 +21,17 @@ class _Hop(NamedTuple):
 
 
 def parts_of(path: str, hops: int) -> list[str]:
-    """The first principal, then each hop's role. Surplus separators belong to the principal's name."""
+    """Split a path into the first principal and each hop's role. Surplus separators belong to the principal's name."""
     return path.rsplit(_BETWEEN, max(1, min(hops, 8)))
 
 
 def path_markup(path: str, hops: int) -> Markup:
-    """The path for a table, one hop per line."""
+    """The path as markup for a table, one hop per line."""
     return element("ol", *(element("li", name(part)) for part in parts_of(path, hops)), class_="path")
 
 
 def chains(rows: Records) -> Markup:
-    """A drawing of the first chains."""
+    """Draw the first chains."""
     drawing = lay_out(_items(rows[:MOST_DRAWN]), 2)
     wide, high = number(drawing.width), number(drawing.height)
     picture = element(
@@ -56,7 +56,7 @@ def chains(rows: Records) -> Markup:
 
 
 def _items(rows: Records) -> list[Item]:
-    """Every hop of the chains once, depth first; the last hop of a chain shows its number of sessions."""
+    """The hops of all chains without repetition, depth first; the last hop of a chain shows its number of sessions."""
     sessions: dict[tuple[str, ...], int] = {}
     children: dict[tuple[str, ...], list[_Hop]] = {}
     seen: set[tuple[str, ...]] = set()

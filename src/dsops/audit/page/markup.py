@@ -1,4 +1,4 @@
-"""HTML and SVG elements. A plain `str` is escaped; only `Markup` is not."""
+"""Builds HTML and SVG elements. A plain `str` is escaped, `Markup` is not."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Markup(str):
 
 
 def element(tag: str, /, *children: str, **attributes: Attribute) -> Markup:
-    """`<tag attributes>children</tag>`.
+    """Build `<tag attributes>children</tag>`.
 
-    `class_` becomes `class`, other underscores become hyphens; None and False leave an attribute out, True gives it
-    no value.
+    `class_` becomes `class`, other underscores become hyphens; None and False leave an attribute out, True writes it
+    without a value.
     """
     opening = f"<{tag}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
     return Markup(opening if tag in _VOID else f"{opening}{joined(children)}</{tag}>")
@@ -34,7 +34,7 @@ def joined(parts: Iterable[str], between: str = "") -> Markup:
 
 
 def told(text: str) -> Markup:
-    """A sentence in which text between backticks is code."""
+    """A sentence as markup, in which text between backticks becomes code."""
     return joined(element("code", part) if odd % 2 else part for odd, part in enumerate(text.split("`")))
 
 
@@ -50,5 +50,5 @@ def _attribute(key: str, value: Attribute) -> str:
 
 
 def _number_text(value: str | float) -> str:
-    """A number without needless digits, so that the page is the same on every machine."""
+    """A number without needless digits, so that the page is identical on every machine."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

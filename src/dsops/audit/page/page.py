@@ -10,13 +10,13 @@ from dsops.audit.page.unusual import unusual
 from dsops.audit.report import AuditReport
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""Nothing may be loaded or run, whatever a log contains; `data:` is for the empty icon."""
+"""The content security policy: nothing may be loaded or run, whatever a log contains; `data:` is for the empty icon."""
 
 _MOST_UNREADABLE = 20
 
 
 def page_of(report: AuditReport) -> str:
-    """The HTML file; the same for the same report, since no clock is read."""
+    """Render the HTML file. The same report gives the same file, since no clock is read."""
     sections = [
         section for section in SECTIONS if any(report.answer(question) is not None for question in section.questions)
     ]

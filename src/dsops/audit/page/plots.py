@@ -11,10 +11,10 @@ from dsops.audit.page.scale import Bins, count_ticks, step_words, time_ticks
 
 MOST_BARS = 12
 _HEIGHT, _TOP, _AXIS = 112, 8, 22
-"""Of a timeline: its columns, the space above them, the space for the labels below."""
+"""The heights of a timeline's parts: its columns, the space above them, the labels below."""
 _BAR = 10
 _GAP = 0.15
-"""The part of a column's width that is left free."""
+"""The fraction of a column's width that is left free."""
 
 
 class Bar(NamedTuple):
@@ -27,9 +27,9 @@ class Bar(NamedTuple):
 
 
 def bars(rows: Sequence[Bar], noun: str, kind: str = "", *, of: int = 0) -> Markup:
-    """A list of bars in proportion to the largest; the number stands at the end.
+    """A bar chart, relative to the largest value; the number stands at the end of each bar.
 
-    `of` is the total number of rows, if these are only the largest.
+    `of` is the total number of rows, if `rows` are only the largest of them.
     """
     shown_rows = rows[:MOST_BARS]
     largest = max((row.value for row in shown_rows), default=0)
@@ -56,7 +56,7 @@ def _note(note: str) -> tuple[str, ...]:
 
 
 def _bar(value: int, largest: int, title: str) -> Markup:
-    """One bar; screen readers skip it, since the number stands beside it."""
+    """One bar; screen readers skip it, since they read the number beside it."""
     length = 100 * value / largest if largest > 0 else 0
     shapes = [
         element("title", title),
@@ -78,9 +78,9 @@ class Use(NamedTuple):
 
 
 def uses(rows: Sequence[Use], *, of: int = 0) -> Markup:
-    """The used part of the requested duration: a bar for the median session, a mark for the longest one.
+    """Plot the used part of the requested durations: a bar for the median session, a mark for the longest session.
 
-    `of` is the total number of rows, if these are only the first.
+    `of` is the total number of rows, if `rows` are only the first of them.
     """
     shown_rows = rows[:MOST_BARS]
     items = [
@@ -114,14 +114,14 @@ def _use(row: Use) -> Markup:
 
 
 def share_of(used: int | None, requested: int | None) -> float | None:
-    """Percent of the requested duration, at most 100; None if one of the two is unknown."""
+    """The used percentage of the requested duration, at most 100; None if either is unknown."""
     if used is None or not requested or requested < 0:
         return None
     return min(100.0, max(0.0, 100 * used / requested))
 
 
 def _used_of(row: Use) -> tuple[str, ...]:
-    """`30 min`, and in small print `of 1 h, 12 sessions`."""
+    """The used duration `30 min` and, in small print, `of 1 h, 12 sessions`."""
     used = "never used" if row.used_median is None else duration(row.used_median)
     of = f"of {duration(row.asked_median)}" if row.asked_median and row.used_median is not None else ""
     return element("b", used), *_note(", ".join(part for part in (of, row.note) if part))
@@ -147,7 +147,7 @@ def _shares() -> Markup:
 
 
 def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind: str = "") -> Markup:
-    """A column for each bin; `identity` is unique on the page."""
+    """A timeline with a column for each bin; `identity` is unique on the page."""
     ticks = count_ticks(max(values, default=0))
     top = ticks[-1]
     described = f"{count(sum(values))} in all, at most {count(max(values, default=0))} per {step_words(bins)}"
@@ -170,7 +170,7 @@ def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind:
 
 def _column(index: int, value: int, top: int, number: int) -> Markup:
     span, high = 100 / number, column_height(value, top)
-    # A single column would be as wide as the plot.
+    # Without a limit, a single column would be as wide as the plot.
     width = min(span * (1 - _GAP), 8.0)
     left = span * index + (span - width) / 2
     title = element("title", count(value))
@@ -180,7 +180,7 @@ def _column(index: int, value: int, top: int, number: int) -> Markup:
 
 
 def column_height(value: int, top: int) -> float:
-    """In pixels; a value above 0 is always visible."""
+    """The height of a column in pixels; a value above 0 is always visible."""
     return max(1.5, _HEIGHT * value / top)
 
 
@@ -194,7 +194,7 @@ def _time_tick(second: int, label: str, bins: Bins) -> tuple[Markup, Markup]:
     at = 100 * (second - bins.start) / (bins.end - bins.start)
     bottom = _TOP + _HEIGHT
     line = element("line", class_="base", x1=_percent(at), x2=_percent(at), y1=bottom, y2=bottom + 4)
-    # A label at the very end would leave a narrow page; further left it would overlap the one before.
+    # A label at the very end would leave a narrow page; further left it would overlap the previous label.
     is_told = at <= 97
     return line, element("text", label, x=_percent(at), y=bottom + 17, text_anchor="middle") if is_told else Markup()
 

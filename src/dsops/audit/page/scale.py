@@ -8,20 +8,20 @@ from typing import NamedTuple
 
 HOUR, DAY = 3_600, 86_400
 MOST_BINS = 120
-"""Columns of a timeline: at 390 px each still has two pixels and a gap."""
+"""Maximum number of columns of a timeline: at 390 px, each column still has two pixels and a gap."""
 _MOST_TICKS, _MOST_LONG_TICKS = 5, 4
-"""Labels below a timeline that fit side by side at 390 px; long ones show the year."""
+"""The number of labels that fit below a timeline at 390 px; long labels show the year."""
 _LONG = 300 * DAY
-"""From this length on, labels show the year: days without it would be ambiguous."""
+"""For spans of this length or more, labels show the year: days alone would be ambiguous."""
 
 _STEPS = (HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 364 * DAY)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONDAY = -3 * DAY
-"""A Monday: 1970 began on a Thursday."""
+"""The start of a Monday: 1970 began on a Thursday."""
 
 
 def seconds(time: datetime) -> int:
-    """Whole seconds since 1970, for any year that Python has."""
+    """Whole seconds since 1970, for any year that Python supports."""
     return (time - _EPOCH) // timedelta(seconds=1)
 
 
@@ -40,10 +40,10 @@ def count_ticks(largest: int) -> list[int]:
 
 
 class Bins(NamedTuple):
-    """Equal spans of time; the first and the last one have a value."""
+    """Equal spans of time; the first and the last bin are not empty."""
 
     start: int
-    """Seconds since 1970."""
+    """The start of the first bin, in seconds since 1970."""
     step: int
     number: int
 
@@ -61,7 +61,7 @@ class Bins(NamedTuple):
 
 
 def bins_of(times: Iterable[datetime]) -> Bins:
-    """The shortest spans that are few enough, for at least one time."""
+    """Choose the shortest spans that give few enough bins; needs at least one time."""
     all_seconds = [seconds(time) for time in times]
     first, last = min(all_seconds), max(all_seconds)
     for step in _with_doubled_steps(_STEPS):
@@ -69,14 +69,14 @@ def bins_of(times: Iterable[datetime]) -> Bins:
         number = (last - start) // step + 1
         if number <= MOST_BINS:
             return Bins(start, step, number)
-    raise AssertionError  # the steps never end, so one is always found
+    raise AssertionError  # the steps are endless, so a step is always found
 
 
 def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
     """The first and the last time, without outliers; None without any time.
 
-    Only in a span of more than 400 days, one percent is left out at each end, and only if that shortens it to a
-    quarter: one record of 1970 would make one column of a whole month.
+    Only in a span of more than 400 days, one percent is left out at each end, and only if that shortens the span to a
+    quarter: a single record of 1970 would otherwise turn all calls into one column of a month.
     """
     if not times:
         return None
@@ -88,17 +88,17 @@ def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
 
 
 def time_ticks(bins: Bins) -> Mapping[int, str]:
-    """Seconds since 1970 -> the label there: round times, few enough for a narrow screen."""
+    """Map seconds since 1970 to labels: round times, few enough for a narrow screen."""
     for step in _with_doubled_steps(_STEPS):
         first = bins.start + -_aligned(bins.start, step) % step
         places = range(max(first, _YEAR_1), min(bins.end, _YEAR_10000), step)
         if step >= bins.step and len(places) <= (_MOST_TICKS if bins.end - bins.start <= _LONG else _MOST_LONG_TICKS):
             return {place: _label(place, step, bins) for place in places}
-    raise AssertionError  # the steps never end, so one is always found
+    raise AssertionError  # the steps are endless, so a step is always found
 
 
 def span_words(bins: Bins) -> str:
-    """`13 Nov 2026`, `13 Nov 2026 to 20 Nov 2026`: the days of the first and the last column."""
+    """The days of the first and the last column: `13 Nov 2026`, `13 Nov 2026 to 20 Nov 2026`."""
     ends = [min(max(second, _YEAR_1), _YEAR_10000) for second in (bins.start, bins.end - 1)]
     first, last = (_EPOCH + timedelta(seconds=second) for second in ends)
     days = [f"{day.day} {day:%b} {day.year}" for day in (first, last)]
@@ -106,7 +106,7 @@ def span_words(bins: Bins) -> str:
 
 
 def step_words(bins: Bins) -> str:
-    """`hour`, `6 hours`, `day`, `week`: the span of one column."""
+    """The span of one column: `hour`, `6 hours`, `day`, `week`."""
     for size, noun in ((7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
         if bins.step % size == 0:
             number = bins.step // size
@@ -124,7 +124,7 @@ def _with_doubled_steps(steps: tuple[int, ...]) -> Iterator[int]:
 
 
 def _aligned(second: int, step: int) -> int:
-    """The second, counted from where spans of that length begin."""
+    """Round the second down to the start of its span of that length."""
     return second - _MONDAY if step % (7 * DAY) == 0 else second
 
 

@@ -24,7 +24,7 @@ class Section(NamedTuple):
     identity: str
     heading: str
     questions: tuple[str, ...]
-    """The section is left out if none of these was asked."""
+    """The questions that the section needs; it is left out if none of them was asked."""
     make: Callable[[AuditReport], Markup]
 
 
@@ -44,7 +44,7 @@ def _lead(*words: str) -> Markup:
 
 def _failures(report: AuditReport) -> Markup:
     hours, rows = records_of(report, "timeline"), records_of(report, "failures")
-    # Without the other questions, the timeline has both numbers, too.
+    # If `failures` or `durations` was not asked, the timeline supplies the number.
     failures = _total(hours if report.answer("failures") is None else rows, "failures")
     sessions = _total(hours if report.answer("durations") is None else records_of(report, "durations"), "sessions")
     attempts = failures + sessions
@@ -196,7 +196,7 @@ def _throttling(report: AuditReport) -> Markup:
 
 
 def _second_line(value: object) -> Markup:
-    """A second line below a bar's name."""
+    """Markup for a second line below a bar's name."""
     return element("small", name(text_of(value)), class_="under")
 
 

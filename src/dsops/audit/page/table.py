@@ -1,4 +1,4 @@
-"""Answers as tables: limited in length, numbers aligned, cells labelled with their column for narrow screens."""
+"""Renders answers as tables: limited in length, numbers aligned, cells labelled by column for narrow screens."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _DURATIONS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 def table(
     caption: str, columns: Sequence[str], records: Records, labels: Mapping[str, str] = MappingProxyType({})
 ) -> Markup:
-    """The first rows, and a line with the number of the rest. `labels` replaces headings of columns."""
+    """A table of the first rows, and a line with the number of other rows. `labels` replaces column headings."""
     heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
     shown_records = records[:MOST_ROWS]
     numeric = {column for column in columns if any(isinstance(record[column], int) for record in shown_records)}
@@ -76,14 +76,14 @@ def table(
 
 
 def more(number: int) -> Markup:
-    """The line with the number of rows that are left out."""
+    """A line with the number of rows that the table leaves out."""
     if number <= 0:
         return Markup()
     return element("p", told(f"{counted(number, 'more row')}: `--json` has all."), class_="more")
 
 
 def folded(caption: str, columns: Sequence[str], records: Records) -> Markup:
-    """The data of a plot as a table, folded on screens and open in print."""
+    """A plot's data as a table, collapsed on screens and open in print."""
     summary = element("summary", f"{caption}: {counted(len(records), 'row')}")
     return element("details", summary, table(caption, columns, records))
 
@@ -94,7 +94,7 @@ def _cell(value: object, column: str, label: str, is_number: bool) -> Markup:  #
 
 
 def _cell_content(column: str, value: object) -> Markup:
-    """The content of a cell: markup unchanged, durations and times formatted, names shortened."""
+    """The content of a cell: markup stays unchanged, durations and times are formatted, names are shortened."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""The unusual findings of a report: what was found, what it means, what to do next."""
+"""Renders the unusual findings of a report: what was found, what it means, what to do next."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dsops.audit.page.table import MOST_ROWS, Records, more, table
 from dsops.audit.report import AuditReport
 
 MOST_SHOWN = 10
-"""Rows of one kind that are shown at once; more rows, as many as a table has, are folded."""
+"""Maximum number of rows of one kind that are shown at once; more rows are collapsed, up to a table's limit."""
 
 
 class _Kind(NamedTuple):
-    """One kind of finding; its texts mark code with backticks."""
+    """One kind of finding; backticks mark code in its texts."""
 
     question: str
     heading: Callable[[int], str]
-    """The heading for a number of findings."""
+    """Returns the heading for a given number of findings."""
     means: str
     next: str
     columns: tuple[str, ...]
     well: str
-    """The text if there is no finding."""
+    """The text to show if there is no finding."""
     labels: Mapping[str, str] = {}
-    """Headings that columns have in this table only."""
+    """Column headings that only this table uses."""
     is_new: bool = False
-    """Whether it is found by comparison with calls before the boundary."""
+    """Whether a finding is new in comparison with calls before the boundary."""
 
 
 _KINDS = (
@@ -107,7 +107,7 @@ _KINDS = (
 
 
 def unusual(report: AuditReport) -> Markup:
-    """A section for each kind with findings, then a list of the kinds without."""
+    """Render a section for each kind with findings, then a list of the kinds without findings."""
     sections: list[Markup] = []
     links: list[Markup] = []
     well: list[Markup] = []
@@ -132,7 +132,7 @@ def unusual(report: AuditReport) -> Markup:
 
 
 def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
-    """The text for no findings, or that it can't be known: without older calls everything would be new."""
+    """The text for no findings, or why they are unknown: without older calls everything would be new."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         noun = "principals" if kind.question == "new-principals" else "pairs of accounts"
         words = f"Which {noun} are new can't be told: no call before ", moment(report.boundary), " was read."
@@ -162,7 +162,7 @@ def _item(kind: _Kind, records: list[Mapping[str, object]], report: AuditReport)
 
 
 def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
-    """The first rows, further rows folded, and the number of the rest."""
+    """Tables of the first rows and of collapsed further rows, and the number of the rest."""
     first_records, folded = records[:MOST_SHOWN], records[MOST_SHOWN:MOST_ROWS]
     yield table(_heading(kind, records), kind.columns, _prepared(kind, first_records), kind.labels)
     if folded:
@@ -174,14 +174,14 @@ def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
 
 
 def _heading(kind: _Kind, records: Records) -> str:
-    """The heading. A principal that is new or without MFA counts once, though it has a row for each role."""
+    """The heading. A principal that is new or without MFA counts once, even with a row for each role."""
     if kind.question in {"new-principals", "without-mfa"}:
         return kind.heading(len({text_of(row["principal"]) for row in records}))
     return kind.heading(len(records))
 
 
 def _prepared(kind: _Kind, records: Records) -> Records:
-    """The rows for display, with what the answer lacks: the command that helps, the path by hops."""
+    """The rows for display, extended by what the answer lacks: the next command, and the path split into hops."""
     make = {"denials": _denial, "chains": _chain}.get(kind.question)
     return [make(row) if make is not None else row for row in records]
 
@@ -197,7 +197,7 @@ def _chain(row: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def command_for(service: str) -> str:
-    """The command that explains a denial by that service."""
+    """The `dsops` command that explains a denial by that service."""
     if service == "sts":
         return "dsops help sts.access-denied"
     if service in {"secretsmanager", "ssm"}:

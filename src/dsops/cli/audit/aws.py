@@ -34,9 +34,10 @@ class _Caller(NamedTuple):
 def ask_aws(
     wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime
 ) -> tuple[Answer, AthenaQuery]:
-    """Run the query in Athena; return the answer and the query. A note says what was scanned; Ctrl-C stops the query.
+    """Run the query in Athena; return the answer and the query. Ctrl-C stops the query.
 
-    With `--json` there is no note: the answer has the bytes scanned, and stderr is for errors only.
+    A note on stderr says how many bytes Athena scanned. With `--json` there is no note: the bytes are in the answer,
+    and stderr is for errors only.
     """
     tell: Callable[[str], None] = (lambda _: None) if arguments.switch("--json") else note
     caller = _caller(place, arguments, runtime)

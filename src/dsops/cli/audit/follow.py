@@ -1,4 +1,4 @@
-"""`dsops audit --follow`: events as they are recorded, until Ctrl-C or until the reader of stdout has gone."""
+"""`dsops audit --follow`: print events as they are recorded, until Ctrl-C or until stdout is closed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 def follow(path: str, most: int, record_filter: RecordFilter, *, as_json: bool) -> NoReturn:
-    """Print the last events, then each new one. Raises BrokenPipeError once the reader of stdout has gone."""
+    """Print the last `most` events, then each new one. Raises BrokenPipeError once stdout is closed."""
     position = end_of(path)
     for record in last_records(find_trail(path).files, most, record_filter, until=position.number).records:
         tell(record, as_json=as_json)
@@ -35,7 +35,7 @@ def tell(record: Record, *, as_json: bool) -> None:
 
 
 def _wait() -> None:
-    """Pause until the next read; raises BrokenPipeError as soon as the reader of stdout closes it."""
+    """Pause until the next read of the trail; raises BrokenPipeError as soon as the reader of stdout closes it."""
     poll = select.poll()
     poll.register(1, 0)  # poll(2) reports errors even if no event is requested
     if any(events & _GONE for _, events in poll.poll(LOOK_SECONDS * 1000)):

@@ -53,7 +53,7 @@ def row_of(record: Record) -> tuple[str, ...]:
 
 
 def _about(record: Record) -> str:
-    """The subject of a record: a role, secret, environment or kind of fault; for lost lines, their number."""
+    """The subject of a record: a role, secret, environment or kind of damage; for lost lines, how many were lost."""
     facts = object_in(record, "additionalEventData")
     if record.get("eventName") == LOST:
         return f"{facts.get('lines')} lines"

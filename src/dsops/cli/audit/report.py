@@ -111,7 +111,7 @@ def no_session() -> UsageError:
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
-    """The error for an unknown question; `otherwise` is the hint if no known name is similar."""
+    """The error for an unknown question; `otherwise` is the hint to show if no known question has a similar name."""
     meant = nearest(name, known)
     return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
 
@@ -162,7 +162,7 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
 
 
 def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
-    """The sources and their log files; without LOGS, the audit trail of dsops."""
+    """The log sources and the files found in them; without LOGS, the audit trail of dsops."""
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
@@ -213,7 +213,7 @@ def report_value(report: AuditReport) -> Json:
 
 
 def answers_value(answers: Iterable[Answer]) -> Json:
-    """Every row, by question."""
+    """Map each question's name to all rows of its answer, as JSON."""
     return {
         each.question: [{name: json_value(cell) for name, cell in row.items()} for row in each.records()]
         for each in answers

@@ -68,12 +68,12 @@ def report_text(report: AuditReport, *, most: int) -> str:
 
 
 def answers_text(report: AuditReport, *, most: int) -> str:
-    """The tables without the overview, empty ones too."""
+    """The tables of the answers, including empty tables, without the overview."""
     return "\n\n".join(_section(each, most) for each in report.answers)
 
 
 def history_text(report: AuditReport, session: str) -> str:
-    """The hops of a session, from the first caller to the session."""
+    """The hops of a session, from its first caller to the session itself."""
     (answer,) = report.answers
     return answer_text(answer, most=0, session=session)
 

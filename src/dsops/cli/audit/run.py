@@ -94,7 +94,7 @@ def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) 
 
 
 def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
-    """Answer with the engine of `dsops audit report`, from the files of the pattern."""
+    """Answer the question with DuckDB, from the files that match the pattern."""
     from dsops.audit.cloudtrail.files import find_logs
 
     _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "use `--since` and `--from`")
@@ -142,7 +142,7 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
     answer_json(
         {
             "sources": [wanted.source],
-            # Unknown: only a reader of all log files could count them.
+            # The number of files is unknown: only reading all log files could tell it.
             "files": None,
             "unreadable": [],
             **dict.fromkeys(("records", "skipped", "calls", "first", "last")),

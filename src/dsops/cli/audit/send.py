@@ -1,4 +1,4 @@
-"""`dsops audit send`: send the waiting lines of the audit trail, and show how far each receiver is."""
+"""`dsops audit send`: send the unsent lines of the audit trail, and show the progress of each receiver."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from dsops.runtime import Runtime
 _TABLE = "cloudtrail_logs"
 _LOGS = "logs/**/*.json.gz"
 _BEFORE = timedelta(days=30)
-"""How far before `--since` logs are read to decide what is new."""
+"""How far before `--since` the query reads logs, to decide what is new."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
 
@@ -59,7 +59,7 @@ def _list(*, is_json: bool) -> int:
 
 
 def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> AskedQuestion:
-    """The question with its options and its SQL statement, from the flags. Raises UsageError."""
+    """Return the question with its options and its SQL statement, built from the flags. Raises UsageError."""
     dialect = DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
     moment = time_of(since, now) if since else None
@@ -87,7 +87,7 @@ def _table(named: str) -> str:
 
 
 def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None) -> tuple[str, str]:
-    """The first and the last day to read, "" if open."""
+    """The first and the last day of logs to read, each "" if unlimited."""
     days = []
     for flag in ("--begin", "--end"):
         day = arguments.text(flag)
@@ -171,4 +171,4 @@ COMMAND = Command(
     ),
     operands=(Operand("QUESTION", "the name of the question", is_required=False),),
 )
-"""The questions as SQL."""
+"""The command `dsops audit sql`."""

@@ -32,19 +32,20 @@ class Flag(NamedTuple):
     `reason` is one line of text, `filled` any text that is not empty.
     """
     value: str = ""
-    """The placeholder for the value in the help: `NAME`."""
+    """The placeholder for the flag's value in the help: `NAME`."""
     choices: tuple[str, ...] = ()
     default: str = ""
     short: str = ""
     """A second name: `-v`."""
     own_variable: str = ""
-    """Its variable, if that is not `DSOPS_` and the flag's name."""
+    """The flag's environment variable, if its name is not `DSOPS_` plus the flag's name."""
     is_repeatable: bool = False
-    """Whether it may be given several times, each with another value; its variable has one value on each line."""
+    """Whether the flag may be given several times, each time with another value; its variable has one value per line.
+    """
 
     @property
     def variable(self) -> str:
-        """The name of its variable: `--keep-existing` -> `DSOPS_KEEP_EXISTING`."""
+        """The name of the environment variable that sets the flag: `--keep-existing` -> `DSOPS_KEEP_EXISTING`."""
         return self.own_variable or "DSOPS_" + self.name.removeprefix("--").replace("-", "_").upper()
 
 
@@ -56,7 +57,7 @@ class Operand(NamedTuple):
     is_required: bool = True
     choices: tuple[str, ...] = ()
     is_repeatable: bool = False
-    """Whether it takes all remaining words; only allowed for the last operand of a command."""
+    """Whether the operand takes all remaining words; only allowed for the last operand of a command."""
 
 
 class Arguments:
@@ -77,7 +78,7 @@ class Arguments:
         self.name = name
         """The command's name: `exec`, `keys rotate`."""
         self.is_help = is_help
-        """Whether `--help` was among the words; the other words are then not parsed."""
+        """Whether `--help` was among the words; if so, the other words are not parsed."""
         self._operands = operands
         self.command = command
         """The words after `--`: a program and its arguments; () for commands that run no program."""
@@ -134,14 +135,15 @@ class Command(NamedTuple):
     hides_words: bool = False
     """Whether an extra word may be a secret, which the error must not repeat."""
     own_failure_code: int = 0
-    """The exit code for failures of dsops itself, if other codes are those of a program (`exec`: 125)."""
+    """The exit code for failures of dsops itself, for commands that otherwise return a program's code (`exec`: 125)."""
     is_audited: bool = False
-    """Whether its failures are written to the audit trail: it hands out secrets or sessions, or changes credentials.
+    """Whether failures of the command are written to the audit trail.
 
-    A command that hands something out writes its own record before it does.
+    True for commands that hand out secrets or sessions, or change credentials. A command that hands out a secret or
+    session also writes its own record before it does so.
     """
     changes_who: bool = False
-    """Whether it changes credentials, so that its success is written to the audit trail: `login`, `keys rotate`."""
+    """Whether the command changes credentials (`login`, `keys rotate`), so that its success is audited, too."""
 
 
 class Group(NamedTuple):
@@ -161,9 +163,9 @@ SESSION_ENVIRONMENT = Flag(
     value="NAME",
     own_variable="DSOPS_SESSION_ENV",
 )
-"""`--env` of commands about one session, for `session_policy: auto`.
+"""`--env` of commands about one session: the environment for `session_policy: auto`.
 
-Its variable is not DSOPS_ENV, which is set for `exec`.
+The flag's variable is not DSOPS_ENV, which is set for `exec`.
 """
 NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
 

@@ -36,17 +36,18 @@ class _Line(NamedTuple):
     open_flag: Flag | None
     """The flag whose value is at the cursor."""
     program: int | None
-    """The position of the first word of the program to run, counted from the word after `dsops`."""
+    """The position of the first word of the program to run, counted from the first word after `dsops`."""
 
 
 def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
-    """Lines for a shell's completion script.
+    """Return the completions at the cursor, as lines for a shell's completion script.
 
-    Each is `candidate<TAB>description`, or `:files`, or `:command` and the position where that begins. The last word
-    is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the others as one.
+    A line is `candidate<TAB>description`, or `:files`, or `:command` with the position where the program's command
+    line begins. The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as
+    three words, other shells as one word.
     """
     words = list(words) or [""]
-    # `dsops --env <cursor>` has no command yet.
+    # `dsops --env <cursor>` does not name a command yet.
     chosen = _choose(words[:-1])
     if chosen is None:
         return _lines(words[-1], {name: entry.summary for name, entry in COMMANDS.items() if entry.summary})
@@ -60,7 +61,7 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
 
 
 def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
-    """The command that the words name, and the position of its first own word; None if they name none."""
+    """The command that the words name, and the position of the first word after its name; None without a command."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
         position += 2 if words[position] in {CONFIG.name, ENVIRONMENT.name} else 1
@@ -148,7 +149,7 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
 
 
 def _kept(operand: str, runtime: Runtime) -> Candidates:
-    """The names in the keyring; none if it can't be read."""
+    """The key names in the keyring; empty if the keyring can't be read."""
     try:
         kept = in_keyring(runtime.environ)
     except DsopsError:
@@ -162,7 +163,7 @@ def _stores(line: _Line, runtime: Runtime) -> Candidates:
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
-    """The variables of that environment, or of the default one, or of all."""
+    """The variables of the given environment, or of the default environment, or of all environments."""
     name = environment or config.default_environment
     environments = [config.environments[name]] if name in config.environments else config.environments.values()
     return [variable for environment in environments for variable in environment.variables]

@@ -14,11 +14,11 @@ VARIABLE = "DSOPS_DIALOG"
 _OFF = ("off", "0", "no", "false")
 
 _SECONDS = 110.0
-"""How long the window stays open: shorter than the two minutes after which the agent asks its next client."""
+"""How long the window stays open: shorter than the two minutes after which the agent asks another client."""
 
 _LONGEST_ANSWER = 1024
 
-# The question is an argument of the script, not part of its code, which it could otherwise change.
+# The question is passed as an argument of the script: inserted into the script's code, it could change the code.
 _APPLE_SCRIPT = (
     "on run argv",
     'display dialog (item 1 of argv) with title "dsops" default answer "" with hidden answer giving up after 110',
@@ -41,7 +41,7 @@ def ask(question: str, environ: Mapping[str, str], *, platform: str = sys.platfo
 
 
 def _command(question: str, environ: Mapping[str, str], platform: str) -> Sequence[str] | None:
-    """The command that opens the window; None if there is none."""
+    """The command that opens the window; None if no suitable program is installed."""
     known: dict[str, Callable[[str], list[str]]] = {"zenity": _zenity, "kdialog": _kdialog}
     if platform == "darwin":
         if environ.get("SSH_CONNECTION"):

@@ -1,4 +1,4 @@
-"""`--help` and `dsops help`, generated from the data with which command lines are parsed."""
+"""Generates the text of `--help` and `dsops help` from the declared commands and flags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INDENT = 26
 
 
 def show_overview(*, is_asked: bool) -> int:
-    """Show the overview of commands: on stdout for --help, on stderr for an empty command line."""
+    """Show the overview of commands: on stdout for --help, on stderr if the command line is empty."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
     lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items() if entry.summary)
     lines.extend(["", "`dsops COMMAND --help` shows the help of a command; `dsops --version` prints the version"])

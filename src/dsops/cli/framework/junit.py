@@ -1,4 +1,4 @@
-"""Answers as a JUnit report that conforms to the schemas of both Ant and Jenkins."""
+"""Format answers as a JUnit report that conforms to the schemas of both Ant and Jenkins."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-# Characters that XML 1.0 can't contain, not even escaped; and those that a careless parser takes for markup or line
-# ends.
+# Characters that XML 1.0 can't contain even when escaped, and characters that a careless parser takes for markup or
+# line ends.
 _IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
 class SuiteCase(NamedTuple):
-    """One case of a suite."""
+    """One test case of a suite."""
 
     name: str
     failure: str
-    """What differs from the expectation, on one line; "" if nothing does."""
+    """The difference from the expected decision, on one line; "" if there is none."""
     text: str
-    """The reasons of a failure, in full."""
+    """The full explanation of the failure."""
 
 
 def junit_xml(suite_name: str, package: str, cases: Sequence[SuiteCase], *, now: datetime) -> str:
@@ -61,5 +61,5 @@ def _attribute(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Text of an element; keeps its line ends."""
+    """The text content of an XML element; keeps its line ends."""
     return _IMPOSSIBLE.sub("\ufffd", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

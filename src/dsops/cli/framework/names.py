@@ -12,7 +12,7 @@ from dsops.model import Config
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
-"""Commands whose names are new, or which only a sandbox knows."""
+"""Commands that take a new name, or a name that only a sandbox knows: no names can be suggested."""
 
 _MOST = 20
 """Maximum number of names in a hint."""
@@ -32,7 +32,7 @@ def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
         else:
             return
     except (DsopsError, OSError):
-        return  # a configuration that can't be read is the error of the next run
+        return  # if the configuration can't be read, the next run reports that
     if hint:
         error.retell(error.message, hint=hint)
 
@@ -54,7 +54,7 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _place_of(word: str, words: Sequence[str]) -> str:
-    """How to write a word that stands before `--`: as an environment or a store."""
+    """How to write a word that stands before `--`: as the value of the flag for an environment or a store."""
     config = _config(words)
     ways = [f"an environment is named by `--env {word}`"] if word in config.environments else []
     ways += [f"a store's session is given to a command by `--credentials {word}`"] if word in config.stores else []
@@ -65,7 +65,7 @@ def _place_of(word: str, words: Sequence[str]) -> str:
 
 
 def _config(words: Sequence[str]) -> Config:
-    """The configuration of this command line. Raises ConfigError."""
+    """Load the configuration that the command line names. Raises ConfigError."""
     from dsops.config import load
     from dsops.stores import StoreTypes
 

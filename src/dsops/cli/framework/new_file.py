@@ -10,10 +10,10 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def write_new(folder: str, name: str, text: str, *, replaces: bool, how: str) -> None:
-    """Write the file, relative to the folder; an existing one is replaced only if `replaces`.
+    """Write the file, relative to the folder; an existing file is replaced only if `replaces` is true.
 
-    `how` is the hint that says how to replace it. Symbolic links, which a checked-out repository may contain, are not
-    followed. Raises UsageError, or FileNotWritten.
+    `how` is the hint that tells the user how to replace the file. Symbolic links, which a checked-out repository may
+    contain, are not followed. Raises UsageError, or FileNotWritten.
     """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC | _NO_FOLLOW if replaces else os.O_EXCL)
     path = os.path.join(folder, name)

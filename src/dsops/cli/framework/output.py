@@ -32,12 +32,12 @@ def answer(text: str) -> None:
 
 
 def answer_bytes(data: bytes) -> None:
-    """Write exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError if the reader has closed it.
+    """Write exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError if the reader has closed stdout.
 
-    Does not use Python's buffer, which would write the rest again at exit.
+    Does not use Python's buffer: Python would write the unwritten part again at exit.
     """
     if sys.stdout is None:
-        # Descriptor 1 may be another file by now, such as a connection.
+        # Descriptor 1 may refer to a different file by now, such as a connection.
         raise FileNotWritten("stdout can't be written to", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
@@ -59,7 +59,7 @@ def answer_json(value: Json) -> None:
 
 
 def json_text(value: Json) -> str:
-    """JSON in the format of every `--json`: indented by two spaces, keys in the given order, not only ASCII.
+    """Format JSON as every `--json` does: indented by two spaces, keys in the given order, non-ASCII text unescaped.
 
     Only DEL and the C1 control characters are escaped: JSON allows them unescaped, but a terminal interprets them.
     """
@@ -76,7 +76,7 @@ def note(text: str) -> None:
 
 
 def note_line(text: str) -> str:
-    """The line of a note on stderr."""
+    """Format a note for stderr."""
     return f"dsops: note: {clean(text)}"
 
 
@@ -88,8 +88,8 @@ def tell(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Python would write the rest again at exit, and if that fails, exit with code 120.
-        sys.stderr = None  # as in a process that starts without stderr
+        # At exit, Python would write the buffered text again, and exit with code 120 if that fails.
+        sys.stderr = None  # the same as in a process that starts without stderr
 
 
 def tell_address(text: str, address: str) -> None:
@@ -134,7 +134,7 @@ def _text_of_one(error: DsopsError) -> str:
 
 
 def next_step_of(error: DsopsError, *, config: str = "") -> str:
-    """The `dsops explain` command that finds the reason of a denial, or of several; "" for other errors."""
+    """The `dsops explain` command that finds the cause of a denied call or secret; "" for other errors."""
     errors = error.errors if isinstance(error, Failures) else (error,)
     denied = [each.tried for each in errors if isinstance(each, (AccessDenied, AssumeRoleDenied)) and each.tried]
     explain_words = list(dict.fromkeys(tried.asks for tried in denied if tried.asks))
@@ -148,7 +148,7 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """What was attempted, unless the message says it, and in a chain the results of the earlier hops."""
+    """Lines that say what was attempted, unless the message does; for a chain, also the results of earlier hops."""
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""
@@ -158,14 +158,14 @@ def _tried_lines(error: DsopsError) -> list[str]:
 
 
 def problem_text(problem: Problem) -> str:
-    """`file:line: path: message` from the first column on, a format that editors recognise."""
+    """`file:line: path: message` at the start of the line, a format that editors recognise."""
     path = f" {problem.path}:" if problem.path else ""
     line = clean(f"{problem.where}:{path} {problem.message}")
     return f"{line}\n  hint: {clean(problem.hint)}" if problem.hint else line
 
 
 def _aws_text(aws: AwsAnswer, why: str) -> str:
-    """AWS's code, request id and, unless the error already has it, AWS's message."""
+    """AWS's error code and request id, and AWS's message unless `why` already contains it."""
     parts = [aws.code or f"status {aws.status}"]
     if aws.request_id:
         parts.append(f"request {aws.request_id}")
@@ -198,7 +198,7 @@ def error_value(error: DsopsError, *, config: str = "") -> Json:
 
 
 def _tried_value(tried: FailedOperation | None) -> Json:
-    """What was attempted, as a JSON object; null for a fact that is unknown or does not apply."""
+    """The attempted operation as a JSON object; null for a fact that is unknown or does not apply."""
     if tried is None:
         return None
     before = [{name: fact or None for name, fact in hop._asdict().items()} for hop in tried.before]

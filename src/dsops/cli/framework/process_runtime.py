@@ -13,7 +13,8 @@ from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""Reported before an answer, a question, a command or the end: erases the progress line."""
+"""The event that erases the progress line; reported before an answer, a question, a command or the end of the process.
+"""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
@@ -68,7 +69,7 @@ def tell_person(text: str) -> None:
 
 
 def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
-    """A function that asks the user at the terminal, after it has erased the progress line."""
+    """Return a function that erases the progress line, then asks the user at the terminal."""
 
     def ask(question: str) -> Secret | None:
         from dsops.cli.framework import prompt
@@ -80,7 +81,7 @@ def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
 
 
 def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
-    """A function that asks the user at the terminal to confirm, after it has erased the progress line."""
+    """Return a function that erases the progress line, then asks the user at the terminal to confirm."""
 
     def confirm(question: str) -> bool | None:
         from dsops.cli.framework import prompt
@@ -92,7 +93,7 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """A function that shows events on stderr: all with --verbose or on a terminal, otherwise only those of NOTES."""
+    """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
     if is_verbose or is_terminal():
         from dsops.cli.framework.progress import Progress
 

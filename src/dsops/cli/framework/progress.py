@@ -17,7 +17,7 @@ _COLUMNS = 80
 
 
 class Progress:
-    """Shows events. Unless `is_kept`, each event overwrites the previous one, and the last is erased."""
+    """Shows events on stderr. Unless `is_kept`, each event overwrites the previous one, and the last is erased."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
@@ -35,7 +35,7 @@ class Progress:
             return
         text = f"dsops: {sentence(event)}"
         if self._is_kept:
-            # A wait reports every second; the log gets only the first report.
+            # A wait is reported every second; the log gets only the first of these reports.
             if event.name != self._last or event.name not in _REPEATED:
                 tell(text)
             self._last = event.name
@@ -111,11 +111,11 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
-"""Event -> (fact, words) in the order of the sentence; a fact without a value is left out with its words."""
+"""Event -> (fact, words) pairs in the order of the sentence; the words of a fact without a value are left out."""
 
 
 def sentence(event: Event) -> str:
-    """The event as a sentence; an unknown one, such as a plugin's, as its name and facts."""
+    """The event as a sentence; an unknown event, such as a plugin's, as its name and facts."""
     facts = {name: value for name, value in event.facts.items() if value}
     if event.name in _SENTENCES:
         words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def load_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
-    """The configuration to use. One that was discovered has to be allowed already, or the user is asked.
+    """Load the configuration to use. A discovered configuration must be allowed already, or the user is asked.
 
     `is_chosen` is a parameter of `dsops.config.load`. Raises NotAllowed.
     """
@@ -45,9 +45,10 @@ def permitted(config: Config, runtime: Runtime) -> Config:
 
 
 def read_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
-    """The configuration that was named, or found from the working folder upward; shows its notes on stderr.
+    """Read the named configuration, or find one from the working folder upward; shows its notes on stderr.
 
-    For commands that only compute: it may not be allowed, so a plan made from it may be shown but not executed.
+    For commands that only compute: the configuration may not be allowed, so a plan made from it may be shown but not
+    executed.
     """
     config = configuration.read_config(runtime, arguments.text("--config"), is_chosen=is_chosen)
     show_notes(config.notes)
@@ -62,7 +63,7 @@ def examine_config(arguments: Arguments, runtime: Runtime) -> Examined:
 
 
 def environment_name(config: Config, arguments: Arguments) -> str:
-    """The environment to use: the named one, the default one, the only one. Raises EnvironmentUnknown."""
+    """The environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown."""
     return configuration.choose_environment(config, arguments.text("--env"), arguments.command)
 
 
@@ -103,7 +104,7 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 
 
 def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
-    """The session of that store; writes the audit record first."""
+    """Return the session of that store; writes the audit record first."""
     agent = agent_of(arguments, runtime)
     session = agent.credentials(store, environment_of_sessions(plan)) if agent else None
     if session is None:
@@ -119,7 +120,8 @@ def min_ttl_of(arguments: Arguments) -> float | None:
 
 def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
     """The agent for this command line; None if this process has to do the work."""
-    # The agent receives the environment of this process: one made for a test or another program must not go there.
+    # The agent receives the environment of this process. A runtime with a different environment (a test, another
+    # program) must not use the agent.
     if runtime.environ is not os.environ or arguments.switch("--no-agent") or not is_wanted(runtime.environ):
         return None
     from dsops.agent.messages import PipelineRequest
@@ -143,7 +145,7 @@ def shown_path(config: Config, runtime: Runtime) -> str:
 
 
 def show_notes(notes: Iterable[str]) -> None:
-    """Write notes, which are no errors, to stderr."""
+    """Write notes, which are not errors, to stderr."""
     for text in notes:
         from dsops.cli.framework.output import note
 

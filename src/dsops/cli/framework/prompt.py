@@ -1,4 +1,4 @@
-"""Asks the user at the terminal or in a window: never on stdout or stderr, which may be pipes."""
+"""Asks the user on the terminal or in a window, never on stdout or stderr, which may be pipes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
 def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
-    """What the user types, without echo; None without a terminal or window, and after Ctrl-D.
+    """What the user types, without echo; None if there is no terminal or window, and after Ctrl-D.
 
-    Without a terminal, or as a background job, which is stopped (SIGTTIN) when it reads the terminal, a window is
-    opened if there is a desktop.
+    A window is opened on a desktop if there is no terminal, or if the process is a background job, which the system
+    stops (SIGTTIN) when it reads the terminal.
     """
     return _ask(question, terminal, _ask_in_window, is_hidden=True)
 
@@ -45,7 +45,7 @@ def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None]
             return elsewhere(question)
         return _ask_on(descriptor, question, is_hidden=is_hidden)
     except OSError:
-        # The terminal was hung up, or is not the controlling terminal.
+        # The terminal was hung up, or is not the controlling terminal of this process.
         return None
     finally:
         os.close(descriptor)
@@ -62,7 +62,7 @@ def _ask_in_window(question: str) -> Secret | None:
 
 
 def _ask_on(descriptor: int, question: str, *, is_hidden: bool) -> Secret | None:
-    """Read a line; restores the terminal settings also after Ctrl-C, Ctrl-Z or another signal."""
+    """Read a line from the terminal; restores the terminal settings even after Ctrl-C, Ctrl-Z or another signal."""
     import termios
 
     before = termios.tcgetattr(descriptor)
@@ -80,7 +80,7 @@ def _ask_on(descriptor: int, question: str, *, is_hidden: bool) -> Secret | None
         termios.tcsetattr(descriptor, termios.TCSAFLUSH, hidden)
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        """Restore the settings, let the signal have its default effect, and ask again after Ctrl-Z and `fg`."""
+        """Restore the terminal settings, apply the signal's default action, and ask again after Ctrl-Z and `fg`."""
         show()
         handler = signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

@@ -17,7 +17,7 @@ _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 
 
 def sarif_log(checked: Sequence[tuple[str, LintReport]], notes: Sequence[str], *, is_complete: bool) -> Json:
-    """A SARIF log with one run over files and their reports. `is_complete`: every named file could be read."""
+    """A SARIF log with one run over files and their reports. `is_complete`: whether every named file could be read."""
     notifications: list[Json] = [_notification(text) for text in notes]
     for file, report in checked:
         notifications += [
@@ -78,7 +78,7 @@ def _result(file: str, finding: Finding) -> Json:
         "level": finding.severity,
         "message": {"text": f"{finding.message}\nHint: {finding.hint}"},
         "locations": [location],
-        # Recognises the same finding after lines were added above it.
+        # This fingerprint identifies the same finding after lines were added above it.
         "partialFingerprints": {"policyFinding/v1": sha256(place.encode()).hexdigest()[:32]},
     }
 

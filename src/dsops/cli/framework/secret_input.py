@@ -31,7 +31,8 @@ def piped_or_in_file(path: str) -> Secret | None:
     except OSError as error:
         why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
         raise UsageError("standard input can't be read", why=why, hint=hint) from error
-    # Empty: services, tests and editors start programs with an empty stdin; there may still be a terminal to ask on.
+    # An empty stdin is no input: services, tests and editors start programs that way, and a terminal may still be there
+    # to ask on.
     return Secret.from_bytes(data) if data.strip() or path else None
 
 

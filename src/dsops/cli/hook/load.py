@@ -1,7 +1,7 @@
 """`dsops hook-load`: print the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
 
-stdout gets calls of the hook's functions: always the files to watch, and on success the variables to set and to
-unset, and the time of the next renewal. An error is one line on stderr.
+The code calls functions of the hook: it always passes the files to watch and, on success, the variables to set and
+unset and the time of the next renewal. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A named configuration needs no permission, and the agent would read the configuration from these variables.
+        # A configuration named by these variables needs no permission, and the agent would read them, too.
         raise UsageError(
             "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
         )
@@ -90,7 +90,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
-        # NotAllowed would be recorded at every prompt, though nothing was attempted.
+        # NotAllowed is not recorded: the record would repeat at every prompt, though nothing was attempted.
         if not isinstance(error, NotAllowed):
             add_failure(arguments.name, error, runtime)
     runtime.report(DONE)
@@ -117,7 +117,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """The values, and the sessions whose parts some variables hold."""
+    """Return the values, and the sessions whose parts are the values of some variables."""
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if plan.steps[name].type.gives_credentials]
     agent = agent_of(arguments, runtime)

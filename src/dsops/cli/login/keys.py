@@ -31,7 +31,7 @@ _NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 def _add(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("NAME")
     if not re.fullmatch(_NAME, name, re.ASCII) or re.match(r"(AKIA|ASIA)[A-Z0-9]{12}", name):
-        # Not repeated in the error: it may be a part of the key.
+        # The error does not repeat the word: it may be part of the key.
         raise UsageError(
             "this is not a valid key name: use up to 64 letters, digits and _+=,.@-",
             why="the name is the value of `key_name` in dsops.yaml; the key itself does not belong on a command line",
@@ -80,7 +80,7 @@ def _key_input(path: str, runtime: Runtime, command: str) -> KeyInput:
     if piped is not None:
         return read_key(piped)
     key_id = ask_for("Access key id", runtime, command).reveal().strip()
-    check_key_id(key_id)  # before the user looks for the secret
+    check_key_id(key_id)  # the id is checked before the user looks for the secret
     secret = ask_for("Secret access key", runtime, command).reveal().strip()
     return KeyInput(key_id, Secret(secret)).check()
 
@@ -95,7 +95,7 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
 
 
 def _note_lost(entry: KeysEntry | None, new: KeysEntry) -> None:
-    """Note the keys of an unfinished rotation whose secrets are lost with the replaced entry."""
+    """Show a note about the keys of an unfinished rotation whose secrets are lost with the replaced entry."""
     for key_id in (entry.next_key_id, entry.old_key_id) if entry is not None else ():
         if key_id and key_id != new.key_id:
             note(f"the secret of {key_id}, of a rotation, is gone from the keyring: delete that key in AWS")
@@ -126,7 +126,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _age(entry: KeysEntry, now: datetime) -> str:
-    """`90 days`; `90 days or more` if only the date is known on which the key was added to the keyring."""
+    """The age of the key: `90 days`, or `90 days or more` if only its date of addition to the keyring is known."""
     try:
         days = (now - datetime.fromisoformat(entry.created or entry.added)).days
     except (ValueError, TypeError):
@@ -135,7 +135,7 @@ def _age(entry: KeysEntry, now: datetime) -> str:
 
 
 def _rotation(entry: KeysEntry) -> str:
-    """The state of an unfinished rotation; "" without one."""
+    """The state of an unfinished rotation; "" if no rotation is unfinished."""
     if entry.next_key_id:
         return f"interrupted: {masked(entry.next_key_id)} is not used yet"
     if entry.old_key_id:
@@ -144,7 +144,7 @@ def _rotation(entry: KeysEntry) -> str:
 
 
 def _rotate(arguments: Arguments, runtime: Runtime) -> int:
-    """Rotate the key of that name, or continue a rotation that was interrupted."""
+    """Rotate the key of that name, or continue an interrupted rotation."""
     name = arguments.operand("KEY")
     with index.changing(runtime.environ) as before:
         rotation = Rotation(

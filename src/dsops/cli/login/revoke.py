@@ -74,9 +74,10 @@ def _moment(text: str) -> datetime | None:
 
 
 def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[RoleToRevoke, Config | None]:
-    """The role to revoke, and the configuration if one was read.
+    """The role to revoke, and the configuration if it was read.
 
-    An ARN needs no configuration: in an emergency, variables or tokens that the store needs may be missing.
+    A role given by ARN needs no configuration: in an emergency, variables or tokens that the store needs may be
+    missing.
     """
     arn = parse_arn(name)
     if arn is not None:
@@ -90,7 +91,7 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[RoleToRevo
 def _before(
     requested: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
 ) -> datetime:
-    """The time before which sessions are denied: `requested`, or now by AWS's clock, not this machine's."""
+    """The time before which sessions are denied: `requested`, or now by AWS's clock instead of this machine's."""
     aws_time = carry_out(time_of_aws(client, endpoint), runtime)
     if aws_time is None and (requested or not applies):
         note(f"{endpoint.short} did not tell the time: using this machine's clock")
@@ -118,7 +119,7 @@ def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, regio
 def _apply(
     role: Arn, before: datetime, caller: PolicyCaller, arguments: Arguments, client: Client, runtime: Runtime
 ) -> None:
-    """Attach the policy after the user has confirmed."""
+    """Ask the user to confirm, then attach the policy to the role."""
     check = check_caller(role, before, caller, client, is_named=bool(arguments.text("--before")))
     denied_caller = carry_out(check, runtime)
     if denied_caller:

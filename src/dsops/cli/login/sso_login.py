@@ -24,7 +24,7 @@ _PATH = REDIRECT_URI.removeprefix("http://127.0.0.1")
 
 
 def by_code(service: LoginService, runtime: Runtime) -> Token:
-    """The token of a login with a code that the user approves on any device."""
+    """Log in with a code that the user approves on any device; returns the token."""
 
     def show(device: DeviceAuthorization) -> None:
         runtime.report(DONE)
@@ -45,7 +45,7 @@ def by_browser_or_device(
     seconds: float = LONGEST_SECONDS,
     open_port: Callable[[str], LoopbackPort] = LoopbackPort,
 ) -> Token:
-    """The token of a login in this machine's browser; with a code if no loopback port can be opened."""
+    """Log in with this machine's browser, or with a code if no loopback port can be opened; returns the token."""
     try:
         loopback = open_port(_PATH)
     except OSError as error:
@@ -70,7 +70,7 @@ def by_browser_or_device(
 
 
 def _open(page: str, runtime: Runtime) -> None:
-    """Open the browser without waiting for it: some programs that BROWSER names run until the page is closed."""
+    """Open the browser without waiting for it: some programs named in BROWSER run until the page is closed."""
     opening = open_page(page, runtime)
 
     def watch() -> None:

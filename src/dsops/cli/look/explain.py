@@ -68,7 +68,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
-    """Explain another program's error, with the policies that the base credentials or a store's session can read."""
+    """Explain an error that another program printed.
+
+    Uses the policies that the base credentials or a store's session can read.
+    """
     from dsops.cli.look.explain_text import show
     from dsops.cli.policy.files import read_policy
     from dsops.explain.findings.trial import investigate_message
@@ -96,7 +99,7 @@ def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
 
 
 def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan, str]:
-    """The plan to try and its name in the answer: of an environment, one of its variables, or a store."""
+    """The plan to try, and the name that the answer gives to it: an environment, a variable, or a store."""
     word = arguments.operand(OPERAND)
     if not word:
         name = environment_name(config, arguments)
@@ -126,7 +129,7 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
 
 
 def _environment(config: Config, arguments: Arguments) -> Environment | None:
-    """The environment that is named, or the default one, or the only one; None if it is ambiguous."""
+    """The named environment, else the default, else the only one; None if it is ambiguous."""
     name = arguments.text("--env") or config.default_environment
     if not name and len(config.environments) == 1:
         name = next(iter(config.environments))
@@ -154,7 +157,7 @@ def _plan_of_store(config: Config, store: str, environment: Environment | None, 
 
 
 def _chain(plan: Plan, name: str) -> list[str]:
-    """A step, and the steps whose credentials it uses."""
+    """The named step, and the steps whose credentials it uses."""
     chain = []
     while name in plan.steps:
         chain.append(name)

@@ -57,7 +57,7 @@ def _hop(place: FaultLocation) -> str:
 
 
 def _where(place: FaultLocation) -> str:
-    """The policy and the statement."""
+    """The name of the policy and its statement."""
     if not place.policy:
         return ""
     sid = f" `{place.sid}`" if place.sid else ""

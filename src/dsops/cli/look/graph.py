@@ -39,7 +39,7 @@ _FORMATS = ("text", "mermaid", "svg")
 
 
 class _Drawn(NamedTuple):
-    """A graph, and the errors of trying its hops and secrets."""
+    """A graph, and the errors from trying its hops and secrets."""
 
     graph: Graph
     errors: tuple[DsopsError, ...] = ()
@@ -49,7 +49,7 @@ class _Drawn(NamedTuple):
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out")
-    # Checked first: an unknown format must be an error before any call.
+    # The format is checked first: an unknown format must fail before any call is made.
     format_name = _format(arguments)
     load = load_config if arguments.switch("--check") else read_config
     config, name = load(arguments, runtime), arguments.text("--env")
@@ -64,7 +64,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
         for environment, why in unplanned.environments.items():
             note(f"environment `{environment}` is drawn without a plan: {why}")
-    # The graph shows only the source of base credentials, so the key for their digests can be random.
+    # The graph shows only the source of base credentials, not their digests, so a random HMAC key is sufficient.
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
     drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
@@ -83,7 +83,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _format(arguments: Arguments) -> str:
-    """The format named by a flag, or by the file name's extension."""
+    """The format named by a flag, or implied by the file name's extension."""
     named = arguments.text("--format")
     if arguments.switch("--json"):
         if named in {"mermaid", "svg"}:
@@ -117,7 +117,7 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
     if not os.isatty(1):
         return graph_text(graph)
     environ = runtime.environ
-    # https://no-color.org: any value that is not empty.
+    # https://no-color.org: any non-empty value turns colours off.
     has_colour = not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
     try:
         columns = os.get_terminal_size(1).columns

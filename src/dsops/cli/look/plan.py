@@ -52,7 +52,7 @@ def _row(variable: PlannedVariable) -> tuple[str, ...]:
 
 
 def _tree(plan: Plan) -> Iterator[str]:
-    """The credential graph from its roots: each step below the one whose session it uses."""
+    """The credential graph as a tree: each step stands below the step whose session it uses."""
     for profile, ambient in plan.ambient.items():
         steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
         steps = [step for step in steps if step.type.takes_credentials and step.proof is None]
@@ -87,11 +87,11 @@ def _ambient_text(ambient: Ambient) -> str:
 
 
 def _does(plan: Plan, step: Step) -> str:
-    """What the step does: the call that gets its session, or the number of secrets read from it."""
+    """What the step does: the call that issues its session, or the number of secrets read with it."""
     references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
     if not step.type.gives_credentials:
         region = f" in {step.region}" if step.region else ""
-        # Several fields of one secret are one read.
+        # Several fields of one secret need only one read.
         secrets = len({(each.key, each.version) for each in references})
         kept = f", kept by the agent for {step.settings['cache_seconds']} s" if "cache_seconds" in step.settings else ""
         return f"{step.name}: {step.type.name}{region}, {counted(secrets, 'secret')}{kept}"
@@ -102,7 +102,7 @@ def _does(plan: Plan, step: Step) -> str:
 
 
 def _session(step: Step) -> Iterator[str]:
-    """The settings that decide whose session it is and what it may do."""
+    """The settings that decide whose session the step issues, and what the session may do."""
     if not step.type.gives_credentials:
         return
     if step.proof is not None and step.proof.speaks_of is not None:
@@ -120,7 +120,7 @@ def _session(step: Step) -> Iterator[str]:
 
 
 _OF = ("target_principal", "federated_user_name")
-"""The settings that name whose session it is, for operations without a role."""
+"""For operations without a role, the settings that name the principal or user of the session."""
 
 _TOLD = (
     ("task_policy_arn", "for {}"),
@@ -202,7 +202,7 @@ def _step_value(step: Step) -> Json:
 
 
 def _proof_value(step: Step) -> Json:
-    """The proof that replaces base credentials, and what is known of it."""
+    """The proof (such as a token) that replaces base credentials, and the known facts about it."""
     if step.proof is None:
         return None
     return {"source": step.proof.source, "login": step.proof.login.told if step.proof.login is not None else None}

@@ -51,7 +51,7 @@ def _identities(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str,
 
 
 def _role(flag: str, word: str, plan: Plan) -> str:
-    """The ARN of a role that is given as an ARN, as a store that assumes it, or by its name."""
+    """The ARN of a role named by its ARN, by a store that assumes it, or by its role name."""
     if parse_arn(word) is not None:
         return word
     roles = {step.name: step.role for step in plan.steps.values() if step.role.startswith("arn:")}
@@ -67,7 +67,7 @@ _OPTIONAL: Final = ("boundary", "scp", "rcp")
 
 
 def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Complete:
-    """Complete questions with the policies of a sandbox where files leave them open."""
+    """Return a function that fills gaps left by the policy files with policies from a sandbox."""
     from dsops.cli.policy.live import ask_sandbox
 
     def complete(asked: CaseQuestion) -> CompletedQuestion:
@@ -76,7 +76,7 @@ def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Comple
         except EntityNotFound:
             known = CompletedQuestion(asked, {}, ())
         missing = {each.place for each in known.unread}
-        # Empty means unknown here: the sandbox may still have a policy of these types.
+        # An empty list means unknown here: the sandbox may still have a policy of these types.
         missing |= {place for place in _OPTIONAL if not known.policies.get(place)}
         whole = {place: groups for place, groups in known.policies.items() if place not in missing}
         (completed,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)

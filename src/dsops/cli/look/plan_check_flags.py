@@ -34,7 +34,7 @@ FLAGS: Final = (CHECK, CALLER, TRUST_POLICY, IDENTITY_POLICY, POLICIES, SANDBOX)
 
 
 def refuse_without_check(arguments: Arguments) -> None:
-    """Refuse flags that only `--check` uses."""
+    """Raises UsageError for flags that have an effect only with `--check`."""
     for flag in FLAGS[1:]:
         if arguments.text(flag.name):
             raise UsageError(f"{flag.name} has no effect without `--check`", hint="add `--check`")

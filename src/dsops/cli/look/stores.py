@@ -50,7 +50,7 @@ def _source(store: StoreEntry) -> str:
 
 
 def _environments(store: StoreEntry, config: Config | None) -> list[str]:
-    """The environments with a variable that is read from the store."""
+    """The environments that have a variable read from the store."""
     return [
         environment.name
         for environment in (config.environments.values() if config else ())

@@ -21,14 +21,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--env"):
         problems = _with_plan(examined, arguments, runtime)
     elif not problems:
-        # With `--env`, the plan notes this for its own stores, with expanded values.
+        # With `--env`, the plan shows these notes for the stores it uses, with expanded values.
         show_notes(same_caller_notes(examined.config))
     _show(arguments, runtime, examined.config, problems)
     return CheckFailed.exit_code if problems else 0
 
 
 def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
-    """The problems, and those of the named environment's plan. Raises EnvironmentUnknown if it does not exist."""
+    """The configuration's problems, and those of the named environment's plan. Raises EnvironmentUnknown."""
     problems, shown = examined.problems, [file.shown for file in examined.config.files]
     try:
         plan_environment(plannable(examined.config, examined.unusable), arguments, runtime)
@@ -36,7 +36,8 @@ def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tu
         # An error without problems: the environment does not exist.
         if not error.problems and problems.is_empty:
             raise
-        # Paths are not compared: for an inherited field, the plan has the path of the store that inherits it.
+        # Problems are compared without their paths: for an inherited field, the plan reports the path of the inheriting
+        # store.
         known_problems = {(problem.where, problem.message) for problem in problems.in_order(shown)}
         new_problems = error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)]
         problems.extend([problem for problem in new_problems if (problem.where, problem.message) not in known_problems])

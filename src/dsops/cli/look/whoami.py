@@ -70,7 +70,7 @@ def _base_session(runtime: Runtime) -> _Session:
 
 
 def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
-    """The session of a store; `ends` has the hops that this run issued."""
+    """Get the session of a store; `ends` receives the expirations of the hops that this run issues."""
     plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     ends: dict[str, str] = {}
@@ -83,7 +83,7 @@ def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
 
 
 def _collect(ends: dict[str, str], report: Callable[[Event], None]) -> Callable[[Event], None]:
-    """Pass events on, and record the expiration of each session that is issued."""
+    """Return a reporter that passes events on, and stores the expiration of each issued session in `ends`."""
 
     def reported(event: Event) -> None:
         if event.name == "credentials.issued":
@@ -190,7 +190,7 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
-    """When a hop's session expires; unknown for a hop that was skipped because a later session was cached."""
+    """When a hop's session expires; unknown if the hop was skipped because the session of a later hop was cached."""
     if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
@@ -204,7 +204,7 @@ def _seconds_left(expiration: str, runtime: Runtime) -> int | None:
 
 
 def _source(chain: tuple[str, ...], base: str) -> str:
-    """`store target, through jump, from profile ada (IAM Identity Center)`."""
+    """The source of the credentials: `store target, through jump, from profile ada (IAM Identity Center)`."""
     store = [f"store {chain[0]}"] if chain else []
     through = [f"through {' and '.join(chain[1:])}"] if chain[1:] else []
     return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])

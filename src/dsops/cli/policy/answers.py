@@ -22,11 +22,11 @@ from dsops.policy.sources.text import STDIN
 from dsops.text import clean, counted
 
 _MOST = 3
-"""Maximum number of nearly matching statements, and of values of one, to show."""
+"""Maximum number of nearly matching statements to show, and of values per condition."""
 
 
 def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
-    """Print the answers: of one question, or of a table the unexpected ones and their number."""
+    """Print the answer to one question; for a table of questions, the unexpected answers and their number."""
     if form == "junit":
         answer(junit_report(rows, file, now=now))
     elif form == "json":
@@ -49,7 +49,7 @@ def _lines(rows: Sequence[AnsweredCase], file: str) -> Iterator[str]:
 
 
 def answer_lines(row: AnsweredCase) -> Iterator[str]:
-    """The lines of an answer: the verdict, what decides, and the part of each policy in it."""
+    """The lines of an answer: the verdict, what decides it, and what each policy contributes."""
     outcome, asked = row.outcome, row.outcome.decision.request
     caller = asked.principal.arn or asked.principal.federated or asked.principal.kind
     verb = {"allow": "may", "unknown": "may or may not"}.get(outcome.verdict, "may not")
@@ -142,7 +142,7 @@ def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
 
 
 def row_value(row: AnsweredCase) -> dict[str, Json]:
-    """A question and its answer as JSON."""
+    """The question and its answer as JSON."""
     outcome, decision, expected = row.outcome, row.outcome.decision, row.case.expected
     request = decision.request
     statement = decision.statement

@@ -20,7 +20,7 @@ from dsops.policy import (
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
-"""IAM accepts 128 KiB; this much can be checked within a minute, and limits a file named by mistake."""
+"""IAM accepts 128 KiB. A file of 32 MiB can be checked within a minute; larger ones are named by mistake."""
 
 
 def read_policy(name: str, runtime: Runtime) -> str:
@@ -57,7 +57,7 @@ def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) ->
     if not equals or not who or not file:
         raise UsageError(f"`{flag} {word}` is not WHO=FILE", hint=f"such as {flag} Deploy=policy.json")
     text = read_policy(file, runtime)
-    # Comments are accepted: deployment tools remove them from such files.
+    # Comments in JSON are accepted: deployment tools remove them before they send the policy.
     document = parse_json(text, file, comments=True) if file.endswith(".jsonc") else parse_policy_text(text, file)
     checked = check_policy(document, kind, name=file, file=file)
     if checked.policy is None:

@@ -90,7 +90,10 @@ def _text(grants: Grants, selection: Selection, format_name: str) -> str:
 
 
 def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[tuple[str, str]]:
-    """The files, in a folder for each account; as JSON, a file for each policy, as `aws iam create-role` takes it."""
+    """Yield the names and texts of the files, in a folder for each account.
+
+    As JSON, there is one file per policy, as `aws iam create-role` takes it.
+    """
     for account, part in by_account(grants).items():
         if format_name != "json":
             yield f"{account}/{_FILES[format_name]}", _text(part, selection, format_name)

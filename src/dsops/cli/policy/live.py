@@ -1,4 +1,4 @@
-"""Reads the missing policies of questions from IAM: of AWS with the base credentials, of a sandbox with admin keys."""
+"""Reads the policies that questions lack: from IAM with the base credentials, or from a sandbox with admin keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Questions = Sequence[tuple[Case, PolicySet]]
 
 
 def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
-    """Complete each question, in order, with what the base credentials can read of their own account."""
+    """Complete each question, in order, with the policies that the base credentials can read in their own account."""
     credentials = load_base(runtime)
     client, sts = make_client(runtime), base_endpoint(runtime)
     environ = base_environ(runtime)
@@ -64,7 +64,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
             f"--sandbox {clean(url)} is not the address of a sandbox on this machine",
             hint="write what `dsops sandbox serve` prints, such as http://127.0.0.1:4566",
         )
-    # No proxy and no other address of the environment is used on the way to this machine.
+    # Connect to the sandbox on this machine directly: no proxy or endpoint from the environment is used.
     quiet = runtime._replace(environ={})
     requests = [case.asked for case, _ in questions]
     accounts = {each.principal.account for each in requests} | {each.resource_account for each in requests}
@@ -89,7 +89,7 @@ def _admin_finder(url: str) -> Callable[[str], AccountKeys | None]:
 
     @cache
     def find(account: str) -> AccountKeys | None:
-        # An account whose admin has no keys can't be read either.
+        # An account whose admin has no keys is skipped, since it can't be read either.
         with suppress(SandboxUnavailable, KeyError):
             identity = ask(url, "identity", **{"as": f"admin@{account}"})
             credentials = Credentials(identity["AccessKeyId"], Secret(identity["SecretAccessKey"]))
@@ -102,7 +102,7 @@ def _admin_finder(url: str) -> Callable[[str], AccountKeys | None]:
 def _checked(
     found: Sequence[CompletedQuestion | DsopsError], questions: Questions, file: str, runtime: Runtime
 ) -> Sequence[CompletedQuestion]:
-    """Return the completed questions. Raises CasesInvalid with every user and role that does not exist."""
+    """Return the completed questions. Raises CasesInvalid that lists every user and role that does not exist."""
     runtime.report(DONE)
     completed, problems = [], []
     for outcome, (case, _) in zip(found, questions, strict=True):

@@ -1,4 +1,4 @@
-"""`dsops policy check`: report problems of IAM policies, and statements that do not do what they seem to."""
+"""`dsops policy check`: report errors in IAM policies, and statements whose effect differs from what they suggest."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _show(
 
 
 def _notes(checked: Sequence[CheckedFile], reference: ServiceReference | None) -> list[str]:
-    """What a reader has to know to judge the findings: guessed types, and checks that were not made."""
+    """Notes that help to judge the findings: guessed policy types, and checks that were not made."""
     texts = []
     for file, report in checked:
         if report.reason:

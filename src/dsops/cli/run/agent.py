@@ -19,12 +19,12 @@ from dsops.text import counted, duration_text
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Run the agent in this process, on the socket that its parent bound or on one of its own."""
+    """Run the agent in this process, on the socket that its parent process bound or on a new socket."""
     harden()
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # Imported only now: libcurl and OpenSSL read the environment when they are loaded.
+    # Imported only after the environment has been dropped: libcurl and OpenSSL read it when they are loaded.
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 
@@ -182,4 +182,4 @@ COMMAND = Group(
         ),
     },
 )
-"""Sessions in memory."""
+"""The command group `dsops agent`."""

@@ -37,7 +37,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, format_name, out = arguments.operand("STORE"), arguments.text("--format"), arguments.text("--out")
     if runtime.environ is os.environ:
         begin_elsewhere(arguments.text("--for-profile"))
-    # Checked before the first call: an answer that can't be written must not cost one.
+    # Checked before the first call: no call is made for an answer that can't be written.
     step_file = ""
     if format_name == "github":
         from dsops.cli.run.github import require_step
@@ -66,7 +66,7 @@ def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
     """The plan for the session of the store."""
     name, profile = arguments.operand("STORE"), arguments.text("--for-profile")
     try:
-        # The profile was written earlier, and the file may have changed since: it needs permission.
+        # The profile was written earlier, and the configuration may have changed since: it needs permission.
         config = load_config(arguments, runtime, is_chosen=not profile)
     except NotAllowed as error:
         if profile:
@@ -78,7 +78,7 @@ def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
 
 
 def text_of(name: str, format_name: str, credentials: Credentials) -> bytes:
-    """The answer in every format except `github`, which is written to the runner's file."""
+    """Format the session in any format except `github`, which is written to the runner's file."""
     if format_name == "json":
         return f"{json_text({'store': name, **_value(credentials)})}\n".encode()
     if format_name == "process":
@@ -114,7 +114,7 @@ def old_text(path: str) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        # From None: the original error contains the file's bytes.
+        # Raised from None: the original error contains the file's bytes.
         why, hint = "its current content is not UTF-8", "save it as UTF-8, or name another"
         raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:
@@ -125,7 +125,7 @@ def _variables(credentials: Credentials) -> dict[str, Secret]:
     values = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-        # Empty for a long-term key: an inherited token would be sent with it, and AWS refuses that.
+        # For a long-term key, the token is set to empty: AWS refuses a call with an inherited token.
         "AWS_SESSION_TOKEN": credentials.session_token or Secret(""),
     }
     if credentials.expiration:
@@ -172,7 +172,7 @@ COMMAND = Command(
             default="json",
             own_variable="DSOPS_CREDENTIALS_FORMAT",
         ),
-        # Not DSOPS_OUT, which is `render`'s: a credential_process has to print its answer.
+        # The flag does not use `render`'s variable DSOPS_OUT: a credential_process has to print its answer.
         Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
         Flag("--min-ttl", "do not print credentials that expire sooner", "seconds", value="SECONDS"),
         Flag(

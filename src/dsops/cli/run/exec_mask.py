@@ -19,7 +19,7 @@ _OF_A_SESSION = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AU
 
 
 def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: ChildIdentity | None) -> list[Secret]:
-    """The values read from stores, and the secret parts of the session; not the literals of the configuration.
+    """The secrets to mask: values read from stores and the session's secret parts, not literals.
 
     A note names the values that are too short to mask.
     """
@@ -47,11 +47,11 @@ def patterns_of(secrets: Iterable[Secret]) -> set[bytes]:
 
 
 def tell_github(secrets: Iterable[Secret], runtime: Runtime) -> None:
-    """Register the secrets with GitHub's runner, which reads stdout and masks them in the whole log."""
+    """Register the secrets with GitHub's runner, which reads stdout and masks the values in the whole log."""
     if runtime.environ.get("GITHUB_ACTIONS") != "true":
         return
     if S_ISREG(os.fstat(1).st_mode):
-        # Redirected with `> file`: no runner reads it, and the values would stay there.
+        # stdout is redirected to a file: no runner reads it, and the values would stay in the file.
         note("stdout is a file: GitHub Actions can't read which values to mask")
         return
     answer_bytes(mask_lines(secrets))

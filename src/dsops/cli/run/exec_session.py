@@ -27,7 +27,7 @@ from dsops.startup import NamedTuple
 
 
 class CommandSession(NamedTuple):
-    """The values and the session for a command, and what renews and serves the session while it runs."""
+    """The values and the session for a command, and the renewal and endpoint that run beside it."""
 
     secrets: Mapping[str, Secret]
     identity: ChildIdentity
@@ -43,9 +43,9 @@ def is_served(arguments: Arguments) -> bool:
 
 
 def plan_with_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """The plan of a run with the session of that store; shows its notes on stderr.
+    """Plan a run with the session of that store; shows the plan's notes on stderr.
 
-    The environment is the named one or the default one; without either, only the session is planned.
+    The environment is the named one or the default. Without either, only the session is planned.
     """
     lasts = is_served(arguments)
     name = arguments.text("--env") or config.default_environment
@@ -69,7 +69,7 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
 
 
 def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> CommandSession:
-    """The secrets of the plan and the session of the store; with --serve, also its renewal and endpoint.
+    """Fetch the plan's secrets and the store's session; with --serve, also start the renewal and the endpoint.
 
     Writes the audit record first.
     """
@@ -94,7 +94,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
             where=step.where,
         )
     listeners: list[Callable[[Credentials], None]] = []
-    # The terminal belongs to the command: no questions, and progress only with --verbose.
+    # While the command runs, it owns the terminal: dsops asks no questions, and shows progress only with --verbose.
     quiet = runtime._replace(ask=no_prompt, report=runtime.report if arguments.switch("--verbose") else ignore)
     quiet_agent = agent._replace(runtime=quiet) if agent else None
     issue = _issuer(plan, store, quiet_agent, Pipeline(quiet, cache), quiet)
@@ -107,7 +107,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
 def _from_agent(
     agent: RemotePipeline, plan: Plan, store: str, *, lasts: bool
 ) -> tuple[Mapping[str, Secret], Credentials] | None:
-    """Secrets and session from the agent; None if this process has to do the work."""
+    """Get the secrets and the session from the agent; None if this process has to do the work."""
     secrets: Mapping[str, Secret] | None = {}
     if plan.variables:
         secrets = agent.secrets(plan.environment, also=store, lasts=lasts)
@@ -138,9 +138,9 @@ def _renewal(
 def _issuer(
     plan: Plan, store: str, agent: RemotePipeline | None, pipeline: Pipeline, runtime: Runtime
 ) -> Callable[[Credentials, Callable[[], bool]], Credentials]:
-    """A function that issues a new session, with the agent or, if that has ended, in this process.
+    """Return a function that issues a new session, with the agent or, if the agent has ended, in this process.
 
-    It runs in a thread while the command runs.
+    The function runs in a thread while the command runs.
     """
 
     def issue(old: Credentials, is_over: Callable[[], bool]) -> Credentials:
@@ -206,7 +206,7 @@ def _note_codes(plan: Plan, store: str) -> None:
 
 
 def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[Event], None]:
-    """A function that reports only the end of the session, unless --verbose: the terminal belongs to the command."""
+    """Return a reporter of the session's end, or of all events with --verbose: the command owns the terminal."""
 
     def report(event: Event) -> None:
         if event.name == "session.ended":

@@ -45,7 +45,7 @@ def _bytes(name: str, value: Secret) -> bytes:
     try:
         return value.reveal_bytes()
     except UnicodeEncodeError:
-        # From None: the original error contains the value.
+        # Raised from None: the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be printed",
             why="it holds half of a UTF-16 surrogate pair",

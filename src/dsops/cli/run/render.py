@@ -20,7 +20,7 @@ STDOUT = "-"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out") or STDOUT
-    # Checked before the first call: an unknown format must not cost one.
+    # Checked before the first call: no call is made for an unknown format.
     format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
     step_file = ""
     if format_name == "github":

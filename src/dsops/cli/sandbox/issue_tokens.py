@@ -117,7 +117,7 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _claim(word: str) -> tuple[str, object]:
-    """Parse NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, any other is text."""
+    """Parse NAME=VALUE: a time claim is a number, a value that starts with `{` or `[` is JSON, others are text."""
     import json
 
     name, equals, value = word.partition("=")

@@ -10,10 +10,10 @@ from typing import Any
 from dsops.policy import is_negated
 from dsops.text import clean
 
-Record = Mapping[str, Any]  # JSON from a sandbox
+Record = Mapping[str, Any]  # a JSON object from a sandbox
 
 _NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path", "role_name")
-"""The request parameters that name an event's resource, the most specific first."""
+"""The request parameters that can name an event's resource, the most specific first."""
 _SAYS = {"Allow": "allows it", "ExplicitDeny": "denies it", "ImplicitDeny": "does not allow it"}
 
 
@@ -26,7 +26,8 @@ def decision_lines(decision: Record) -> list[str]:
         f"  {verb} {decision['action']} on {decision['resource']}",
         f"  {_because(decision)}",
     ]
-    # Each level of an organization and each layer of a session has its own reason: the root or first layer first.
+    # Each level of an organization and each layer of a session has its own reason; the root or the first layer comes
+    # first.
     counts = Counter(reason["policy_type"] for reason in decision["reasons"])
     for reason in decision["reasons"]:
         of = counts[reason["policy_type"]]
@@ -60,7 +61,7 @@ def _place(found: Record) -> str:
 
 
 def _line(found: Record, form: str) -> str:
-    """The line of a statement; "" for line 1, since a document without line breaks has no useful line numbers."""
+    """The position of the statement; "" for line 1: a document without line breaks has no useful line numbers."""
     return form.format(f"line {found['line']}") if found["line"] > 1 else ""
 
 

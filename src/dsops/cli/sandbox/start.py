@@ -95,7 +95,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
 
 
 def _rates(text: str) -> dict[str, float]:
-    """Parse `sts=5,secretsmanager=2`."""
+    """Parse the rates of `--throttle`: `sts=5,secretsmanager=2`."""
     from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 
     rates = {}
@@ -112,7 +112,7 @@ def _rates(text: str) -> dict[str, float]:
 
 
 def _with_ids(text: str) -> frozenset[str]:
-    """Parse `iam,sts`, or `all`."""
+    """Parse the services of `--authorization-ids`: `iam,sts`, or `all`."""
     from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
     services = frozenset(part.strip() for part in text.split(","))

@@ -24,7 +24,7 @@ def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
         if [file.sha256 for file in config.files] == [digest(data)]:
             allow(config.files, runtime.environ, powers=[each.line for each in powers_of(config, StoreTypes())])
     except DsopsError:
-        return  # the first command that uses the file asks for permission
+        return  # the user is asked when a command first uses the file
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
