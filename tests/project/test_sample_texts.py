@@ -22,7 +22,7 @@ def test_one_seed_gives_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_page_gives_headings_rows_and_sentences() -> None:
-    """Code is left out, and a paragraph is read across its lines."""
+    """Code blocks are skipped, and the wrapped lines of a paragraph are joined."""
     text = "# Sign in\n\nRun this. It opens a\nbrowser for you.\n\n    dsops login\n\n"
     page = text + "| flag | what |\n|---|---|\n- one more point\n"
     assert [(text.line, text.text) for text in document_texts("page.md", page)] == [

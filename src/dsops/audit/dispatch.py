@@ -30,7 +30,7 @@ _ENVIRONMENT = tuple(
 def dispatch(
     settings: Settings, result: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
-    """Get new lines sent, and warn of earlier failures. Errors here become warnings, and never stop a run."""
+    """Start sending new lines to the receivers, and warn about earlier failures. Errors here only become warnings."""
     try:
         turn = SenderTurn(settings.file)
         try:

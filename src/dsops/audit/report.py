@@ -31,8 +31,7 @@ class AuditReport:
     since: datetime | None
     """The report covers only calls from this time on; None for all calls."""
     boundary: datetime | None
-    """The time that separates old calls from new ones, for the questions about new principals; None without any call.
-    """
+    """The time from which calls count as new, for the questions about new principals. None if there are no calls."""
     first: datetime | None
     last: datetime | None
     """The times of the first and the last call."""

@@ -56,7 +56,7 @@ class LoopbackPort:
     """A local port that waits for one request."""
 
     def __init__(self, path: str, port: int = 0, *, method: str = "GET", most_bytes: int = _MOST_BYTES) -> None:
-        """Open the port. Raises OSError if the port, or any port for `port` 0, is not available."""
+        """Listen on `port`; 0 picks any free port. Raises OSError if the port is not available."""
         self._path = path
         self._method = method
         self._most_bytes = most_bytes

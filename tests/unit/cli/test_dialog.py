@@ -125,7 +125,7 @@ def on_desktop(program: Dsops, desktop: Desktop) -> Dsops:
 
 
 def test_credential_process_of_a_desktop_program_asks_in_a_window(tmp_path: Path, desktop: Desktop) -> None:
-    """A credential_process without a terminal prompts in a window, and prints only the credentials."""
+    """If a credential_process has no terminal, dsops asks in a window and prints only the credentials."""
     desktop.install("zenity")
     with StubAws() as aws:
         done = on_desktop(Dsops(tmp_path, aws), desktop).run(*PROCESS)

@@ -26,7 +26,7 @@ class AskedQuestion(NamedTuple):
 
 
 class AthenaTarget(NamedTuple):
-    """Where a query runs; for a field that is "", the store, the environment or AWS decides."""
+    """Where an Athena query runs. An empty field falls back to the store, then the environment, then AWS's default."""
 
     region: str
     workgroup: str

@@ -10,7 +10,7 @@ from dsops.policy.language.letters import lower_case
 from dsops.startup import NamedTuple
 
 Context = Mapping[str, tuple[str, ...]]
-"""The request's values by condition key, in lower case."""
+"""Condition key in lower case -> the request's values for it."""
 
 
 class Wildcard:

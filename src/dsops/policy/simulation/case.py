@@ -76,7 +76,7 @@ class Expected(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One row of a table."""
+    """A test case of a policy test suite: a question and its expected answer."""
 
     name: str
     line: int

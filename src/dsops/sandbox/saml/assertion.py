@@ -98,7 +98,7 @@ def _recipient(assertion: Element, partition: str, now: float) -> str:
     recipient = "" if data is None else data.get("Recipient", "")
     ends_at = None if data is None else _moment(data, "NotOnOrAfter")
     if confirmation is None or confirmation.get("Method") != _BEARER or not recipient or ends_at is None:
-        # The message is AWS's, including the typo "Confirmaton" (seen).
+        # AWS's exact message, including its typo "Confirmaton".
         raise invalid("Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter")
     if not is_sign_in(recipient, partition):
         raise invalid("The Recipient of the response is not AWS")

@@ -72,7 +72,7 @@ def _refuse(_value: object, _is_immutable: bool) -> object:  # noqa: FBT001 - ca
 
 
 class _Decoders(dict[int, _Decode]):
-    """Decoders for all tags. Without an own decoder for a tag, cbor2 would use its built-in one."""
+    """A decoder for every tag. For a tag without one, cbor2 would fall back to its built-in decoder."""
 
     def __missing__(self, tag: int) -> _Decode:
         return _refuse
