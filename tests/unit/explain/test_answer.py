@@ -442,7 +442,7 @@ class TestWhatAwsSays:
     """AWS's denial message names a policy type, which the findings use."""
 
     def test_its_word_counts_where_the_policy_is_unread(self) -> None:
-        """If the policy that AWS names is unread, its type is reported as the proven cause, and no statement is named."""
+        """If the policy that AWS names is unread, its type is the proven cause, and no statement is named."""
         message_text = RefusalMessage(policy_type="service control policy", is_deny=True)
 
         finding_list = findings(
