@@ -106,7 +106,7 @@ class TrailJournal:
     def _put(self, settings: Settings, records: list[bytes]) -> WriteResult:
         if not settings.file:
             hint = "set HOME, or XDG_STATE_HOME"
-            raise AuditFailed("there is no place for the audit trail", why="HOME is not set", hint=hint)
+            raise AuditFailed("the audit trail has no file", why="HOME is not set", hint=hint)
         now = int(self._now().timestamp())
 
         def lose(why: str) -> None:

@@ -51,7 +51,7 @@ def profile_lines(
     if profile.region and not is_region_name(profile.region):
         # With a line break, the region could add arbitrary sections to a file that runs commands.
         raise ValueUnusable(
-            f"the region of store `{profile.store}` is none: {profile.region!r}",
+            f"the region of store `{profile.store}` is invalid: {profile.region!r}",
             hint="`region` is a name such as us-east-1",
         )
     words = [*program, "credentials", profile.store, "--config", config, "--format", "process"]

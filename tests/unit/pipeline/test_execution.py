@@ -18,7 +18,7 @@ class BrokenTrail(Acts):
 
     def write(self) -> None:
         """Raise AuditFailed."""
-        raise AuditFailed("there is no place for the audit trail")
+        raise AuditFailed("the audit trail has no file")
 
 
 async def work() -> str:

@@ -147,7 +147,7 @@ def one_line(error: DsopsError) -> str:
 
 
 COMMAND = Command(
-    help=("Print the commands that a shell runs when it enters this folder, for the code of `dsops hook`."),
+    help=("Print the shell commands that load this folder's environment; the code of `dsops hook` runs it."),
     run=_run,
     flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT, REASON),
     operands=(

@@ -131,7 +131,7 @@ COMMAND = Command(
         ENVIRONMENT,
         NO_AGENT,
         REASON,
-        Flag("--credentials", "give the command the session of this store", value="STORE"),
+        Flag("--credentials", "run the command with the session of this store", value="STORE"),
         Flag(
             "--serve", "renew the session while the command runs, and serve it to the AWS SDKs of the command", "switch"
         ),

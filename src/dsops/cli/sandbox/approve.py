@@ -18,7 +18,7 @@ USER = Flag(
 DENY = Flag("--deny", "deny the login", kind="switch", own_variable="DSOPS_SANDBOX_APPROVE_DENY")
 WAIT = Flag(
     "--wait",
-    "without CODE: how long to wait for a login",
+    "how long to wait for a login, if CODE is left out",
     kind="seconds",
     value="SECONDS",
     default="5",

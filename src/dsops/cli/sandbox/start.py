@@ -36,7 +36,7 @@ EVENTS = Flag(
 )
 THROTTLE = Flag(
     "--throttle",
-    ("limit the requests a second of a service for each account and region: sts=5,secretsmanager=2"),
+    ("limit requests per second by service, in each account and region: sts=5,secretsmanager=2"),
     value="SERVICE=RATE",
     own_variable="DSOPS_SANDBOX_THROTTLE",
 )
@@ -117,7 +117,9 @@ def _with_ids(text: str) -> frozenset[str]:
 
     services = frozenset(part.strip() for part in text.split(","))
     for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in sorted(services))):
-        raise UsageError(f"`--authorization-ids {text}`: {why}", hint="write such as iam,sts, or all")
+        raise UsageError(
+            f"`--authorization-ids {text}`: {why}", hint="list services with commas, such as `iam,sts`, or write `all`"
+        )
     return services
 
 

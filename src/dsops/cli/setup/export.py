@@ -96,7 +96,7 @@ def _text(data: bytes, path: str) -> SourceText:
 
 
 COMMAND = Group(
-    help="Export stores to programs that know nothing of dsops.",
+    help="Make stores available to programs without dsops support.",
     commands={
         "aws-config": Command(
             help=(

@@ -18,7 +18,7 @@ def _run(_arguments: Arguments, _runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Print the JSON Schema of dsops.yaml, with which editors complete keys and show what they mean.\n"
+        "Print the JSON Schema of dsops.yaml. Editors use it for completion and inline documentation.\n"
         "\n"
         "  dsops schema > dsops.schema.json\n"
         "  # yaml-language-server: $schema=dsops.schema.json      (the first line of dsops.yaml)"
