@@ -63,6 +63,12 @@ def test_the_public_names_are_these(door: str) -> None:
     assert [name for name in written if not hasattr(module, name)] == []
 
 
+@pytest.mark.parametrize("door", ["dsops.policy", "dsops.testing"])
+def test_dir_lists_the_public_names(door: str) -> None:
+    """`dir()` and completion in a Python prompt show the names, though each is imported on first use."""
+    assert dir(import_module(door)) == DOORS[door].split()
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_what_can_be_called_has_a_docstring_of_its_own(door: str) -> None:
     """Every exported function and class has its own docstring; a generated one does not count."""
