@@ -556,11 +556,12 @@ class TestFailures:
         done = subprocess.run(
             ["dsops", "hook", "allow"],
             cwd=house.home,
-            env=house.dsops.environ,
+            env={**house.dsops.environ, "DSOPS_CONFIG": str(house.home / "project" / "dsops.yaml")},
             check=False,
             capture_output=True,
             text=True,
         )
+        assert (house.home / "project" / "dsops.yaml").exists()
         assert done.returncode == 2
         assert "hint: `dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG" in done.stderr
 

@@ -34,7 +34,7 @@ identity_center:
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """A sandbox with two users, one of whom has a role."""
+    """A sandbox with two users, only one of which has a role."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 

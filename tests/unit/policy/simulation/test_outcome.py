@@ -225,7 +225,7 @@ class TestDifferences:
         )
 
     def test_what_need_not_allow_does_not_decide(self) -> None:
-        """`decided_by` rejects a policy that did not have to allow, such as a user's whom the trust policy names."""
+        """`decided_by` rejects a policy that did not have to allow, such as the one of a trusted user."""
         answer = outcome(asked(), given(trust=TRUSTS_ALICE, identity=ALLOWS))
 
         assert differences(answer, Expected("allow", "role trust policy")) == ()
