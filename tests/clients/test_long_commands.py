@@ -646,7 +646,9 @@ def test_a_renewed_session_is_masked_too(world: World) -> None:
         with Talk(command, world.folder, world.environ) as talk:
             keys = set()
             for _ in range(3):
-                secret, token, key = talk.ask().split()
+                answer = talk.ask()
+                assert len(answer.split()) == 3, answer
+                secret, token, key = answer.split()
                 keys.add(key)
                 assert ((secret, token) == ("***", "***")) is is_hidden
                 world.pass_seconds(1000)

@@ -415,6 +415,23 @@ def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str,
     assert len(server.seen) == 1
 
 
+def test_a_request_that_slept_with_the_machine_is_signed_again() -> None:
+    """A request signed before the machine slept is refused as too old; it is signed again by our clock, silently."""
+    scene = Scene()
+
+    def answer(seen: Seen) -> Answer:
+        if seen.header("x-amz-date") == "20261124T132000Z":
+            return IDENTITY
+        scene.clock.advance(80 * 60)
+        return sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
+
+    with StubServer(answer) as server:
+        whoami(scene, server)
+        assert [seen.header("x-amz-date") for seen in server.seen] == ["20261124T120000Z", "20261124T132000Z"]
+        assert scene.client.skew_seconds(endpoint_at(server)) == 0
+    assert scene.reports.facts("clock.corrected") == []
+
+
 def test_an_mfa_call_is_corrected_too() -> None:
     """A call with an MFA code is repeated after a clock correction: AWS checks signatures before codes."""
     scene = Scene()

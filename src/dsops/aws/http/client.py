@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from dsops.aws.http import answer as answers
 from dsops.aws.http.answer import Content, Element
@@ -256,7 +256,9 @@ async def _attempt(
     _measure(client, call, _result(response, answer), begun)
     failure = _failure(call, response, answer)
     # AWS checks the signature before anything else, so an attempt with a skewed clock has not used up its MFA code.
-    is_corrected = answer is not None and may_correct and _is_corrected(client, call, response, answer, skew)
+    is_corrected = (
+        answer is not None and may_correct and _is_corrected(client, call, response, answer, _Signed(request, skew))
+    )
     may_help = _passes(response, answer) and not call.is_once
     return _Failed(failure, may_help, _retry_after(response), is_corrected)
 
@@ -411,19 +413,29 @@ def _retry_after(response: Response) -> float:
     return float(value) if value.isascii() and value.isdigit() and len(value) <= 6 else 0.0
 
 
-def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, used_skew: float) -> bool:
+class _Signed(NamedTuple):
+    """A signed request and the clock difference that its signature used."""
+
+    request: WireRequest
+    skew_seconds: float
+
+
+def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, signed: _Signed) -> bool:
     """Whether the request was refused for its time, and the next attempt will be signed with the server's time."""
-    if call.credentials is None or not (is_skew(answer) or is_bad_signature(answer)):
+    signing = signed.request.signing
+    if signing is None or not (is_skew(answer) or is_bad_signature(answer)):
         return False
     theirs = answers.server_time(response.headers)
     if theirs is None:
         return False
-    if client.skew_seconds(call.endpoint) != used_skew:
+    if client.skew_seconds(call.endpoint) != signed.skew_seconds:
         # A concurrent call got the same refusal and has corrected the time already.
         return True
     ahead = (theirs - client.runtime.now()).total_seconds()
-    if abs(ahead - used_skew) < _SKEW_SECONDS:
-        return False
+    if abs(ahead - signed.skew_seconds) < _SKEW_SECONDS:
+        # Our clock is right. If the signature is old all the same, the machine slept before the request was sent.
+        signed_at = datetime.strptime(signing.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return (theirs - signed_at).total_seconds() >= _SKEW_SECONDS
     if not client.skews and abs(ahead) >= _SKEW_SECONDS:
         minutes, side = f"{abs(ahead) / 60:.0f} minutes", "behind" if ahead > 0 else "ahead of"
         facts = {"minutes": minutes, "side": side, "endpoint": call.endpoint.short}
