@@ -3,7 +3,8 @@
 For Python programs: `dsops.open().secrets("production")`, `dsops.open().boto3_session("store")` (dsops/library.py).
 """
 
-# typing's own constant is not used: importing typing costs every command time. A type checker treats both alike.
+# `typing.TYPE_CHECKING` is not used, since importing typing would slow down every command. Type checkers treat a
+# module's own TYPE_CHECKING like it.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsops.library import open_library as open  # noqa: A004 - `dsops.open` is read as a whole

@@ -68,7 +68,10 @@ class Crew:
         return True
 
     def _make_do(self) -> None:
-        """Leave the queue to the running threads; without threads, close the connections: the clients do the work."""
+        """Leave the queue to the running threads; if there are none, close the queued connections.
+
+        The clients of closed connections do the work themselves.
+        """
         with self._changed:
             self._changed.notify()
             if self._threads:

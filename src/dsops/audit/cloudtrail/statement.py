@@ -22,11 +22,14 @@ class AskedQuestion(NamedTuple):
     """The table, or the file pattern, that the statement reads."""
     sql: str
     begin: str
-    """The first day to read; "" for all days."""
+    """The first day to read, `YYYY-MM-DD`; "" for all days."""
 
 
 class AthenaTarget(NamedTuple):
-    """Where an Athena query runs. An empty field falls back to the store, then the environment, then AWS's default."""
+    """The place where an Athena query runs: region, workgroup and the like.
+
+    An empty field falls back to the store, then to the environment, then to AWS's default.
+    """
 
     region: str
     workgroup: str
@@ -37,7 +40,7 @@ class AthenaTarget(NamedTuple):
 
 
 def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
-    """One SELECT over `source`, the engine's table or file list; `where` limits the records."""
+    """Return one SELECT over `source`, the engine's table or list of files; `where` limits the records."""
     relations = {
         "fields": fields(dialect, source, where),
         "records": records(dialect),
@@ -55,9 +58,10 @@ def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, s
 
 
 def days_of(begin: str, end: str) -> str:
-    """SQL for the partitions of Athena's table from day `begin` to `end`, `YYYY-MM-DD`; "" leaves a side open.
+    """Return an SQL condition for the partitions of Athena's table from day `begin` to `end`.
 
-    The partition column `timestamp` of the documented table has the format `YYYY/MM/DD`.
+    Days are `YYYY-MM-DD`; "" leaves a side open. The partition column `timestamp` of the documented table has the
+    format `YYYY/MM/DD`.
     """
     bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
     bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []

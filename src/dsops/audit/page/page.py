@@ -1,4 +1,4 @@
-"""The whole page: a head that allows nothing but its own style, then the sections in reading order."""
+"""Renders the whole page: a head whose security policy allows only its own style, then the sections in order."""
 
 from __future__ import annotations
 
