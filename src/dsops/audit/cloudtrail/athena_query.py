@@ -45,9 +45,7 @@ class AthenaQuery:
         """
         _check_length(sql)
         self._api, self._question, self._sql, self._table, self._caller = api, question, sql, table, caller
-        self._token = os.urandom(
-            24
-        ).hex()  # the idempotency token: Athena starts a statement with the same token only once
+        self._token = os.urandom(24).hex()  # idempotency token: Athena starts one query for each token
         self.id = ""
         """The QueryExecutionId, once Athena has accepted the query."""
         self.is_sent = False

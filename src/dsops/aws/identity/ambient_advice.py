@@ -11,7 +11,8 @@ from dsops.credentials import OF_ENVIRONMENT
 from dsops.endpoint import parse_address
 from dsops.errors import AmbientFailed, CredentialsError, CredentialsExpired, MfaRequired, NoCredentials, nearest
 
-# A secret key, a token or a part of one: long, with upper case, lower case and digits. Paths and URLs seldom match.
+# Matches a secret key, a token or a part of one: long, with upper case, lower case and digits. Paths and URLs seldom
+# match.
 _KEY_LIKE = r"[A-Za-z0-9+/=_-]{30,}"
 _KEY_ID = r"\b(AKIA|ASIA)[A-Z0-9]{8,}\b"
 
@@ -26,8 +27,8 @@ _OF_A_PROFILE = {
 }
 """Settings of a profile that configure a source of credentials.
 
-Without any of them, botocore would use the role of the container or instance, which is another identity than the
-profile that a store names.
+If a profile had none of them, botocore would use the role of the container or instance, which is another identity
+than the profile that a store names.
 """
 
 INSTANCE = "the instance's role"
@@ -45,7 +46,8 @@ _CREDENTIAL_SOURCES = {
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
-# The agent's addresses on a node, and the mount path of a pod's token (EKS User Guide, "How EKS Pod Identity works").
+# The addresses of the EKS Pod Identity agent on a node, and the mount path of a pod's token (EKS User Guide, "How EKS
+# Pod Identity works").
 _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 
@@ -62,12 +64,12 @@ class CredentialLookup:
 
     @property
     def name(self) -> str:
-        """The profile that botocore reads."""
+        """The name of the profile that botocore reads."""
         return self.profile or chosen_profile(self.environ) or "default"
 
     @property
     def whose(self) -> str:
-        """The credentials that are looked up, for messages: `credentials of profile ...` or `base credentials`."""
+        """The name of the credentials in messages: `credentials of profile ...` or `base credentials`."""
         return f"credentials of profile `{self.profile}`" if self.profile else "base credentials"
 
 
@@ -96,7 +98,10 @@ def source_text(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
 
 
 def _more(name: str, method: str, settings: Mapping[str, str]) -> str:
-    """Return details of the source from the profile's settings: SSO session, source profile or credential source."""
+    """Return details of the source from the profile's settings.
+
+    They are the SSO session, the source profile or the credential source.
+    """
     if method == "sso" and settings.get("sso_session"):
         return f", session {settings['sso_session']}"
     if method != "assume-role":
@@ -117,7 +122,7 @@ def _of_no_profile(environ: Mapping[str, str], method: str) -> str:
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """Return the container credential service that was used. botocore prefers the relative URI."""
+    """Return the container credential service that was used; botocore prefers the relative URI."""
     if _RELATIVE_URI in environ:
         return f"{_RELATIVE_URI}, as on ECS"
     address = parse_address(environ.get(_FULL_URI, "").partition("?")[0])
@@ -155,13 +160,13 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
 
 
 def _blamed(lookup: CredentialLookup, why: str) -> tuple[str, str]:
-    """Return what failed to load, and a hint if that is not the profile. botocore's message shows which it is."""
+    """Return what failed to load according to botocore's message, and a hint unless it is the profile."""
     environ = lookup.environ
     token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
     if "container-role" in why:
         return "the container's role", f"check what answers at {_address(environ)}, and the token that it wants"
     if "Error retrieving metadata" in why:
-        # IMDSv2's hop limit is 1 by default (EC2 User Guide, "Configure IMDS options").
+        # By default, the hop limit of IMDSv2 is 1 (EC2 User Guide, "Configure IMDS options").
         hint = "in a container the metadata hop limit has to be 2; AWS_EC2_METADATA_DISABLED=true leaves it out"
         return INSTANCE, hint
     if token_file and ("WithWebIdentity" in why or token_file in why):
@@ -233,7 +238,7 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
 
 
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """Describe the files searched and settings found: `profile x in A (no such file) and B, which has only region`."""
+    """Describe where the lookup searched: `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
     keys = answer.get("keys")

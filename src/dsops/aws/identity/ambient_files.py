@@ -26,7 +26,7 @@ _ABSENT = (
 )
 
 _MOST_BYTES = 1 << 24
-"""The maximum size of a file of profiles. A thousand profiles take a quarter of a megabyte."""
+"""The maximum size in bytes of a file of profiles. A thousand profiles take a quarter of a megabyte."""
 
 _VARIABLE = r"(?a)\$(\w+|\{[^}]*\})"
 
@@ -42,7 +42,7 @@ def credentials_file(environ: Mapping[str, str], folder: str = "") -> str:
 
 
 def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables: bool = True) -> str:
-    """Resolve a path as botocore does: expand `$NAME` and `~` from `environ`, then make it relative to `folder`.
+    """Resolve a path as botocore does: expand `$NAME` and `~` from `environ`, then make it absolute in `folder`.
 
     `has_variables` is False for paths that botocore opens literally. `os.path.expanduser` is not used: it reads this
     process's environment.
