@@ -44,7 +44,7 @@ class Profile:
 
     @property
     def has_keys(self) -> bool:
-        """Whether botocore treats the profile as one with an access key. One half of the key pair is enough."""
+        """Whether botocore considers the profile to have an access key; one half of the key pair is enough."""
         return not _KEYS.isdisjoint(self.entries)
 
 
@@ -74,8 +74,8 @@ def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
     for header, where, entries in _sections(config):
         kind, name = _meaning(header)
         if kind == "profile":
-            # A later section of the same profile replaces the earlier one, also if one is `[profile default]` and the
-            # other `[default]`.
+            # A later section of the same profile replaces the earlier section, even if one is `[profile default]` and
+            # the other is `[default]`.
             profiles[name] = Profile(name=name, entries=entries, where=where)
         elif kind == "sso-session":
             sessions.add(name)
@@ -110,20 +110,22 @@ def _meaning(header: str) -> tuple[str, str]:
 
 
 def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, ProfileEntry]]]:
-    # Line ends are normalised as open() does, because configparser reads files that way.
+    # Line ends are normalised as `open` does, since configparser usually reads from a file opened in this way.
     text = source.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     parser = RawConfigParser()
     try:
         parser.read_string(text)
     except Error as error:
-        # `from None`, because configparser's message repeats the line, which may contain a key.
+        # The error has no cause (`from None`), because configparser's message repeats the line, which may contain a
+        # key.
         raise _unreadable(source.shown, error) from None
     lines = _lines(text)
     for header in parser.sections():
         where = Where(source.shown, lines.get((header, ""), 0))
         entries = {}
         for key, value in parser.items(header):
-            # configparser applies the keys of `[DEFAULT]` to all sections of a file.
+            # A key without a line in its own section is from `[DEFAULT]`, whose keys configparser applies to all
+            # sections.
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
             visible_value = _HIDDEN if key in _SECRET else value
             is_nested = value.startswith("\n")
@@ -146,7 +148,7 @@ def _unreadable(shown: str, error: Error) -> ConfigUnreadable:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Return (section, key) -> line number. For the line of the section's header, the key is ""."""
+    """Map (section, key) to a line number. The key "" has the line of the section's header."""
     line_numbers: dict[tuple[str, str], int] = {}
     header = ""
     for number, line in enumerate(text.split("\n"), 1):

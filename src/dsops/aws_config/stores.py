@@ -1,6 +1,6 @@
 """Convert profiles to stores: each role and each permission set becomes a store with the same session.
 
-A profile that has no exact equivalent is left out with a note. Nothing is guessed, because a store with another
+A profile that has no exact equivalent is left out with a note. dsops does not guess, because a store with another
 identity than the profile would be worse than no store.
 """
 
@@ -46,15 +46,16 @@ _SOURCES = {
 }
 _CHAINED_SECONDS = 3600
 _DROPPED = frozenset({"duration_seconds", "region"})
-"""Keys that don't affect the identity. A value that AWS would refuse is dropped."""
+"""Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
 
-# Characters not allowed in a store's name. Names occur in `store://NAME/KEY`, in `NAME:KEY` and on the command line.
+# Matches characters not allowed in a store's name, which occurs in `store://NAME/KEY`, in `NAME:KEY` and on the command
+# line.
 _UNFIT = re.compile(r"[^\w.@+=,-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeStore:
-    """One store: its settings in the order of writing, and comments for people."""
+    """One store: its settings in the order in which they are written, and comments for the reader of the file."""
 
     name: str
     profile: str
@@ -65,19 +66,19 @@ class MadeStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """The result of the conversion."""
+    """The result of converting profiles: stores, notes, and profiles that need no store."""
 
     stores: tuple[MadeStore, ...]
     """The stores in dependency order: each store comes after the store whose session it uses."""
     as_they_are: tuple[Profile, ...]
-    """Profiles without a role, which stores name with `profile`."""
+    """Profiles without a role; a store refers to such a profile by its key `profile`."""
     notes: tuple[str, ...]
     variables: tuple[tuple[str, Where], ...]
-    """The variables that replace external IDs, and the location of each value."""
+    """The variables that stand for external IDs, and the location of each external ID."""
 
 
 def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False) -> ImportResult:
-    """Convert the named profiles, or without names all profiles, and the profiles that they depend on.
+    """Convert the named profiles (without names, all), and the profiles that they depend on.
 
     Unless `keeps_external_ids`, a variable replaces each external ID, because a dsops.yaml is usually committed.
     """
@@ -118,7 +119,8 @@ class _Maker:
 
     def _make(self, profile: Profile) -> str:
         entries = profile.entries
-        # botocore's order of precedence: a role without a token file, then the token, then IAM Identity Center.
+        # The order of precedence is botocore's: a role without a token file, then a token file, then IAM Identity
+        # Center.
         if "role_arn" in entries and "web_identity_token_file" not in entries:
             return self._role(profile)
         if "web_identity_token_file" in entries:
@@ -171,9 +173,10 @@ class _Maker:
         return self._leave(profile, f"its `source_profile` `{source.name}` became no store", entry)
 
     def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
-        """Handle a source profile that has keys.
+        """Create the store of a role whose source profile has keys.
 
-        If such a profile also has a role, botocore uses its keys, but a store would use the role.
+        If the source profile also has a role, no store is created: botocore would use the keys, but a store would use
+        the role.
         """
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
@@ -195,7 +198,8 @@ class _Maker:
         """Add a store of that type, with the profile's keys renamed to the store's keys."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # With `sso_session`, botocore reads these keys from that section, and requires that the profile's agree.
+            # If `sso_session` is set, botocore takes these keys from the session's section, and requires the profile's
+            # keys to agree with it.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
         if not self._check(
             profile, store_type, entries, is_chained=any(key == "credentials_from" for key, _ in source)
@@ -226,7 +230,7 @@ class _Maker:
     def _check(
         self, profile: Profile, store_type: StoreType, entries: dict[str, ProfileEntry], *, is_chained: bool
     ) -> bool:
-        """Whether the entries form a valid store. Optional values that AWS would refuse are dropped."""
+        """Return whether the entries form a valid store. Drops optional values that AWS would refuse."""
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
             problem_text = (
@@ -266,7 +270,7 @@ class _Maker:
         self.notes.append(f"profile `{profile.name}` ({entry.where}): {what}")
 
     def _tell_others(self, profile: Profile, used: frozenset[str]) -> None:
-        """Add notes for keys that dsops ignores, and for keys that set another endpoint for AWS's programs."""
+        """Add notes for keys that dsops ignores, and for keys that set an endpoint only for AWS's own programs."""
         places = [key for key in profile.entries if key in _PLACES]
         if places:
             problem_text = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
@@ -281,5 +285,5 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Escape the text for the configuration, where `${` would begin a variable."""
+    """Escape `${` in the text, which would begin a variable in a configuration."""
     return text.replace("${", "$${")

@@ -54,10 +54,11 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
 
 
 def content(path: str, most_bytes: int = 0) -> bytes:
-    """Return the file's bytes; b"" when it is missing, unreadable, or a pipe (a pipe without a writer blocks).
+    """Return the file's bytes; b"" when the file is missing or unreadable, or is a pipe.
 
-    `most_bytes` limits the size of a file that an untrusted source may have named. Raises ConfigUnreadable for a
-    temporary failure, after which the content is unknown rather than empty, and for a huge file without `most_bytes`.
+    A pipe without a writer would block. `most_bytes` limits the size of a file that an untrusted source may have
+    named. Raises ConfigUnreadable for a temporary failure, after which the content is unknown rather than empty, and
+    for a huge file without `most_bytes`.
     """
     try:
         return read_file(path, most_bytes).data if most_bytes else read_whole(path, _MOST_BYTES)
@@ -79,7 +80,7 @@ def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -
     Raises ConfigUnreadable when a file can't be parsed.
     """
     region = ""
-    # The credentials file comes last: in botocore its settings override those of the config file.
+    # The credentials file is read last: as in botocore, its settings override those of the config file.
     for path, prefix in ((config_file(environ, folder), "profile "), (credentials_file(environ, folder), "")):
         for section, keys in sections(path).items():
             if section_name(section, prefix) == profile:
@@ -96,7 +97,7 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
     from configparser import Error, RawConfigParser
 
     if not os.path.isfile(path):
-        return {}  # as in botocore, only regular files count
+        return {}  # as in botocore, anything but a regular file is ignored
     parser = RawConfigParser(default_section="", strict=False)
     try:
         text = content(path).decode("utf-8")
@@ -109,8 +110,8 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
         parser.read_string(text)
     except (Error, UnicodeDecodeError, OSError) as error:
         if beginning:
-            return sections(path)  # parse the whole file, for correct line numbers in the error
-        # configparser's messages repeat the line, which may contain a key.
+            return sections(path)  # parsing the whole file gives the correct line number
+        # The error omits configparser's message, which repeats the line: the line may contain a key.
         place = Where(path, _line_of(error))
         message = f"{path} can't be read as an AWS config file"
         hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"

@@ -35,8 +35,8 @@ def tell(record: Record, *, as_json: bool) -> None:
 
 
 def _wait() -> None:
-    """Pause until the next read of the trail; raises BrokenPipeError as soon as the reader of stdout closes it."""
+    """Pause until the next read of the trail. Raises BrokenPipeError once the reader of stdout has closed it."""
     poll = select.poll()
-    poll.register(1, 0)  # poll(2) reports errors even if no event is requested
+    poll.register(1, 0)  # poll(2) reports errors even if no event is requested.
     if any(events & _GONE for _, events in poll.poll(LOOK_SECONDS * 1000)):
         raise BrokenPipeError

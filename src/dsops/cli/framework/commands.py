@@ -1,4 +1,7 @@
-"""The table of commands: name -> module and summary. A command's module is imported when the command is chosen."""
+"""The table of commands: each name with its module and summary.
+
+A command's module is imported only when the command is chosen.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ class CommandEntry(NamedTuple):
     """One line of the table of commands."""
 
     module: str
-    """The module that defines `COMMAND`."""
+    """The module that defines the command as `COMMAND`."""
     summary: str
-    """One line for the overview; empty for internal commands, which only scripts call."""
+    """The line about the command in the overview; "" for internal commands, which only scripts call."""
 
 
 COMMANDS: Mapping[str, CommandEntry] = {
@@ -69,11 +72,11 @@ _MEANT = {
     "trust": "allow",
     "whoiam": "whoami",
 }
-"""Names that other tools use for a command, suggested in the error."""
+"""Names that other tools use for a command of dsops -> the command that the error suggests."""
 
 
 def load(name: str) -> Command | Group:
-    """The command of that name, its module imported."""
+    """Import the module of that command, and return the command."""
     if name not in COMMANDS:
         meant = _MEANT.get(name) or nearest(name, COMMANDS)
         hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"

@@ -19,12 +19,12 @@ from dsops.stores import StoreTypes
 from dsops.text import clean
 
 Candidates = Mapping[str, str]
-"""Completion -> its description."""
+"""Map each completion to its description."""
 
 FILES = (":files",)
 
 _PLAIN = re.compile(r"[\w.,:=@%+/-]+")
-"""Text without a character that is special in a shell."""
+"""Matches a text that needs no quoting in a shell."""
 
 
 class _Line(NamedTuple):
@@ -43,11 +43,11 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
     """Return the completions at the cursor, as lines for a shell's completion script.
 
     A line is `candidate<TAB>description`, or `:files`, or `:command` with the position where the program's command
-    line begins. The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as
+    line begins. The last word is the word at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as
     three words, other shells as one word.
     """
     words = list(words) or [""]
-    # `dsops --env <cursor>` does not name a command yet.
+    # The words `dsops --env <cursor>` do not name a command yet.
     chosen = _choose(words[:-1])
     if chosen is None:
         return _lines(words[-1], {name: entry.summary for name, entry in COMMANDS.items() if entry.summary})
@@ -61,7 +61,7 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
 
 
 def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
-    """The command that the words name, and the position of the first word after its name; None without a command."""
+    """Return the command that the words name, and the position after its name; None without a command."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
         position += 2 if words[position] in {CONFIG.name, ENVIRONMENT.name} else 1
@@ -101,7 +101,7 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if line.open_flag:
-        # In bash, the cursor can be at the `=` itself.
+        # bash splits words at `=`, so the word at the cursor can be `=` itself.
         return _value_lines(line.open_flag, "" if word == "=" else word, line, runtime)
     flags = line.command.flags + COMMON
     name, equals, value = word.partition("=")
@@ -149,7 +149,7 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
 
 
 def _kept(operand: str, runtime: Runtime) -> Candidates:
-    """The key names in the keyring; empty if the keyring can't be read."""
+    """Return the names of the keys in the keyring; {} if the keyring can't be read."""
     try:
         kept = in_keyring(runtime.environ)
     except DsopsError:
@@ -163,14 +163,14 @@ def _stores(line: _Line, runtime: Runtime) -> Candidates:
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
-    """The variables of the given environment, or of the default environment, or of all environments."""
+    """Return the variables of the named or default environment; of all environments if there is neither."""
     name = environment or config.default_environment
     environments = [config.environments[name]] if name in config.environments else config.environments.values()
     return [variable for environment in environments for variable in environment.variables]
 
 
 def _config(line: _Line, runtime: Runtime) -> Config | None:
-    """The configuration; None if it can't be read: pressing Tab shows no errors."""
+    """Return the configuration; None if it can't be read, since pressing Tab must show no errors."""
     named = _given(CONFIG, line, runtime)
     try:
         return load_config(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
@@ -183,9 +183,9 @@ def _given(flag: Flag, line: _Line, runtime: Runtime) -> str:
 
 
 def _lines(word: str, candidates: Candidates) -> tuple[str, ...]:
-    """The candidates that begin with `word`.
+    """Return the candidates that begin with `word`, as lines.
 
-    Names come from a file that an attacker may have written, and bash inserts a candidate unquoted: a name with
+    Names come from a file that an attacker may have written, and bash inserts a candidate unquoted. So a name with
     special characters is not offered.
     """
     return tuple(

@@ -1,4 +1,4 @@
-"""Adds the possible names to the error of a command line that lacks a name or has it in the wrong place."""
+"""Adds the possible names to the error for a command line that lacks a name or has it in the wrong place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.model import Config
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
-"""Commands that take a new name, or a name that only a sandbox knows: no names can be suggested."""
+"""Commands for which no names can be suggested, since they take a new name or one that only a sandbox knows."""
 
 _MOST = 20
 """Maximum number of names in a hint."""
@@ -32,7 +32,7 @@ def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
         else:
             return
     except (DsopsError, OSError):
-        return  # if the configuration can't be read, the next run reports that
+        return  # If the configuration can't be read, the user's next run reports that.
     if hint:
         error.retell(error.message, hint=hint)
 
@@ -54,7 +54,7 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _place_of(word: str, words: Sequence[str]) -> str:
-    """How to write a word that stands before `--`: as the value of the flag for an environment or a store."""
+    """Return how to write a word that stands before `--`: as the value of `--env` or `--credentials`."""
     config = _config(words)
     ways = [f"an environment is named by `--env {word}`"] if word in config.environments else []
     ways += [f"a store's session is given to a command by `--credentials {word}`"] if word in config.stores else []

@@ -13,12 +13,14 @@ from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""The event that erases the progress line; reported before an answer, a question, a command or the end of the process.
+"""The event that erases the progress line.
+
+Reported before an answer, a question, a command, or the end of the process.
 """
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
-    """The Runtime with the environment, folder and terminal of this process and the clock of this machine."""
+    """Return the Runtime of this process: its environment, folder and terminal, and this machine's clock."""
     try:
         folder = os.getcwd()
     except OSError as error:
@@ -46,7 +48,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
 
 
 def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -> Callable[[str], None]:
-    """A function that writes a text after the progress line has been erased."""
+    """Return a function that erases the progress line, then writes a text."""
 
     def write_after(text: str) -> None:
         report(DONE)
@@ -93,7 +95,10 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
+    """Return a function that shows events on stderr.
+
+    With --verbose or on a terminal, it shows all events, otherwise only those in NOTES.
+    """
     if is_verbose or is_terminal():
         from dsops.cli.framework.progress import Progress
 

@@ -20,7 +20,10 @@ from dsops.policy import (
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
-"""IAM accepts 128 KiB. A file of 32 MiB can be checked within a minute; larger ones are named by mistake."""
+"""The maximum size of a policy file in bytes; a larger file was probably named by mistake.
+
+IAM accepts 128 KiB for an account's policies. A file of this size (32 MiB) can be checked within a minute.
+"""
 
 
 def read_policy(name: str, runtime: Runtime) -> str:
