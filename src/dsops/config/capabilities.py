@@ -40,11 +40,11 @@ class Power(NamedTuple):
     """The dotted path, such as `secretStores.prod.mfa_process` or `envs.production.LD_PRELOAD`."""
     where: Where
     family: str = ""
-    """For a variable, the program that obeys it and the family of variables, such as `Python (PYTHON*)`."""
+    """For a variable: the program that obeys it, and the variable's family, such as `Python (PYTHON*)`."""
 
     @property
     def line(self) -> str:
-        """The power on one line, without its place in the file, so that moving lines makes no difference."""
+        """The power on one line, without its line number in the file, so that moved lines are not a difference."""
         return f"{self.does:<8} {f'{self.family} by ' if self.family else ''}{self.text}"
 
 
@@ -55,7 +55,7 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     """
     powers = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
     powers += _of_environments(config, types)
-    # Absolute paths, so that the line is the same from every folder.
+    # Paths are absolute, so that the line is the same from every folder.
     powers += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
     return sorted({power.line: power for power in powers}.values(), key=lambda power: order.index(power.does))
@@ -86,7 +86,7 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
 
 
 def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator[Power]:
-    """Yield each variable with its source, once for all environments that share it."""
+    """Yield each variable with its source, once for all environments that define it in the same way."""
     sources: dict[tuple[str, str], tuple[list[str], Variable]] = {}
     for environment in config.environments.values():
         for variable in environment.variables.values():
@@ -128,7 +128,10 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping
 
 
 def _literal_names(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
-    """Return the keys of a literal store that the reference may read. A key with `${...}` may match any of them."""
+    """Return the keys of a literal store that the reference may read.
+
+    A key with `${...}` may match any of the store's keys.
+    """
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None
     store_type = types.get(store.type) if store is not None else None
@@ -150,7 +153,7 @@ def _names_sent(variable: Variable) -> list[str]:
 
 
 def _text(field: Field | None) -> str:
-    """Return a field as written; for a command with its arguments, so that two commands never look alike."""
+    """Return a field as written; a command includes its arguments, so that two commands never look alike."""
     if field is None:
         return ""
     if isinstance(field.node, Sequence):
@@ -159,7 +162,7 @@ def _text(field: Field | None) -> str:
 
 
 def _names(node: Node) -> list[str]:
-    """Return the user's variables that a field uses, each once."""
+    """Return the names of the user's variables that a field uses, without repetition."""
     if isinstance(node, Scalar):
         return [name for name in dict.fromkeys(names_in(node.text)) if name != TIMESTAMP]
     if isinstance(node, MappingNode):

@@ -52,13 +52,13 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _source(path: str, runtime: Runtime) -> SourceText:
-    """The file's text, and the path for messages, in which `~` replaces the home folder."""
+    """Return the file's text, and its path for messages, in which `~` stands for the home folder."""
     home = runtime.environ.get("HOME", "").rstrip("/")
     shown = f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
     try:
         return SourceText(text=content(path).decode(), shown=shown)
     except UnicodeDecodeError as error:
-        # Raised from None: the original error shows the file's bytes, which may contain keys.
+        # The error has no cause (`from None`): the original error shows the file's bytes, which may contain keys.
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)) from None
 
