@@ -71,7 +71,7 @@ class Locked:
 
     def _wait(self, until: float) -> None:
         """Wait for the lock. Raises AuditFailed if no line is added meanwhile, or after 30 s."""
-        descriptor, self.lock = (self.lock, -1)  # until the lock is acquired, the place owns the descriptor
+        descriptor, self.lock = self.lock, -1  # until the lock is acquired, the place owns the descriptor
         place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)
