@@ -246,10 +246,7 @@ def _close_inherited() -> None:
 
 
 def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
-    """Send all unsent lines, trying each receiver at least once.
-
-    Raises SinkFailed if another process is sending.
-    """
+    """Send all unsent lines, trying each receiver at least once. Raises SinkFailed if another process is sending."""
     turn = SenderTurn(settings.file)
     try:
         until = clock.steady() + _WAIT_SECONDS

@@ -46,10 +46,7 @@ _KINDS = {
 
 
 def verify(trail: Trail, *, noted: str = "") -> Verification:
-    """Verify the whole trail and its head.
-
-    `noted` is a hash that was noted elsewhere, "" for none.
-    """
+    """Verify the whole trail and its head. `noted` is a hash that was noted elsewhere, "" for none."""
     check = _Check()
     check.go_through(trail.files)
     check.compare_begin()

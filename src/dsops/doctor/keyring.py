@@ -16,10 +16,7 @@ CODES = {"doctor.keyring": "the keyring's list can be read, and the extra is ins
 
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
-    """Check whether the steps can use the keyring.
-
-    The keyring is not opened, because it might ask for its password.
-    """
+    """Check whether the steps can use the keyring. The keyring is not opened, because it might ask for its password."""
     if index.is_off(environ):
         return Check("doctor.keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
     if is_installed is None:

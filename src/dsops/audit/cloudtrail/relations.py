@@ -21,10 +21,7 @@ def fields(dialect: Dialect, source: str, where: str = "") -> str:
 
 
 def records(dialect: Dialect, source: str = "fields") -> str:
-    """Return a SELECT of the needed columns from `fields`.
-
-    `call_time` is NULL for a record without a time or name.
-    """
+    """Return a SELECT of the needed columns from `fields`. `call_time` is NULL for a record without a time or name."""
     return f"""SELECT
     {dialect.time.format("event_time")} AS call_time,
     event_name AS call_name,

@@ -11,10 +11,7 @@ LONGEST_NAME = 80
 """The maximum length of a displayed name in characters; the middle of a longer name is left out."""
 
 LONGEST_PATH = 200
-"""The maximum length of a displayed file path in characters.
-
-CloudTrail's own paths in a bucket have about 140.
-"""
+"""The maximum length of a displayed file path in characters. CloudTrail's own paths in a bucket have about 140."""
 
 LONGEST_TITLE = 4096
 """The maximum length of a tooltip in characters: twice the longest ARN (IAM API, 2048)."""

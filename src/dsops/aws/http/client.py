@@ -67,10 +67,7 @@ class Client(NamedTuple):
     total_timeout_ms: int
     """The timeout of the whole call, including retries and pauses."""
     attempts: int
-    """The maximum number of attempts when the service fails.
-
-    A throttled call is retried until the total timeout.
-    """
+    """The maximum number of attempts when the service fails. A throttled call is retried until the total timeout."""
     sandboxes: set[str]
     """The URLs of endpoints whose last response came from the local dsops sandbox.
 

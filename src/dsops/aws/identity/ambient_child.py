@@ -77,10 +77,7 @@ _TOLD = ("source_profile", "credential_source", "sso_session")
 
 
 def _settings(session: Session) -> dict[str, Any]:
-    """Return the chosen profile's settings from both files.
-
-    The type is Any because nested sections are dicts.
-    """
+    """Return the chosen profile's settings from both files. The type is Any because nested sections are dicts."""
     name = session.get_config_variable("profile") or "default"
     settings: dict[str, Any] = session.full_config["profiles"].get(name, {})
     return settings

@@ -98,10 +98,7 @@ def tell_address(text: str, address: str) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Format a text table; columns are two spaces apart.
-
-    Empty columns and trailing spaces are left out.
-    """
+    """Format a text table; columns are two spaces apart. Empty columns and trailing spaces are left out."""
     cells = [[clean(cell) for cell in row] for row in rows]
     kept = [column for column in range(len(headings)) if not cells or any(row[column] for row in cells)]
     lines = [[row[column] for column in kept] for row in (list(headings), *cells)]

@@ -63,10 +63,7 @@ def examine_config(arguments: Arguments, runtime: Runtime) -> Examined:
 
 
 def environment_name(config: Config, arguments: Arguments) -> str:
-    """Return the name of the environment to use: the named, the default or the only one.
-
-    Raises EnvironmentUnknown.
-    """
+    """Return the name of the environment to use: the named, the default or the only one. Raises EnvironmentUnknown."""
     return configuration.choose_environment(config, arguments.text("--env"), arguments.command)
 
 

@@ -171,10 +171,7 @@ class KeyAsker:
         return Fact(looked_up, "no keys here may look it up", f"an administrator of account {account}", command)
 
     def _unusable(self, read: Encrypted, key: str, state: str) -> RefusalFinding:
-        """Return the finding for a key that no caller can use.
-
-        `key` and `state` are "" if they are unknown.
-        """
+        """Return the finding for a key that no caller can use. `key` and `state` are "" if they are unknown."""
         aws_message = read.aws.message if read.aws is not None else ""
         is_disabled = state == "Disabled" or "is disabled" in aws_message
         is_leaving = state == "PendingDeletion" or "pending deletion" in aws_message

@@ -45,10 +45,7 @@ class RecordReader:
     async def read(
         self, refusal: RefusalMessage, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
     ) -> Recorded | Fact:
-        """Return the record, or the missing fact.
-
-        Retries, because a new record may not be available yet.
-        """
+        """Return the record, or the missing fact. Retries, because a new record may not be available yet."""
         account = _account(refusal, chain)
         latest_first = chain[::-1]
         askers = sorted(latest_first, key=lambda chain_keys: chain_keys.identity.account != account)

@@ -26,10 +26,7 @@ class ChainKeys(NamedTuple):
 
 
 class Chains:
-    """The chains of one plan.
-
-    `sessions` has the issued sessions by step, `bases` the base credentials by profile.
-    """
+    """The chains of one plan. `sessions` has the issued sessions by step, `bases` the base credentials by profile."""
 
     def __init__(
         self, plan: Plan, client: Client, sessions: Mapping[str, Credentials], bases: Mapping[str, Credentials]
