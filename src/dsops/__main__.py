@@ -1,7 +1,4 @@
-"""The entry point: sends a plain `exec`, `get` or `credentials` to the agent, and runs everything else here.
-
-This process also does the work that the agent declines.
-"""
+"""The entry point: sends a plain `exec`, `get` or `credentials` to the agent, and runs everything else here."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -52,10 +49,7 @@ def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
 
 
 def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Exit with code 130 if Ctrl-C interrupted a callback, for example a weak reference's callback.
-
-    Python can't propagate a KeyboardInterrupt out of such a callback.
-    """
+    """Exit with code 130 if Ctrl-C interrupted a callback: Python can't propagate an exception from a callback."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
     sys.__unraisablehook__(unraisable)

@@ -47,10 +47,7 @@ class LifetimeNeed(NamedTuple):
     """The lifetime that credentials must have left for their use."""
 
     is_handed_on: bool = False
-    """Whether a child process will use the credentials, so that they are renewed earlier.
-
-    False if the credentials only sign a call now.
-    """
+    """Whether a child process will use the credentials, which are then renewed earlier than for signing a call."""
     min_ttl_seconds: float | None = None
     """The value of `--min-ttl`, which replaces the default limits of both kinds of use."""
 
@@ -89,10 +86,7 @@ class NamedLocks:
 
 
 class Memory:
-    """Facts learnt from AWS's responses, so that no request is repeated to learn them.
-
-    They are call variants that AWS rejected, and MFA codes that were used.
-    """
+    """Facts learnt from AWS's responses, kept to save requests: rejected call variants, used MFA codes."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
         self.gates = NamedLocks()
@@ -115,10 +109,7 @@ class Memory:
         return until is not None and self._now() < until
 
     def take_code(self, serial_number: str, code: Secret) -> bool:
-        """Return True for the first use of a device's code, then False, since AWS accepts a code once.
-
-        The caller must hold the device's lock.
-        """
+        """Return whether this is a code's first use: AWS accepts a code once. Call it with the device locked."""
         if self._codes.get(serial_number) == code:
             return False
         self._codes[serial_number] = code
@@ -172,10 +163,7 @@ class CredentialCache:
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
-        """Return a new cache for the rest of a run whose caller turned out to differ from the planned caller.
-
-        Results of pending requests are not cached.
-        """
+        """Return a new cache for the rest of a run whose caller is not the planned one; drop pending requests."""
         self.values.era = object()
         other = CredentialCache(self._now)
         other.memory = self.memory

@@ -17,10 +17,7 @@ USABLE_SECONDS = 60
 """The number of seconds that must be left before credentials may sign a call."""
 
 FRESH_SECONDS = 15 * 60
-"""The seconds that must be left before credentials are passed to a child process.
-
-If a quarter of the credentials' lifetime is less, that is the limit instead.
-"""
+"""The seconds that must be left for use by a child process; a quarter of the lifetime if that is less."""
 
 OF_ENVIRONMENT = "environment"
 """The value of `source` for keys in the environment; messages print this text."""

@@ -1,7 +1,4 @@
-"""Turns off core dumps of dsops' own processes, which may have secrets in memory.
-
-The user's command gets the user's own limit.
-"""
+"""Turns off core dumps of dsops' own processes, which may hold secrets; the user's command gets its own limit."""
 
 from __future__ import annotations
 

@@ -28,10 +28,7 @@ SERVICE_IDS = {
 _SIGNED_AS = {"iam-toolbox": "iam"}
 """Services whose requests are signed under the name of another service."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
-"""Services whose host names begin with another word than their name.
-
-IAM Identity Center's two services have host names from the time when it was called AWS SSO.
-"""
+"""Services whose host names begin with another word: IAM Identity Center's hosts are from when it was AWS SSO."""
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
 """Services that have separate host names for FIPS in GovCloud, too."""
 _OF_A_PARTITION = ("iam", "organizations")
@@ -169,10 +166,7 @@ def parse_address(url: str) -> Address | None:
 
 
 def better_address(text: str) -> str:
-    """Suggest a correction for a text that is not an address.
-
-    The suggestion is the text with a scheme, or else the general form of an address.
-    """
+    """Suggest a correction for a text that is not an address: the text with a scheme, or else the general form."""
     scheme = "http" if text.startswith(("localhost", "127.", "[::1]")) else "https"
     address = f"{scheme}://{text}"
     return address if parse_address(address) else "https://host[:port][/path]"
@@ -315,10 +309,7 @@ def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool)
 
 
 def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:
-    """Return whether the service has a separate host name for dual stack.
-
-    Secrets Manager's standard host name can also be reached over IPv6 in most cases.
-    """
+    """Return whether dual stack has a host name of its own; Secrets Manager's usual host mostly serves IPv6, too."""
     if service != "secretsmanager" or partition.name not in ("aws", "aws-us-gov", "aws-cn"):
         return True
     return fips and partition.name == "aws-cn"

@@ -19,10 +19,7 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that determine the identity of an AWS SDK.
-
-A mix of dsops' variables and inherited ones would result in another identity, or in none.
-"""
+"""Variables that determine an AWS SDK's identity: a mix with inherited ones would be another identity, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
@@ -36,10 +33,7 @@ _ATTENDANTS = (
 """Variables that describe an identity and are misleading without it, such as the expiry of another session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
-"""The prefix of variables with a token for one service, such as `AWS_BEARER_TOKEN_BEDROCK`.
-
-For its service, such a token takes precedence over every key (AWS SDKs and Tools Reference Guide).
-"""
+"""The prefix of variables with a token that takes precedence over every key (AWS SDKs and Tools Reference Guide)."""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """The variables for the region: the newer name, and the name that boto3 and older SDKs read."""

@@ -45,10 +45,7 @@ _PATIENCE_SECONDS = 900.0
 """
 
 AGAIN = b"again"
-"""Sent with DECLINED by an agent that runs another dsops version or is about to end.
-
-The client asks again, and a new agent answers.
-"""
+"""Sent with DECLINED by an agent of another version, or one about to end: the client then asks a new agent."""
 
 _DEAF = (DECLINED, b"deaf")
 _STUCK = (DECLINED, b"stuck")

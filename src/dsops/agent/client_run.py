@@ -206,10 +206,7 @@ def _ignore(_text: str) -> None:
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Return whether the client may succeed where the agent failed.
-
-    The client can ask its user for permission, and does not share the agent's descriptors, processes and memory.
-    """
+    """Return whether the client may succeed: it can ask for permission, and has descriptors and memory of its own."""
     return isinstance(error, NotAllowed) or is_exhausted(error)
 
 

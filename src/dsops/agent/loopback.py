@@ -26,9 +26,7 @@ CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How long no connection is accepted after the process ran out of descriptors.
-
-Without this pause, a pending connection would wake the event loop endlessly.
+"""How long no connection is accepted after descriptors ran out: otherwise pending connections wake the loop endlessly.
 """
 
 REASONS = {
@@ -88,10 +86,7 @@ class LoopbackAttendant:
         raise NotImplementedError
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Answer a waiting request if possible; with `is_late`, answer it in any case.
-
-        Called in each turn of the event loop.
-        """
+        """Answer a waiting request if possible; with `is_late`, in any case. Called in each turn of the loop."""
         raise NotImplementedError
 
     def answer(self, client: LoopbackConnection, status: int, content_type: str, body: bytes) -> None:

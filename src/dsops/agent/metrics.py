@@ -24,10 +24,7 @@ PATH: Final = "/metrics"
 LATENCIES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Histogram buckets in seconds for one AWS call: from a call to a nearby region up to dsops' longest timeout."""
 TURNS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 120)
-"""Histogram buckets in seconds for one request.
-
-They fit an answer from the cache, one that needs AWS calls, and one that waits for a user to type an MFA code.
-"""
+"""Histogram buckets in seconds for one request: from a cached answer up to a user who types an MFA code."""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
 _RESULTS: Final = {RESULT: "ok", FAILED: "failed", DECLINED: "declined"}
 
@@ -117,10 +114,7 @@ class AgentMetrics:
         self._seconds.observe(seconds, (command,))
 
     def serve(self, port: int) -> int:
-        """Serve the metrics on this port of 127.0.0.1 (0: a free port); return the port.
-
-        Raises UsageError if the port is taken.
-        """
+        """Serve the metrics on this port of 127.0.0.1 (0: a free port); return the port. Raises UsageError."""
         with self._port_lock:
             if self._port is None or port not in {0, self._port.port}:
                 opened = MetricsPort(self.registry, port)

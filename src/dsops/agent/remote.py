@@ -15,10 +15,7 @@ from dsops.startup import NamedTuple
 
 
 class RemotePipeline(NamedTuple):
-    """Gets secrets and sessions from the agent.
-
-    The methods return None if there is no agent, or if this process has to do the work.
-    """
+    """Gets secrets and sessions from the agent; methods return None if this process has to do the work."""
 
     request: PipelineRequest
     """The fields that all requests of this command share."""

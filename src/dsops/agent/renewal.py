@@ -20,10 +20,7 @@ ask with 5 minutes left or fewer.
 """
 
 _JITTER = 0.25
-"""Each session is renewed earlier by a random fraction of RENEW_SECONDS, at most this one.
-
-Commands that were started together then do not renew their sessions at the same moment.
-"""
+"""The largest random fraction by which a renewal is earlier, so that commands started together spread out."""
 
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -130,10 +127,7 @@ class Renewal:
         self._early = self._random()
 
     def _seconds_left(self) -> float:
-        """Return the seconds until expiry, by whichever clock gives less.
-
-        Only the wall clock continues while a laptop sleeps; the monotonic clock stops.
-        """
+        """Return the seconds until expiry, by the clock that gives less: only the wall clock runs during sleep."""
         return min(self._held.seconds_left(self._now()), self._until - self._clock())
 
     def _wait_seconds(self) -> float:
@@ -189,10 +183,7 @@ class Renewal:
         self._retry_at = self._clock() + self._pause()
 
     def _pause(self) -> float:
-        """Return the seconds until the next attempt, with jitter.
-
-        The pause doubles after each failure, and is shorter when less time is left until expiry.
-        """
+        """Return the seconds until the next attempt, with jitter: doubled after each failure, less near expiry."""
         longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, self._seconds_left()))
         pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
         self._failures += 1

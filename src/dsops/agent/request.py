@@ -137,10 +137,7 @@ class RequestClient:
         return typed if kind == TYPED else None
 
     def _tell(self, kind: int, data: bytes = b"") -> None:
-        """Send a frame, unless the connection is broken.
-
-        The work continues without the client, since other clients can use the issued session.
-        """
+        """Send a frame, unless the client is gone; the work continues, since other clients can use the session."""
         with self._sending:
             if self.is_gone:
                 return

@@ -68,10 +68,7 @@ class Crew:
         return True
 
     def _make_do(self) -> None:
-        """Leave the queue to the running threads; if there are none, close the queued connections.
-
-        The clients of closed connections do the work themselves.
-        """
+        """Leave the queue to the running threads; without any, close its connections: the clients do the work."""
         with self._changed:
             self._changed.notify()
             if self._threads:

@@ -42,10 +42,7 @@ class Cursor(NamedTuple):
     """A message about lines that the receiver will never get; shown once."""
 
     def is_resting(self, now: float) -> bool:
-        """Return whether it is too early for the next attempt.
-
-        A pause that ends implausibly late is ignored: it was set while the clock was wrong.
-        """
+        """Return whether the next attempt has to wait; a far too long pause, set by a wrong clock, is ignored."""
         return now < self.retry_at <= now + LONGEST_REST_SECONDS
 
 

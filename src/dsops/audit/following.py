@@ -18,10 +18,7 @@ _LONGEST_LINE = 1 << 22
 
 
 class Position(NamedTuple):
-    """The position after the last line that a reader has read.
-
-    Inode and offset are tried first; the hash confirms that they still belong to that line.
-    """
+    """The position after the last line that was read. Inode and offset are tried first; the hash confirms them."""
 
     number: int = 0
     """The number of the last line that was read; 0 before the first."""
@@ -171,10 +168,7 @@ def _position_after(lines: list[bytes], position: Position, inode: int, offset: 
 
 
 def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
-    """Return whether the last line that was read still ends at the position's offset.
-
-    A new file may have the same inode, so the line's hash is compared.
-    """
+    """Return whether the last line that was read still ends at that offset: a new file may have the same inode."""
     if status.st_ino != position.inode or status.st_size < position.offset:
         return False
     if position.length < 0:

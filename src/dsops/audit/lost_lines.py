@@ -99,10 +99,7 @@ def _try_lock(file: int) -> bool:
 
 
 def read_lost(path: str, folder: int) -> LostLines | None:
-    """Read the count of lost lines that no line has reported yet; None if there are none.
-
-    Raises OSError or AuditFailed.
-    """
+    """Read the count that no line has reported yet; None without lost lines. Raises OSError or AuditFailed."""
     try:
         file = open_own(folder, lost_name(path), os.O_RDONLY, path)
     except FileNotFoundError:

@@ -32,10 +32,7 @@ _REFUSED = (400, 413)
 _TIMEOUT_MS = 10_000
 _MOST_WORDS = 200
 _LEAST_HIDDEN = 4
-"""The minimum length of a part of a header that is masked in messages.
-
-Shorter parts are not secret: masking a word like `of` would make messages unreadable.
-"""
+"""The minimum length of masked parts of a header: masking a word like `of` would make messages unreadable."""
 _MOST_DIGITS = 18
 
 Record = Mapping[str, Any]  # Any: the file may contain any JSON object.

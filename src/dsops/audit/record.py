@@ -25,10 +25,7 @@ _TYPES = {"user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "fed
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-"""The encoder of records, created once.
-
-`json.dumps` with separators would create an encoder for each call, which takes one microsecond of seven.
-"""
+"""The encoder of records; `json.dumps` with separators would create one for each call (one microsecond of seven)."""
 
 
 class Origin(NamedTuple):
@@ -156,10 +153,7 @@ def _recipient(act: Act) -> str:
 
 
 def _error(error: DsopsError, service: str) -> Mapping[str, object]:
-    """Return the error's code and message, which never contain a secret.
-
-    If AWS refused the call, they are AWS's; otherwise they are dsops' own.
-    """
+    """Return code and message of the error, AWS's if AWS refused the call, else dsops'. They contain no secret."""
     if isinstance(error, Failures):
         codes = ", ".join(sorted({failure.code for failure in error.errors}))
         return {"errorCode": error.code, "errorMessage": f"{error.message}: {codes}"}

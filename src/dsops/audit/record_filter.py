@@ -56,10 +56,7 @@ class LastRecords(NamedTuple):
 
 
 def last_records(files: Sequence[str], most: int, filter_: RecordFilter, *, until: int | None = None) -> LastRecords:
-    """Return the last `most` records that pass the filter.
-
-    `until` is the number of the last record to consider. Raises TrailUnreadable.
-    """
+    """Return the last `most` records that pass, up to the record number `until`. Raises TrailUnreadable."""
     passed: list[Record] = []
     hidden = 0
     for file in reversed(files):

@@ -38,16 +38,10 @@ _WAIT_SECONDS = GIVEN_UP_SECONDS + 10.0
 """How long to wait for another sender in seconds: longer than it takes to give up on a receiver."""
 _RETRY_SECONDS = 0.2
 _MOST_ROUNDS = 100_000
-"""The maximum number of rounds, since other processes may append lines as fast as they are sent.
-
-One round sends a quarter of a megabyte.
-"""
+"""The maximum number of rounds (a quarter of a megabyte each): other processes may append lines all the time."""
 
 Send = Callable[[Sink, Sequence[bytes]], str]
-"""A function that sends lines, and returns a message about rejected lines or "".
-
-It raises SinkFailed or LineRefused.
-"""
+"""A function that sends lines; returns a message about rejected lines or "". Raises SinkFailed, LineRefused."""
 
 
 class Clock:
@@ -122,18 +116,12 @@ class Sender:
         return True
 
     def _is_sent(self, line: bytes) -> bool:
-        """Return whether the line is a record to send.
-
-        Records of a sandbox are sent only if the user's settings say so.
-        """
+        """Return whether the line is a record to send; a sandbox's records are sent only if the settings say so."""
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _send_lines(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
-        """Send lines, in halves if one of them is rejected.
-
-        Returns a message about rejected lines, and the number of accepted lines.
-        """
+        """Send lines, in halves if one is rejected; return a message about rejected lines, and the accepted number."""
         if not lines:
             return "", 0
         try:
@@ -208,10 +196,7 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Try to get the turn; return whether that succeeded.
-
-    Tries several times, since a process that only checks for a sender holds the lock for a moment.
-    """
+    """Try several times to get the turn, which a checking process holds briefly; return whether that succeeded."""
     for _ in range(_TAKING_TRIES):
         if turn.take():
             turn.begin()

@@ -88,10 +88,7 @@ def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
 
 
 def _read(path: str) -> tuple[bytes, int] | None:
-    """Read the file's bytes and mode; None if it does not exist.
-
-    Raises UserConfigInvalid if other users may write it.
-    """
+    """Read the file's bytes and mode; None without a file. Raises UserConfigInvalid if other users may write it."""
 
     def check(status: os.stat_result) -> None:
         why = ""

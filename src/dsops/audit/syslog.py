@@ -21,10 +21,7 @@ from dsops.errors import LineRefused, SinkFailed
 _NOTICE, _WARNING = 5, 4
 _SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
-"""The maximum number of seconds that a receiver may take to close the connection after the last line.
-
-TCP does not confirm that the receiver has read the lines, but a reset shows that it has not.
-"""
+"""How long a receiver may take to close the connection after the last line: TCP does not confirm reading."""
 _MOST_LAST_WORDS = 10
 _ABOUT_ITSELF = "Trail"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -144,10 +141,7 @@ def _to_stream(sink: Sink, host: str, port: int, messages: Sequence[bytes]) -> N
 
 
 def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
-    """Send with octet counting (RFC 6587, 3.4.1), then shut down the sending side.
-
-    If the receiver then resets the connection, it has not read all lines.
-    """
+    """Send with octet counting (RFC 6587, 3.4.1), then shut down the sending side; a reset means unread lines."""
     sender.sendall(b"".join([b"%d %s" % (len(message), message) for message in messages]))
     sender.settimeout(_GOODBYE_SECONDS)
     if isinstance(sender, ssl.SSLSocket):

@@ -215,10 +215,7 @@ class _Writer:
         os.pwrite(self._lock, pack_head(head), 0)
 
     def _checked_end(self, file: int, size: int, saved_head: Head | None) -> tuple[Head, bytes]:
-        """Return the end of the trail, and the bytes to write before the next line.
-
-        Also marks damage to the file since the last write.
-        """
+        """Return the trail's end, and the bytes to write before the next line; mark damage since the last write."""
         if saved_head is not None and saved_head.size == size:
             return saved_head, b""
         if saved_head is not None and size and self._was_rotated(saved_head):
@@ -237,10 +234,7 @@ class _Writer:
         return self._adopted(file, size, saved_head)
 
     def _adopted(self, file: int, size: int, saved_head: Head) -> tuple[Head, bytes]:
-        """Accept complete lines whose writer died before it updated the head; mark an incomplete line.
-
-        Returns the new head, and the bytes to write before the next line.
-        """
+        """Accept complete lines whose writer died before it updated the head; mark an incomplete line."""
         data = read_at(file, min(size - saved_head.size, _MOST_ADOPTED), saved_head.size)
         head = saved_head
         start = 0
@@ -299,10 +293,7 @@ class _Writer:
         return head.size + more > self._limits.max_bytes or age > self._limits.max_days * 86_400
 
     def _rotate(self, file: int, head: Head, lead: bytes, size: int) -> tuple[int, Head, bytes, int]:
-        """Rename the file after its last line's number and open a new file; return the new file.
-
-        Returns the old file if the rotated name is taken.
-        """
+        """Rename the file after its last line's number; return a new file, or the old one if the name is taken."""
         name = put_away_name(self._path, head.number)
         try:
             os.stat(name, dir_fd=self._folder, follow_symlinks=False)

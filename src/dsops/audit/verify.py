@@ -63,10 +63,7 @@ def verify_files(files: Iterable[str], *, noted: str = "") -> Verification:
 
 
 def _lost_text(loss: LostLines | None, where: str) -> str:
-    """Return a loss as text, such as `3 lines were lost before this line`.
-
-    Times, processes and the reason follow: `, from ... to ..., by exec (process 17: 3): disk full`.
-    """
+    """Return a loss as text: `3 lines were lost before this line, at ..., by exec (process 17: 3): disk full`."""
     if loss is None or not loss.lines:
         return f"lines were lost {where}, and it is not known how many"
     count = "1 line was" if loss.lines == 1 else f"{loss.lines} lines were"

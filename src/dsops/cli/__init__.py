@@ -62,10 +62,7 @@ _WITH_VALUE = frozenset({"--config", "--env"})
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
-    """Raises UsageError for a flag before the command's name that not every command has.
-
-    Otherwise the flag's value would be taken for the command's name.
-    """
+    """Raises UsageError for a flag before the command's name that not every command has, since it may take a value."""
     flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
     known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]
     for word in words:
@@ -135,10 +132,7 @@ def _parsed(command: Command, words: list[str], name: str) -> Arguments:
 
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
-    """Split the words into the command's name and its arguments.
-
-    The name is "" for --help, or if no command is named and the group has no default.
-    """
+    """Split the words into the command's name and arguments; the name is "" for --help, or if there is no name."""
     with_value = _WITH_VALUE
     if group.default:
         flags = (*group.commands[group.default].flags, *COMMON)

@@ -42,10 +42,7 @@ class Permission(NamedTuple):
 
 
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
-    """Return whether the user has allowed these files as they were read.
-
-    In a CI pipeline, the files of the checkout are considered allowed.
-    """
+    """Return whether the user has allowed these files as they were read; a CI pipeline's checkout is allowed."""
     if permission_kind == RUNNING and is_pipeline(environ):
         return True  # also for files that others can write: GitLab's runner checks out with umask 0
     if any(file.is_shared for file in files):

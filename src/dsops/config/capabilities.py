@@ -128,10 +128,7 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping
 
 
 def _literal_names(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
-    """Return the keys of a literal store that the reference may read.
-
-    A key with `${...}` may match any of the store's keys.
-    """
+    """Return the keys of a literal store that the reference may read; a key with `${...}` may match any of them."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None
     store_type = types.get(store.type) if store is not None else None

@@ -65,10 +65,7 @@ class _Merger:
         self._inherited = 0
 
     def merge(self, name: str) -> _Entries:
-        """Return the variables of an environment, including inherited variables.
-
-        Environments named in `extends` that can't be found are left out.
-        """
+        """Return an environment's variables with inherited ones; an `extends` that can't be found is ignored."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(self._parts[name])

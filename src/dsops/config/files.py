@@ -189,10 +189,7 @@ class ConfigReader:
 
 
 def is_pipeline(environ: MappingOf[str, str]) -> bool:
-    """Return whether dsops runs in a CI pipeline, whose checkout is trusted.
-
-    That is the case if `CI=true`, unless DSOPS_TRUST is set.
-    """
+    """Return whether dsops runs in a CI pipeline with a trusted checkout: `CI=true`, unless DSOPS_TRUST is set."""
     return environ.get("CI", "").lower() in ("true", "1") and not environ.get("DSOPS_TRUST", "")
 
 

@@ -100,10 +100,7 @@ for _program, _patterns in _PATTERNS.items():
 
 
 def steering(variable: str) -> str:
-    """Return the program that obeys the variable, and the variable's family; "" if no family matches.
-
-    For example `Python (PYTHON*)`.
-    """
+    """Return the program that obeys the variable with its family, such as `Python (PYTHON*)`; "" if none is known."""
     name = variable.upper()
     if name in _EXACT:
         return _EXACT[name]

@@ -56,10 +56,7 @@ def why_off(environ: Mapping[str, str]) -> str:
 
 
 def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iterator[Check]:
-    """Check whether the agent can be used, and list its sessions.
-
-    `is_refused` says that the command line has --no-agent.
-    """
+    """Check whether the agent can be used, and list its sessions; `is_refused` is the flag --no-agent."""
     off = "--no-agent was given" if is_refused else why_off(environ)
     if off:
         yield Check("doctor.agent", "agent", "skipped", f"not used: {off}")

@@ -30,17 +30,11 @@ _PROXIES = ("https_proxy", "http_proxy", "no_proxy")
 _SOON = timedelta(days=14)
 _TOLD_SECONDS = 60
 _MOST_SECONDS = 300
-"""The largest clock difference in seconds with which every service accepts a signature.
-
-This is the limit of Secrets Manager. STS accepts 15 minutes.
-"""
+"""The largest clock difference in seconds that all services accept: Secrets Manager 5 minutes, STS 15 minutes."""
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """Yield the endpoints that the plan's stores call.
-
-    Invalid endpoints are omitted, since the store's own check reports them.
-    """
+    """Yield the endpoints that the plan's stores call; invalid ones are omitted, as the store's check reports them."""
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
@@ -187,10 +181,7 @@ def _servers(number: int) -> str:
 
 
 def check_certificates(endpoints: Sequence[Endpoint], environ: Mapping[str, str], folder: str) -> Check:
-    """Check that the trust store contains certificates.
-
-    The trust store is the file or folder that a variable names, or else the system's.
-    """
+    """Check that the trust store, which a variable names or else is the system's, contains certificates."""
     check = _certificates(environ, folder)
     is_needed = any(endpoint.url.startswith("https:") for endpoint in endpoints)
     return check if is_needed or check.status != "failed" else check._replace(status="warning", errors=())

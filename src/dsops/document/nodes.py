@@ -8,10 +8,7 @@ from dsops.startup import Literal, NamedTuple
 Kind = Literal["text", "integer", "number", "boolean", "null"]
 
 MAX_CHARACTERS = 1 << 20
-"""Maximum number of characters in a YAML text.
-
-The limit is enough for ten thousand stores, but too low for a large file that was named by mistake.
-"""
+"""Maximum characters of a YAML text: enough for ten thousand stores, too few for a file named by mistake."""
 
 MAX_DEPTH = 100
 """Maximum depth of nested lists and mappings. dsops' own files need ten levels."""
@@ -21,10 +18,7 @@ MAX_NODES = 250_000
 
 
 MAX_EXPANDED_CHARACTERS = 4 * MAX_CHARACTERS
-"""Maximum number of characters with all aliases expanded.
-
-Without this limit, many aliases of one long text would be a bomb, too.
-"""
+"""Maximum characters with all aliases expanded: otherwise, many aliases of one long text would be a bomb."""
 
 
 class Scalar(NamedTuple):

@@ -23,10 +23,7 @@ Key = tuple[str, ...]
 
 
 class Item(NamedTuple):
-    """A box, or a heading for the boxes that follow in its column.
-
-    Items are in depth-first order: each parent precedes its children.
-    """
+    """A box, or a heading for the boxes that follow in its column. In a list of items, parents precede children."""
 
     depth: int
     """The number of steps from the root."""
@@ -76,10 +73,7 @@ def broken(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def lay_out(items: Sequence[Item], top: float) -> Drawing:
-    """Lay out the items, starting at height `top`.
-
-    The first child is placed beside its parent, further children below the first.
-    """
+    """Lay out the items from height `top`: the first child beside its parent, further children below the first."""
     widths = _column_widths(items)
     lefts = [MARGIN + sum(widths[:column]) + _BETWEEN_COLUMNS * column for column in range(len(widths))]
     bottoms, tops = [top] * len(widths), [top] * len(widths)

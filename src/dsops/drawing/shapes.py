@@ -59,8 +59,5 @@ def fit(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """Format a number with one decimal, which is left out if it is 0.
-
-    The file is therefore the same on every machine.
-    """
+    """Format a number with one decimal, left out if it is 0, so that the file is the same on every machine."""
     return f"{value:.1f}".removesuffix(".0")

@@ -127,10 +127,7 @@ class AthenaQuery:
         return f"aws athena stop-query-execution --query-execution-id {self.id}"
 
     def _with_call(self, error: DsopsError) -> DsopsError:
-        """Return the error of a query, with StartQueryExecution as the attempted operation.
-
-        The call itself succeeded and the query failed later, so the error does not name the call yet.
-        """
+        """Add StartQueryExecution to the error as the attempted operation: the call succeeded, the query failed."""
         endpoint = self._api.endpoint
         error.add_tried(
             FailedOperation(

@@ -122,10 +122,7 @@ class CallDatabase:
     def __init__(
         self, connection: Any, apart: ThreadPoolExecutor, error: type[Exception], end: type[Exception]
     ) -> None:
-        """Store the connection; `error` is DuckDB's base exception class.
-
-        `end` is the exception class after which the database can't be used any more.
-        """
+        """`error` is DuckDB's base exception class; after an `end` exception, the database can't be used any more."""
         self._connection = connection
         self._apart = apart
         self._error, self._end = error, end
@@ -212,10 +209,7 @@ class CallDatabase:
         self.records -= self.skipped
 
     def boundary(self, since: datetime | None) -> datetime | None:
-        """Return the time from which calls count as recent: `since`, or a day before the last call.
-
-        The questions about new principals and the like need it.
-        """
+        """Return the time from which calls count as recent or new: `since`, or a day before the last call."""
         if since is not None or self.last is None:
             return since
         return self.last - timedelta(days=1)

@@ -91,10 +91,7 @@ def issues(source: str = "calls") -> str:
 
 
 def uses(dialect: Dialect, source: str = "calls") -> str:
-    """Return a SELECT of `issues`, extended by when each session was last used.
-
-    The last use is the last of the `calls` that the session signed.
-    """
+    """Return a SELECT of `issues` with the last use of each session: the last of `calls` that the session signed."""
     later = dialect.later.format(time="call_time", seconds="asked_seconds")
     return f"""SELECT
     issues.*,

@@ -26,10 +26,7 @@ class AskedQuestion(NamedTuple):
 
 
 class AthenaTarget(NamedTuple):
-    """The place where an Athena query runs: region, workgroup and the like.
-
-    An empty field falls back to the store, then to the environment, then to AWS's default.
-    """
+    """Where an Athena query runs. An empty field falls back to the store, then to the environment, then to AWS."""
 
     region: str
     workgroup: str

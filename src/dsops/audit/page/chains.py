@@ -21,10 +21,7 @@ class _Hop(NamedTuple):
 
 
 def parts_of(path: str, hops: int) -> list[str]:
-    """Split a path into the first principal and the role of each hop.
-
-    Surplus separators belong to the principal's name.
-    """
+    """Split a path into the first principal, whose name may contain separators, and the role of each hop."""
     return path.rsplit(_BETWEEN, max(1, min(hops, 8)))
 
 
@@ -59,10 +56,7 @@ def chains(rows: Records) -> Markup:
 
 
 def _items(rows: Records) -> list[Item]:
-    """Return the hops of all chains without repetition, depth first.
-
-    The last hop of a chain shows how many sessions the chain has.
-    """
+    """Return the hops of all chains without repetition, depth first; last hops show their number of sessions."""
     sessions: dict[tuple[str, ...], int] = {}
     children: dict[tuple[str, ...], list[_Hop]] = {}
     seen: set[tuple[str, ...]] = set()

@@ -79,10 +79,7 @@ def moment(time: datetime) -> Markup:
 
 
 def name(text: str, most: int = LONGEST_NAME) -> Markup:
-    """Format a name; the tooltip has the whole name.
-
-    An ARN is shortened to its resource and account, another long name to its beginning and end.
-    """
+    """Shorten a name: an ARN to resource and account, a long name to its ends. The tooltip has the whole name."""
     parts = short_arn(text)
     if parts is not None:
         return element("span", parts[0], " ", element("span", parts[1], class_="account"), title=title(text))

@@ -38,10 +38,7 @@ def _bars(rows: Records) -> Markup:
 
 
 def _matrix(rows: Records) -> Markup:
-    """Draw a matrix with callers' accounts in rows and roles' accounts in columns.
-
-    A larger number has a darker cell.
-    """
+    """Draw a matrix of callers' accounts (rows) and roles' accounts (columns); larger numbers have darker cells."""
     sources = _busiest(rows, "from_account")
     targets = _busiest(rows, "to_account")
     calls: Counter[tuple[str, str]] = Counter()
@@ -94,10 +91,7 @@ def _cell(calls: int, failures: int, largest: int) -> Markup:
 
 
 def shade(value: int, largest: int) -> int:
-    """Return a shade from 1 to 5 on a logarithmic scale.
-
-    On a linear scale, one busy pair would make all other cells pale.
-    """
+    """Return a shade from 1 to 5 on a logarithmic scale, so that one busy pair does not make the other cells pale."""
     if largest <= 1:
         return _SHADES
     return 1 + min(_SHADES - 1, int(_SHADES * log(max(1, value)) / log(largest)))

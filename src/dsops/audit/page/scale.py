@@ -30,10 +30,7 @@ _YEAR_10000 = seconds(datetime.max.replace(tzinfo=UTC))
 
 
 def count_ticks(largest: int) -> list[int]:
-    """Return three or four even ticks from 0 to at least `largest`.
-
-    The ticks have a step of 1, 2 or 5 times a power of ten.
-    """
+    """Return three or four even ticks from 0 to at least `largest`, in steps of 1, 2 or 5 times a power of ten."""
     if largest <= 0:
         return [0, 1]
     step = 1

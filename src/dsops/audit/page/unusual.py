@@ -132,10 +132,7 @@ def unusual(report: AuditReport) -> Markup:
 
 
 def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
-    """Return the text for no findings, or the reason why they are unknown.
-
-    Without calls before the boundary, everything would be new.
-    """
+    """Return the text for no findings; without calls before the boundary, it says why findings are unknown."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         noun = "principals" if kind.question == "new-principals" else "pairs of accounts"
         words = f"Which {noun} are new can't be told: no call before ", moment(report.boundary), " was read."
@@ -177,10 +174,7 @@ def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
 
 
 def _heading(kind: _Kind, records: Records) -> str:
-    """Return the heading with the number of findings.
-
-    A principal that is new or without MFA is counted once, even if it has a row for each role.
-    """
+    """Return the heading with the number of findings; a principal with a row for each role is counted once."""
     if kind.question in {"new-principals", "without-mfa"}:
         return kind.heading(len({text_of(row["principal"]) for row in records}))
     return kind.heading(len(records))

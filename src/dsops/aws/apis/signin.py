@@ -74,10 +74,7 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
 async def signin_link(
     client: Client, credentials: Credentials, endpoint: str, page: str, duration_seconds: int | None
 ) -> Secret:
-    """Return the sign-in link, which is itself a credential for fifteen minutes.
-
-    Retries when the endpoint is unavailable, but not after a refusal.
-    """
+    """Return the sign-in link, itself a credential for 15 minutes. Retries if the endpoint is not available."""
     token = credentials.session_token
     session = json.dumps(
         {

@@ -77,10 +77,7 @@ def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split a name or ARN from the version or label that follows it.
-
-    The part `parameter/a` of an ARN contains no colon.
-    """
+    """Split a name or ARN, in which `parameter/a` has no colon, from the version or label that follows it."""
     start = name.find(":parameter/") + 1 if name.startswith("arn:") else 0
     base, colon, selector = name[start:].partition(":")
     return (name[:start] + base, selector) if colon else (name, "")

@@ -32,10 +32,7 @@ if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices, Retrying
 
 _SKEW_SECONDS = 4 * 60
-"""The smallest clock difference that can make AWS refuse a request.
-
-Secrets Manager accepts up to 5 minutes, STS up to 15.
-"""
+"""The smallest clock difference that can make AWS refuse a request: Secrets Manager accepts 5 minutes, STS 15."""
 
 _MOST_PREPARED = 6
 """The maximum number of connections opened ahead of time: 100 secrets in batches of 20 need five at once."""
@@ -268,10 +265,7 @@ async def _attempt(
 
 
 def _retrying(client: Client, call: Call, until: float) -> Retrying:
-    """Return the retry state of a call, with the limits of its service.
-
-    Limits are kept per account and region, as AWS counts requests.
-    """
+    """Return the retry state of a call, with the limits of its service: AWS counts requests by account and region."""
     from dsops.arn import account_of_key_id
     from dsops.aws.http.retries import Bounds, Retrying, limits_of
 
@@ -282,10 +276,7 @@ def _retrying(client: Client, call: Call, until: float) -> Retrying:
 
 
 def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -> None:
-    """Record whether the dsops sandbox sent the response.
-
-    The sandbox sends its name in the `Server` header, and has an address on this machine.
-    """
+    """Record whether the dsops sandbox responded, by its `Server` header and an address on this machine."""
     address = parse_address(endpoint.url)
     is_sandbox = address is not None and is_loopback(address.host) and response.headers.get("server") == _SANDBOX
     if is_sandbox:

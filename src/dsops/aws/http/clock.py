@@ -68,10 +68,7 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
 
 
 def _ahead(before: datetime, after: datetime, theirs: datetime) -> float:
-    """Return the seconds by which `theirs` (a whole second) is outside the interval from `before` to `after`.
-
-    A negative number means that `theirs` is before the interval.
-    """
+    """Return the seconds by which `theirs` (a whole second) is after `after`, or (negative) before `before`."""
     if (theirs - after).total_seconds() > 0:
         return (theirs - after).total_seconds()
     return min(0.0, (theirs - before).total_seconds() + 1)

@@ -80,10 +80,7 @@ def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def is_excepted(address: Address, environ: Mapping[str, str]) -> bool:
-    """Return whether NO_PROXY excludes this host.
-
-    Entries are `*`, a host, a domain (with or without leading dot or port), or a network.
-    """
+    """Return whether NO_PROXY lists this host: as `*`, host, domain (leading dot and port are optional), or network."""
     value = environ.get("no_proxy") or environ.get("NO_PROXY", "")
     for entry in re.split(r"[,\s]+", value.lower()):
         host, colon, port = entry.rpartition(":")

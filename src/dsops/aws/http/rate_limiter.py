@@ -32,10 +32,7 @@ this value, 1.3 times.
 
 _SMOOTHING_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
-"""The maximum wait before a queued call checks the limiter again.
-
-Meanwhile, calls ahead of it may have left the queue, or the rate may have grown.
-"""
+"""The maximum wait before a queued call checks again: calls ahead of it may have left, or the rate has grown."""
 
 
 class QueuedCall:

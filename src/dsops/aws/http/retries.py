@@ -120,10 +120,7 @@ class Retrying:
         self._last: DsopsError | None = None
 
     async def turn(self) -> DsopsError | None:
-        """Wait until the service's rate allows a request.
-
-        If the deadline comes first, return the last failure or Throttled.
-        """
+        """Wait until the rate allows a request; at the deadline, return the last failure or Throttled."""
         limiter = self._limits.limiter
         if limiter is None:
             return None

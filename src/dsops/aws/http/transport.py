@@ -153,10 +153,7 @@ class CurlDriver:
         self.start(request, None)
 
     def _launch(self) -> None:
-        """Start waiting transfers, at most MAX_CONNECTIONS at once.
-
-        libcurl would count a transfer's wait for a free connection as connect time.
-        """
+        """Start at most MAX_CONNECTIONS transfers, as libcurl counts the wait for a connection as connect time."""
         while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
             transfer = self._waiting.popleft()
             left = max(1, int((transfer.deadline - monotonic()) * 1000))

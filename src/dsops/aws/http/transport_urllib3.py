@@ -105,10 +105,7 @@ class ThreadDriver:
                 Thread(target=_work, args=(number, job, self._pools, self._done), daemon=True).start()
 
     def _expire(self, finished: list[tuple[object, object]]) -> None:
-        """Report jobs past their deadline as timed out.
-
-        A server that sends bytes slowly blocks the job's thread, but not the caller.
-        """
+        """Report jobs past their deadline; a server that sends bytes slowly blocks a thread, but not the caller."""
         now = monotonic()
         for number in [number for number, job in self._jobs.items() if job.deadline <= now]:
             job = self._jobs.pop(number)

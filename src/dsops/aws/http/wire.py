@@ -13,10 +13,7 @@ from dsops.startup import NamedTuple, TypeVar
 from dsops.version import __version__
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""The maximum size of a response in bytes.
-
-The largest response to our requests has 8 MB: 20 secrets of 64 KB in which JSON escapes every character.
-"""
+"""The maximum bytes of a response; our largest is 8 MB: 20 secrets of 64 KB with every character escaped in JSON."""
 
 NO_HTTP = "the answer is not HTTP"
 """The reason for rejecting a response that is not HTTP. Its bytes may be anything and are not shown."""

@@ -98,10 +98,7 @@ def source_text(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
 
 
 def _more(name: str, method: str, settings: Mapping[str, str]) -> str:
-    """Return details of the source from the profile's settings.
-
-    They are the SSO session, the source profile or the credential source.
-    """
+    """Return details of the source from the profile's settings: SSO session, source profile or credential source."""
     if method == "sso" and settings.get("sso_session"):
         return f", session {settings['sso_session']}"
     if method != "assume-role":

@@ -40,10 +40,7 @@ def main(profile: str) -> None:
 
 
 def find(profile: str) -> dict[str, Any]:
-    """Find the credentials and return the answer for the parent process.
-
-    The type is Any because the result is JSON, whose members the parent checks one by one.
-    """
+    """Find the credentials. The type is Any because the result is JSON, whose members the parent process checks."""
     session = Session(profile=profile or None)
     try:
         if session.get_config_variable("region") is None:

@@ -17,10 +17,7 @@ _FIRST_YEAR = 1000
 
 
 def time_of(text: str, now: datetime) -> datetime:
-    """Parse a duration before now (`2h`) or a timestamp; return the time in UTC and whole seconds.
-
-    Raises UsageError.
-    """
+    """Parse a duration before now (`2h`) or a timestamp; return UTC in whole seconds. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
     moment: datetime | None = None
     if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= len("99999"):

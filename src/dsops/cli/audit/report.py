@@ -87,10 +87,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """Return the value of `--session`; "" without the flag.
-
-    Raises UsageError if it is not UTF-8, which no SQL engine accepts.
-    """
+    """Return the value of `--session`; "" without it. Raises UsageError if it is not UTF-8, which SQL requires."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
         raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
@@ -114,19 +111,13 @@ def no_session() -> UsageError:
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
-    """Return the error for an unknown question.
-
-    `otherwise` is the hint to show if no known question has a similar name.
-    """
+    """Return the error for an unknown question; `otherwise` is the hint if no known question has a similar name."""
     meant = nearest(name, known)
     return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
 
 
 def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
-    """Return a function that displays paths as the user wrote them.
-
-    Paths are relative to the working folder, unless the user named an absolute path.
-    """
+    """Return a function that displays paths as the user wrote them: absolute, or relative to the working folder."""
     if any(os.path.isabs(source) for source in sources):
         return str
     return lambda path: os.path.relpath(path, runtime.folder)

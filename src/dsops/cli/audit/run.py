@@ -156,10 +156,7 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
 
 
 def _place(arguments: Arguments) -> AthenaTarget:
-    """Return the place where the query runs, from the flags.
-
-    Raises UsageError for an invalid value, before anything is sent.
-    """
+    """Return where the query runs, from the flags. Raises UsageError for an invalid value before any call."""
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
     if output and not _BUCKET.fullmatch(output):

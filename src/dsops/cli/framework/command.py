@@ -61,10 +61,7 @@ class Operand(NamedTuple):
 
 
 class Arguments:
-    """A parsed command line.
-
-    The methods raise KeyError for a name that the command does not declare, which is a bug.
-    """
+    """A parsed command line; asking for a name that the command does not declare raises KeyError, a bug."""
 
     __slots__ = ("_operands", "_values", "command", "is_help", "name")
 
@@ -138,10 +135,7 @@ class Command(NamedTuple):
     hides_words: bool = False
     """Whether an additional word may be a secret, so that the error must not repeat the word."""
     own_failure_code: int = 0
-    """The exit code for failures of dsops itself, for a command that otherwise returns a program's exit code.
-
-    `exec` uses 125.
-    """
+    """The exit code for failures of dsops itself, if the command otherwise returns a program's code (`exec`: 125)."""
     is_audited: bool = False
     """Whether failures of the command are written to the audit trail.
 

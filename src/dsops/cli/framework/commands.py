@@ -1,7 +1,4 @@
-"""The table of commands: each name with its module and summary.
-
-A command's module is imported only when the command is chosen.
-"""
+"""The table of commands: each name with its module, which is imported when the command is chosen, and summary."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Asks the user in a dialog window if there is no terminal.
-
-That is the case for an editor's plugin, or the `credential_process` of a desktop program.
-"""
+"""Asks the user in a dialog window if there is no terminal, as for an editor's plugin or a desktop program."""
 
 from __future__ import annotations
 
@@ -17,10 +14,7 @@ VARIABLE = "DSOPS_DIALOG"
 _OFF = ("off", "0", "no", "false")
 
 _SECONDS = 110.0
-"""How long the window stays open, in seconds.
-
-The agent asks another client after two minutes, so the window closes earlier.
-"""
+"""How long the window stays open, in seconds: less than the two minutes after which the agent asks another client."""
 
 _LONGEST_ANSWER = 1024
 

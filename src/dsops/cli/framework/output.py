@@ -148,10 +148,7 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """Return lines that say what was attempted, unless the message says it.
-
-    For a chain of hops, the results of earlier hops are added.
-    """
+    """Return lines on what was attempted, unless the message says it; for a chain, also on the earlier hops."""
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""

@@ -13,10 +13,7 @@ from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""The event that erases the progress line.
-
-Reported before an answer, a question, a command, or the end of the process.
-"""
+"""The event that erases the progress line, reported before an answer, a question, a command or the end."""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
@@ -95,10 +92,7 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """Return a function that shows events on stderr.
-
-    With --verbose or on a terminal, it shows all events, otherwise only those in NOTES.
-    """
+    """Return a function that shows events on stderr; without --verbose or a terminal, only those in NOTES."""
     if is_verbose or is_terminal():
         from dsops.cli.framework.progress import Progress
 

@@ -17,10 +17,7 @@ _COLUMNS = 80
 
 
 class Progress:
-    """Shows events on stderr.
-
-    Unless `is_kept`, each event overwrites the previous event, and `done` erases the last one.
-    """
+    """Shows events on stderr; unless `is_kept`, each event overwrites the last, and `done` erases the line."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
@@ -114,10 +111,7 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
-"""Map each event to pairs of a fact and its words, in the order of the sentence.
-
-The words of a fact without a value are left out.
-"""
+"""Map each event to its facts and their words, in sentence order; words of a fact without a value are left out."""
 
 
 def sentence(event: Event) -> str:

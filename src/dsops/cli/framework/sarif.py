@@ -18,10 +18,7 @@ _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 
 
 def sarif_log(checked: Sequence[tuple[str, LintReport]], notes: Sequence[str], *, is_complete: bool) -> Json:
-    """Return a SARIF log with one run over the files and their reports.
-
-    `is_complete` says whether every named file could be read.
-    """
+    """Return a SARIF log of files and their reports. `is_complete`: whether every named file could be read."""
     notifications: list[Json] = [_notification(text) for text in notes]
     for file, report in checked:
         notifications += [

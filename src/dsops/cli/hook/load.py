@@ -49,10 +49,7 @@ INTERRUPTED = 128 + 2
 
 
 def variables_of(config: Config, arguments: Arguments) -> tuple[str, list[str]]:
-    """Return the environment to load and the names of its variables.
-
-    Raises NotAllowed for a variable that no hook may set.
-    """
+    """Return the environment to load and its variables. Raises NotAllowed for a variable that no hook may set."""
     name = environment_name(config, arguments)
     environment = config.environments.get(name)
     if environment is None:

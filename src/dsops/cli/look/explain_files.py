@@ -47,10 +47,7 @@ def _given(file: str, runtime: Runtime) -> Given:
 
 
 def _people(file: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
-    """Yield the users and roles of a file.
-
-    A template never lists all of their policies: other policies may be attached in AWS.
-    """
+    """Yield the users and roles of a file; those of a template may have further policies in AWS."""
     for known in file.people:
         arn = parse_arn(known.arn)
         if arn is not None:

@@ -190,10 +190,7 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
-    """Return when a hop's session expires.
-
-    The expiration is unknown if the hop was skipped because the session of a later hop was cached.
-    """
+    """Return when a hop's session expires; unknown for a hop skipped because a later hop's session was cached."""
     if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
@@ -207,10 +204,7 @@ def _seconds_left(expiration: str, runtime: Runtime) -> int | None:
 
 
 def _source(chain: tuple[str, ...], base: str) -> str:
-    """Describe the source of the credentials.
-
-    Such as: `store target, through jump, from profile ada (IAM Identity Center)`.
-    """
+    """Describe the source of the credentials: `store target, through jump, from profile ada (...)`."""
     store = [f"store {chain[0]}"] if chain else []
     through = [f"through {' and '.join(chain[1:])}"] if chain[1:] else []
     return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])

@@ -20,10 +20,7 @@ from dsops.policy import (
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
-"""The maximum size of a policy file in bytes; a larger file was probably named by mistake.
-
-IAM accepts 128 KiB for an account's policies. A file of this size (32 MiB) can be checked within a minute.
-"""
+"""The maximum size of a policy file: IAM accepts 128 KiB, and a file of 32 MiB can be checked within a minute."""
 
 
 def read_policy(name: str, runtime: Runtime) -> str:

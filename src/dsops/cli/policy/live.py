@@ -1,7 +1,4 @@
-"""Reads policies that the user did not provide: from IAM with the base credentials, or from a sandbox.
-
-The policies of a sandbox are read with the keys of its `admin` users.
-"""
+"""Reads policies that the user did not provide: from IAM, or from a sandbox with the keys of its `admin` users."""
 
 from __future__ import annotations
 

@@ -200,10 +200,7 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
-    """Return the policies named by flags, by place.
-
-    `none` means no policy; if a place has no flag, its policies may be read from IAM.
-    """
+    """Return the policies named by flags; `none` means no policy, and without a flag, IAM may be asked."""
     one_group: tuple[tuple[Place, Flag], ...] = (
         ("identity", IDENTITY),
         ("boundary", BOUNDARY),

@@ -34,10 +34,7 @@ class ClientLines:
         return ExecLine(_request(arguments), arguments.command, is_pristine, keeps_existing)
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
-        """Parse `get` or `credentials`; return None if the client has to run it.
-
-        The client has to run commands that write elsewhere than to stdout.
-        """
+        """Parse `get` or `credentials`; None if the client has to run it, since it does not write to stdout."""
         name, *others = words or [""]
         command = {"get": get.COMMAND, "credentials": credentials.COMMAND}.get(name)
         arguments = _parsed(command, name, others, environ) if command is not None else None
@@ -58,10 +55,7 @@ class ClientLines:
 
 
 def _parsed(command: Command, name: str, words: Sequence[str], environ: Mapping[str, str]) -> Arguments | None:
-    """Parse the arguments; return None if the client has to do the work.
-
-    For invalid arguments, the client reports the error, with the possible names.
-    """
+    """Parse the arguments; None if they are invalid: the client then reports the error with the possible names."""
     try:
         arguments = parse(command, words, environ, name=name)
     except UsageError:

@@ -1,7 +1,4 @@
-"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process.
-
-This is the place to begin reading the code.
-"""
+"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin reading here."""
 
 from __future__ import annotations
 
@@ -97,10 +94,7 @@ def _session_store(arguments: Arguments) -> str:
 
 
 def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Raises CommandNotFound before the first call to AWS if the command does not exist.
-
-    Nothing is checked if the plan sets PATH.
-    """
+    """Raises CommandNotFound before any call to AWS if the command does not exist, unless the plan sets PATH."""
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))

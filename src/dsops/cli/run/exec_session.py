@@ -206,10 +206,7 @@ def _note_codes(plan: Plan, store: str) -> None:
 
 
 def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[Event], None]:
-    """Return a function that shows the end of the session, or with --verbose all events.
-
-    Other events are not shown, because the command owns the terminal.
-    """
+    """Return a function that shows the session's end, or with --verbose all events: the command owns the terminal."""
 
     def report(event: Event) -> None:
         if event.name == "session.ended":

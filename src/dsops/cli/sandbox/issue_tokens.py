@@ -117,10 +117,7 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _claim(word: str) -> tuple[str, object]:
-    """Parse a claim NAME=VALUE.
-
-    A time claim is a number, a value that starts with `{` or `[` is JSON, any other value is text.
-    """
+    """Parse a claim NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, others are text."""
     import json
 
     name, equals, value = word.partition("=")

@@ -61,10 +61,7 @@ def _place(found: Record) -> str:
 
 
 def _line(found: Record, form: str) -> str:
-    """Return the statement's line number as text; "" for line 1.
-
-    A document without line breaks has only line 1, which says nothing.
-    """
+    """Return the statement's line number as text; "" for line 1, the only line of a text without line breaks."""
     return form.format(f"line {found['line']}") if found["line"] > 1 else ""
 
 

@@ -18,10 +18,7 @@ from dsops.text import clean
 
 
 def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
-    """Allow a configuration that a command has just written.
-
-    Does nothing if the file has other content by now, or includes other files.
-    """
+    """Allow a configuration that a command has just written, unless it was changed or includes other files."""
     try:
         config = load(folder=runtime.folder, environ=runtime.environ, named=path, types=StoreTypes())
         if [file.sha256 for file in config.files] == [digest(data)]:

@@ -1,7 +1,4 @@
-"""Describes policies and condition keys that could not be read as missing facts.
-
-Each fact says who can look it up, and with which command.
-"""
+"""Describes unread policies and condition keys as missing facts: who can look them up, and with which command."""
 
 from __future__ import annotations
 
@@ -73,10 +70,7 @@ def _looked_up(unread: Unread, about: RefusedCall) -> tuple[str, str]:
 
 
 def _of_organization(place: Literal["scp", "rcp"], about: RefusedCall) -> tuple[str, str]:
-    """Return the fact about control policies, and its command.
-
-    They are the policies above the caller's account (SCPs) or above the resource's account (RCPs).
-    """
+    """Return fact and command for control policies above the account of the caller (SCPs) or resource (RCPs)."""
     request = about.request
     account = request.principal.account if place == "scp" else request.resource_account
     kind = _POLICY_TYPES_OF_ORGANIZATIONS[place]
@@ -91,10 +85,7 @@ def _listing(kind: str, name: str) -> str:
 
 
 def _of_resource(about: RefusedCall) -> tuple[str, str]:
-    """Return the fact about a resource's policy, and its command.
-
-    If the KMS key is unknown, the fact is about the key first.
-    """
+    """Return fact and command for a resource's policy; if its KMS key is unknown, the fact is about the key."""
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
     if resource.endswith(UNKNOWN_KEY):

@@ -186,10 +186,7 @@ def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> b
 
 
 def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
-    """Mark the path of the caller's role as unknown.
-
-    The roles of IAM Identity Center, for example, have a path, which the ARN of a session does not show.
-    """
+    """Mark the path of the caller's role as unknown, as for roles of IAM Identity Center, which have a path."""
     question = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
     return completed._replace(asked=question, unread=(*completed.unread, unread))

@@ -96,10 +96,7 @@ def read_recorded(recorded: Recorded) -> Refused:
 
 
 def _caller_arn(principal_arn: str, user_id: str) -> str:
-    """Return the ARN of the role session, built from the role's ARN and the session name in the user id.
-
-    For any other caller, returns the caller's ARN unchanged.
-    """
+    """Return a role session's ARN from the role's ARN and the session name in the user id; other ARNs unchanged."""
     arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
     return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
 

@@ -87,10 +87,7 @@ class OrganizationReader:
     async def _place(
         self, account: str, api: OrganizationsClient, organization: Organization, *, is_own: bool
     ) -> AccountPlace:
-        """Return the account's place in its organization.
-
-        The management account's client reads it if there is one, else `api`.
-        """
+        """Return the account's place, read by the management account's client if there is one, else by `api`."""
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None
         try:

@@ -21,10 +21,7 @@ Given = Mapping[tuple[str, Kind, str], Attached]
 
 
 class SeveralReaders:
-    """Reads one account: first from files, then from IAM with one set of credentials after the other.
-
-    The search ends when nothing is missing.
-    """
+    """Reads one account: from files, then from IAM with one credential after the other until nothing is missing."""
 
     def __init__(self, account: str, readers: Sequence[AttachedReader], policies_by_arn: Given) -> None:
         self._account = account

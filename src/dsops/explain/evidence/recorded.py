@@ -141,10 +141,7 @@ def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
 
 
 def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
-    """Return whether caller and resource belong to one account or one organization.
-
-    Only in that case is the record complete.
-    """
+    """Return whether caller and resource are of one account or organization: only then is the record complete."""
     arn, account = parse_arn(resource), _first_value(context, "aws:principalaccount")
     organizations = [_first_value(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
     is_one_account = bool(account) and (arn is None or arn.account in ("", account))
@@ -170,10 +167,7 @@ class _Record:
         self._is_whole = is_whole
 
     def told(self, refusal: RefusalMessage) -> RefusalMessage:
-        """Return the refusal with the type of policy that refuses, and the denying statement.
-
-        Of several types, the first in AWS's order of checks is chosen.
-        """
+        """Return the refusal with the first type of policy that refuses, in AWS's order, and its statement."""
         checks = self._evaluation.checks
         if checks is None:
             return self._refusal_by_matches(refusal)

@@ -19,10 +19,7 @@ from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_k
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
-"""Places that often can't be read even if the caller's own policies can.
-
-If only such places are unread, and the caller's own policies allow the call, the owner of the resource refuses it.
-"""
+"""Places that often can't be read; if only they are unread and the caller's own policies allow, the owner refuses."""
 
 
 def findings_of(
@@ -208,10 +205,7 @@ def _with_policy_name(place: FaultLocation, refusal: RefusalMessage) -> FaultLoc
 
 
 def _nothing_found(about: RefusedCall, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
-    """Return the finding for the case that everything read allows the call.
-
-    Then a policy that could not be read refuses, or a policy has just changed.
-    """
+    """Return the finding if everything read allows the call: an unread policy refuses, or a policy just changed."""
     request = about.request
     message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
     text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"

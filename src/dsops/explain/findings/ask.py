@@ -173,10 +173,7 @@ def _key_in(message: str) -> str:
 
 
 def _unknown_provider(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """Return the finding for a token or assertion of an unknown provider.
-
-    Only the role's trust policy decides about such a request.
-    """
+    """Return the finding for an unknown provider's token or assertion, about which only the trust policy decides."""
     finding = finding_of(failure.error, failure.step, hop, edit_at)
     place = finding.place._replace(policy_type="role trust policy", of=failure.step.role)
     return finding._replace(cause="trust-policy", certainty="likely", place=place)

@@ -25,10 +25,7 @@ from dsops.schema import STS_TYPE
 from dsops.tasks import blocking, gather, settle
 
 _AT_ONCE = 10
-"""The maximum number of failures that are explained concurrently.
-
-Each failure reads policies from IAM, which throttles.
-"""
+"""The maximum number of failures explained concurrently, since each reads policies from IAM, which throttles."""
 
 
 async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[RefusalFinding]:
@@ -76,10 +73,7 @@ async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[st
 
 
 def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
-    """Yield each failure once, in the order of the plan.
-
-    A step that failed only because another step failed is left out.
-    """
+    """Yield each failure once, in the plan's order, without steps that failed only because another step failed."""
     seen: set[int] = set()
     for step in plan.steps.values():
         session = trial.sessions.get(step.name)
@@ -101,10 +95,7 @@ def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
 
 
 def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsError) -> bool:
-    """Return whether the error is a failure for some variable.
-
-    A missing secret is not a failure if every variable that reads it has a `default` or is `optional`.
-    """
+    """Return False for a missing secret whose variables all have `default` or `optional`, else True."""
     if not isinstance(error, MISSING):
         return True
     readers = _readers(plan, step, reference)

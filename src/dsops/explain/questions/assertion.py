@@ -34,10 +34,7 @@ class AssertedContext(NamedTuple):
 
 
 def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> AssertedContext:
-    """Read a SAML response for the role.
-
-    `principal_arn` is the configured provider; if it is "", the provider in the response is used.
-    """
+    """Read a SAML response for the role; `principal_arn` is the configured provider, "" to use the response's."""
     offered = {offer.principal_arn for offer in response.roles if offer.role_arn == str(role)}
     provider = principal_arn or (next(iter(offered)) if len(offered) == 1 else "")
     context = {

@@ -85,10 +85,7 @@ class Chains:
         return ChainKeys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
-        """Return the service's endpoint for the step.
-
-        A custom endpoint of a store (an emulator) serves all services.
-        """
+        """Return the service's endpoint for the step; a store's custom endpoint (an emulator) serves all services."""
         url = str(step.settings.get("endpoint_url", ""))
         address = parse_address(url) if url else None
         own = url if address is not None and not is_aws_host(address.host) else ""

@@ -19,10 +19,7 @@ from dsops.stores.saml import assertion_at_hand
 
 _REQUEST_TAG: Final = "aws:RequestTag/"
 _KEPT: Final = ("aws:FederatedProvider", "SAML:sub", "SAML:sub_type", "SAML:namequalifier")
-"""The condition keys that a session keeps from a SAML assertion.
-
-The assertion's other keys exist only in the evaluation of the trust policy.
-"""
+"""The condition keys that a session keeps from a SAML assertion; other keys are only in the trust policy's context."""
 _OF_SAML: Final = ("saml:sub", "saml:sub_type", "saml:namequalifier")
 _OF_A_LOGIN: Final = (*_OF_SAML, "identitystore:userid")
 _OF_THE_ASSERTION: Final = "what the session has by its assertion is not known here"
@@ -50,10 +47,7 @@ def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
 
 
 def _by_assertion(step: Step) -> tuple[Context, Unread]:
-    """Return the context from a SAML response, and the keys that stay unknown.
-
-    The response is read if it is available and not encrypted.
-    """
+    """Return the context of a SAML response, if it can be read and is not encrypted, and the unknown keys."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     response = assertion_at_hand(step.settings)
     if role is None or response is None or not response.is_whole:

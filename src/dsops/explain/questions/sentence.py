@@ -13,10 +13,7 @@ from typing import Final, NamedTuple, get_args
 from dsops.policy import PolicyType
 
 ENDPOINT_POLICY: Final = "VPC endpoint policy"
-"""The name of VPC endpoint policies in AWS's messages.
-
-These policies are not evaluated here, since only AWS knows the endpoint of a call.
-"""
+"""The name of VPC endpoint policies in AWS's messages; they are not evaluated, as only AWS knows the endpoint."""
 _TYPES: Final = "|".join([*(kind for kind in get_args(PolicyType) if kind != "no policy"), ENDPOINT_POLICY])
 _SENTENCE: Final = (
     r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
@@ -29,10 +26,7 @@ _LINK: Final = (
     rf"https://[a-z0-9-]{{1,63}}\.{_CONSOLES}/iam/home\?region=(?P<region>[a-z0-9-]{{1,63}})"
     r"#/authorization-details/[0-9a-z]{1,256}"
 )
-"""The pattern of links that are shown; other links are not.
-
-Users follow links, and a message may come from an attacker.
-"""
+"""The pattern of the only links that are shown, since users follow links, and an attacker may write the message."""
 _NOTHING_ALLOWS: Final = rf"because no (?P<type>{_TYPES}) allows"
 
 
@@ -61,10 +55,7 @@ class RefusalMessage(NamedTuple):
 
 
 def read_refusal(message: str) -> RefusalMessage:
-    """Parse a message of AWS or of a service.
-
-    AWS shortens long lists of resources, and services add sentences of their own.
-    """
+    """Parse a message. AWS shortens long lists of resources, and services add sentences of their own."""
     sentence = re.search(_SENTENCE, message)
     refusal = RefusalMessage()
     if sentence is not None:
