@@ -15,8 +15,7 @@ class Partition(NamedTuple):
     global_region: str
 
 
-# A test compares this table with botocore's partitions.json. Reading that file at run time would take a cold run
-# several milliseconds.
+# A test compares this table with botocore's partitions.json, which would cost a cold run milliseconds to read.
 PARTITIONS = (
     Partition("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", ("cn-",), "cn-northwest-1"),
     Partition("aws-us-gov", "amazonaws.com", "api.aws", ("us-gov-",), "us-gov-west-1"),

@@ -142,8 +142,7 @@ class Address(NamedTuple):
 def parse_address(url: str) -> Address | None:
     """Parse `http[s]://host[:port][/path]`; None for anything else.
 
-    A user part, query or fragment is rejected: an endpoint has no such part, and each of them can make one host look
-    like another.
+    A user part, query or fragment is rejected: endpoints have none, and it can make one host look like another.
     """
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
@@ -183,8 +182,7 @@ def is_loopback(host: str) -> bool:
 def is_aws_host(host: str) -> bool:
     """Return whether the host belongs to an AWS service, including VPC endpoints.
 
-    The domain `amazonaws.com` alone proves nothing: customers' buckets, load balancers and instances have names in
-    it.
+    `amazonaws.com` alone proves nothing: customers' buckets, load balancers and instances have names in it.
     """
     host = host.lower().rstrip(".")
     labels = host.split(".")

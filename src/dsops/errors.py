@@ -668,9 +668,8 @@ class ServiceError(DsopsError):
     code = "service.failed"
     exit_code = 5
     how_far = "answered"
-    # `unsent`: no part of the request was sent. `sent`: no byte of a response was received, so the service may have
-    # carried the request out. `answered`: a response had begun. The value determines whether the same request may be
-    # sent again.
+    # `unsent`: the request was not sent. `sent`: no byte of a response came, so the request may have been carried out.
+    # `answered`: a response had begun. This determines whether the same request may be sent again.
 
 
 class QueryFailed(ServiceError):
@@ -734,8 +733,7 @@ class LineRefused(SinkFailed):
 
     code = "audit.line-refused"
     taken: int | None = None
-    # The number of accepted lines before the rejected line; None if no line was accepted and the rejected line is
-    # unknown.
+    # The number of lines accepted before the rejected line; None if the rejected line is unknown.
 
 
 # --- 6: a check found something -----------------------------------------------------------------------------

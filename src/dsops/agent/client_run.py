@@ -131,8 +131,7 @@ class ClientRun:
             self.runtime.environ,
             self.runtime.folder,
             self.runtime.now,
-            # A client that records its own run writes to the same trail next, and shows the warning about the trail
-            # itself.
+            # A client that records its own run writes to the same trail next, and then shows the warning itself.
             warn=_ignore if request.run else self._note,
             tell=self._note if self._asked.watches else _ignore,
             pid=self._client.pid,
@@ -147,10 +146,9 @@ class ClientRun:
         return journal
 
     def needs_client(self, request: PipelineRequest) -> bool:
-        """Return whether only the client can read its configuration file, for example a pipe.
+        """Return whether only the client can read its configuration file.
 
-        The pipe of `--config <(make-one)` can be read only once, and /dev/fd/63 and /proc/self name other files in
-        the agent.
+        The pipe of `--config <(make-one)` can be read once; /dev/fd/63 and /proc/self name other files in the agent.
         """
         path = os.path.normpath(os.path.join(self.runtime.folder, request.config))
         is_special = path.startswith(_PROCESS_FOLDERS) or (os.path.exists(path) and not os.path.isfile(path))

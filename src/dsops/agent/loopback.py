@@ -26,8 +26,7 @@ CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How long no connection is accepted after descriptors ran out: otherwise pending connections wake the loop endlessly.
-"""
+"""How long no connection is accepted after descriptors ran out: a pending one would wake the loop endlessly."""
 
 REASONS = {
     200: "OK",
@@ -75,8 +74,7 @@ class LoopbackAttendant:
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
-        # A client behind a port forwarder in a container sends the name that it used as Host, so the loopback names are
-        # accepted, too.
+        # A port forwarder in a container passes on its client's Host header, so loopback names are accepted, too.
         self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
     # --- for subclasses --------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
-"""Encodes the content of frames between client and agent: requests, secrets and sessions.
+"""Encodes the content of frames: requests, secrets, sessions, and whether AWS or a sandbox answered the calls.
 
-A frame also says whether AWS or a sandbox answered the calls. Client and agent are of the same dsops version
-(`client.stamp`), so fields have no names and no versions.
+Client and agent are of the same dsops version (`client.stamp`), so fields have no names and no versions.
 """
 
 from __future__ import annotations

@@ -36,10 +36,9 @@ _LOOK_SECONDS = 30.0
 _JOIN_SECONDS = 1.0
 
 Issue = Callable[[Credentials, Callable[[], bool]], Credentials]
-"""A function that issues a new session from the current session.
+"""A function that issues a new session; runs in its own thread, and may raise DsopsError.
 
-Its second argument is a function that says whether the command has ended. Runs in its own thread, and may raise
-DsopsError.
+Arguments: the current session, and a function that says whether the command has ended.
 """
 
 
@@ -174,8 +173,7 @@ class Renewal:
             facts = {"key": outcome.masked_key_id, "expires": outcome.expiration_text}
             self._report(Event("session.renewed", facts))
             return
-        # If the same session was returned, another program has to renew the base credentials, for example `aws sso
-        # login`.
+        # For the same session, another program has to renew the base credentials, for example `aws sso login`.
         self.failure = outcome if isinstance(outcome, DsopsError) else None
         if self.failure is not None:
             facts = {"key": self._held.masked_key_id, "why": str(self.failure)}

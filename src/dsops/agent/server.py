@@ -21,8 +21,7 @@ from dsops.agent.start import locked
 from dsops.agent.thread_pool import Crew
 
 _LONGEST_WAIT_SECONDS = 3600.0
-"""The longest timeout for poll(2), which takes milliseconds in 31 bits: a longer wait is split into steps of an hour.
-"""
+"""The longest timeout for poll(2), whose milliseconds have 31 bits: longer waits are split into steps of an hour."""
 
 _UNLIMITED = 1 << 31
 SPARE_DESCRIPTORS = 64

@@ -75,8 +75,7 @@ def locked(address: str) -> Iterator[None]:
                 continue
             if _is_at(descriptor, name):
                 break
-            # The lock file was unlinked in the meantime: this lock is worthless, since a new client would lock another
-            # inode.
+            # The lock file was unlinked meanwhile, so this lock is worthless: a new client would lock another inode.
             os.close(descriptor)
             descriptor = -1
             descriptor = _open_lock(name)
@@ -132,8 +131,7 @@ def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is
 def _launch(listener: socket.socket, words: Sequence[str]) -> None:
     """Start a process in a new session, in `/`, with an empty environment and only the listener open.
 
-    Forks twice, so that this process need not wait for the new one. Forking is safe: this process has not used
-    libcurl yet.
+    Forks twice, so that this process need not wait. Forking is safe, as this process has not used libcurl.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = agent_path(sys.path, os.environ, root, is_first_the_scripts=not sys.flags.safe_path)

@@ -40,10 +40,9 @@ class LinesRead(NamedTuple):
 
 
 def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesRead:
-    """Read the next lines, from one file at a time; return none if there are no new lines.
+    """Read the next lines, from one file at a time; none if there are no new lines. Raises TrailUnreadable.
 
-    Rotated files are found by their line numbers. If a new trail was started, it is read from its start. Raises
-    TrailUnreadable.
+    Rotated files are found by their line numbers. If a new trail was started, it is read from its start.
     """
     try:
         # The current file is opened before rotated files are listed: if it is rotated in between, the list has it.
@@ -161,8 +160,7 @@ def _position_after(lines: list[bytes], position: Position, inode: int, offset: 
         if place is not None and line is lines[-1]:
             return Position(place.number, hash_of(line), len(line), inode, offset)
         if place is not None:
-            # The lines after this one are not part of the chain, so the offset can't be verified: readers use the line
-            # number.
+            # The lines after this one are not of the chain, so the offset can't be verified; readers use the number.
             return Position(place.number, hash_of(line), -1, inode, offset)
     return position._replace(length=-1, inode=inode, offset=offset)
 

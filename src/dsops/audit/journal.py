@@ -33,10 +33,9 @@ class TrailJournal:
         facts: dict[str, object],
         append: Append = append,
     ) -> None:
-        """Create the journal; `facts` go into every record.
+        """`facts` go into every record; `warn` shows a failure, once; `tell` shows that a trail was started.
 
-        `warn` shows a failure, once; `tell` shows the note that a trail was started. `append` writes lines to a
-        trail: `trail.append`, or a writer that several journals share.
+        `append` writes lines to a trail: `trail.append`, or a writer that several journals share.
         """
         self._append = append
         self._pid = origin.pid

@@ -45,8 +45,7 @@ class Locked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A child process that another thread has just forked shares the descriptor, so closing it here would not
-        # release the lock.
+        # A child process that another thread has just forked shares the descriptor: closing it would not unlock.
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         self._close()
 
@@ -64,8 +63,7 @@ class Locked:
                 self._wait(until)
             if _is_same_file(self.folder, name, self.lock):
                 return
-            # The head file was removed in the meantime: the next process creates a new file and would lock that file
-            # instead.
+            # The head file was removed meanwhile: the next process creates a new file and would lock that file.
             os.close(self.lock)
             self.lock = -1
 

@@ -106,8 +106,7 @@ def append(
         lose(f"a bug: {type(error).__name__}")
         raise
     except BaseException:
-        # Once the lock is acquired, an interrupt falls into the 0.1 ms of the write itself, and the lines may be in the
-        # trail.
+        # With the lock, an interrupt falls into the 0.1 ms of the write itself, and the lines may be in the trail.
         if not is_alone:
             lose("it was interrupted while it waited for the lock")
         raise

@@ -60,8 +60,7 @@ Its arguments are the login page and the expected state. It raises LoginFailed.
 async def log_in(place: LoginService, way: Way, *, has_redirect: bool) -> Token:
     """Log in and return the token.
 
-    The client registration is cached, as the AWS CLI caches its registration, and is renewed once if AWS no longer
-    accepts it.
+    The client registration is cached as in the AWS CLI, and renewed once if AWS no longer accepts it.
     """
     path = _registration_path(place, has_redirect=has_redirect)
     registration = read_client(path)
@@ -138,10 +137,9 @@ def by_browser(redirect_uri: str, catch: Catch) -> Way:
 
 
 def _registration_path(place: LoginService, *, has_redirect: bool) -> str:
-    """Return the path of the registration's file.
+    """Return the path of the registration's file, named by the AWS CLI's rule with dsops' name.
 
-    The file is named by the AWS CLI's rule, with dsops as the client's name; the name depends on start URL, region
-    and scopes.
+    The name depends on start URL, region and scopes.
     """
     session, runtime = place.session, place.client.runtime
     about = {

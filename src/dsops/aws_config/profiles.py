@@ -116,16 +116,14 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
     try:
         parser.read_string(text)
     except Error as error:
-        # The error has no cause (`from None`), because configparser's message repeats the line, which may contain a
-        # key.
+        # `from None`, because configparser's message repeats the line, which may contain a key.
         raise _unreadable(source.shown, error) from None
     lines = _lines(text)
     for header in parser.sections():
         where = Where(source.shown, lines.get((header, ""), 0))
         entries = {}
         for key, value in parser.items(header):
-            # A key without a line in its own section is from `[DEFAULT]`, whose keys configparser applies to all
-            # sections.
+            # A key without a line in its own section is from `[DEFAULT]`, which configparser applies to all sections.
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
             visible_value = _HIDDEN if key in _SECRET else value
             is_nested = value.startswith("\n")

@@ -48,8 +48,7 @@ _CHAINED_SECONDS = 3600
 _DROPPED = frozenset({"duration_seconds", "region"})
 """Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
 
-# Matches characters not allowed in a store's name, which occurs in `store://NAME/KEY`, in `NAME:KEY` and on the command
-# line.
+# Characters not allowed in a store's name, which is used in `store://NAME/KEY`, `NAME:KEY` and on the command line.
 _UNFIT = re.compile(r"[^\w.@+=,-]+")
 
 
@@ -119,8 +118,7 @@ class _Maker:
 
     def _make(self, profile: Profile) -> str:
         entries = profile.entries
-        # The order of precedence is botocore's: a role without a token file, then a token file, then IAM Identity
-        # Center.
+        # botocore's order of precedence: a role without a token file, then a token file, then IAM Identity Center.
         if "role_arn" in entries and "web_identity_token_file" not in entries:
             return self._role(profile)
         if "web_identity_token_file" in entries:
@@ -175,8 +173,7 @@ class _Maker:
     def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
         """Create the store of a role whose source profile has keys.
 
-        If the source profile also has a role, no store is created: botocore would use the keys, but a store would use
-        the role.
+        There is none if the source profile also has a role: botocore uses its keys, but a store would use the role.
         """
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
@@ -198,8 +195,7 @@ class _Maker:
         """Add a store of that type, with the profile's keys renamed to the store's keys."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # If `sso_session` is set, botocore takes these keys from the session's section, and requires the profile's
-            # keys to agree with it.
+            # With `sso_session`, botocore reads these keys from its section, and requires the profile's to agree.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
         if not self._check(
             profile, store_type, entries, is_chained=any(key == "credentials_from" for key, _ in source)

@@ -98,8 +98,7 @@ def examine(
     problems = Problems()
     reader = ConfigReader(folder, environ, problems, is_named=bool(named) and is_chosen, drafts=drafts)
     reader.read(named_path(named, folder) if named else find(folder, environ))
-    # Only dsops' own types are used: to list the types of plugins, the metadata of all installed packages would have to
-    # be read (15 ms).
+    # Only dsops' own types: to list plugin types, the metadata of all installed packages has to be read (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(reader.sources, store_keys, problems)
     stores = make_stores(sections, types, problems, knows_all=knows_all)

@@ -130,8 +130,7 @@ class _Reader:
         if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
         elif name.upper().startswith("DSOPS_"):
-            # If an environment set DSOPS_CONFIG, a dsops that the command starts would take that file for one that the
-            # user named.
+            # With DSOPS_CONFIG, a dsops that the command starts would take another file for one that the user named.
             is_name = False
             message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
             self._problems.add(where, path, message, "give it another name; flags and your own environment set those")

@@ -111,8 +111,7 @@ def steering(variable: str) -> str:
     return next((family for end, family in _ENDS.items() if name.endswith(end)), "")
 
 
-# Matches names such as `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; does not match names of sources of
-# credentials.
+# Matches `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size` and the like, but no names of sources of credentials.
 _CREDENTIAL = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|CREDENTIAL_EXPIRATION|REGION|DEFAULT_REGION)|TF_VAR_\w+|PG(?:USER|PASSWORD|DATABASE)"
     r"|(?:\w+_)?(?:TOKEN|PASSWORD|PASSWD|PWD|SECRET|SECRET_ID|ROLE_ID|CLIENT_ID|TENANT_ID|API_KEY|ACCESS_KEY|KEY_ID)"

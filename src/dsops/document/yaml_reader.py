@@ -185,8 +185,7 @@ class _Reader:
         return Mapping(tuple((merged | own).values()), start.start_mark.line + 1)
 
     def _merge(self, line: int, value: Node, into: dict[str, tuple[Scalar, Node]]) -> None:
-        # If several mappings are merged, a key's value comes from the first mapping that has the key
-        # (https://yaml.org/type/merge.html).
+        # Of several merged mappings, the first that has a key takes precedence (https://yaml.org/type/merge.html).
         for source in value.items if isinstance(value, Sequence) else (value,):
             if not isinstance(source, Mapping):
                 self._note(
@@ -243,8 +242,7 @@ def _kind(text: str) -> Kind:
     return "boolean" if text in _BOOLEANS else "text"
 
 
-# Tuples of a part of PyYAML's message, the message for users, and a hint. If the messages of the two parsers differ,
-# the C parser's tuple is first.
+# (part of PyYAML's message, message for users, hint). If the parsers' messages differ, the C parser's comes first.
 _CONTINUES = "this line doesn't continue what stands above it"
 _LIST = "a `[` list without its `]`, or two items without a `,` between them"
 _MAPPING = "a `{` mapping without its `}`, or two entries without a `,` between them"

@@ -55,10 +55,9 @@ def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, s
 
 
 def days_of(begin: str, end: str) -> str:
-    """Return an SQL condition for the partitions of Athena's table from day `begin` to `end`.
+    """Return an SQL condition for Athena's partitions of days (`YYYY-MM-DD`); "" leaves a side open.
 
-    Days are `YYYY-MM-DD`; "" leaves a side open. The partition column `timestamp` of the documented table has the
-    format `YYYY/MM/DD`.
+    The partition column `timestamp` of the documented table has the format `YYYY/MM/DD`.
     """
     bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
     bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []

@@ -96,8 +96,7 @@ def short_arn(text: str) -> tuple[str, str] | None:
         return None
     resource = arn.resource.removeprefix("role/")
     if resource.startswith(_RESERVED):
-        # A text with an ellipsis can't be mistaken for a real ARN: no path contains an ellipsis, and only AWS creates
-        # roles under this path.
+        # Only AWS creates roles under this path, and no real path contains an ellipsis, so this can't mislead.
         resource = f"{_RESERVED}…/{arn.resource_name}"
     return shortened(resource), arn.account
 

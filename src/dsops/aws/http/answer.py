@@ -109,8 +109,7 @@ def json_refusal(response: Response) -> tuple[str, str, str] | None:
     content = parse_json(response.body)
     if content is None:
         return None
-    # The code may be `com.amazonaws.secretsmanager#ResourceNotFoundException` or
-    # `ResourceNotFoundException:http://...`.
+    # Such as `com.amazonaws.secretsmanager#ResourceNotFoundException`, `ResourceNotFoundException:http://...`.
     code = content.get("__type") or response.headers.get("x-amzn-errortype", "")
     message = content.get("Message") or content.get("message") or ""
     if not isinstance(code, str) or not isinstance(message, str):

@@ -177,10 +177,9 @@ async def call_rest(
 
 
 async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> None:
-    """Open connections to the endpoint in advance, for its next calls.
+    """Open connections to the endpoint in advance, so that its next calls can use them.
 
-    Only TLS connections are opened, because their handshake takes long. The function does not wait for the
-    connections and ignores failures.
+    Only for TLS, whose handshake takes long. The function does not wait for connections and ignores failures.
     """
     if not endpoint.url.startswith("https:"):
         return

@@ -103,10 +103,9 @@ class RateLimiter:
             self._accepted_at = now
 
     def refuse(self, sent_at: float, now: float, *, opens_at: float = 0.0) -> None:
-        """Record a refusal of a request that was sent at `sent_at`; no request is sent before `opens_at`.
+        """Record that a request sent at `sent_at` was refused, and that the next may be sent from `opens_at`.
 
-        A burst of refusals cuts the rate once: a request sent before the last cut says nothing about the rate after
-        it.
+        A burst cuts the rate once: requests sent before the last cut say nothing about the rate after it.
         """
         with self._lock:
             self.opens_at = max(self.opens_at, opens_at)

@@ -49,8 +49,7 @@ def _load_pycurl() -> Any:
 
 pycurl = _load_pycurl()
 
-# The oldest usable libcurl: older versions sign some requests wrongly and don't limit a response of unknown length
-# (MAXFILESIZE, 8.4).
+# Older versions of libcurl sign some requests wrongly and don't limit a response of unknown length (MAXFILESIZE, 8.4).
 _OLDEST_LIBCURL = 0x080A00
 
 # libcurl's error codes for a response that is not HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
@@ -335,8 +334,7 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
 def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
     """Convert a libcurl error number into the dsops error."""
     request, curl = transfer.request, transfer.curl
-    # REQUEST_SIZE counts the request itself, not a CONNECT. PRETRANSFER_TIME can't be used: since libcurl 8.21 it is
-    # set even without a connection.
+    # REQUEST_SIZE counts the request, not a CONNECT. Since libcurl 8.21, PRETRANSFER_TIME is set without a connection.
     is_sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
     why = _why(transfer, number, text)
     if number == pycurl.E_OPERATION_TIMEDOUT:

@@ -138,8 +138,7 @@ class _Pools:
             manager.clear()
 
     def _make(self, request: WireRequest, trust: Trust) -> Any:
-        # Certificates are passed as options, not as an SSLContext: with a context, urllib3 1.26 can't check an IP
-        # address.
+        # Certificates are not passed as an SSLContext, with which urllib3 1.26 can't check an IP address.
         options: dict[str, Any] = {
             "maxsize": _MOST_THREADS,
             "cert_reqs": "CERT_REQUIRED",

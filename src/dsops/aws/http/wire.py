@@ -28,8 +28,7 @@ With 64, 100 requests take two rounds. 64 handshakes take 70 ms of CPU time, so 
 
 _E = TypeVar("_E", bound=ServiceError)
 
-# A line break would end the header. A space at the start or end would be stripped in transit, which would break the
-# signature.
+# A line break would end the header. A space at either end would be stripped in transit and break the signature.
 _UNSAFE = re.compile(r"[^\x20-\x7e]|^ | $")
 
 
@@ -192,8 +191,7 @@ def _is_it_aws(request: WireRequest) -> str:
 
 
 def _seconds(milliseconds: int) -> str:
-    # A deadline of 30 s may have 29998 ms left at the first attempt. Rounding makes the message show the 30 s that the
-    # user set.
+    # At the first attempt, 29998 of 30000 ms may be left. Rounding makes the message show the 30 s that the user set.
     return f"{round(milliseconds / 1000, 1 if milliseconds >= 1000 else 2):g} s"
 
 

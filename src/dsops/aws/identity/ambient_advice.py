@@ -11,8 +11,7 @@ from dsops.credentials import OF_ENVIRONMENT
 from dsops.endpoint import parse_address
 from dsops.errors import AmbientFailed, CredentialsError, CredentialsExpired, MfaRequired, NoCredentials, nearest
 
-# Matches a secret key, a token or a part of one: long, with upper case, lower case and digits. Paths and URLs seldom
-# match.
+# A secret key, a token or a part of one: long, with upper case, lower case and digits. Paths and URLs seldom match.
 _KEY_LIKE = r"[A-Za-z0-9+/=_-]{30,}"
 _KEY_ID = r"\b(AKIA|ASIA)[A-Z0-9]{8,}\b"
 
@@ -46,8 +45,7 @@ _CREDENTIAL_SOURCES = {
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
-# The addresses of the EKS Pod Identity agent on a node, and the mount path of a pod's token (EKS User Guide, "How EKS
-# Pod Identity works").
+# EKS Pod Identity: the agent's addresses on a node, the path of a pod's token ("How EKS Pod Identity works").
 _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 

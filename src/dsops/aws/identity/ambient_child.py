@@ -44,8 +44,7 @@ def find(profile: str) -> dict[str, Any]:
     session = Session(profile=profile or None)
     try:
         if session.get_config_variable("region") is None:
-            # botocore reads the region only from AWS_DEFAULT_REGION, and STS needs some region for a profile with a
-            # role.
+            # botocore reads only AWS_DEFAULT_REGION, and a profile with a role needs some region for STS.
             session.set_config_variable("region", os.environ.get("AWS_REGION") or "us-east-1")
         credentials = session.get_credentials()
         if credentials is None:

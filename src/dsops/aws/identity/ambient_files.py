@@ -54,11 +54,10 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
 
 
 def content(path: str, most_bytes: int = 0) -> bytes:
-    """Return the file's bytes; b"" when the file is missing or unreadable, or is a pipe.
+    """Return the file's bytes; b"" when it is missing, unreadable, or a pipe, which may block without a writer.
 
-    A pipe without a writer would block. `most_bytes` limits the size of a file that an untrusted source may have
-    named. Raises ConfigUnreadable for a temporary failure, after which the content is unknown rather than empty, and
-    for a huge file without `most_bytes`.
+    `most_bytes` limits the size of a file that an untrusted source may have named. Raises ConfigUnreadable for a
+    temporary failure, after which the content is unknown rather than empty, and for a huge file without `most_bytes`.
     """
     try:
         return read_file(path, most_bytes).data if most_bytes else read_whole(path, _MOST_BYTES)

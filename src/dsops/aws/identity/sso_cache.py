@@ -1,7 +1,6 @@
 """Read, write and remove IAM Identity Center tokens, in the files shared with the AWS CLI and SDKs.
 
-The files are `~/.aws/sso/cache/<SHA-1 of the session's name, or of the start URL>.json`, with the members that the
-AWS CLI writes.
+The files have the AWS CLI's format: `~/.aws/sso/cache/<SHA-1 of the session's name, or start URL>.json`.
 """
 
 from __future__ import annotations

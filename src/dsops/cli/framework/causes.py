@@ -1,7 +1,6 @@
 """The possible causes of each error code with their remedies, for `dsops help CODE` and docs/reference/errors.md.
 
-An error's message describes one failure; this module lists the causes that an error code can have, the most frequent
-first.
+An error's message is about one failure; this module lists a code's possible causes, most frequent first.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ from dsops.cli.framework.command import Arguments, Command, Operand
 from dsops.cli.framework.output import answer_bytes
 from dsops.runtime import Runtime
 
-# The script works with bash 3.2 of macOS, which has no `mapfile`. bash splits words at `=` and `:` (COMP_WORDBREAKS),
-# which `complete` handles.
+# Works with bash 3.2 of macOS, which has no `mapfile`. bash splits words at `=` and `:`, which `complete` handles.
 BASH = r"""
 _dsops() {
     local line found=()

@@ -93,8 +93,7 @@ def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runt
 def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = "") -> Mapping[str, Secret]:
     """Fetch the value of every variable of the plan; writes the audit record first.
 
-    `variable` is the only variable of the plan, "" for a whole environment. If an agent fetches the values, it makes
-    the same plan again.
+    `variable` is the only variable of the plan, "" for a whole environment; an agent plans it again.
     """
     agent = agent_of(arguments, runtime)
     values = agent.secrets(plan.environment, variable) if agent else None

@@ -69,8 +69,7 @@ def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration that these variables name would need no permission, and the agent would read the variables,
-        # too.
+        # A configuration named by these variables would need no permission, and the agent would read them, too.
         raise UsageError(
             "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
         )

@@ -37,8 +37,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]
     runtime.report(DONE)
-    # A skipped check does not make the result unhealthy: it depends on a failed check, or no environment uses its
-    # store.
+    # A skipped check is not a failure: it depends on a failed check, or its store is used by no environment.
     is_healthy = all(check.status != "failed" for check in checks)
     if arguments.switch("--json"):
         answer_json(

@@ -24,8 +24,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # imported only after the environment was dropped, since libcurl and OpenSSL read the environment when they are
-    # loaded
+    # imported after the environment was dropped, which libcurl and OpenSSL read when they are loaded
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 

@@ -14,9 +14,8 @@ from dsops.secret import Secret
 
 
 def mask_lines(secrets: Iterable[Secret]) -> bytes:
-    """Return workflow commands with which the runner masks each line of these values.
+    """Return workflow commands that mask each line of these values; the runner does not show the commands.
 
-    The runner does not show the commands:
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
     """
     lines = [line for secret in secrets for line in secret.reveal_bytes().splitlines() if len(line) >= SHORTEST]

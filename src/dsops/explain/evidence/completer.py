@@ -53,8 +53,7 @@ class Completer:
         self._readers = readers
         """The readers by account.
 
-        Each account needs a reader of its own: IAM looks a name up in its caller's account, where another entity with
-        the same name may exist.
+        IAM looks a name up in its caller's account, where another entity may have the same name.
         """
         self._organization = organization
         self._find_secrets = secrets
@@ -66,10 +65,9 @@ class Completer:
     async def complete_all(
         self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
     ) -> list[CompletedQuestion | DsopsError]:
-        """Complete the questions and return the results in order.
+        """Complete the questions and return the results in order; an error takes the place of a result.
 
-        If a question fails, its error takes its place. Only a few questions are completed concurrently, because IAM
-        throttles.
+        Only a few questions are completed concurrently, because IAM throttles.
         """
         results: list[CompletedQuestion | DsopsError] = []
         for start in range(0, len(questions), _AT_ONCE):
@@ -78,10 +76,9 @@ class Completer:
         return results
 
     async def complete(self, question: CaseQuestion, policies: PolicySet) -> CompletedQuestion:
-        """Return the question with the policies of its caller and resource.
+        """Return the question with all policies of its caller and resource, except those already in `policies`.
 
-        Policies that are in `policies` already are not read. Raises EntityNotFound for a user or role that IAM does
-        not have.
+        Raises EntityNotFound for a user or role that IAM does not have.
         """
         return complete(question, policies, await self._facts(needs_of(question, policies)))
 

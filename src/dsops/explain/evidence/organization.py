@@ -62,8 +62,7 @@ class OrganizationReader:
     async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
         best: AccountPlace | None = None
-        # With its own credentials, an account can only read its organization; the other facts need credentials of the
-        # management account.
+        # An account's own credentials can read its organization; other facts need the management account's.
         others = [
             organization_reader
             for organization_reader in (*self._own.values(), *self._more)

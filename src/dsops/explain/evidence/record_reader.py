@@ -65,8 +65,7 @@ class RecordReader:
                 elif isinstance(details, EntityNotFound):
                     why = "AWS has no such record for the keys here, or none any more"
                     late.append(keys)
-            # Only credentials of the refused account are retried: that account can read the record at once, its
-            # organization perhaps as well.
+            # Only the refused account can read the record at once, its organization perhaps as well.
             askers = [keys for keys in late if keys.identity.account == account]
             if not askers:
                 break
@@ -76,8 +75,7 @@ class RecordReader:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
         if refusal.region and arn is not None and partition_of_region(refusal.region).name == arn.partition:
-            # A message may come from an untrusted source, so its region is used only if it is in the credentials' own
-            # partition.
+            # A message may come from an untrusted source, so its region must be in the credentials' partition.
             region = refusal.region
         return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
 

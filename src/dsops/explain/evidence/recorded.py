@@ -245,9 +245,8 @@ class _Record:
     def _is_complete(self, place: Place, *, is_checked: bool) -> bool:
         """Return whether the record lists all policies of that type.
 
-        For a type that was checked, there may be no policy; a boundary that was checked is always listed. A role
-        always has a trust policy, and for cross-account requests the resource's policy is checked even if there is
-        none.
+        A type that was checked may have no policy, but a checked boundary is listed. A role always has a trust
+        policy, and for cross-account requests the resource's policy is checked even if there is none.
         """
         if place == "identity":
             return is_checked

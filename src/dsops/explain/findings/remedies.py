@@ -177,8 +177,7 @@ def allow(policy_type: str, about: RefusedCall) -> Remedy:
         if policy_type == "resource-based policy":
             statement["Resource"] = "*"
     if policy_type == ENDPOINT_POLICY:
-        # The policy of an endpoint has principals, but the policy of a gateway endpoint accepts only `*` (VPC User
-        # Guide).
+        # An endpoint's policy has principals, but a gateway endpoint's policy accepts only `*` (VPC User Guide).
         condition = {"ArnEquals": {"aws:PrincipalArn": about.caller}}
         statement |= {"Principal": "*", "Condition": condition}
     if policy_type == "no policy":
