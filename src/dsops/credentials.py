@@ -17,7 +17,7 @@ USABLE_SECONDS = 60
 """The number of seconds that must be left before credentials may sign a call."""
 
 FRESH_SECONDS = 15 * 60
-"""The seconds that must be left for use by a child process; a quarter of the lifetime if that is less."""
+"""The seconds that must be left before a child process gets the credentials; at most a quarter of the lifetime."""
 
 OF_ENVIRONMENT = "environment"
 """The value of `source` for keys in the environment; messages print this text."""

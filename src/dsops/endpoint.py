@@ -1,4 +1,4 @@
-"""Resolves the address of an AWS service from region, FIPS, dual stack and AWS_ENDPOINT_URL*. Pure.
+"""Resolves the address of an AWS service from region, FIPS, dual stack and AWS_ENDPOINT_URL*. No side effects.
 
 A test compares the tables with botocore's endpoint rules.
 """

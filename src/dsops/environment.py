@@ -1,4 +1,4 @@
-"""Builds the environment of the child process from the parent's variables and the secrets. Pure."""
+"""Builds the environment of the child process from the parent's variables and the secrets. No side effects."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ A working agent sends ALIVE every two seconds, so a silent agent is suspended or
 """
 
 _PATIENCE_SECONDS = 900.0
-"""How long an agent may send nothing but ALIVE: clients queue for a user's MFA code, for up to two minutes each.
+"""How long an agent may send only ALIVE: clients wait in a queue, each up to two minutes for an MFA code.
 """
 
 AGAIN = b"again"
@@ -171,7 +171,7 @@ def address_in(folder: str) -> str:
             parts.append(os.readlink(f"/proc/self/ns/{name}"))
         except OSError:
             parts.append("")
-    # FNV-1a. A collision gives an attacker nothing: who can choose this input can choose the agent as well.
+    # FNV-1a. An attacker gains nothing by a collision: a role that can choose this input can choose the agent, too.
     number = 0xCBF29CE484222325
     for byte in os.fsencode("\0".join(parts)):
         number = (number ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF

@@ -118,7 +118,7 @@ def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is
     """The agent's `sys.path`: this process's entries, except those that belong only to this run.
 
     The agent works for all clients of this dsops, but PYTHONPATH and the script's own folder belong to one client.
-    These entries stay only if dsops itself (at `root`) was imported from there, since its dependencies may be there
+    These entries are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there
     as well.
     """
     entries = list(path[1:] if is_first_the_scripts and path[:1] != [root] else path)

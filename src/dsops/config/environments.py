@@ -65,7 +65,7 @@ class _Merger:
         self._inherited = 0
 
     def merge(self, name: str) -> _Entries:
-        """Return an environment's variables with inherited ones; an `extends` that can't be found is ignored."""
+        """Return an environment's own and inherited variables; an `extends` that can't be found is ignored."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(self._parts[name])

@@ -60,7 +60,7 @@ def _boolean(_key: StoreKey) -> Schema:
 
 
 def _texts(key: StoreKey) -> Schema:
-    """Return a schema for a text or a list of texts, in one, since keywords for texts do not apply to lists."""
+    """Return one schema for both a text and a list of texts, since keywords for texts do not apply to lists."""
     text = _text(key)
     limits = {} if key.maximum_items is None else {"maxItems": key.maximum_items}
     return {**text, "type": ["array", *_types(text), "null"], "items": text, **limits}

@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """The content of all files. Later files override earlier ones."""
+    """The content of all files; later files override earlier files."""
 
     stores: dict[str, list[Part]]
     environments: dict[str, list[Part]]

@@ -180,7 +180,7 @@ def too_much_inherited(where: Where) -> ConfigTooLarge:
 
 
 class _Merger:
-    """Follows `extends`, and merges each store with the stores that it extends, once."""
+    """Follows `extends`: merges each store once with the stores that it extends."""
 
     def __init__(
         self, sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool

@@ -34,7 +34,7 @@ _MOST_SECONDS = 300
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """Yield the endpoints that the plan's stores call; invalid ones are omitted, as the store's check reports them."""
+    """Yield the endpoints that the plan's stores call; omit invalid endpoints, which the store's check reports."""
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:

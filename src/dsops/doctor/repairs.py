@@ -30,7 +30,7 @@ class Repair(NamedTuple):
 
 
 def file_repairs(watched: Iterable[Watched]) -> Iterator[Repair]:
-    """Yield repairs of the modes of the user's own files. Symbolic links are left alone."""
+    """Yield repairs of the modes of the user's own files. Symbolic links are not changed."""
     for file in loose_files(watched):
         if file.may_be_mended:
             yield Repair("mode", CODE, file.path, f"mode {file.mode:03o}", f"mode {file.wanted:03o}", file.wanted)

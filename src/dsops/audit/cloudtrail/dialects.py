@@ -48,7 +48,7 @@ _FREE = ("requestParameters", "responseElements", "additionalEventData")
 
 
 class Dialect(NamedTuple):
-    """The SQL of one engine."""
+    """The SQL of one engine, where it differs from the SQL of other engines."""
 
     name: str
     title: str

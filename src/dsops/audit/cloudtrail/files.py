@@ -68,7 +68,7 @@ class LogFiles(NamedTuple):
 
     @property
     def files(self) -> int:
-        """The number of files, unreadable ones included."""
+        """The number of files, including unreadable files."""
         return sum(len(batch.files) for batch in self.batches) + len(self.unreadable)
 
 

@@ -10,7 +10,7 @@ HOUR, DAY = 3_600, 86_400
 MOST_BINS = 120
 """Maximum number of columns of a timeline: at 390 px, each column still has two pixels and a gap."""
 _MOST_TICKS, _MOST_LONG_TICKS = 5, 4
-"""The maximum number of labels that fit below a timeline at 390 px: short labels, and long ones with the year."""
+"""The maximum number of labels that fit below a timeline at 390 px: short labels; long labels with the year."""
 _LONG = 300 * DAY
 """The minimum span in seconds for which labels show the year: days alone would be ambiguous."""
 

@@ -164,7 +164,7 @@ async def get_federation_token(
 ) -> Credentials:
     """Return a federated session with that name.
 
-    Its permissions are those that both the policy and the signing user's own policies allow.
+    The session may do what both the passed policy and the signing user's own policies allow.
     """
     parameters = [("Name", name), *_given(DurationSeconds=duration_seconds, Policy=policy)]
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
@@ -186,7 +186,7 @@ async def get_session_token(
     serial_number: str = "",
     token_code: Secret | None = None,
 ) -> Credentials:
-    """Return a session of the signing user, with MFA if a code is given. Its ARN is the user's."""
+    """Return a session of the signing user, with MFA if a code is passed. The session's ARN is the user's ARN."""
     parameters = _given(DurationSeconds=duration_seconds, SerialNumber=serial_number, TokenCode=token_code)
     doing = "get a session token" + (f" with {serial_number}" if serial_number else "")
     call = Call(

@@ -70,7 +70,7 @@ class RateLimiter:
     def enter(self, until: float) -> QueuedCall:
         """Join the queue, ahead of calls with a later deadline. Call `leave` afterwards.
 
-        A call that is refused and joins again is not put at the end, since its deadline stays.
+        A call that is refused and joins again is not put at the end, since its deadline has not changed.
         """
         place = QueuedCall(until)
         with self._lock:

@@ -52,7 +52,7 @@ _REGION = frozenset({"RegionDisabledException", "OptInRequired"})
 
 
 def is_throttling(answer: AwsAnswer) -> bool:
-    """Whether AWS asked the caller to slow down."""
+    """Whether AWS throttled the request."""
     return answer.code in _THROTTLING or answer.status == 429
 
 

@@ -119,7 +119,7 @@ class CurlDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Wait for the first finished transfer and return all finished ones, each a Response or a ServiceError."""
+        """Wait until a transfer is finished; return all finished transfers, each as a Response or a ServiceError."""
         until = monotonic() + timeout_seconds
         while True:
             self._multi.perform()

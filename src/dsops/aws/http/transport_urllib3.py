@@ -61,7 +61,7 @@ class ThreadDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Wait for the first finished transfer and return all finished ones, each a Response or a ServiceError."""
+        """Wait until a transfer is finished; return all finished transfers, each as a Response or a ServiceError."""
         until = monotonic() + timeout_seconds
         finished: list[tuple[object, object]] = []
         while True:

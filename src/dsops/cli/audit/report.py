@@ -87,7 +87,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """Return the value of `--session`; "" without it. Raises UsageError if it is not UTF-8, which SQL requires."""
+    """Return the value of `--session`; "" without the flag. Raises UsageError if it is not UTF-8."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
         raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")

@@ -1,4 +1,4 @@
-"""The table of commands: each name with its module, which is imported when the command is chosen, and summary."""
+"""The table of commands: name, summary, and the module, which is imported when the command is chosen."""
 
 from __future__ import annotations
 

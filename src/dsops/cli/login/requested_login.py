@@ -18,7 +18,7 @@ STORE = Operand("STORE", "a store that logs in, or one that uses the credentials
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:
     """Return the login of the named store; without a name, the only login of the configuration. Raises UsageError."""
     config, name = load_config(arguments, runtime), arguments.operand("STORE")
-    # Not carried out: with `session_policy: auto`, a session would need an environment, but a login needs none.
+    # The plan is not carried out: with `session_policy: auto`, a session needs an environment, a login does not.
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     logins, failures = _logins(config, runtime)
     if plan is not None:

@@ -32,7 +32,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     subject = _subject(arguments, runtime)
     fixes = list(_mend(subject, runtime)) if arguments.switch("--fix") else []
     if fixes and not subject.plans:
-        subject = _subject(arguments, runtime)  # stores in files that other users could write were not tried before
+        subject = _subject(arguments, runtime)  # a configuration that others could write had no plans before its repair
     config = arguments.text(CONFIG.name)
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]

@@ -1,4 +1,4 @@
-"""`dsops policy check`: report errors in IAM policies, and statements that do something other than it seems."""
+"""`dsops policy check`: report errors in IAM policies, and statements whose effect is not what it seems."""
 
 from __future__ import annotations
 

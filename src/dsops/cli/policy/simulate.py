@@ -200,7 +200,7 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
-    """Return the policies named by flags; `none` means no policy, and without a flag, IAM may be asked."""
+    """Return the policies named by flags; `none` means no policy, and without a flag, IAM's may be read."""
     one_group: tuple[tuple[Place, Flag], ...] = (
         ("identity", IDENTITY),
         ("boundary", BOUNDARY),

@@ -193,7 +193,7 @@ def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 def _note_codes(plan: Plan, store: str) -> None:
-    """Show a note if a renewal needs an MFA code, which can't be asked for while the command runs."""
+    """Show a note if a renewal needs an MFA code: dsops can't ask for a code while the command runs."""
     name = store
     while name:
         step = plan.steps[name]

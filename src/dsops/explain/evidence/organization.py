@@ -36,7 +36,7 @@ _IN_NONE: Final = AccountPlace("", "", {"scp": (), "rcp": ()}, "")
 
 
 class OrganizationReader:
-    """Reads the places of accounts in one organization, each account once."""
+    """Reads where accounts are in one organization; reads each account only once."""
 
     def __init__(
         self,
