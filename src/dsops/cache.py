@@ -38,7 +38,7 @@ class CachedSession(NamedTuple):
     store: str
     """The store that last used the session; "" for base credentials."""
     hop: int
-    """1 for a session issued with base credentials, 2 for the next hop; 0 for base credentials."""
+    """The number of the hop: 1 if base credentials issued the session, 2 for the next; 0 for base credentials."""
     uses: int
     """How often the cache has returned the session."""
 

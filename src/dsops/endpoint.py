@@ -30,7 +30,7 @@ _SIGNED_AS = {"iam-toolbox": "iam"}
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
 """Services whose host names begin with another word: IAM Identity Center's hosts are from when it was AWS SSO."""
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
-"""Services that have separate host names for FIPS in GovCloud, too."""
+"""Services that have separate host names for FIPS in GovCloud, as in other partitions."""
 _OF_A_PARTITION = ("iam", "organizations")
 """Services with one address for all regions of a partition."""
 

@@ -19,7 +19,7 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that determine an AWS SDK's identity: a mix with inherited ones would be another identity, or none."""
+"""Variables that determine an AWS SDK's identity; with inherited variables, they would be another identity, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",

@@ -220,7 +220,7 @@ class DsopsError(Exception):
 
 
 class Failures(DsopsError):
-    """Several independent operations failed; each has an error of its own."""
+    """Several independent operations failed, each with its own error."""
 
     code = "several"
 

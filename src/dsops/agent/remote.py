@@ -18,7 +18,7 @@ class RemotePipeline(NamedTuple):
     """Gets secrets and sessions from the agent; methods return None if this process has to do the work."""
 
     request: PipelineRequest
-    """The fields that all requests of this command share."""
+    """The fields that all requests of this command have in common."""
     runtime: Runtime
     watches: bool
     """Whether the agent sends progress events for a user at the terminal."""

@@ -125,7 +125,7 @@ class SenderTurn:
         return True
 
     def give(self) -> None:
-        """Release the lock."""
+        """Release the lock, so that another process can send."""
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def announce(self, now: int) -> None:

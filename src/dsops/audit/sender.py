@@ -147,7 +147,7 @@ class Sender:
     def _keep(self, sink: Sink, cursor: Cursor) -> None:
         self.cursors[sink.name] = cursor
         try:
-            # The file then has no cursors of receivers that are no longer configured.
+            # Saving drops the cursors of receivers that are no longer configured.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
             return  # on a full disk the cursor is not saved: lines are sent twice, but none is lost

@@ -44,7 +44,7 @@ class Power(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The power on one line, without its line number in the file, so that moved lines are not a difference."""
+        """The power on one line, without its line number in the file, so that moved lines do not count as a change."""
         return f"{self.does:<8} {f'{self.family} by ' if self.family else ''}{self.text}"
 
 

@@ -181,7 +181,7 @@ def _servers(number: int) -> str:
 
 
 def check_certificates(endpoints: Sequence[Endpoint], environ: Mapping[str, str], folder: str) -> Check:
-    """Check that the trust store, which a variable names or else is the system's, contains certificates."""
+    """Check that the trust store (from a variable, or else the system's) contains certificates."""
     check = _certificates(environ, folder)
     is_needed = any(endpoint.url.startswith("https:") for endpoint in endpoints)
     return check if is_needed or check.status != "failed" else check._replace(status="warning", errors=())

@@ -223,7 +223,7 @@ class CallDatabase:
         return self._rows(sql)[0]
 
     def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows. Ctrl-C ends the statement at once.
+        """Run an SQL statement and return its rows. Ctrl-C ends the statement at once.
 
         DuckDB checks for signals only between its tasks: reading would go on for seconds and end with a RuntimeError.
         So the statement runs in a separate thread, which is interrupted.

@@ -29,7 +29,7 @@ class _Kind(NamedTuple):
     labels: Mapping[str, str] = {}
     """Column headings that only this table uses."""
     is_new: bool = False
-    """Whether findings are new things: absent from the calls before the report's boundary."""
+    """Whether findings are about something new, which no call before the report's boundary has."""
 
 
 _KINDS = (

@@ -309,7 +309,7 @@ def _tried(call: Call, answer: AwsAnswer | None) -> FailedOperation:
     return FailedOperation(call.action, caller, region=call.endpoint.signing_region, endpoint=call.endpoint.short)
 
 
-# IAM User Guide, "Troubleshoot access denied error messages".
+# Source: IAM User Guide, "Troubleshoot access denied error messages".
 _CALLER = r"User: (arn:\S+) is not authorized"
 
 

@@ -13,7 +13,7 @@ from dsops.cli.framework.output import answer
 from dsops.text import clean
 
 LOOK_SECONDS = 0.2
-"""Pause between two reads of the file."""
+"""The pause between two reads of the trail, in seconds."""
 
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 

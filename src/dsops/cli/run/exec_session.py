@@ -45,7 +45,7 @@ def is_served(arguments: Arguments) -> bool:
 def plan_with_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
     """Plan a run that needs the session of that store; shows the plan's notes on stderr.
 
-    The environment is the named one or the default. Without either, only the session is planned.
+    The environment is the named or the default environment; without both, only the session is planned.
     """
     lasts = is_served(arguments)
     name = arguments.text("--env") or config.default_environment

@@ -19,7 +19,7 @@ from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_k
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
-"""Places that often can't be read; if only they are unread and the caller's own policies allow, the owner refuses."""
+"""Places that often can't be read: if all others are read and allow the call, the resource's owner refuses it."""
 
 
 def findings_of(

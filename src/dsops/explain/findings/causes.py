@@ -190,7 +190,7 @@ def _mismatch(failure: UnmetElement, about: RefusedCall) -> Mismatch:
 
 
 def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
-    """Return a sentence about the first policy variable with an unknown value; such a value must not look empty."""
+    """Return a sentence about the first policy variable with an unknown value, which must not look empty."""
     for name in variable_keys(texts):
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"
