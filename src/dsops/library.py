@@ -95,7 +95,7 @@ class Library:
         self._make_journal = make_journal
         self._config = read_config(runtime, named)
         if not self._config.is_allowed:
-            refuse_shared(self._config.files)
+            refuse_shared(self._config.all_files)
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}

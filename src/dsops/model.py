@@ -128,3 +128,10 @@ class Config(NamedTuple):
     """Whether dsops may execute it: the user named the file, or has allowed these files with this content."""
     notes: tuple[str, ...]
     """Notes for stderr, one line each: deprecated key names, for example."""
+    own_files: tuple[SourceFile, ...] = ()
+    """The user's own files below those of a project, which need no permission."""
+
+    @property
+    def all_files(self) -> tuple[SourceFile, ...]:
+        """The files of all layers, those of the project first."""
+        return self.files + self.own_files

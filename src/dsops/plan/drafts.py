@@ -51,7 +51,7 @@ class Drafts:
         self._symbolic = names._replace(symbolic_timestamp=True)
         # A command starts in the folder of the file that names it, with symbolic links resolved. In the working folder,
         # or in a link's folder, a relative path could be a different program than the allowed one.
-        self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
+        self._folders = {file.shown: os.path.dirname(file.path) for file in config.all_files}
         self._find_ambient = ambient
         self._find_proof = proof
         self._reason = reason

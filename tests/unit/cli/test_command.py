@@ -163,10 +163,21 @@ def test_without_dashes_the_first_word_begins_the_command() -> None:
 
 
 def test_a_word_before_the_dashes_is_refused() -> None:
-    """`dsops exec production -- deploy.sh` is an error with a hint, and does not run `production`."""
-    with pytest.raises(UsageError, match="`production` stands before `--`") as caught:
-        parse(LAUNCHER, ["production", "--", "deploy.sh"], {})
-    assert "--env production" in caught.value.hint
+    """Words before `--` are an error for a command without operands: where its program begins is unclear."""
+    with pytest.raises(UsageError, match="`npm test` stands before `--`") as caught:
+        parse(LAUNCHER, ["npm", "test", "--", "--fast"], {})
+    assert "in front of `npm`" in caught.value.hint
+
+
+def test_one_word_before_the_dashes_is_the_operand() -> None:
+    """A command with an operand takes one word before `--`, between flags; a second word is an error."""
+    launcher = LAUNCHER._replace(operands=(Operand("NAME", "a name", is_required=False),))
+    arguments = parse(launcher, ["prod", "--env", "a", "--", "ls", "-l"], {})
+    assert (arguments.operand("NAME"), arguments.text("--env"), arguments.command) == ("prod", "a", ("ls", "-l"))
+    assert parse(launcher, ["ls", "-l"], {}).command == ("ls", "-l")
+    with pytest.raises(UsageError, match="`prod npm` stands before `--`") as caught:
+        parse(launcher, ["prod", "npm", "--", "--fast"], {})
+    assert "in front of `prod`" in caught.value.hint
 
 
 @pytest.mark.parametrize("words", [["--help"], ["x", "-h"], ["--env", "a", "--help", "--nonsense"]])

@@ -124,7 +124,7 @@ def test_the_command_is_looked_up_in_its_own_path(dsops: Dsops) -> None:
         (["--nonsense", "--", "true"], "usage"),
         (["--env", "plain"], "usage"),
         (["--env", "plain", "--timeout", "0", "--", "true"], "usage"),
-        (["production", "--", "true"], "usage"),
+        (["no-such-name", "--", "true"], "usage"),
         (["--config", "none.yaml", "--", "true"], "config.not-found"),
         (["--env", "missing", "--", "true"], "secret.not-found"),
         (["--env", "broken", "--", "true"], "secret.value-unusable"),
