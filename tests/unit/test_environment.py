@@ -25,7 +25,7 @@ def test_own_values_win_over_inherited_ones() -> None:
 
 
 def test_keeping_existing_turns_that_round() -> None:
-    """With keeps_existing an inherited value stays, even an empty one, and only missing variables are added."""
+    """With keeps_existing an inherited value stays, even if it is empty, and only missing variables are added."""
     secrets = {"TOKEN": Secret("ours"), "EMPTY": Secret("ours"), "NEW": Secret("ours")}
     child = child_environment({"TOKEN": "theirs", "EMPTY": ""}, secrets, keeps_existing=True)
     assert encode(child) == {b"TOKEN": b"theirs", b"EMPTY": b"", b"NEW": b"ours"}
@@ -178,7 +178,7 @@ def test_the_region_is_the_stores_unless_a_variable_names_one(
 ) -> None:
     """The region is the store's, unless a variable of the environment sets one.
 
-    It is set under both names that SDKs read.
+    The child gets the region under both names that SDKs read.
     """
     child = child_environment(parent, secrets, session=ChildIdentity(session_variables(KEYS), "us-east-1"))
     found = encode(child)

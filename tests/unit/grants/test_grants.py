@@ -164,7 +164,7 @@ def test_tags_and_source_identity_have_statements_of_their_own() -> None:
 
 
 def test_a_hop_within_an_account_needs_no_permission() -> None:
-    """Within an account a hop needs no permission if the trust policy names the role; across accounts it does."""
+    """Within an account a hop needs no permission if the trust policy names the role; across accounts it needs one."""
     grants = made(JUMP + target(", credentials_from: jump"))
 
     jump = grants.roles[0]
@@ -186,7 +186,7 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
 def test_two_stores_of_one_role_make_one_role() -> None:
     """Two stores of one role give one role with both stores' actions and the longer duration.
 
-    Sessions stay separate.
+    The sessions stay separate.
     """
     stores = (
         target(", duration_seconds: 7200")
@@ -207,7 +207,7 @@ def test_two_stores_of_one_role_make_one_role() -> None:
 
 
 def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None:
-    """What base credentials read directly is limited to their own account by a condition."""
+    """A condition limits what base credentials read directly to the account of these credentials."""
     stores = "  secrets: {type: aws.secretsmanager, region: us-east-1}\n"
     secret = made(stores, written=GrantInputs()).bases[0].permissions[0]
     assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:prod/a-??????"
@@ -222,7 +222,7 @@ def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None
 def test_each_profile_is_a_caller_of_its_own() -> None:
     """Each profile is a separate caller.
 
-    One --caller cannot be the ARN of two, so both stay blanks with their names.
+    One --caller cannot be the ARN of two profiles, so both stay blanks that have the profiles' names.
     """
     stores = target(", profile: work") + "  own: {type: aws.ssm, region: us-east-1}\n"
     reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: own, key: /b}}\n"
@@ -235,7 +235,7 @@ def test_each_profile_is_a_caller_of_its_own() -> None:
 
 
 def test_a_secret_of_another_account_is_noted() -> None:
-    """For a secret of another account the grants have a note: that account must allow the role itself."""
+    """If a secret is in another account, the grants note that this account must allow the role itself."""
     key = "arn:aws:secretsmanager:us-east-1:999999999999:secret:theirs-AbCdEf"
     grants = made(target(), f"    A: {{from: {{store: secrets, key: '{key}'}}}}\n")
     assert grants.notes == (
@@ -421,7 +421,7 @@ def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
 
 
 def test_a_token_at_hand_says_whose_it_is() -> None:
-    """If the token can be read, issuer, audience and subject are compared exactly; `*` in the subject is literal."""
+    """If the token can be read, issuer, audience and subject are compared exactly, also a `*` in the subject."""
     proof = Proof("a file", "x", ("https://idp.example.com/a", "repo:*", "dsops"))
     [statement] = trust(tokens(", web_identity_token_file: token", proof))
     assert statement["Condition"] == {
@@ -441,7 +441,7 @@ def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
 
 
 def test_an_unknown_audience_is_left_open() -> None:
-    """If the audience is unknown, it is a blank; only some platforms have a default audience."""
+    """If the audience is unknown, the condition has a blank; only some platforms have a default audience."""
     grants = tokens(", web_identity: gitlab", Proof("GitLab", "x", is_fetched=True))
     assert trust(grants)[0]["Condition"]["StringEquals"]["gitlab.com:aud"] == "<audience of target>"
 

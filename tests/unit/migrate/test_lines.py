@@ -114,7 +114,7 @@ def test_an_entry_between_braces_is_taken_out(line: str, expected: str) -> None:
 
 @pytest.mark.parametrize("line", ["a: {x: {y: {z: 1}}, b: 2}", "a: {x: 'it''s', b: 2}", "a: {x: 1", "a: {x: *b, c: d}"])
 def test_an_unclear_end_is_not_guessed(line: str) -> None:
-    """If the end of an entry is unclear, the line stays, so that the user sees and edits it."""
+    """If the end of an entry is unclear, the line is not changed, so that the user sees and edits it."""
     lines = Lines(line)
 
     assert "" == lines.comment_out(1, "x")

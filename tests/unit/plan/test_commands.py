@@ -52,7 +52,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_relative_path_is_the_configurations_wherever_one_stands(tree: Path, folder: str, command: str) -> None:
     """A relative command is resolved against the configuration's folder, not the working folder.
 
-    Otherwise an allowed configuration would run a program of the folder in which dsops happens to run.
+    Otherwise an allowed configuration would run a program of the folder in which the user runs dsops.
     """
     (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: {command}\n")
     assert started(tree, folder) == "ours"

@@ -168,7 +168,7 @@ envs:
 
 
 def test_partitions_are_worlds_apart() -> None:
-    """Sessions in two partitions have different fingerprints even if all fields are equal (hardware MFA)."""
+    """Sessions in two partitions have different fingerprints even if all their fields are equal (hardware MFA)."""
     text = """
 secretStores:
   a: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/A", serial_number: GAHT12345678}
@@ -183,9 +183,9 @@ envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
 
 
 def test_stores_of_a_plugin_that_start_from_nobody_are_told_apart() -> None:
-    """Plugin stores without AWS credentials get fingerprints from their own fields.
+    """Plugin stores without AWS credentials have fingerprints of their own fields.
 
-    The roles assumed from them do, too.
+    The fingerprints of roles assumed from such stores differ, too.
     """
     vault = StoreType(
         "acme.vault",

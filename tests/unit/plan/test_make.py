@@ -42,7 +42,7 @@ def problems_of(error: ConfigError) -> list[tuple[int, str, str]]:
 
 
 def test_a_plan_holds_the_chain_below_each_store_and_nothing_else() -> None:
-    """A plan has the stores that the environment needs, sources first; an unset variable elsewhere is ignored."""
+    """A plan has only the stores that the environment needs, sources first; an unset variable elsewhere is ignored."""
     plan = plan_of(CHAIN, "production")
     assert list(plan.steps) == ["jump", "target", "secrets"]
     assert [variable.name for variable in plan.variables] == ["DATABASE_URL", "GREETING"]
@@ -68,12 +68,12 @@ def test_the_ambient_identity_is_asked_for_once_for_each_profile_in_use() -> Non
 
 
 def test_the_default_environment_is_taken_when_none_is_named() -> None:
-    """Without a name the configuration's default environment is planned."""
+    """If the user names no environment, the default environment of the configuration is planned."""
     assert plan_of(CHAIN).environment == "production"
 
 
 def test_an_unknown_environment_offers_the_nearest() -> None:
-    """The error for an unknown environment suggests the nearest name, or lists all."""
+    """The error for an unknown environment suggests the nearest name, or lists all names."""
     with pytest.raises(EnvironmentUnknown) as caught:
         plan_of(CHAIN, "prodution")
     assert caught.value.hint == "did you mean `production`?"
@@ -200,7 +200,7 @@ def test_a_region_is_taken_from_the_store_first() -> None:
 
 
 def test_sts_alone_has_a_region_of_its_own_without_any() -> None:
-    """Only STS has a default region (us-east-1, or its partition's); stores that use the role inherit it."""
+    """Only STS has a default region (us-east-1, or its partition's); a store that uses the role inherits it."""
     assert regions({}) == ("us-east-1", "us-east-1")
     text = REGIONS.replace("arn:aws:", "arn:aws-cn:").replace('"ROLE', '"').replace("SECRETS", "")
     assert plan_of(text, environ={}).steps["role"].region == "cn-northwest-1"
@@ -230,7 +230,7 @@ def test_a_secret_store_without_any_region_is_an_error() -> None:
 
 
 def test_secrets_named_by_arn_need_no_other_region() -> None:
-    """Secrets given by ARN use the ARN's region; a secret given by plain name needs a region."""
+    """A secret given by ARN is read in the ARN's region; a secret given by plain name needs a region."""
     arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:db-AbCdEf"
     text = f"""
 secretStores: {{s: {{type: aws.secretsmanager}}}}
@@ -291,7 +291,7 @@ def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ:
 
 
 def test_a_found_configuration_is_planned_and_its_plan_is_not_carried_out() -> None:
-    """The plan of a discovered configuration that the user has not allowed contains the file's name."""
+    """The plan of a configuration that was discovered, and that the user has not allowed, contains the file's name."""
     assert [FILE, ""] == [plan_of(CHAIN, is_allowed=is_allowed).unallowed for is_allowed in (False, True)]
 
 

@@ -123,7 +123,7 @@ def test_a_prefix_is_no_pattern(prefix: str) -> None:
 
 
 def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
-    """The policy allows only the requested version, by label or ID; if none is requested, AWSCURRENT."""
+    """The policy allows only the requested version, by label or ID; by default it allows AWSCURRENT."""
     version = "11111111-2222-3333-4444-555555555555"
     plan = planned(
         read("secrets", "a", ", version: AWSPREVIOUS")
@@ -140,7 +140,7 @@ def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
 
 
 def test_an_arn_is_allowed_as_it_is_and_without_its_six_characters() -> None:
-    """A secret ARN is allowed as written and with a suffix, since AWS finds a secret by both."""
+    """A secret ARN is allowed as written and with a suffix, since AWS finds a secret by either ARN."""
     whole = "arn:aws:secretsmanager:us-east-1:333333333333:secret:db-AbCdEf"
     part = "arn:aws:secretsmanager:us-east-1:333333333333:secret:prod/db"
     plan = planned(read("secrets", whole) + read("secrets", part, name="B"))
@@ -159,7 +159,7 @@ def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> Non
 
 
 def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
-    """A hop's policy allows assuming the next role, plus TagSession and SetSourceIdentity if it sends them."""
+    """A hop's policy allows assuming the next role, and TagSession and SetSourceIdentity if the hop needs them."""
     plan = planned(read("secrets", "a"))
 
     assert statements(plan, "jump") == [
@@ -186,7 +186,7 @@ def test_a_star_in_a_name_means_a_star() -> None:
 
 
 def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
-    """The policy allows batch reads from eleven secrets on; it still lists each secret."""
+    """The policy allows batch reads if there are eleven secrets or more, and it still lists each secret."""
 
     def actions(count: int, stores: str = STORES) -> list[object]:
         plan = planned("".join(read("secrets", f"s{n}", name=f"V{n}") for n in range(count)), stores)

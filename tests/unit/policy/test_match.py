@@ -50,7 +50,7 @@ def arn(pattern: str, text: str) -> bool:
     ],
 )
 def test_star_is_any_run_and_question_mark_any_one_character(pattern: str, hit: str, miss: str) -> None:
-    """A pattern matches whole texts: `*` any run, `?` any one character, every other character itself."""
+    """A pattern matches a whole text: `*` stands for any text, `?` for one character, any other for itself."""
     assert glob(pattern, hit)
     assert not glob(pattern, miss)
 

@@ -54,7 +54,7 @@ def identity_failures(statement: Json, **context: str) -> list[UnmetElement]:
 
 
 def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
-    """The reasons list every consulted policy type in AWS's order, with level, layer and own effect."""
+    """The reasons list every consulted policy type in AWS's order, each with its level, layer and effect."""
     policies = Policies(
         identity=(identity(allow()),),
         boundary=policy("boundary", deny("iam:*"), allow()),
@@ -78,7 +78,10 @@ def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
 
 
 def test_what_was_not_consulted_is_not_told() -> None:
-    """Policy types that do not apply are not listed: absent ones, and identity policies of a root user or a service."""
+    """The reasons omit policy types that do not apply.
+
+    These are absent policies, and identity policies of a root user or a service.
+    """
     assert [("identity-based policy", "ImplicitDeny")] == types(ask(Policies()))
     bound = Policies(identity=(identity(deny()),), boundary=policy("boundary", deny()))
     assert [] == types(ask(bound, ROOT))
@@ -118,7 +121,7 @@ def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
 
 
 def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
-    """The reason hides an external ID in policy and request; it hints at a difference in case or white space."""
+    """The reason hides the external ID of policy and request; it hints at a difference in case or white space."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition={"StringEquals": {"sts:ExternalId": "Hush-1"}}))
     for sent, hint in (
         ("hush-1", "they differ only in upper and lower case"),
@@ -203,7 +206,10 @@ def test_another_resource_and_another_action_are_told() -> None:
 
 
 def test_what_must_not_be_there_is_known_as_such() -> None:
-    """`is_negated` recognises all negated operators and elements, so no text says `wants x; the request has x`."""
+    """`is_negated` recognises all negated operators and elements.
+
+    Otherwise a text would say `wants x; the request has x`.
+    """
     negated = {operator for operator in OPERATORS if is_negated("Condition", operator)}
     assert {
         "StringNotEquals",
@@ -265,7 +271,7 @@ def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
 
 
 def test_what_the_naming_of_the_caller_means_is_said() -> None:
-    """The reason explains what the way of naming the caller implies, and which other policy types must allow."""
+    """The reason explains the effect of the way in which the caller is named, and which policy types must allow."""
     by_account = assume(Policies(resource=trusting({"AWS": ACCOUNT})))
     assert "it names the account" in reason(by_account, "role trust policy").note
     assert reason(by_account, "identity-based policy").is_needed

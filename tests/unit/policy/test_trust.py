@@ -84,7 +84,7 @@ def test_a_caller_named_by_role_is_limited_by_boundary_and_session_policy() -> N
 
 
 def test_a_namesake_with_another_id_is_not_trusted() -> None:
-    """A trust policy with a deleted user's id does not admit a recreated user of the same name."""
+    """A trust policy with a deleted user's ID does not admit a new user of the same name."""
     trusted = Policies(resource=trusting({"AWS": "AIDADELETEDALICE00001"}), identity=(MAY_ASSUME,))
     assert not assume(trusted).is_allowed
     assert assume(Policies(resource=trusting({"AWS": ALICE.unique_id}))).is_allowed

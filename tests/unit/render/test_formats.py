@@ -106,7 +106,7 @@ def test_a_name_that_a_shell_would_run_is_refused(format_name: str, name: str) -
 
 
 def test_powershell_gets_ascii_on_one_line() -> None:
-    """PowerShell's output is ASCII on one line: line breaks, umlauts, quotes and other characters become numbers."""
+    """PowerShell's output is ASCII on one line: line breaks, umlauts, quotes and the like become numbers."""
     assert renderer("powershell")({"A": Secret("a\nb"), "B": Secret("\xe4\u2019"), "C": Secret("\U0001f511")}) == (
         b"$env:A = 'a' + [char]0x000a + 'b'\n"
         b"$env:B = '' + [char]0x00e4 + [char]0x2019\n"
@@ -135,12 +135,12 @@ def test_names_that_githubs_runner_refuses_are_an_error() -> None:
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", " a", "a\t", "$HOME", "a$", "${A}", "%A%", "%%", "a\x1b"], ids=repr)
 def test_gitlab_is_not_given_what_it_would_change(value: str) -> None:
-    """A value that GitLab would change is refused: GitLab strips blanks and expands `$NAME` and `%NAME%`."""
+    """A value that GitLab would change is refused: GitLab strips white space and expands `$NAME` and `%NAME%`."""
     with pytest.raises(ValueUnusable, match="`A`"):
         renderer("gitlab")({"A": Secret(value)})
 
 
 @pytest.mark.parametrize("value", ["", "a b", "'a'", '"', "a=b", "#", "\\n", "100%", "\xe4", "a/b+c=="])
 def test_gitlab_is_given_everything_else_as_it_is(value: str) -> None:
-    """All other values are written unchanged for GitLab, quotes included."""
+    """All other values are written for GitLab unchanged, including their quotes."""
     assert renderer("gitlab")({"A": Secret(value)}).decode() == f"A={value}\n"

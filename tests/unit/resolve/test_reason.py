@@ -69,7 +69,7 @@ def test_a_reason_goes_to_aws(pipeline: Pipeline) -> None:
 
 
 def test_a_session_is_held_for_its_own_reason_only(pipeline: Pipeline) -> None:
-    """A cached session, and those assumed with it, are used only for the same reason."""
+    """A cached session, and the sessions assumed with it, are used only for the same reason."""
     pipeline.reason = "INC-1"
     pipeline.resolve(CHAIN)
     assert assumed(pipeline) == ["AssumeRole Jump", "AssumeRole Target"]

@@ -31,7 +31,7 @@ def test_a_moment_is_written_in_utc() -> None:
 
 
 def test_the_moment_of_a_policy_is_read_back() -> None:
-    """The time is parsed from dsops' policy and from the console's, which has milliseconds."""
+    """The time is parsed from dsops' policy and from the console's policy, whose time has milliseconds."""
     written = revocation_policy(NOON)
 
     assert NOON == revoked_before(written)
@@ -71,7 +71,7 @@ def test_another_policy_of_that_name_is_not_taken_for_it(document: str) -> None:
     ],
 )
 def test_roles_that_aws_keeps_are_told(resource: str, says: str) -> None:
-    """Roles that AWS manages cannot be revoked, and the error has a hint; the user's own roles can."""
+    """A role that AWS manages cannot be revoked, and the error has a hint; the user's own roles can be revoked."""
     role = parse_arn(f"arn:aws:iam::123456789012:{resource}")
     assert role is not None
     why, hint = why_not_revocable(role)

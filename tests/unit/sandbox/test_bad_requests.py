@@ -185,7 +185,7 @@ def test_a_parameter_name_of_a_million_dots_is_ignored(server: SandboxServer) ->
 
 @pytest.mark.parametrize("statements", [1000, 100_000])
 def test_an_excessive_policy_is_refused(server: SandboxServer, statements: int) -> None:
-    """An oversized policy is refused, as a session policy and as a role's policy; a small one is accepted."""
+    """An oversized policy is refused as a session policy and as a role's policy; a small policy is accepted."""
     text = huge(statements)
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 

@@ -54,7 +54,7 @@ def test_names_arns_and_fields(pipeline: Pipeline, source: str, value: str) -> N
 
 
 def test_versions_are_ids_or_stages(pipeline: Pipeline) -> None:
-    """A UUID is sent as VersionId, other versions as VersionStage, `latest` as neither."""
+    """A version that is a UUID is sent as VersionId, any other as VersionStage, and `latest` is not sent."""
     pipeline.aws.secrets |= {f"db@{VERSION}": "by-id", "db@AWSPREVIOUS": "old"}
     sources = (f"key: db, version: {VERSION}", "key: db, version: AWSPREVIOUS", "key: 'db#.user', version: latest")
     assert pipeline.resolve(config(*sources)) == {"V0": "by-id", "V1": "old", "V2": "app"}
@@ -170,7 +170,7 @@ def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_that_fails_otherwise_is_an_error(pipeline: Pipeline) -> None:
-    """If a batch fails for another reason, its error is raised without single reads; other batches still count."""
+    """If a batch fails for another reason, its error is raised without single reads; other batches are used."""
     sources = many(pipeline, 40)
 
     def rule(call: Call) -> Refusal | None:

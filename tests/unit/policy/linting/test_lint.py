@@ -32,7 +32,7 @@ class TestFoundingPage:
     """The linter reports on the policies of the founding page, unchanged."""
 
     def test_comments_and_the_duplicate_key_are_told_in_line_order(self) -> None:
-        """The report has comments and the duplicate key in line order, with a note between them on a named user."""
+        """The report lists comments and the duplicate key in line order, and between them the note on a named user."""
         assert placed(page("Trust Policy Issues")) == [
             (6, "syntax.comment"),
             (7, "principal.one-user"),
@@ -62,7 +62,7 @@ class TestFoundingPage:
         assert (lint_report.kind, lint_report.findings) == ("identity", ())
 
     def test_private_addresses_are_never_seen_and_a_user_id_is_one_user(self) -> None:
-        """The linter checks the page's block of conditions, a fragment: private addresses never match."""
+        """The linter checks the page's condition block, a part of a policy: private addresses never match."""
         document = page("4. Use Condition Keys")
 
         assert placed(document) == [
@@ -275,7 +275,7 @@ def test_without_a_reference_only_global_keys_are_known() -> None:
 
 
 def test_one_mistake_does_not_hide_another() -> None:
-    """A grammar error in one statement hides no finding in another, nor in the rest of its own."""
+    """A grammar error in a statement hides no finding in other statements or in the rest of that statement."""
     broken = {"Effect": "allow", "Action": "s3:GetObjects", "Resource": "*"}
 
     assert sorted(codes(policy(broken, allow("s4:x")), "identity")) == [
@@ -286,7 +286,7 @@ def test_one_mistake_does_not_hide_another() -> None:
 
 
 def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
-    """For a bare statement the linter checks the elements that it has, and does not report missing ones."""
+    """For a bare statement the linter checks the elements that are present, and does not report missing ones."""
     document = json.dumps({"Effect": "allow", "Action": "s3:*"})
 
     assert codes(document) == ["grammar.fragment", "grammar.effect"]
@@ -303,7 +303,7 @@ def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
     ],
 )
 def test_a_private_range_has_a_consequence(condition: str, effect: str, consequence: str) -> None:
-    """The finding on a private range in aws:SourceIp describes a consequence that depends on operator and effect."""
+    """For a private range in aws:SourceIp the finding's consequence depends on the operator and the effect."""
     statement = allow(Condition={condition: {"aws:SourceIp": "10.0.0.0/8"}}) | {"Effect": effect}
 
     assert [finding.message for finding in report(policy(allow(), statement), "identity").findings] == [
