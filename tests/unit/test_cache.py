@@ -59,7 +59,7 @@ def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: LifetimeN
 
 
 def test_a_session_is_issued_once_and_then_served(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """The second caller gets the first one's session, marked as cached."""
+    """The second caller gets the session that was issued for the first caller, marked as cached."""
     issuer = Issuer(clock)
     first = obtained(time, cache, issuer)
     second = obtained(time, cache, issuer)
@@ -89,7 +89,7 @@ def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: F
 
 
 def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """If the caller that issues fails, the next caller issues for itself; its session serves the others."""
+    """If issuing fails for one caller, the next caller issues the session, which the other callers then use."""
     issuer = Issuer(clock, takes=0.1)
     issuer.failures = [MfaRequired("nobody to ask")]
 

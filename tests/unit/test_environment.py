@@ -42,7 +42,10 @@ def test_pristine_passes_ours_and_what_every_program_needs() -> None:
 
 @pytest.mark.parametrize("name", IDENTITY)
 def test_another_identity_is_removed_when_ours_is_set(name: str) -> None:
-    """If dsops sets an identity, every inherited variable that would select another is removed and reported."""
+    """If dsops sets an identity, every inherited variable that would select another identity is removed.
+
+    The removed variables are reported.
+    """
     parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "AWS_REGION": "eu-west-1"}
     secrets = {"AWS_ACCESS_KEY_ID": Secret("AKIA"), "AWS_SECRET_ACCESS_KEY": Secret("s")}
     child = child_environment(parent, secrets)

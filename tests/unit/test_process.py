@@ -220,7 +220,7 @@ class TestWatch:
         assert [mask & 0x7FFFFFFF for mask in masks] == [0, 0]
 
     def test_a_script_without_a_first_line_runs_in_sh(self, tmp_path: Path) -> None:
-        """With a time limit, too, a script without `#!` runs in sh."""
+        """A watched script without `#!` runs in sh."""
         path = script(tmp_path, "deploy", 'test "$1" = one && exit 5\n')
         assert watched(path, "one") == 5
 

@@ -233,7 +233,7 @@ def test_an_empty_configuration_still_has_a_developer(tmp_path: Path) -> None:
 
 
 def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
-    """A token's role trusts the store's issuer and audience, and the known repository or any."""
+    """A token's role trusts the store's issuer and audience, and the repository if it is known, otherwise any."""
     token = "e30.eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsInN1YiI6InMiLCJhdWQiOiJhIn0.x"
     made = seeded(tmp_path, FEDERATED, TOKEN=token, GITHUB_REPOSITORY="org/app")
 

@@ -33,7 +33,7 @@ def saml_step(proof: Proof, **settings: str) -> Step:
 
 
 def test_a_token_is_judged_by_what_it_says() -> None:
-    """The question for a token contains its claims; its provider is in the role's account."""
+    """The question for a token contains the token's claims; the token's provider is in the role's account."""
     proof = Proof("a file", "d", ("https://id.example.com/x", "ada", "sts.amazonaws.com"))
 
     question = unsigned_question(token_step(proof), "us-east-1")

@@ -154,7 +154,7 @@ class TestElsewhere:
     """Other accounts, other resources, the organization."""
 
     def test_another_accounts_role_and_caller_are_not_read(self) -> None:
-        """Roles and callers of another account are not read: IAM would return the one of that name in this account."""
+        """Roles and callers of another account are not read: IAM would return this account's principal of that name."""
         iam = stub()
         role = complete(asked(resource=OTHER_ROLE), {"rcp": ()}, iam)
         open_to_all = StubIam(roles={"Target": Entity(trust=trust("*"))})

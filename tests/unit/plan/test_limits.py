@@ -115,7 +115,7 @@ def test_leading_zeros_of_a_code_stay() -> None:
 
 
 def test_an_unset_code_is_asked_for_later() -> None:
-    """If the variable of an MFA code is unset or empty, the plan is valid and keeps its name for a later prompt."""
+    """If the variable of an MFA code is unset or empty, the plan keeps the variable's name for a later prompt."""
     text = store("serial_number: arn:aws:iam::222222222222:mfa/ada", "token_code: '${MFA_TOKEN}'")
     for environ in ({}, {"MFA_TOKEN": ""}):
         settings = plan_of(text, store="r", environ=environ).steps["r"].settings

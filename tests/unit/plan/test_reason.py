@@ -48,7 +48,7 @@ def test_it_becomes_a_tag_besides_others() -> None:
 
 @pytest.mark.parametrize("to", ["source_identity", "tag:Reason"])
 def test_a_session_for_another_reason_is_another_session(to: str) -> None:
-    """Sessions with different reasons have different fingerprints, and a session without a reason has another one."""
+    """Sessions with different reasons, and sessions with and without a reason, have different fingerprints."""
     plain = step().fingerprint
     one, same, other, none = (
         step(f"reason_to: {to}", reason=reason).fingerprint for reason in ("INC-1", "INC-1", "INC-2", "")

@@ -229,7 +229,7 @@ def test_what_policy_generate_prints_is_enough(
 ) -> None:
     """With both templates of `dsops policy generate` every hop is allowed.
 
-    With only one of the templates some hops are unknown.
+    With only one of the templates, or with none, at least one hop is unknown.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dsops.yaml").write_text(CONFIG)

@@ -158,7 +158,7 @@ def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str
 
 
 def test_a_value_that_settles_the_matter_outweighs_one_that_cannot_be_read() -> None:
-    """If one value decides the condition, a value that cannot be parsed does not matter, in any order."""
+    """If one value decides the condition, a value that cannot be parsed has no effect, before or after it."""
     for context in ({"k:k": ("many", "3")}, {"k:k": ("3", "many")}):
         assert holds("ForAnyValue:NumericLessThan", "k:k", "5", context)
         assert not holds("ForAllValues:NumericGreaterThan", "k:k", "5", context, effect="Deny")

@@ -188,7 +188,7 @@ def test_a_federated_session_named_by_its_user_is_limited_by_its_session_policy(
 
 
 def test_the_closest_naming_statement_of_several_counts() -> None:
-    """If several statements name the caller, the most specific one decides, in any order."""
+    """If several statements name the caller, the most specific one decides, whatever the order of the statements."""
     document = policy("resource", allow(Principal={"AWS": ACCOUNT}), allow(Principal={"AWS": ALICE.arn}))
     decision = ask(Policies(resource=document))
     assert ("Allow", "resource-based policy") == outcome(decision)

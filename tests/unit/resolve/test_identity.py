@@ -167,7 +167,7 @@ def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, 
 def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, str]) -> None:
     """With a relative `credential_process` (`./who`) the digest depends on the client's folder.
 
-    Without one it does not.
+    Without a relative `credential_process` the folder does not change the digest.
     """
     assert digest(environ, folder="/a") == digest(environ, folder="/b")
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = ./who\n")

@@ -530,7 +530,7 @@ def test_the_authorized_party_takes_precedence(lab: Lab) -> None:
 
 
 def test_one_matching_audience_is_enough(lab: Lab) -> None:
-    """If one of several audiences matches, the token is accepted, and this one is the condition key's value."""
+    """If one of several audiences matches, the token is accepted, and that audience is the condition key's value."""
     assert assume(lab, DEPLOY, minted(lab, aud=["x", "sts.amazonaws.com"]))["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab, aud=["x", "other"]))[1] == SAID_NO
 

@@ -61,7 +61,10 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
-    """A valid token takes one GetRoleCredentials request, unsigned, with account, role and the token in a header."""
+    """With a valid token dsops sends one unsigned GetRoleCredentials request with account, role and token.
+
+    The token is sent in a header.
+    """
     desk.center.log_in(desk.home)
     assert f"arn:aws:sts::012345678901:assumed-role/AWSReservedSSO_Admin_0/{ADA}" == desk.caller()
     (request,) = desk.center.requests
@@ -170,7 +173,7 @@ def test_a_token_with_time_left_is_left_alone(desk: Desk) -> None:
 def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> None:
     """An expired token that cannot be renewed requires a new login, and no request is made.
 
-    It has no refresh token, or its client registration has expired.
+    The refresh token is missing, or the client registration has expired.
     """
     desk.center.log_in(desk.home, seconds=-60, refreshToken=None)
     assert "it ended at 2026-11-24T11:59:00Z" == desk.failure().why

@@ -196,9 +196,9 @@ def test_another_assertion_is_another_session(pipeline: Pipeline, put: Callable[
 
 
 def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """If the response's user differs from the plan's, it is not sent.
+    """If the response's user differs from the plan's, the response is not sent.
 
-    Its session would be cached as the first user's.
+    Otherwise the session would be cached as the first user's.
     """
     plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
     put(response_of(DEPLOY, name="bob"))

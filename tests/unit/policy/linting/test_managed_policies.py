@@ -25,12 +25,12 @@ def findings() -> dict[str, tuple[Finding, ...]]:
 
 
 def test_there_are_many() -> None:
-    """The corpus has over a thousand managed policies."""
+    """The test data has over a thousand managed policies of AWS."""
     assert len(findings()) > 1000
 
 
 def test_they_have_no_errors() -> None:
-    """AWS's managed policies have no errors but for their size.
+    """AWS's managed policies have no errors except for their size.
 
     AWS's own policies may be longer (152,297 characters in 2026).
     """

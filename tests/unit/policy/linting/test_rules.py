@@ -18,7 +18,7 @@ def _id(example: Example) -> str:
 
 @pytest.mark.parametrize("example", FOUND, ids=_id)
 def test_it_is_found(example: Example) -> None:
-    """Each example document with a fault is reported by the rule for that fault."""
+    """Each example document with a fault is reported by the rule that the example belongs to."""
     assert example.code in codes(example.document, example.kind)
 
 

@@ -139,7 +139,7 @@ class TestPolicies:
         assert [len(policies) for policies in layers] == [1, 2]
 
     def test_null_says_that_there_is_none(self) -> None:
-        """null means that no such policy exists; a place that the case omits may be read from another source."""
+        """null for a policy type means that no such policy exists; an omitted type may be read from another source."""
         read_case = case("identity: null").policies
 
         assert read_case["identity"] == ()
@@ -159,7 +159,7 @@ class TestExpectation:
     """The expected answer."""
 
     def test_the_type_may_be_named_as_aws_does(self) -> None:
-        """`decided_by` accepts the key of a place or AWS's name for the policy type."""
+        """`decided_by` accepts the case's key for a policy type, or AWS's name for the type."""
         by_key = case("decided_by: trust\nsid: Team\nline: 7").expected
         by_words = case("decided_by: role trust policy").expected
 

@@ -113,7 +113,7 @@ class TestContext:
         assert outcome(asked(), denies, self.TAGS).verdict == "unknown"
 
     def test_a_key_that_the_author_says_is_known(self) -> None:
-        """A key that the case gives is known, in upper or lower case."""
+        """A context key that the case gives is known, whether in upper or lower case."""
         team = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
         policies = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
         question = asked()._replace(context={"AWS:PrincipalTag/Team": ("core",)})
