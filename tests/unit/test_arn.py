@@ -104,7 +104,7 @@ def test_a_text_with_a_missing_part_is_no_arn(text: str) -> None:
     ],
 )
 def test_type_and_name_of_a_resource(resource: str, kind: str, name: str) -> None:
-    """A resource's type ends at the first slash or colon, its name starts after the last slash."""
+    """A resource's type ends at the first slash or colon, and its name starts after the last slash."""
     arn = Arn("aws", "iam", "", "123456789012", resource)
     assert (kind, name) == (arn.resource_type, arn.resource_name)
 
@@ -159,5 +159,5 @@ def test_a_key_id_names_its_account(number: int, prefix: str) -> None:
 
 @pytest.mark.parametrize("key_id", ["", "AKIA", "AKIAI44QH8DHBEXAMPLE", "AKIARTXV5AHDS6WLS3E", "AKIARTXV5aHDS6WLS3E7"])
 def test_what_names_no_account(key_id: str) -> None:
-    """A key ID from before 2019, a short one, and one that is not base32 contain no account."""
+    """A key ID contains no account if it is from before 2019, too short, or not base32."""
     assert account_of_key_id(key_id) == ""

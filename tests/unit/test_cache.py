@@ -184,7 +184,7 @@ def test_a_session_that_ends_during_a_failing_renewal_does_not_serve(
 
 
 def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A cached session shorter than --min-ttl is not used, even if renewal requires a prompt."""
+    """A cached session with less time left than --min-ttl is not used, even if renewal requires a prompt."""
     issuer = Issuer(clock)
     obtained(time, cache, issuer)
     clock.advance(1800)

@@ -79,7 +79,10 @@ def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
 
 
 def test_it_runs_as_an_unprivileged_user(steps: list[Step]) -> None:
-    """The container runs as a numeric user, which clusters can check, set after all installation steps."""
+    """The container runs as a numeric user, which clusters can check.
+
+    The user is set after all installation steps.
+    """
     user, group = only(steps, "USER").split(":")
     names = [step.name for step in steps]
 

@@ -134,7 +134,7 @@ def test_unencrypted_endpoints_off_loopback_are_refused(url: str) -> None:
     "url", ["http://127.0.0.1:5000", "http://localhost:5000", "http://[::1]:5000", "http://127.9.9.9"]
 )
 def test_unencrypted_endpoints_on_loopback_are_taken(url: str) -> None:
-    """An http endpoint on loopback is accepted, as for the sandbox."""
+    """An http endpoint on loopback, such as the sandbox's, is accepted."""
     assert url == resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL": url}).url
 
 

@@ -73,7 +73,7 @@ def test_what_only_some_sdks_read_is_an_identity_too(name: str) -> None:
 
 
 def test_an_inherited_identity_stays_when_we_set_none() -> None:
-    """If dsops sets no identity, the inherited one stays, so that the command uses AWS as its caller does."""
+    """If dsops sets no identity, the inherited identity stays, so that the command uses AWS as its caller does."""
     parent = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "p"}
     child = child_environment(parent, {"AWS_REGION": Secret("eu-west-1"), "TOKEN": Secret("t")})
     assert child.variables["AWS_ACCESS_KEY_ID"] == "AKIA"

@@ -127,7 +127,7 @@ def test_an_empty_message_is_none() -> None:
     ],
 )
 def test_user_works_without_being_set(environ: dict[str, str], user: str, expected: str) -> None:
-    """USER falls back to LOGNAME, USERNAME and the passed name."""
+    """USER falls back to LOGNAME, USERNAME and then the user name that the caller passes."""
     assert expected == expand("${USER}", environ, HERE, "p", user=user)
 
 

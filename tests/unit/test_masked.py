@@ -237,7 +237,7 @@ class TestTerminal:
             assert it.code() == 0
 
     def test_ctrl_c_interrupts_the_command_once(self) -> None:
-        """Ctrl-C interrupts the command exactly once, and its own handling decides."""
+        """Ctrl-C interrupts the command exactly once, and the command's own handler decides what happens."""
         body = """
         import signal, time
         seen = []
@@ -287,7 +287,7 @@ class TestTerminal:
             it.expect("prompt> ")
 
     def test_a_shell_has_jobs_of_its_own(self) -> None:
-        """An interactive shell as the command handles Ctrl-Z for its own jobs."""
+        """An interactive shell that dsops runs handles Ctrl-Z for its own jobs."""
         with Terminal(masked("bash", "--norc", "--noprofile", "-i")) as it:
             it.type("PS1='inner''> '\r")
             it.expect("inner> ")

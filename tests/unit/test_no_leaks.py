@@ -714,7 +714,10 @@ def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> N
     ids=str,
 )
 def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[str, str], transport: str) -> None:
-    """If a setting is unusable (proxy, login in a URL, half a key pair, key with line break), no error shows it."""
+    """If a setting is unusable, no error shows the setting's value.
+
+    The cases include proxies, a login in a URL, half a key pair, and a key with a line break.
+    """
     for environment in ("good", "codes"):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true", DSOPS_TRANSPORT=transport, **environ)
         assert_tight(run)

@@ -139,7 +139,7 @@ class TestReplace:
     """Replace this process by the command (`exec`)."""
 
     def test_it_is_the_same_process_with_only_the_environment_given(self) -> None:
-        """The process ID stays, and arguments and environment are exactly the bytes that were passed."""
+        """The command keeps the process ID, and gets exactly the bytes of arguments and environment that were passed."""
         body = """
         print(os.getpid(), flush=True)
         shown = "import os, sys; print(os.getpid(), sys.argv[1:], dict(os.environb))"
@@ -212,7 +212,7 @@ class TestWatch:
         assert watched("sh", "-c", command) == code
 
     def test_signal_dispositions_are_those_of_a_shell(self, tmp_path: Path) -> None:
-        """The command's signal dispositions and mask are a shell's."""
+        """The command has the signal dispositions and the signal mask that a shell sets."""
         out = tmp_path / "out"
         assert watched("sh", "-c", f"grep -E 'Sig(Ign|Blk)' /proc/self/status > {out}") == 0
         masks = [int(line.split()[1], 16) for line in out.read_text().splitlines()]

@@ -237,7 +237,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(("yaml", "words"), [("'hunter2 '", "white space"), ("hunter2*", "something else")])
     def test_of_an_external_id_not_one_character_is_shown(self, yaml: str, words: str) -> None:
-        """The message about an invalid external ID shows none of it, except that it ends in white space."""
+        """The error for an invalid external ID does not show the ID; it may say that the ID ends in white space."""
         found = limit("external_id", yaml)
         assert words in found.message
         assert not any(part in f"{found.message}{found.hint}" for part in ("hunter2", "*"))

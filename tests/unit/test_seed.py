@@ -85,7 +85,7 @@ def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
 
 
 def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
-    """A role requires the external ID that its store sends, and allows only the tags and duration that it sends."""
+    """A role requires the external ID that its store sends, and allows only the store's tags and duration."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
@@ -122,7 +122,7 @@ secretStores:
 
 
 def test_secrets_have_the_fields_that_are_read(tmp_path: Path) -> None:
-    """Secrets have a JSON field for every read field, or a text; parameters are in the store's region."""
+    """A secret has a JSON field for every field that is read, or a text; parameters are in the store's region."""
     made = seeded(
         tmp_path,
         STORES
@@ -255,7 +255,7 @@ def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
 
 
 def test_a_tokens_role_does_not_trust_the_developer(tmp_path: Path) -> None:
-    """A role for tokens does not trust the developer; if the token is not available, it trusts any repository."""
+    """A role for tokens does not trust the developer; without a known token the role trusts any repository."""
     made = seeded(tmp_path, FEDERATED, TOKEN="none")
 
     (job,) = account(made, "111111111111").roles

@@ -109,7 +109,7 @@ def test_a_transfer_raises_the_drivers_error_where_it_is_awaited() -> None:
 
 
 def test_a_transfer_that_never_began_raises_where_it_is_awaited() -> None:
-    """A request that the driver refuses fails its own task only."""
+    """A request that the driver refuses fails only its own task."""
 
     async def work() -> list[object]:
         return await settle(transfer(Unreachable("bad request")), fetch(0.1, "fine"))

@@ -133,7 +133,7 @@ def test_a_role_is_found_by_its_sessions_name_and_gets_its_path_and_id() -> None
     ],
 )
 def test_what_may_not_be_read_makes_the_answer_unknown_and_is_named(denied: list[str], words: str) -> None:
-    """If IAM denies a read, the verdict is unknown and the answer names that read."""
+    """If IAM denies a read, the verdict is unknown, and the missing facts name the denied read."""
     completed = complete(asked(resource=TARGET), {}, stub(denied=denied))
 
     assert verdict(completed) == "unknown"
@@ -235,7 +235,7 @@ class TestSecret:
         assert verdict(complete(self.QUESTION, {}, self.secrets(None))) == "implicit-deny"
 
     def test_its_tags_are_condition_keys(self) -> None:
-        """The tags of a secret are condition keys under both prefixes."""
+        """The tags of a secret are condition keys under two prefixes, aws: and secretsmanager:."""
         for key in ("aws:ResourceTag/team", "secretsmanager:ResourceTag/team"):
             for team, expected in (("core", "allow"), ("other", "implicit-deny")):
                 own = policy("identity", allow(Condition={"StringEquals": {key: team}}))
@@ -298,7 +298,7 @@ class TestOrganization:
         assert self.verdict(resource_policies=denies) == "explicit-deny"
 
     def test_what_is_not_in_force_does_not_count(self) -> None:
-        """SCPs have no effect on the management account, without "all features", or if disabled."""
+        """SCPs have no effect on the management account, in an organization without "all features", or while disabled."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
 
         assert self.verdict(policies=s3_only, management=ACCOUNT) == "allow"

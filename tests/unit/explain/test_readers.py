@@ -81,7 +81,7 @@ def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str
 
 @pytest.mark.parametrize("account", [ANY_ACCOUNT, ACCOUNT], ids=["of no account", "of that one"])
 def test_a_template_replaces_unreadable_policies(account: str) -> None:
-    """A template fills in what could not be read, if its account matches the question's."""
+    """Unread parts of a role come from a template, if the template's account matches the question's."""
     parsed = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
 
     assert parsed.entity is not None

@@ -109,7 +109,7 @@ def test_a_deny_counts_before_a_missing_allow_and_is_told_with_its_statement() -
 
 
 def test_the_policy_says_of_which_kind_a_deny_is() -> None:
-    """The matched policy decides the type of a Deny.
+    """The matched policy decides the policy type of a Deny.
 
     Within one account a resource policy is part of the principal's check.
     """
@@ -152,7 +152,7 @@ def test_a_role_of_others_may_be_there_though_nothing_is_listed() -> None:
 def test_without_checks_the_statement_that_denies_is_told() -> None:
     """If the record has no checks (an older API), a matched denying statement is the cause.
 
-    A missing Allow is not recorded.
+    The older API does not record a missing Allow.
     """
     policies = (listed("IDENTITY_BASED_POLICY"),)
     denied = record(policies=policies, matched=(denies(INLINE),), effect="EXPLICIT_DENY").said
@@ -169,7 +169,7 @@ def test_what_has_a_new_kind_or_effect_is_no_reason() -> None:
 
 
 def test_the_refused_question_is_the_one_of_the_message() -> None:
-    """dsops uses the record's evaluation of the message's action, or else the first denied one."""
+    """dsops uses the record's evaluation of the message's action; without that evaluation, the first denied one."""
     allowed = Evaluation("sts:AssumeRole", ROLE, {}, "ALLOW", None, ())
     tagging = Evaluation("sts:TagSession", ROLE, {}, "IMPLICIT_DENY", None, ())
     passing = Evaluation("iam:PassRole", ROLE, {}, "EXPLICIT_DENY", None, ())
@@ -244,7 +244,7 @@ def test_control_policies_stand_by_level() -> None:
 
 
 def test_the_policies_of_a_resource_are_its_own() -> None:
-    """Only the resource's own policies are used, since a request may involve others."""
+    """Only the resource's own policies are used, since a request may involve other resources."""
     other = listed("RESOURCE_BASED_POLICY", "inline:2", SECRET.replace("db", "other"))
     own = listed("RESOURCE_BASED_POLICY", INLINE, SECRET)
     parsed_record = record(
@@ -308,7 +308,10 @@ def test_the_record_completes_the_question() -> None:
 
 
 def test_what_the_record_has_is_not_unread() -> None:
-    """Keys that the record contains are no longer unread, except external IDs and keys of another organization."""
+    """Keys that the record contains no longer count as unread.
+
+    External IDs and keys of another organization stay unread.
+    """
     unread = [Unread("context", "", ("aws:sourceip", "aws:resourcetag/", "sts:externalid")), Unread("trust", "")]
     keys = [unread[0].keys[2:], unread[0].keys[1:], unread[0].keys]
     whole = record(check("PRINCIPAL", "IMPLICIT_DENY"))

@@ -61,7 +61,7 @@ def test_aws_asks_in_its_order() -> None:
 
 
 def test_a_hop_has_what_it_sends() -> None:
-    """The request's context has all keys that the hop sends; an external ID is compared and never shown."""
+    """The request's context has all keys that the hop sends; an external ID in it is compared and never shown."""
     every = questions(STEPS["target"], jump(), "us-east-1")
     (asked,) = [asked for asked, _ in every if asked.action == "sts:AssumeRole"]
 
@@ -135,7 +135,7 @@ def test_a_hop_sends_what_its_caller_brings_along() -> None:
     ],
 )
 def test_the_action_that_aws_names_is_asked_for(refused: str, actions: list[str]) -> None:
-    """The action that AWS denied is among the actions, even if the configuration sends no tags."""
+    """The action that AWS denied is among the request's actions, even if the configuration sends no tags."""
     request_asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
 
     assert actions == [entry.action for entry, _ in request_asked]

@@ -121,7 +121,10 @@ def evaluated(text: str, folder: Path) -> dict[str, Any]:
 
 @needs_terraform
 def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None:
-    """Terraform computes the intended policies: IAM's `${...}`, quotes and backslashes stay; blanks are variables."""
+    """Terraform computes the intended policies: IAM's `${...}`, quotes and backslashes are kept.
+
+    Each blank is a variable.
+    """
     found = evaluated(terraform(GRANTS, ALL, "made for a test"), tmp_path)
 
     [statement] = found["aws_iam_role_Jump-1"]["Statement"]

@@ -118,7 +118,10 @@ def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> No
 
 
 def test_roles_behind_a_shared_mfa_session_ask_for_mfa_too() -> None:
-    """A role behind a shared MFA session requires MFA: its trust policy names the user, who also needs permission."""
+    """A role behind a shared MFA session requires MFA.
+
+    Its trust policy names the user, who also needs permission.
+    """
     device = "serial_number: 'arn:aws:iam::111111111111:mfa/ada'"
     stores = (
         target(f", {device}")
@@ -315,7 +318,7 @@ def test_a_key_of_the_keyring_is_named_like_a_caller() -> None:
 
 
 def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> None:
-    """A user who requests a federated session needs all of its permissions.
+    """A user who requests a federated session needs all permissions of that session.
 
     The session's rights are the intersection of its policy and the user's permissions.
     """
@@ -360,7 +363,10 @@ def test_contexts_that_are_provided_take_an_action_of_their_own() -> None:
 
 @pytest.mark.parametrize(("partition", "host"), [("aws", "signin.aws.amazon.com"), ("aws-cn", "signin.amazonaws.cn")])
 def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
-    """A SAML provider is trusted with the partition's sign-in URL as audience; its ARN comes from the configuration."""
+    """A SAML provider is trusted with the partition's sign-in URL as audience.
+
+    The provider's ARN comes from the configuration.
+    """
     provider = f"arn:{partition}:iam::222222222222:saml-provider/Idp"
     region = "us-east-1" if partition == "aws" else "cn-north-1"
     stores = target(f", saml_assertion_file: x, principal_arn: '{provider}', region: {region}")
@@ -379,7 +385,7 @@ def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
 def test_a_role_that_only_an_assertion_names_is_noted() -> None:
     """If only the assertion names the role, the grants have a note instead of a policy.
 
-    An unnamed provider is a blank.
+    A provider that the configuration does not name is a blank.
     """
     proof = Proof("a file", "x")
     stores = target(", saml_assertion_file: x")

@@ -40,7 +40,7 @@ class TestNodes:
     """Nodes of the graph."""
 
     def test_every_store_hop_and_variable_is_there_once(self) -> None:
-        """Each store and hop is one node; a variable is one node per environment."""
+        """Each store and each hop is one node; a variable is one node in each of its environments."""
         graph = graph_of(TEXT)
         names = sorted((each.kind, each.environment, each.name) for each in graph.nodes if each.kind != "caller")
         assert names == [

@@ -22,7 +22,7 @@ def test_what_means_something_to_mermaid_is_a_code() -> None:
 
 
 def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
-    """Hops and stores are in the box of their account; variables and callers are outside."""
+    """Hops and stores are in the box of their account; variables and callers are outside of the boxes."""
     text = mermaid_text(graph_of(TEXT))
     box = re.search(r'subgraph a\d+\["account 222222222222"\]\n(.*?)\n  end', text, re.DOTALL)
     assert box is not None

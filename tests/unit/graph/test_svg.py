@@ -27,7 +27,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_boxes_do_not_overlap() -> None:
-    """Boxes do not overlap and stay inside the drawing; a first child is beside its parent."""
+    """Boxes do not overlap and stay inside the drawing; the first group's heading is beside the first box."""
     for drawing in (lay_out(graph_of(TEXT), 64), lay_out(graph_of(many(60, 3)), 64)):
         for one, other in combinations(drawing.boxes, 2):
             apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x

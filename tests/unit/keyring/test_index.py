@@ -61,7 +61,10 @@ def test_the_file_is_its_owners_alone(environ: dict[str, str]) -> None:
 
 
 def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_path: Path) -> None:
-    """An absolute XDG_DATA_HOME is used, else the default below the home folder; without a home there is no path."""
+    """An absolute XDG_DATA_HOME is used, else the default below the home folder.
+
+    Without XDG_DATA_HOME and home folder there is no path.
+    """
     assert index.path_of({**environ, "XDG_DATA_HOME": str(tmp_path)}) == f"{tmp_path}/dsops/keyring.json"
     assert index.path_of({**environ, "XDG_DATA_HOME": "data"}) == f"{environ['HOME']}/.local/share/dsops/keyring.json"
     assert index.contents({}) == index.EMPTY

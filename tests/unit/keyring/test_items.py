@@ -122,7 +122,7 @@ def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
     ],
 )
 def test_a_backend_that_keeps_nothing_or_is_missing_is_an_error(stub: StubKeyring, backend: str, told: str) -> None:
-    """A backend that is missing or stores nothing is an error, so that no seed is lost."""
+    """A backend that is missing or stores nothing is an error; otherwise a seed would be lost."""
     error = failure(keyring(stub, PYTHON_KEYRING_BACKEND=backend))
     assert isinstance(error, KeyringUnavailable)
     assert told in error.message

@@ -123,7 +123,7 @@ def test_when_all_is_well(desk: Desk) -> None:
 
 @pytest.mark.parametrize("mood", MOODS)
 def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
-    """No secret leaks if the keyring is locked, broken, loses contents or repeats its input in an error."""
+    """No secret leaks if the keyring is locked, broken, loses contents, or repeats its input in an error."""
     desk.search("mfa", "add", DEVICE, given=SEED)
     desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
     desk.keyring.set_mood(mood)

@@ -87,7 +87,7 @@ def test_whatever_stands_in_a_label_is_read_back(pairs: list[tuple[str, str]], s
 
 @given(st.lists(st.floats(0, 100, allow_nan=False), max_size=30))
 def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
-    """Each bucket counts the values up to its bound, and the last one counts all."""
+    """Each bucket counts the values up to its bound, and the last bucket counts all values."""
     histogram = Histogram("took", "Time.", (1, 10, 50))
     for value in values:
         histogram.observe(value)
@@ -101,7 +101,7 @@ def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
 
 
 def test_series_have_an_end() -> None:
-    """If an open label has too many values, further ones are counted as `other`; no count is lost."""
+    """If an open label has too many values, further values are counted as `other`; no count is lost."""
     counter = Counter("calls", "Calls.", ("result", "role"), open_labels=("role",))
     for number in range(5 * MOST_SERIES):
         counter.add(("ok", f"role-{number}"))

@@ -45,7 +45,7 @@ def test_one_variable_is_all_that_is_left_of_its_environment() -> None:
 def test_an_unknown_variable_is_an_error_with_the_nearest_name() -> None:
     """An unknown variable is an error that suggests the nearest name.
 
-    An unknown environment is left to the plan, which has the better error.
+    The plan reports an unknown environment, since its error is better.
     """
     with pytest.raises(VariableUnknown) as caught:
         only_variable(config_of("envs:\n  blue: {TOKEN: {literal: a}}\n"), "blue", "TOKN")

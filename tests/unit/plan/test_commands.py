@@ -74,7 +74,7 @@ def test_a_link_to_a_configuration_runs_its_targets_program(tree: Path) -> None:
 
 
 def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
-    """If several roles share an MFA session, its command also runs in the configuration's folder."""
+    """If several roles share an MFA session, its MFA command also runs in the configuration's folder."""
     more = "".join(
         f"""  {name}:
     type: aws.sts

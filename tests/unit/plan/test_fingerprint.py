@@ -90,7 +90,7 @@ def test_the_stores_name_is_nothing() -> None:
 
 
 def test_an_explicit_default_is_the_default() -> None:
-    """The explicit default duration (one hour) has the default's fingerprint."""
+    """A store with the explicit default duration (one hour) has the same fingerprint as one without a duration."""
     fields = {"role_arn": BASE["role_arn"], "role_session_name": "s1"}
     assert fingerprint({**fields, "duration_seconds": "3600"}) == fingerprint(fields)
 
@@ -117,9 +117,9 @@ secretStores:
 
 
 def test_a_generated_timestamp_stays_a_symbol() -> None:
-    """A generated timestamp enters the fingerprint as a placeholder.
+    """A generated timestamp enters the fingerprint as a placeholder, so that a later run finds the session.
 
-    A later run therefore finds the session. A timestamp that the user sets is expanded.
+    A timestamp that the user sets is expanded.
     """
     fields = {"role_arn": BASE["role_arn"], "role_session_name": "dsops-${USER}-${TIMESTAMP}"}
     assert fingerprint(fields, timestamp="1") == fingerprint(fields, timestamp="2")

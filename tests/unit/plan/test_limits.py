@@ -60,7 +60,7 @@ secretStores:
 
 
 def test_temporary_base_credentials_limit_the_first_hop_to_one_hour() -> None:
-    """Temporary base credentials limit the first hop to one hour, checked as soon as they are known."""
+    """Temporary base credentials limit the first hop to one hour, which is checked as soon as they are known."""
     text = store("duration_seconds: 7200")
     assert plan_of(text, store="r", ambient=LONG_TERM).steps
     assert plan_of(text, store="r", ambient=UNKNOWN).steps["r"].is_chained is None
@@ -106,7 +106,7 @@ def test_a_code_that_is_not_six_digits_is_refused_without_being_shown(code: str)
 
 
 def test_leading_zeros_of_a_code_stay() -> None:
-    """An MFA code keeps its leading zeros, also unquoted in YAML."""
+    """An MFA code keeps its leading zeros, even if it is not quoted in YAML."""
     step = plan_of(store("serial_number: arn:aws:iam::222222222222:mfa/ada", "token_code: 001234"), store="r").steps[
         "r"
     ]
@@ -231,7 +231,7 @@ def test_tags_that_aws_would_refuse_are_refused(tags: str, expected: str) -> Non
 
 
 def test_tags_within_the_limits_are_planned() -> None:
-    """Fifty tags of full length, also with empty values, are accepted."""
+    """Fifty tags of full length are accepted, and so are tags with empty values."""
     tags = "{" + ", ".join(f"{'k' * 126}{n:02}: {'v' * 256}" for n in range(49)) + ", empty: ''}"
     assert len(plan_of(store(f"tags: {tags}"), store="r").steps["r"].settings["tags"]) == 50  # type: ignore[arg-type]
 

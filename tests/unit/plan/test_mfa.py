@@ -154,7 +154,7 @@ def test_temporary_base_credentials_share_nothing() -> None:
 
 
 def test_the_shared_session_takes_the_code_from_any_store_that_has_one() -> None:
-    """The shared MFA session uses the code of whichever role has one."""
+    """The shared MFA session uses the code of any role that has a code."""
     session = planned(second=", token_code: '012345'").steps[SESSION]
     assert session.settings["token_code"] == Secret("012345")
     assert "token_code" not in planned(second=", token_code: '012345'").steps["b"].settings
@@ -173,7 +173,7 @@ def test_the_same_fixed_code_for_two_is_refused() -> None:
 
 
 def test_two_devices_are_two_codes() -> None:
-    """Roles with two MFA devices use two codes."""
+    """Roles with two MFA devices need two codes."""
     other = f', tags: {{a: b}}, external_id: "{DEVICE}"'
     text = f"""
 secretStores:
@@ -185,7 +185,7 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def test_a_code_behind_a_role_is_pointed_out() -> None:
-    """For an MFA code on a chained role the plan has a note.
+    """The plan has a note if a chained role has an MFA code.
 
     AWS checks MFA for the calling user, and a role has no device.
     """

@@ -105,7 +105,7 @@ def test_the_operation_follows_from_the_keys(fields: str, operation: str, second
     ],
 )
 def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None:
-    """Keys that cannot be combined are refused before any call; the error appears once and names the key."""
+    """Keys that cannot be combined are refused before any call; one error names the key."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     if "missing" in problem:
         problem = f"secretStores.s{problem}"

@@ -81,7 +81,7 @@ def test_every_character_of_a_source_identity_is_taken(character: str) -> None:
 def test_what_a_source_identity_can_not_hold_is_refused_with_the_character() -> None:
     """A reason with a character that AWS forbids in a source identity is refused.
 
-    The error has its position and a valid reason.
+    The error has the character's position and a valid reason.
     """
     [problem] = refusal("reason_to: source_identity", reason="INC-1 disk: full")
     assert problem == (
@@ -123,7 +123,7 @@ def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
     ],
 )
 def test_what_stands_there_already_is_refused(fields: list[str], message: str) -> None:
-    """`reason_to` is refused if the store already sets that source identity or tag, with or without a reason."""
+    """`reason_to` is refused if the store already sets the source identity or tag, with or without a reason."""
     [(line, said, _)] = refusal(*fields)
     assert said.startswith(message)
     assert line == 4 + len(fields)

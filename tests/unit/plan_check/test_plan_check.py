@@ -224,7 +224,7 @@ def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) ->
     [(["sts:AssumeRoleWithSAML"], "denied"), (["sts:AssumeRoleWithSAML", "sts:TagSession"], "allowed")],
 )
 def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, actions: list[str], verdict: str) -> None:
-    """If the file's SAML response has session tags, the trust policy must allow sts:TagSession."""
+    """If the SAML response in the file has session tags, the trust policy must allow sts:TagSession."""
     [hop] = with_assertion(tmp_path, actions, "response.xml")
 
     assert hop.verdict == verdict

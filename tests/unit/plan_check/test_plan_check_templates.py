@@ -93,7 +93,7 @@ Resources:
 def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
     """CloudFormation tags (`!Ref`, `!GetAtt`, `!Sub`, ...) are read like their long forms.
 
-    A missing name is reported.
+    A tag that refers to a missing name is reported.
     """
     policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "s3:*", Resource: "*"}}'
     text = SHORT.replace('{Version: "2012-10-17", Statement: []}', policy)

@@ -70,7 +70,7 @@ def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_if_exists_changes_nothing_for_a_key_that_is_there(operator: str, values: object, hit: str, miss: str) -> None:
-    """IfExists changes nothing if the request has the key."""
+    """IfExists has no effect if the request has the key."""
     assert holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": hit})
     assert not holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": miss})
 
@@ -112,7 +112,10 @@ def test_empty_text_is_a_value_for_a_plain_operator() -> None:
 
 
 def test_null_true_wants_the_key_absent() -> None:
-    """Null `true` requires that the key is absent, `false` that it is present; the empty string counts as absent."""
+    """Null `true` requires that the key is absent, `false` that it is present.
+
+    A key whose value is the empty string counts as absent.
+    """
     assert holds("Null", "aws:TokenIssueTime", "true", {})
     assert not holds("Null", "aws:TokenIssueTime", "true", {"aws:TokenIssueTime": "2026"})
     assert holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": "2026"})
@@ -123,7 +126,7 @@ def test_null_true_wants_the_key_absent() -> None:
 
 
 def test_keys_are_compared_without_case_values_with_it() -> None:
-    """Condition keys and tag keys are compared ignoring case, tag values are not."""
+    """Condition keys and tag keys are compared ignoring case, and tag values are compared exactly."""
     assert holds("StringEquals", "AWS:principaltag/TEAM", "Red", {"aws:PrincipalTag/Team": "Red"})
     assert not holds("StringEquals", "aws:PrincipalTag/Team", "red", {"aws:PrincipalTag/Team": "Red"})
 
@@ -233,7 +236,7 @@ def test_an_escaped_star_is_a_star() -> None:
 
 
 def test_a_variable_without_value_matches_nothing() -> None:
-    """A variable without a value fails positive operators and meets negated ones; default values still apply."""
+    """A variable without a value fails positive operators and meets negated ones, unless it has a default value."""
     context = {"aws:userid": "x"}
     assert not holds("StringLike", "aws:userid", "${aws:username}*", context)
     assert holds("StringNotEquals", "aws:userid", "${aws:username}", context)
@@ -290,7 +293,7 @@ def test_an_operator_that_aws_has_not_is_refused(operator: str) -> None:
     ],
 )
 def test_the_nearest_operator_is_offered(written: str, meant: str) -> None:
-    """The error for a misspelt operator suggests the nearest one, if any resembles it."""
+    """The error for a misspelt operator suggests the nearest operator, if any operator resembles it."""
     assert meant == nearest_operator(written)
 
 
@@ -315,7 +318,7 @@ def test_a_value_that_the_operator_cannot_compare_is_refused(operator: str, valu
 
 
 def test_an_external_id_does_not_print_itself() -> None:
-    """A condition's repr shows key and operator, and for an external ID no value."""
+    """A condition's repr shows key and operator; it does not show the value of an external ID."""
     condition = compile_condition("StringEquals", "sts:ExternalId", ["hush"], 7, has_variables=True)
     assert "hush" not in repr(condition)
     assert "***" in repr(condition)

@@ -172,7 +172,7 @@ LIMITS = {
 def test_how_the_resource_names_the_caller_decides_what_still_limits(
     caller: Principal, principal: str, allowed_under: set[str]
 ) -> None:
-    """The way in which a resource policy names the caller decides which limits apply (AWS's table)."""
+    """The way in which a resource policy names the caller decides which other policies limit it (AWS's table)."""
     named = resource({"AWS": principal})
     allowed_limits = {
         name for name, limits in LIMITS.items() if ask(limits._replace(resource=named), caller).is_allowed
@@ -227,7 +227,7 @@ def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
 
 
 def test_a_deny_with_not_principal_spares_no_caller_with_a_boundary() -> None:
-    """A Deny with NotPrincipal applies to every user with a boundary; a root user has none."""
+    """A Deny with NotPrincipal applies to every user with a boundary; it does not apply to a root user."""
     named = {"AWS": [ALICE.arn, f"arn:aws:iam::{ACCOUNT}:root"]}
     document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
     assert ask(Policies(resource=document)).is_allowed

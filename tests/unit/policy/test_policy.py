@@ -81,7 +81,7 @@ def test_one_statement_and_one_value_need_no_list() -> None:
 @pytest.mark.parametrize("kind", ["identity", "session", "boundary", "scp"])
 @pytest.mark.parametrize("element", ["Principal", "NotPrincipal"])
 def test_a_policy_that_is_attached_to_its_principal_names_none(kind: PolicyKind, element: str) -> None:
-    """A policy attached to its principal has no Principal (IAM: Has prohibited field Principal)."""
+    """A policy that is attached to its principal has no Principal (IAM: Has prohibited field Principal)."""
     statement = allow("s3:*", **{element: "*"})
     assert f"`{element}` does not belong in a" in refusal(kind, statement)
 
@@ -159,9 +159,9 @@ def test_only_resource_based_policies_have_an_id() -> None:
 
 
 def test_sids_are_letters_and_digits_and_stand_once() -> None:
-    """In IAM policies a Sid has letters and digits and is unique, unless empty.
+    """In IAM policies a Sid has only letters and digits, and is unique unless it is empty.
 
-    In resource policies it may be any text.
+    In resource policies a Sid may be any text.
     """
     assert "other than letters and digits" in refusal("identity", allow(Sid="no spaces"))
     assert "also that of line 1" in refusal("identity", allow(Sid="A"), allow(Sid="A"))

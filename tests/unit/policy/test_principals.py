@@ -87,7 +87,7 @@ def test_providers_and_services_are_named_by_their_own_type() -> None:
     ],
 )
 def test_a_deny_with_not_principal_spares_only_callers_named_in_every_way(caller: Principal, names: list[str]) -> None:
-    """A Deny with NotPrincipal exempts a caller only if it lists every one of the caller's names."""
+    """A Deny with NotPrincipal exempts a caller only if the policy lists every name of the caller."""
     assert reach("AWS", *names, of=caller, negated=True, deny=True) == UNNAMED
     for index in range(len(names)):
         fewer = names[:index] + names[index + 1 :]
@@ -96,7 +96,10 @@ def test_a_deny_with_not_principal_spares_only_callers_named_in_every_way(caller
 
 @pytest.mark.parametrize("name", [ACCOUNT, APP.issuer_arn, APP.arn, APP.unique_id])
 def test_an_allow_with_not_principal_leaves_out_callers_named_in_any_way(name: str) -> None:
-    """An Allow with NotPrincipal excludes a caller if it lists any of the caller's names, and admits all others."""
+    """An Allow with NotPrincipal excludes a caller if any of the caller's names is listed.
+
+    The statement admits all other callers.
+    """
     assert reach("AWS", name, of=APP, negated=True) == UNNAMED
     assert reach("AWS", name, of=ANYBODY, negated=True) == DIRECT
     assert reach("AWS", name, of=LAMBDA, negated=True) == DIRECT

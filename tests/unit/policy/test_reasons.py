@@ -113,7 +113,7 @@ def test_a_failed_condition_is_told_with_key_wanted_and_actual() -> None:
 
 
 def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
-    """If the request lacks a key, the reason has the actual value None, not ""."""
+    """If the request lacks a key, the reason's actual value is None, not ""."""
     condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     (failed,) = failures(assume(Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition))))
     assert failed.actual is None
@@ -246,7 +246,7 @@ def test_a_variable_in_an_old_version_is_told_to_be_text() -> None:
 
 
 def test_a_value_that_could_not_be_read_is_told() -> None:
-    """If the operator cannot parse a request value, the reason has a hint."""
+    """If the operator cannot parse a value of the request, the reason has a hint."""
     condition = {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}
     (failed,) = identity_failures(allow(Condition=condition), aws__MultiFactorAuthAge="long")
     assert "can't be read" in failed.hint
@@ -260,7 +260,7 @@ def test_every_failed_condition_is_told_not_the_first_alone() -> None:
 
 
 def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
-    """The statement with the fewest failures comes first; statements on other services are omitted."""
+    """The statement with the fewest failures comes first; statements about other services are omitted."""
     document = identity(
         allow("secretsmanager:*", "arn:aws:s3:::x", Sid="Two", Condition={"Bool": {"aws:d": "true"}}),
         allow("s3:GetObject", "arn:aws:s3:::bucket/*", Sid="Stranger"),
@@ -286,7 +286,7 @@ def test_what_the_naming_of_the_caller_means_is_said() -> None:
 
 
 def test_across_accounts_both_sides_are_needed() -> None:
-    """Across accounts both sides must allow; the reasons show a missing resource policy as missing."""
+    """Across accounts both sides must allow; the reasons report a missing resource policy as missing."""
     decision = assume(Policies(identity=(identity(allow()),)), role=OTHER_ROLE)
     reason_found = reason(decision, "resource-based policy")
     assert reason_found.is_needed
@@ -304,9 +304,9 @@ def test_a_federated_session_without_session_policy_is_told_why() -> None:
 
 
 def test_reasons_agree_with_the_decision() -> None:
-    """If a request is denied, the reasons contain a denying type that had to allow.
+    """If a request is denied, the reasons contain a policy type that had to allow and denies.
 
-    If it is allowed, they contain none.
+    If a request is allowed, they contain no such type.
     """
     trusted = trust(allow("sts:AssumeRole", None, Principal={"AWS": ACCOUNT}))
     for policies, allowed in (

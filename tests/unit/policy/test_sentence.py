@@ -71,7 +71,7 @@ DENY_SCP = policy("scp", deny(), name="arn:aws:organizations::1:policy/o-1/servi
 def test_the_sentence_names_the_type_that_refused(policies: Policies, ending: str) -> None:
     """The message names the denying policy type, and the ARN of a policy that denies explicitly.
 
-    For an SCP the message always says explicit deny.
+    For an SCP the message always says "explicit deny".
     """
     decision = ask(policies, APP)
     assert not decision.is_allowed

@@ -19,12 +19,12 @@ def test_literals_wildcards_and_variables_are_told_apart() -> None:
 
 
 def test_escapes_are_the_characters_themselves() -> None:
-    """`${*}`, `${?}` and `${$}` become part of the literal around them."""
+    """`${*}`, `${?}` and `${$}` become part of the adjacent literal text."""
     assert ("a*b?c$d", ANY_RUN) == parse("a${*}b${?}c${$}d*")
 
 
 def test_a_default_stands_behind_a_comma_in_quotes() -> None:
-    """A default follows a comma in single quotes and may contain anything but a single quote."""
+    """A default value follows a comma, in single quotes, and may contain anything but a single quote."""
     written = "${aws:PrincipalTag/Team, 'the } team'}"
     assert (PolicyVariable("aws:principaltag/team", "the } team", written),) == parse(written)
 

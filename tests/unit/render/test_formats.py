@@ -28,7 +28,7 @@ VALUES = {"TOKEN": Secret("it's $5"), "PLAIN": Secret("abc-123"), "NO": Secret("
     ],
 )
 def test_each_format_has_its_look(format_name: str, expected: str) -> None:
-    """Each format's output has exactly these bytes, since users compare such files."""
+    """The output of each format has exactly the expected bytes, since users compare such files."""
     assert renderer(format_name)(VALUES).decode() == expected
 
 
@@ -79,7 +79,7 @@ def test_text_formats_refuse_bytes_that_are_not_utf8(format_name: str) -> None:
 
 @pytest.mark.parametrize("format_name", ["shell", "fish"])
 def test_shell_formats_take_bytes_that_are_not_utf8(format_name: str) -> None:
-    """Shell formats accept any bytes, as a shell's variables do."""
+    """Shell formats accept any bytes, since a shell's variables can hold any bytes."""
     assert b"'\xff'" in renderer(format_name)({"BINARY": Secret.from_bytes(b"\xff")})
 
 
@@ -92,7 +92,7 @@ def test_what_no_variable_can_hold_is_refused(format_name: str, value: str) -> N
 
 
 def test_json_and_yaml_hold_a_nul() -> None:
-    """JSON and YAML accept a value with a NUL; only a process's environment cannot hold it."""
+    """JSON and YAML accept a value with a NUL, although a process's environment cannot hold it."""
     assert renderer("json")({"A": Secret("x\0")}) == b'{\n  "A": "x\\u0000"\n}\n'
     assert renderer("yaml")({"A": Secret("x\0")}) == b'"A": "x\\u0000"\n'
 
@@ -115,7 +115,10 @@ def test_powershell_gets_ascii_on_one_line() -> None:
 
 
 def test_github_gets_another_end_for_each_value() -> None:
-    """Each value in GitHub's format has an unpredictable delimiter, so that no value can end it and add variables."""
+    """Each value in GitHub's format has an unpredictable delimiter.
+
+    Otherwise a value could contain the delimiter and add variables.
+    """
     lines = renderer("github")({"A": Secret("x\nB=y\n"), "B": Secret("z")}).decode().splitlines()
     ends = [line.partition("<<")[2] for line in lines if "<<" in line]
     assert lines == [f"A<<{ends[0]}", "x", "B=y", "", ends[0], f"B<<{ends[1]}", "z", ends[1]]

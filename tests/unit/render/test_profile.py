@@ -64,7 +64,7 @@ def test_a_long_term_key_has_no_token() -> None:
 
 
 def test_only_the_keys_of_that_profile_change() -> None:
-    """Only the keys of that profile are replaced; other profiles, settings and comments stay."""
+    """Only the keys of the named profile are replaced; other profiles, settings and comments are kept."""
     new = put(OLD, "target", SESSION)
     parser = read(new)
     assert dict(parser["target"]) == {
@@ -116,7 +116,7 @@ def test_a_name_that_can_not_head_a_section_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.b", "default", "aws-sts_prod", "me@work", "a/b+c"])
 def test_other_names_are_good(name: str) -> None:
-    """Other names are valid, including `default` in lower case."""
+    """Names other than the forbidden ones are valid, including `default` in lower case."""
     assert read(section(name, SESSION)).sections() == [name]
 
 

@@ -92,7 +92,7 @@ def fails(pipeline: Pipeline, text: str) -> None:
 def test_each_session_and_each_secret_is_recorded_once(pipeline: Pipeline) -> None:
     """A run records each session and each secret once, however many variables use it.
 
-    A secret of any store type is recorded; a literal variable is not.
+    Secrets of every store type are recorded; literal variables are not.
     """
     pipeline.resolve(CHAIN)
     assert sorted(pipeline.journal.told) == [
@@ -203,7 +203,7 @@ def test_what_fails_before_a_call_names_no_service(pipeline: Pipeline) -> None:
 
 
 def test_a_secret_whose_field_is_missing_was_read(pipeline: Pipeline) -> None:
-    """If a secret lacks the requested field, its act records a successful read; only the run fails."""
+    """If a secret lacks the requested field, its act records a successful read, and the run fails."""
     text = 'secretStores: {s: {type: aws.secretsmanager}}\nenvs: {e: {A: {from: {store: s, key: "json#.no"}}}}'
     fails(pipeline, text)
     assert [(act.facts["version"], act.request_id) for act in pipeline.journal.acts] == [("v", "r-1")]
@@ -242,7 +242,7 @@ def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | N
 
 
 def test_no_secret_is_recorded(pipeline: Pipeline) -> None:
-    """The records of these runs contain no secret value."""
+    """The records of successful and denied runs contain no secret value."""
     pipeline.resolve(CHAIN)
     pipeline.resolve(MANY)
     pipeline.aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None

@@ -69,7 +69,7 @@ def environ(home: Path) -> dict[str, str]:
 
 
 def test_a_profile_is_named_with_its_region(environ: dict[str, str]) -> None:
-    """An identity from a profile has the profile's region; AWS_PROFILE applies if no profile is named.
+    """An identity from a profile has the profile's region; without a named profile AWS_PROFILE applies.
 
     Only botocore knows whether the profile's credentials are temporary.
     """
@@ -143,7 +143,7 @@ def test_the_home_is_the_clients(environ: dict[str, str], tmp_path: Path) -> Non
 def test_a_relative_path_starts_at_the_clients_folder(environ: dict[str, str], tmp_path: Path, variable: str) -> None:
     """Relative paths in variables are resolved against the client's folder, so the folder changes the digest.
 
-    A change of the file gives a third digest.
+    A change of the file changes the digest once more.
     """
     del environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
     for name in ("one", "two"):
@@ -208,7 +208,7 @@ def test_a_pipe_in_a_files_place_is_not_waited_for(environ: dict[str, str], tmp_
 
 
 def test_unreadable_files_are_an_error(environ: dict[str, str], tmp_path: Path) -> None:
-    """An unreadable file is an error; if it counted as missing, two identities would get the same digest."""
+    """An unreadable file is an error: if it counted as missing, two identities would get the same digest."""
     (tmp_path / "dead").symlink_to("dead")
     assert content(str(tmp_path / "dead")) == content(str(tmp_path / "absent")) == b""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -438,7 +438,7 @@ def test_a_failing_read_names_reader_and_hops(pipeline: Pipeline) -> None:
 
 
 def test_failures_come_in_the_order_of_variables(pipeline: Pipeline) -> None:
-    """Errors are sorted by variable, and a denied store does not hide the errors of another store."""
+    """Errors are sorted by variable, and the denial of one store does not hide the errors of another store."""
     text = TWO_ROLES + "    D: {from: {store: second, key: missing}}\n    E: {from: {store: second, key: 'b#.x'}}\n"
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole One" else None
@@ -470,7 +470,7 @@ def test_an_unreachable_endpoint_is_one_error(pipeline: Pipeline) -> None:
 
 
 def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
-    """Ten reads that fail for the same reason give one error; a failure of another store gives its own."""
+    """Ten reads that fail for one reason give one error; a failure of another store gives another error."""
     pipeline.aws.rule = lambda call: (
         unreachable(WireRequest("POST", f"https://{call.host}/"), "no route") if call.service != "sts" else None
     )
@@ -678,7 +678,10 @@ STS_US, STS_EU = "sts.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"
 
 
 def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
-    """Roles in different regions and accounts are assumed concurrently: rounds equal the calls of the longest chain."""
+    """Roles in different regions and accounts are assumed concurrently.
+
+    The number of rounds equals the number of calls of the longest chain.
+    """
     pipeline.resolve(WIDE)
     assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole Jump"],

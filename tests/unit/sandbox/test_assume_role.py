@@ -114,7 +114,7 @@ def test_the_session_has_the_arn_of_the_answer(lab: Lab) -> None:
 
 
 def test_a_refusal_has_no_reason(lab: Lab) -> None:
-    """A denying role, a missing role and a role at another path get the same error (measured)."""
+    """A role that denies the caller, a missing role and a role at another path get the same error (measured)."""
     nobody = lab.user("nobody")
 
     for role in (
@@ -262,7 +262,7 @@ def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
     ("duration", "bound"), [(899, "greater than or equal to 900"), (43201, "less than or equal to 43200")]
 )
 def test_schema_limits_are_checked_before_the_role(lab: Lab, duration: int, bound: str) -> None:
-    """The schema's bounds on the duration are checked first, even if the role does not exist."""
+    """The service model's bounds on the duration are checked first, even if the role does not exist."""
     refused = lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing", DurationSeconds=duration)
 
     assert refused.message == (
@@ -518,7 +518,7 @@ def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) 
 
 
 def test_a_rejected_source_identity_is_named_in_the_error(make_lab: LabFactory) -> None:
-    """A wrong SourceIdentity is denied as SetSourceIdentity, a missing one as AssumeRole (measured)."""
+    """A wrong SourceIdentity is denied for sts:SetSourceIdentity, and a missing one for sts:AssumeRole (measured)."""
     condition = '{StringEquals: {"sts:SourceIdentity": "alice"}}'
     both = '["sts:AssumeRole", "sts:SetSourceIdentity"]'
     alice = make_lab(one_role(trust(ALICE, condition, both))).user("alice")

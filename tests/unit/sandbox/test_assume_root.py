@@ -85,7 +85,7 @@ def test_others_may_not(lab: Lab) -> None:
 
 
 def test_only_member_accounts_are_allowed(lab: Lab) -> None:
-    """AssumeRoot is denied for the management account, accounts outside the organization and unknown ones."""
+    """AssumeRoot is denied for the management account, accounts outside the organization and unknown accounts."""
     owner = lab.user("admin", OWNER)
 
     for target in (OWNER, STRANGER, "444444444444"):

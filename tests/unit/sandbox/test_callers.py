@@ -63,7 +63,7 @@ def test_a_long_term_key_with_a_token_is_invalid(lab: Lab) -> None:
 
 
 def test_a_token_belongs_to_its_key(lab: Lab) -> None:
-    """A session token works only with its own access key, and unchanged."""
+    """A session token works only with its own access key, and only if the token is unchanged."""
     first, second = lab.user("alice").assume(JUMP), lab.user("alice").assume(JUMP)
     token = str(first.keys.session_token)
 

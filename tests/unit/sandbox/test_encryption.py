@@ -104,7 +104,7 @@ CASES: dict[str, tuple[tuple[object, ...], bool]] = {
 
 
 def test_reading_a_secret_needs_kms_decrypt(make_lab: LabFactory) -> None:
-    """Reading a secret needs kms:Decrypt on its key, through Secrets Manager, for that secret."""
+    """Reading a secret needs kms:Decrypt on the secret's key; conditions on service, secret and account apply."""
     lab = make_lab(seed(users={name: statements for name, (statements, _) in CASES.items()}))
 
     assert {name: read(lab.user(name)) for name in CASES} == {
@@ -136,7 +136,7 @@ def test_the_kms_denial_is_kept_as_a_decision(make_lab: LabFactory) -> None:
 
 
 def test_in_a_batch_a_denied_key_affects_its_own_secrets(make_lab: LabFactory) -> None:
-    """In a batch, a denied key affects only its own secrets."""
+    """In a batch, a denied key affects only the secrets that are encrypted with that key."""
     answer = make_lab(seed()).user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=["app", "open"])
 
     assert [value["Name"] for value in answer["SecretValues"]] == ["open"]

@@ -335,7 +335,7 @@ def test_mismatched_parameters_are_refused(center: Center, changes: dict[str, st
 
 
 def test_a_reused_code_ends_the_session(center: Center) -> None:
-    """If a code is redeemed twice its session ends, because the code may be stolen (RFC 6749, 4.1.2)."""
+    """If a code is redeemed twice, the code's session ends, because the code may be stolen (RFC 6749, 4.1.2)."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
     response = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))

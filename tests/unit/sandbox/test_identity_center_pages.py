@@ -126,7 +126,7 @@ def test_a_device_client_has_no_authorization_page(center: Center) -> None:
 def test_invalid_authorization_requests_are_reported_to_the_client(
     center: Center, changes: dict[str, str], error: str
 ) -> None:
-    """Errors, such as a request without S256, are reported to the client by a redirect to its URI."""
+    """Errors, such as a request without S256, are reported to the client by a redirect to the client's URI."""
     program = center.register_for_browser()
     assert brought(center.authorize(program, "GET", None, **changes)) == {"error": error, "state": "st&te"}
 

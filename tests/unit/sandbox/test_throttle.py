@@ -159,7 +159,7 @@ def test_web_identity_is_throttled_in_the_account_of_the_role(make_lab: LabFacto
 
 
 def test_the_seed_and_the_endpoint_set_limits(make_lab: LabFactory) -> None:
-    """Limits are set by the seed's `throttle` and by `POST /_sandbox/throttle`; invalid ones are refused."""
+    """Limits are set by the seed's `throttle` and by `POST /_sandbox/throttle`; invalid limits are refused."""
     lab = make_lab("throttle: {sts: 5, secretsmanager: 0.5}\naccounts: {'111111111111': {}}")
     control = Control(lab.sandbox)
 

@@ -69,7 +69,7 @@ def pipeline(stub: StubKeyring) -> Pipeline:
 
 
 def test_a_role_is_assumed_with_the_key(pipeline: Pipeline) -> None:
-    """`credentials_from` a keyring store signs AssumeRole with the keyring's key."""
+    """A store with `credentials_from` a keyring store signs AssumeRole with the keyring's key."""
     pipeline.credentials(CONFIG, "r")
     (call,) = pipeline.aws.calls
     assert (call.access_key_id, call.action) == (KEY, "AssumeRole")
@@ -250,7 +250,7 @@ OFF = {"DSOPS_KEYRING": "off", "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00001", "AWS
 def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
     pipeline: Pipeline, stub: StubKeyring
 ) -> None:
-    """With DSOPS_KEYRING=off (as in CI) the environment's key replaces the keyring's, and the plan says so."""
+    """With DSOPS_KEYRING=off (as in CI) the environment's key replaces the keyring's key, which the plan notes."""
     stub.set_mood("breaks")
     pipeline.environ = {**pipeline.environ, **OFF}
     pipeline.credentials(CONFIG, "r")

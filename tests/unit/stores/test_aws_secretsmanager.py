@@ -49,7 +49,7 @@ def denied_batch(call: Call) -> Refusal | None:
     ],
 )
 def test_names_arns_and_fields(pipeline: Pipeline, source: str, value: str) -> None:
-    """Secrets are read by name or ARN; fields include array items and dotted keys, numbers keep their text."""
+    """Secrets are read by name or ARN; a field may be an array item or a dotted key, and numbers keep their text."""
     assert pipeline.resolve(config(source)) == {"V0": value}
 
 
@@ -66,7 +66,7 @@ def test_versions_are_ids_or_stages(pipeline: Pipeline) -> None:
 
 
 def test_binary_secrets_keep_their_bytes(pipeline: Pipeline) -> None:
-    """Binary secrets keep their bytes, UTF-8 or not."""
+    """Binary secrets keep their bytes, whether or not these are UTF-8."""
     pipeline.aws.secrets["db"] = b"\x00\xff\xfe"
     assert pipeline.resolve(config("key: db"))["V0"].encode("utf-8", "surrogateescape") == b"\x00\xff\xfe"
 

@@ -356,7 +356,7 @@ DENIED = Refusal(
 
 
 def test_a_refusal_names_store_role_line_and_caller_and_claims_no_reason(pipeline: Pipeline) -> None:
-    """A denial names store, role, line and caller; since AWS gives no reason, it lists what to check."""
+    """The error of a denial names store, role, line and caller; since AWS gives no reason, it lists what to check."""
     pipeline.aws.rule = lambda _call: DENIED
     error = failure(pipeline, store())
     assert isinstance(error, AssumeRoleDenied)

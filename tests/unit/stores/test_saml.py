@@ -157,7 +157,7 @@ def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., st
 
 
 def test_a_role_that_is_not_given_is_told_with_those_that_are(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """If the response does not contain the store's role, the error lists its roles with a suggestion.
+    """If the response does not contain the store's role, the error lists the response's roles with a suggestion.
 
     No call is made.
     """

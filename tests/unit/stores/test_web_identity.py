@@ -82,7 +82,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline)
     [("gitlab", "GITLAB_OIDC_TOKEN"), ("circleci", "CIRCLE_OIDC_TOKEN_V2"), ("circleci", "CIRCLE_OIDC_TOKEN")],
 )
 def test_a_platforms_variable_is_the_token(pipeline: Pipeline, platform: str, variable: str) -> None:
-    """The token comes from the platform's variable; if that is not set, the error names it."""
+    """The token comes from the platform's variable; if that variable is not set, the error names it."""
     text = store(f"web_identity: {platform}")
     error = failure(pipeline, text)
     assert isinstance(error, NoCredentials)
@@ -161,7 +161,10 @@ def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path:
 
 
 def test_a_commands_output_is_the_token(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A command runs for each session and prints the token; any other output is an error that does not show it."""
+    """A command runs for each session and prints the token.
+
+    Any other output is an error that does not show the output.
+    """
     pipeline.folder = str(tmp_path)
     program = tmp_path / "print.py"
     text = store(f"web_identity_process: ['{sys.executable}', '{program}']")

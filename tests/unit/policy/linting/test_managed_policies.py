@@ -68,7 +68,7 @@ def test_few_of_them_are_warned_about() -> None:
 
 
 def test_no_known_resource_is_misread() -> None:
-    """Less than 1 % of managed policies have a statement whose resource cannot match its actions."""
+    """Less than 1 % of managed policies have a statement whose resource cannot match the statement's actions."""
     unused = [
         name for name, finding in findings().items() if any(f.rule.code == "resource.other-kind" for f in finding)
     ]

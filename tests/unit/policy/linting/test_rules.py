@@ -24,7 +24,7 @@ def test_it_is_found(example: Example) -> None:
 
 @pytest.mark.parametrize("example", NOT_FOUND, ids=_id)
 def test_it_is_not_found(example: Example) -> None:
-    """The rule does not report the correct example document."""
+    """The rule does not report the example document without the fault."""
     assert example.code not in codes(example.document, example.kind)
 
 

@@ -124,7 +124,7 @@ def test_a_service_and_a_stranger_have_no_account() -> None:
 
 
 def test_what_the_author_says_wins_in_any_case_of_letters() -> None:
-    """Context keys in the case override derived ones, ignoring case; an empty value removes a key.
+    """Context keys in the case override derived keys, ignoring case; an empty value removes a key.
 
     A time sets both aws:CurrentTime and aws:EpochTime.
     """

@@ -82,7 +82,7 @@ class TestAnswer:
 
     @pytest.mark.parametrize("place", ["boundary", "session", "scp"])
     def test_a_limit_must_allow_too(self, place: Place) -> None:
-        """A boundary, session policy or organization level must allow as well; if it denies, the request is denied."""
+        """A boundary, session policy or organization level must allow as well; a denial of one of them denies."""
         question = asked("secretsmanager:GetSecretValue", SECRET, f"arn:aws:iam::{ACCOUNT}:role/App")
         own = given(identity=identity(allow()))
 

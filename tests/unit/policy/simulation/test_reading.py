@@ -240,7 +240,7 @@ class TestProblems:
         ],
     )
     def test_what_can_not_be_asked_is_refused(self, keys: str, path: str, message: str) -> None:
-        """A question that cannot be evaluated is one problem, reported at its line."""
+        """A question that cannot be evaluated is one problem, which has the question's line."""
         lines = "".join(f"    {line}\n" for line in keys.splitlines())
         problem_list = problems(f"{LEAST}{lines}")
 
