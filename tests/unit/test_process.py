@@ -139,7 +139,7 @@ class TestReplace:
     """Replace this process by the command (`exec`)."""
 
     def test_it_is_the_same_process_with_only_the_environment_given(self) -> None:
-        """The command keeps the process ID, and gets exactly the bytes of arguments and environment that were passed."""
+        """The command keeps the process ID, and gets exactly the argument and environment bytes that were passed."""
         body = """
         print(os.getpid(), flush=True)
         shown = "import os, sys; print(os.getpid(), sys.argv[1:], dict(os.environb))"

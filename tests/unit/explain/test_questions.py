@@ -298,7 +298,7 @@ class TestOrganization:
         assert self.verdict(resource_policies=denies) == "explicit-deny"
 
     def test_what_is_not_in_force_does_not_count(self) -> None:
-        """SCPs have no effect on the management account, in an organization without "all features", or while disabled."""
+        """SCPs have no effect on the management account, without "all features", or while their type is disabled."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
 
         assert self.verdict(policies=s3_only, management=ACCOUNT) == "allow"
