@@ -99,7 +99,7 @@ def page() -> str:
 
 
 def test_the_page_says_it_of_every_finding() -> None:
-    """The page equals the generated text, so a changed rule requires a changed page."""
+    """The page equals the text generated from the rules, so a changed rule requires a changed page."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert page() == PAGE.read_text(encoding="utf-8")
