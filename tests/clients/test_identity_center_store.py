@@ -128,7 +128,7 @@ def arn(user: str = "alice", account: str = DEV, name: str = "Developer") -> str
 
 
 def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
-    """One browser login, announced before it opens, serves both accounts, a role behind one of them, and a secret."""
+    """One browser login, announced before the browser opens, serves both accounts, a role behind one, and a secret."""
     before = desk.caller()
     assert "hint: dsops login dev" in before
     done = desk.dsops("login", "secrets", BROWSER="dsops sandbox approve --user alice %s")
@@ -144,7 +144,7 @@ def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
 
 
 def test_a_code_is_approved_on_any_device(desk: Login) -> None:
-    """With --device, URL and code go to stderr, only the answer to stdout, and no browser is opened."""
+    """With --device, URL and code go to stderr, only the result to stdout, and no browser is opened."""
     waiting = subprocess.Popen(
         ["dsops", "login", "dev", "--device", "--json"],
         cwd=desk.folder,
@@ -164,7 +164,7 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
 
 
 def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
-    """Without BROWSER and display, `login` says so and falls back to a device code; a denial ends it with code 3."""
+    """Without BROWSER and display, `login` says so and uses a device code; a denial ends it with exit code 3."""
     waiting = subprocess.Popen(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
     _, stderr = waiting.communicate(timeout=30)
@@ -209,7 +209,7 @@ def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
 
 
 def test_the_agent_separates_logins_of_two_users(desk: Login) -> None:
-    """The agent never serves bob a session of alice's login; with her token back in the file it serves hers again."""
+    """The agent never serves bob a session of alice's login; with alice's token back, it serves alice's again."""
     desk.log_in("alice")
     assert ["the-token"] * 2 == [desk.token(), desk.token()]
     assert 1 == desk.calls("GetRoleCredentials")
