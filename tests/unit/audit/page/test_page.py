@@ -68,7 +68,7 @@ class TestRead:
     """The section that describes which logs were read."""
 
     def test_everything_is_counted(self) -> None:
-        """The section counts calls, copies, files and skipped files, and names period and folders."""
+        """The first section counts calls, copies, files and skipped files, and names the period and the folders."""
         part = section(busy_report(), "read")
         assert [element.text for element in part.all("dd")] == [
             "52,310 580 more records are copies",
@@ -83,7 +83,7 @@ class TestRead:
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
 
     def test_files_that_could_not_be_read_are_named(self) -> None:
-        """The section lists unreadable files with the reason; of very many it shows the first.
+        """The section lists unreadable files with their reasons, but only the first of very many.
 
         If all files could be read, there is no list.
         """
@@ -94,7 +94,7 @@ class TestRead:
         assert not section(report_of(), "read").all("div", "warning")
 
     def test_since_is_told_where_it_was_asked(self) -> None:
-        """If `--since` was given, the section shows it, because it limits every section."""
+        """If `--since` was given, the first section shows it, because it limits every section."""
         assert "Reported are calls since 2026-11-13 06:00:00." in section(report_of(since=START), "read").text
         assert "since" not in section(report_of(), "read").text
 
