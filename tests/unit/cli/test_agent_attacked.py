@@ -86,7 +86,7 @@ def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProc
 
 
 def test_signals_that_the_first_client_ignores_are_not_ignored_by_the_agent(dsops: Agent) -> None:
-    """An agent started with SIGCHLD ignored or under `nohup` notices a failing mfa_process, and ends on SIGTERM."""
+    """An agent started with SIGCHLD ignored or under `nohup` notices a failing mfa_process and ends on SIGTERM."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo 123456; exit 3']")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     done = in_shell(dsops, "trap '' CHLD TERM HUP INT", *words)
