@@ -382,7 +382,7 @@ def test_a_correction_is_told_once() -> None:
 
 
 def test_many_calls_correct_one_clock_together() -> None:
-    """Ten concurrent calls with a wrong clock all succeed after a refusal."""
+    """Ten concurrent calls with a wrong clock are all corrected and succeed."""
 
     def answer(seen: Seen) -> Answer:
         if seen.header("x-amz-date") == "20261124T132000Z":
