@@ -88,7 +88,7 @@ def told(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("name", [name for name in REQUIRED if name not in NOT_LISTED])
 def test_without_its_name_a_command_lists_those_that_there_are(capfd: pytest.CaptureFixture[str], name: str) -> None:
-    """An omitted store, variable, key or shell is an error that lists the existing ones."""
+    """If a store, variable, key or shell is omitted, the error lists the existing ones."""
     operand = name.rpartition(" ")[2]
     assert LISTED[operand] in told(capfd, *REQUIRED[name])
 
@@ -120,7 +120,7 @@ def test_a_flag_before_another_lists_them_too(capfd: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("folder")
 def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    """If the word before `--` is a store or an environment, the hint shows the matching flag."""
+    """If the word before `--` is a store or an environment, the hint shows the flag for it."""
     environment, store = "`--env {}`", "`--credentials {}`"
     for word, is_environment, is_store in (
         ("deploy", False, True),
@@ -138,7 +138,7 @@ def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFix
 def test_without_a_configuration_the_hint_stays(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a dsops.yaml the error names the missing argument, and does not mention the file."""
+    """Without a dsops.yaml the error names the missing argument and does not mention the file."""
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     text = told(capfd, "credentials")
@@ -157,6 +157,6 @@ def test_the_version_is_printed_however_it_is_asked_for(capfd: pytest.CaptureFix
 
 @pytest.mark.usefixtures("folder")
 def test_a_short_flag_before_a_command_is_still_its_own(capfd: pytest.CaptureFixture[str]) -> None:
-    """`-v` before a command is --verbose."""
+    """The short flag `-v` before a command means --verbose."""
     assert main(["-v", "stores"]) == 0
     assert "deploy" in capfd.readouterr().out
