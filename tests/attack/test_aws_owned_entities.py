@@ -102,7 +102,7 @@ def test_another_accounts_policy_is_not_ones_own(lab: Lab, operation: str) -> No
 
 
 def test_what_a_managed_policy_of_aws_allows_stays(lab: Lab, admin: Person) -> None:
-    """A managed policy of AWS allows the same actions after a request for a new version was refused."""
+    """A managed policy of AWS allows the same actions after a refused request for a new version."""
     admin.call("iam", "CreateUser", UserName="reader")
     admin.call("iam", "CreateAccessKey", UserName="reader")
     admin.call("iam", "AttachUserPolicy", UserName="reader", PolicyArn=AWS_POLICY)

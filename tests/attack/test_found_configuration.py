@@ -214,7 +214,7 @@ class TestThroughTheAgent:
         assert 0 == run(agent, *line.split()).returncode
 
     def test_a_file_that_is_swapped_behind_the_clients_back_is_judged_again(self, agent: Agent) -> None:
-        """A file swapped between client and agent has no effect: the agent uses the content that the client allowed."""
+        """A file replaced between client and agent has no effect: the agent uses the content the client allowed."""
         run(agent, "allow")
         program = (
             "import sys\n"
@@ -272,7 +272,7 @@ class TestTheQuestion:
         assert expected is load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}).is_allowed
 
     def test_it_is_asked_on_the_terminal_and_never_on_stdout(self, dsops: Dsops) -> None:
-        """The question goes to the terminal, not stdout; the answer `no` is an error, and the next run asks again."""
+        """The permission prompt goes to the terminal, not stdout; `no` is an error, and the next run prompts again."""
         (dsops.folder / "ask").write_text(
             "cd "
             + str(dsops.folder)
@@ -290,7 +290,7 @@ class TestTheQuestion:
             assert expected == (dsops.folder / "out").read_text()
 
     def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:
-        """The question shows what AWS requests contain: a session name could send a token to a foreign account."""
+        """The permission prompt shows what AWS requests contain: a session name could send a token elsewhere."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n"
             "    role_arn: arn:aws:iam::999999999999:role/Evil\n    role_session_name: ${GITHUB_TOKEN}\n"
@@ -316,7 +316,7 @@ class TestTheQuestion:
         assert "hush" not in question
 
     def test_what_has_changed_is_shown(self, tmp_path: Path) -> None:
-        """Right before the question, the changes since the last permission are shown as added and removed lines."""
+        """Right before the permission prompt, changes since the last permission are shown as a diff."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}, B: {literal: x}}}\n")
         self.asked(tmp_path, answer=True)
         (tmp_path / "dsops.yaml").write_text(
@@ -331,7 +331,7 @@ class TestTheQuestion:
         assert expected in question
 
     def test_a_text_of_the_file_is_no_line_of_the_question(self, tmp_path: Path) -> None:
-        """Newlines and control characters in the file's texts cannot add or hide lines of the permission question."""
+        """Newlines and control characters in the file's texts cannot add or hide lines of the permission prompt."""
         folder = tmp_path / "repo\nAllow nothing?"
         folder.mkdir()
         (folder / ".git").mkdir()
@@ -363,7 +363,7 @@ class TestTheQuestion:
     def test_all_that_a_steering_variable_can_get_from_the_file_is_shown(
         self, tmp_path: Path, source: str, expected: str
     ) -> None:
-        """The question shows each value the file can give a steering variable: default, literal, transforms."""
+        """The permission prompt shows each value that the file can give a steering variable, even transformed."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  none: {type: env}\n"
             "  lit: {type: literal, values: {good: ./good.so, late: ./late.so, '${NOT:-late}': ./hidden.so}}\n"
@@ -373,7 +373,7 @@ class TestTheQuestion:
         assert f"by LD_PRELOAD{expected} (dev)\n" in question
 
     def test_a_default_with_a_variable_of_the_users_says_so(self, tmp_path: Path) -> None:
-        """The question says if a default reads one of the user's variables."""
+        """The permission prompt says if a default reads one of the user's variables."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores: {none: {type: env}}\n"
             "envs: {dev: {A: {from: {store: none, key: X}, default: '${GITHUB_TOKEN}'}}}\n"
@@ -382,7 +382,7 @@ class TestTheQuestion:
         assert "  sets     A from none: X or with your $GITHUB_TOKEN (dev)\n" in question
 
     def test_the_field_and_the_audience_are_shown(self, tmp_path: Path) -> None:
-        """The question shows a secret's field and version and a token's audience: each changes what is accessed."""
+        """The permission prompt shows a secret's field and version and a token's audience, which change the access."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  web:\n    type: aws.sts\n    role_arn: arn:aws:iam::111122223333:role/R\n"
             "    web_identity: github\n    web_identity_audience: vault.corp\n"
@@ -394,7 +394,7 @@ class TestTheQuestion:
         assert "  sets     A from sec: k, f, v1 (dev)\n" in question
 
     def test_the_files_that_it_is_made_of_are_shown(self, tmp_path: Path) -> None:
-        """The question shows the files that the configuration includes, and its diff names a newly included file."""
+        """The permission prompt shows the files that the configuration includes, and marks new ones in its diff."""
         other = tmp_path / "other.yaml"
         other.write_text("version: 1\nsecretStores: {prod: {type: env}}\n")
         (tmp_path / "repo").mkdir()
@@ -407,7 +407,7 @@ class TestTheQuestion:
         assert f"  + reads    {other}, a part of it\n" in question
 
     def test_a_long_list_is_counted_next_to_the_question(self, tmp_path: Path) -> None:
-        """The permission question sums up a long list by kind in its last line."""
+        """The permission prompt sums up a long list by kind in its last line."""
         variables = ", ".join(f"GIT_{number}: {{literal: x}}" for number in range(200))
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n    role_arn: arn:aws:iam::1:role/R\n"
@@ -419,7 +419,7 @@ class TestTheQuestion:
         assert expected == question.split("\n")[-2]
 
     def test_control_characters_of_the_file_do_not_reach_the_terminal(self, tmp_path: Path) -> None:
-        """Control characters of the file do not reach the terminal, where they could overwrite the question."""
+        """Control characters of the file do not reach the terminal, where they could overwrite the prompt."""
         (tmp_path / "dsops.yaml").write_text('version: 1\nenvs: {dev: {PATH: {literal: "\\e[2K\\rfine\\nsets"}}}\n')
         done = subprocess.run(
             [*PROGRAM, "allow"],
@@ -600,7 +600,7 @@ def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubA
 
 
 def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
-    """A file written by `init` is allowed, but not together with an additional file that changes it."""
+    """A file written by `init` is allowed, unless a dsops.local.yaml beside it changes the configuration."""
     run(dsops, "init", "--force")
     line = ["get", "--env", "development", "LOG_LEVEL"]
     assert "debug" == run(dsops, *line).stdout

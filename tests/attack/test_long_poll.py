@@ -461,7 +461,7 @@ def test_too_many_end_the_oldest() -> None:
 
 
 def test_polls_behind_those_that_are_ended_early_wait_for_a_later_look() -> None:
-    """Polls that arrive when earlier polls are ended early wait for a later check, even a thousand of them."""
+    """Of a thousand pipelined polls, each waits for a later check after the poll before it was ended early."""
     bench = Bench(2)
     left = dict.fromkeys(("a", "b", "c"), 1000)
 

@@ -55,7 +55,7 @@ def test_a_long_secret_in_colours_is_masked() -> None:
 
 @pytest.mark.parametrize("kind", [b"]", b"P", b"X", b"^", b"_"], ids=["OSC", "DCS", "SOS", "PM", "APC"])
 def test_strings_for_the_terminal_hide_no_secret(kind: bytes) -> None:
-    """A secret that a control string (any of the five ECMA-48 kinds, not displayed) interrupts is masked."""
+    """A secret is masked even if a control string (any of ECMA-48's five kinds) splits it: terminals hide these."""
     code = b"\x1b" + kind + b"anything\x1b\\"
     for cut in range(len(code)):
         masker = TerminalMasker([SECRET])

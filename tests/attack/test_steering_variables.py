@@ -80,7 +80,7 @@ def test_a_credential_is_told_from_an_order(name: str, *, expected: bool) -> Non
 
 
 def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> None:
-    """The question marks every steering variable, and a child process gets them only after the user allows the file."""
+    """The permission prompt marks every steering variable, and child processes get them only after permission."""
     lines = [f"    {name}: {{literal: steered}}\n" for name in CATALOGUE if name not in {"PATH", "HOME"}]
     dsops = Dsops(tmp_path)
     (tmp_path / "dsops.yaml").write_text(f"version: 1\nenvs:\n  dev:\n{''.join(lines)}")

@@ -43,7 +43,7 @@ DIGITS = [chr(code) for code in range(128, sys.maxunicode + 1) if chr(code).isdi
 
 
 def test_python_has_such_characters() -> None:
-    """The list of lookalikes contains KELVIN SIGN, long s and the Turkish i's, so the tests below test something."""
+    """Python maps some non-ASCII characters to ASCII letters by case (KELVIN SIGN, long s, Turkish i's)."""
     assert {("\u212a", "k"), ("\u017f", "s"), ("\u0130", "i"), ("\u0131", "i")} <= set(ONE_FOR_ONE)
     assert len(DIGITS) > 500
 

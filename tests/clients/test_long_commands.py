@@ -484,7 +484,7 @@ def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> Non
 
 
 def test_it_ends_with_the_command(world: World) -> None:
-    """The server ends with the command, and dsops exits with the command's code."""
+    """The credentials server ends with the command, and dsops exits with the command's code."""
     talk, address, token = serving(world)
     with talk:
         assert fetch(address, token) == "200"

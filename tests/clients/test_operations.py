@@ -265,7 +265,7 @@ for body in ({{"SAMLResponse": "rubbish"}}, {{"SAMLResponse": response, "RelaySt
 
 
 def test_a_saml_login_in_the_browser(desk: Adas) -> None:
-    """A SAML login opens the browser after Enter and ignores stray requests; the agent caches the session."""
+    """A SAML login opens the browser after Enter and ignores requests of other pages; the agent caches the session."""
     desk.respond("Deploy")
     browser = desk.folder / "browser"
     browser.write_text(BROWSER.format(python=sys.executable, file=str(desk.folder / "response.b64")))

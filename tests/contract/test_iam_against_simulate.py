@@ -238,7 +238,7 @@ def test_every_operator_is_generated() -> None:
 
 
 def test_every_difference_is_written_down_with_awss_words() -> None:
-    """Each reading has a documented section with a source and AWS's deciding sentence, and each section a reading."""
+    """Each reading of iam-simulate has a documented section with a source and AWS's sentence, and vice versa."""
     sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     by_heading = {section.partition("\n")[0]: section for section in sections}
     assert [heading[0].lower() + heading[1:] for heading in by_heading] == [

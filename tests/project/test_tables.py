@@ -29,7 +29,7 @@ def test_each_audit_question_shows_in_the_text_report() -> None:
 
 
 def test_each_audit_question_shows_on_the_page() -> None:
-    """The page shows every question of the audit report as a kind of unusual finding or in a section."""
+    """The HTML page shows every question of the audit report as a kind of unusual finding or in a section."""
     shown = {kind.question for kind in _KINDS} | {name for section in SECTIONS for name in section.questions}
     missing = {question.name for question in REPORTED} - shown
     assert not missing, (

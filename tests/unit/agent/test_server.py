@@ -99,7 +99,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def test_a_request_is_answered() -> None:
-    """The server returns the work's answer; folder, words and environment reach the work unchanged."""
+    """The agent's server returns the result of the work, which gets folder, words and environment unchanged."""
     with serving() as running:
         assert running.ask(b"exec", b"--", b"x") == (RESULT, [b"/folder", b"exec", b"--", b"x", b"NAME=VALUE"])
 

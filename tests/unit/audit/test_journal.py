@@ -68,7 +68,7 @@ def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> N
 
 
 def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
-    """The first line of a new trail prints one note with the path and how to switch the trail off; later lines none."""
+    """The first line of a new trail prints one note (its path, how to switch it off), and later lines print none."""
     scene = Scene(tmp_path)
     for _ in range(2):
         scene.journal.add(READ)

@@ -27,7 +27,7 @@ def stub(**more: Any) -> StubOrganizations:
 
 
 def test_an_account_is_found_on_its_way_up() -> None:
-    """The client reads an account's organization, unit and root; an account outside of one has no parent."""
+    """The client reads an account's organization, unit and root; for other accounts the parent is None."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         run, organizations = asking.run, asking.organizations

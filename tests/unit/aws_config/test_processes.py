@@ -77,7 +77,7 @@ def test_a_path_that_would_end_the_line_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("name", ["default", "DEFAULT", "a b", "a]b", "ä", "-x", ""])
 def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
-    """Names that no profile can have are refused, and `default`, which dsops itself would then start from."""
+    """Names that no profile can have are refused, and so is `default`, because dsops would then depend on itself."""
     with pytest.raises(UsageError) as caught:
         lines(name)
     assert "--prefix" in caught.value.hint
@@ -86,7 +86,7 @@ def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
 @pytest.mark.parametrize("own", ["", OWN])
 def test_other_contents_stay_byte_for_byte(own: str, ending: str) -> None:
-    """The block is appended after a blank line, other content stays unchanged, and a second merge changes nothing."""
+    """The exported block is appended after a blank line, other content stays, and a second merge changes nothing."""
     text = own + ending if own else ""
     once = merged(text)
 

@@ -319,7 +319,7 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
 
 
 def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_no_run(dsops: Agent) -> None:
-    """A client succeeds even if the agent is killed before it listens, before its first answer, or later."""
+    """A client succeeds whether the agent is killed before it listens, before its first response, or later."""
     for milliseconds in range(0, 300, 25):
         agent = subprocess.Popen(
             dsops.command("agent", "run"), cwd=dsops.folder, env=dsops.environ, stderr=subprocess.DEVNULL

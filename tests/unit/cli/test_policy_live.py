@@ -78,7 +78,7 @@ def test_policies_boundary_and_trust_policy_are_read_to_the_last_page(tmp_path: 
 
 
 def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
-    """If a policy cannot be read, the answer names it and is unknown, which meets no expectation."""
+    """If a policy cannot be read, the answer names the policy and is `unknown`, which meets no expectation."""
     code, told, _ = ask(tmp_path, stub("GetUserPolicy"), *question(ALICE), *ALONE, "--expect", "allow")
 
     (case,) = told["cases"]
@@ -198,7 +198,7 @@ def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None
 
 
 def test_where_no_sandbox_runs_that_is_told(tmp_path: Path) -> None:
-    """It is an error if no sandbox answers at the address."""
+    """`--sandbox` fails if no sandbox answers at the address."""
     words = ("policy", "simulate", *question(ALICE), "--sandbox")
     with StubServer(lambda _: Answer(body=b"hello")) as server:
         url = server.url

@@ -99,7 +99,7 @@ class TestQuestion:
             assert ask(capfd, *ASK, *FILES, *RIGHT, "--expect", expected, "--format", form)[0] == code
 
     def test_a_trust_policy_that_is_not_given_leaves_it_open(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Without a trust policy the answer is unknown, which fails `--expect`; a policy declared absent denies."""
+        """Without a trust policy the answer is `unknown`, which fails `--expect`; a policy declared absent denies."""
         given = ("--identity", "own.json")
         code, out, _ = ask(capfd, *ASK, *given, "--expect", "deny")
 

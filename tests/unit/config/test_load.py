@@ -39,7 +39,7 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("version", ["2", '"one"', "1.0", "[1]", '""'])
     def test_other_versions_are_refused(self, refused: Refused, version: str) -> None:
-        """Other versions are refused."""
+        """A version other than 0 and 1 is refused."""
         problems = refused(f"envs: {{}}\nversion: {version}")
         assert [(problem.where.line, problem.path, problem.hint) for problem in problems] == [
             (2, "version", "write `version: 1`")

@@ -32,7 +32,7 @@ def test_a_longer_wait_for_the_same_server_is_skipped() -> None:
 
 
 def test_another_reason_is_a_failure_of_its_own() -> None:
-    """A check that failed with another message or another code is a separate failure."""
+    """A check that fails with another message or code than an earlier failed check is a failure, not skipped."""
     checks = [
         failed("doctor.endpoint", "endpoint sts.us-east-1", Unreachable("could not reach sts")),
         failed("doctor.base-credentials", "base credentials", Unreachable("could not reach another")),
@@ -64,7 +64,7 @@ def test_a_check_with_further_problems_stays() -> None:
 
 
 def test_every_code_is_known_and_documented() -> None:
-    """The source and the table have the same check codes, and the page lists all of them."""
+    """The source and CODES have the same check codes, and the page lists all of them."""
     files = [*SOURCES.glob("doctor/*.py"), SOURCES / "cli" / "look" / "doctor.py"]
     text = "\n".join(file.read_text() for file in files)
     used = set(re.findall(r'(?:Check|failed)\(\s*"([a-z.-]+)"', text))

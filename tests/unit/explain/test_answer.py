@@ -615,10 +615,7 @@ class TestRemedy:
         ],
     )
     def test_what_a_read_does_not_send_is_not_to_be_set_on_it(self, key: str, remedy: str) -> None:
-        """A read of a secret sends only its region.
-
-        The remedy therefore sets session keys on the store that issues the session.
-        """
+        """A read of a secret sends only its region, so the remedy sets session keys on the store of the session."""
         identity_policy = policy("identity", allow(READ, Condition={"StringEquals": {key: "x"}}))
         config = CONFIG.replace("'{}'", f"'{ANY}'") + "  secrets: {type: aws.secretsmanager, credentials_from: app}\n"
         step = plan_of(config, store="secrets").steps["secrets"]

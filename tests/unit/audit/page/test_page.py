@@ -46,7 +46,7 @@ def only(*answers: Answer) -> AuditReport:
 
 
 def test_sections_stand_in_order() -> None:
-    """The page has its sections in order (read, unusual, four metrics, costs, summary), each with a link."""
+    """The report page has its sections in order (read, unusual, four metrics, costs, summary), each with a link."""
     page = read(page_of(busy_report()))
     assert tuple(element.text for element in page.all("h2")) == SECTIONS
     assert tuple(element.text for element in page.one("nav").all("a")) == SECTIONS[1:]
@@ -56,7 +56,7 @@ def test_sections_stand_in_order() -> None:
 
 
 def test_headings_are_never_skipped() -> None:
-    """The page has one h1, and no heading skips a level, so a screen reader can walk through them."""
+    """The report page has one h1, and no heading skips a level, so a screen reader can walk through them."""
     levels = [
         int(element.tag[1]) for element in read(page_of(busy_report())).all() if re.fullmatch("h[1-6]", element.tag)
     ]
@@ -68,7 +68,7 @@ class TestRead:
     """The section that describes which logs were read."""
 
     def test_everything_is_counted(self) -> None:
-        """The first section counts calls, copies, files and skipped files, and names the period and the folders."""
+        """The section on what was read counts calls, copies, files and skipped files, and names period and folders."""
         part = section(busy_report(), "read")
         assert [element.text for element in part.all("dd")] == [
             "52,310 580 more records are copies",
@@ -83,7 +83,7 @@ class TestRead:
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
 
     def test_files_that_could_not_be_read_are_named(self) -> None:
-        """The section lists unreadable files with their reasons, but only the first of very many.
+        """The section on what was read lists unreadable files with their reasons, but only the first of very many.
 
         If all files could be read, there is no list.
         """
@@ -94,7 +94,7 @@ class TestRead:
         assert not section(report_of(), "read").all("div", "warning")
 
     def test_since_is_told_where_it_was_asked(self) -> None:
-        """If `--since` was given, the first section shows it, because it limits every section."""
+        """If `--since` was given, the section on what was read shows it, because it limits every section."""
         assert "Reported are calls since 2026-11-13 06:00:00." in section(report_of(since=START), "read").text
         assert "since" not in section(report_of(), "read").text
 
@@ -103,7 +103,7 @@ class TestUnusual:
     """The section on unusual events."""
 
     def test_each_kind_says_what_it_means_and_what_is_next(self) -> None:
-        """Each of seven kinds of findings has an explanation, a next step and a link in the summary list."""
+        """Each of seven kinds of unusual findings has an explanation, a next step and a link in the summary list."""
         part = section(busy_report(), "unusual")
         assert part.one("p", "lead").text == "7 things to look at"
         assert [element.text for element in part.one("ul", "links").all("a")] == [
@@ -197,7 +197,7 @@ class TestMetrics:
         assert part.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
 
     def test_without_a_failure_that_is_said(self) -> None:
-        """If there were no failures, the section says so and draws no plot."""
+        """If there were no failures, the section on failures says so and draws no plot."""
         report = report_of(answer("timeline", (START, 3, 0, 1)), answer("durations", (ROLES[0], 3, 0, 900, 900, 1, 1)))
         part = section(report, "failures")
         assert part.one("p", "lead").text == "Every request for a session was granted."
@@ -283,7 +283,7 @@ class TestAlone:
     """The page is self-contained and runs no code."""
 
     def test_the_policy_comes_before_everything_it_forbids(self) -> None:
-        """The Content-Security-Policy precedes all elements that it restricts: loads, scripts, forms, base."""
+        """The page's Content-Security-Policy precedes all elements that it restricts: loads, scripts, forms, base."""
         head = read(page_of(busy_report())).one("head")
         first = head.all("meta")[1]
         assert (first["http-equiv"], first["content"]) == ("Content-Security-Policy", POLICY)
@@ -291,7 +291,7 @@ class TestAlone:
         assert POLICY.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 
     def test_nothing_is_named_that_could_be_loaded(self) -> None:
-        """The page has no script and no URL except links within the page and an empty icon."""
+        """The report page has no script and no URL except links within the page and an empty icon."""
         text = page_of(busy_report())
         page = read(text)
         assert not page.all("script")
