@@ -117,7 +117,7 @@ def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
 
 
 def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
-    """The first block's environment reaches the command through its role; stdout is only the command's output."""
+    """The founding page's first environment reaches the command; stdout has only the command's output."""
     write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text)
 
     done = in_sandbox(tmp_path, "dsops exec --env production -- printenv DATABASE_URL", "--from", "dsops.yaml")

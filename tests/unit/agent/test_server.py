@@ -215,8 +215,8 @@ def test_threads_do_not_grow_with_requests() -> None:
 def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
     """After an upgrade of dsops the old agent ends.
 
-    The agent tells a client of the newer dsops to retry; the old socket is gone by then, so the client starts a new
-    agent.
+    The old agent tells a client of the newer dsops to retry; its socket is gone by then, so the client starts
+    a new agent.
     """
     installed = ["old"]
     with serving(code=lambda: installed[0]) as running:

@@ -286,7 +286,7 @@ def test_no_attempt_begins_after_the_total_time() -> None:
 
 
 def test_a_server_that_never_answers_is_asked_once() -> None:
-    """If the first attempt uses up the total time, there is no second attempt."""
+    """If the first attempt uses up the total time, no second attempt is made."""
     scene = Scene(total_timeout_ms=150)
     with (
         StubServer(lambda _: Answer(is_silent=True)) as server,

@@ -347,7 +347,7 @@ def test_a_script_without_its_first_line_is_run_by_the_shell(dsops: Agent) -> No
 
 
 def test_twenty_runs_ask_one_person_for_one_code(tmp_path: Path) -> None:
-    """One of twenty runs prompts for the MFA code at its terminal; the others wait for its session."""
+    """One of twenty runs prompts for the MFA code at its terminal, and the other runs use the session that it gets."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"
         device = "serial_number: arn:aws:iam::111122223333:mfa/ada"
@@ -487,7 +487,7 @@ def test_the_agents_process_exposes_no_secret(dsops: Agent) -> None:
 
 
 def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> None:
-    """The socket folder has mode 0700, its files 0600."""
+    """The socket folder has mode 0700, and its files have mode 0600."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     assert folder.stat().st_mode & 0o777 == 0o700

@@ -184,7 +184,7 @@ class TestThePermissionItself:
         assert not is_allowed(FILES, environ)
 
     def test_a_permission_under_another_name(self, environ: dict[str, str]) -> None:
-        """A permission file with another name is ignored.
+        """A permission file with another file name is ignored.
 
         The first line of a permission file names its configuration.
         """

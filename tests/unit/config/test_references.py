@@ -192,7 +192,7 @@ class TestVariables:
 
     @pytest.mark.parametrize("name", ["A", "_a1", "camelCase", "extends_"])
     def test_good_names(self, configured: Configured, name: str) -> None:
-        """A variable's name may have letters, digits and `_`."""
+        """A variable's name can have letters, digits and `_`."""
         assert list(configured(f"envs: {{p: {{{name}: {{literal: x}}}}}}").environments["p"].variables) == [name]
 
     @pytest.mark.parametrize("name", ["1A", "A-B", "'A B'", "'A=B'", "Ä", "''", "a.b"])
