@@ -75,7 +75,7 @@ def imported(dsops: Dsops, *words: str) -> set[str]:
 def test_a_cold_run_imports_exactly_this(tmp_path: Path) -> None:
     """A cold run with one role and one secret imports exactly the listed modules.
 
-    A new module must be worth its time: docs/decisions/0014-startup.md.
+    A new module must be worth its import time: docs/decisions/0014-startup.md.
     """
     with StubAws() as aws:
         modules = imported(Dsops(tmp_path, aws), "exec", "--no-agent", "--env", "production", "--", "true")
@@ -99,7 +99,7 @@ def test_a_run_without_aws_imports_no_transport(tmp_path: Path) -> None:
 
 
 def test_a_warm_run_imports_next_to_nothing(tmp_path: Path) -> None:
-    """A warm run imports the agent's client, and only those standard modules that are linked into the interpreter."""
+    """A warm run imports the agent's client and only those standard modules that are built into the interpreter."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("exec", "--env", "production", "--", "true")
         modules = imported(dsops, "exec", "--env", "production", "--", "true")
