@@ -45,13 +45,13 @@ class AuthorizationQuestion(NamedTuple):
     context: Mapping[str, tuple[str, ...]]
     resource_policy: StoredPolicy | None = None
     shown: str = ""
-    """The name of the resource in the error message, if that is not the ARN: the id as the client sent it."""
+    """The resource's id as the client sent it, if error messages show this id instead of the ARN."""
     must_policy_allow: bool = False
-    """Whether the resource's policy must allow the request even in its own account, as for a KMS key."""
+    """Whether the resource's policy must allow even callers of the owner's account, as a key policy in KMS must."""
 
 
 class Consulted(NamedTuple):
-    """The stored policies that apply to a request; empty or None if there are none."""
+    """The stored policies that apply to a request; empty or None for kinds of policies that do not apply."""
 
     identity: tuple[StoredPolicy, ...] = ()
     boundary: StoredPolicy | None = None
@@ -178,7 +178,7 @@ class Authorizer:
 
 
 def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
-    """Return AccessDenied (403) with AWS's message. `shown_arn` is the resource in it, if that is not the ARN."""
+    """Return AccessDenied (403) with AWS's message, in which `shown_arn` replaces the resource's ARN."""
     request = decision.request
     sentence = denial_sentence(request, decision)
     if shown_arn and shown_arn != request.resource:

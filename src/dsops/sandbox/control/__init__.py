@@ -1,5 +1,6 @@
 """The assembled sandbox: a request is authenticated, authorized, carried out and recorded here.
 
-Also its control endpoints (`/_sandbox/...`), its server, how a seed fills it, and how a sandbox is started and found.
-Only rooms outside the sandbox import this package; no other package of the sandbox may.
+The package also has the control endpoints (`/_sandbox/...`) and the server, fills a sandbox from a seed, starts
+sandboxes and finds running ones. Only rooms outside the sandbox import this package; no other package of the sandbox
+may.
 """

@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from dsops.sandbox.wire.models import Protocol
     from dsops.sandbox.wire.route import Route
 
-# Services that find a resource in another region by its ARN, and return their own error if it does not exist.
+# Services that find a resource of another region by its ARN, and that report a missing resource themselves.
 _OWN_REGIONS = frozenset({"secretsmanager"})
 
 
 class Operations:
-    """The operations of all services except STS, in one sandbox world."""
+    """The operations of all services except STS, in one sandbox."""
 
     def __init__(self, world: World, secret_storage: SecretStorage, judge: Authorizer, outbound: Outbound) -> None:
         self._world = world
@@ -105,8 +105,8 @@ class Operations:
     def _authorize(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
         """Authorize the operation; return the account in which it is performed, and its first resource.
 
-        The first authorization question is about the resource acted on. Later questions, such as about a KMS key or
-        the source of a copy, may concern another account.
+        The first authorization check is about the resource that the operation acts on. Later checks, such as about a
+        KMS key or the source of a copy, may concern another account.
         """
         asked_resources: set[str] = set()
         account = first_resource = ""
@@ -122,7 +122,8 @@ class Operations:
                 text = f"{question.resource} is not in {region}, where this request was sent."
                 raise refusal("InvalidParameterValue", text)
         if not asked_resources:
-            # An empty list (of names, of items) raises no authorization question, so the action is required on `*`.
+            # A request with an empty list (of names, of items) has no authorization checks, so the action is checked on
+            # `*`.
             action = f"{signing_name(service)}:{turn.operation}"
             self._require(turn, AuthorizationQuestion(action, "*", turn.caller.account, {}))
         # Only an authorized caller learns that the sandbox does not support the operation.
@@ -254,9 +255,9 @@ def _in_context(turn: AuthenticatedRequest, question: AuthorizationQuestion) -> 
 
 
 def _refuse_restricted(caller: Caller) -> None:
-    """Raise InvalidClientTokenId, as AWS does, if a session may not call IAM.
+    """Raise InvalidClientTokenId, as AWS does, if the caller's session must not call IAM.
 
-    That applies to federated users and to GetSessionToken sessions without MFA.
+    IAM refuses federated users, and GetSessionToken sessions without MFA.
     """
     session = caller.session
     if session is not None and session.kind not in {"role", "assumed-root"} and session.mfa_at is None:

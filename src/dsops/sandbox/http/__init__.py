@@ -1,4 +1,5 @@
-"""Bytes of a connection -> an HTTP request, and an answer -> bytes: the server loop and long polls.
+"""HTTP requests and answers for a connection's bytes: the server loop and long polls.
 
-It knows no AWS: a callable that is passed in answers each request. Any room of the sandbox may import it.
+This package does not know AWS: a callable that is passed in answers each request. Any room of the sandbox may import
+it.
 """

@@ -42,7 +42,7 @@ _CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
 class PortalLogins:
-    """The login state of one Identity Center instance. The caller holds the world's lock."""
+    """The login state of one Identity Center instance. Callers must hold `World.lock`."""
 
     def __init__(self, ticks: Callable[[], float] = monotonic) -> None:
         """`ticks` is the machine's monotonic clock: polling must not depend on the sandbox's clock."""

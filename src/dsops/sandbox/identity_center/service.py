@@ -24,7 +24,7 @@ _MAX_BODY = 100_000
 
 
 class IdentityCenter:
-    """Both services in one sandbox world. Without an instance, clients can only register, as on AWS."""
+    """Both services in one sandbox. Without an instance, clients can only register, as on AWS."""
 
     def __init__(
         self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock
@@ -39,7 +39,7 @@ class IdentityCenter:
         self._portal = AccessPortal(lambda: self.instance, self.logins, world, sessions)
 
     def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """Answer a request to either service, errors included. The caller holds the world's lock."""
+        """Answer a request to either service, errors included. Callers must hold `World.lock`."""
         now = self._clock.now()
         instance = self.instance
         try:

@@ -81,7 +81,7 @@ class SamlOptions(NamedTuple):
 
 
 class SamlIssuer:
-    """The sandbox's identity provider. Its key is generated at first use. The caller holds the world's lock."""
+    """The sandbox's identity provider. Its key is generated at first use. Callers must hold `World.lock`."""
 
     def __init__(self) -> None:
         self._signer: tuple[RSAPrivateKey, Certificate] | None = None

@@ -64,7 +64,7 @@ class DatabaseInstance(NamedTuple):
 
 
 class Estate:
-    """Reads resources of all services except IAM, Secrets Manager and Parameter Store. The caller holds the lock."""
+    """Reads resources of all services except IAM, Secrets Manager and Parameter Store. Callers must hold the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world

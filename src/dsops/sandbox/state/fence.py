@@ -1,7 +1,7 @@
 """Call moto with requests that are rebuilt from the parsed and authorized operation; the only way to call it.
 
 moto prefers `?Action=` to `X-Amz-Target`, reads the account from a header that any client can send, and takes
-settings from the environment. So nothing that a client sent reaches moto unchanged. Callers hold the sandbox's lock:
+settings from the environment. So nothing that a client sent reaches moto unchanged. Callers must hold the sandbox's lock:
 moto is not thread-safe (8 threads caused RuntimeErrors).
 """
 

@@ -48,7 +48,7 @@ class KmsKey(NamedTuple):
 
 
 class KeyStore:
-    """The KMS keys of one sandbox. The caller holds the lock."""
+    """The KMS keys of one sandbox. Callers must hold the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -42,7 +42,7 @@ class Membership(NamedTuple):
 
 
 class Organizations:
-    """Reads all organizations of this sandbox. The caller holds the world's lock."""
+    """Reads all organizations of this sandbox. Callers must hold `World.lock`."""
 
     def __init__(self) -> None:
         self._root_features: dict[str, frozenset[RootFeature]] = {}

@@ -23,7 +23,7 @@ class _Bucket(NamedTuple):
 
 
 class Throttle:
-    """The rate limits in force and their token buckets. The caller holds the world's lock."""
+    """The rate limits in force and their token buckets. Callers must hold `World.lock`."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """Set up without limits. `clock` returns seconds since any fixed time."""

@@ -69,7 +69,7 @@ class Issued(NamedTuple):
 
 
 class SessionTable:
-    """All sessions that are not dropped. Not thread-safe: callers hold the sandbox's lock."""
+    """All sessions that are not dropped. Not thread-safe: callers must hold the sandbox's lock."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)

@@ -99,7 +99,7 @@ class SamlProvider(NamedTuple):
 
 
 class World:
-    """The accounts of this sandbox with their users and roles. The caller holds `lock`."""
+    """The accounts of this sandbox with their users and roles. Callers must hold `lock`."""
 
     def __init__(self) -> None:
         fence.prepare()

@@ -28,7 +28,7 @@ from dsops.sandbox.wire.responses import Value
 
 
 class AssumeRole:
-    """The AssumeRole operation of one sandbox world."""
+    """The AssumeRole operation of one sandbox."""
 
     def __init__(self, issuing: Issuing, seal: Seal) -> None:
         self._issuing = issuing

@@ -16,7 +16,7 @@ GLOBAL_HOST = "sts.amazonaws.com"
 
 
 class Issuing(NamedTuple):
-    """Authorizer and session table of one sandbox world."""
+    """Authorizer and session table of one sandbox."""
 
     world: World
     sessions: SessionTable

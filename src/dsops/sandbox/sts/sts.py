@@ -31,7 +31,7 @@ from dsops.sandbox.wire.responses import Value
 
 
 class StsService:
-    """The signed STS operations of one sandbox world."""
+    """The signed STS operations of one sandbox."""
 
     def __init__(self, world: World, sessions: SessionTable, judge: Authorizer) -> None:
         self._issuing = issuing = Issuing(world, sessions, judge)

@@ -1,6 +1,7 @@
 """Determine the authorization checks of DynamoDB: tables, indexes, streams, backups.
 
-Batches name several tables. The same actions allow DynamoDB Streams, which botocore models as a separate service.
+A batch request names several tables. The operations of DynamoDB Streams, which botocore models as a separate service,
+need actions of DynamoDB.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class DynamoDbResources:
     def _about_named_tables(
         self, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield an authorization check for each table or ARN in the parameters; a check on `*` if there is none."""
+        """Yield a check for each table or ARN in the parameters, or a check on `*` if the parameters name neither."""
         context = _common(parameters)
         if operation in _ABOUT_ALL:
             yield AuthorizationQuestion(f"dynamodb:{operation}", "*", caller.account, context)
