@@ -129,10 +129,7 @@ class Control:
         return _answer(200, {"requests_per_second": self._sandbox.throttle.rates})
 
     def _set_throttle(self, request: HttpRequest) -> HttpAnswer:
-        """Set rate limits in requests per second for each account and region, such as `{"sts": 5}`.
-
-        A rate of 0 removes the limit.
-        """
+        """Set requests per second for each account and region, such as `{"sts": 5}`; a rate of 0 removes the limit."""
         try:
             wish = json.loads(request.body)
             rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}

@@ -42,10 +42,9 @@ class SamlResponses:
             return 200, {"metadata": self._sandbox.issuers.saml.metadata}
 
     def mint(self, request: HttpRequest) -> Said:
-        """Issue a base64 SAML response for a request in the format of _FORM; return it with its two ARNs.
+        """Issue a base64 SAML response for a request in the format of _FORM; return it with two ARNs: role, provider.
 
-        The ARNs are those of the role and of the provider. Responses that STS refuses can be issued too, so that
-        tests can cover refusals.
+        Responses that STS refuses can be issued too, so that tests can cover refusals.
         """
         try:
             fields = dict(json.loads(request.body))

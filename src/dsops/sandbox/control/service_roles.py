@@ -56,10 +56,7 @@ class ServiceRoles:
         )
 
     def function(self, request: HttpRequest) -> Said:
-        """Return the session that Lambda issues to a function.
-
-        The body of the request is `{"role": "Function", "function": "orders"}`.
-        """
+        """Return a Lambda function's session for the request body `{"role": "Function", "function": "orders"}`."""
         try:
             wish = json.loads(request.body)
             name, function = str(wish["role"]), str(wish.get("function", "function"))

@@ -1,5 +1,4 @@
 """HTTP requests and answers for a connection's bytes: the server loop and long polls.
 
-This package does not know AWS: a callable that is passed in answers each request. Any room of the sandbox may import
-it.
+Knows no AWS: a callable that is passed in answers each request. Any room of the sandbox may import this package.
 """

@@ -42,10 +42,7 @@ class DevicesAndProviders:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str, now: float) -> dict[str, Value] | None:
-        """Perform the operation and return its result; return None for operations of other classes.
-
-        Raises SandboxRefusal.
-        """
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account, now)
 

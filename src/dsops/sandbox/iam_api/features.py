@@ -36,10 +36,7 @@ class IamFeatures:
         }
 
     def perform(self, operation: str, account: str) -> dict[str, Value] | None:
-        """Perform the operation and return its result; return None for operations of other classes.
-
-        Raises SandboxRefusal.
-        """
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         if operation in _ROOT_SWITCHES:
             return self._switch_root(account, *_ROOT_SWITCHES[operation])
         work = self._operations.get(operation)

@@ -35,10 +35,7 @@ class LinkedRoles:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation and return its result; return None for operations of other classes.
-
-        Raises SandboxRefusal.
-        """
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account)
 

@@ -46,10 +46,7 @@ class Simulation:
         self._world = world
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation and return its result; return None for operations of other classes.
-
-        Raises SandboxRefusal.
-        """
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
             return _page(self._simulate(parameters, account), parameters)
         if operation in {"GetContextKeysForCustomPolicy", "GetContextKeysForPrincipalPolicy"}:

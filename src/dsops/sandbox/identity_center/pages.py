@@ -213,10 +213,7 @@ def why_not_served(request: HttpRequest) -> str:
 
 
 def _user(instance: Instance, name: str) -> str:
-    """Return the named user, or else the auto-approving user, or else the only user.
-
-    Returns "" if the request names no user and the instance has several.
-    """
+    """Return the named user, or else the auto-approving user, or else the only user; "" if there are several."""
     if name:
         return name
     if instance.auto_approve:

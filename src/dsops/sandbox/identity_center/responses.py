@@ -1,8 +1,7 @@
 """Responses and errors of IAM Identity Center's two services.
 
 The sign-in service returns OAuth's errors (RFC 6749, 5.2; RFC 8628, 3.5) with AWS's exception name in a header. The
-portal's errors are those that users have published. A description that is unpublished is omitted rather than
-invented.
+portal's errors are as users have published them. Unpublished descriptions are omitted rather than invented.
 """
 
 from __future__ import annotations

@@ -33,10 +33,9 @@ def managed_key_policy(account: str, region: str, service: str, partition: str) 
 
 
 def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """Return a policy for a key whose actual policy is unknown.
+    """Return a policy for a key whose policy is unknown: full access for its account, decryption via the service.
 
-    The policy allows the key's account full access, and all callers decryption through the service. Callers from
-    other accounts also need permission from their own account, as with every key.
+    Callers from other accounts also need permission from their own account, as with every key.
     """
     return json.dumps(
         {

@@ -169,10 +169,7 @@ def _tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], .
 
 
 def _longest(statement: AssertionContent, now: float) -> int | None:
-    """Return the maximum session length in seconds that the provider sets; None if it sets none.
-
-    The provider sets it by SessionDuration and SessionNotOnOrAfter.
-    """
+    """Return the limit in seconds that SessionDuration or SessionNotOnOrAfter sets; None if neither is present."""
     duration = _single_value(statement.attributes, SESSION_DURATION, "SessionDuration")
     if duration is not None and not (_DURATION.fullmatch(duration) and 900 <= int(duration) <= 43200):
         raise invalid("SessionDuration in AuthnResponse must be between 900 and 43200")

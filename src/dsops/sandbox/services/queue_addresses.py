@@ -10,10 +10,7 @@ from dsops.sandbox.http.messages import HttpAnswer
 
 _WITH_URLS = frozenset({"CreateQueue", "GetQueueUrl", "ListDeadLetterSourceQueues", "ListQueues"})
 _REDRIVE_KEY = re.compile(rb'(, )?(\\?"(?:deadLetterTargetArn|maxReceiveCount)\\?"): ')
-"""Matches a key in a RedrivePolicy before moto's extra space, in JSON or XML.
-
-With the extra spaces Terraform's plan would show a change.
-"""
+"""Matches a key in a RedrivePolicy, in JSON or XML, before moto's extra space, which Terraform's plan would show."""
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?")
 
 

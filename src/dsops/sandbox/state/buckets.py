@@ -64,8 +64,7 @@ def _no() -> bool:
 def _models() -> Any:  # a module has no static type
     """Return moto's S3 models with a bucket class that permits every action: the sandbox has authorized it.
 
-    moto's own check of a bucket policy supports neither principals nor conditions, so it would refuse requests that
-    AWS allows.
+    moto's own check of a bucket policy supports neither principals nor conditions and would refuse what AWS allows.
     """
     from moto.iam.access_control import PermissionResult
     from moto.s3 import models

@@ -163,10 +163,7 @@ class Estate:
         return None if policy is None else StoredPolicy(f"the policy of {arn}", policy.policy_doc)
 
     def function(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the policy and tags of a function; None if the function does not exist.
-
-        The policy has one statement for each AddPermission call.
-        """
+        """Return a function's policy, with one statement for each AddPermission call, and its tags; None without it."""
         from moto.awslambda_simple.models import lambda_simple_backends
 
         # moto has two Lambda backends. `fence` selected the backend that runs no code.
@@ -233,10 +230,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """Return the id of a resource's VPC; "" if moto has no such resource.
-
-        The resource is a VPC itself, or is in a VPC, such as a subnet.
-        """
+        """Return the id of the VPC with this id, or that contains it (such as a subnet); "" without one."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)

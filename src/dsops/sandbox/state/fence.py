@@ -145,10 +145,7 @@ def _address(serialized: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _body(body: Any, protocol: Protocol) -> bytes:
-    """Return the body in bytes. In JSON `&` is escaped, because moto also parses JSON as a form.
-
-    Otherwise a value such as `&Action=DeleteSecret&` would change the operation.
-    """
+    """Return the body in bytes. In JSON, escape `&`: moto would parse `&Action=DeleteSecret&` in a value as a form."""
     if isinstance(body, dict):
         return urlencode(body, doseq=True).encode()
     data = body.encode() if isinstance(body, str) else bytes(body)

@@ -63,10 +63,7 @@ def quiet_surroundings() -> Iterator[None]:
 
 
 def find_gate(service: str, operation: str, path: str, region: str, account: str) -> MotoHandler | None:
-    """Return moto's handler for the path, or None without a handler.
-
-    Raises NotImplemented if a package that the handler needs is missing.
-    """
+    """Return moto's handler for the path; None if moto has none. Raises NotImplemented if a package is missing."""
     prefix = service_model(service).metadata["endpointPrefix"]
     for form in _HOSTS:
         host = form.format(prefix=prefix, region=region, account=account)

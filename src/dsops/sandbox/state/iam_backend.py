@@ -96,10 +96,7 @@ def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:
 
 
 def _know_every_partition() -> str:
-    """Add the partitions that moto lacks; return the pattern for the start of ARNs in all partitions.
-
-    Must be called before moto's services are imported.
-    """
+    """Add the partitions that moto lacks, before moto's services are imported; return a pattern for all ARNs."""
     from moto.utilities import utils
 
     for partition in PARTITIONS:

@@ -57,10 +57,7 @@ class EntityRelations:
         return arn in boundaries or any(arn in holder.managed_policies for holder in holders)
 
     def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
-        """Return the ARNs of managed policies attached to a `User`, `Role` or `Group`.
-
-        Returns an empty set if the user, role or group does not exist.
-        """
+        """Return the ARNs of managed policies attached to a `User`, `Role` or `Group`; empty if it does not exist."""
         backend = self._world.backend(account)
         owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = [*backend.groups.values()]
         if kind != "Group":

@@ -98,10 +98,7 @@ class KeyStore:
         return key_id
 
     def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
-        """Create a customer managed key and an alias; return the key's ARN.
-
-        If `policy` is None, the key has the default policy of CreateKey.
-        """
+        """Create a customer managed key and an alias; return the key's ARN. `policy` None means CreateKey's default."""
         from moto.kms.models import kms_backends
 
         backend = kms_backends[place.account][place.region]

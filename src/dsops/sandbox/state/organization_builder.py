@@ -125,8 +125,7 @@ class OrganizationBuilder:
         self._backend: moto_organizations.OrganizationsBackend
         self._backend = self._models.organizations_backends[management_account][partition]
         self._policies: dict[str, str] = {}
-        """Policy name -> id. Two policies of an organization must not have the same name, even if their types differ.
-        """
+        """Policy name -> id. Policies of an organization have different names, even if their types differ."""
 
     def plant(self, organizations: Organizations, seed: SeedOrganization) -> None:
         """Create the tree of accounts and enable the seed's features."""

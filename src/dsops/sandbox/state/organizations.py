@@ -130,10 +130,7 @@ def _backends() -> moto_organizations.OrganizationsBackendDict:
 
 
 def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
-    """Return the backend of the account's organization; None without an organization.
-
-    The backend is that of the management account. The look-up creates no backend.
-    """
+    """Return the backend of the account's organization; None without an organization. Creates no backend."""
     if MODULE not in sys.modules:
         return None
     backends = _backends()
@@ -146,10 +143,7 @@ def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
 
 
 def _path_from_root(backend: moto_organizations.OrganizationsBackend, account: str) -> list[Node]:
-    """Return the root, the organizational units and the account, in this order.
-
-    Returns [] if the account is not a member of the organization.
-    """
+    """Return the root, the organizational units and the account, in this order; [] if the account is no member."""
     member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
     if member is None:
         return []

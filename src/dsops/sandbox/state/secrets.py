@@ -81,10 +81,7 @@ class SecretStorage:
         self._planned: list[tuple[SecretLocation, str, str, str, str]] = []
 
     def find_secret(self, secret_id: str, place: SecretLocation) -> StoredSecret | None:
-        """Find a secret by name, ARN, or ARN without the six random characters.
-
-        A secret of another account is found only by ARN.
-        """
+        """Find a secret by name, ARN, or ARN without the random suffix; another account's secret only by ARN."""
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
             return self._find_secret(secret_id, place)

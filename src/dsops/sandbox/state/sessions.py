@@ -56,7 +56,7 @@ class Session(NamedTuple):
     scopes: tuple[PolicyLayer, ...] = ()
     """The policies that GetScopedCredentials added, in order."""
     on_behalf_of: tuple[str, str] | None = None
-    """(user id, ARN of the identity store) of the IAM Identity Center user for whom the session acts."""
+    """The IAM Identity Center user that the session acts for: (user id, ARN of the identity store)."""
 
 
 class Issued(NamedTuple):

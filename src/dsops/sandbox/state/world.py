@@ -230,10 +230,7 @@ class World:
         return None if aws_policy is None else StoredPolicy(arn, json.dumps(aws_policy[1]["Document"]))
 
     def boundary(self, account: str, arn: str | None) -> StoredPolicy | None:
-        """Return the boundary with that ARN, or None if `arn` is None.
-
-        A managed policy that does not exist becomes a boundary that allows nothing.
-        """
+        """Return the boundary with that ARN, or None if `arn` is None. A deleted boundary allows nothing."""
         if not arn:
             return None
         return self.managed_policy(account, arn) or StoredPolicy(arn, NOTHING_ALLOWED)

@@ -120,10 +120,7 @@ def role_answer(world: World, role: Role, session: Session, issued: Issued) -> d
 
 
 def check_role_arn(fields: Mapping[str, str]) -> None:
-    """Raise ValidationError for a malformed RoleArn of valid length.
-
-    AWS checks this before the schema (recorded).
-    """
+    """Raise ValidationError for a malformed RoleArn of valid length. AWS checks this before the schema (recorded)."""
     arn = fields.get("RoleArn", "")
     if 20 <= len(arn) <= 2048 and parse_arn(arn) is None:
         raise validation(f"{arn} is invalid")

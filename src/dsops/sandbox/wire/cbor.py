@@ -1,8 +1,7 @@
 """Encode and decode CBOR as AWS's RPC v2 protocol uses it. No other module imports cbor2.
 
 https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. cbor2 decodes much more than the
-protocol allows, such as regular expressions and values that contain themselves; a request with such a value is
-refused.
+protocol allows, such as regular expressions and values that contain themselves; such a request is refused.
 """
 
 from __future__ import annotations

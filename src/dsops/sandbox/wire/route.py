@@ -263,10 +263,7 @@ def _cbor_route(request: HttpRequest) -> Route:
 
 
 def _service_with(services: tuple[str, ...], operation: str) -> str | None:
-    """Return the service that has the operation, of services with one target prefix.
-
-    If both Timestream services have the operation, timestream-write is returned.
-    """
+    """Return the service of one target prefix that has the operation; timestream-write if both services have it."""
     if len(services) > 1:
         return next((service for service in reversed(services) if operation in operation_names(service)), services[0])
     return services[0] if services else None

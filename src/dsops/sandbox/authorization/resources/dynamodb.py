@@ -1,7 +1,6 @@
 """Determine the authorization checks of DynamoDB: tables, indexes, streams, backups.
 
-A batch request names several tables. The operations of DynamoDB Streams, which botocore models as a separate service,
-need actions of DynamoDB.
+A batch request names several tables. DynamoDB Streams, a separate service in botocore, needs actions of DynamoDB.
 """
 
 from __future__ import annotations

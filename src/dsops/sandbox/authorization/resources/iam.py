@@ -122,10 +122,7 @@ def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
 
 
 def _new_linked_role(parameters: Parameters) -> str:
-    """Return the resource part of the ARN of the service-linked role to be created.
-
-    AWS authorizes the creation by the name of the role.
-    """
+    """Return `role/PATH/NAME` of the service-linked role to be created. AWS authorizes the creation by name."""
     service = str(parameters["AWSServiceName"])
     linked = linked_roles().get(service)
     name = "*" if linked is None else linked_name(linked, str(parameters.get("CustomSuffix", "")))

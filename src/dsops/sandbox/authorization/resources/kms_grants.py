@@ -77,10 +77,7 @@ def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Return the conditions that require each pair of the grant's encryption context constraint.
-
-    `EncryptionContextEquals` also forbids all other keys.
-    """
+    """Return conditions that require each pair; `EncryptionContextEquals` also forbids all other keys."""
     pairs = {f"kms:EncryptionContext:{key}": value for key, value in (*grant.context_subset, *grant.context_equals)}
     conditions: dict[str, Mapping[str, object]] = {"StringEquals": pairs} if pairs else {}
     if grant.context_equals:

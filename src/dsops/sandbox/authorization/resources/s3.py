@@ -1,8 +1,7 @@
 """Determine the authorization checks of S3: bucket, object, copy source, encryption key.
 
-A bucket's name does not contain its account, so the owner is looked up. A bucket that does not exist is treated as
-the caller's own. Access points are not supported: a request with an access point's ARN as its bucket is allowed only
-by a policy for `*`.
+A bucket's name does not contain its account, so the owner is looked up; a missing bucket is treated as the caller's
+own. Access points are not supported: an access point's ARN in place of a bucket is allowed only by a policy for `*`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Map S3 operations to the actions that allow them, where their names differ.
 
-Sources: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; the Service Authorization
-Reference for S3.
+Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; the Service Authorization Reference for S3.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Find the resources of services whose parameters have special formats.
-
-These are Lambda, EventBridge, CloudWatch Logs, EC2, ECS, Kinesis and RDS.
-"""
+"""Find resources in special parameters of Lambda, EventBridge, CloudWatch Logs, EC2, ECS, Kinesis and RDS."""
 
 from __future__ import annotations
 
