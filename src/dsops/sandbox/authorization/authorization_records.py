@@ -68,7 +68,7 @@ class AuthorizationRecords:
     def note(self, service: str, region: str, decisions: Sequence[RecordedDecision]) -> str:
         """Record a refused request and return its authorization id, or "" without an id.
 
-        A caller without an account gets no id, and a service that is not in `services` returns none.
+        A caller without an account gets no id, and a service that is not in `services` returns no ids.
         """
         if not decisions or decisions[-1].decision.is_allowed or not self.services & {service, EVERY_SERVICE}:
             return ""

@@ -173,7 +173,7 @@ class Authorizer:
     def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[StoredPolicy, ...]:
         texts = [StoredPolicy(SESSION_POLICY, layer.inline)] if layer.inline else []
         managed_policies = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
-        # If a policy was deleted since the session was issued, it allows nothing, but its layer still applies.
+        # A policy that was deleted after the session was issued allows nothing, but its layer still applies.
         return (*texts, *(policy for policy in managed_policies if policy is not None))
 
 

@@ -37,7 +37,7 @@ class TrailTarget(NamedTuple):
 
     folder: str
     tell: Callable[[str], None]
-    """Called with one line for each problem with the folder while the sandbox runs."""
+    """The function to call with one line for each problem with the folder while the sandbox runs."""
     has_data_events: bool = False
 
 

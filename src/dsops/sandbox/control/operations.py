@@ -83,7 +83,7 @@ class Operations:
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._authorize(service, turn)
-        # The response is corrected in its JSON form, so the conversion to CBOR comes last.
+        # The JSON form of the response is corrected first, so the conversion to CBOR comes last.
         protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
         if special is not None:
@@ -240,7 +240,7 @@ class Operations:
     def _use_key(self, turn: AuthenticatedRequest, use: KeyUse, service: Service) -> None:
         """Require permission to use the KMS key. Raises SandboxRefusal with the calling service's message."""
         question = _in_context(turn, use.question)
-        # Every caller may use an AWS managed key, so allowed uses are not stored among the decisions; denied uses are.
+        # Every caller may use an AWS managed key, so only denied uses are stored among the decisions.
         decision = self._judge.decide(
             turn.caller, question, turn.request_id, turn.now, is_kept_when_allowed=not use.is_managed
         )

@@ -255,7 +255,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._maintain()
 
     def run_as_process(self) -> None:
-        """Serve until interrupted. For a process that does nothing else."""
+        """Serve until the process is interrupted. For a process that has no other work."""
         _allow_descriptors()
         # Service models and moto live as long as the process. Without freezing them, each garbage collection would scan
         # them for 20 ms.

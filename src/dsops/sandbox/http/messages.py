@@ -29,7 +29,7 @@ class HttpAnswer(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     wait: Wait | None = None
-    """Set on the empty answer to a long poll. That answer is sent only if the wait ends without a result."""
+    """Set on the empty answer to a long poll, which is sent only if the wait ends without a result."""
 
     def mapped(self, change: Callable[[HttpAnswer], HttpAnswer]) -> HttpAnswer:
         """Return the answer with `change` applied to it and, for a long poll, to its later answer."""

@@ -46,7 +46,7 @@ class Visit(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """The content of a response, and the session for which it was issued; None without a session."""
+    """The content of a response, and the session for which the response was issued; None without a session."""
 
     content: Mapping[str, object]
     login: PortalLogin | None = None

@@ -42,7 +42,7 @@ class Performed(NamedTuple):
     """The content of a response, and the role that the operation assumed."""
 
     content: Mapping[str, object] | None
-    """None if the response has an empty body."""
+    """The content of the response; None if its body is empty."""
     assumed: Assumed | None = None
 
 

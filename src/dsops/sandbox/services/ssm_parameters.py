@@ -1,7 +1,7 @@
 """Check and convert Parameter Store names.
 
-A path begins with a slash; a top-level name is the same with and without a slash. Systems Manager User Guide,
-"Understanding requirements and constraints for parameter names"; messages are AWS's.
+A path begins with a slash; a name without further slashes means one parameter with and without a leading slash.
+Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; messages are AWS's.
 """
 
 from __future__ import annotations

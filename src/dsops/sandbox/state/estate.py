@@ -89,7 +89,7 @@ class Estate:
         )
 
     def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
-        """Return an object, or one version of the object; None if this does not exist or is a delete marker."""
+        """Return an object, or one version of the object; None if it does not exist or is a delete marker."""
         from moto.s3.models import FakeKey, s3_backends
 
         stored_bucket = self._bucket(bucket, partition)
@@ -163,7 +163,7 @@ class Estate:
         return None if policy is None else StoredPolicy(f"the policy of {arn}", policy.policy_doc)
 
     def function(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return a function's policy, with one statement for each AddPermission call, and its tags; None without it."""
+        """Return the policy and tags of a function; the policy has one statement for each AddPermission call."""
         from moto.awslambda_simple.models import lambda_simple_backends
 
         # moto has two Lambda backends. `fence` selected the backend that runs no code.
@@ -230,7 +230,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """Return the id of the VPC with this id, or that contains it (such as a subnet); "" without one."""
+        """Return the id of the VPC that has this id, or that contains this subnet or other resource; "" if unknown."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)
@@ -287,7 +287,7 @@ class Estate:
     def _backend(
         self, backends: Any, place: SecretLocation
     ) -> Any:  # each service's backends have a type of their own in moto
-        """Return the service's backend for an account and region; None if the sandbox does not have them."""
+        """Return the service's backend for an account and region; None if the sandbox has no such backend."""
         if place.account not in self._world.partitions:
             return None
         try:

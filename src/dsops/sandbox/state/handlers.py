@@ -131,7 +131,7 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
 
 
 def _pinned_handler(handler: Any, operation: str) -> Handler | None:
-    """Return the handler restricted to the operation; None if that is impossible for this handler."""
+    """Return the handler restricted to the operation; None if this handler can't be restricted."""
     owner = getattr(handler, "__self__", None)
     if not isinstance(owner, type):
         return None

@@ -111,7 +111,7 @@ class KeyStore:
         return key.arn
 
     def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
-        """Return the backend for an account and region; None if the sandbox does not have them."""
+        """Return the KMS backend for an account and region; None if the sandbox has no such backend."""
         from moto.kms.models import kms_backends
 
         if place.account not in self._world.partitions:

@@ -31,7 +31,7 @@ class Issuing(NamedTuple):
         self.require(turn, AuthorizationQuestion(action, "*", turn.caller.account, turn.context))
 
     def refuse(self, turn: AuthenticatedRequest, action: str, resource: str = "") -> NoReturn:
-        """Raise AccessDenied with a message that gives no reason."""
+        """Raise AccessDenied with a message that states no reason."""
         where = f" on resource: {resource}" if resource else ""
         raise access_denied(f"User: {turn.caller.arn} is not authorized to perform: {action}{where}")
 

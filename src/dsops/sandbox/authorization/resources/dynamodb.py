@@ -162,7 +162,7 @@ class DynamoDbResources:
         if table_match is None or table is None:
             return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context)
         inner = parts.resource.removeprefix(table_match[0])
-        # An index uses its table's policy, and a stream has its own. Backups and exports have no policy.
+        # An index has its table's policy, and a stream has a policy of its own. Backups and exports have no policy.
         policy: StoredPolicy | None = None
         if inner.startswith("/stream/"):
             policy = self._estate.table_policy(place, arn)

@@ -141,7 +141,7 @@ class ListedResources:
 
 
 class _Value(NamedTuple):
-    """The texts of one parameter, and its name without case, dashes and the plural `s`."""
+    """The texts of one parameter, and its name in lower case without dashes and the plural `s`."""
 
     name: str
     texts: tuple[str, ...]
@@ -162,7 +162,7 @@ class _Given:
         self.place = _ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the texts of the first parameter with one of these names, also after `source` or `target`."""
+        """Return the texts of the first parameter with one of these names, which `source` or `target` may precede."""
         for name in names:
             sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
             found_texts = [text for value in self.values if value.name in sides for text in value.texts]
@@ -259,7 +259,7 @@ def _is_elsewhere(arn: str, caller: Caller) -> bool:
 
 
 def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-    """Yield checks for an operation that AWS's reference lacks: the action of the same name on `*`."""
+    """Yield checks on `*` for an operation that AWS's reference lacks, assuming an action of the same name."""
     yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
     for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
         yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})
