@@ -28,8 +28,7 @@ def identity_of(caller: Caller) -> dict[str, object]:
     if caller.principal.kind == "anonymous":
         return {"type": _PRINCIPAL_TYPES["anonymous"]}
     if caller.principal.kind in ("web-identity", "saml"):
-        # For a SAML session `identityProvider` is the name qualifier in the principal id, not an ARN (CloudTrail User
-        # Guide).
+        # For SAML, `identityProvider` is the name qualifier in the principal id, not an ARN (CloudTrail User Guide).
         qualifier = caller.user_id.partition(":")[0]
         return {
             "type": _PRINCIPAL_TYPES[caller.principal.kind],

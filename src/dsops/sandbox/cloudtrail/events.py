@@ -61,8 +61,7 @@ class Events:
         if role is None or "errorCode" in record or role.account == recipient:
             self.keep(record, recipient)
             return
-        # Only the caller's account has a record of a denied call; the role's account has records of issued sessions
-        # only.
+        # Only the caller's account records a denied call; the role's account records issued sessions only.
         record["sharedEventID"] = id_of(f"{turn.request_id} shared")
         self.keep(record, recipient)
         stranger = {"type": "AWSAccount", "principalId": caller.user_id, "accountId": caller.account}

@@ -122,8 +122,7 @@ class Operations:
                 text = f"{question.resource} is not in {region}, where this request was sent."
                 raise refusal("InvalidParameterValue", text)
         if not asked_resources:
-            # A request with an empty list (of names, of items) has no authorization checks, so the action is checked on
-            # `*`.
+            # A request with an empty list (of names, of items) has no checks of its own, so `*` is checked.
             action = f"{signing_name(service)}:{turn.operation}"
             self._require(turn, AuthorizationQuestion(action, "*", turn.caller.account, {}))
         # Only an authorized caller learns that the sandbox does not support the operation.

@@ -54,8 +54,7 @@ class Federation:
 
     def _by_token(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         if "ProviderId" in turn.parameters:
-            # ProviderId names an OAuth 2.0 provider, and only the servers of Amazon and Facebook can verify their
-            # access tokens.
+            # ProviderId names an OAuth 2.0 provider, but only Amazon and Facebook can verify their access tokens.
             raise refusal(
                 "IDPCommunicationError", f"The dsops sandbox has no way to the provider {turn.text('ProviderId')}"
             )

@@ -79,8 +79,7 @@ def trust_keys(host: str, claims: Mapping[str, Any]) -> Keys:
         if value is not None:
             keys[f"{host}:{name}"] = (value,)
     intended = claims["aud"]
-    # If the token has an authorized party (`azp`), the `aud` key has this value, and the `oaud` key has the token's
-    # audience.
+    # If the token has an authorized party, the `aud` key is `azp`, and the `oaud` key is the token's audience.
     if isinstance(intended, str) and (claims.get("azp") is not None or host == _GOOGLE):
         keys[f"{host}:oaud"] = (intended,)
     return keys

@@ -147,8 +147,7 @@ class Oidc:
         if device.is_denied:
             raise oidc_refusal("AccessDeniedException")
         if not device.user:
-            # `slow_down` is a variant of `authorization_pending` (RFC 8628, 3.5), so it is only returned while the
-            # login waits.
+            # `slow_down` is a kind of `authorization_pending` (RFC 8628, 3.5): it is returned while the login waits.
             is_too_fast = self._logins.is_too_fast(code)
             raise oidc_refusal("SlowDownException" if is_too_fast else "AuthorizationPendingException")
         self._logins.spend_device(code)

@@ -51,8 +51,7 @@ def signed_assertion(response: Element, certificates: Sequence[Certificate], now
     if not places or not is_clear or not _are_ids_unique(response):
         raise _invalid()
     signed = [_verified(response, place, certificates, now) for place in places]
-    # The response's signature covers the assertion too. If both elements are signed, the assertion's own signature is
-    # used.
+    # The response's signature covers the assertion too. If both are signed, the assertion's signature is used.
     innermost = signed[-1]
     if innermost.tag == tag(PROTOCOL, "Response"):
         signed_assertions = elements_of(innermost, ASSERTION, "Assertion")
@@ -88,8 +87,7 @@ def _verified(response: Element, place: _Place, certificates: Sequence[Certifica
     for certificate in certificates:
         signed = _try(response, place, certificate, now)
         if signed is not None:
-            # The form and the unique ids imply this condition. The check guards against signxml returning another
-            # element.
+            # The form and the unique ids imply this. The check guards against signxml returning another element.
             if signed.tag != place.signed.tag or signed.get("ID") != place.signed.get("ID"):
                 raise _invalid()
             return signed

@@ -29,8 +29,7 @@ def parse(content: bytes) -> Element:
     from lxml import etree
 
     content.decode("utf-8")
-    # In UTF-8 a DOCTYPE has only this spelling. A comment that contains the same characters is refused too, which is
-    # harmless.
+    # In UTF-8 a DOCTYPE has only this spelling. A comment with these characters is refused too: no harm.
     if b"<!DOCTYPE" in content:
         raise ValueError("the SAML document has a DOCTYPE")
     try:

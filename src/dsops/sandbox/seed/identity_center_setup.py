@@ -55,8 +55,7 @@ def _plant_role(
     planter: IamBuilder, seed: SeedIdentityCenter, account: str, permission_set: SeedPermissionSet, provider_arn: str
 ) -> AssignedRole:
     name = f"AWSReservedSSO_{permission_set.name}_{_mark(seed.start_url, account, permission_set.name)}"
-    # In us-east-1 the path contains no region, as published ARNs show; the IAM Identity Center User Guide writes `*`
-    # there.
+    # In us-east-1 the path contains no region (published ARNs; the user guide writes `*` for the region).
     region = "" if seed.region == "us-east-1" else f"{seed.region}/"
     role_added = planter.add_role(
         account,

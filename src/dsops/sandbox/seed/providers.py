@@ -14,8 +14,7 @@ from dsops.sandbox.seed.model import SeedOidcProvider, SeedSamlProvider
 from dsops.sandbox.seed.nodes import Nodes
 
 _KEYS: Final = ("url", "client_ids", "issued_by_sandbox", "jwks")
-# The URLs that CreateOpenIDConnectProvider accepts (IAM API Reference): https, at most 255 characters, no port and no
-# query.
+# CreateOpenIDConnectProvider's URLs (IAM API Reference): https, at most 255 characters, no port, no query.
 _URL: Final = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[\w.~%/+-]*)?", re.ASCII)
 _MAX_URL: Final = 255
 _MAX_CLIENT_IDS: Final = 100

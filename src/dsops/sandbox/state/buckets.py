@@ -22,8 +22,7 @@ def reach(operation: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Other services of moto, such as Firehose and Lambda, also look buckets up by name, and must not reach other
-        # accounts.
+        # Firehose, Lambda and other services of moto also look buckets up by name, and must not reach other accounts.
         models.s3_allow_crossdomain_access = _no
 
 

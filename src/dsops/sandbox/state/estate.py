@@ -171,8 +171,7 @@ class Estate:
         versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
         if versions is None:
             return None
-        # AddPermission always changes the policy of the latest version. The Resource of the statement contains the
-        # qualifier.
+        # AddPermission always changes the latest version's policy. The statement's Resource has the qualifier.
         latest = versions["latest"]
         document = function_policy(latest.policy.statements)
         return EstateResource(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))

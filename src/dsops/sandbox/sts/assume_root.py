@@ -39,8 +39,7 @@ def assume_root(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value
     if caller.principal.kind == "root" or (session is not None and session.kind != "role"):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
     context = {**turn.context, "sts:TaskPolicyArn": (policy_arn,), "aws:ResourceAccount": (member,)}
-    # The root user of the member account has no policy that could allow this action, so only the caller's own account
-    # decides.
+    # No policy of the member's root user could allow this, so only the caller's own account decides.
     issuing.require(turn, AuthorizationQuestion("sts:AssumeRoot", resource, caller.account, context))
     if not _may_manage(organizations, caller.account, member, feature):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
