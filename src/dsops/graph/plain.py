@@ -7,7 +7,7 @@ from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode
 
 
 def outcome_words(graph: Graph, node: GraphNode) -> str:
-    """Describe the outcome: `denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" if nothing was tried."""
+    """Describe the node's outcome: `denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" without one."""
     outcome = graph.outcomes.get(node.key)
     if outcome is None:
         return ""

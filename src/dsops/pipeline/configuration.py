@@ -12,7 +12,7 @@ from dsops.stores import StoreTypes
 
 
 def read_config(runtime: Runtime, named: str, *, is_chosen: bool = True, permission: str = RUNNING) -> Config:
-    """Read the named configuration, or find one from the working folder upward; does not check `is_allowed`.
+    """Read the named file, or the nearest `dsops.yaml` from the working folder upward. Ignores `is_allowed`.
 
     `is_chosen` and `permission` are parameters of `dsops.config.load`. Raises ConfigError.
     """
@@ -41,9 +41,9 @@ def _add_to_records(config: Config, runtime: Runtime) -> None:
 
 
 def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
-    """The environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
+    """Return the environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
 
-    `command` holds the words of the program to run: an environment's name among them is a likely mistake.
+    `command` is the command line of the program to run. If it contains the name of an environment, the hint says so.
     """
     name = named or config.default_environment
     if name:
@@ -60,7 +60,7 @@ def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()
 
 
 def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> str:
-    """The hint for an error about a missing environment: where to write `--env`."""
+    """Return the hint for an error about a missing environment: where to write `--env`."""
     if command and command[0] in names:
         return f"write `--env {command[0]}`, and the command after `--`"
     if command and command[0] in config.stores:
@@ -71,7 +71,7 @@ def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> 
 
 
 def only_variable(config: Config, environment_name: str, variable_name: str) -> Config:
-    """Return the configuration with an environment reduced to one variable, so that nothing else is planned or fetched.
+    """Return the configuration with an environment reduced to one variable, so that only this one is fetched.
 
     Raises VariableUnknown. An unknown environment is reported later, by the plan.
     """
