@@ -26,7 +26,7 @@ def process_metrics(prefix: str, started: float) -> list[Metric]:
 
 @cache
 def build() -> tuple[str, str]:
-    """Return the versions of dsops and Python. Cached, because the lookup takes ten milliseconds."""
+    """Return the versions of dsops and Python. Called at the first scrape, since the lookup takes ten milliseconds."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 

@@ -121,7 +121,7 @@ class Step(NamedTuple):
 
     @property
     def lacks_reason(self) -> bool:
-        """Whether the session needs a reason and none is given."""
+        """Whether the step must send a reason and the user has given none."""
         to = str(self.settings.get(REASON_TO, ""))
         if not to.startswith("tag:"):
             return bool(to) and to not in self.settings
@@ -130,12 +130,12 @@ class Step(NamedTuple):
 
     @property
     def sends_tags(self) -> bool:
-        """Whether the call sends session tags, including a reason that is not known yet."""
+        """Whether the call sends session tags. True also if the tag is a reason that is not known yet."""
         return "tags" in self.settings or str(self.settings.get(REASON_TO, "")).startswith("tag:")
 
     @property
     def sends_source_identity(self) -> bool:
-        """Whether the call sends a source identity, including a reason that is not known yet."""
+        """Whether the call sends a source identity. True also if it is a reason that is not known yet."""
         return "source_identity" in self.settings or self.settings.get(REASON_TO) == "source_identity"
 
 
@@ -158,7 +158,7 @@ class PlannedVariable(NamedTuple):
     optional: bool
     transforms: tuple[Transform, ...]
     source: str
-    """The source in words: `store://aws-secrets-prod/prod/database/connection`, or `literal`."""
+    """The source of the value in words: `store://aws-secrets-prod/prod/database/connection`, or `literal`."""
     where: Where
 
 
@@ -172,7 +172,7 @@ class Plan(NamedTuple):
     ambient: Mapping[str, Ambient]
     """The base identities by profile name ("" for none), for the profiles that steps use."""
     calls: int
-    """The number of requests to AWS without cached sessions."""
+    """The number of requests to AWS that a run without cached sessions sends."""
     notes: tuple[str, ...]
     unallowed: str = ""
-    """The file, if dsops found it and the user has not allowed it. Such a plan is shown but never carried out."""
+    """The file, if dsops found it and the user has not allowed it. Then the plan is shown but never carried out."""
