@@ -50,7 +50,7 @@ class OwnTerminal:
         return self._is_given
 
     def give(self) -> bool:
-        """Switch the terminal to raw mode if our process group is in its foreground. The command then gets every key."""
+        """Switch the terminal to raw mode if our process group is in its foreground: the command then gets all keys."""
         try:
             if not self._is_given and os.tcgetpgrp(self._descriptor) == os.getpgrp():
                 self._settings = termios.tcgetattr(self._descriptor)
