@@ -1,14 +1,14 @@
-"""Expands `${NAME}` in the texts of a configuration; pure.
+"""Expand `${NAME}` in the texts of a configuration; pure.
 
-The whole grammar, NAME being `[A-Za-z_][A-Za-z0-9_]*`:
+This is the whole grammar. NAME matches `[A-Za-z_][A-Za-z0-9_]*`.
 
-- `${NAME}`: the variable's value; an error where it is not set
-- `${NAME:-default}`: `default` where it is not set or empty
-- `${NAME:?message}`: an error with that message where it is not set or empty
+- `${NAME}`: the variable's value; an error if the variable is not set
+- `${NAME:-default}`: the variable's value; `default` if the variable is not set or empty
+- `${NAME:?message}`: the variable's value; an error with that message if the variable is not set or empty
 - `$${`: a literal `${`
 
 Everything else stays as it is: `$HOME`, `${}`, and what IAM calls policy variables (`${aws:username}`).
-A default or message ends at its own `}` and may contain further `${...}`.
+A default or message ends at the matching `}` and may contain further `${...}`.
 The value of a variable is not expanded again.
 """
 

@@ -117,8 +117,7 @@ class Library:
     def secrets(self, environment: str = "") -> Mapping[str, Secret]:
         """Return the variables of an environment ("" for the default or only one) and their values.
 
-        `str()` and `repr()` of a Secret show `***`. `reveal()` returns the text; `reveal_bytes()` also works for
-        values that are not UTF-8.
+        A Secret is shown as `***`. `reveal()` returns its text, `reveal_bytes()` its bytes, which need not be UTF-8.
         """
         plan, own = self._plan(self._name(environment)), self._own()
         values = own.pipeline.secrets(plan)

@@ -74,10 +74,7 @@ class ServiceReference:
         return self.service(owner) if owner else None
 
     def use_of(self, prefix: str, action: str) -> ActionUse | None:
-        """Return the resources and condition keys of `prefix:action`; None if AWS has no such action.
-
-        Both names are in lower case.
-        """
+        """Return the resources and condition keys of `prefix:action`, in lower case; None for an unknown action."""
         key = (prefix, action)
         if key not in self._uses:
             is_known = prefix in self._known and self._data.actions.action_exists(prefix, action)
@@ -141,10 +138,7 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
 
 
 def _key(text: str) -> str:
-    """Return the condition key in lower case and one spelling.
-
-    For the name of a tag, some pages write `tag-key`, others nothing.
-    """
+    """Return the key in lower case. Pages that end a tag's key in `tag-key`, or in nothing, give the same result."""
     lower = text.lower().removesuffix("tag-key")
     return f"{lower}${{tagkey}}" if lower.endswith("/") else lower
 

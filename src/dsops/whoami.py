@@ -59,11 +59,10 @@ def base_is_session(plan: Plan, name: str) -> bool | None:
 
 
 def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionAttributes:
-    """Return the tags and source identity of the last hop's session.
+    """Return the tags and source identity of the last hop's session, given what `base_is_session` returns.
 
-    `is_from_session` is the result of `base_is_session`. IAM User Guide, "Pass session tags in AWS STS" (chaining)
-    and "Monitor and control actions taken with assumed roles": the next role inherits transitive tags and the source
-    identity, but no other tags.
+    IAM User Guide, "Pass session tags in AWS STS" (chaining) and "Monitor and control actions taken with assumed
+    roles": the next role inherits transitive tags and the source identity, but no other tags.
     """
     tags: tuple[Tag, ...] = ()
     goes_on: tuple[str, ...] = ()
@@ -87,10 +86,7 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionA
 
 
 def of_base(*, is_temporary: bool) -> SessionAttributes:
-    """Return the attributes of base credentials: none for a long-term key, unknown for a session.
-
-    No AWS API returns the attributes of a session.
-    """
+    """Return the attributes of base credentials: none for a long-term key; unknown for a session."""
     return SessionAttributes(not_known=(_of_base(is_session=True),)) if is_temporary else SessionAttributes()
 
 

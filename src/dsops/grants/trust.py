@@ -43,8 +43,7 @@ def trust_in_callers(
     if external_id is not None:
         entry["StringEquals"] = {"sts:ExternalId": external_id}
     if has_mfa:
-        # `Bool`, not `BoolIfExists`: a request signed by a long-term key lacks this condition key, and `BoolIfExists`
-        # would allow that request.
+        # Not BoolIfExists: it would allow a request signed by a long-term key, which lacks this condition key.
         entry["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
     conditions = {
         "sts:AssumeRole": _joined(entry, identity),

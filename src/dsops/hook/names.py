@@ -10,8 +10,7 @@ from dsops.errors import NotAllowed
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 
-# The variables are from bash(1), zshparam(1) and fish's list of special variables. USERNAME and UID make zsh switch to
-# that user.
+# From bash(1), zshparam(1) and fish's list of special variables. Setting USERNAME or UID makes zsh switch to that user.
 _OF_SHELLS = frozenset(
     """
     _ ARGC ARGV ARGV0 CDPATH CHILD_MAX CMD_DURATION COLUMNS COMPREPLY COPROC CORRECT_IGNORE CORRECT_IGNORE_FILE

@@ -91,8 +91,7 @@ class Keyring(NamedTuple):
                 hint="unlock the keyring in your desktop session, then run this again",
             ) from None
         finally:
-            # A `with` block would wait until the pipes are closed, and a helper process of the keyring may keep them
-            # open.
+            # A `with` block would wait until the pipes are closed, and a helper process may keep them open.
             child.kill()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:

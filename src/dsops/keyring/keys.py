@@ -1,8 +1,7 @@
 """Long-term keys of users in the keyring.
 
 A keyring entry contains all secrets of one name, by access key id: during a rotation there are two. The list
-(`index`) says which key is in use. The list is replaced atomically, so the key in use is a working one at every
-moment.
+(`index`) says which key is in use. The list is replaced atomically, so at every moment the key in use works.
 """
 
 from __future__ import annotations

@@ -78,10 +78,7 @@ def _of_json(text: str) -> KeyInput:
 
 
 def _of_csv(text: str) -> KeyInput:
-    """Parse the CSV header `Access key ID,Secret access key` and the values below it.
-
-    The file for a new user has more columns.
-    """
+    """Parse the header `Access key ID,Secret access key` and the values below. A new user's file has more columns."""
     try:
         rows = list(csv.reader(io.StringIO(text)))
         heads = [head.strip().lower() for head in rows[0]]

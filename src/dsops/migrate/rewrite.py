@@ -18,8 +18,7 @@ _ENVIRONMENT_SECTIONS = ("envs", "environments")
 _OLD_REGION = "us-east-1"
 """The region that the original used for a Secrets Manager store without a region, whether AWS_REGION was set or not."""
 
-# The names below are those of the original (systmms/dsops 0.2.5). If its documentation and its code differ, both names
-# are listed.
+# The original's names (systmms/dsops 0.2.5). Where its documentation and its code differ, both names are listed.
 _UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
 """Sections that dsops does not use. They are commented out."""
 

@@ -32,8 +32,7 @@ class Run(Protocol):
 class Pipeline:
     """Executes plans for one runtime: that of a command, of a Python program, or of one request to the agent.
 
-    The calling code writes the audit record (`record_run`) before it returns a secret, because only it knows the
-    command.
+    Only the calling code knows the command. So it writes the audit record (`record_run`) before it returns a secret.
     """
 
     def __init__(

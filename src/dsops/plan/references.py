@@ -192,10 +192,7 @@ def in_calls(names: Iterable[str]) -> list[list[str]]:
 
 
 def reads_of(step: Step, secrets: set[SecretReference]) -> int:
-    """Return the number of requests that read these secrets from one region's Secrets Manager.
-
-    A batch returns current versions only.
-    """
+    """Return the number of requests to one region's Secrets Manager. A batch returns current versions only."""
     current = sum(not reference.version for reference in secrets)
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
         return len(secrets)

@@ -134,8 +134,7 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
     is_parameter = step.type.service == "ssm"
     if is_secret or (is_parameter and step.settings.get("with_decryption") is not False):
-        # The plan does not know the KMS key. The condition limits decryption to secrets that the session may read
-        # anyway.
+        # The KMS key is unknown here. The condition limits decryption to secrets that the session may read anyway.
         services = [name for region in regions for name in _via(step.type.service, region)]
         needs += [
             Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (service,)),)) for service in services

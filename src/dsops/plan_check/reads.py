@@ -20,8 +20,7 @@ def read_questions(
     if step.type.service != "secretsmanager":
         return []
     questions = []
-    # Optional secrets are left out, because a run does not fail without them. Several fields of one secret are one
-    # read.
+    # A run does not fail without an optional secret. Several fields of one secret are one read.
     needed = [
         variable.reference._replace(field="")
         for variable in plan.variables

@@ -1,9 +1,9 @@
 """IAM policies as AWS reads them: parse, decide, explain, lint, simulate, and extract them from other files.
 
 The input is texts, requests and policies; the output is policies, decisions, reasons and findings. The package opens
-no file and no socket, and reads no clock: callers pass in functions that do. Other packages import names from here,
-not from inner modules. `docs/reference/python-policy.md` shows five uses. Names are loaded when they are first used
-(PEP 562), because `dsops exec` checks a session policy and must not load the linter.
+no file and no socket, and reads no clock: callers pass in functions that do. Any package above may import it, but
+only from here, not from inner modules. `docs/reference/python-policy.md` shows five uses. Names are loaded when they
+are first used (PEP 562), because `dsops exec` checks a session policy and must not load the linter.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Run the user's command: find it on the PATH, replace this process with it, or run it as a child process.
 
-The input is a command, its environment, and the secrets to mask; the output is an exit code. For a child process,
-`watch` forwards signals and enforces a time limit, `masked` masks its output, and `private` gives it a separate
-terminal. Imported by `cli`.
+The input is a command, its environment, and the secrets to mask; the output is an exit code. For a child, `watch`
+forwards signals and enforces a time limit, `masked` masks output, `private` adds a terminal. Imported by `cli`.
 """
 
 from __future__ import annotations
@@ -61,8 +60,7 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt != signal.SIG_IGN:
-        # Without this, Python's handler would catch a SIGINT that arrives now, and the new program would not get the
-        # signal.
+        # Otherwise Python's handler would catch a SIGINT that arrives now, and the new program would never get it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with UsersLimit():

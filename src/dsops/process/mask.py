@@ -14,10 +14,7 @@ MASK = b"***"
 
 _LONGEST_KEY = 64
 _MOST_CODES, _CODES_A_BYTE = 4096, 8
-"""The maximum number of terminal codes that wait with held-back bytes: 4096, plus 8 for each byte.
-
-If more codes arrive, the bytes are released.
-"""
+"""The limit for terminal codes that wait with held-back bytes: 4096, plus 8 a byte. More codes release the bytes."""
 
 
 class _Bucket:

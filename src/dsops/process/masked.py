@@ -79,8 +79,7 @@ def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
 
 
 def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStart | None:
-    # If a stream is a pipe, another program of our process group may read the terminal (`dsops exec ... | less`). Then
-    # the command gets no private terminal.
+    # With a stream that is a pipe, another program may read the same terminal (`dsops exec ... | less`).
     if not all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
         return None
     try:
@@ -91,10 +90,7 @@ def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStar
 
 
 class _Streams:
-    """Starts a command whose output dsops reads.
-
-    Output to a terminal is read through a pseudoterminal, other output through a pipe.
-    """
+    """Starts a command whose output dsops reads: terminal output through a pseudoterminal, other through a pipe."""
 
     def __init__(self, patterns: Collection[bytes]) -> None:
         self._theirs: dict[int, int] = {}

@@ -1,8 +1,7 @@
 """Write NAME=value lines that python-dotenv reads back exactly, with interpolation enabled.
 
-Programs read dotenv files differently, and people `source` them. So a value that a shell reads in the same way is
-written plainly. Any other value is written so that a shell stops with an error instead of running a part of the
-value.
+Programs read dotenv files differently, and people `source` them. A value that a shell reads in the same way is
+written plainly. Any other value is written so that a shell stops with an error instead of running a part of it.
 """
 
 from __future__ import annotations
@@ -21,10 +20,7 @@ _INTERPOLATED = re.compile(r"\$\{[^}]*\}")
 """A text that python-dotenv expands inside any quotes. The format has no escape for it."""
 
 _DOLLAR = "${.:-$}"
-"""A dollar sign that begins no expansion in python-dotenv: an unset variable whose default is `$`.
-
-The variable can't be set, because its name is not valid.
-"""
+"""A dollar sign that begins no expansion in python-dotenv: a variable that is never set, with the default `$`."""
 
 _NOTHING = "${.:-}"
 """An empty text: a variable that can't be set, with an empty default. A shell stops here ("bad substitution")."""

@@ -9,8 +9,7 @@ from dsops.errors import ValueUnusable
 from dsops.render import text_of
 from dsops.secret import Secret
 
-# An SDK never refreshes a response without Expiration (AWS SDKs and Tools Reference Guide, "Process credential
-# provider").
+# AWS SDKs and Tools Reference Guide, "Process credential provider": an SDK never refreshes keys without Expiration.
 _MEMBERS = {
     "AWS_ACCESS_KEY_ID": "AccessKeyId",
     "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",

@@ -25,8 +25,7 @@ def _line(name: str, value: Secret) -> str:
     require_shell_name(name)
     text = text_of_variable(name, value, "PowerShell")
     parts = [part for match in _PARTS.findall(text) for part in _literals(match)]
-    # PowerShell's `+` depends on the type of the first operand: with a string it appends, with a character it adds
-    # numbers.
+    # In PowerShell, `+` appends only if the first operand is a string. With a character it would add numbers.
     if not parts or not parts[0].startswith("'"):
         parts.insert(0, "''")
     return f"$env:{name} = {' + '.join(parts)}\n"

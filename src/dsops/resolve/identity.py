@@ -25,8 +25,7 @@ from dsops.config.files import digest
 from dsops.plan import Ambient, Proof, Settings
 from dsops.stores import proving_store
 
-# These folders contain the token caches of SSO, `aws login` and others. botocore and the AWS CLI name each file by a
-# hash.
+# The folders of the token caches of SSO, `aws login` and others, in which each file's name is a hash.
 _SSO_CACHE = "~/.aws/sso/cache"
 _LOGIN_CACHE = "~/.aws/login/cache"
 _MOST_CACHE_FILES = 1000

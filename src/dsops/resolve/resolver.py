@@ -307,8 +307,7 @@ class _FailureList:
 
     def add(self, error: DsopsError, variable: PlannedVariable) -> None:
         """Add a variable that has no value, with its error."""
-        # One failed role affects all stores that use it. Ten failed reads from one unreachable store are one error,
-        # too.
+        # A role that fails for several stores is one error, and so are ten failed reads from an unreachable store.
         of_the_store = isinstance(error, _OF_THE_STORE)
         key = self._keys.setdefault(id(error), (variable.step, type(error)) if of_the_store else id(error))
         self._errors.setdefault(key, (error, []))[1].append(variable)

@@ -97,10 +97,7 @@ class PlanSessions:
         return not step.profile and ambient_from_environment(self._runtime.environ, self._runtime.now()) is not None
 
     async def base(self, profile: str) -> Obtained:
-        """Return the base credentials of a profile: keys in environment variables, else what botocore finds.
-
-        The profile "" means no profile; only then are keys in environment variables used.
-        """
+        """Return a profile's base credentials; for "", keys in environment variables or else what botocore finds."""
         if not profile:
             keys = ambient_from_environment(self._runtime.environ, self._runtime.now())
             if keys is not None:
@@ -117,8 +114,7 @@ class PlanSessions:
             base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
             self._report("ambient.loaded", source=base.source, key=base.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
-                # Since planning, the user logged in or edited a file. These credentials must not be cached under the
-                # planned identity.
+                # The user logged in or edited a file since planning, so the planned identity must not be the cache key.
                 self._cache = self._cache.apart()
             return base
 

@@ -13,10 +13,7 @@ OF_A_USER = ("GetSessionToken", "GetFederationToken")
 """The operations that only a user's long-term key can call."""
 
 CHAINED_SECONDS = 3600
-"""The maximum duration of a role session if temporary credentials request it.
-
-Source: AssumeRole API reference, DurationSeconds.
-"""
+"""The longest role session that temporary credentials can request (AssumeRole API reference, DurationSeconds)."""
 
 _ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
 _SIGNING = frozenset({"credentials_from", "profile"})

@@ -18,10 +18,7 @@ def reason_tag(settings: Settings) -> str:
 
 
 def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
-    """Return conflicts of the reason's tag with other tags of the store or with AWS's limits.
-
-    `tags` are the store's tag keys.
-    """
+    """Return conflicts of the reason's tag with AWS's limits and with `tags`, the keys of the store's other tags."""
     tag = reason_tag(settings)
     if not tag:
         return []

@@ -168,10 +168,7 @@ class StoreType(NamedTuple):
     read_prefix: str = ""
     """The text before the name in the resource part of a secret's ARN, such as `secret:`."""
     proof_keys: tuple[str, ...] = ()
-    """The keys that replace base credentials.
-
-    They name a web identity token, a SAML response, a login, or a key in the keyring.
-    """
+    """The keys that replace base credentials: for a web identity token, SAML response, login or key in the keyring."""
     refused_keys: Mapping[str, str] = {}
     """Keys of similar types that this type refuses -> what to do instead."""
     operations: tuple[Operation, ...] = ()

@@ -55,10 +55,7 @@ def proving_store(type_name: str) -> ProvingStore:
 
 
 class StoreTypes(Mapping[str, StoreType]):
-    """All store types by name: the built-in types and those of plugins.
-
-    Plugins are looked up only for a name that is not built in.
-    """
+    """All store types by name: the built-in types, and for other names, those that plugins provide."""
 
     def __init__(self) -> None:
         self._others: dict[str, StoreType | None] = {}

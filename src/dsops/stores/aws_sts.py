@@ -16,8 +16,7 @@ from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
 
-# The pattern matches `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on
-# resource: ...`
+# Matches `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`.
 _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
 
 

@@ -187,10 +187,7 @@ async def _from_person(
     failed: DsopsError | None,
     complaint: str,
 ) -> T:
-    """Prompt the user for a code and call `use` with it.
-
-    `failed` is the error of an earlier code from another source, or None.
-    """
+    """Prompt for a code and call `use` with it. `failed` is the error of another source's code, or None."""
     for again in reversed(range(_ASKED_AGAIN + (not isinstance(failed, MfaRefused)))):
         question = f"{complaint}MFA code of {serial_number} for {step.settings.get(SERVES, step.name)}: "
         answer = await blocking(partial(context.runtime.ask, question))

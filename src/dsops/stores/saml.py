@@ -1,8 +1,7 @@
 """Exchange a SAML response for a role's session: get the response, and choose one of its roles.
 
-A response is valid for five minutes, so it is read or requested only when a session is needed, and only the session
-is cached. Planning reads a response only from a file, to distinguish sessions. It runs no command and opens no
-browser.
+A response is valid for five minutes, so it is read or requested when a session is needed, and only the session is
+cached. Planning reads a response only from a file, to distinguish sessions. It runs no command and opens no browser.
 """
 
 from __future__ import annotations

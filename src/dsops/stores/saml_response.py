@@ -64,10 +64,7 @@ class SamlResponse(NamedTuple):
 
     @property
     def speaks_of(self) -> tuple[str, str, str]:
-        """Issuer, subject and recipient, safe to display.
-
-        If only AWS can read the subject, a digest of the response replaces it.
-        """
+        """Issuer, subject and recipient, safe to display. If only AWS can read the subject, a digest replaces it."""
         subject = self.subject
         if self.is_encrypted and not subject:
             subject = f"encrypted {digest(self.encoded.reveal_bytes())[:16]}"

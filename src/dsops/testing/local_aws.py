@@ -221,10 +221,7 @@ class LocalAws:
         return Identity(self.url, self.region, Credentials(key_id, Secret(secret)))
 
     def environment(self, name: str = "", environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return an environment in which a program acts as that user; see `Identity.environment`.
-
-        `name` is NAME or NAME@ACCOUNT; without a name, the user is the seed's default identity.
-        """
+        """Return an environment in which a program acts as that user; see `Identity.environment` and `user`."""
         return self.user(name).environment(environ)
 
     def totp(self, serial: str) -> str:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from dsops.testing.local_aws import LocalAws, SandboxAccount, SandboxClock, SeedLike
     from dsops.testing.process import SandboxProcess
 
-# Contract tests run in test classes of plugins. So pytest must rewrite their assertions as it does those of the
-# plugin's own tests.
+# Contract tests run in a plugin's test class. So pytest must rewrite their assertions, as it does the plugin's own.
 pytest.register_assert_rewrite("dsops.testing.contracts")
 
 

@@ -13,8 +13,7 @@ from dsops.agent.failure import unpack_error
 from dsops.errors import SandboxUnavailable
 from dsops.testing.child import ANSWER, FAILURE
 
-# The suite's import path is added at the end, because a test's folder may contain a module that hides one of Python's,
-# such as `queue.py`.
+# The suite's import path is added at the end, because a test's `queue.py` must not hide Python's module.
 _START = (
     "import sys; sys.path += [entry for entry in sys.argv[1:] if entry not in sys.path]; "
     "from dsops.testing.child import main; main()"

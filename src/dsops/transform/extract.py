@@ -20,8 +20,7 @@ _STEP = re.compile(
 )
 
 _NAMES_SHOWN = 12
-# The field names that an error may show are short and have few digits. A key or token in the place of a name has many
-# digits.
+# Field names that an error may show are short, with few digits. A key or token in place of a name has many digits.
 _NAME = re.compile(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
 

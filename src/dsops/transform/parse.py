@@ -61,10 +61,7 @@ class _Wrong(NamedTuple):
 
 
 def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
-    """Return the steps in the order in which they are applied, and their problems.
-
-    An empty `transform` has no steps.
-    """
+    """Return the steps in the order of application, and the problems. An empty `transform` has no steps."""
     transforms: list[Transform] = []
     problems: list[Problem] = []
     for item in node.items if isinstance(node, Sequence) else (node,):

@@ -42,8 +42,7 @@ class Policies(NamedTuple):
     session: tuple[tuple[Policy, ...], ...] = ()
     """The layers of session policies. In each layer at least one policy must allow. () means no limit."""
     resource: Policy | None = None
-    """The policy of the resource. For sts:AssumeRole*, TagSession and SetSourceIdentity it is the role's trust policy.
-    """
+    """The resource's policy. For sts:AssumeRole*, TagSession and SetSourceIdentity, it is the role's trust policy."""
     service_control: tuple[tuple[Policy, ...], ...] = ()
     """The SCPs by level, from root to account. Each level must allow the request. Empty for a management account."""
     resource_control: tuple[tuple[Policy, ...], ...] = ()

@@ -17,11 +17,10 @@ def lower_case(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the text in the form in which `StringEqualsIgnoreCase` compares it.
+    """Return the text as `StringEqualsIgnoreCase` compares it: one character for each, so `ß` is not `ss`.
 
-    Each character becomes one character, so `ß` is not `ss`. AWS's guide says only "ignoring case". Letters outside
-    of ASCII are folded too (`É` equals `é`), but never to an ASCII letter: U+017F is not `s`, U+212A is not `k`,
-    U+0130 and U+0131 are not `i`.
+    AWS's guide says only "ignoring case". Letters outside of ASCII are folded too (`É` equals `é`), but never to an
+    ASCII letter: U+017F is not `s`, U+212A is not `k`, U+0130 and U+0131 are not `i`.
     """
     if text.isascii():
         return text.lower()

@@ -1,8 +1,7 @@
 """Lint policy documents: find what AWS refuses, and what has another effect than it seems to have.
 
-The input is a document; the output is a report with findings. The names of AWS's services, actions and keys are
-passed in as a reference. Imports `policy.language`. Imported by `simulation`; others import `lint` from
-`dsops.policy`.
+The input is a document, and a reference with the actions and keys of AWS's services; the output is a report with
+findings. Imports `policy.language`. Imported by `simulation`; others import `lint` from `dsops.policy`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Rules about trust in OIDC and SAML providers: whether the policy restricts the tokens that it accepts.
 
 Many customers share one provider: every GitHub workflow can get a token from GitHub. AWS's list of shared providers
-says which claim identifies the customer. Since June 2025 IAM refuses a trust policy without a condition on that
-claim.
+says which claim identifies the customer. Since June 2025 IAM refuses a trust policy that does not test this claim.
 """
 
 from __future__ import annotations
@@ -156,8 +155,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
-        # If one of the conditions matches every token, the finding names that condition, because it is the one to
-        # change.
+        # If a condition matches every token, the finding names that condition, because it is the one to change.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)

@@ -58,8 +58,7 @@ def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> N
     parsed = clause.parsed
     if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
         is_without_mfa = (clause.lower == _PRESENT and values == {"false"}) or parsed.family in _ABOVE
-        # A statement with a Null operator covers sessions only. Another statement may deny requests with long-term
-        # keys.
+        # With a Null operator, the statement covers sessions only. Another statement may deny long-term keys.
         if is_without_mfa and clause.lower not in view.nulls:
             message = f"a request signed by long-term keys has no `{clause.key}`, so this does not deny it"
             findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{clause.operator}IfExists`")

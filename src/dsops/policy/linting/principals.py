@@ -118,8 +118,7 @@ ANY_SOURCE_ROLE: Final = LintRule(
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
 
-# These services assume a role for the code that runs in them. They send none of the source keys, so no condition can
-# test them.
+# These services assume a role for code that runs in them. Conditions can't test source keys: the services send none.
 _WITHOUT_SOURCE: Final = frozenset(
     """
     ec2.amazonaws.com ec2.amazonaws.com.cn lambda.amazonaws.com edgelambda.amazonaws.com pods.eks.amazonaws.com

@@ -16,8 +16,7 @@ Place = PolicyKind
 Verdict = Literal["allow", "deny", "explicit-deny", "implicit-deny", "unknown"]
 """An answer in one word.
 
-`deny` means an explicit or implicit denial. It is used in an expected answer, and for a result where unread facts
-leave open which of the two it is.
+`deny` means either denial, explicit or implicit: in an expectation, or if unread facts leave open which it is.
 """
 
 EXPECTATIONS: Final[tuple[Verdict, ...]] = ("allow", "deny", "explicit-deny", "implicit-deny")

@@ -1,4 +1,4 @@
-"""A file of cases (YAML or JSON) -> Cases; every problem at once, each with its line.
+"""Parse a simulation table (YAML or JSON) into Cases; report every problem with its line.
 
     defaults:
       principal: arn:aws:iam::111122223333:user/alice
@@ -13,7 +13,7 @@
         identity: anything
         expect: allow
 
-docs/reference/policy-simulate.md has all keys.
+docs/reference/policy-simulate.md lists all keys.
 """
 
 from __future__ import annotations

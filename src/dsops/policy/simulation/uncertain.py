@@ -86,10 +86,7 @@ _Says = Literal["nothing", "Allow", "Deny"]
 
 
 def _stand_in(place: Place, says: _Says) -> Policy:
-    """Return a policy that allows or denies everything to everyone, or one without statements.
-
-    `evaluate` does not check the policy's grammar.
-    """
+    """Return a policy that allows, denies or ignores everything. `evaluate` does not check the policy's grammar."""
     effect = "Allow" if says == "nothing" else says
     text = f'{{"Version": "2012-10-17", "Statement": {{"Effect": "{effect}", "Action": "*", %s}}}}'
     if place in ("trust", "resource"):

@@ -30,10 +30,7 @@ _ORGANIZATION_KEYS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws
 
 
 class DeclaredPolicies:
-    """The policies that files declare, and policies given with their owner's ARN (`trusts` and `identities`).
-
-    A given trust policy replaces that of a file. Given identity policies are added to those of a file.
-    """
+    """The policies that files declare. Policies given by ARN (`trusts`, `identities`) take precedence over them."""
 
     def __init__(
         self, files: Sequence[PolicyFile], trusts: Mapping[str, Policy], identities: Mapping[str, tuple[Policy, ...]]

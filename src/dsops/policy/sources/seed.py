@@ -1,7 +1,6 @@
 """Read the users, roles, providers and secrets of a sandbox's seed, with the line of each statement.
 
-This module does not use the sandbox's own reader, because that reader drops the lines, and a dry run must not need
-the sandbox extra.
+The sandbox's own reader is not used, because it drops the lines, and a dry run must not need the sandbox extra.
 """
 
 from __future__ import annotations
