@@ -55,10 +55,10 @@ class InterpolationNames(NamedTuple):
     """Whether a generated timestamp stays `${TIMESTAMP}`. If it were expanded, fingerprints would differ in every run.
     """
     budget: Budget | None = None
-    """The limit on the total size of expanded texts; None if the texts are not kept."""
+    """The limit on the total size of expanded texts. None means no limit, for texts that are not kept."""
 
     def get(self, name: str) -> str | None:
-        """Return the name's value; None if it has none."""
+        """Return the value for the name; None if there is none."""
         value = self.environ.get(name)
         if value:
             return value

@@ -100,7 +100,7 @@ class Library:
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}
-        """The state by process id. A forked child has its own, because a thread of the parent may have held a lock."""
+        """The state by process id. A forked child gets its own, because a parent's thread may have held a lock."""
         self._cache = CredentialCache(runtime.now)
         self._plans: dict[tuple[str, str], Plan] = {}
 

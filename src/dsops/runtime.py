@@ -52,7 +52,7 @@ class Act(NamedTuple):
     facts: Mapping[str, object] = {}
     """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether a sandbox answered the call; None if the act has no endpoint, so that the mark of the run applies."""
+    """Whether a sandbox answered the call; None if the act has no endpoint, so that the run's mark applies."""
 
 
 SANDBOX = "sandbox"
@@ -64,7 +64,7 @@ def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
     if is_sandbox:
         facts.setdefault(
             SANDBOX, True
-        )  # This single step is atomic. If AWS answers in another thread, its False takes precedence.
+        )  # setdefault is one atomic step. So it never overwrites the False that another thread sets for AWS.
     else:
         facts[SANDBOX] = False
 

@@ -138,7 +138,7 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
 
 
 def _key(text: str) -> str:
-    """Return the key in lower case. Pages that end a tag's key in `tag-key`, or in nothing, give the same result."""
+    """Return a condition key in lower case. In a tag's key, `tag-key` and an omitted name become `${tagkey}`."""
     lower = text.lower().removesuffix("tag-key")
     return f"{lower}${{tagkey}}" if lower.endswith("/") else lower
 

@@ -105,7 +105,7 @@ if not TYPE_CHECKING:
             return f"{type(self).__name__}({fields})"
 
     def _complete(cls: type[_Record], values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
-        """Return the values of all fields in order. They come from positions, names, and defaults."""
+        """Return the values of all fields in order: positional values, then named values and defaults."""
         fields = cls._fields
         if len(values) > len(fields):
             raise TypeError(f"{cls.__name__} takes {len(fields)} values and was given {len(values)}")
@@ -129,6 +129,6 @@ if not TYPE_CHECKING:
                 raise TypeError("a record has no other bases")
             return (_Blank,)
 
-    # A class takes its metaclass from its bases. Then _RecordType replaces this base by _Record.
+    # A class statement takes its metaclass from this base. Then _RecordType replaces the base by _Record.
     _Blank = type.__new__(_RecordType, "_Blank", (_Record,), {"__slots__": ()})
     NamedTuple = _Base()

@@ -181,7 +181,7 @@ class AsyncOnce(Generic[T]):
             self._is_started = True
             self._task = await spawn(self._work())
         while self._task is None:
-            # Another task is just starting the work. That takes one turn of the loop.
+            # Another task is just starting the work, which takes one turn of the loop.
             await pause(0)
         return await self._task
 

@@ -49,7 +49,7 @@ def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
 
 
 def base_is_session(plan: Plan, name: str) -> bool | None:
-    """Whether the chain begins with temporary base credentials; None if the plan does not say."""
+    """Whether the chain begins with temporary base credentials; None if that is unknown."""
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]

@@ -1,4 +1,4 @@
-"""Describe a node's outcome and the number of nodes in words."""
+"""Describe a node's outcome, and the number of nodes, as text."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class StepLocation:
         self._where = where
 
     def field(self, name: str) -> Field | None:
-        """Return the expanded field; None if the store does not have it."""
+        """Return the expanded field; None if the store does not have this field."""
         return self._fields.get(name)
 
     def where(self, name: str) -> Where:

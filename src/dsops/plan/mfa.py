@@ -116,7 +116,7 @@ def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
 
 
 def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
-    """Return the session that these roles share. It lasts at most as long as the longest of them."""
+    """Return the session that these roles share. Its duration is at most the longest duration of a role."""
     first = members[0]
     session = Draft(name, first.type, first.place, first.where)
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from

@@ -103,7 +103,7 @@ def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple
     """
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:
-        return ()  # this applies to most files; parsing them takes milliseconds of a cold run
+        return ()  # most files have no endpoint; parsing takes milliseconds of a cold run
     from dsops.aws.identity.profile_endpoints import profile_endpoints
 
     name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"

@@ -109,7 +109,7 @@ def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
 
 
 def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
-    """Return the problem that the field has whatever its `${NAME}`s stand for; None if it has none.
+    """Return a problem that the field has for all values of its `${NAME}`s; None if there is no such problem.
 
     For example, a list in place of a text is such a problem.
     """

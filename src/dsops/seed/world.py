@@ -250,7 +250,7 @@ class SeedWorld:
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
 
     def seed(self, region: str) -> Seed:
-        """Return the seed. Its first account has a developer, who is the default identity."""
+        """Return the seed. Its first account is that of a developer, who is the default identity."""
         first = next(iter(self._developers))
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)

@@ -47,7 +47,7 @@ def credential_store(type_name: str) -> CredentialStore:
 
 
 def proving_store(type_name: str) -> ProvingStore:
-    """Return the store of a type with `proof_keys`. It can identify its caller. Raises StoreTypeUnknown."""
+    """Return the store of a type with `proof_keys`; the store can identify its caller. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.proof_keys:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` take no token or login")

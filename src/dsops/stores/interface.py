@@ -57,8 +57,8 @@ class Store(Protocol):
 class CredentialStore(Store, Protocol):
     """A store that issues credentials for other stores.
 
-    The store may also have `prepare`, as a SecretStore may. It is called without references, while the credentials
-    that sign the call are still being obtained.
+    The store may also have `prepare`, as a SecretStore may. `prepare` is called without references, while the
+    credentials that sign the call are still being obtained.
     """
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:

@@ -131,6 +131,6 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
 def needs_identity(request: Request, reach: Reach) -> bool:
     """Whether the caller's identity policies must allow the request as well.
 
-    They need not if the resource's policy names the caller specifically enough, in one account.
+    They need not if the resource belongs to the caller's account and its policy names the user, role or session.
     """
     return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

@@ -34,7 +34,7 @@ from dsops.startup import NamedTuple
 
 
 class UnmetElement(NamedTuple):
-    """An element or condition that kept a statement from applying."""
+    """An element or condition that prevented a statement from applying."""
 
     element: str
     """The element's name as written: Action, NotResource, Condition and so on."""

@@ -196,9 +196,9 @@ def _completed(sections: list[list[Token]]) -> list[list[Token]]:
 
 
 def _as_literal(token: Token) -> Resolved:
-    """Return a token with a variable replaced by the variable's text.
+    """Return a token, with a variable replaced by its text `${...}`.
 
-    It is used before the fifth colon, where AWS does not expand variables. No real ARN contains such text.
+    AWS expands no variables before the fifth colon of an ARN, and no real ARN contains such a text there.
     """
     return token.written if isinstance(token, PolicyVariable) else token
 

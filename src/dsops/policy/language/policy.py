@@ -23,7 +23,7 @@ class Statement(NamedTuple):
     principals: Principals | None
     actions: Actions
     resources: ResourceElement | None
-    """The Resource element; None in a trust policy, or in a resource policy for the resource that it belongs to."""
+    """The Resource element; None in a trust policy, or if a resource policy omits it to mean its own resource."""
     conditions: tuple[Condition, ...]
     line: int
 

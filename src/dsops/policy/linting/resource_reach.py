@@ -84,7 +84,7 @@ class ResourceReachCheck:
                 findings.add(OTHER_KIND, scalar.line, view.element("Action"), message, hint=hint)
 
     def _foreign(self, named: list[tuple[ActionFacts, ...] | None], view: View) -> list[Scalar]:
-        """Return the resources of other services than the actions'; [] if an action is unknown or takes none."""
+        """Return the resources that belong to no service of the actions; [] if an action is unknown or has none."""
         if any(not facts for facts in named):
             return []
         services = {_service(arn) for actions in named for facts in actions or () for arn in facts.arns}

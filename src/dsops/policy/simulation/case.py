@@ -16,7 +16,7 @@ Place = PolicyKind
 Verdict = Literal["allow", "deny", "explicit-deny", "implicit-deny", "unknown"]
 """An answer in one word.
 
-`deny` means either denial, explicit or implicit: in an expectation, or if unread facts leave open which it is.
+`deny` means either denial, explicit or implicit. It is used if both are expected, or if both are possible.
 """
 
 EXPECTATIONS: Final[tuple[Verdict, ...]] = ("allow", "deny", "explicit-deny", "implicit-deny")

@@ -177,7 +177,7 @@ class _Question:
         self._learn({f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()})
 
     def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
-        """Add condition keys. Keys given with the question take precedence, in upper or lower case."""
+        """Add condition keys. A key given with the question takes precedence, even in a different case."""
         given_keys = {lower_case(key) for key in self._asked.context}
         new = {key: values for key, values in keys.items() if lower_case(key) not in given_keys}
         self._asked = self._asked._replace(context=new | dict(self._asked.context))
