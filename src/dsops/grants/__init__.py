@@ -176,8 +176,8 @@ class _Making:
             role = parse_arn(str(user.settings.get("role_arn", "")))
             is_hop = role is not None and user.operation == "AssumeRole"
             if role is not None and is_hop and role.account == account and self._callers.of(user).is_named:
-                # AWS skips this check in one account: measured on AWS, and stated in its guide (Policy evaluation
-                # logic, resource-based policies in one account).
+                # Within one account the role's trust policy is enough: measured on AWS, and stated in its guide (Policy
+                # evaluation logic, resource-based policies in one account).
                 note = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
                 self._notes[note] = None
                 continue

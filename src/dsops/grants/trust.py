@@ -16,7 +16,7 @@ from dsops.schema.reason import reason_tag
 
 Conditions = dict[str, dict[str, object]]
 
-# IAM User Guide, Configure SAML assertions for the authentication response.
+# Partition -> the sign-in host (IAM User Guide, Configure SAML assertions for the authentication response).
 _SIGN_IN = {"aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"}
 
 

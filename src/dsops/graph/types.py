@@ -22,7 +22,7 @@ class NodeOutcome(NamedTuple):
 
     status: Status
     told: str = ""
-    """The code of the error; for `skipped` the parent that failed; "" for `ok`."""
+    """The code of the error, or for `skipped` the parent that failed; "" for `ok`."""
 
 
 class GraphNode(NamedTuple):

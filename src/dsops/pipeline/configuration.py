@@ -43,7 +43,8 @@ def _add_to_records(config: Config, runtime: Runtime) -> None:
 def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
     """Return the environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
 
-    `command` is the command line of the program to run. If it contains the name of an environment, the hint says so.
+    `command` is the command line of the program to run. The hint is about a likely mistake in it, such as a missing
+    `--env`.
     """
     name = named or config.default_environment
     if name:

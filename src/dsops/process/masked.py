@@ -79,7 +79,7 @@ def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
 
 
 def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStart | None:
-    # With a stream that is a pipe, another program may read the same terminal (`dsops exec ... | less`).
+    # If a stream is a pipe, another program may read the same terminal (`dsops exec ... | less`).
     if not all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
         return None
     try:

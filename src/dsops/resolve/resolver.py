@@ -217,7 +217,7 @@ class Resolver:
         else:
             get = partial(sessions.of_step, step.name) if step.type.gives_credentials else partial(sessions.below, step)
             prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
-            # A store that issues its own session has opened the connection for that call.
+            # A store that issues its own session opens the connection when it issues the session.
             if prepare is not None and not step.type.gives_credentials and not sessions.is_held(step):
                 await prepare(step, references, sessions.context(step))
             obtained = await get()

@@ -35,7 +35,7 @@ class Sso:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Identify the login by its token, which differs for each login."""
+        """Identify the login by its token, which only the user who logged in has."""
         session = session_of(settings, environ, folder)
         cached = read_token(token_path(session, environ, folder), session)
         mark = cached.token.mark if cached.token is not None else ""

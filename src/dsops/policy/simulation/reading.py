@@ -188,7 +188,7 @@ class _Reader(SourceReader):
         policies: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
-            # From the defaults, a case takes the trust policy if its resource is a role, otherwise the resource policy.
+            # From the defaults, a case takes `trust` if its action is about a role, otherwise `resource_policy`.
             is_other = question is not None and key == (
                 "resource_policy" if is_about_roles(question.action) else "trust"
             )
