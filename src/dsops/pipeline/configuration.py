@@ -70,9 +70,10 @@ def _add_to_records(config: Config, runtime: Runtime) -> None:
 
 
 def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
-    """The environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
+    """Return the environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
 
-    `command` holds the words of the program to run: an environment's name among them is a likely mistake.
+    `command` is the command line of the program to run. The hint is about a likely mistake in it, such as a missing
+    `--env`.
     """
     name = named or config.default_environment
     if name:
@@ -90,7 +91,7 @@ def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()
 
 
 def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> str:
-    """The hint for an error about a missing environment: where to write `--env`."""
+    """Return the hint for an error about a missing environment: where to write `--env`."""
     if command and command[0] in names:
         return f"write `--env {command[0]}`, and the command after `--`"
     if command and command[0] in config.stores:
@@ -101,7 +102,7 @@ def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> 
 
 
 def only_variable(config: Config, environment_name: str, variable_name: str) -> Config:
-    """Return the configuration with an environment reduced to one variable, so that nothing else is planned or fetched.
+    """Return the configuration with an environment reduced to one variable, so that only this one is fetched.
 
     Raises VariableUnknown. An unknown environment is reported later, by the plan.
     """

@@ -129,9 +129,9 @@ _FITTING: Final = {
     "Binary": {"Binary", "String"},
     "Bool": {"Bool", "String"},
 }
-"""The key types that each operator can compare, by the prefix of the operator's name.
+"""The operator's prefix -> the key types that the operator can compare.
 
-Text operators compare any type.
+Text operators are missing here, because they compare any type.
 """
 
 
@@ -180,16 +180,16 @@ def _check_type(clause: Clause, kind: str | None, findings: FindingCollector) ->
         findings.add(SET_OF_ONE, clause.line, clause.path, f"`{clause.key}` has one value only")
     single = kind.removeprefix("ArrayOf")
     fitting = next((types for start, types in _FITTING.items() if parsed.family.startswith(start)), None)
-    # The values of tags, and of other keys with a slash, may have any form.
+    # The values of tag keys, and of other keys with a slash, may have any form.
     if fitting is not None and single not in fitting and "/" not in clause.key:
         message = f"{clause.operator} can't compare `{clause.key}`, whose values are of type {single}"
         findings.add(WRONG_OPERATOR, clause.line, clause.path, message)
 
 
 def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCollector) -> None:
-    """Check for wildcards that the operator compares literally.
+    """Report wildcards that the operator compares literally.
 
-    Findings do not show values: a mistyped key may have the secret value of the correct key.
+    The findings show no values: if a key is mistyped, its value may be the secret value of the correct key.
     """
     family = clause.parsed.family
     if family in PLAIN_FAMILIES:

@@ -1,4 +1,4 @@
-"""Rules about condition keys and policy variables that do not exist, or that the statement's actions do not support."""
+"""Rules about condition keys and policy variables that do not exist or do not fit the statement's actions."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ MANY_VALUES: Final = LintRule(
     source=_VARIABLES,
 )
 
-# Claims that AWS supports for every provider.
+# AWS supports these claims for every provider.
 _CLAIMS: Final = frozenset({"aud", "sub", "amr", "azp", "oaud"})
 
 
@@ -80,7 +80,7 @@ def check_keys(document: DocumentView, lookup: NameLookup, findings: FindingColl
 def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
     """Report an unknown condition key.
 
-    The finding does not show the value, which may be a secret that belongs under the correct key.
+    The finding does not show the condition's value: if the key is mistyped, the value may be a secret.
     """
     prefix, colon, _ = clause.lower.partition(":")
     if "." in prefix:
@@ -102,7 +102,7 @@ def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollecto
 
 
 def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Check a provider's claim. AWS's data lists the claims of well-known providers only."""
+    """Report an unknown claim of a well-known provider. AWS's data does not list the claims of other providers."""
     host, _, claim = clause.lower.rpartition(":")
     if claim in _CLAIMS or "/" in claim:
         return
@@ -112,7 +112,7 @@ def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector)
 
 
 def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Check for a service's condition key that none of the statement's actions supports.
+    """Report a service's condition key that none of the statement's actions supports.
 
     The check runs only if all actions of the statement are known.
     """
@@ -132,7 +132,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
         if "${" in scalar.text:
             yield scalar, view.element("Resource")
     for clause in view.clauses:
-        # The value of an external ID is never shown, not even under a mistyped key.
+        # The value of an external ID is never shown, not even if its key is mistyped.
         is_shown = clause.lower != "sts:externalid" and lookup.key_type(clause.lower) is not None
         if is_shown and clause.parsed.family in TEXT_FAMILIES:
             for value in clause.values:
@@ -143,7 +143,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
 def _check_variables(scalar: Scalar, path: str, lookup: NameLookup, findings: FindingCollector) -> None:
     try:
         tokens = tokenize(scalar.text, has_variables=True, has_wildcards=False)
-    except ValueError:  # The grammar reports it.
+    except ValueError:  # The grammar check reports a malformed variable.
         return
     for token in tokens:
         if not isinstance(token, PolicyVariable):

@@ -1,4 +1,4 @@
-"""Rules about the callers that a trust policy or another resource-based policy admits."""
+"""Rules about the callers that a trust policy or another resource-based policy allows."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ ANY_SOURCE_ROLE: Final = LintRule(
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
 
-# These services assume a role for the code that runs in them and send no source keys to test in a condition.
+# These services assume a role for code that runs in them. Conditions can't test source keys: the services send none.
 _WITHOUT_SOURCE: Final = frozenset(
     """
     ec2.amazonaws.com ec2.amazonaws.com.cn lambda.amazonaws.com edgelambda.amazonaws.com pods.eks.amazonaws.com
@@ -127,18 +127,17 @@ _WITHOUT_SOURCE: Final = frozenset(
 
 
 class _Fence(NamedTuple):
-    """A Deny statement that excepts certain callers from a denial for everyone."""
+    """A Deny statement for everyone, with conditions that except certain callers."""
 
     clauses: tuple[Clause, ...]
     tests: tuple[Callable[[str], bool], ...]
-    """The tests of the denied actions, which take an action in lower case."""
+    """A test for each pattern of denied actions. It takes an action in lower case."""
 
 
 def check_principals(document: DocumentView, findings: FindingCollector, *, has_fences: bool) -> None:
     """Check a policy that has principals.
 
-    `has_fences`: whether each Allow is compared with the other statements' Denys. The comparison takes time for each
-    pair.
+    `has_fences`: whether each Allow is compared with the Deny statements. The comparison takes time for each pair.
     """
     is_trust = document.kind == "trust"
     fences = [fence for view in document.statements if (fence := _fence(view))] if has_fences else []
@@ -167,7 +166,7 @@ def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingColle
     def tells_callers_apart(key: str) -> bool:
         if key in CALLER_KEYS or key in NETWORK_KEYS or key in SOURCE_KEYS:
             return True
-        # A key policy may test keys that the calling service sets for the account's users.
+        # A key policy may test keys that the calling service sets for the users of an account.
         return not is_trust and key.startswith(("kms:calleraccount", "aws:sourceowner"))
 
     if narrows(view, tells_callers_apart) or _is_fenced(view, fences, tells_callers_apart):
@@ -183,7 +182,7 @@ def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingColle
 
 
 def _fence(view: View) -> _Fence | None:
-    """Return the statement as a fence if it is one: a Deny for everyone with a negated operator."""
+    """Return the statement as a fence, or None: a fence is a Deny for everyone with a negated operator."""
     clauses = tuple(clause for clause in view.clauses if clause.parsed.is_negated)
     if view.effect != "Deny" or not view.is_for_everyone or view.are_actions_negated or not clauses:
         return None
@@ -191,7 +190,7 @@ def _fence(view: View) -> _Fence | None:
 
 
 def _is_fenced(view: View, fences: Sequence[_Fence], is_wanted: Callable[[str], bool]) -> bool:
-    """Whether a fence denies all of the statement's actions, except to callers that match a wanted key."""
+    """Whether a fence denies all actions of the statement, except to callers that a wanted key identifies."""
     if view.are_actions_negated:
         return False
     actions = [lower_case(scalar.text) for scalar in view.actions]
@@ -233,7 +232,7 @@ def _is_account(text: str, arn: Arn | None) -> bool:
 
 
 def _is_agreed(key: str) -> bool:
-    """Whether only intended callers can send the key's value."""
+    """Whether only intended callers can send the right value for this condition key."""
     return key == "sts:externalid" or key.startswith("aws:principal") or key in SOURCE_KEYS or key in CALLER_KEYS
 
 
@@ -260,7 +259,7 @@ def _check_services(view: View, findings: FindingCollector, *, is_trust: bool) -
 
 
 def _check_calls(view: View, findings: FindingCollector) -> None:
-    """Check for principals whose AssumeRole action is missing while another AssumeRole action is allowed."""
+    """Report principals that never use the AssumeRole actions which the statement allows."""
     allowed = [call for call in _ASSUMING if _allows(view, lower_case(call))]
     if view.are_actions_negated or not allowed:
         return
@@ -276,7 +275,7 @@ _ASSUMING: Final = tuple(assuming_action(caller) for caller in get_args(Caller))
 
 
 def _call_of(named: Named) -> str:
-    """Return the action that the principal uses to assume a role.
+    """Return the action with which the principal assumes a role.
 
     The result is "" for everyone (`*`) and for texts that are no principal.
     """

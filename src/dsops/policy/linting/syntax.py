@@ -1,4 +1,4 @@
-"""Report problems of the parsers and the grammar as findings, with a code for the invalid element."""
+"""Report the problems that the parsers and the grammar find as findings, with a code for the invalid element."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ _STATEMENT: Final = re.compile(r"Statement(?:\[\d+\])?")
 
 
 def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollector, *, has_comments: bool) -> None:
-    """Add every syntax problem and every violation of the grammar.
+    """Add a finding for every syntax problem and every violation of the grammar.
 
     `has_comments`: whether the file format has comments (.jsonc).
     """
@@ -163,8 +163,8 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
         problems = tuple(
             problem
             for problem in check_policy(_wrapped(root), kind).problems
-            # A policy fragment lacks the other elements, which is no problem. `Version` and `Id` are reported on their
-            # own lines.
+            # Other elements may be missing in a fragment of a policy. `Version` and `Id` are reported on their own
+            # lines.
             if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
         )
     else:
@@ -181,7 +181,7 @@ def _wrapped(root: Mapping) -> Document:
 
 
 def _syntax_rule(problem: Problem) -> LintRule:
-    """Return the rule for a parser's message. A test checks that the messages still match."""
+    """Return the rule for a parser's message. A test checks that the parsers still use these messages."""
     if problem.message.startswith("a comment: JSON has none"):
         return COMMENT
     return TWICE if " stands twice: on line " in problem.message else SYNTAX
