@@ -27,8 +27,9 @@ UNKNOWN_ACTION: Final = LintRule(
     "action.unknown",
     "warning",
     "the service has no such action",
-    why="No request has it: an Allow allows nothing, a Deny denies nothing. API operations and actions often have "
-    "different names: S3's ListBuckets is allowed by s3:ListAllMyBuckets. A few actions are not documented.",
+    why="No request has the action: an Allow allows nothing, a Deny denies nothing. API operations and "
+    "actions often have different names: S3's ListBuckets is allowed by s3:ListAllMyBuckets. A few "
+    "actions are not documented.",
     cure="write the action as in the Service Authorization Reference",
     source=_REFERENCE,
 )

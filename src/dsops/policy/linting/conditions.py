@@ -37,7 +37,8 @@ FOR_ALL_TAGS: Final = LintRule(
     "condition.for-all-tags",
     "note",
     "ForAllValues on tag keys also matches requests without tags",
-    why="Usually that is intended: only these tags, or none. If tags are required it is not enough.",
+    why="Usually that is intended: the policy allows these tags, or none. If tags are required, ForAllValues "
+    "is not enough.",
     cure='to require tags add {"Null": {"aws:TagKeys": "false"}}',
     source=_SETS,
 )
@@ -70,8 +71,8 @@ PLAIN_STAR: Final = LintRule(
     "condition.wildcard-is-text",
     "warning",
     "a wildcard with an operator that does not support wildcards",
-    why="StringEquals, StringEqualsIgnoreCase and their negations compare `*` as an ordinary character, so the "
-    "value matches no real one.",
+    why="StringEquals, StringEqualsIgnoreCase and their negations compare `*` as an ordinary character, so "
+    "the value with the wildcard matches no real value.",
     cure="use StringLike (or StringNotLike), or write the value in full",
     source=_OPERATORS,
 )

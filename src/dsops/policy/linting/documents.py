@@ -34,8 +34,8 @@ SAME_SID: Final = LintRule(
     "sid.twice",
     "warning",
     "two statements have the same Sid",
-    why="IAM refuses identity, trust and session policies with duplicate Sids. Other services differ. A denial "
-    "that names the Sid is ambiguous.",
+    why="IAM refuses identity, trust and session policies with duplicate Sids. Other services differ in "
+    "whether they refuse a duplicate Sid. A denial that names the Sid is ambiguous.",
     cure="give each statement a Sid of its own, or none",
     source="AWS IAM User Guide, IAM JSON policy elements: Sid",
 )
@@ -54,7 +54,8 @@ ONLY_DENIES: Final = LintRule(
     "policy.only-denies",
     "note",
     "an identity policy only denies",
-    why="Together with policies that allow, it removes permissions. Alone, or as a session policy, it allows nothing.",
+    why="Together with policies that allow, a policy that only denies removes permissions. Alone, or as a "
+    "session policy, it allows nothing.",
     cure="if it is a session policy or a permissions boundary, check it with `--type session` or `--type boundary`",
     source="AWS IAM User Guide, Policy evaluation logic",
 )

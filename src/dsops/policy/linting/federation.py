@@ -39,8 +39,8 @@ WIDE_SUBJECT: Final = LintRule(
     "oidc.wide-subject",
     "note",
     "every branch, or every repository, of an owner may assume the role",
-    why="A user who can push a branch, open a pull request from within the repository or create a repository can "
-    "use the role. That may be intended.",
+    why="A user who can push a branch, open a pull request from within the repository or create a repository "
+    "can use the role. Such a wide subject may be intended.",
     cure="name the branch or environment that deploys: `repo:octo-org/octo-repo:environment:production` or "
     "`...:ref:refs/heads/main`",
     source="GitHub Docs, OpenID Connect reference",
@@ -49,8 +49,8 @@ NO_SUBJECT: Final = LintRule(
     "oidc.no-subject",
     "warning",
     "every token of the OIDC provider can assume the role",
-    why="The statement does not test the token's subject; only the provider's list of audiences limits it. For an "
-    "EKS cluster that means every service account.",
+    why="The statement does not test the token's subject; only the provider's list of audiences limits it. "
+    "With the provider of an EKS cluster, every service account can assume the role.",
     cure="add a condition on the provider's `sub`",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation; Amazon EKS User Guide, IAM roles for "
     "service accounts",
@@ -77,8 +77,8 @@ NO_SAML_AUDIENCE: Final = LintRule(
     "saml.no-audience",
     "note",
     "the statement does not test the SAML assertion's recipient",
-    why="SAML:aud is the URL to which the assertion was sent. The condition excludes assertions that the provider "
-    "issued for another recipient.",
+    why="SAML:aud is the URL to which the assertion was sent. A condition on SAML:aud excludes assertions "
+    "that the provider issued for another recipient.",
     cure="add a condition StringEquals on SAML:aud with https://signin.aws.amazon.com/saml",
     source="AWS IAM User Guide, Create a role for SAML 2.0 federation",
 )

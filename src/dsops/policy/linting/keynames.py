@@ -21,7 +21,8 @@ UNKNOWN_KEY: Final = LintRule(
     "condition.unknown-key",
     "warning",
     "AWS has no such condition key",
-    why="No request has it. A positive operator never matches; a negated one, or one with IfExists, always does.",
+    why="No request has the condition key. A positive operator never matches; a negated one, or one with "
+    "IfExists, always does.",
     cure="use a key from the list of global condition keys or from the service's list",
     source=f"AWS IAM User Guide, AWS global condition context keys; {_REFERENCE}",
 )
@@ -47,7 +48,7 @@ UNKNOWN_VARIABLE: Final = LintRule(
     "variable.unknown",
     "warning",
     "no request has this policy variable",
-    why="It has no value, so the resource or value that contains it matches nothing.",
+    why="The policy variable has no value, so the resource or value that contains it matches nothing.",
     cure="write the name of a condition key, or give a default: `${aws:PrincipalTag/team, 'none'}`",
     source=_VARIABLES,
 )
@@ -55,7 +56,7 @@ MANY_VALUES: Final = LintRule(
     "variable.many-values",
     "warning",
     "a policy variable for a condition key with several values",
-    why="Only keys with a single value can be variables; this one counts as having no value.",
+    why="Only keys with a single value can be variables; a variable for a key with several values has no value.",
     cure="compare the key in a condition with ForAnyValue or ForAllValues",
     source=_VARIABLES,
 )

@@ -31,8 +31,8 @@ NULL_TEST: Final = LintRule(
     "mfa.null-test",
     "warning",
     "a Null operator cannot test whether MFA was used",
-    why="It distinguishes temporary credentials from long-term keys: the key is present in every temporary "
-    "session, with `false` if no MFA was used.",
+    why="A Null operator on aws:MultiFactorAuthPresent distinguishes temporary credentials from long-term "
+    "keys: the key is present in every temporary session, with `false` if no MFA was used.",
     cure="write BoolIfExists with `false` in a Deny, Bool with `true` in an Allow",
     source=_SOURCE,
 )

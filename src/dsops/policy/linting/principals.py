@@ -36,10 +36,10 @@ WHOLE_ACCOUNT: Final = LintRule(
     "trust.whole-account",
     "note",
     "the trust policy trusts a whole account without a condition",
-    why="The account's root ARN matches every principal of the account whose own policies allow the call. That is "
-    "usual between accounts of one owner. If the account belongs to a company that also works for others, "
-    "another customer could trick it into using your role (the confused deputy problem); an external ID that "
-    "the company generates for you prevents that.",
+    why="The account's root ARN matches every principal of the account whose own policies allow the call. "
+    "Such a trust policy is usual between accounts of one owner. If the account belongs to a company that"
+    " also works for others, another customer could trick it into using your role (the confused deputy "
+    "problem); an external ID that the company generates for you prevents that.",
     cure="for a third party add a condition on sts:ExternalId; within an organization one on aws:PrincipalOrgID",
     source="AWS IAM User Guide, The confused deputy problem; How to use an external ID",
 )
@@ -47,10 +47,10 @@ ONE_USER: Final = LintRule(
     "principal.one-user",
     "note",
     "the trust policy names one user",
-    why="This is valid, and narrower than the account's root. Within the same account it is sufficient: the user "
-    "needs no policy that allows sts:AssumeRole (measured on AWS in July 2026). From another account the user "
-    "needs one as well. AWS stores the user's unique id, so a user who is deleted and created again is no "
-    "longer trusted.",
+    why="A principal that is one user is valid, and narrower than the account's root. Within the same account"
+    " it is sufficient: the user needs no policy that allows sts:AssumeRole (measured on AWS in July "
+    "2026). A user of another account also needs a policy that allows sts:AssumeRole. AWS stores the "
+    "user's unique id, so a user who is deleted and created again is no longer trusted.",
     cure="keep it, or name the account's root so that the account's own policies decide",
     source="AWS IAM User Guide, Cross-account policy evaluation logic; AWS JSON policy elements: Principal",
 )
@@ -67,7 +67,8 @@ ALL_OTHERS: Final = LintRule(
     "principal.all-others",
     "error",
     "NotPrincipal in an Allow allows every other caller",
-    why="It allows every caller that is not named, including those of all other accounts and anonymous ones.",
+    why="The statement allows every caller that is not named, including anonymous callers and the callers of "
+    "all other accounts.",
     cure="write `Principal` with the allowed callers",
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
 )

@@ -14,7 +14,7 @@ NOT_ACTION: Final = LintRule(
     "action.all-others",
     "warning",
     "NotAction in an Allow",
-    why="It allows every action that is not named, of all services, including future ones.",
+    why="The statement allows every action that is not named, of all services, including future ones.",
     cure="write `Action` with the needed actions, or deny the named actions in a separate statement",
     source="AWS IAM User Guide, IAM JSON policy elements: NotAction",
 )
@@ -22,7 +22,8 @@ NOT_RESOURCE: Final = LintRule(
     "resource.all-others",
     "warning",
     "NotResource in an Allow",
-    why="It allows the actions on every resource that is not named, including those of other accounts and future ones.",
+    why="The statement allows the actions on every resource that is not named, including those of other "
+    "accounts and future ones.",
     cure="write `Resource` with the needed resources, or deny the named resources in a separate statement",
     source="AWS IAM User Guide, IAM JSON policy elements: NotResource",
 )

@@ -19,25 +19,25 @@ SYNTAX: Final = LintRule(
     "syntax.invalid",
     "error",
     "the text is not well-formed JSON or YAML",
-    why="AWS answers MalformedPolicyDocument.",
-    cure="correct the place that is named; what stands below it was not looked at if nothing could be made of it",
+    why="AWS refuses the document with the error MalformedPolicyDocument.",
+    cure="correct the line that the finding names; the text below that line may not have been checked",
     source=_JSON,
 )
 COMMENT: Final = LintRule(
     "syntax.comment",
     "error",
     "a comment in JSON",
-    why="JSON has no comments, and AWS answers MalformedPolicyDocument. In a file that is named .jsonc, which "
-    "something else reads first, it is a note.",
-    cure="remove it, or say it in a Sid",
+    why="JSON has no comments, and AWS answers MalformedPolicyDocument. In a .jsonc file, which another "
+    "program reads first, a comment is a note.",
+    cure="remove the comment, or put its meaning into a Sid",
     source=_JSON,
 )
 TWICE: Final = LintRule(
     "syntax.duplicate-key",
     "error",
     "an object has the same key twice",
-    why="AWS refuses it, and most programs silently use one of the two values. The other findings are about the "
-    "first one.",
+    why="AWS refuses the document, and most programs silently use one of the two values. The other findings "
+    "are about the first value.",
     cure="keep one of them; several values of one key are a list",
     source=_JSON,
 )
