@@ -243,8 +243,6 @@ class UsageError(DsopsError):
     exit_code = 2
     missing = ""
     """The name of the operand that is missing, or of the flag whose value is missing."""
-    stray = ""
-    """A word before `--`, where only flags may occur."""
 
 
 class ConfigError(DsopsError):

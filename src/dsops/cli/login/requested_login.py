@@ -17,7 +17,8 @@ STORE = Operand("STORE", "a store that logs in, or one that uses the credentials
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:
     """Return the login of the named store; without a name, the only login of the configuration. Raises UsageError."""
-    config, name = load_config(arguments, runtime), arguments.operand("STORE")
+    name = arguments.operand("STORE")
+    config = load_config(arguments, runtime, names=(name,) if name else None)
     # The plan is not carried out: with `session_policy: auto`, a session needs an environment, a login does not.
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     logins, failures = _logins(config, runtime)

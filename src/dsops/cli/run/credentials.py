@@ -67,7 +67,7 @@ def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
     name, profile = arguments.operand("STORE"), arguments.text("--for-profile")
     try:
         # The configuration needs permission, since it may have changed after the profile was written.
-        config = load_config(arguments, runtime, is_chosen=not profile)
+        config = load_config(arguments, runtime, is_chosen=not profile, names=(name,))
     except NotAllowed as error:
         if profile:
             error.retell(error.message, why=f"profile `{profile}` names this file, which may have changed since")
