@@ -243,8 +243,6 @@ class UsageError(DsopsError):
     exit_code = 2
     missing = ""
     """The operand that is missing, or the flag whose value is missing."""
-    stray = ""
-    """A word before `--`, where only flags may stand."""
 
 
 class ConfigError(DsopsError):

@@ -1,7 +1,7 @@
-"""The pip command that installs an extra beside this installation of dsops.
+"""Build the pip command that installs an extra into the environment of this dsops installation.
 
-It names the interpreter and the origin of the installation: on a package index, the name dsops may belong to another
-project.
+The command names this interpreter and the source that dsops was installed from. On a package index, the name dsops
+may belong to another project.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def pip_install(*words: str) -> str:
 
 
 def _origin(extra: str) -> list[str]:
-    """The requirement from which pip installs this dsops with the extra; [] if its origin is unknown or gone.
+    """The requirement from which pip installs this dsops with the extra; [] if the source is unknown or gone.
 
-    PEP 610: an installation from a folder, file or URL records its origin in direct_url.json.
+    PEP 610: an installation from a folder, file or URL records its source in direct_url.json.
     """
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
         text = distribution("dsops").read_text("direct_url.json")
     except PackageNotFoundError:
-        # dsops runs from a clone if this file is `src/dsops/extras.py`.
+        # dsops runs from a clone if the path of this file ends in `src/dsops/extras.py`.
         clone = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         return ["-e", f"{clone}[{extra}]"] if os.path.isfile(os.path.join(clone, "pyproject.toml")) else []
     try:
@@ -63,7 +63,7 @@ def _of_address(direct_url: dict[str, object], extra: str) -> list[str]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """The extra's packages, as dsops' metadata lists them."""
+    """The extra's requirements, as listed in dsops' package metadata."""
     from importlib.metadata import distribution
 
     requirements = []

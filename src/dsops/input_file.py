@@ -1,4 +1,4 @@
-"""Reads a file that a configuration or user names: bounded in size, and without blocking.
+"""Read a file that a configuration or user names. Its size is limited, and reading never blocks.
 
 A path can name a pipe without a writer, a terminal, an endless device, or a file of /proc that claims to be regular
 and blocks. Every failure is an OSError about this file.
@@ -35,7 +35,7 @@ def read_file(
     follows_links: bool = True,
     check: Callable[[os.stat_result], None] | None = None,
 ) -> InputFile:
-    """Read at most `most_bytes` from the start of the file; to detect a larger file, pass one byte more than the limit.
+    """Read at most `most_bytes` from the start of the file. To detect a larger file, pass one byte more.
 
     `takes_pipes` is for paths on a command line, where a shell's `<(...)` is a pipe. `check` gets the status of the
     open file before anything is read, and may raise. Raises OSError if the file can't be read or is not regular.
@@ -68,7 +68,7 @@ def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Read `size` bytes at an offset, fewer only at the end of the file: one pread(2) may return fewer anywhere."""
+    """Read `size` bytes at an offset, or up to the end of the file. Repeats pread(2), which may return fewer bytes."""
     parts: list[bytes] = []
     while size > 0 and (part := os.pread(descriptor, size, offset)):
         parts.append(part)
@@ -78,7 +78,7 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def reason(error: OSError) -> str:
-    """The reason of an OSError, for an error message."""
+    """Return the OSError's reason, for an error message."""
     return (error.strerror or "unknown reason").lower()
 
 

@@ -1,14 +1,14 @@
-"""Expands `${NAME}` in the texts of a configuration; pure.
+"""Expand `${NAME}` in the texts of a configuration; pure.
 
-The whole grammar, NAME being `[A-Za-z_][A-Za-z0-9_]*`:
+This is the whole grammar. NAME matches `[A-Za-z_][A-Za-z0-9_]*`.
 
-- `${NAME}`: the variable's value; an error where it is not set
-- `${NAME:-default}`: `default` where it is not set or empty
-- `${NAME:?message}`: an error with that message where it is not set or empty
+- `${NAME}`: the variable's value; an error if the variable is not set
+- `${NAME:-default}`: the variable's value; `default` if the variable is not set or empty
+- `${NAME:?message}`: the variable's value; an error with that message if the variable is not set or empty
 - `$${`: a literal `${`
 
 Everything else stays as it is: `$HOME`, `${}`, and what IAM calls policy variables (`${aws:username}`).
-A default or message ends at its own `}` and may contain further `${...}`.
+A default or message ends at the matching `}` and may contain further `${...}`.
 The value of a variable is not expanded again.
 """
 
@@ -26,11 +26,11 @@ from dsops.startup import NamedTuple
 _TOKEN = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
 
 _MAX_DEPTH = 20
-"""How deep defaults may nest; deeper ones stay literal."""
+"""The maximum depth of nested defaults. A deeper `${...}` stays as it is."""
 
 TIMESTAMP = "TIMESTAMP"
 USER = "USER"
-# Set by login(1), by POSIX systems without it, and by Windows.
+# The user name's variable: USER is set by login(1), LOGNAME by POSIX systems without USER, USERNAME by Windows.
 _USER_VARIABLES = ("USER", "LOGNAME", "USERNAME")
 
 
@@ -46,19 +46,19 @@ _Parts = tuple["str | _Use", ...]
 
 
 class InterpolationNames(NamedTuple):
-    """Resolves names to values: environment variables, and substitutes for `USER` and `TIMESTAMP`."""
+    """The values for names: environment variables, and fallbacks for `USER` and `TIMESTAMP`."""
 
     environ: Mapping[str, str]
     timestamp: str = ""
     user: str = ""
     symbolic_timestamp: bool = False
-    """Whether a generated timestamp stays `${TIMESTAMP}`; if it were expanded, fingerprints would differ at every run.
+    """Whether a generated timestamp stays `${TIMESTAMP}`. If it were expanded, fingerprints would differ in every run.
     """
     budget: Budget | None = None
-    """The limit for the total size of expanded texts; None for texts that are not kept."""
+    """The limit on the total size of expanded texts. None means no limit, for texts that are not kept."""
 
     def get(self, name: str) -> str | None:
-        """The name's value; None if the variable is not set."""
+        """Return the value for the name; None if there is none."""
         value = self.environ.get(name)
         if value:
             return value
@@ -71,7 +71,7 @@ class InterpolationNames(NamedTuple):
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names that a text refers to, without duplicates, in order, including those in defaults."""
+    """Return the names that a text refers to, including those in defaults, in order and without duplicates."""
     return tuple(dict.fromkeys(_walk_names(_parse(text)[0]))) if "${" in text else ()
 
 
@@ -109,9 +109,9 @@ def expand_text(text: str, names: InterpolationNames, where: Where, path: str) -
 
 
 def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> Node:
-    """Expand every text of a node, including keys of mappings; VariableUnset has the line of the text.
+    """Expand every text of a node, including the keys of mappings. VariableUnset names the text's line.
 
-    A scalar in which something was expanded becomes a text, even if it looked like another type before.
+    A scalar in which something was expanded becomes a text, even if it looked like a number or a boolean before.
     """
     if isinstance(node, Scalar):
         return _expand_scalar(node, names, file, path)
@@ -126,7 +126,7 @@ def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> 
 
 
 def mask(text: str) -> str:
-    """Replace each `${NAME...}` in the text with as many `_`, so that separators around it can be found."""
+    """Replace each `${NAME...}` by as many `_`, so that a search for separators skips its content."""
     if "${" not in text:
         return text
     pieces: list[str] = []
@@ -185,9 +185,9 @@ def _value(use: _Use, names: InterpolationNames, where: Where, path: str) -> str
 
 
 class _Frame:
-    """A part of a text that is still open: the whole text, a `${NAME:-` or `${NAME:?`, or a literal `${`.
+    """A part of a text whose end is not reached yet: the whole text, a `${NAME:-`, a `${NAME:?`, or a literal `${`.
 
-    A `}` closes the part. The frame around a literal part collects its content.
+    A `}` ends the part. The content of a literal part is added to the part around it.
     """
 
     __slots__ = ("name", "opener", "operator", "parts", "start")
@@ -203,7 +203,7 @@ class _Frame:
 
 
 def _parse(text: str) -> tuple[_Parts, list[tuple[int, int]]]:
-    """The parts of a text, and the outermost spans of its names. Unclosed parts are literal."""
+    """Return the parts of a text, and the start and end of each outermost `${NAME...}`. An unclosed `${` is literal."""
     stack = [_Frame([], "")]
     spans: list[tuple[int, int]] = []
     depth = 0

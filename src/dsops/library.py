@@ -1,4 +1,4 @@
-"""The pipeline for Python programs: `dsops.open()` returns secrets and boto3 sessions of a dsops.yaml."""
+"""The library for Python programs: `dsops.open()` reads a dsops.yaml for its secrets and boto3 sessions."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ def open_library(
     now: Callable[[], datetime] = utc_now,
     reason: str = "",
 ) -> Library:
-    """`dsops.open`: reads and checks a configuration, for its secrets and sessions.
+    """`dsops.open`: read and check a configuration; return a Library for its secrets and sessions.
 
-    `config` names the file; without, DSOPS_CONFIG or the nearest `dsops.yaml` upward of `folder` (the working folder)
-    counts, which has to be allowed (`dsops allow`). `environ` replaces the process's current environment. `report`
-    gets the events of `--verbose`, never a value. A store that needs an MFA code has `mfa_process` or `token_code`:
-    there is no prompt. `reason` is that of `--reason`; without it, DSOPS_REASON counts. Raises ConfigError, and
-    UsageError for a reason that is not one line of text.
+    `config` names the file. Without it, DSOPS_CONFIG names the file; without both, it is the nearest `dsops.yaml`
+    upward of `folder` (default: the working folder), and the user must have allowed that file (`dsops allow`).
+    `environ` replaces the process's current environment. `report` gets the events of `--verbose`, never a value.
+    There is no prompt, so a store that needs an MFA code must have `mfa_process` or `token_code`. `reason` is the
+    value of `--reason` (default: DSOPS_REASON). Raises ConfigError, and UsageError for a reason that is not one line
+    of text.
     """
     variables = dict(os.environ if environ is None else environ)
     here, show = os.path.abspath(folder or os.curdir), report or ignore
@@ -77,17 +78,17 @@ def open_library(
 
 
 class _Own(NamedTuple):
-    """The state that belongs to one process: a forked child records its own acts, and takes no lock of its parent."""
+    """The state that belongs to one process. A forked child records its own acts, and uses no lock of its parent."""
 
     runtime: Runtime
     pipeline: Pipeline
 
 
 class Library:
-    """One configuration. Any number of threads may use it: a session is issued once for all of them.
+    """One configuration. Any number of threads may use it: they share each issued session.
 
-    Sessions are kept in memory, and renewed by a call that finds little time left; every call reads secrets again. Its
-    errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
+    Sessions are kept in memory, and renewed by a call that finds little time left. Every call reads secrets again.
+    The errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
     """
 
     def __init__(self, named: str, runtime: Runtime, make_journal: Callable[[], TrailJournal]) -> None:
@@ -95,11 +96,11 @@ class Library:
         self._make_journal = make_journal
         self._config = read_config(runtime, named)
         if not self._config.is_allowed:
-            refuse_shared(self._config.files)
+            refuse_shared(self._config.all_files)
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}
-        """The state by process id: a thread of the parent may have held a lock when this process was forked."""
+        """The state by process id. A forked child gets its own, because a parent's thread may have held a lock."""
         self._cache = CredentialCache(runtime.now)
         self._plans: dict[tuple[str, str], Plan] = {}
 
@@ -114,9 +115,9 @@ class Library:
         return _Own(runtime, Pipeline(runtime, self._cache))
 
     def secrets(self, environment: str = "") -> Mapping[str, Secret]:
-        """The variables of an environment ("" for the default or only one) and their values.
+        """Return the variables of an environment ("" for the default or only one) and their values.
 
-        A Secret shows itself as `***`; `reveal()` gives the text, `reveal_bytes()` what is not UTF-8.
+        A Secret is shown as `***`. `reveal()` returns its text, `reveal_bytes()` its bytes, which need not be UTF-8.
         """
         plan, own = self._plan(self._name(environment)), self._own()
         values = own.pipeline.secrets(plan)
@@ -124,9 +125,9 @@ class Library:
         return values
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
-        """The session that a store issues, or that it reads with; a cached one while enough of its time is left.
+        """Return the session that a store issues, or that it reads with; a cached one while enough time is left.
 
-        A store with `session_policy: auto` needs `environment`, which uses the session.
+        A store with `session_policy: auto` needs `environment`, the environment that uses the session.
         """
         plan, own = self._plan(environment, store), self._own()
         session = own.pipeline.credentials(plan, store)
@@ -140,10 +141,10 @@ class Library:
         environment: str = "",
         **options: Any,  # options of boto3.Session
     ) -> boto3.Session:
-        """A boto3 session with that store's credentials, which it renews.
+        """Return a boto3 session with that store's credentials. The session renews them.
 
-        Its region is the store's unless `region_name` says otherwise. For everything but credentials boto3 reads this
-        process's own environment and files, as always. Raises ExtraMissing without boto3.
+        The region is the store's unless `region_name` sets another. For everything but credentials, boto3 reads this
+        process's environment and files as usual. Raises ExtraMissing if boto3 is not installed.
         """
         try:
             import boto3
@@ -175,7 +176,7 @@ class Library:
                 return RefreshableCredentials.create_from_metadata(parts, metadata, self.METHOD)
 
         inner = BotocoreSession()
-        # Placed before all other providers: keys in the environment would be another identity.
+        # This provider is placed before all others, because keys in the environment would be another identity.
         inner.get_component("credential_provider").insert_before("env", Provider())
         region = self._plan(environment, store).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})
@@ -188,7 +189,7 @@ class Library:
             raise
 
     def _plan(self, environment: str, store: str = "") -> Plan:
-        """Plan an environment, or a store's session as an environment uses it; the plan is kept for the next call."""
+        """Return the plan of an environment, or of a store's session as an environment uses it. Plans are cached."""
         cached_plan = self._plans.get((environment, store))
         if cached_plan is not None:
             return cached_plan
@@ -197,5 +198,5 @@ class Library:
         else:
             plan = plan_named(self._config, environment, self._runtime)
         if any(step.proof and step.proof.may_change for step in plan.steps.values()):
-            return plan  # another token or login is another identity, so it needs a new plan
+            return plan  # another login or token is another identity, so the plan is not cached
         return self._plans.setdefault((environment, store), plan)

@@ -1,7 +1,7 @@
 """The parsed configuration, with all includes, defaults and `extends` resolved; no I/O.
 
-Texts may still contain `${NAME}`. `plan` expands them for the requested environment only, so that variables of other
-environments may stay unset. `config` has checked everything that does not depend on environment variables.
+Texts may still contain `${NAME}`. `plan` expands the texts of the requested environment only, so that variables of
+other environments may stay unset. `config` has checked everything that does not depend on environment variables.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ MAX_VALUE_CHARACTERS = 1 << 20
 """The longest value that a configuration can produce. Linux allows 128 KiB for a variable, AWS 64 KiB for a secret."""
 
 MAX_RUN_CHARACTERS = 1 << 26
-"""The most characters that one run can produce from a configuration, intermediate results of transforms included."""
+"""The most characters that one run can produce from a configuration, including intermediate results of transforms."""
 
 
 class Budget:
-    """A limit on the number of characters that a run produces; references can repeat a long value many times."""
+    """A limit on the characters that a run produces, because references can repeat a long value many times."""
 
     __slots__ = ("_left",)
 
@@ -94,7 +94,7 @@ class Variable(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """One entry of `envs` with its `extends` followed; variables in the order written."""
+    """One entry of `envs` with its `extends` resolved; variables in the order written."""
 
     name: str
     variables: Mapping[str, Variable]
@@ -109,15 +109,15 @@ class SourceFile(NamedTuple):
     shown: str = ""
     """The path as errors show it: relative to the working folder."""
     written: str = ""
-    """The path with links in its folder resolved; if the file itself is a link, that link is not resolved."""
+    """The path with symbolic links in its folder resolved. If the file itself is a link, that link is not resolved."""
     owners: tuple[int, int] = (0, 0)
-    """The user ids of the owner of that path (which can be a link) and of the file's owner."""
+    """The user ids of two owners: of the path `written`, which can be a link, and of the file."""
     is_shared: bool = False
     """Whether another user can write the file."""
 
 
 class Config(NamedTuple):
-    """A configuration without any error that can be detected without environment variables."""
+    """A configuration in which every check that needs no environment variables has passed."""
 
     stores: Mapping[str, StoreEntry]
     environments: Mapping[str, Environment]
@@ -125,6 +125,13 @@ class Config(NamedTuple):
     files: tuple[SourceFile, ...]
     """The main file, then the local file, then the included files."""
     is_allowed: bool
-    """Whether dsops may execute it: the user named the file, or has allowed these files with this content."""
+    """Whether dsops may run with the files: the user named the file, or has allowed these files with this content."""
     notes: tuple[str, ...]
     """Notes for stderr, one line each: deprecated key names, for example."""
+    own_files: tuple[SourceFile, ...] = ()
+    """The user's own files below those of a project, which need no permission."""
+
+    @property
+    def all_files(self) -> tuple[SourceFile, ...]:
+        """The files of all layers, those of the project first."""
+        return self.files + self.own_files

@@ -1,4 +1,4 @@
-"""The process's surroundings as one value: clock, environment, prompts, progress, randomness."""
+"""Everything that dsops uses from its process, as one value: clock, environment, prompts, progress, randomness."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class Event(NamedTuple):
-    """A progress event. `name` is stable (`secrets.fetched`); `facts` never contain a secret's value."""
+    """A progress event. `name` is a stable identifier (`secrets.fetched`); `facts` never contain a secret's value."""
 
     name: str
     facts: Mapping[str, str]
 
 
 CLOCK_CORRECTED = "clock.corrected"
-"""This machine's clock is far from AWS's."""
+"""The event that this machine's clock is far from AWS's."""
 
 NOTES = (CLOCK_CORRECTED,)
-"""Events that are shown as notes, also where no progress is shown."""
+"""Events that are shown as notes even if no progress is shown."""
 
 
 class Act(NamedTuple):
     """An action with an identity or a secret, for the audit trail.
 
-    It never contains a secret's value, the secret parts of a session, an external ID, an MFA code or a token.
+    An Act never contains a secret's value, the secret parts of a session, an external ID, an MFA code or a token.
     """
 
     name: str
-    """AWS's operation, such as `AssumeRole`, or dsops' own name for an action without a call."""
+    """The name of the AWS operation, such as `AssumeRole`, or dsops' own name for an action without a call."""
     service: str = ""
     """The service's endpoint prefix (`sts`); "" if there was no call."""
     region: str = ""
@@ -43,7 +43,7 @@ class Act(NamedTuple):
     key: str = ""
     """The id of the signing key."""
     identity: Mapping[str, object] = {}
-    """CloudTrail's `userIdentity`, for calls that are not signed."""
+    """CloudTrail's `userIdentity`, for a call that is not signed."""
     asked: Mapping[str, object] = {}
     """The request's parameters, under AWS's names."""
     answer: Mapping[str, object] = {}
@@ -52,19 +52,19 @@ class Act(NamedTuple):
     facts: Mapping[str, object] = {}
     """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether the act happened in a sandbox; None if it had no endpoint: the run's own mark then applies."""
+    """Whether a sandbox answered the call; None if the act has no endpoint, so that the run's mark applies."""
 
 
 SANDBOX = "sandbox"
-"""The key that marks an event of the audit trail as a sandbox's."""
+"""The key that marks an audit event as the work of sandboxes."""
 
 
 def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
-    """Record whether a sandbox answered a call: a run is marked only if sandboxes answered all its calls."""
+    """Record whether a sandbox answered a call. The run is marked only if sandboxes answered all of its calls."""
     if is_sandbox:
         facts.setdefault(
             SANDBOX, True
-        )  # This is one atomic step: another thread may be recording an answer from AWS, which takes precedence.
+        )  # setdefault is one atomic step. So it never overwrites the False that another thread sets for AWS.
     else:
         facts[SANDBOX] = False
 
@@ -77,20 +77,20 @@ class Journal(Protocol):
         """The id of this run in the audit trail."""
 
     def add(self, act: Act) -> None:
-        """Collect one act; the next `write` writes it."""
+        """Collect an act, which the next `write` writes."""
 
     def write(self) -> None:
         """Write the collected acts. Raises AuditFailed if they can't be written and the user requires the trail."""
 
     def about(self, **facts: object) -> None:
-        """Set facts that all later acts share: environment, configuration."""
+        """Set facts that all later acts contain, such as environment and configuration."""
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Record whether a sandbox answered a call; a run is marked only if sandboxes answered all its calls."""
+        """Record whether a sandbox answered a call. The run is marked only if sandboxes answered all of its calls."""
 
 
 def no_terminal(_question: str) -> bool | None:
-    """A `confirm` for processes without a terminal."""
+    """Return None: the `confirm` for processes without a terminal."""
     return None
 
 
@@ -102,20 +102,20 @@ def _never_leaves() -> bool:
 
 
 def _unmeasured(_name: str, _labels: tuple[str, ...], _value: float) -> None:
-    """A `measure` that counts nothing."""
+    """Do nothing: the `measure` for processes without metrics."""
 
 
 class Runtime(NamedTuple):
-    """What dsops uses of its surroundings. Tests pass fakes; only `cli` makes the real Runtime."""
+    """The parts of its surroundings that dsops uses. Tests pass fakes; only `cli` makes the real Runtime."""
 
     environ: Mapping[str, str]
-    """The environment to use: the client's, which may not be this process's."""
+    """The environment variables to use: those of the client, which may be another process."""
     now: Callable[[], datetime]
-    """Returns the present time, aware and in UTC."""
+    """Returns the current time in UTC, with its time zone."""
     ask: Callable[[str], Secret | None]
-    """Prompts on the terminal with hidden input, never on stdout or stderr; None if there is no terminal."""
+    """Prompts on the terminal, never on stdout or stderr, and hides the input. Returns None without a terminal."""
     report: Callable[[Event], None]
-    """Takes progress events, and decides whether and how to show them."""
+    """Takes a progress event, and decides whether and how to show it."""
     random: Callable[[], float]
     """Returns a number in [0, 1), for jitter."""
     folder: str
@@ -123,23 +123,23 @@ class Runtime(NamedTuple):
     timestamp: str
     """The value of `${TIMESTAMP}` if the environment has none: one text for the whole run, such as 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
-    """Writes a helper program's stderr to the user's; None if the helper inherits it."""
+    """Writes a helper program's stderr to the user's stderr. The field is None if the helper inherits stderr."""
     measure: Measure = _unmeasured
     """Takes a measurement for metrics: its name, labels and value."""
     has_left: Callable[[], bool] = _never_leaves
-    """Returns whether the client is gone, so that prompts and logins for it can be abandoned."""
+    """Returns whether the client has ended, so that its prompts and logins can be abandoned."""
     journal: Journal | None = None
-    """Writes the audit trail; None if it is off."""
+    """The journal that writes the audit trail; None if the trail is off."""
     monotonic: Callable[[], float] = system_monotonic
-    """Seconds of a clock that is never adjusted, for time limits and pauses."""
+    """Returns the seconds of a clock that is never adjusted, for time limits and pauses."""
     confirm: Callable[[str], bool | None] = no_terminal
-    """Shows a text on the terminal and asks yes or no, visibly; None if there is no terminal."""
+    """Shows a text on the terminal and asks yes or no; the answer is visible. Returns None without a terminal."""
     reason: str = ""
-    """The reason of the run, in the user's words; "" if none was given."""
+    """The reason of the run, in the user's words; "" if the user has given none."""
 
 
 REASON_CHARACTERS = 256
-"""The longest reason in characters: it has to fit into a source identity and a tag's value."""
+"""The maximum length of a reason: it must fit into a source identity and a tag's value."""
 
 
 def is_reason(text: str) -> bool:
@@ -148,26 +148,26 @@ def is_reason(text: str) -> bool:
 
 
 def no_prompt(_question: str) -> Secret | None:
-    """An `ask` for processes without a terminal."""
+    """Return None: the `ask` for processes without a terminal."""
     return None
 
 
 def ignore(_event: Event) -> None:
-    """A `report` that shows nothing."""
+    """Do nothing: the `report` that shows no event."""
 
 
 def random_fraction() -> float:
-    """A number in [0, 1)."""
-    # Importing `random` costs a cold run 3 ms.
+    """Return a random number in [0, 1)."""
+    # `os.urandom`, because importing `random` would take 3 ms of a cold run.
     return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
 def empty_file() -> str:
-    """The path of an empty regular file, for variables such as AWS_CONFIG_FILE; some programs refuse `/dev/null`.
+    """Return the path of an empty regular file, for variables such as AWS_CONFIG_FILE.
 
-    The file belongs to the installed package, so it lasts as long as any child process. It is read-only: otherwise
-    `aws configure` in one child would change the identity of all others. If root has nevertheless written to the
-    file, /dev/null is used.
+    Some programs refuse `/dev/null`. The file belongs to the installed package, so it exists as long as any child
+    process. It is read-only: otherwise `aws configure` in one child would change the identity of all others. If root
+    has written to the file nevertheless, the path is /dev/null.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "empty_file")
     try:
@@ -181,7 +181,7 @@ def empty_file() -> str:
 
 
 def user_name() -> str:
-    """The value of `${USER}` if the environment has none: the account's name, or "" if the system has none."""
+    """Return the value of `${USER}` if the environment has none: the account's name, or "" if the system has none."""
     try:
         from pwd import getpwuid
 
@@ -191,5 +191,5 @@ def user_name() -> str:
 
 
 def utc_now() -> datetime:
-    """The time, aware and in UTC."""
+    """Return the current time in UTC, with its time zone."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A string that is never printed by accident, from its receipt until it is handed to the child process."""
+"""A string that is never printed by accident, from its receipt until the child process gets it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Secret:
     """A value that shows as `***` when it is printed, logged, formatted or compared in a failing test.
 
     Bytes that are not UTF-8 (a binary secret) are stored as surrogate escapes (PEP 383), which `os.fsencode`
-    reverses, so every value that fits an environment variable survives unchanged.
+    reverses. So every value that fits into an environment variable survives unchanged.
     """
 
     __slots__ = ("_value",)
@@ -19,11 +19,11 @@ class Secret:
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Secret:
-        """A secret made of bytes, which need not be UTF-8."""
+        """Return a secret made of bytes, which need not be UTF-8."""
         return cls(value.decode("utf-8", "surrogateescape"))
 
     def reveal(self) -> str:
-        """Return the value. Every call is a possible leak: a test counts the files that call it."""
+        """Return the value. Every call may leak it, so a test counts the files that call this method."""
         return self._value
 
     def reveal_bytes(self) -> bytes:

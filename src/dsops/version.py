@@ -1,3 +1,3 @@
-"""The version of dsops. A separate module, so that lower modules need not import the package with `dsops.open`."""
+"""The version of dsops, in a module of its own, so that lower modules need not depend on `dsops.open`."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Derives from a plan the hops behind a session, and the session's tags, source identity and policies."""
+"""Derive the hops behind a session from a plan, and the session's tags, source identity and policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OF_A_TOKEN = {
     "AssumeRoleWithSAML": "the SAML response",
     "GetRoleCredentials": "IAM Identity Center",
 }
-"""Operations where an identity provider may add tags and a source identity: for example, in a token's claims."""
+"""Operation -> what may add tags and a source identity to the session: for example, the claims of a token."""
 
 
 class Tag(NamedTuple):
@@ -27,18 +27,18 @@ class Tag(NamedTuple):
 
 
 class SessionAttributes(NamedTuple):
-    """Tags and source identity of a session, as far as this configuration decides them."""
+    """The tags and source identity of a session, as far as the configuration determines them."""
 
     tags: tuple[Tag, ...] = ()
     source_identity: str = ""
     source_identity_store: str = ""
-    """The hop that sets the source identity, which then stays the same for all later hops."""
+    """The store whose hop sets the source identity. All later hops have the same source identity."""
     not_known: tuple[str, ...] = ()
-    """One clause for each attribute that no API returns."""
+    """One noun phrase for each attribute that no AWS API returns."""
 
 
 def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
-    """The steps that issue a session on the way to the store's session, in the order of their calls."""
+    """Return the steps that issue sessions in the chain of the store, in the order of their calls."""
     hops: list[Step] = []
     while name:
         step = plan.steps[name]
@@ -49,7 +49,7 @@ def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
 
 
 def base_is_session(plan: Plan, name: str) -> bool | None:
-    """Whether the chain begins with temporary base credentials; None if the plan does not know."""
+    """Whether the chain begins with temporary base credentials; None if that is unknown."""
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]
@@ -59,10 +59,10 @@ def base_is_session(plan: Plan, name: str) -> bool | None:
 
 
 def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionAttributes:
-    """The tags and source identity of the last hop's session. `is_from_session` is what `base_is_session` returns.
+    """Return the tags and source identity of the last hop's session, given what `base_is_session` returns.
 
     IAM User Guide, "Pass session tags in AWS STS" (chaining) and "Monitor and control actions taken with assumed
-    roles": transitive tags and a source identity are inherited by the next role, other tags are not.
+    roles": the next role inherits transitive tags and the source identity, but no other tags.
     """
     tags: tuple[Tag, ...] = ()
     goes_on: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionA
 
 
 def of_base(*, is_temporary: bool) -> SessionAttributes:
-    """The attributes of base credentials: none for a long-term key, unknown for a session (no API returns them)."""
+    """Return the attributes of base credentials: none for a long-term key; unknown for a session."""
     return SessionAttributes(not_known=(_of_base(is_session=True),)) if is_temporary else SessionAttributes()
 
 
@@ -100,7 +100,7 @@ def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
 
 
 def hop_words(step: Step) -> str:
-    """One hop on one line: store, operation, role, and the parameters of the call; no secret."""
+    """Describe a hop on one line: store, operation, role, and the parameters of the call, but no secret."""
     parts = [f"{step.name}: {step.session_source} {session_target(step)}".rstrip()]
     if "role_session_name" in step.settings:
         parts[0] += f" as {step.settings['role_session_name']}"
@@ -117,13 +117,13 @@ _SENT = (
 
 
 def session_target(step: Step) -> str:
-    """The role, target principal or federated user that the step's call names; "" for none."""
+    """Return the role, target principal or federated user that the step's call names; "" if it names none."""
     names = ("target_principal", "federated_user_name")
     return step.role or next((str(step.settings[name]) for name in names if name in step.settings), "")
 
 
 def limits(step: Step) -> Iterator[str]:
-    """The policies that reduce a session's permissions below those of its role."""
+    """Yield the policies that reduce a session's permissions below those of its role."""
     settings = step.settings
     if "session_policy_covers" in settings:
         yield f"session policy auto: {settings['session_policy_covers']}"
@@ -137,7 +137,7 @@ def limits(step: Step) -> Iterator[str]:
 
 
 def text_values(step: Step, name: str) -> tuple[str, ...]:
-    """The texts of a list setting; () if the step has no such setting."""
+    """Return the texts of a list setting; () if the step has no such setting."""
     setting = step.settings.get(name, ())
     return tuple(item for item in setting if isinstance(item, str)) if isinstance(setting, tuple) else ()
 

@@ -111,7 +111,7 @@ def test_a_chain_of_transforms_makes_no_huge_value(written: str) -> None:
 
 
 def test_a_long_value_may_still_be_made_shorter() -> None:
-    """A value above the maximum may be shortened, and values up to the maximum may grow (counter-example)."""
+    """A transform may shorten a value above the maximum and lengthen a value up to it (counter-example)."""
     value = json.dumps({"a": "x" * (2 * MAX_VALUE_CHARACTERS), "b": "y"})
     assert apply(Secret(value), chain("json_extract:.b")).reveal() == "y"
     grown = apply(Secret("x" * (MAX_VALUE_CHARACTERS // 8)), chain('["replace:x:12345678"]')).reveal()
@@ -130,7 +130,7 @@ def test_all_values_of_a_run_have_a_bound_together() -> None:
 
 @pytest.mark.parametrize("written", ["|".join(["trim"] * 33), ["trim"] * 100_000])
 def test_a_chain_has_a_bound(tmp_path: Path, written: str | list[str]) -> None:
-    """A chain has at most MAX_STEPS transforms, as one string or as a list."""
+    """A chain of at most MAX_STEPS transforms is accepted, written as one string or as a list."""
     text = json.dumps({"envs": {"p": {"A": {"literal": "x", "transform": written}}}})
     assert f"at most {MAX_STEPS} steps" in said(refusal(tmp_path, text))
     assert len(chain(json.dumps(["trim"] * MAX_STEPS))) == MAX_STEPS
@@ -160,7 +160,7 @@ def test_splitting_a_chain_takes_no_more_than_its_length() -> None:
 
 
 def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
-    """Nested aliases (ten lists of ten of the previous list) are refused by the number of values."""
+    """YAML aliases nested in aliases are refused, because every value that they expand to counts."""
     lines = ["x-0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
     lines += [f"x-{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     assert f"{MAX_NODES:,} values" in said(refusal(tmp_path, "\n".join(lines)))
@@ -168,14 +168,14 @@ def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("use", ["A{}: {{literal: *a}}", "A{}: {{<<: *m}}"])
 def test_an_alias_of_a_long_text_is_counted_by_its_length(tmp_path: Path, use: str) -> None:
-    """Thousands of aliases of one long text are refused, because the total length of the text counts."""
+    """Thousands of aliases of one long text are refused, because each alias counts with the text's length."""
     text = f"x-a: &a {'x' * 500_000}\nx-m: &m {{literal: *a}}\nenvs:\n  p:\n"
     text += "".join(f"    {use.format(number)}\n" for number in range(5000))
     assert "characters: an alias counts" in said(refusal(tmp_path, text))
 
 
 def test_anchors_as_people_use_them_are_none(tmp_path: Path) -> None:
-    """A hundred stores that share one block through an anchor are accepted (counter-example)."""
+    """A hundred stores that share one block through a YAML anchor are accepted (counter-example)."""
     text = "x-s: &s {type: aws.sts, region: us-east-1, role_session_name: me}\nsecretStores:\n"
     text += "".join(f"  s{n}: {{<<: *s, role_arn: 'arn:aws:iam::111122223333:role/R{n}'}}\n" for n in range(100))
     assert len(loaded(tmp_path, text).stores) == 100
@@ -183,7 +183,7 @@ def test_anchors_as_people_use_them_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 100_000, "[" * 200_000 + "]" * 200_000])
 def test_depth_is_bounded(tmp_path: Path, text: str) -> None:
-    """Nesting depth is limited in YAML, JSON policies and values."""
+    """Too deeply nested YAML, JSON policies and values are refused."""
     assert isinstance(refusal(tmp_path, text), ConfigError)
     assert parse_json(text, "policy.json").problems
     with pytest.raises(TransformFailed):
@@ -195,7 +195,7 @@ def test_depth_is_bounded(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("number", ["9" * 100_000, "0x" + "f" * 100_000, "1e999999999", "-" + "9" * 5000])
 def test_numbers_without_measure_are_no_numbers(tmp_path: Path, number: str) -> None:
-    """An integer of over 4,300 digits, which Python refuses to parse, is an error or kept as text."""
+    """An integer over 4,300 digits, which Python refuses to parse, is a configuration error or remains text."""
     store = "{{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', {}: {}}}"
     for key in ("duration_seconds", "timeout_ms"):
         assert "whole number" in said(refusal(tmp_path, f"secretStores:\n  s: {store.format(key, number)}\n"))
@@ -233,7 +233,7 @@ def test_all_texts_together_have_a_bound() -> None:
 
 @pytest.mark.parametrize("piece", ["${A:-", "$${", "${", "}", "${A:?", "${A:-}", "${A:-${A}"])
 def test_defaults_in_defaults_take_no_more_than_their_length(piece: str) -> None:
-    """Nested defaults, closed or not, are parsed in linear time."""
+    """Defaults nested in defaults, closed or unclosed, are parsed in linear time."""
 
     def work(text: str) -> Callable[[], object]:
         return lambda: expand_text(text, InterpolationNames({"A": "x"}), HERE, "")
@@ -256,7 +256,7 @@ def test_files_that_include_each_other_in_layers_are_bounded(tmp_path: Path) -> 
 
 
 def test_a_common_file_may_be_included_by_many(tmp_path: Path) -> None:
-    """A file that fifty included files all include is loaded (counter-example)."""
+    """A file that fifty other files include is loaded (counter-example)."""
     (tmp_path / "common.yaml").write_text("secretStores: {s: {type: env}}\n")
     for number in range(50):
         text = f"include: common.yaml\nenvs: {{e{number}: {{A: {{from: 's:X'}}}}}}\n"
@@ -281,7 +281,7 @@ BASES = {
 
 @pytest.mark.parametrize("text", BASES.values(), ids=BASES.keys())
 def test_what_is_inherited_is_counted(tmp_path: Path, text: str) -> None:
-    """An inherited variable counts again for each environment that inherits it."""
+    """An inherited variable counts once for each environment that inherits it."""
     assert f"more than {MAX_NODES:,} entries" in said(refusal(tmp_path, text))
 
 
@@ -293,7 +293,7 @@ def test_many_environments_may_extend_one(tmp_path: Path) -> None:
 
 
 def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> None:
-    """Suggestions for thousands of unknown names take linear time: only the first problems are compared."""
+    """With thousands of unknown names, only the first problems get suggestions, so the time stays linear."""
 
     def work(count: int) -> Callable[[], object]:
         text = "secretStores:\n" + "".join(f"  s{n}: {{type: env}}\n" for n in range(count))
@@ -305,7 +305,7 @@ def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> Non
 
 
 def test_a_name_without_measure_is_compared_with_nothing() -> None:
-    """No suggestion is computed for an overlong name: the time to compare is the product of the lengths."""
+    """An overlong name gets no suggestion: comparing names takes time in proportion to the product of lengths."""
     assert nearest("a" * 100_000, ["b" * 100_000, "ab"]) == ""
     assert nearest("prodution", ["production", "b" * 100_000]) == "production"
 
@@ -316,7 +316,7 @@ def test_a_name_without_measure_is_compared_with_nothing() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("character", ["x", "'", "\\", "é", "\x01"])
 def test_no_format_grows_by_more_than_quoting(name: str, character: str) -> None:
-    """No format makes a value more than sixteen times longer, whatever has to be escaped."""
+    """No output format makes a value more than sixteen times longer, whichever characters it escapes."""
     try:
         text = renderer(name)({"A": Secret(character * 10_000)})
     except DsopsError:

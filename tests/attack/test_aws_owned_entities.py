@@ -84,7 +84,7 @@ def admin(lab: Lab) -> Person:
 
 @pytest.mark.parametrize("operation", taking("PolicyArn", USES_A_POLICY))
 def test_no_caller_may_change_a_managed_policy_of_aws(admin: Person, operation: str) -> None:
-    """Every operation that changes a managed policy is refused for a policy of AWS."""
+    """Every operation that changes a managed policy is refused if AWS owns the policy."""
     refused = admin.refused("iam", operation, **required(operation))
 
     assert ("AccessDenied", "Policy is outside your own account.") == (refused.code, refused.message)
@@ -102,7 +102,7 @@ def test_another_accounts_policy_is_not_ones_own(lab: Lab, operation: str) -> No
 
 
 def test_what_a_managed_policy_of_aws_allows_stays(lab: Lab, admin: Person) -> None:
-    """A managed policy still allows exactly the same actions after a new version was refused."""
+    """A managed policy of AWS allows the same actions after a refused request for a new version."""
     admin.call("iam", "CreateUser", UserName="reader")
     admin.call("iam", "CreateAccessKey", UserName="reader")
     admin.call("iam", "AttachUserPolicy", UserName="reader", PolicyArn=AWS_POLICY)
@@ -123,7 +123,7 @@ def test_no_caller_may_change_a_service_linked_role(admin: Person, operation: st
 
 
 def test_of_a_service_linked_role_the_description_may_change(admin: Person) -> None:
-    """Only the description of a service-linked role may be edited (IAM User Guide), not its session duration."""
+    """The description of a service-linked role can be edited (IAM User Guide), but not its session duration."""
     for operation in sorted(DESCRIBES):
         admin.call("iam", operation, RoleName=LINKED, Description=operation)
         assert operation == admin.call("iam", "GetRole", RoleName=LINKED)["Role"]["Description"]
@@ -133,7 +133,7 @@ def test_of_a_service_linked_role_the_description_may_change(admin: Person) -> N
 
 @pytest.mark.parametrize("path", ["/aws-service-role/batch.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"])
 def test_no_account_makes_a_role_that_looks_like_awss(admin: Person, path: str) -> None:
-    """No role can be created under AWS's reserved paths: SCPs do not apply to service-linked roles."""
+    """No role can be created under AWS's reserved paths, because SCPs do not apply to service-linked roles."""
     refused = admin.refused("iam", "CreateRole", RoleName="Mine", Path=path, AssumeRolePolicyDocument=TRUST)
 
     assert "InvalidInput" == refused.code
@@ -155,7 +155,7 @@ def test_no_account_makes_a_role_that_looks_like_awss(admin: Person, path: str) 
 def test_a_service_linked_roles_policy_is_for_nothing_else(
     admin: Person, operation: str, named: dict[str, str]
 ) -> None:
-    """A service-linked role's policy cannot be attached elsewhere or be a boundary (PolicyNotAttachable)."""
+    """A service-linked role's policy cannot be attached to another role or used as a boundary (PolicyNotAttachable)."""
     admin.call("iam", "CreateRole", RoleName="Mine", AssumeRolePolicyDocument=TRUST)
     admin.call("iam", "CreateGroup", GroupName="group")
     parameter = "PolicyArn" if operation.startswith("Attach") else "PermissionsBoundary"

@@ -61,7 +61,7 @@ def both_are_regular(found: dict[str, tuple[str, bool, int]]) -> bool:
 
 
 def test_a_command_of_the_sandbox_finds_regular_files(tmp_path: Path) -> None:
-    """A command in `dsops sandbox run` finds regular files: dvc, for one, rejects the null device."""
+    """A command in `dsops sandbox run` finds regular files, because dvc, for one, rejects the null device."""
     assert both_are_regular(looked([DSOPS, "sandbox", "run", "--"], own_environment(tmp_path), tmp_path))
 
 
@@ -73,7 +73,7 @@ def test_a_shell_in_the_sandbox_finds_regular_files(sandbox: LocalAws, tmp_path:
 
 
 def test_a_command_that_is_served_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A command under `dsops exec --serve` finds regular files, even if its own variables name the null device."""
+    """A command under `dsops exec --serve` finds regular files, even if its environment names the null device."""
     account = sandbox.account()
     role = account.add_role("Reader", trust=trust(account.root_arn), policies=[allow("s3:*")])
     (tmp_path / "dsops.yaml").write_text(CONFIG.replace("ROLE", role))
@@ -84,7 +84,7 @@ def test_a_command_that_is_served_finds_regular_files(sandbox: LocalAws, tmp_pat
 
 
 def test_a_test_suites_child_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A child with `sandbox.environment()` of the pytest fixture finds regular files."""
+    """A child process that gets `sandbox.environment()` from the pytest fixture finds regular files."""
     assert both_are_regular(looked([], sandbox.environment(environ=own_environment(tmp_path)), tmp_path))
 
 
@@ -100,13 +100,13 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_empty_file_is_closed_to_writing(installed: Path) -> None:
-    """The empty file is read-only: `aws configure` in one child process must not change the identity of others."""
+    """The empty AWS file is read-only, so `aws configure` in one child process cannot change the identity of others."""
     assert empty_file() == str(installed)
     assert stat.S_IMODE(installed.stat().st_mode) == 0o444
 
 
 def test_a_file_that_holds_something_is_not_handed_out(installed: Path) -> None:
-    """If the empty file has content (root can write it) or is missing, the null device is used."""
+    """Child processes get the null device if dsops' empty file is missing or has content (root can write it)."""
     installed.write_text("[default]\naws_access_key_id = of-another\n")
     assert empty_file() == os.devnull
     installed.unlink()

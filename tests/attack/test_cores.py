@@ -102,7 +102,7 @@ def test_the_command_that_takes_over(dsops: Dsops) -> None:
     ids=["exec", "credential_process"],
 )
 def test_a_process_that_does_the_work_itself(dsops: Dsops, words: tuple[str, ...]) -> None:
-    """dsops has core limit 0 while it works: a program that it runs for an MFA code sees that."""
+    """dsops has core limit 0 while it works, and so has the program that it runs to get an MFA code."""
     (dsops.folder / "dsops.yaml").write_text(MFA)
     program = dsops.folder / "code"
     program.write_text(f"#!/bin/sh\n{TELL} > told\necho 123456\n")
@@ -112,7 +112,7 @@ def test_a_process_that_does_the_work_itself(dsops: Dsops, words: tuple[str, ...
 
 
 def test_the_process_that_looks_for_base_credentials(dsops: Dsops) -> None:
-    """The child process that looks for base credentials has core limit 0, as its `credential_process` sees."""
+    """The child process that looks for base credentials has core limit 0, and so has its `credential_process`."""
     answer = '{"Version": 1, "AccessKeyId": "AKIAEXAMPLEEXAMPLE02", "SecretAccessKey": "hush"}'
     script = f"{TELL} > {dsops.folder}/told; echo {shlex.quote(answer)}"
     program = dsops.folder / "keys"
@@ -126,7 +126,7 @@ def test_the_process_that_looks_for_base_credentials(dsops: Dsops) -> None:
 
 
 def test_a_limit_that_was_given_up_is_not_asked_for() -> None:
-    """If the hard limit is 0 (as under the agent), the user's limit is not restored, and no error is raised."""
+    """If the hard limit is 0 (as under the agent), restoring the user's core limit does nothing and raises no error."""
     program = (
         "import resource; from dsops import dumps; dumps.leave_no_core_dump(); core = resource.RLIMIT_CORE\n"
         "with dumps.UsersLimit(): print(resource.getrlimit(core)[0])\n"

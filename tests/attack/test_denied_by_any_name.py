@@ -37,7 +37,7 @@ def eve(admin: Person, denied: dict[str, object]) -> Person:
 
 @pytest.mark.parametrize("named", [{"logGroupName": "lg"}, {"logGroupIdentifier": "lg"}, {"logGroupIdentifier": GROUP}])
 def test_events_of_a_log_group(admin: Person, named: dict[str, str]) -> None:
-    """A denial of a log stream holds for GetLogEvents, whose resource ARN contains the group's name."""
+    """A Deny on a log stream applies to GetLogEvents, however the request names the stream's log group."""
     reader = eve(admin, {"Resource": f"{GROUP}:log-stream:ls"})
 
     assert 400 == reader.answer("logs", "GetLogEvents", logStreamName="ls", **named).status
@@ -45,7 +45,7 @@ def test_events_of_a_log_group(admin: Person, named: dict[str, str]) -> None:
 
 
 def test_records_of_a_stream(admin: Person) -> None:
-    """A denial of a Kinesis stream holds for GetRecords, which names the stream only in a forgeable iterator."""
+    """A Deny on a Kinesis stream applies to GetRecords, whose only reference to the stream is a forgeable iterator."""
     iterator = base64.encodebytes(b"st:shardId-000000000000:0").decode()
     reader = eve(admin, {"Resource": STREAM})
 
@@ -56,7 +56,7 @@ def test_records_of_a_stream(admin: Person) -> None:
 
 
 def test_repositories_by_their_tags(admin: Person) -> None:
-    """A denial by repository tag holds for ECR, although moto stores these tags differently from other services."""
+    """A Deny with a condition on repository tags applies to ECR, although moto stores these tags in an unusual form."""
     reader = eve(admin, {"Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}})
 
     assert "AccessDeniedException" == reader.refused("ecr", "ListImages", repositoryName="rp").code
@@ -80,7 +80,7 @@ def written(arn: str) -> list[str]:
 
 @pytest.mark.parametrize("service", ["ecs", "events", "lambda", "logs"])
 def test_an_arn_of_nothing_here_is_no_other_way_to_a_thing(admin: Person, service: str) -> None:
-    """A malformed ARN is refused: moto alone would read only the name at its end."""
+    """A malformed ARN is refused, because moto alone would read only the name at its end."""
     arn, operation, parameter = {
         "ecs": (f"arn:aws:ecs:{HERE}:cluster/c", "DeleteCluster", "cluster"),
         "events": (f"arn:aws:events:{HERE}:event-bus/b", "DescribeEventBus", "Name"),
@@ -98,7 +98,7 @@ def test_an_arn_of_nothing_here_is_no_other_way_to_a_thing(admin: Person, servic
 
 
 def test_a_rule_of_the_default_bus_by_the_buss_arn(admin: Person) -> None:
-    """A denial of the default bus's rules holds if a request gives the bus's ARN, which no rule's ARN contains."""
+    """A Deny on a rule of the default event bus applies, even if the request gives the bus's ARN."""
     admin.call("events", "PutRule", Name="rule", EventPattern="{}")
     other = eve(admin, {"Resource": f"arn:aws:events:{HERE}:rule/rule"})
 
@@ -107,7 +107,7 @@ def test_a_rule_of_the_default_bus_by_the_buss_arn(admin: Person) -> None:
 
 
 def test_a_trail_by_its_name_alone(admin: Person) -> None:
-    """A denial of a trail holds for requests that name the trail only in the parameter `Name`."""
+    """A Deny on a trail applies to requests that name the trail only in the parameter `Name`."""
     arn = f"arn:aws:cloudtrail:{HERE}:trail/trail"
     admin.call("s3", "CreateBucket", Bucket="bucket")
     admin.call("cloudtrail", "CreateTrail", Name="trail", S3BucketName="bucket")

@@ -108,7 +108,7 @@ def test_a_request_without_content_is_answered_at_once(server: SandboxServer, me
 def test_a_request_with_content_is_asked_for_it_once(
     server: SandboxServer, method: str, framing: bytes, body: bytes
 ) -> None:
-    """A request with a body gets `100 Continue` once, then the final answer (counter-example)."""
+    """A request with a body gets `100 Continue` once, then the final response (counter-example)."""
     with Client(server) as client:
         client.send(head(method, framing))
         assert client.status() == 100
@@ -120,7 +120,7 @@ def test_a_request_with_content_is_asked_for_it_once(
 
 @pytest.mark.parametrize(("framing", "status"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_refused_head_is_refused_at_once(server: SandboxServer, framing: bytes, status: int) -> None:
-    """A refused request gets the refusal instead of `100 Continue`, and the connection is closed."""
+    """A request with a refused header gets the refusal, not `100 Continue`, and the connection is closed."""
     with Client(server) as client:
         client.send(head("PUT", framing))
         assert client.status() == status
@@ -129,7 +129,7 @@ def test_a_refused_head_is_refused_at_once(server: SandboxServer, framing: bytes
 
 @pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
 def test_pipelined_requests_are_all_answered(server: SandboxServer, framing: bytes) -> None:
-    """Pipelined requests without body, with their body, and with a body still to come are all answered."""
+    """Every pipelined request gets a response: without a body, with its body, and with a body still to come."""
     with Client(server) as client:
         whole = head("PUT", b"Content-Length: 5\r\n") + b"hello"
         begun = head("PUT", b"Content-Length: 5\r\n")
@@ -142,7 +142,7 @@ def test_pipelined_requests_are_all_answered(server: SandboxServer, framing: byt
 
 @pytest.mark.parametrize("expectation", ["100-Continue", "100-continue, 100-continue", "200-ok", ""])
 def test_any_expectation_is_answered(server: SandboxServer, expectation: str) -> None:
-    """An unknown expectation is ignored."""
+    """A request with an unknown expectation is answered as if it had none."""
     with Client(server) as client:
         client.send(head("PUT", b"Content-Length: 0\r\n").replace(b"100-continue", expectation.encode()))
         assert client.status() == 403

@@ -109,7 +109,7 @@ def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProces
 
 @pytest.mark.parametrize("line", HANDING_OUT.values(), ids=HANDING_OUT)
 def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> None:
-    """No command uses it without permission: no AWS call, no file, no stdout; the error names `dsops allow`."""
+    """Without permission no command calls AWS, writes a file or prints; the error names `dsops allow`."""
     done = run(dsops, *line.split())
     assert "error[config.not-allowed]: you have not allowed dsops.yaml as it is now" in done.stderr + done.stdout
     assert "`dsops allow" in done.stderr + done.stdout
@@ -121,14 +121,14 @@ def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> Non
 
 @pytest.mark.parametrize("line", COMPUTING.values(), ids=COMPUTING)
 def test_what_only_computes_asks_nothing(dsops: Dsops, aws: StubAws, line: str) -> None:
-    """Commands that only compute (such as `plan`) work without permission and make no call."""
+    """Commands that only compute, such as `plan`, need no permission for a discovered file and make no AWS call."""
     done = run(dsops, *line.split())
     assert (0, []) == (done.returncode, aws.calls), done.stderr
     assert "config.not-allowed" not in done.stderr
 
 
 def test_once_it_is_allowed_it_works(dsops: Dsops) -> None:
-    """After `dsops allow` the configuration works, until `allow --revoke`."""
+    """A discovered configuration works after `dsops allow`, until `dsops allow --revoke`."""
     stdout = run(dsops, "allow").stdout
     assert f"assumes  {ROLE} (target)" in stdout
     assert "hush-token\n" == run(dsops, *HANDING_OUT["exec"].split()).stdout
@@ -137,7 +137,7 @@ def test_once_it_is_allowed_it_works(dsops: Dsops) -> None:
 
 
 def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
-    """`CI=true` allows a checkout's configuration; DSOPS_TRUST=ask or another value of CI does not."""
+    """`CI=true` permits the configuration of a checkout; DSOPS_TRUST=ask or another value of CI does not."""
     line = HANDING_OUT["get of a literal"].split()
     for environ, expected in (({"CI": "true"}, 0), ({"CI": "true", "DSOPS_TRUST": "ask"}, 2), ({"CI": "false"}, 2)):
         assert expected == run(dsops, *line, **environ).returncode
@@ -146,7 +146,7 @@ def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
 @pytest.mark.parametrize("name", ["DSOPS_CONFIG", "DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", "dsops_config"])
 @pytest.mark.parametrize("line", ["validate", "plan --env dev", "exec --env dev -- true", "get X", "render", "allow"])
 def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, name: str, line: str) -> None:
-    """An environment cannot set DSOPS_* variables, allowed or not: DSOPS_CONFIG would redirect nested runs."""
+    """An environment cannot set DSOPS_* variables, even if allowed: DSOPS_CONFIG would redirect nested runs."""
     (dsops.folder / "dsops.yaml").write_text(
         "version: 1\nsecretStores: {lit: {type: literal, values: {a: b}}}\ndefault_env: dev\n"
         f"envs: {{dev: {{X: {{literal: x}}, {name}: {{literal: ./tools/x.yaml}}}}}}\n"
@@ -158,7 +158,7 @@ def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, name: str, 
 
 
 def test_a_nested_dsops_asks_for_the_file_that_it_finds(dsops: Dsops) -> None:
-    """A dsops run inside `dsops exec` asks about the file that it finds, whatever the outer run allowed."""
+    """dsops inside `dsops exec` needs permission for the file that it finds, even if the outer file is allowed."""
     inner = dsops.folder / "inner"
     inner.mkdir()
     (inner / "dsops.yaml").write_text("version: 1\nenvs: {dev: {X: {literal: inner}}}\n")
@@ -179,7 +179,7 @@ def test_the_library_asks_as_well(dsops: Dsops, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_plan_of_it_can_not_be_carried_out_whichever_command_made_it(dsops: Dsops) -> None:
-    """A plan of a configuration that is not allowed cannot be carried out, whichever command made it."""
+    """The resolver refuses a plan of a configuration that is not allowed, whichever command made the plan."""
     config = load(folder=str(dsops.folder), environ={})
     assert not config.is_allowed
     plan = Plan("plain", (), {}, {}, 0, (), unallowed=config.files[0].shown)
@@ -206,7 +206,7 @@ class TestThroughTheAgent:
         "line", ["exec --env plain -- printenv PLAIN", "get --env plain PLAIN", "credentials target"]
     )
     def test_it_answers_nothing_before(self, agent: Agent, aws: StubAws, line: str) -> None:
-        """The agent refuses `exec` and `get` before the file is allowed, and serves them afterwards."""
+        """The agent refuses `exec` and `get` before the file is allowed, and runs them afterwards."""
         done = run(agent, *line.split())
         assert "error[config.not-allowed]" in done.stderr
         assert ("", []) == (done.stdout, aws.calls)
@@ -214,7 +214,7 @@ class TestThroughTheAgent:
         assert 0 == run(agent, *line.split()).returncode
 
     def test_a_file_that_is_swapped_behind_the_clients_back_is_judged_again(self, agent: Agent) -> None:
-        """A file swapped between client and agent has no effect: the agent uses the content that the client allowed."""
+        """A file replaced between client and agent has no effect: the agent uses the content the client allowed."""
         run(agent, "allow")
         program = (
             "import sys\n"
@@ -264,7 +264,7 @@ class TestTheQuestion:
 
     @pytest.mark.parametrize(("answer", "expected"), [(True, True), (False, False), (None, False)])
     def test_only_yes_allows(self, tmp_path: Path, *, answer: bool | None, expected: bool) -> None:
-        """Only the answer yes allows, and it is remembered."""
+        """Only the answer `yes` allows the file, and the permission is remembered."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}}}\n")
         question, allowed = self.asked(tmp_path, answer=answer)
         assert "sets     A (dev)" in question
@@ -272,7 +272,7 @@ class TestTheQuestion:
         assert expected is load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}).is_allowed
 
     def test_it_is_asked_on_the_terminal_and_never_on_stdout(self, dsops: Dsops) -> None:
-        """The question goes to the terminal, not stdout; no is an error, and the next run asks again."""
+        """The permission prompt goes to the terminal, not stdout; `no` is an error, and the next run prompts again."""
         (dsops.folder / "ask").write_text(
             "cd "
             + str(dsops.folder)
@@ -290,7 +290,7 @@ class TestTheQuestion:
             assert expected == (dsops.folder / "out").read_text()
 
     def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:
-        """The question shows what AWS requests will contain: a session name could send a token to a foreign account."""
+        """The permission prompt shows what AWS requests contain: a session name could send a token elsewhere."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n"
             "    role_arn: arn:aws:iam::999999999999:role/Evil\n    role_session_name: ${GITHUB_TOKEN}\n"
@@ -316,7 +316,7 @@ class TestTheQuestion:
         assert "hush" not in question
 
     def test_what_has_changed_is_shown(self, tmp_path: Path) -> None:
-        """Right before the question, changes since the last permission are shown as added and removed lines."""
+        """Right before the permission prompt, changes since the last permission are shown as a diff."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}, B: {literal: x}}}\n")
         self.asked(tmp_path, answer=True)
         (tmp_path / "dsops.yaml").write_text(
@@ -331,7 +331,7 @@ class TestTheQuestion:
         assert expected in question
 
     def test_a_text_of_the_file_is_no_line_of_the_question(self, tmp_path: Path) -> None:
-        """Newlines and control characters in the file's texts cannot add or hide lines of the question."""
+        """Newlines and control characters in the file's texts cannot add or hide lines of the permission prompt."""
         folder = tmp_path / "repo\nAllow nothing?"
         folder.mkdir()
         (folder / ".git").mkdir()
@@ -363,7 +363,7 @@ class TestTheQuestion:
     def test_all_that_a_steering_variable_can_get_from_the_file_is_shown(
         self, tmp_path: Path, source: str, expected: str
     ) -> None:
-        """Every value that the file can give to a steering variable is shown: default, literal store, transforms."""
+        """The permission prompt shows each value that the file can give a steering variable, even transformed."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  none: {type: env}\n"
             "  lit: {type: literal, values: {good: ./good.so, late: ./late.so, '${NOT:-late}': ./hidden.so}}\n"
@@ -373,7 +373,7 @@ class TestTheQuestion:
         assert f"by LD_PRELOAD{expected} (dev)\n" in question
 
     def test_a_default_with_a_variable_of_the_users_says_so(self, tmp_path: Path) -> None:
-        """A default that reads one of the user's variables is shown with that fact."""
+        """The permission prompt says if a default reads one of the user's variables."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores: {none: {type: env}}\n"
             "envs: {dev: {A: {from: {store: none, key: X}, default: '${GITHUB_TOKEN}'}}}\n"
@@ -382,7 +382,7 @@ class TestTheQuestion:
         assert "  sets     A from none: X or with your $GITHUB_TOKEN (dev)\n" in question
 
     def test_the_field_and_the_audience_are_shown(self, tmp_path: Path) -> None:
-        """A secret's field and version and a token's audience are shown: each of them changes what is accessed."""
+        """The permission prompt shows a secret's field and version and a token's audience, which change the access."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  web:\n    type: aws.sts\n    role_arn: arn:aws:iam::111122223333:role/R\n"
             "    web_identity: github\n    web_identity_audience: vault.corp\n"
@@ -394,7 +394,7 @@ class TestTheQuestion:
         assert "  sets     A from sec: k, f, v1 (dev)\n" in question
 
     def test_the_files_that_it_is_made_of_are_shown(self, tmp_path: Path) -> None:
-        """The files that the configuration includes are shown, and the diff names a newly included file."""
+        """The permission prompt shows the files that the configuration includes, and marks new ones in its diff."""
         other = tmp_path / "other.yaml"
         other.write_text("version: 1\nsecretStores: {prod: {type: env}}\n")
         (tmp_path / "repo").mkdir()
@@ -407,7 +407,7 @@ class TestTheQuestion:
         assert f"  + reads    {other}, a part of it\n" in question
 
     def test_a_long_list_is_counted_next_to_the_question(self, tmp_path: Path) -> None:
-        """A long list is summed up by kind right before the question."""
+        """The permission prompt sums up a long list by kind in its last line."""
         variables = ", ".join(f"GIT_{number}: {{literal: x}}" for number in range(200))
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n    role_arn: arn:aws:iam::1:role/R\n"
@@ -419,7 +419,7 @@ class TestTheQuestion:
         assert expected == question.split("\n")[-2]
 
     def test_control_characters_of_the_file_do_not_reach_the_terminal(self, tmp_path: Path) -> None:
-        """Control characters of the file do not reach the terminal, where they could overwrite its description."""
+        """Control characters of the file do not reach the terminal, where they could overwrite the prompt."""
         (tmp_path / "dsops.yaml").write_text('version: 1\nenvs: {dev: {PATH: {literal: "\\e[2K\\rfine\\nsets"}}}\n')
         done = subprocess.run(
             [*PROGRAM, "allow"],
@@ -452,13 +452,13 @@ class TestLinksAndSwaps:
         return load(folder=str(folder / name), environ={"HOME": str(folder)}).is_allowed
 
     def test_a_link_has_not_its_targets_permission(self, folder: Path) -> None:
-        """A link to an allowed file needs its own permission: relative commands differ, and its target can change."""
+        """A link to an allowed file needs permission, too: relative commands differ, and its target can change."""
         assert [True, False] == [self.is_allowed(folder, name) for name in ("real", "linked")]
         allow_found(folder / "linked", {"HOME": str(folder)})
         assert self.is_allowed(folder, "linked")
 
     def test_a_link_that_points_elsewhere_asks_again(self, folder: Path) -> None:
-        """A link whose target changes needs permission again, even for the same content."""
+        """After a link's target changes, the link needs permission again, even if the content is the same."""
         allow_found(folder / "linked", {"HOME": str(folder)})
         (folder / "copy.yaml").write_bytes((folder / "real" / "dsops.yaml").read_bytes())
         (folder / "linked" / "dsops.yaml").unlink()
@@ -466,14 +466,14 @@ class TestLinksAndSwaps:
         assert not self.is_allowed(folder, "linked")
 
     def test_a_linked_folder_is_the_folder(self, folder: Path) -> None:
-        """A folder reached through a link is the same folder."""
+        """The permission of a folder also holds when the folder is reached through a link."""
         (folder / "alias").symlink_to(folder / "real")
         assert self.is_allowed(folder, "alias")
 
     def test_a_link_that_is_swapped_while_it_is_opened_is_not_followed(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A link swapped in between check and open is not followed."""
+        """A link that replaces the file between check and open is not followed."""
         path, evil = folder / "real" / "dsops.yaml", folder / "evil.yaml"
         evil.write_text("version: 1\nenvs: {dev: {A: {literal: evil}}}\n")
         real_open = os.open
@@ -491,7 +491,7 @@ class TestLinksAndSwaps:
     def test_a_file_that_is_swapped_after_it_was_judged_is_not_what_runs(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A file swapped after the check has no effect: the file is read only once."""
+        """A file replaced after the check has no effect, because dsops reads the file only once."""
         path = folder / "real" / "dsops.yaml"
         real_digest = config_files.digest
 
@@ -540,7 +540,7 @@ class TestTheHook:
     def test_nothing_is_parsed_that_is_not_allowed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
     ) -> None:
-        """The hook parses no file before it is allowed.
+        """The hook parses no file before the user allows the file.
 
         A hundred included files of a megabyte took three minutes at every prompt.
         """
@@ -564,7 +564,7 @@ class TestTheHook:
         assert expected == self.hook_load(tmp_path)
 
     def test_a_pipeline_is_no_permission_for_it(self, tmp_path: Path) -> None:
-        """CI=true is no permission for the shell hook."""
+        """The shell hook does not treat CI=true as permission."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}}}\n")
         config = load(folder=str(tmp_path), environ={"HOME": str(tmp_path), "CI": "true"}, permission="hook-allow")
         assert not config.is_allowed
@@ -591,7 +591,7 @@ def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> No
 
 
 def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubAws) -> None:
-    """A discovered file that `migrate` rewrote needs permission: most of its content is still its author's."""
+    """A discovered file that `migrate` rewrote needs permission, because most of its content is still its author's."""
     path = dsops.folder / "dsops.yaml"
     path.write_text(path.read_text().replace("secretStores:", "providers:"))
     assert 0 == run(dsops, "migrate", "--write").returncode
@@ -600,7 +600,7 @@ def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubA
 
 
 def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
-    """A file written by `init` is allowed, but not with an additional file that changes it."""
+    """A file written by `init` is allowed, unless a dsops.local.yaml beside it changes the configuration."""
     run(dsops, "init", "--force")
     line = ["get", "--env", "development", "LOG_LEVEL"]
     assert "debug" == run(dsops, *line).stdout
@@ -610,7 +610,7 @@ def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
 
 
 def test_nothing_but_permissions_is_removed(tmp_path: Path) -> None:
-    """Revoking removes only permission files, even if their folder is a link to another user's files.
+    """Revoking permissions removes only permission files, even if their folder is a link to another user's files.
 
     That happens with a `sudo` that keeps HOME, or in a shared home.
     """
@@ -632,7 +632,7 @@ def test_nothing_but_permissions_is_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["init --force", "graph --config real.yaml --out dsops.yaml --format text"])
 def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str) -> None:
-    """`--out` does not write through a link in the repository, which could point to any file of the user's."""
+    """`--out` does not write through a link in the repository, because the link could point to any file of the user."""
     mine, path = dsops.folder / "profile", dsops.folder / "dsops.yaml"
     mine.write_text("mine\n")
     path.rename(dsops.folder / "real.yaml")
@@ -643,7 +643,7 @@ def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str
 
 
 def test_a_configuration_of_no_power_says_so(tmp_path: Path) -> None:
-    """For a configuration that can do nothing, the question has an empty list."""
+    """A configuration that can do nothing has an empty list of powers."""
     (tmp_path / "dsops.yaml").write_text("version: 1\n")
     assert [] == powers_of(load(folder=str(tmp_path), environ={}), StoreTypes())
 

@@ -48,7 +48,7 @@ LEFT = "env | grep -c -E '^(__dsops_|DSOPS_HOOK_WAS_)'"
 
 
 def test_a_hostile_environment_puts_nothing_back(house: House, shell: str) -> None:
-    """Forged state in the inherited environment has no effect at the first prompt, in a folder, or after leaving it."""
+    """Forged hook state in the inherited environment has no effect, whether in the folder or after leaving it."""
     house.allow()
     path = house.dsops.environ["PATH"]
     printed = house.shell(
@@ -58,7 +58,7 @@ def test_a_hostile_environment_puts_nothing_back(house: House, shell: str) -> No
 
 
 def test_what_is_exported_into_a_running_shell_puts_nothing_back(house: House, shell: str) -> None:
-    """Forged state exported in a running shell (by a tool that loads `.env`) has no effect."""
+    """Forged hook state exported in a running shell (by a tool that loads `.env`) has no effect."""
     house.allow()
     path = house.dsops.environ["PATH"]
     word = "set -gx {} '{}'" if shell == "fish" else "export {}='{}' 2>/dev/null"
@@ -69,7 +69,7 @@ def test_what_is_exported_into_a_running_shell_puts_nothing_back(house: House, s
 
 @pytest.mark.parametrize("name", ["DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", *(f"__dsops_{entry}" for entry in STATE)])
 def test_a_configuration_may_not_set_the_state(name: str) -> None:
-    """A configuration cannot set the hook's state variables, allowed or not."""
+    """A configuration cannot set the hook's state variables, even if it is allowed."""
     with pytest.raises(NotAllowed):
         require_harmless([name])
 
@@ -88,7 +88,7 @@ def test_what_a_shell_evaluates_is_not_set(name: str) -> None:
 
 
 def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None:
-    """Saved values are not exported, even with `set -a`; DSOPS_HOOK_VARS has names only."""
+    """The hook does not export the values that it saved, even under `set -a`; DSOPS_HOOK_VARS contains only names."""
     house.allow()
     everything = [] if shell == "fish" else ["set -a"]
     printed = house.shell(
@@ -107,7 +107,7 @@ def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None
 
 
 def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, shell: str) -> None:
-    """In `cd .. && cmd`, zsh and fish drop the folder's variables before the command; bash at the next prompt."""
+    """In `cd .. && cmd`, zsh and fish remove the folder's variables before `cmd`, bash at the next prompt."""
     if shell == "bash":
         pytest.skip("bash has no hook for a change of folder: docs/how-to/shell-hook.md says so")
     house.allow()
@@ -126,7 +126,7 @@ def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, sh
 
 
 def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
-    """A subshell that leaves the folder has none of its variables; the parent shell keeps them."""
+    """A subshell that leaves the folder loses the folder's variables; the parent shell keeps them."""
     house.allow()
     if not which("zsh"):
         pytest.skip("zsh is not installed")
@@ -135,7 +135,7 @@ def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
 
 
 def test_a_list_of_paths_is_put_away_as_well(house: House, shell: str) -> None:
-    """A list variable such as DATA_PATH is removed in fish, too, which splits `a:b` if the name ends in PATH."""
+    """The hook removes a list variable such as DATA_PATH in fish, too, which splits `a:b` if the name ends in PATH."""
     (house.project / "dsops.yaml").write_text("version: 1\nenvs: {dev: {DATA_PATH: {literal: 'a:b'}}}\n")
     house.allow()
     changed = "set -gx DATA_PATH a c" if shell == "fish" else "export DATA_PATH=a:c"

@@ -152,14 +152,14 @@ def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
 
 
 def test_a_host_with_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
-    """While the library is used, threads that compile patterns get real patterns; process-wide state is unchanged."""
+    """While the library is used, other threads compile patterns correctly, and process-wide state stays unchanged."""
     result_text = used_in_a_host(sandbox, tmp_path, threads=2)
     assert result_text.rounds > 100
     assert (result_text.errors, result_text.changed) == ([], {})
 
 
 def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
-    """Using the library leaves a host process without other threads unchanged, too."""
+    """Using the library leaves a single-threaded host process unchanged."""
     result_text = used_in_a_host(sandbox, tmp_path, threads=0)
     assert (result_text.errors, result_text.changed) == ([], {})
 
@@ -250,7 +250,7 @@ def what_it_changes(path: Path) -> list[str]:
 
 
 def test_only_processes_of_our_own_are_changed(sandbox: LocalAws, tmp_path: Path) -> None:
-    """Files that change process-wide state run only in processes of dsops, and no host program imports them."""
+    """Modules that change process-wide state run only in dsops' own processes, and no host program imports them."""
     changing = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if what_it_changes(path)}
     assert sorted(changing) == sorted(OWN)
     names = {f"dsops.{name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}" for name in OWN}
@@ -310,7 +310,7 @@ print(json.dumps([status, sorted(runs) == sorted([os.getpid(), child]), len(set(
 
 
 def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path) -> None:
-    """A forked child does not wait for locks of its parent's threads, and its records have its own process id."""
+    """A forked child does not wait for locks of its parent's threads, and its log records have its own process id."""
     role = "arn:aws:iam::029608264753:role/Reader"
     (tmp_path / "dsops.yaml").write_text(
         "version: 1\nsecretStores:\n"
@@ -332,7 +332,7 @@ def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path
 
 
 def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
-    """A forked child can't use its parent's sandbox: it gets an error, or starts its own sandbox."""
+    """A forked child cannot use its parent's sandbox: it gets an error or starts a sandbox of its own."""
     reader, writer = os.pipe()
     with SandboxProcess() as process:
         process.do("open", kind="seed", seed=None, folder="")

@@ -51,7 +51,7 @@ def attacker(admin: Person, *statements: object) -> Person:
 def test_what_is_denied_by_path_is_denied(
     admin: Person, operation: str, parameters: dict[str, object], kind: str
 ) -> None:
-    """A denial by path also holds for requests that contain only the name."""
+    """A Deny by path also applies to requests that contain only the name."""
     denied = {"Effect": "Deny", "Action": "*", "Resource": f"{PREFIX}{kind}/admin/*"}
 
     refused = attacker(admin, ALL, denied).refused("iam", operation, **parameters)
@@ -62,7 +62,7 @@ def test_what_is_denied_by_path_is_denied(
 
 
 def test_a_certificate_that_is_new_has_its_path(admin: Person) -> None:
-    """A denial by path also holds for the upload of a certificate that does not exist yet."""
+    """A Deny by path also applies to the upload of a certificate that does not exist yet."""
     denied = {"Effect": "Deny", "Action": "*", "Resource": f"{PREFIX}server-certificate/own/*"}
     upload = {"CertificateBody": PEM, "PrivateKey": "key", "Path": "/own/"}
 
@@ -103,7 +103,7 @@ def test_who_renames_or_moves_may_do_it_to_both(
 
 @pytest.mark.parametrize("name", ["admin", "ADMIN"])
 def test_no_user_becomes_another_by_a_new_name(admin: Person, name: str) -> None:
-    """A user cannot be renamed to an existing name: moto alone would drop the other user and reuse the ARN."""
+    """A user cannot be renamed to an existing name: moto alone would drop that user and reuse the ARN."""
     eve = attacker(admin, ALL)
 
     refused = eve.refused("iam", "UpdateUser", UserName="eve", NewUserName=name)
@@ -114,7 +114,7 @@ def test_no_user_becomes_another_by_a_new_name(admin: Person, name: str) -> None
 
 
 def test_a_name_in_another_case_is_ones_own(admin: Person) -> None:
-    """A name that differs from an existing one only in case is taken, unless it is the user's own."""
+    """A name that differs from an existing name only in case is taken, unless it is the user's own name."""
     admin.call("iam", "CreateUser", UserName="dora")
     admin.call("iam", "UpdateUser", UserName="dora", NewUserName="Dora")
     assert "Dora" == admin.call("iam", "GetUser", UserName="Dora")["User"]["UserName"]

@@ -194,7 +194,7 @@ def test_a_disk_may_give_a_byte_at_a_time_or_be_interrupted(dsops: Dsops, librar
 @pytest.mark.parametrize("error", WRITES)
 @pytest.mark.parametrize("name", WRITE)
 def test_what_can_not_be_written_is_an_error_of_the_file(dsops: Dsops, library: Path, name: str, error: str) -> None:
-    """After a write error no partial file is left, no secret leaves without its record, and the error is shown."""
+    """After a write error no partial file remains, no secret leaves without an audit record, and an error is shown."""
     case = WRITE[name]
     case.prepare(dsops)
     ended = run(dsops, library, case.path, case.words, IO_ERRORS_WRITE=str(WRITES[error]))
@@ -207,7 +207,7 @@ def test_what_can_not_be_written_is_an_error_of_the_file(dsops: Dsops, library: 
 
 @pytest.mark.parametrize("error", WRITES)
 def test_an_answer_that_can_not_be_written_is_no_success(dsops: Dsops, library: Path, error: str) -> None:
-    """If an answer cannot be written to stdout (full disk), the run exits with an error."""
+    """If the output cannot be written to stdout (full disk), the run exits with an error."""
     environ = {
         **dsops.environ,
         "LD_PRELOAD": str(library),
@@ -233,7 +233,7 @@ def test_an_answer_that_can_not_be_written_is_no_success(dsops: Dsops, library: 
 
 @pytest.mark.parametrize("how", GENTLE)
 def test_a_disk_may_take_a_byte_at_a_time(dsops: Dsops, library: Path, how: str) -> None:
-    """Short writes leave complete files; a partly written trail line, which is one write, is reported."""
+    """Short writes produce complete files; a partly written line of the audit trail is reported, not continued."""
     for words in (("render", "--env", "plain", "--out", "out.env"), ("allow",)):
         ended = run(dsops, library, str(dsops.folder), words, IO_ERRORS_WRITE=how)
         assert ended.code == 0 or "no space left on device" in ended.err, ended

@@ -82,7 +82,7 @@ def killed_at(step: int, path: Path, limits: TrailLimits, *, is_half_way: bool) 
 def test_a_writer_that_is_killed_leaves_a_whole_trail(
     tmp_path: Path, lines: int, limits: TrailLimits, *, is_half_way: bool
 ) -> None:
-    """A killed writer leaves a continuous chain, a marked torn line, and the earlier loss reported."""
+    """A killed writer leaves a continuous chain and a marked torn line, and earlier losses are still reported."""
     for step in range(1, MOST_CALLS):
         path = tmp_path / str(step) / "audit.jsonl"
         for name in "ABCDE":

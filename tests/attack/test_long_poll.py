@@ -143,7 +143,7 @@ def queue(wire: Wire, name: str, **attributes: str) -> str:
 
 
 def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
-    """While 200 polls wait, other calls are answered; then each message goes to one poll, the oldest first."""
+    """While 200 polls wait, other calls are answered; then each message goes to one poll, the longest-waiting first."""
     url = queue(wire, "many")
     with ExitStack() as stack:
         polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
@@ -173,7 +173,7 @@ def test_polls_of_different_queues_are_served_as_well(wire: Wire) -> None:
 
 
 def test_a_poll_whose_time_is_over_is_told_that_nothing_came(wire: Wire) -> None:
-    """A poll that times out (own WaitTimeSeconds or the queue's) gets an empty answer; the connection stays usable."""
+    """A poll that times out (WaitTimeSeconds or the queue's) gets an empty response; its connection stays usable."""
     url = queue(wire, "patient", ReceiveMessageWaitTimeSeconds="1")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url) as connection:
         assert b"user/alice" in wire.call("sts", "GetCallerIdentity")
@@ -184,7 +184,7 @@ def test_a_poll_whose_time_is_over_is_told_that_nothing_came(wire: Wire) -> None
 
 
 def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
-    """A poll is answered at once if a message is there, or if the wait time is 0 (counter-examples)."""
+    """A poll is answered at once if the queue has a message, or if the wait time is 0 (counter-examples)."""
     url = queue(wire, "quick")
     assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url)
     assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=0)
@@ -194,7 +194,7 @@ def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
 
 @pytest.mark.parametrize("protocol", ["query", "cbor"])
 def test_a_long_poll_in_an_older_or_newer_protocol_waits_too(wire: Wire, protocol: str) -> None:
-    """Polls in the query protocol and CBOR use the queue's wait time and receive the message, too."""
+    """Polls in the query protocol and CBOR use the queue's wait time and receive messages, too."""
     url = queue(wire, f"in-{protocol}", ReceiveMessageWaitTimeSeconds="20")
     with wire.send_in(protocol, "ReceiveMessage", QueueUrl=url) as waiting:
         assert is_silent(waiting)
@@ -213,7 +213,7 @@ def test_a_wait_that_sqs_does_not_have_is_refused(wire: Wire, seconds: int) -> N
 
 
 def test_a_queue_that_is_deleted_ends_its_polls(wire: Wire) -> None:
-    """Deleting a queue ends its polls with the error that a new poll would get."""
+    """Deleting a queue ends its waiting polls with the error that a new poll would get."""
     url = queue(wire, "gone")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20) as connection:
         wire.call("sqs", "DeleteQueue", QueueUrl=url)
@@ -231,7 +231,7 @@ def test_a_client_that_left_takes_no_message(wire: Wire) -> None:
 
 
 def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
-    """A request that is pipelined after a long poll is answered after the poll."""
+    """A request pipelined after a long poll is answered after that poll."""
     url = queue(wire, "ordered")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=1) as connection:
         connection.sendall(b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -244,7 +244,7 @@ def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
 
 
 def test_a_request_before_a_long_poll_is_answered_before_it(wire: Wire) -> None:
-    """A request that is pipelined before a long poll is answered at once, not when the poll ends.
+    """A request pipelined before a long poll is answered at once, not when the poll ends.
 
     The unsent answer once kept the server's loop spinning.
     """
@@ -323,7 +323,7 @@ def _waits(path: Path) -> bool:
 
 
 def test_it_is_known_what_in_moto_waits() -> None:
-    """The list of moto's files that wait is complete for all served services: a new one makes this test fail."""
+    """The list of moto's files that wait is complete for all served services; a new such file makes this test fail."""
     spec = find_spec("moto")
     assert spec is not None
     assert spec.origin is not None
@@ -377,7 +377,7 @@ class Bench:
 
 
 def test_of_one_source_only_the_first_is_asked_about() -> None:
-    """200 polls of one queue cost only one check of the queue each time."""
+    """With 200 polls of one queue, each round checks the queue only once."""
     bench = Bench(1000)
     for number in range(200):
         bench.wait(str(number), "queue")
@@ -398,7 +398,7 @@ def test_the_oldest_is_served_first() -> None:
 
 
 def test_a_look_is_short_and_the_next_one_goes_on() -> None:
-    """A check takes a limited time: queues take turns over several checks, and other requests are served in between."""
+    """One round of checks takes limited time, so queues take turns and other requests are served between rounds."""
     bench = Bench(1000)
     bench.cost = 0.005
     for number in range(40):
@@ -412,7 +412,7 @@ def test_a_look_is_short_and_the_next_one_goes_on() -> None:
 
 
 def test_what_is_delivered_is_not_paused_for() -> None:
-    """After a check that found a message, the next check follows in the loop's next turn, without a pause."""
+    """After a check that found a message, the next check follows in the loop's next turn without a pause."""
     bench = Bench()
     bench.cost = 0.015
     for number in range(4):
@@ -437,7 +437,7 @@ def test_between_looks_there_is_a_pause() -> None:
 
 
 def test_who_is_gone_is_forgotten_and_who_waited_long_enough_is_answered() -> None:
-    """A disconnected client is dropped without a check; a timed-out one is answered after a last check."""
+    """A disconnected client is dropped without a check, and a timed-out client is answered after a last check."""
     bench = Bench()
     bench.wait("gone", "queue", seconds=1)
     bench.wait("late", "other", seconds=1)
@@ -461,7 +461,7 @@ def test_too_many_end_the_oldest() -> None:
 
 
 def test_polls_behind_those_that_are_ended_early_wait_for_a_later_look() -> None:
-    """Polls pipelined after polls that were ended early wait for a later check, even a thousand of them."""
+    """Of a thousand pipelined polls, each waits for a later check after the poll before it was ended early."""
     bench = Bench(2)
     left = dict.fromkeys(("a", "b", "c"), 1000)
 

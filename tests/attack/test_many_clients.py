@@ -64,7 +64,7 @@ def ended(connections: list[socket.socket]) -> list[int]:
 @pytest.mark.parametrize("environment", ["plain", "keys"])
 @pytest.mark.parametrize("clients", [CLIENTS, ClientLimits().clients + 100])
 def test_an_agent_serves_all(tmp_path: Path, environment: str, clients: int) -> None:
-    """The agent serves more cold clients than it has threads, with one AssumeRole for all, while AWS is slow."""
+    """An agent serves more cold clients than it has threads, with one AssumeRole for all of them, while AWS is slow."""
     with SlowAws() as aws, Agent(tmp_path, aws) as program, ExitStack() as stack:
         program.run("agent", "start")
         address = str(program.status()["socket"])
@@ -81,7 +81,7 @@ def test_an_agent_serves_all(tmp_path: Path, environment: str, clients: int) -> 
 
 
 def test_real_clients_are_all_served_among_them(tmp_path: Path) -> None:
-    """Thirty real clients are served while two hundred connections stay silent."""
+    """The agent serves thirty real clients while two hundred other connections stay silent."""
     with SlowAws() as aws, Agent(tmp_path, aws) as program, ExitStack() as stack:
         program.run("agent", "start")
         address = str(program.status()["socket"])
@@ -122,7 +122,7 @@ def test_a_sandbox_serves_all() -> None:
 def test_a_sandbox_refuses_rubbish_and_serves_on(
     caplog: pytest.LogCaptureFixture, request_: bytes, status: bytes
 ) -> None:
-    """The sandbox answers garbage with an error, in linear time and without a traceback, and keeps serving."""
+    """The sandbox answers malformed requests with an error, in linear time and without traceback, and keeps serving."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as connection:
             with suppress(ConnectionError):  # the server stops reading a refused request

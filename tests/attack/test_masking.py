@@ -16,7 +16,7 @@ CODES = b"\x1b[m" * 20_000
 
 
 def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
-    """After the first letter of a secret, withheld output is released at once when only cursor codes follow."""
+    """Output withheld after a secret's first letter is released at once if only cursor codes follow."""
     masker = TerminalMasker([SECRET])
     assert masker.feed(b"name: h") + masker.release() == b"name: h"
     assert masker.feed(b"\x1b[2J") == b"\x1b[2J"
@@ -26,7 +26,7 @@ def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
 
 
 def test_codes_behind_the_beginning_of_a_secret_have_a_bound() -> None:
-    """The first letter of a secret is released after a limited number of codes, as when a screen is drawn."""
+    """A secret's first letter is released after a limited number of terminal codes, as when a screen is drawn."""
     masker, out = TerminalMasker([SECRET]), b"h"
     shown_text = masker.feed(b"h")
     for _ in range(20):
@@ -37,7 +37,7 @@ def test_codes_behind_the_beginning_of_a_secret_have_a_bound() -> None:
 
 
 def test_what_is_held_back_with_many_codes_is_let_go_after_a_pause() -> None:
-    """Withheld output with many codes is released after a pause; codes alone are never withheld."""
+    """Withheld output with many terminal codes is released after a pause; codes alone are never withheld."""
     masker = TerminalMasker([SECRET])
     assert masker.feed(b"hun" + CODES) + masker.release() == b"hun" + CODES
     assert masker.feed(CODES) == CODES
@@ -55,7 +55,7 @@ def test_a_long_secret_in_colours_is_masked() -> None:
 
 @pytest.mark.parametrize("kind", [b"]", b"P", b"X", b"^", b"_"], ids=["OSC", "DCS", "SOS", "PM", "APC"])
 def test_strings_for_the_terminal_hide_no_secret(kind: bytes) -> None:
-    """All five kinds of ECMA-48 strings, also in pieces, hide no secret: terminals do not display them."""
+    """A secret is masked even if a control string (any of ECMA-48's five kinds) splits it: terminals hide these."""
     code = b"\x1b" + kind + b"anything\x1b\\"
     for cut in range(len(code)):
         masker = TerminalMasker([SECRET])
@@ -68,7 +68,7 @@ WRITER = "import sys\nwhile True: sys.stdout.write('y' * 4096)"
 
 
 def test_a_time_limit_counts_also_where_the_reader_takes_nothing(tmp_path: Path) -> None:
-    """--timeout ends the command and dsops even if no process reads stdout."""
+    """--timeout ends the command and dsops, even if no process reads stdout."""
     (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {a: {A: {literal: a}}}\n")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DSOPS_AGENT": "off"}
     words = ["exec", "--config", "dsops.yaml", "--mask", "--timeout", "1", "--", sys.executable, "-c", WRITER]

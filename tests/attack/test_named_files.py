@@ -144,7 +144,7 @@ TAKE_PIPES = ("a configuration that was named", "a seed", "a policy", "a secret"
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("reader", READERS)
 def test_no_reader_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, odd: str) -> None:
-    """Each reader raises an error or treats the path as missing; a pipe that no process writes to is empty."""
+    """No reader blocks on a path that is no file: it fails, treats the path as missing, or reads an empty pipe."""
     monkeypatch.chdir(tmp_path)
     ODD[odd](tmp_path / "odd")
     ended = within_time(lambda: READERS[reader](tmp_path))
@@ -158,7 +158,7 @@ def test_no_reader_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader
 
 @pytest.mark.parametrize("reader", TAKE_PIPES)
 def test_what_a_shell_makes_of_a_program_is_read(tmp_path: Path, reader: str) -> None:
-    """Pipes of a shell's process substitution (`--config <(...)`) are read (counter-example)."""
+    """Readers accept a pipe of a shell's process substitution (`--config <(...)`) (counter-example)."""
     reading, writing = os.pipe()
 
     def write() -> None:
@@ -190,12 +190,12 @@ def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
 
 
 def test_a_file_of_proc_has_no_size_and_is_read_whole() -> None:
-    """A file in /proc, whose size is 0 by stat, is read whole."""
+    """A file in /proc, for which stat reports size 0, is read whole."""
     assert read_file("/proc/self/status", 1 << 16).data.endswith(b"\n")
 
 
 def test_the_status_is_checked_before_anything_is_read(tmp_path: Path) -> None:
-    """If `check` raises, nothing is read and the descriptor is closed."""
+    """If `check` raises, `read_file` reads nothing and closes the descriptor."""
     (tmp_path / "file").write_bytes(b"abc")
     before = sorted(os.listdir("/proc/self/fd"))
 
@@ -208,7 +208,7 @@ def test_the_status_is_checked_before_anything_is_read(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_file_can_have_is_an_error_of_the_file() -> None:
-    """A path with NUL or of excessive length is an OSError."""
+    """A path that contains NUL or is too long is an OSError."""
     for path in ("a\0b", "a" * 5000):
         with pytest.raises(OSError, match=r"null byte|File name too long"):
             read_file(path, 10)

@@ -60,7 +60,7 @@ def calls(name: str) -> list[tuple[str, dict[str, object]]]:
 )
 @pytest.mark.parametrize("by", ["name", "tag"])
 def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by: str) -> None:
-    """A denial by ARN or tag holds for every form of a parameter's name."""
+    """A Deny by ARN or tag applies to every form of a parameter's name."""
     deny: dict[str, object] = {"Effect": "Deny", "Action": "ssm:*", "Resource": [f"{ARN}/a/b", f"{ARN}/plain"]}
     if by == "tag":
         deny |= {"Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}}
@@ -83,7 +83,7 @@ def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by:
     ],
 )
 def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) -> None:
-    """Permission for parameters does not include secrets read through Parameter Store, whatever form the name has."""
+    """Permission for parameters does not extend to secrets read through Parameter Store, whatever form the name has."""
     eve = attacker(admin, {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"})
 
     for operation, parameters in calls(name):
@@ -92,7 +92,7 @@ def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) 
 
 @pytest.mark.parametrize("name", [SECRET, f"{SECRET}:AWSCURRENT", f"{SECRET}:1", f"{ARN}{SECRET}:AWSCURRENT"])
 def test_a_denial_of_one_secret_holds_behind_parameters(admin: Person, name: str) -> None:
-    """A denial of a secret also holds for reads through Parameter Store, even with a label after the name."""
+    """A Deny on a secret also applies to reads through Parameter Store, even if the name ends with a label."""
     arn = admin.call("secretsmanager", "DescribeSecret", SecretId="hush")["ARN"]
     eve = attacker(admin, ALL, {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": arn})
 
@@ -102,7 +102,7 @@ def test_a_denial_of_one_secret_holds_behind_parameters(admin: Person, name: str
 
 
 def test_an_arn_still_reads_what_it_names(admin: Person) -> None:
-    """Reading by ARN returns the parameter or secret; an unknown ARN is returned as invalid, unchanged."""
+    """Reading by ARN returns the parameter or secret; an unknown ARN is listed as invalid, as the request wrote it."""
     assert "v" == admin.call("ssm", "GetParameter", Name=f"{ARN}/a/b:1")["Parameter"]["Value"]
     assert "TOP" == admin.call("ssm", "GetParameter", Name=f"{ARN}{SECRET}", WithDecryption=True)["Parameter"]["Value"]
     answer = admin.call("ssm", "GetParameters", Names=[f"{ARN}/plain", f"{ARN}/missing", "absent"])

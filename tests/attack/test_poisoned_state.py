@@ -139,7 +139,7 @@ def seen(person: Person, service: str) -> list[str]:
 
 @pytest.mark.parametrize("service", sorted(ARNS))
 def test_what_is_missing_is_refused_and_changes_nothing(service: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """No internal failure of moto reaches the client, and a refused operation has created nothing."""
+    """No internal failure of moto reaches the client, and a refused operation creates nothing."""
     person = Lab.of(SEED).user("admin")
     failed, before = set(), seen(person, service)
     # Operations that create something come last, or nothing would be missing.
@@ -161,7 +161,7 @@ def test_what_is_missing_is_refused_and_changes_nothing(service: str, capfd: pyt
 
 
 def test_a_label_on_a_missing_parameter_leaves_no_parameter_behind(admin: Person) -> None:
-    """After a label on a missing parameter, parameters can still be listed, read and written."""
+    """After a request to label a missing parameter, parameters can still be listed, read and written."""
     admin.call("ssm", "PutParameter", Name="/app/there", Value="v", Type="String")
 
     for operation in ("LabelParameterVersion", "UnlabelParameterVersion"):

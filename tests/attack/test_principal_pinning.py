@@ -166,7 +166,7 @@ RESOURCES = (bucket, queue, topic, key, grant, secret, table, repository, functi
 
 @pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.__name__)
 def test_a_namesake_is_not_let_in(admin: Person, make: Callable[[Person], Call]) -> None:
-    """A recreated user is denied by every kind of policy that names the deleted one; a new policy admits it."""
+    """A policy that names a deleted user denies a new user of that name, whatever the kind of policy."""
     service, operation, parameters = make(admin)
     before = reader(admin)
     assert before.answer(service, operation, **parameters).status == 200
@@ -178,7 +178,7 @@ def test_a_namesake_is_not_let_in(admin: Person, make: Callable[[Person], Call])
 
 @pytest.mark.parametrize("written", ["user\\/reader", "user/\\u0072eader"])
 def test_a_name_in_escapes_is_the_same_name(admin: Person, written: str) -> None:
-    """A principal written with JSON escapes is pinned as well; the policy's text is returned as written."""
+    """A principal written with JSON escapes is pinned, too; the policy's text is returned as it was written."""
 
     def spelled(text: str) -> str:
         return text.replace("user/reader", written)
@@ -208,7 +208,7 @@ def test_a_name_in_escapes_is_the_same_name(admin: Person, written: str) -> None
 
 
 def test_a_new_policy_lets_the_new_user_in_and_the_old_text_shows_an_id(admin: Person) -> None:
-    """After a new policy the recreated user is admitted; the old policy's text shows the deleted user's id."""
+    """A new policy admits the recreated user; the old policy's text shows the deleted user's id."""
     _, operation, parameters = bucket(admin)
     unique_id = admin.call("iam", "GetUser", UserName="reader")["User"]["UserId"]
     after = remake(admin)
@@ -299,7 +299,7 @@ def writes(admin: Person, principal: str) -> dict[str, tuple[str, str, dict[str,
     ],
 )
 def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: str, message: str) -> None:
-    """A policy with a missing user or role of the sandbox's accounts is refused; other accounts are not checked."""
+    """A policy that names a missing user or role of a sandbox account is refused; foreign accounts are not checked."""
     service, operation, parameters = writes(admin, PLACE)[kind]
 
     def asked(principal: str) -> dict[str, Any]:
@@ -345,7 +345,7 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
 def test_a_queues_policy_with_another_resource_never_lets_in_more(
     admin: Person, effect: str, element: str, status: int
 ) -> None:
-    """In a queue policy for a resource other than the queue, a Deny denies all, and an Allow admits no caller."""
+    """In a queue policy for a resource that is not the queue, a Deny denies every caller and an Allow admits none."""
     statement = {"Effect": effect, "Principal": "*", "Action": "sqs:SendMessage", element: "q"}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
@@ -366,7 +366,7 @@ def test_a_queues_policy_without_statements_is_refused(admin: Person, statements
 
 
 def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:
-    """A condition on root ARNs admits only root users: moto's text for everybody is special only in Principal."""
+    """A condition on root ARNs admits only root users: moto's text for everybody has that meaning only in Principal."""
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
     statement = {
         "Sid": "s",

@@ -130,7 +130,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def test_with_required_none_of_many_clients_and_processes_is_refused(home: Home) -> None:
-    """200 clients of the agent and 100 processes all succeed; each event is recorded once, in one chain."""
+    """With `required`, 200 clients of the agent and 100 processes succeed and record each event once, in one chain."""
     home.set_mode("required")
     home.start_agent()
     writers = home.writers(PROCESSES, WRITES)
@@ -146,7 +146,7 @@ def test_with_required_none_of_many_clients_and_processes_is_refused(home: Home)
 
 
 def test_lines_that_a_stopped_process_keeps_from_the_trail_are_counted(home: Home) -> None:
-    """While a suspended process holds the lock, runs continue with a note; the next line reports the lost lines."""
+    """While a suspended process holds the lock, runs continue with a note; the next record counts the lost lines."""
     home.start_agent()
     words = ["exec", "--env", "plain", "--", "true"]
     assert home.ask(words)[0] == RESULT
@@ -202,7 +202,7 @@ def test_an_interrupt_while_a_line_waits_is_counted(home: Home) -> None:
 
 
 def test_an_agent_that_is_stopped_counts_what_waits(home: Home) -> None:
-    """`dsops agent stop` while a line waits for the lock: the agent counts that line before it ends."""
+    """When `dsops agent stop` ends the agent while a line waits for the lock, the agent counts the line as lost."""
     home.start_agent()
     words = ["exec", "--env", "plain", "--", "true"]
     assert home.ask(words)[0] == RESULT
@@ -221,7 +221,7 @@ def test_an_agent_that_is_stopped_counts_what_waits(home: Home) -> None:
 
 
 def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None:
-    """Lines lost to a full disk (here RLIMIT_FSIZE) are counted in space reserved before, and reported."""
+    """Lines lost to a full disk (here RLIMIT_FSIZE) are counted in reserved space; the next process reports them."""
     home.agent.environ["DSOPS_AGENT"] = "off"
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n" + WRITERS
     assert home.agent.run("get", "--env", "plain", "PLAIN").returncode == 0

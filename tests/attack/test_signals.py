@@ -130,13 +130,13 @@ PLAIN = ("plan", "--env", "plain", "--json")
 
 @pytest.mark.parametrize("words", [COLD, PLAIN], ids=["exec", "plan"])
 def test_ctrl_c_ends_a_cold_run(tmp_path: Path, aws: StubAws, words: tuple[str, ...]) -> None:
-    """Ctrl-C in a cold run (imports, calls, last steps) exits with 130 or by the signal, and runs no command."""
+    """Ctrl-C in a cold run (imports, calls, last steps) ends it with code 130 or SIGINT, and the command never runs."""
     assert interrupted(Dsops(tmp_path, aws), words) == []
     assert not (tmp_path / "ran").exists()
 
 
 def test_ctrl_c_ends_a_warm_run(tmp_path: Path, aws: StubAws) -> None:
-    """Ctrl-C while the agent works or starts: the agent answers the next run."""
+    """After Ctrl-C while the agent starts or works, the next run is answered by the agent."""
     with Agent(tmp_path, aws) as dsops:
         for before in (lambda: dsops.run("agent", "stop"), lambda: None):
             assert interrupted(dsops, WARM, before) == []
@@ -146,7 +146,7 @@ def test_ctrl_c_ends_a_warm_run(tmp_path: Path, aws: StubAws) -> None:
 
 
 def test_ctrl_c_reaches_the_command_of_a_watched_run(tmp_path: Path, aws: StubAws) -> None:
-    """With --timeout, Ctrl-C ends dsops before the command starts, and the command afterwards."""
+    """Under --timeout, Ctrl-C ends dsops if the command has not started, and otherwise the command."""
     dsops, plain = Dsops(tmp_path, aws), ("exec", "--no-agent", "--env", "plain")
     for point in points(dsops, (*plain, "--", "true")):
         ended = run_at(dsops, signal.SIGINT, point, (*plain, "--timeout", "50", "--", "sleep", "40"))
@@ -155,7 +155,7 @@ def test_ctrl_c_reaches_the_command_of_a_watched_run(tmp_path: Path, aws: StubAw
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGPIPE"])
 def test_other_signals_end_a_run_quietly(tmp_path: Path, aws: StubAws, name: str) -> None:
-    """SIGTERM and others end a run by the signal itself; SIGPIPE is ignored until the command takes over."""
+    """SIGTERM and SIGHUP end a run by the signal itself; SIGPIPE is ignored until the command takes over."""
     dsops, number = Dsops(tmp_path, aws), getattr(signal, name)
     code = 0 if number == signal.SIGPIPE else -number
     for point in points(dsops, COLD)[::3]:
@@ -182,7 +182,7 @@ def test_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:
 
 
 def test_an_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
-    """An ignored SIGINT, as of a shell's background job, stays ignored in dsops and in the command."""
+    """If SIGINT is ignored, as in a shell's background job, it stays ignored in dsops and in the command."""
     dsops = Dsops(tmp_path)
     words = dsops.command("exec", "--env", "plain", "--", "sh", "-c", 'kill -INT "$$"; echo goes on')
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words]

@@ -41,7 +41,7 @@ def test_the_catalogue_is_large() -> None:
 
 @pytest.mark.parametrize("spelling", [str, str.lower, str.upper, str.title])
 def test_each_is_marked_with_its_family(spelling: object) -> None:
-    """Each variable is marked with its program's name, in any case for Windows and npm, where names ignore case."""
+    """Each variable is marked with its program's name, in any case for programs that ignore case (Windows, npm)."""
     assert callable(spelling)
     expected = {name: f"{program} (" for name, program in CATALOGUE.items()}
     marked = {name: steering(spelling(name)) for name in CATALOGUE}
@@ -51,7 +51,7 @@ def test_each_is_marked_with_its_family(spelling: object) -> None:
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "LOG_LEVEL", "PAGERDUTY_TOKEN", "EDITORIAL", "PATHS", "TOKEN_PATH"])
 def test_what_only_looks_alike_is_not(name: str) -> None:
-    """Similar but harmless names are not marked: if everything were marked, a mark would say nothing."""
+    """Similar but harmless names are not marked, so that a mark means something."""
     assert "" == steering(name)
 
 
@@ -71,7 +71,7 @@ def test_what_only_looks_alike_is_not(name: str) -> None:
     ],
 )
 def test_a_credential_is_told_from_an_order(name: str, *, expected: bool) -> None:
-    """Credentials (never shown, and allowed in the hook) are distinguished from other steering variables.
+    """Credentials (never shown, allowed in the hook) are distinguished from other steering variables.
 
     The path of a file that contains a credential is not a credential.
     """
@@ -80,7 +80,7 @@ def test_a_credential_is_told_from_an_order(name: str, *, expected: bool) -> Non
 
 
 def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> None:
-    """All of them are shown with their mark before the user allows the file; a child gets them only afterwards."""
+    """The permission prompt marks every steering variable, and child processes get them only after permission."""
     lines = [f"    {name}: {{literal: steered}}\n" for name in CATALOGUE if name not in {"PATH", "HOME"}]
     dsops = Dsops(tmp_path)
     (tmp_path / "dsops.yaml").write_text(f"version: 1\nenvs:\n  dev:\n{''.join(lines)}")

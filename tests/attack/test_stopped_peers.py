@@ -129,7 +129,7 @@ def test_the_client_does_the_work_itself(
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_that_is_stopped_before_it_accepts_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the agent never accepts (only the kernel does), the client does the work itself."""
+    """If only the kernel accepts the connection, and never the agent, the client does the work itself."""
     with agent(monkeypatch, sending(), accepts=False):
         assert ask() is None
 
@@ -180,7 +180,7 @@ def test_an_agent_that_is_at_work_for_ever_is_given_up(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("_quick")
 def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the user types, the agent's silence does not count."""
+    """The client does not time out while the user types, although the agent is silent."""
 
     def says(connection: socket.socket) -> None:
         connection.sendall(frame(HELLO) + frame(ASK, b"code: "))
@@ -232,7 +232,7 @@ def kinds_until_the_end(connection: socket.socket) -> list[int]:
 
 
 def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent reports that it works, also while the user is asked, and stops after the answer."""
+    """The agent reports that it works, also while the user types an answer, and stops after its answer."""
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.01)
     go_on = threading.Event()
 
@@ -289,7 +289,7 @@ class SlowAws(StubAws):
 
 @pytest.mark.parametrize("uses_code", [False, True])
 def test_an_agent_that_is_stopped_in_the_middle(tmp_path: Path, *, uses_code: bool) -> None:
-    """If the agent is suspended midway, the client repeats the work and runs its command once, if no code was used."""
+    """If the agent is suspended midway and used no MFA code, the client redoes the work and runs its command once."""
     words = ("exec", "--env", "keys", "--", "sh", "-c", "echo once >>ran")
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         if uses_code:

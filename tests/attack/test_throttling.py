@@ -151,7 +151,7 @@ def failures(outcomes: list[float | DsopsError]) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fifty_clients_of_an_agent_get_through(seed: int) -> None:
-    """Fifty calls through one agent at 2/s succeed within 1.3 times the minimum, with few refused attempts."""
+    """Fifty calls through one agent at 2/s succeed within 1.3 times the minimum, in at most 125 attempts."""
     scene = Scene(limited(2), seed=seed)
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(50)])
@@ -162,7 +162,7 @@ def test_fifty_clients_of_an_agent_get_through(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
-    """Fifty processes without an agent succeed in the same time: each adapts by itself, without synchronising."""
+    """Fifty processes without an agent succeed within that limit, too: each adapts by itself, without synchronising."""
     scene = Scene(limited(2), seed=seed)
     outcomes = scene.run(*[scene.call(scene.client()) for _ in range(50)])
     assert failures(outcomes) == []
@@ -172,7 +172,7 @@ def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
 @settings(max_examples=25, deadline=None)
 @given(rate=st.floats(1, 5), seconds=st.floats(15, 23), seed=st.integers(0, 1 << 30))
 def test_whatever_the_limit_the_calls_that_fit_get_through(rate: float, seconds: float, seed: int) -> None:
-    """Whatever the rate, the calls that fit into a period succeed in 1.3 times that period plus one interval."""
+    """Whatever the rate, the calls that fit into a period succeed within 1.3 times the period plus one interval."""
     scene = Scene(limited(rate), seed=seed)
     client, calls = scene.client(), int(rate * seconds)
     outcomes = scene.run(*[scene.call(client) for _ in range(calls)])
@@ -192,7 +192,7 @@ def test_a_refused_call_keeps_its_turn() -> None:
 
 
 def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
-    """Of a hundred calls at 2/s with 30 seconds each, at least 50 succeed and none waits longer."""
+    """Of a hundred calls at 2/s with a 30-second deadline, at least 50 succeed, and none waits past its deadline."""
     scene = Scene(limited(2))
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(100)])
@@ -202,7 +202,7 @@ def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
 
 
 def test_a_limit_of_one_account_slows_no_other() -> None:
-    """Throttling of one account does not delay calls of another (AWS throttles per account, known by key id)."""
+    """Throttling of one account (recognised by key id) does not delay calls of another: AWS throttles per account."""
     scene = Scene(limited(1))
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(20)], later(10, scene.call(client, key=ACCOUNT_KEYS[1])))
@@ -258,7 +258,7 @@ def test_an_outage_is_not_made_worse() -> None:
 
 
 def test_a_single_failure_slows_nothing() -> None:
-    """A single 500 is retried within a tenth of a second and delays no other call."""
+    """A call that gets a single 500 is retried within a tenth of a second, and no other call is delayed."""
     answers = [BROKEN]
     scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
     client = scene.client()
@@ -270,7 +270,7 @@ def test_a_single_failure_slows_nothing() -> None:
 
 
 def test_services_are_not_remembered_without_end() -> None:
-    """The limiter remembers at most 256 services and forgets the oldest: an agent runs for days."""
+    """The limiter remembers at most 256 services and forgets the oldest, because an agent runs for days."""
     known_names: dict[tuple[str, ...], ServiceLimits] = {}
     kept = [limits_of(known_names, (str(number),)) for number in range(300)]
     assert len(known_names) == 256
@@ -326,7 +326,7 @@ def test_a_retry_after_beyond_the_deadline_ends_the_call_at_once() -> None:
 
 
 def test_a_retry_after_without_measure_does_not_shut_the_service() -> None:
-    """An excessive Retry-After (999999) ends its own call, and delays other calls for at most a minute."""
+    """An excessive Retry-After (999999) ends its own call and delays other calls by at most a minute."""
     answers = [Response(429, {"retry-after": "999999"}, REFUSED)]
     scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
     client = scene.client()
@@ -368,7 +368,7 @@ def test_an_interrupt_ends_the_wait_and_leaves_the_queue_empty() -> None:
 
 
 def test_a_call_with_an_mfa_code_goes_first() -> None:
-    """A call with an MFA code goes first: the code is valid for half a minute."""
+    """A call with an MFA code is sent before other waiting calls, because the code is valid for half a minute."""
     scene = Scene(limited(1))
     client = scene.client()
     scene.run(scene.call(client), scene.call(client))
@@ -379,7 +379,7 @@ def test_a_call_with_an_mfa_code_goes_first() -> None:
 
 
 def test_a_retry_is_told_with_its_wait() -> None:
-    """A retry is reported with service, number and wait."""
+    """A retry is reported with the service, the attempt's number and the wait."""
     scene = Scene(limited(1))
     client = scene.client()
     scene.run(*[scene.call(client) for _ in range(6)])

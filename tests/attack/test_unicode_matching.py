@@ -43,14 +43,14 @@ DIGITS = [chr(code) for code in range(128, sys.maxunicode + 1) if chr(code).isdi
 
 
 def test_python_has_such_characters() -> None:
-    """The list contains the KELVIN SIGN, long s and the Turkish i's, so the tests below test something."""
+    """Python maps some non-ASCII characters to ASCII letters by case (KELVIN SIGN, long s, Turkish i's)."""
     assert {("\u212a", "k"), ("\u017f", "s"), ("\u0130", "i"), ("\u0131", "i")} <= set(ONE_FOR_ONE)
     assert len(DIGITS) > 500
 
 
 @pytest.mark.parametrize(("character", "letter"), LOOKALIKES)
 def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> None:
-    """`lower_case` and `fold` do not turn the characters into ASCII letters; `fold` still equates `É` and `é`."""
+    """`lower_case` and `fold` turn no lookalike into an ASCII letter; `fold` still equates `É` and `é`."""
     for case in (lower_case, fold):
         assert not any(entry.isascii() for entry in case(character))
         assert case(character) != letter
@@ -59,7 +59,7 @@ def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> No
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 @pytest.mark.parametrize("action", ["kms:Sign", "k*:si*", "kms:?ign"])
 def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, letter: str) -> None:
-    """An action matches only with the same ASCII letters, in policy and request, with and without wildcards."""
+    """An action matches only its own ASCII letters, in policy and request, with and without wildcards."""
     request = "kms:Sign"
     assert compile_actions([action], is_negated=False).matches(lower_case(request))
     wrong = action.replace(letter, character)
@@ -71,7 +71,7 @@ def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, l
 
 @pytest.mark.parametrize("action", ["\u212ams:*", "kms:\u0130nvoke", "k\u017f:*"])
 def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
-    """An Allow for an action in lookalike letters allows nothing; an Allow in ASCII of any case does."""
+    """An Allow for an action in lookalike letters allows nothing; one in ASCII letters of either case allows it."""
     assert not ask(Policies(identity=(identity(allow(action)),)), action="kms:Invoke", resource="*").is_allowed
     assert ask(Policies(identity=(identity(allow("KMS:inv*")),)), action="kms:Invoke", resource="*").is_allowed
 
@@ -79,7 +79,7 @@ def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
 @pytest.mark.parametrize("key", ["aws:PrincipalTag/task", "kms:ViaService", "aws:RequestTag/sink"])
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 def test_a_condition_key_is_met_by_its_own_letters_only(key: str, character: str, letter: str) -> None:
-    """A condition key, and a tag key in it, matches only with the same ASCII letters, in either case."""
+    """A condition key, and a tag key in it, matches only its own ASCII letters, in either case."""
     condition = compile_condition("StringEquals", key, ["v"], 1, has_variables=True)
     assert condition.test(fold_context({key.upper(): ("v",)}))
     if letter in key:
@@ -97,14 +97,14 @@ def test_a_variable_is_met_by_its_own_letters_only(character: str, letter: str) 
 
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 def test_ignoring_case_ignores_no_more_than_case(character: str, letter: str) -> None:
-    """StringEqualsIgnoreCase equates `K` and `k`, but neither with the KELVIN SIGN."""
+    """StringEqualsIgnoreCase treats `K` and `k` as equal, but not the KELVIN SIGN."""
     condition = compile_condition("StringEqualsIgnoreCase", "x", [letter], 1, has_variables=True)
     assert condition.test({"x": (letter.upper(),)})
     assert not condition.test({"x": (character,)})
 
 
 def test_true_and_false_are_ascii() -> None:
-    """Bool and Null refuse `false` written with a long s, and no request value written so meets them."""
+    """In Bool and Null, `false` with a long s is invalid in the policy and never matches in a request."""
     condition = compile_condition("Bool", "x", ["false"], 1, has_variables=True)
     assert condition.test({"x": ("FALSE",)})
     assert not condition.test({"x": ("fal\u017fe",)})
@@ -115,7 +115,7 @@ def test_true_and_false_are_ascii() -> None:
 
 @pytest.mark.parametrize("operator", ["\u017ftringEquals", "StringLi\u212ae", "Nu\u0130l", "ForAnyValue:L\u0131ke"])
 def test_an_operator_is_ascii(operator: str) -> None:
-    """A condition operator in lookalike letters is unknown."""
+    """A condition operator in lookalike letters is refused as unknown."""
     with pytest.raises(ValueError, match="condition operator"):
         parse_operator(operator)
 
@@ -150,7 +150,7 @@ def test_a_principal_is_ascii(kind: str, name: str) -> None:
 
 
 def test_a_deny_of_everything_else_denies_a_lookalike() -> None:
-    """A Deny with NotAction also denies an action in lookalike letters, since it is not a listed action."""
+    """A Deny with NotAction also denies a lookalike of a listed action, because the lookalike is not listed."""
     policies = Policies(identity=(identity(allow(), {"Effect": "Deny", "NotAction": "kms:*", "Resource": "*"}),))
     assert ask(policies, action="kms:Decrypt", resource="*").is_allowed
     assert not ask(policies, action="\u212ams:Decrypt", resource="*").is_allowed
@@ -165,7 +165,7 @@ def test_a_pattern_of_a_model_is_javas() -> None:
 
 @pytest.mark.parametrize("text", ["\U0001f600", "\U00020000", "k\U00010400", "\U000e0041"])
 def test_a_character_beyond_u_ffff_is_in_no_pattern(text: str) -> None:
-    """A character beyond U+FFFF matches no model pattern: AWS sees two surrogates (measured, July 2026)."""
+    """A character beyond U+FFFF matches no model pattern, because AWS sees two surrogates (measured, July 2026)."""
     assert [] == [pattern for pattern in PATTERNS if _matcher(pattern)(text)]
     assert [] != [pattern for pattern in PATTERNS if _matcher(pattern)("k")]
 

@@ -143,7 +143,7 @@ def test_the_sandbox_is_gone_after_the_command(tmp_path: Path) -> None:
     ],
 )
 def test_a_command_that_cannot_be_run(tmp_path: Path, words: Sequence[str], code: int, said: str) -> None:
-    """A command that cannot be run is reported on stderr with its own exit code."""
+    """A command that cannot be run is reported on stderr, and dsops exits with the code for that reason."""
     done = dsops(tmp_path, "sandbox", "run", *words, check=False)
 
     assert (done.returncode, done.stdout) == (code, "")
@@ -202,7 +202,7 @@ def shell(folder: Path, script: str) -> str:
 
 
 def test_env_is_what_a_shell_evaluates(served: str, tmp_path: Path) -> None:
-    """`dsops sandbox env` prints shell code that sets the identity and unsets another profile and session token."""
+    """`dsops sandbox env` prints shell code that sets the identity and unsets any other profile and session token."""
     script = """
     export AWS_PROFILE=prod AWS_SESSION_TOKEN=old
     eval "$(dsops sandbox env --as alice)"
@@ -213,7 +213,7 @@ def test_env_is_what_a_shell_evaluates(served: str, tmp_path: Path) -> None:
 
 
 def test_totp_is_the_devices_code(served: str, tmp_path: Path) -> None:
-    """`aws sts get-session-token` accepts the code of `dsops sandbox totp`, which finds the running sandbox."""
+    """`aws sts get-session-token` accepts the code that `dsops sandbox totp` prints for the running sandbox."""
     assert served
     script = """
     eval "$(dsops sandbox env --as alice)"

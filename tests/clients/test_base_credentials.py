@@ -157,7 +157,7 @@ def test_an_instance_is_named_by_its_id(machine: Machine) -> None:
 
 
 def test_a_pod_is_named_for_a_cached_session(machine: Machine) -> None:
-    """The agent remembers the source of a cached session's base credentials; the EKS endpoint is not asked again."""
+    """The agent remembers the source of a cached session's base credentials and does not ask the EKS endpoint again."""
     folder = machine.folder / "pods.eks.amazonaws.com"
     folder.mkdir()
     (folder / "token").write_text("the-pod")
@@ -204,7 +204,7 @@ def test_the_profile_of_a_store_is_named(machine: Machine) -> None:
 
 
 def test_the_endpoint_of_a_profile_is_where_calls_go(machine: Machine) -> None:
-    """`endpoint_url` in ~/.aws/config applies to every call, as in the AWS CLI, also with keys in the environment."""
+    """`endpoint_url` in ~/.aws/config applies to every call, as in the AWS CLI, even with keys in the environment."""
     ada = machine.sandbox.user("ada").credentials
     keys = {
         "AWS_ACCESS_KEY_ID": ada.access_key_id,
@@ -225,7 +225,7 @@ def test_the_endpoint_of_a_profile_is_where_calls_go(machine: Machine) -> None:
 
 
 def test_the_endpoint_of_another_profile_is_not(machine: Machine) -> None:
-    """A store's `profile` uses the `services` of that profile; other calls use the default profile's endpoint."""
+    """A store with a `profile` uses that profile's `services`; other calls use the default profile's endpoint."""
     ada = machine.sandbox.user("ada").credentials
     (machine.folder / ".aws" / "credentials").write_text(
         f"[ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key.reveal()}\n"

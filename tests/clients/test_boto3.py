@@ -50,7 +50,7 @@ def assumed(server: SandboxServer, session: boto3.Session, role: str, **more: ob
 
 
 def test_a_secret_is_read_through_two_roles(server: SandboxServer) -> None:
-    """A role behind a jump role reads its secret with the right external ID; other secrets are denied."""
+    """A role assumed through a jump role, with the right external ID, reads its own secret and no other."""
     jump = assumed(server, session_of(server, "alice"), JUMP)
 
     with pytest.raises(ClientError, match=r"\(AccessDenied\)"):
@@ -79,7 +79,7 @@ def test_modelled_exceptions_are_raised(server: SandboxServer) -> None:
 
 
 def test_mfa(server: SandboxServer) -> None:
-    """GetSessionToken accepts an MFA code once and rejects it the second time."""
+    """GetSessionToken accepts an MFA code once and rejects the code the second time."""
     sts = client(server, session_of(server, "alice"), "sts")
     serial = "arn:aws:iam::111111111111:mfa/alice"
     code = code_at("JBSWY3DPEHPK3PXP", server.sandbox.clock.now())

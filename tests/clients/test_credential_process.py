@@ -110,7 +110,7 @@ def on_terminal(dsops: Dsops, *command: str) -> Terminal:
     ids=["to a file", "in the middle of a pipe", "behind a pipe"],
 )
 def test_the_prompt_uses_the_terminal_whatever_the_streams_are(dsops: Dsops, aws: StubAws, line: str) -> None:
-    """The MFA prompt uses the terminal itself, so it works however the AWS CLI redirects dsops' streams."""
+    """The MFA prompt uses the terminal itself, however the AWS CLI redirects the streams of dsops."""
     with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {line}; echo done") as terminal:
         terminal.expect(QUESTION)
         terminal.type("012345\n")
@@ -162,7 +162,7 @@ def test_ctrl_c_ends_the_client_and_the_question(dsops: Dsops, aws: StubAws) -> 
 
 
 def test_the_prompt_of_a_plugin_with_pipes(dsops: Dsops, aws: StubAws) -> None:
-    """When a tool runs the client as a plugin with pipes for streams, the prompt appears on the tool's terminal."""
+    """When a tool runs the client as a plugin with pipes as streams, the prompt appears on the tool's terminal."""
     (dsops.folder / "parent.py").write_text(PARENT)
     command = [sys.executable, str(dsops.folder / "parent.py"), "same-group", *AWS.split(" ")]
     with on_terminal(dsops, *command) as terminal:
@@ -173,7 +173,7 @@ def test_the_prompt_of_a_plugin_with_pipes(dsops: Dsops, aws: StubAws) -> None:
 
 
 def test_a_plugin_in_a_background_process_group(dsops: Dsops, aws: StubAws) -> None:
-    """A plugin in a background process group fails at once with a hint: reading the terminal would stop it."""
+    """A plugin in a background process group fails at once with a hint: reading the terminal would suspend it."""
     (dsops.folder / "parent.py").write_text(PARENT)
     command = [sys.executable, str(dsops.folder / "parent.py"), "own-group", *AWS.split(" ")]
     with on_terminal(dsops, *command) as terminal:
@@ -184,7 +184,7 @@ def test_a_plugin_in_a_background_process_group(dsops: Dsops, aws: StubAws) -> N
 
 
 def test_a_seed_in_the_keyring_answers_for_a_plugin(dsops: Dsops, aws: StubAws, home: Path) -> None:
-    """A TOTP seed in the keyring answers MFA for a plugin that cannot prompt, without a prompt."""
+    """For a plugin that cannot prompt, dsops computes the MFA code from the TOTP seed in the keyring."""
     keyring = StubKeyring(home)
     dsops.environ |= keyring.environ
     device, seed = "arn:aws:iam::111122223333:mfa/ada", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -123,7 +123,7 @@ def closed_port() -> int:
 
 
 def test_a_machine_without_a_fault(machine: Machine) -> None:
-    """On a machine without faults, doctor reports no failure, no warning and nothing to fix."""
+    """On a machine without faults, doctor reports no failure, no warning and nothing to repair."""
     findings = machine.doctor("--fix")
     assert (findings.code, findings.of("failed"), findings.of("warning"), findings.fixes, findings.stderr) == (
         0,
@@ -226,7 +226,7 @@ FAULTS: list[tuple[Callable[[Machine], str], list[str], str]] = [
 def test_the_broken_thing_is_the_check_that_fails(
     machine: Machine, breaks: Callable[[Machine], str], failed: list[str], code: str
 ) -> None:
-    """The fault makes only its own check fail; checks that depend on it are skipped and name an earlier check."""
+    """A fault makes only its own check fail; checks that depend on the failed check are skipped and name it."""
     findings = machine.doctor(environment=breaks(machine))
 
     assert findings.of("failed") == failed, json.dumps(findings.checks, indent=1)
@@ -250,7 +250,7 @@ def test_a_garbled_aws_config_file_is_named(machine: Machine) -> None:
 
 
 def test_one_broken_environment_does_not_hide_the_others(machine: Machine) -> None:
-    """Without an environment name all environments are checked; a broken one does not hide the others' results."""
+    """Without an environment name, all environments are checked, and a broken one does not hide the others' results."""
     machine.config.write_text(CONFIG + "  broken: {TOKEN: {from: {store: secrets, key: '${NOT_SET}'}}}\n")
     done = machine.dsops("doctor", "--json")
     checks = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
@@ -290,7 +290,7 @@ def test_a_server_that_cuts_off_the_probe_is_a_warning(machine: Machine) -> None
 def test_certificates_are_looked_at(
     machine: Machine, tmp_path: Path, fault: str, failed: list[str], warned: list[str]
 ) -> None:
-    """A certificate that expires tomorrow is a warning if it is trusted; if not, the check fails with the reason."""
+    """A trusted certificate that expires tomorrow is a warning; an untrusted one fails the check with the reason."""
     authority = make_authority(tmp_path)
     sandbox_port = int(machine.sandbox.url.rpartition(":")[2])
     with StubServer(_forwarded(sandbox_port), tls=authority.server(expired=fault == "expired")) as server:
@@ -329,7 +329,7 @@ def _forwarded(port: int) -> Callable[[Any], Answer]:
 
 
 def test_fix_repairs_file_modes(machine: Machine) -> None:
-    """Loose file modes are reported by the first run, changed only with --fix, and the next run reports nothing."""
+    """Loose file modes are reported by the first run and changed only with --fix; the next run reports nothing."""
     (machine.folder / ".aws").mkdir()
     credentials = machine.folder / ".aws" / "credentials"
     machine.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
@@ -367,7 +367,7 @@ def with_agent(machine: Machine) -> Iterator[Machine]:
 
 
 def test_a_working_agent_is_reported_and_left_alone(with_agent: Machine) -> None:
-    """doctor reports a working agent and leaves its sessions alone, also with --fix; it does not use them."""
+    """doctor reports a working agent and, even with --fix, neither uses nor ends its sessions."""
     assert with_agent.dsops("exec", "--env", "production", "--", "true").returncode == 0
     status = json.loads(with_agent.dsops("agent", "status", "--json", "--sandbox").stdout)
 
@@ -384,7 +384,7 @@ def test_a_working_agent_is_reported_and_left_alone(with_agent: Machine) -> None
 
 
 def test_fix_removes_the_socket_of_a_killed_agent(with_agent: Machine) -> None:
-    """--fix removes the socket that a killed agent left; the next run starts another agent with or without that."""
+    """--fix removes the socket that a killed agent left; the next run starts a new agent even without --fix."""
     assert with_agent.dsops("agent", "start").returncode == 0
     status = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
     os.kill(status["pid"], signal.SIGKILL)

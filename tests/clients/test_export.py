@@ -139,7 +139,7 @@ def test_the_profile_in_the_environment_provides_the_base_keys(place: Place, aws
 def test_a_profile_that_starts_from_itself_is_an_error(place: Place, aws: StubAws, tmp_path: Path) -> None:
     """A profile whose dsops call starts from the same profile fails, instead of starting processes forever.
 
-    A `credential_process` line written by hand without `--for-profile` does that.
+    A hand-written `credential_process` line without `--for-profile` causes this loop.
     """
     line = place.exported().replace("--for-profile target", "")
     place.config.write_text(line)
@@ -154,7 +154,7 @@ def test_a_profile_that_starts_from_itself_is_an_error(place: Place, aws: StubAw
 def test_profiles_are_printed_and_nothing_is_written(place: Place) -> None:
     """`export aws-config` prints a profile for every store that issues a session, with its region, and writes nothing.
 
-    The region is the store's own, or that of the store it gets credentials from.
+    The region is the store's own, or that of the store that provides its credentials.
     """
     done = place.dsops("export", "aws-config")
 
@@ -167,7 +167,7 @@ def test_profiles_are_printed_and_nothing_is_written(place: Place) -> None:
 
 
 def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
-    """--store selects the stores to export, --prefix precedes their names; stores of secrets have sessions, too."""
+    """--store selects the stores to export (a store of secrets has a session, too); --prefix precedes their names."""
     text = place.exported("--store", "secrets", "--store", "next", "--prefix", "work-")
 
     assert ["[profile work-secrets]", "[profile work-next]"] == [
@@ -202,7 +202,7 @@ def test_an_auto_store_needs_its_environment(place: Place, aws: StubAws, tmp_pat
 
 
 def test_a_file_keeps_its_content_and_mode_and_a_copy(place: Place) -> None:
-    """--write keeps the file's other content and mode and makes a copy once; a second run changes nothing."""
+    """--write keeps the file's other content and mode and makes one backup copy; a second run changes nothing."""
     place.config.write_text(OWN)
     place.config.chmod(0o640)
     first = place.exported()
@@ -247,7 +247,7 @@ def test_a_profile_of_the_user_is_never_replaced(place: Place) -> None:
 
 
 def test_what_is_not_allowed_is_not_exported(place: Place) -> None:
-    """A configuration must be allowed before it is exported, even if it is named on the command line."""
+    """A configuration must be allowed before its export, even if the command line names the file."""
     path = place.project / "dsops.yaml"
     mfa = "serial_number: arn:aws:iam::111122223333:mfa/me\n    mfa_process: ./code"
     path.write_text(CONFIG.replace("role_session_name: test", mfa))
@@ -294,7 +294,7 @@ def test_arguments_that_cannot_be_exported(place: Place, words: tuple[str, ...],
 
 
 def test_the_exported_command(tmp_path: Path) -> None:
-    """The exported command runs dsops' script, or `python -P -m dsops`, which no module in a folder can shadow."""
+    """The exported command runs dsops' script, or `python -P -m dsops`, which no module in the folder can shadow."""
     script = tmp_path / "dsops"
     script.write_text("")
     script.chmod(0o755)

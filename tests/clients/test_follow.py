@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 
 
 def test_follow_prints_calls_as_they_are_made(sandbox: LocalAws) -> None:
-    """`events --follow` prints past events, then each new one exactly once, and Ctrl-C ends it."""
+    """`events --follow` prints past events, then each new event exactly once, until Ctrl-C."""
     admin = sandbox.user()
     assert admin.arn
     command = [str(BIN / "dsops"), "sandbox", "events", "--follow", "--json", "--last", "5"]

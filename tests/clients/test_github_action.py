@@ -130,7 +130,7 @@ def assert_no_secret_is_shown(job: Runner) -> None:
 
 
 def test_later_steps_have_the_variables(job: Runner) -> None:
-    """`export` gives later steps the variables byte for byte; a log shows `***` for each line of their values."""
+    """`export` gives later steps the exact values of the variables; the log shows `***` for each line of a value."""
     assert job.use(ROOT, env="production", export="true") == {"arn": "", "expiration": ""}
     assert (job.environ["TOKEN"], job.environ["KEY"], job.environ["PLAIN"]) == (TOKEN, MULTILINE, "info")
     assert job.run('echo "token: $TOKEN"; echo "$KEY"; echo "$PLAIN"; dsops --version') == (0, {})
@@ -139,7 +139,7 @@ def test_later_steps_have_the_variables(job: Runner) -> None:
 
 
 def test_a_command_has_the_variables_and_no_later_step(job: Runner) -> None:
-    """With `command`, only that command gets the variables, and its exit code is the step's."""
+    """With `command`, only that command gets the variables, and the step exits with the command's exit code."""
     before = set(job.environ)
     assert job.use(ROOT, env="production", command='test -n "$TOKEN"\necho "it is $TOKEN"\necho "$KEY"') is not None
     assert "it is ***" in job.shown
@@ -186,7 +186,7 @@ def test_a_role_needs_no_configuration(job: Runner) -> None:
 
 
 def test_a_role_signs_for_the_environment(job: Runner) -> None:
-    """A store without a role of its own uses the role of the action's inputs, exported or for one command."""
+    """A store without a role of its own uses the role of the action's inputs, both with `export` and with `command`."""
     script = 'echo "token $TOKEN"; dsops whoami | grep -o "assumed-role/Deploy/[A-Za-z]*"'
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1", "env": "by-role", "command": script}
     assert job.use(ROOT, **role) is not None, job.log
@@ -198,7 +198,7 @@ def test_a_role_signs_for_the_environment(job: Runner) -> None:
 
 
 def test_the_jobs_own_environment_is_not_that_of_the_role(job: Runner) -> None:
-    """DSOPS_ENV of a job names an environment of its dsops.yaml, also beside `role-to-assume`."""
+    """A job's DSOPS_ENV names an environment of its dsops.yaml, even beside `role-to-assume`."""
     job.environ["DSOPS_ENV"] = "by-role"
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1"}
     assert job.use(ROOT, **role, command='echo "token $TOKEN"') is not None, job.log
@@ -206,7 +206,7 @@ def test_the_jobs_own_environment_is_not_that_of_the_role(job: Runner) -> None:
 
 
 def test_a_stores_session_goes_to_later_steps_or_to_the_command(job: Runner) -> None:
-    """`credentials` names a store whose session is exported; with `export` the outputs have its ARN."""
+    """`credentials` names the store whose session is exported or given to the command; an output has the ARN."""
     script = "dsops whoami | grep -o assumed-role/Deploy/job"
     assert job.use(ROOT, credentials="job", command=script) is not None, job.log
     assert job.shown[-1] == "assumed-role/Deploy/job"
@@ -219,7 +219,7 @@ def test_a_stores_session_goes_to_later_steps_or_to_the_command(job: Runner) -> 
 
 
 def test_a_configuration_and_a_folder_are_named(job: Runner) -> None:
-    """`config` is relative to `working-directory`, where the command runs, too."""
+    """The input `config` is relative to `working-directory`, and the command runs in that folder."""
     (job.workspace / "app").mkdir()
     (job.workspace / "dsops.yaml").rename(job.workspace / "app" / "other.yaml")
     where = {"config": "other.yaml", "working_directory": "app"}
@@ -302,7 +302,7 @@ def test_contradictory_inputs_are_refused(job: Runner, inputs: dict[str, str], s
 
 
 def test_without_inputs_it_only_installs(job: Runner) -> None:
-    """Without inputs the action only installs dsops; `dsops`, and nothing else of its folder, is on PATH."""
+    """Without inputs the action only installs dsops and adds only the program `dsops` to PATH."""
     assert job.use(ROOT) == {"arn": "", "expiration": ""}
     folder = Path(job.environ["PATH"].partition(":")[0])
     assert [path.name for path in folder.iterdir()] == ["dsops"]
@@ -310,7 +310,7 @@ def test_without_inputs_it_only_installs(job: Runner) -> None:
 
 
 def test_it_is_installed_from_pinned_lists(tmp_path: Path) -> None:
-    """The action installs dsops with pip and hashes into the job's own folder and changes nothing in the checkout."""
+    """The action installs dsops with pip and hashes into the job's own folder, and changes nothing in the checkout."""
     if not shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin"):
         pytest.skip("there is no python3 outside of a virtual environment")
     job = bare_job(tmp_path)
@@ -331,7 +331,7 @@ def test_it_is_installed_from_pinned_lists(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inputs", [{"python": "/nowhere/python"}, {}])
 def test_a_runner_without_python_is_told(tmp_path: Path, inputs: dict[str, str]) -> None:
-    """Without Python 3.11+ the job fails; a `python` input that does not work is not replaced by another Python."""
+    """Without Python 3.11+ the job fails, and a `python` input that does not work is not replaced by another Python."""
     job = bare_job(tmp_path)
     if not inputs:
         tools = tmp_path / "tools"
@@ -361,7 +361,7 @@ def test_what_is_installed_is_what_is_tested() -> None:
 
 
 def test_no_script_holds_an_expression() -> None:
-    """No `run:` script contains `${{ }}`: GitHub inserts its value before bash parses the script, as code."""
+    """No `run:` script contains `${{ }}`, because GitHub inserts the value as code before bash parses the script."""
     steps = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
     scripts = [step["run"] for step in steps]
     scripts += [path.read_text(encoding="utf-8") for path in (ROOT / "ci" / "github").glob("*.sh")]

@@ -161,7 +161,7 @@ def component(**inputs: str) -> dict[str, Any]:
 
 
 def test_a_job_runs_with_its_secrets(job: Job) -> None:
-    """A job assumes the role that trusts its project by the component's OIDC token; `--mask` hides secrets."""
+    """A job assumes the role that trusts its project by the component's OIDC token, and `--mask` hides its secrets."""
     code, log = job.run('dsops exec --mask -- sh -c \'echo "it is $TOKEN"; test "$TOKEN" = hush-token-of-production\'')
     assert code == 0, log
     assert log.endswith("it is ***\n")
@@ -170,7 +170,7 @@ def test_a_job_runs_with_its_secrets(job: Job) -> None:
 
 
 def test_inputs_choose_environment_and_configuration(job: Job) -> None:
-    """The inputs `env` and `config` work as the options `--env` and `--config`."""
+    """The inputs `env` and `config` work like the options `--env` and `--config`."""
     (job.folder / "dsops.yaml").rename(job.folder / "other.yaml")
     code, log = job.run("dsops exec -- printenv TOKEN", config="other.yaml", env="production")
     assert (code, log.splitlines()[-1]) == (0, TOKEN)
@@ -196,7 +196,7 @@ def test_a_session_goes_to_later_jobs_as_a_report(job: Job) -> None:
 
 
 def test_a_line_that_fails_ends_the_job(job: Job) -> None:
-    """The first script line that fails ends the job with its exit code, whether dsops failed or the command."""
+    """The first script line that fails ends the job with that line's exit code, whether dsops failed or the command."""
     code, log = job.run("dsops exec -- sh -c 'exit 7'", "echo not reached")
     assert (code, "not reached" in log) == (7, False)
     del job.environ["GITLAB_OIDC_TOKEN"]
@@ -221,14 +221,14 @@ def test_an_input_is_never_code(job: Job, name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["source", "env", "config", "audience", "image", "job"])
 def test_the_script_is_the_same_whatever_the_inputs_say(name: str) -> None:
-    """The component's script is the same for all inputs: they arrive as YAML values and variables only."""
+    """The component's script does not depend on the inputs, which arrive only as YAML values and variables."""
     plain, other = component()[".dsops"], component(**{name: HOSTILE[0]})[HOSTILE[0] if name == "job" else ".dsops"]
     assert plain["before_script"] == other["before_script"]
     assert (plain == other) is (name == "job")
 
 
 def test_it_is_installed_where_the_image_has_none(tmp_path: Path) -> None:
-    """If the image lacks dsops, it is installed from `source` beside the project; the job's `python` is unchanged."""
+    """If the image lacks dsops, the job installs it from `source` outside the project; its `python` is unchanged."""
     if not shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin"):
         pytest.skip("there is no python3 outside of a virtual environment")
     # The machine may use a package mirror or cache.
@@ -246,7 +246,7 @@ def test_it_is_installed_where_the_image_has_none(tmp_path: Path) -> None:
 
 
 def test_an_image_without_python_is_told(tmp_path: Path) -> None:
-    """An image without Python fails with what it needs, in plain `sh` as well."""
+    """A job in an image without Python fails with a message of what it needs, in plain `sh` as well."""
     job = Job(tmp_path, {"PATH": str(tmp_path)}, "/bin/sh")
     code, log = job.run("true")
     assert code == 1
@@ -254,7 +254,7 @@ def test_an_image_without_python_is_told(tmp_path: Path) -> None:
 
 
 def test_a_source_has_to_be_named() -> None:
-    """The input `source` has no default: `dsops` would install whatever package an index has by that name."""
+    """The input `source` has no default, because an index could have a foreign package named `dsops`."""
     header, _ = yaml.safe_load_all((ROOT / "templates" / "dsops.yml").read_text(encoding="utf-8"))
     assert "default" not in header["spec"]["inputs"]["source"]
     assert all("default" in declaration for name, declaration in header["spec"]["inputs"].items() if name != "source")

@@ -128,7 +128,7 @@ def arn(user: str = "alice", account: str = DEV, name: str = "Developer") -> str
 
 
 def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
-    """One browser login, announced before it opens, serves both accounts, a role behind one of them, and a secret."""
+    """One browser login, announced before the browser opens, serves both accounts, a role behind one, and a secret."""
     before = desk.caller()
     assert "hint: dsops login dev" in before
     done = desk.dsops("login", "secrets", BROWSER="dsops sandbox approve --user alice %s")
@@ -144,7 +144,7 @@ def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
 
 
 def test_a_code_is_approved_on_any_device(desk: Login) -> None:
-    """With --device, URL and code go to stderr, only the answer to stdout, and no browser is opened."""
+    """With --device, URL and code go to stderr, only the result to stdout, and no browser is opened."""
     waiting = subprocess.Popen(
         ["dsops", "login", "dev", "--device", "--json"],
         cwd=desk.folder,
@@ -164,7 +164,7 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
 
 
 def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
-    """Without BROWSER and display, `login` says so and falls back to a device code; a denial ends it with code 3."""
+    """Without BROWSER and display, `login` says so and uses a device code; a denial ends it with exit code 3."""
     waiting = subprocess.Popen(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
     _, stderr = waiting.communicate(timeout=30)
@@ -209,7 +209,7 @@ def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
 
 
 def test_the_agent_separates_logins_of_two_users(desk: Login) -> None:
-    """The agent never serves bob a session of alice's login; with her token back in the file it serves hers again."""
+    """The agent never serves bob a session of alice's login; with alice's token back, it serves alice's again."""
     desk.log_in("alice")
     assert ["the-token"] * 2 == [desk.token(), desk.token()]
     assert 1 == desk.calls("GetRoleCredentials")
@@ -238,7 +238,7 @@ def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Login) -> None
 
 
 def test_two_logins_at_once_are_two_logins(desk: Login) -> None:
-    """Concurrent logins each use their own port and state; the token file of the last one is complete."""
+    """Concurrent logins each use their own port and state; the token file of the last login is complete."""
     running = [
         subprocess.Popen(
             ["dsops", "login", "dev"],
@@ -282,7 +282,7 @@ def test_no_part_of_a_login_is_ever_shown(desk: Login) -> None:
 
 
 def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
-    """A renewed access token gets a session for a new account; the agent keeps serving the first account's session."""
+    """A session for a new account uses the renewed access token; the agent still serves the first account's session."""
     desk.log_in()
     assert arn() == desk.caller()
     before = desk.end_token()
@@ -295,7 +295,7 @@ def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
 
 
 def test_many_processes_may_renew_at_once(desk: Login) -> None:
-    """Four processes that find an expired token at once, without an agent, all succeed; one whole file is left."""
+    """Four processes without an agent that find an expired token at once all succeed, and one complete file is left."""
     desk.log_in()
     desk.end_token()
     running = [
@@ -316,7 +316,7 @@ def test_many_processes_may_renew_at_once(desk: Login) -> None:
 
 
 def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
-    """`dsops logout` removes the token file and ends the token at AWS; the file of another sso-session stays."""
+    """`dsops logout` removes the token file and ends the token at AWS; another sso-session keeps its file."""
     desk.log_in()
     other = desk.file.with_name(f"{hashed('other')}.json")
     other.write_text(desk.file.read_text().replace("accessToken", "accesstoken"))
@@ -343,7 +343,7 @@ def test_login_and_logout_of_an_auto_role(desk: Login) -> None:
 
 
 def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
-    """`dsops logout` drops the agent's sessions of this login and of roles behind it; those of other logins stay."""
+    """`dsops logout` drops the agent's sessions of this login and of roles behind it, but not those of other logins."""
     other = desk.folder / "other"
     (other / ".aws").mkdir(parents=True)
     (other / ".aws" / "config").write_text(AWS_CONFIG.replace("corp", "mine"))
@@ -362,7 +362,7 @@ def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
 
 
 def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
-    """A logout without a network removes the token file and reports that the login at AWS goes on."""
+    """A logout without a network removes the token file and reports that the login at AWS is still valid."""
     desk.log_in()
     done = desk.dsops("logout", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert 5 == done.returncode
@@ -371,7 +371,7 @@ def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
 
 
 def test_a_permission_set_that_is_not_assigned(desk: Login) -> None:
-    """A permission set that is not assigned to the user fails by name; doctor reports it for that store alone."""
+    """A permission set not assigned to the user is named in the error; doctor reports it for that store only."""
     desk.log_in("bob")
     assert f"this login has no permission set ReadOnly in account {OPS}" in desk.caller("ops")
     checked = desk.dsops("doctor")
@@ -402,7 +402,7 @@ def test_a_command_goes_on_with_a_session_that_is_served(desk: Login) -> None:
 
 
 def test_a_python_program_follows_the_login(desk: Login) -> None:
-    """The Python library reads the login at every call, so a user who logs in later gets their own session."""
+    """The Python library reads the login at every call, so a user who logs in later gets a session of their own."""
     program = (
         "import dsops, sys\nlibrary = dsops.open()\n"
         "for _ in range(3):\n    try:\n        print(library.credentials('dev').access_key_id)\n"
@@ -431,7 +431,7 @@ def test_a_python_program_follows_the_login(desk: Login) -> None:
 
 
 def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
-    """A run with a valid login imports no botocore: only a few small modules more than a run with a role."""
+    """A run with a valid login does not import botocore, and only a few small modules more than a run with a role."""
     (desk.folder / "dsops.yaml").write_text(
         CONFIG.replace("sso_session: corp", f"start_url: '{START_URL}', sso_region: us-east-1")
     )
@@ -450,7 +450,7 @@ def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
 
 
 def test_boto3_reads_and_renews_what_dsops_has_written(desk: Login) -> None:
-    """boto3 uses a token that dsops wrote and renews it; dsops then reads the renewed one."""
+    """boto3 uses and renews a token that dsops wrote; dsops then reads the renewed token."""
     program = "import boto3; print(boto3.Session(profile_name='dev').client('sts').get_caller_identity()['Arn'])"
     desk.log_in()
     done = desk.run(sys.executable, "-c", program)
@@ -477,14 +477,14 @@ def aws(desk: Login) -> Iterator[str]:
 
 
 def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None:
-    """The AWS CLI's profile of the same sso-session works after a dsops login, without a login of its own."""
+    """The AWS CLI's profile for the same sso-session works after a dsops login, without `aws sso login`."""
     desk.log_in()
     done = desk.run(aws, "sts", "get-caller-identity", "--profile", "dev", "--query", "Arn", "--output", "text")
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
 def test_dsops_reads_what_the_aws_cli_has_written(desk: Login, aws: str) -> None:
-    """dsops uses the token of `aws sso login` and renews it with the client registration of the AWS CLI."""
+    """dsops uses the token of `aws sso login` and renews the token with the AWS CLI's client registration."""
     done = desk.run(aws, "sso", "login", "--sso-session", "corp", BROWSER="dsops sandbox approve --user bob %s")
     assert done.returncode == 0, done.stderr
     assert arn("bob") == desk.caller("dev", "--no-agent")

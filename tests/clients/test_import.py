@@ -169,7 +169,7 @@ def theirs(dsops: Dsops, profile: str) -> str:
 
 @pytest.mark.parametrize(("profile", "store"), SAME.items())
 def test_a_store_has_the_identity_of_its_profile(dsops: Dsops, profile: str, store: str) -> None:
-    """Imported stores have their profile's identity: with keys, through another role, by a program or a token."""
+    """Each imported store has its profile's identity, whether the profile uses keys, a role, a program or a token."""
     assert 0 == imported(dsops).returncode
     assert theirs(dsops, profile) == caller(dsops, store)
 
@@ -186,7 +186,7 @@ def test_credential_source_environment(dsops: Dsops, aws: LocalAws) -> None:
 
 
 def test_the_result_is_valid_and_can_be_planned(dsops: Dsops) -> None:
-    """The imported configuration is valid, has no secret, and stderr names what could not be imported."""
+    """The imported configuration is valid and contains no secret; stderr names what could not be imported."""
     done = imported(dsops)
     text = (dsops.folder / "dsops.yaml").read_text()
 

@@ -147,7 +147,7 @@ def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_a_key_is_kept_used_rotated_and_removed(desk: Desk) -> None:
-    """After each step (add, rotate, remove the old key) the stored key works, and in the end no key is left."""
+    """The stored key works after each step (add, rotate, remove the old key), and in the end no key is left."""
     desk.add()
     assert desk.works()
     desk.allow(*STEPS)
@@ -202,7 +202,7 @@ def test_a_denied_step_leaves_a_working_key_and_is_completed_by_the_next_run(des
 
 
 def test_a_key_that_cannot_be_stored_is_deleted_in_iam(desk: Desk) -> None:
-    """A new key that the keyring rejects is deleted in IAM: its secret is lost and it takes one of two key slots."""
+    """If the keyring rejects a new key, the key is deleted in IAM: its secret is lost and it takes one of two slots."""
     desk.add()
     desk.allow(*STEPS)
     desk.keyring.set_mood("refuses")
@@ -250,7 +250,7 @@ def test_a_rotation_interrupted_while_storing_the_new_key(desk: Desk, number: si
 
 
 def test_a_killed_rotation_is_completed_with_its_new_key(desk: Desk) -> None:
-    """A rotation killed after it stored the new key is completed by the next `rotate`, with that key."""
+    """If a rotation is killed after it stored the new key, the next `rotate` completes it with that key."""
     desk.add()
     desk.allow(*STEPS)
     made = desk.sandbox.user("admin").boto3_session().client("iam").create_access_key(UserName="ada")["AccessKey"]
@@ -282,7 +282,7 @@ def test_a_removed_key_stays_in_aws(desk: Desk) -> None:
 
 
 def test_replacing_a_key_during_a_rotation_names_the_lost_secret(desk: Desk) -> None:
-    """`add --replace` during a rotation reports that the secret of the rotation's other key is gone."""
+    """`add --replace` during a rotation reports that the secret of the rotation's other key is lost."""
     desk.add()
     desk.allow(*STEPS)
     desk.dsops("keys", "rotate", "ada")
@@ -294,7 +294,7 @@ def test_replacing_a_key_during_a_rotation_names_the_lost_secret(desk: Desk) -> 
 
 
 def test_a_concurrent_rotation_is_refused(desk: Desk) -> None:
-    """A second rotation at the same time fails: it would create a third key."""
+    """A second rotation at the same time fails, because it would create a third key."""
     desk.add()
     desk.allow(*STEPS)
     with index.changing(desk.environ):
@@ -304,7 +304,7 @@ def test_a_concurrent_rotation_is_refused(desk: Desk) -> None:
 
 
 def test_iam_asks_for_mfa_and_the_keyring_answers(desk: Desk) -> None:
-    """If IAM demands MFA, the keyring's seed answers with one code; without a seed the error names the option."""
+    """If IAM demands MFA, the keyring's seed provides one code; without a seed the error names the option."""
     desk.add()
     desk.allow(*STEPS, condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
     done = desk.dsops("keys", "rotate", "ada")
@@ -332,7 +332,7 @@ def test_iam_asks_for_mfa_and_the_keyring_answers(desk: Desk) -> None:
     ],
 )
 def test_an_invalid_key_is_not_stored(desk: Desk, given: str, told: str) -> None:
-    """A key that AWS rejects or that is malformed is not stored, and the error does not repeat its secret."""
+    """A key that AWS rejects or that is malformed is not stored, and the error does not show the key's secret."""
     done = desk.dsops("keys", "add", "ada", given=given.format(first=desk.first[0]))
     assert (done.returncode, desk.keyring.secrets) != (0, {})
     assert told in done.stderr
@@ -342,7 +342,7 @@ def test_an_invalid_key_is_not_stored(desk: Desk, given: str, told: str) -> None
 
 @pytest.mark.parametrize("form", ["json", "csv", "profile"])
 def test_a_key_is_read_in_every_format(desk: Desk, form: str) -> None:
-    """`keys add` reads the AWS CLI's JSON, the console's CSV and a profile; it says if the file still has the key."""
+    """`keys add` reads the AWS CLI's JSON, the console's CSV and a profile, and warns if the file still has the key."""
     key_id, secret = desk.first
     file = desk.folder / "given"
     words: Sequence[str] = ("--from-file", str(file))
@@ -381,7 +381,7 @@ def test_a_typed_key_is_not_echoed(desk: Desk) -> None:
 
 
 def test_a_key_is_replaced_only_with_the_option(desk: Desk) -> None:
-    """`keys add` never replaces a stored key without --replace, since its secret could not be recovered."""
+    """`keys add` does not replace a stored key without --replace, because the stored secret could not be recovered."""
     desk.add()
     done = desk.dsops("keys", "add", "ada", given="\n".join(desk.first))
     assert (done.returncode, "--replace" in done.stderr) == (2, True)
@@ -389,7 +389,7 @@ def test_a_key_is_replaced_only_with_the_option(desk: Desk) -> None:
 
 
 def test_a_key_on_the_command_line_is_refused_and_not_repeated(desk: Desk) -> None:
-    """A key on the command line is refused and not repeated: every process of the machine can read the arguments."""
+    """A key on the command line is refused and not repeated, because every process can read the arguments."""
     for words in (("ada", *desk.first), desk.first, (desk.first[0],)):
         done = desk.dsops("keys", "add", *words)
         assert (done.returncode, desk.first[0] in done.stderr) == (2, False)
@@ -408,7 +408,7 @@ def test_a_list_for_programs_has_no_whole_key_id(desk: Desk) -> None:
 
 
 def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -> None:
-    """The agent uses the client's keyring and keeps sessions only; after a rotation the new key is another identity."""
+    """The agent uses the client's keyring and caches only sessions; a rotated key counts as a new identity."""
     desk.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-")}
     del desk.environ["DSOPS_AGENT"]
     try:

@@ -45,7 +45,7 @@ def opened(server: SandboxServer, folder: Path, *, uses_sandbox_time: bool = Fal
 
 
 def test_secrets_have_no_value_in_their_repr(server: SandboxServer, tmp_path: Path) -> None:
-    """`secrets` returns a mapping in the configuration's order; its repr shows no value."""
+    """`secrets` returns a mapping in the configuration's order, and the mapping's repr shows no value."""
     secrets = opened(server, tmp_path).secrets("production")
     assert secrets["TOKEN"].reveal() == "invented-token"
     assert "invented" not in repr(secrets)
@@ -54,7 +54,7 @@ def test_secrets_have_no_value_in_their_repr(server: SandboxServer, tmp_path: Pa
 def test_boto3_works_as_the_store_and_goes_on_past_expiry(
     server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """boto3 uses the store's session whatever keys are in os.environ, keeps it while valid, and renews it."""
+    """boto3 uses the store's session whatever keys are in os.environ, keeps the session while valid, and renews it."""
     for name, value in identity_variables(server, "mallory").items():
         monkeypatch.setenv(name, value)
     library = opened(server, tmp_path, uses_sandbox_time=True)
@@ -72,7 +72,7 @@ def test_boto3_works_as_the_store_and_goes_on_past_expiry(
 
 
 def test_twenty_threads_assume_a_role_once(server: SandboxServer, tmp_path: Path) -> None:
-    """Twenty threads share one AssumeRole call and all get their session or secrets."""
+    """Twenty threads share one AssumeRole call, and all of them get their session or secrets."""
     reports = Reports()
     library = opened(server, tmp_path, report=reports)
     keys: list[str] = []

@@ -247,7 +247,7 @@ def shown(world: World, *words: str, **environ: str) -> dict[str, str]:
 
 
 def test_a_command_works_as_the_session_of_a_store(world: World) -> None:
-    """`exec --credentials` sets three AWS variables, expiry and region, and removes the base keys."""
+    """`exec --credentials` sets session, expiry and region in the command's variables and removes the base keys."""
     variables = shown(world, "--credentials", "target")
     assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert variables["AWS_SECRET_ACCESS_KEY"] != world.environ["AWS_SECRET_ACCESS_KEY"]
@@ -260,7 +260,7 @@ def test_a_command_works_as_the_session_of_a_store(world: World) -> None:
 
 
 def test_credentials_and_environment_assume_one_role_once(world: World) -> None:
-    """With --env and --credentials of the same store, its role is assumed once for secrets and command."""
+    """If --env and --credentials use the same store, its role is assumed once for both secrets and command."""
     variables = shown(world, "--credentials", "target", "--env", "production")
     assert variables["TOKEN"] == "invented-token"
     assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA")
@@ -295,7 +295,7 @@ def test_without_serve_it_replaces_itself_with_the_command(world: World) -> None
     ],
 )
 def test_impossible_options_fail_before_the_command_runs(world: World, words: tuple[str, ...], said: str) -> None:
-    """Impossible combinations exit with 125 before the command starts."""
+    """Options that exclude each other exit with 125 before the command starts."""
     done = world.run(*words, "--", "echo", "ran")
     assert (done.returncode, done.stdout) == (125, "")
     assert said in done.stderr
@@ -305,7 +305,7 @@ def test_impossible_options_fail_before_the_command_runs(world: World, words: tu
 
 
 def test_boto3_goes_on_past_expiry(world: World) -> None:
-    """With --serve one boto3 client works for over an hour on 15-minute sessions; without it, only for the first."""
+    """With --serve, one boto3 client works for over an hour on 15-minute sessions; without --serve, for 15 minutes."""
     with world.start("--credentials", "target", "--serve") as served, world.start("--credentials", "target") as once:
         keys = set()
         for _ in range(4):
@@ -319,7 +319,7 @@ def test_boto3_goes_on_past_expiry(world: World) -> None:
 
 
 def test_a_rotated_token_file_is_read_for_each_renewal(world: World) -> None:
-    """A rotated web identity token file (as on Kubernetes) is read again for each renewal."""
+    """A rotated web identity token file (as on Kubernetes) is read again at each renewal."""
 
     def mint() -> None:
         port = world.server.url.rpartition(":")[2]
@@ -344,7 +344,7 @@ def test_a_rotated_token_file_is_read_for_each_renewal(world: World) -> None:
 
 
 def test_the_aws_cli_goes_on_past_expiry(world: World) -> None:
-    """The AWS CLI works past expiry: each of its processes fetches the served credentials."""
+    """With --serve the AWS CLI works past expiry, because each of its processes fetches the served credentials."""
     script = """
     while read line; do aws sts get-caller-identity --query Arn --output text; done
     """
@@ -365,7 +365,7 @@ region = ap-south-1
 
 
 def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
-    """Keys of `[default]` in HOME, which botocore prefers to a container endpoint, are hidden by two empty files."""
+    """Two empty files hide HOME's `[default]` keys from the command: botocore prefers them to a container endpoint."""
     mallory = identity_variables(world.server, "mallory")
     folder = Path(os.environ["HOME"]) / ".aws"
     folder.mkdir()
@@ -396,7 +396,7 @@ def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [name for name in SDKS if name != "aws-cli-2"])  # ignores AWS_ENDPOINT_URL
 def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name: str) -> None:
-    """Every SDK uses the served session despite keys in HOME (it is shown two empty files) and works past expiry."""
+    """Every SDK uses the served session past its expiry, despite keys in HOME (two empty files hide them)."""
     try:
         client = SDKS[name](OUTSIDE)
     except ToolMissingError as missing:
@@ -451,7 +451,7 @@ def serving(world: World, *words: str) -> tuple[Talk, str, str]:
 
 
 def test_the_server_demands_the_token(world: World) -> None:
-    """The server answers 401 to another command's token, to no token, and to another user's guess."""
+    """The credentials server answers 401 to another command's token, to no token, and to another user's guess."""
     first, address, token = serving(world)
     second, other_address, other_token = serving(world)
     with first, second:
@@ -465,7 +465,7 @@ def test_the_server_demands_the_token(world: World) -> None:
 
 
 def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> None:
-    """Another user cannot read the token: it is in the command's environment, which Linux shows to the owner only."""
+    """Another user cannot read the token, because Linux shows a process's environment only to its owner."""
     if os.getuid() != 0:
         pytest.skip("only root can become another user to try it")
     talk, _, token = serving(world)
@@ -484,7 +484,7 @@ def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> Non
 
 
 def test_it_ends_with_the_command(world: World) -> None:
-    """The server ends with the command, and dsops exits with the command's code."""
+    """The credentials server ends with the command, and dsops exits with the command's code."""
     talk, address, token = serving(world)
     with talk:
         assert fetch(address, token) == "200"
@@ -497,7 +497,7 @@ def test_it_ends_with_the_command(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_signals_reach_the_command_while_it_is_served(world: World, name: str) -> None:
-    """SIGTERM, SIGHUP and SIGINT are passed to the served command, and dsops exits as it does."""
+    """SIGTERM, SIGHUP and SIGINT are passed to the served command, and dsops exits with the command's status."""
     talk, address, token = serving(world)
     with talk:
         talk.process.send_signal(signal.Signals[name])
@@ -506,7 +506,7 @@ def test_signals_reach_the_command_while_it_is_served(world: World, name: str) -
 
 
 def test_a_killed_dsops_serves_no_more(world: World) -> None:
-    """After SIGKILL of dsops nothing listens any more: the sessions were only in that process."""
+    """After SIGKILL of dsops no process serves the sessions, because they existed only in its memory."""
     talk, address, token = serving(world)
     with talk:
         talk.process.kill()
@@ -522,7 +522,7 @@ def test_the_time_limit_holds_while_it_is_served(world: World) -> None:
 
 
 def test_another_address_is_warned_of_and_demands_the_token_too(world: World) -> None:
-    """--listen takes an address other than loopback (for containers); dsops warns and demands the token there too."""
+    """--listen takes an address other than loopback (for containers); dsops warns, and requires the token there too."""
     talk, address, token = serving(world, "--listen", "127.0.0.2")
     with talk:
         assert address.startswith("http://127.0.0.2:")
@@ -539,7 +539,7 @@ def test_another_address_is_warned_of_and_demands_the_token_too(world: World) ->
 
 
 def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> None:
-    """SDKs accept the address 169.254.170.2, as ECS has it: the test runs in a network namespace with that address."""
+    """SDKs accept the address 169.254.170.2, which ECS uses (the test has it in a network namespace)."""
     tools = [shutil.which(name) for name in ("unshare", "ip")]
     if os.getuid() != 0 or not all(tools):
         pytest.skip("to have a network of its own takes root, unshare and ip")
@@ -602,7 +602,7 @@ class Outage:
 
 
 def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: World) -> None:
-    """While STS is down a command keeps its valid session; when STS is back it gets a new one by itself."""
+    """While STS is down a command keeps its valid session; when STS is back it gets a new session by itself."""
     outage = Outage(world)
     with outage.server, world.start("--credentials", "target", "--serve") as talk:
         first = talk.ask()
@@ -621,7 +621,7 @@ def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: 
 
 
 def test_a_renewal_that_hangs_blocks_nothing(world: World) -> None:
-    """While a renewal hangs, the command is served its valid session, and a signal ends dsops within 5 seconds."""
+    """While a renewal hangs, the command still gets its valid session, and a signal ends dsops within 5 seconds."""
     outage = Outage(world)
     with outage.server:
         talk, address, token = serving(world)
@@ -674,7 +674,7 @@ def test_a_renewed_session_is_masked_too(world: World) -> None:
 
 
 def test_one_code_lasts_for_twelve_hours(world: World) -> None:
-    """One MFA code serves a command for 12 hours by one GetSessionToken; then stderr reports the session's end."""
+    """One MFA code and one GetSessionToken serve a command for 12 hours; then stderr reports the session's end."""
     code = subprocess.run(
         [
             sys.executable,

@@ -89,7 +89,7 @@ def words(box: dict[str, Any]) -> list[str]:
 
 
 def test_a_configuration_is_understood(folder: Path) -> None:
-    """Mermaid finds every node with its label, every edge from the right node, every account with its nodes."""
+    """Mermaid draws every node with its label, every edge between the right nodes, and every account with its nodes."""
     graph = graph_of(TEXT)
     parsed = read(folder, mermaid_text(graph))
     assert parsed["type"] == "flowchart-v2"
@@ -103,7 +103,7 @@ def test_a_configuration_is_understood(folder: Path) -> None:
 
 
 def test_names_are_escaped(folder: Path) -> None:
-    """Text with Mermaid markup, as name of a node, fact, account or outcome, is shown as plain text."""
+    """Mermaid shows markup in the name of a node, fact, account or outcome as plain text."""
     nodes = [GraphNode(("base",), "caller", "base credentials", (), None)]
     nodes += [
         GraphNode(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)
@@ -119,7 +119,7 @@ def test_names_are_escaped(folder: Path) -> None:
 
 
 def test_the_limit_of_edges(folder: Path) -> None:
-    """Mermaid draws MOST_EDGES edges and refuses one more; 300 stores with 300 variables stay below that."""
+    """Mermaid draws MOST_EDGES edges and refuses one more; 300 stores with 300 variables stay below the limit."""
     chain = "\n".join(["flowchart LR", *[f"  n0 --> n{number + 1}" for number in range(MOST_EDGES)]])
     assert MOST_EDGES == len(read(folder, chain)["edges"])
     with pytest.raises(AssertionError, match="Edge limit exceeded"):

@@ -23,7 +23,7 @@ def _has_networks() -> bool:
 
 @pytest.mark.skipif(not _has_networks(), reason="no program may have a network of its own here (unshare -rn, ip)")
 def test_ecs_eks_and_ec2_addresses() -> None:
-    """Credentials come from AWS's address of ECS (relative URI), EKS (Pod Identity) and EC2 (no variable)."""
+    """Credentials come from AWS's own addresses for ECS (relative URI), EKS (Pod Identity) and EC2 (no variable)."""
     command = ["unshare", "-rn", sys.executable, PROGRAM]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

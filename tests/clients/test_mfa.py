@@ -109,7 +109,7 @@ def test_aws_takes_the_code_whatever_this_machines_clock_says(desk: Desk, sandbo
 
 
 def test_two_runs_at_once_take_a_code_each(desk: Desk) -> None:
-    """Two concurrent runs both succeed: if AWS rejects a used code, that run waits for the next code and says so."""
+    """Two concurrent runs both succeed: if AWS rejects a used code, the run says so and waits for the next code."""
     runs = [desk.start() for _ in range(2)]
     done = [run.communicate(timeout=100) for run in runs]
     assert [secret for secret, _ in done] == ["the-secret\n"] * 2, done

@@ -156,7 +156,7 @@ def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Adas]:
 
 
 def test_get_session_token_with_mfa(desk: Adas) -> None:
-    """GetSessionToken with an MFA code opens a role whose trust policy asks for MFA; a call without MFA is denied."""
+    """A GetSessionToken session with MFA assumes a role whose trust policy requires MFA; without MFA it is denied."""
     code = desk.sandbox.totp(DEVICE)
     stdout = desk.dsops("whoami", "day", MFA_TOKEN=code).stdout
     assert "arn:aws:iam::111111111111:user/ada" in stdout
@@ -167,7 +167,7 @@ def test_get_session_token_with_mfa(desk: Adas) -> None:
 
 
 def test_get_session_token_without_mfa(desk: Adas) -> None:
-    """GetSessionToken without MFA lasts `duration_seconds`; with temporary base credentials no call is made."""
+    """GetSessionToken without MFA lasts `duration_seconds`; temporary base credentials are refused before a call."""
     assert "in 14 min" in desk.dsops("whoami", "plain", "--no-agent").stdout
     issued = desk.dsops("credentials", "plain", "--format", "env").stdout
     session = dict(line.removeprefix("export ").split("=", 1) for line in issued.splitlines() if "=" in line)
@@ -178,7 +178,7 @@ def test_get_session_token_without_mfa(desk: Adas) -> None:
 
 
 def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: Adas) -> None:
-    """A federated user reads only what both its policy and the user's policy allow; its tags are in CloudTrail."""
+    """A federated user reads only what its policy and the user's policy both allow; its tags are in CloudTrail."""
     allowed = desk.dsops("get", "--env", "one", "A")
     assert allowed.stdout == "for-a", allowed.stderr
     denied = desk.dsops("get", "--env", "other", "B").stderr
@@ -190,7 +190,7 @@ def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: A
 
 
 def test_a_member_accounts_root_user_for_one_task(desk: Adas) -> None:
-    """AssumeRoot gives 15 minutes as a member account's root user at a regional endpoint; other accounts are denied."""
+    """AssumeRoot gives a 15-minute session of a member account's root user; accounts outside are denied."""
     done = desk.dsops("whoami", "root")
     output = done.stdout + done.stderr
     assert "arn:aws:iam::222222222222:root" in output
@@ -202,7 +202,7 @@ def test_a_member_accounts_root_user_for_one_task(desk: Adas) -> None:
 
 
 def test_a_context_assertion(desk: Adas) -> None:
-    """The trust policy sees the user of a context assertion; a forged assertion is refused and not shown."""
+    """The trust policy sees the user of a context assertion; a forged assertion is refused and not printed."""
     wish = {"context": {"identitystore:UserId": "1111"}}
     good = str(tell(desk.sandbox.url, "context", wish)["assertion"])
     assert "assumed-role/Known" in desk.caller("known", ASSERTION=good)
@@ -212,7 +212,7 @@ def test_a_context_assertion(desk: Adas) -> None:
 
 
 def test_a_saml_response_in_a_file(desk: Adas) -> None:
-    """A SAML response in a file gives its role without any key; the session outlives the response."""
+    """A SAML response in a file is enough to assume its role, without keys; the session outlives the response."""
     desk.respond("Deploy")
     done = desk.dsops("get", "--env", "company", "A", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert done.stdout == "for-a", done.stderr
@@ -226,7 +226,7 @@ def test_a_saml_response_in_a_file(desk: Adas) -> None:
 
 
 def test_another_users_saml_response_is_another_session(desk: Adas) -> None:
-    """The agent never serves a session of one user's SAML response to another; invalid responses are not sent."""
+    """The agent never serves a session of one user's SAML response to another user; invalid responses are not sent."""
     desk.respond("Deploy")
     assert desk.caller("file").endswith("Deploy/alice")
     desk.respond("Deploy", name="bob")
@@ -238,7 +238,7 @@ def test_another_users_saml_response_is_another_session(desk: Adas) -> None:
 
 
 def test_a_saml_response_from_a_command(desk: Adas) -> None:
-    """A command prints the SAML response for the store's provider; a forged one is refused and not shown."""
+    """A store's command prints the SAML response that AWS accepts; a forged response is refused and not printed."""
     response = desk.respond("Deploy")
     assert desk.caller("process") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
     import base64
@@ -265,7 +265,7 @@ for body in ({{"SAMLResponse": "rubbish"}}, {{"SAMLResponse": response, "RelaySt
 
 
 def test_a_saml_login_in_the_browser(desk: Adas) -> None:
-    """A SAML login opens the browser after Enter and ignores junk from another window; the agent keeps its session."""
+    """A SAML login opens the browser after Enter and ignores requests of other pages; the agent caches the session."""
     desk.respond("Deploy")
     browser = desk.folder / "browser"
     browser.write_text(BROWSER.format(python=sys.executable, file=str(desk.folder / "response.b64")))

@@ -144,7 +144,7 @@ def refusal(call: Any, **parameters: object) -> str:
 
 
 def test_an_environment_is_read_through_an_auto_session(ada: Ada) -> None:
-    """An environment is readable through `auto` with a chain, session tags, parameters and a batch of secrets."""
+    """An `auto` session reads its environment, which has a chain, session tags, parameters and a batch of secrets."""
     done = ada.dsops("exec", "--env", "production", "--", "sh", "-c", "echo $DB $FLAG")
     assert (done.returncode, done.stdout) == (0, "the-db the-flag\n"), done.stderr
     assert ada.dsops("get", "--env", "staging", "DB").stdout == "staged"
@@ -155,13 +155,13 @@ def test_an_environment_is_read_through_an_auto_session(ada: Ada) -> None:
 
 
 def test_optional_secrets_are_missing_and_not_denied(ada: Ada) -> None:
-    """Optional and default variables whose secret does not exist count as missing, not as access denied."""
+    """Optional variables and defaults whose secret does not exist are treated as missing, not as access denied."""
     done = ada.dsops("render", "--env", "lacking")
     assert (done.returncode, done.stdout) == (0, "DB=none\nFLAG=none\n"), done.stderr
 
 
 def test_an_auto_session_reads_its_environment_only(ada: Ada) -> None:
-    """An `auto` session may not read similar names, other regions or versions, list secrets, or use other services."""
+    """An `auto` session cannot read similar names, other regions or versions, list secrets, or use other services."""
     session = ada.session("power", "production")
     secrets, ssm = ada.client(session, "secretsmanager"), ada.client(session, "ssm")
 
@@ -185,7 +185,7 @@ def test_an_auto_session_reads_its_environment_only(ada: Ada) -> None:
 
 
 def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
-    """BatchGetSecretValue, which has no resource, returns the environment's secrets and denies each other one."""
+    """BatchGetSecretValue, which has no resource, returns the environment's secrets and denies every other secret."""
     secrets = ada.client(ada.session("power", "many"), "secretsmanager")
 
     answer = secrets.batch_get_secret_value(SecretIdList=["many/0", "prod/db"])
@@ -195,7 +195,7 @@ def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
 
 
 def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
-    """The `auto` session of a hop may assume the next role, but no other, and reads no secrets."""
+    """The `auto` session of a hop can assume the next role but no other role, and reads no secrets."""
     session = ada.session("jump", "production")
     sts = ada.client(session, "sts")
 
@@ -238,7 +238,7 @@ def test_doctor_skips_an_unused_auto_store(ada: Ada) -> None:
 
 
 def test_commands_take_the_environment_of_an_auto_session(ada: Ada) -> None:
-    """`credentials` and `whoami` take --env for an `auto` store, also as a `credential_process`."""
+    """`credentials` and `whoami` accept --env for an `auto` store, even when run as a `credential_process`."""
     done = ada.dsops("credentials", "power", "--env", "production", "--format", "process")
     assert not done.returncode, done.stderr
     document = json.loads(done.stdout)
@@ -251,7 +251,7 @@ def test_commands_take_the_environment_of_an_auto_session(ada: Ada) -> None:
 
 
 def test_the_role_of_an_auto_session_can_be_revoked(ada: Ada) -> None:
-    """`revoke` of an `auto` store's role needs no environment; an `auto` session may not attach the policy."""
+    """`revoke` for an `auto` store's role needs no environment, but an `auto` session cannot attach the policy."""
     done = ada.dsops("revoke", "power", "--apply", "--yes")
     assert done.returncode == 0, done.stderr
     assert "arn:aws:iam::123456789012:role/Power: sessions issued before" in done.stdout
@@ -273,7 +273,7 @@ def test_explain_takes_the_environment_of_an_auto_session(ada: Ada) -> None:
 
 
 def test_a_message_is_explained_with_an_auto_session(ada: Ada) -> None:
-    """An `auto` session cannot read the policies that `explain --message` needs: that is shown, and is no error."""
+    """An `auto` session cannot read the policies that `explain --message` needs; `explain` says so without failing."""
     (ada.folder / "said").write_text(
         "User: arn:aws:sts::123456789012:assumed-role/Power/x is not authorized to perform: s3:GetObject on resource: "
         '"arn:aws:s3:::b/k" because no session policy allows the s3:GetObject action'

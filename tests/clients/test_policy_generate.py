@@ -148,7 +148,7 @@ def test_with_exactly_these_policies_the_environment_runs(generated: Generated, 
 
 
 def test_without_any_one_statement_or_action_it_is_denied(generated: Generated, tmp_path: Path) -> None:
-    """Without any one statement or action of the generated policies the environment is denied."""
+    """If any one statement or action of the generated policies is removed, the environment is denied."""
     text, tried = json.dumps(generated), 0
     for number, (name, document) in enumerate(documents(generated)):
         for index, statement in enumerate(document["Statement"]):
@@ -179,7 +179,7 @@ def is_denial(error: DsopsError) -> bool:
 def test_the_conditions_hold_for_what_is_sent_and_for_nothing_else(
     generated: Generated, tmp_path: Path, condition: str
 ) -> None:
-    """If the trust policy has a different external ID, source identity or tag, the environment is denied."""
+    """If the trust policy requires another external ID, source identity or tag, the environment is denied."""
     changed = json.loads(json.dumps(generated))
     changes = 0
     for statement in changed["roles"][0]["trust"]["Statement"]:
@@ -193,7 +193,7 @@ def test_the_conditions_hold_for_what_is_sent_and_for_nothing_else(
 
 
 def test_policy_check_finds_nothing_wrong_in_them(tmp_path: Path) -> None:
-    """`policy check` reports no error and no warning in the generated files."""
+    """`policy check` reports no error and no warning for the generated files."""
     done = generate(tmp_path, "--caller", ADA, "--out", "policies")
     files = done.stdout.split()
     assert [file.removeprefix("policies/") for file in files] == [

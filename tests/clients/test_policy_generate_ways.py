@@ -150,7 +150,7 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 
 def test_a_token_of_another_subject_is_denied(tmp_path: Path) -> None:
-    """A web identity token with a different subject than the token used for the generation is denied."""
+    """A web identity token with another subject than the token that the policies were generated for is denied."""
     assert denied(generate(tmp_path, "pod"), tmp_path, subject="pod:b")
 
 

@@ -92,7 +92,7 @@ def counting() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_everything_is_there(tmp_path: Path) -> None:
-    """Chromium and our parser find the same sections, plots, tables and Content-Security-Policy."""
+    """Chromium and our parser find the same sections, plots, tables and Content-Security-Policy in the page."""
     html = page_of(busy_report())
     seen, made = read(dom(tmp_path, html)), read(html)
     assert [element.text for element in seen.all("h2")] == [element.text for element in made.all("h2")]
@@ -115,7 +115,7 @@ def with_traps(html: str, address: str) -> str:
 
 
 def test_injected_markup_loads_and_runs_nothing(tmp_path: Path) -> None:
-    """The Content-Security-Policy stops injected scripts, images, styles and frames.
+    """The Content-Security-Policy blocks injected scripts, images, styles and frames.
 
     The policy is the second defence: property tests check that text never becomes markup.
     """
@@ -126,7 +126,7 @@ def test_injected_markup_loads_and_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_without_the_policy_the_traps_work(tmp_path: Path) -> None:
-    """Without the policy the injected markup loads and runs, so the test above can fail."""
+    """Without the Content-Security-Policy the injected markup loads and runs, so the test above can fail."""
     html = page_of(busy_report())
     with counting() as (address, paths):
         assert title(tmp_path, without_policy(with_traps(html, address))) == "it ran"
@@ -135,7 +135,7 @@ def test_without_the_policy_the_traps_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_the_window(tmp_path: Path, width: int) -> None:
-    """Names of 5,000 letters and 200 account pairs scroll inside their boxes, never the page."""
+    """Names of 5,000 letters and 200 account pairs scroll inside their boxes and never widen the page."""
     hostile = report_of(
         answer("accounts", *many_pairs(200)),
         answer("durations", ("x" * 5000, 5, 0, 3600, 3600, 100, 4000), (ROLES[0], 1, 1, 900, 900, None, None)),

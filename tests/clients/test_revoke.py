@@ -112,7 +112,7 @@ def at(aws: LocalAws, dsops: Dsops, store: str, ago: timedelta) -> Mapping[str, 
 
 
 def test_the_policy_is_printed_and_nothing_is_done(dsops: Dsops, aws: LocalAws) -> None:
-    """`revoke` prints the policy as IAM takes it, explains its limits on stderr, and changes nothing."""
+    """`revoke` prints the policy in the form that IAM takes, explains its limits on stderr, and changes nothing."""
     done = dsops.run("revoke", "worker")
 
     assert 0 == done.returncode, done.stderr
@@ -131,7 +131,7 @@ def inline_policies(aws: LocalAws, account: str = HOME) -> list[str]:
 
 
 def test_an_old_session_is_denied_and_a_new_one_works(dsops: Dsops, aws: LocalAws) -> None:
-    """`revoke --apply` denies sessions issued before it; a session issued after it works."""
+    """`revoke --apply` denies sessions issued before the revocation; a session issued after it works."""
     old = at(aws, dsops, "worker", ago=HOUR / 2)
     assert may_list_roles(aws, old)
 
@@ -156,7 +156,7 @@ def test_a_session_of_the_same_second_is_denied(dsops: Dsops, aws: LocalAws) -> 
 
 
 def test_sessions_assumed_from_a_revoked_one_go_on(dsops: Dsops, aws: LocalAws) -> None:
-    """Sessions assumed from a revoked session go on, as on AWS, and `revoke` says so."""
+    """Sessions that were assumed from a revoked session stay valid, as on AWS, and `revoke` says so."""
     chained = at(aws, dsops, "away", ago=HOUR / 2)
     done = dsops.run("revoke", "worker", "--apply", "--yes")
 
@@ -177,7 +177,7 @@ def test_before_denies_only_older_sessions(dsops: Dsops, aws: LocalAws) -> None:
 
 
 def test_what_was_revoked_stays_revoked(dsops: Dsops, aws: LocalAws) -> None:
-    """A time earlier than that of the existing revocation is refused, since it would re-enable sessions."""
+    """A revocation time earlier than the existing one is refused, because it would re-enable sessions."""
     assert 0 == dsops.run("revoke", "worker", "--apply", "--yes").returncode
     moment = (aws.clock.now() - HOUR).isoformat()
     done = dsops.run("revoke", "worker", "--apply", "--yes", "--before", moment)
@@ -188,7 +188,7 @@ def test_what_was_revoked_stays_revoked(dsops: Dsops, aws: LocalAws) -> None:
 
 
 def test_a_policy_of_other_origin_is_not_replaced(dsops: Dsops, aws: LocalAws) -> None:
-    """A policy of the same name that dsops did not write is not replaced: it may have other statements."""
+    """A policy that has the same name but was not written by dsops is not replaced: it may have other statements."""
     iam = aws.account(HOME).user("ada").boto3_session().client("iam")
     iam.put_role_policy(RoleName="Worker", PolicyName="AWSRevokeOlderSessions", PolicyDocument=json.dumps(POLICY))
     done = dsops.run("revoke", "worker", "--apply", "--yes")
@@ -198,7 +198,7 @@ def test_a_policy_of_other_origin_is_not_replaced(dsops: Dsops, aws: LocalAws) -
 
 
 def test_the_role_of_another_account_is_never_taken_for_this_ones(dsops: Dsops, aws: LocalAws) -> None:
-    """A role of another account needs --with: PutRolePolicy takes a name and would hit the caller's own role."""
+    """A role of another account needs --with: PutRolePolicy takes a name and would change the caller's own role."""
     done = dsops.run("revoke", "away", "--apply", "--yes")
 
     assert 2 == done.returncode
@@ -226,7 +226,7 @@ def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None
 
 
 def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
-    """A role of another partition with a path: IAM of that partition is called with the role's plain name."""
+    """For a role with a path in another partition, IAM of that partition is called with the role's plain name."""
     seed = f'region: cn-north-1\naccounts: {{"{HOME}": {{partition: aws-cn}}}}'
     with LocalAws(SandboxKeeper().do, seed) as aws:
         home = aws.account(HOME)
@@ -293,7 +293,7 @@ def test_apply_asks_for_confirmation(dsops: Dsops, aws: LocalAws, typed: str, co
 
 
 def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
-    """Without a network, the policy is printed with this machine's time, and stderr says so."""
+    """Without a network, `revoke` prints the policy with this machine's time and says so on stderr."""
     done = dsops.run("revoke", "worker", AWS_ENDPOINT_URL_STS="http://127.0.0.1:1", AWS_ENDPOINT_URL="")
 
     assert 0 == done.returncode
@@ -301,7 +301,7 @@ def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
 
 
 def test_nothing_is_attached_by_a_clock_that_may_be_wrong(dsops: Dsops, aws: LocalAws) -> None:
-    """Without AWS's time `--apply` refuses, since sessions could slip through; with --before it needs no clock."""
+    """Without AWS's time `--apply` refuses and suggests --before, because sessions could escape the revocation."""
     gone = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_ENDPOINT_URL": aws.url}
     done = dsops.run("revoke", "worker", "--apply", "--yes", **gone)
 

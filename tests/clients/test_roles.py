@@ -92,7 +92,7 @@ def in_sandbox(
 
 
 def test_a_containers_role_is_the_base_identity(tmp_path: Path) -> None:
-    """On ECS, without keys in the environment, the container's role is the base identity and reads secrets."""
+    """On ECS, without keys in the environment, the container's role is the base identity and reads the secrets."""
     done = in_sandbox(tmp_path, TASK_CONFIG, TASK_SEED, AS_A_TASK)
 
     assert 0 == done.returncode, done.stderr
@@ -103,7 +103,7 @@ def test_a_containers_role_is_the_base_identity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("team", "code"), [("payments", 0), ("billing", 3)])
 def test_session_tags_reach_the_conditions_of_policies(tmp_path: Path, team: str, code: int) -> None:
-    """A policy with a condition on aws:PrincipalTag admits a session with the right tag and denies another."""
+    """A policy with a condition on aws:PrincipalTag admits a session with the right tag and denies any other."""
     done = in_sandbox(tmp_path, TAGS_CONFIG, TAGS_SEED, "dsops get --env production TOKEN", "--as", "ada", TEAM=team)
 
     assert (code, "" if code else "for-payments") == (done.returncode, done.stdout.strip()), done.stderr

@@ -64,7 +64,7 @@ def _wait(path: Path, lines: int = 0) -> str:
 
 @pytest.mark.parametrize("kind", ["datagrams", "stream"])
 def test_rsyslog_reads_program_process_facility_and_severity(rsyslog: Path, kind: str) -> None:
-    """rsyslog reads program, process id, facility, severity and the unchanged line of each message."""
+    """rsyslog reads each message's program, process id, facility and severity, and the line unchanged."""
     syslog.send(Sink(SYSLOG, str(rsyslog / kind)), [line.encode() for line in LINES])
     seen = [line.partition("|") for line in _wait(rsyslog / "seen", len(LINES)).splitlines()]
     assert [head for head, _, _ in seen] == ["authpriv notice dsops 4711", "authpriv warning dsops 4711"]

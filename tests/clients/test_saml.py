@@ -50,7 +50,7 @@ def server() -> Iterator[SandboxServer]:
 
 
 def test_boto3_becomes_the_role(server: SandboxServer) -> None:
-    """boto3 assumes a role by SAML and reads its secret; a modified response is InvalidIdentityTokenException."""
+    """boto3 assumes a role by SAML and reads a secret; a modified response raises InvalidIdentityTokenException."""
     options = {"region_name": "us-east-1", "endpoint_url": server.url}
     client = boto3.client("sts", aws_access_key_id="x", aws_secret_access_key="y", **options)
     wish = {"role": ROLE, "session_name": "alice", "tags": {"team": "blue"}}
@@ -79,7 +79,7 @@ def test_boto3_becomes_the_role(server: SandboxServer) -> None:
 
 
 def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: SandboxServer) -> None:
-    """boto3 creates a SAML provider from the sandbox's metadata; the role that trusts it admits team blue only."""
+    """boto3 creates a SAML provider from the sandbox's metadata, and the role that trusts it admits team blue only."""
     keys = ask(server.url, "identity", **{"as": "admin"})
     iam = boto3.client(
         "iam",
@@ -116,7 +116,7 @@ def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: SandboxServer) 
 
 
 def test_the_aws_cli_takes_a_response_minted_by_dsops(server: SandboxServer, tmp_path: Path) -> None:
-    """The AWS CLI takes a minted response from a file or as JSON; a user of another team is denied."""
+    """The AWS CLI accepts a minted SAML response from a file or as JSON; a user of another team is denied."""
     variables = {
         "AWS_ENDPOINT_URL": server.url,
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -247,13 +247,13 @@ def test_get_caller_identity(alice: Conversation) -> None:
 
 
 def test_a_secret_is_read_through_two_roles(alice: Conversation, keys: Pairs) -> None:
-    """A secret with a letter outside ASCII is read through two roles and an external ID."""
+    """A secret that contains a non-ASCII letter is read through two roles and an external ID."""
     assert alice.granted("identity", **keys)["arn"] == "arn:aws:sts::222222222222:assumed-role/Target/s1"
     assert alice.granted("secret", id="prod/db", **keys) == {"value": "invented, with an umlaut: \u00fc"}
 
 
 def test_another_secret_is_not_read(alice: Conversation, jump: Pairs, keys: Pairs) -> None:
-    """Another secret is denied in AWS's words; the jump role reads no secret at all."""
+    """Another secret is denied with AWS's message; the jump role cannot read any secret."""
     refused = alice.refused("secret", id="dev/db", **keys)
 
     assert refused.code == "AccessDeniedException"
@@ -282,7 +282,7 @@ def test_without_the_external_id_the_role_is_refused(alice: Conversation, jump: 
 
 
 def test_session_tags_decide_what_the_session_reads(alice: Conversation) -> None:
-    """The trust policy demands the tag `team`, and the session reads only the secret of its team."""
+    """The trust policy requires the tag `team`, and the session reads only its own team's secret."""
     blue = alice.assumed(TAGGED, tag_key="team", tag_value="blue")
 
     assert alice.granted("secret", id="team/blue", **blue) == {"value": "of the blues"}
@@ -292,7 +292,7 @@ def test_session_tags_decide_what_the_session_reads(alice: Conversation) -> None
 
 
 def test_a_session_policy_limits_the_session(alice: Conversation, jump: Pairs) -> None:
-    """A session policy without an Allow leaves GetCallerIdentity and nothing else."""
+    """A session policy without an Allow permits only GetCallerIdentity."""
     nothing = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})
     limited = alice.assumed(JUMP, policy=nothing)
 
@@ -303,13 +303,13 @@ def test_a_session_policy_limits_the_session(alice: Conversation, jump: Pairs) -
 
 
 def test_parameters_are_read_where_it_is_allowed(alice: Conversation, keys: Pairs) -> None:
-    """An allowed SSM parameter is read, another one is denied."""
+    """An allowed SSM parameter is read, and another parameter is denied."""
     assert alice.granted("parameter", name="/prod/log-level", **keys) == {"value": "info"}
     assert alice.refused("parameter", name="/dev/log-level", **keys).code == "AccessDeniedException"
 
 
 def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """Errors have the client's own exception classes; reading an existing role is no error."""
+    """Errors are raised as the client's own exception classes; reading an existing role raises none."""
     told(client, alice.refused("secret", id="none", **keys), "ResourceNotFoundException")
     told(client, alice.refused("parameter", name="/none", **keys), "ParameterNotFound")
     told(client, alice.refused("role", name="None"), "NoSuchEntityException", "NoSuchEntity")
@@ -319,7 +319,7 @@ def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation
 
 
 def test_objects_are_written_and_read(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """S3 objects are written and read where allowed; a missing key is NoSuchKey to a caller who may list."""
+    """S3 objects are written and read where allowed; a missing key is NoSuchKey for a caller with list permission."""
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}/a b+c"}
 
     alice.granted("put_object", value="an object, with an umlaut: \u00fc", **wish, **keys)
@@ -331,7 +331,7 @@ def test_objects_are_written_and_read(client: Client, alice: Conversation, keys:
 
 
 def test_a_presigned_url_is_for_one_object(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """A presigned URL reads its object without credentials, and no other object."""
+    """A presigned URL reads its object without credentials, but no other object."""
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}-one"}
     alice.granted("put_object", value="presigned", **wish, **keys)
     alice.granted("put_object", bucket=BUCKET, key=f"prod/{client.name}-two", value="another", **keys)
@@ -353,7 +353,7 @@ def fetched(url: str) -> tuple[int, bytes]:
 
 
 def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """An object of just over 8 MiB is uploaded in parts and has its full size."""
+    """An object of just over 8 MiB is uploaded in parts and arrives with its full size."""
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}-large", "value": "the end"}
 
     made = alice.granted("multipart", **wish, **keys)
@@ -364,7 +364,7 @@ def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation, ke
 def test_other_services_are_used_by_the_same_session(
     client: Client, alice: Conversation, jump: Pairs, keys: Pairs
 ) -> None:
-    """DynamoDB, SQS, SNS and KMS work with the role's policy, not without; a missing table is a typed error."""
+    """DynamoDB, SQS, SNS and KMS work only with the role's policy, and a missing table is a typed error."""
     wishes: dict[str, Pairs] = {
         "item": {"table": "things", "key": client.name, "value": "kept"},
         "queue": {"name": "work", "value": "sent"},
@@ -381,7 +381,7 @@ def test_other_services_are_used_by_the_same_session(
 
 
 def test_a_created_role_can_be_assumed(client: Client, alice: Conversation) -> None:
-    """A role that the client creates can be assumed; creating it again is EntityAlreadyExists."""
+    """A role that the client creates can be assumed; creating the role again raises EntityAlreadyExists."""
     name = f"Made-by-{client.name}"
     trust = json.dumps(
         {
@@ -399,7 +399,7 @@ def test_a_created_role_can_be_assumed(client: Client, alice: Conversation) -> N
 
 
 def test_a_session_ends(url: str, alice: Conversation) -> None:
-    """A session of 15 minutes expires; STS and Secrets Manager each answer with their own expiry error."""
+    """A 15-minute session expires, and STS and Secrets Manager each reject it with their own expiry error."""
     short = alice.assumed(JUMP, duration="900")
     assert alice.granted("identity", **short)
 
@@ -411,7 +411,7 @@ def test_a_session_ends(url: str, alice: Conversation) -> None:
 
 
 def test_the_time_of_expiry_is_read(url: str, alice: Conversation) -> None:
-    """The expiry of a one-hour session is read in the client's date type, by the sandbox's clock."""
+    """The client returns a one-hour session's expiry in its own date type, by the sandbox's clock."""
     now = control(url, "clock", {"advance_seconds": 0})["now"]
 
     expires = alice.granted("assume", role=JUMP, session="s1", duration="3600")["expires"]
@@ -434,7 +434,7 @@ def test_wrong_keys_are_refused(alice: Conversation, jump: Pairs) -> None:
 
 
 def test_its_own_provider_follows_a_chain_of_profiles(client: Client, tmp_path: Path) -> None:
-    """The client's provider follows `role_arn`, `source_profile` and `external_id`; a wrong external ID is denied."""
+    """The client's credential provider follows `role_arn`, `source_profile` and `external_id`; a wrong ID is denied."""
     chain = (
         f"[profile base]\naws_access_key_id = {ALICE['key_id']}\naws_secret_access_key = {ALICE['secret']}\n"
         f"[profile jump]\nrole_arn = {JUMP}\nsource_profile = base\nrole_session_name = hop\n"
@@ -453,7 +453,7 @@ def test_its_own_provider_follows_a_chain_of_profiles(client: Client, tmp_path: 
 
 
 def test_its_own_provider_takes_a_web_identity_token(client: Client, url: str, tmp_path: Path) -> None:
-    """The client's provider assumes a role by AWS_WEB_IDENTITY_TOKEN_FILE; a token of another repository is denied."""
+    """The client's credential provider uses AWS_WEB_IDENTITY_TOKEN_FILE; a token of another repository is denied."""
     for repository in ("org/app", "evil/app"):
         claims = {"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com"}
         token = control(url, "token", {**claims, "sub": f"repo:{repository}:ref:refs/heads/main"})["token"]

@@ -97,7 +97,7 @@ def read(sandbox: LocalAws, folder: Path, seconds: int, name: str, **environ: st
 
 @pytest.mark.parametrize(("minutes", "side"), [(-20, "behind"), (20, "ahead of")])
 def test_signatures_are_corrected_with_one_note(sandbox: LocalAws, tmp_path: Path, minutes: int, side: str) -> None:
-    """Signatures are corrected after two services rejected them, and one note explains the wrong clock."""
+    """Signatures are corrected after two services rejected the clock's time, and one note explains the wrong clock."""
     secret, stderr = read(sandbox, tmp_path, minutes * MINUTE, "key")
     assert secret == "the-token\n"
     assert stderr.startswith(f"dsops: note: this machine's clock is 20 minutes {side} that of sts at ")
@@ -105,7 +105,7 @@ def test_signatures_are_corrected_with_one_note(sandbox: LocalAws, tmp_path: Pat
 
 
 def test_a_slightly_wrong_clock_causes_no_note(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A clock that is 2 minutes off causes no message, since AWS accepts it."""
+    """A clock that is 2 minutes off causes no message, because AWS accepts such signatures."""
     assert read(sandbox, tmp_path, -2 * MINUTE, "key") == ("the-token\n", "")
 
 
@@ -124,7 +124,7 @@ def outcomes(sandbox: LocalAws, action: str) -> list[object]:
 
 
 def test_a_token_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A web identity token is sent even if it looks expired by the wrong clock: AWS decides by its own."""
+    """A web identity token that looks expired by the wrong clock is sent, because AWS decides by its own clock."""
     words = ("token", "--iss", "https://oidc.example.com", "--sub", "me", "--expires", "300")
     token = minted(sandbox, tmp_path, *words)
     secret, stderr = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=token)
@@ -144,7 +144,7 @@ def test_an_assertion_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_pa
 
 
 def test_whoami_notes_the_wrong_clock(sandbox: LocalAws, tmp_path: Path) -> None:
-    """`whoami` notes the wrong clock on stderr and prints its usual answer."""
+    """`whoami` notes the wrong clock on stderr and prints its usual output."""
     done = run(sandbox, tmp_path, -20 * MINUTE, "whoami")
     assert done.returncode == 0, done.stdout
     assert done.stderr.count("this machine's clock is 20 minutes behind") == 1
@@ -155,7 +155,7 @@ def test_whoami_notes_the_wrong_clock(sandbox: LocalAws, tmp_path: Path) -> None
     [(0, "ok", 0), (-30, "ok", 0), (-120, "warning", 0), (200, "warning", 0), (-20 * MINUTE, "failed", 6)],
 )
 def test_doctor_finds_a_wrong_clock(sandbox: LocalAws, tmp_path: Path, seconds: int, status: str, code: int) -> None:
-    """doctor warns of a clock more than a minute off and fails over five: other programs do not correct it."""
+    """doctor warns of a clock over a minute off and fails it over five, because other programs do not correct it."""
     done = run(sandbox, tmp_path, seconds, "doctor", "--env", "key", "--json")
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert (checks["clock"]["status"], done.returncode) == (status, code), done.stdout

@@ -180,7 +180,7 @@ def client(
 
 
 def test_a_profile_with_a_session_is_its_users_role(client: Client, server: SandboxServer, tmp_path: Path) -> None:
-    """A profile with an sso-session gets its user's role and permissions; a role that is not assigned is denied."""
+    """A profile with an sso-session gets the user's role and permissions; a role that is not assigned is denied."""
     log_in(server, tmp_path)
     home = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / ".aws" / "config")}
 
@@ -195,7 +195,7 @@ def test_a_profile_with_a_session_is_its_users_role(client: Client, server: Sand
 
 
 def test_an_expired_token_is_refreshed(client: Client, server: SandboxServer, tmp_path: Path) -> None:
-    """The SDK itself refreshes an expired token with the refresh token in the cache."""
+    """The SDK itself refreshes an expired token with the cached refresh token."""
     log_in(server, tmp_path, seconds=-60)
     before = server.sandbox.events.added
     home = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / ".aws" / "config")}
@@ -321,7 +321,7 @@ def test_a_denied_login_ends_the_aws_cli(
 def test_the_aws_cli_lists_accounts_and_roles(
     aws: Callable[..., subprocess.CompletedProcess[str]], server: SandboxServer, tmp_path: Path
 ) -> None:
-    """`aws sso` lists the token's accounts and roles and gets credentials for one of them."""
+    """`aws sso` lists the token's accounts and roles and gets credentials for one of the roles."""
     token = log_in(server, tmp_path)
     region = ("--region", "us-east-1", "--access-token", token)
     accounts = aws("sso", "list-accounts", *region, "--query", "accountList[].accountId", "--output", "text")
@@ -374,7 +374,7 @@ def press(server: SandboxServer, target: str, answer: str) -> dict[str, str]:
 
 
 def test_an_authorization_code_is_exchanged_for_a_token(server: SandboxServer) -> None:
-    """An authorization code with its PKCE verifier gives a token, with which boto3 lists accounts and logs out."""
+    """An authorization code and its PKCE verifier give a token with which boto3 lists accounts and logs out."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "approve")
     wish = {
@@ -417,14 +417,14 @@ def test_an_authorization_code_is_exchanged_for_a_token(server: SandboxServer) -
 
 
 def test_a_denied_login_redirects_without_a_code(server: SandboxServer) -> None:
-    """A denial redirects the browser with OAuth's `access_denied` instead of a code."""
+    """A denied login redirects the browser with OAuth's `access_denied` instead of a code."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "deny")
     assert brought == {"error": "access_denied", "state": "st&te"}
 
 
 def test_boto3_raises_each_modelled_error(server: SandboxServer) -> None:
-    """boto3 raises each error as its modelled exception with OAuth's code; `ForbiddenException` is in no model."""
+    """boto3 raises each modelled exception with OAuth's code; `ForbiddenException` is in no model."""
     client, sso = oidc(server), portal(server)
     made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
     registration = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}

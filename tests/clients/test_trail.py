@@ -147,7 +147,7 @@ def records(folder: Path, account: str, region: str, day: str) -> list[dict[str,
 
 
 def test_each_account_region_and_day_has_its_folder(played: tuple[Path, Day]) -> None:
-    """Each account, region and day has its folder; a call with an expired session is recorded nowhere."""
+    """Records are stored by account, region and day; a call with an expired session is not recorded."""
     folder, _ = played
 
     folders = {str(path.parent.relative_to(folder / "AWSLogs")) for path in folder.rglob("*") if path.is_file()}
@@ -232,7 +232,7 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
 
 
 def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
-    """The role's account has its own record of the AssumeRole, with only id and account of the caller."""
+    """The role's account has its own record of the AssumeRole, with only the caller's id and account."""
     folder, _ = played
 
     own = records(folder, HOME, "eu-west-1", "13")[-1]
@@ -250,7 +250,7 @@ def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
 
 
 def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
-    """The first hop's record says that MFA was used; the MFA code is in no record."""
+    """The record of the first hop says that MFA was used, and no record contains the MFA code."""
     folder, day = played
 
     (token,) = records(folder, HOME, "us-east-1", "13")
@@ -300,7 +300,7 @@ def test_denials_are_recorded_with_awss_message(played: tuple[Path, Day]) -> Non
 
 
 def test_the_next_day_is_in_the_next_folder(played: tuple[Path, Day]) -> None:
-    """IAM calls are recorded in us-east-1 and in the folder of the next day, whatever region the client uses."""
+    """IAM calls are recorded in us-east-1, in the folder of the next day, whatever region the client uses."""
     folder, _ = played
 
     (record,) = records(folder, HOME, "us-east-1", "14")

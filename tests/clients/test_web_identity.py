@@ -84,7 +84,7 @@ def test_boto3_reads_the_token_from_its_file(
 
 
 def test_boto3_gets_the_reason_for_another_repository(server: SandboxServer) -> None:
-    """boto3 raises InvalidIdentityToken for a bad token, and AccessDenied for one that the trust policy excludes."""
+    """boto3 raises InvalidIdentityToken for a bad token, AccessDenied for a token that the trust policy excludes."""
     client = boto3.client(
         "sts", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id="x", aws_secret_access_key="y"
     )
@@ -97,7 +97,7 @@ def test_boto3_gets_the_reason_for_another_repository(server: SandboxServer) -> 
 
 
 def test_the_aws_cli_takes_a_token_minted_by_dsops(server: SandboxServer, tmp_path: Path) -> None:
-    """The AWS CLI assumes a role by a token file of `dsops sandbox token`, and fails without a valid token."""
+    """The AWS CLI assumes a role with a token file of `dsops sandbox token`, and fails without a valid token."""
     variables = {
         "AWS_ENDPOINT_URL": server.url,
         "AWS_DEFAULT_REGION": "us-east-1",

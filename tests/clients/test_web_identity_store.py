@@ -110,7 +110,7 @@ def pod(sandbox: LocalAws, tmp_path: Path) -> Iterator[Pod]:
 
 
 def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
-    """The agent serves a session only to clients with the same token; clients with other tokens never get it."""
+    """The agent serves a web identity session only to clients with the token that it was issued for."""
     pod.file.write_text(pod.mint("pod:one"))
     assert [pod.secret(), pod.secret()] == ["the-secret"] * 2
     assert pod.sessions() == ["pod:one"]
@@ -127,7 +127,7 @@ def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
 
 
 def test_an_expired_token_has_a_hint(pod: Pod) -> None:
-    """An expired token fails with a hint to get a new token; a session made with it earlier stays valid."""
+    """An expired token fails with a hint to get a new token; a session that was issued earlier stays valid."""
     pod.file.write_text(pod.mint("pod:one", seconds=60))
     assert pod.secret() == "the-secret"
     pod.sandbox.clock.advance(3600)
@@ -140,7 +140,7 @@ def test_an_expired_token_has_a_hint(pod: Pod) -> None:
 
 
 def test_a_tokens_session_lasts_as_long_as_the_role_allows(pod: Pod) -> None:
-    """A token's session may last as long as the role allows (2 hours); 3 hours are refused, with `duration_seconds`."""
+    """A web identity session can last the role's maximum (2 hours); for 3 hours the error names `duration_seconds`."""
     pod.file.write_text(pod.mint("pod:one"))
     assert "in 1 h 59 min" in pod.dsops("whoami", "role", "--no-agent").stdout
     (pod.folder / "dsops.yaml").write_text(CONFIG.replace("7200", "10800"))
@@ -149,7 +149,7 @@ def test_a_tokens_session_lasts_as_long_as_the_role_allows(pod: Pod) -> None:
 
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 def test_a_job_of_a_trusted_repository_is_let_in(pod: Pod, transport: str) -> None:
-    """A GitHub job's token is requested by GitHub's variables; another repository or audience is refused."""
+    """dsops requests a GitHub job's token with GitHub's variables; another repository or audience is refused."""
     token = str(ask(pod.sandbox.url, "identity")["GitHubToken"])
     answers = {}
     for repository, audience in (("org/app", ""), ("evil/app", ""), ("org/app", "sts.amazonaws.com")):
@@ -187,7 +187,7 @@ def test_a_command_works_with_the_session_of_a_token(pod: Pod) -> None:
 
 
 def test_no_base_credentials_are_looked_for(pod: Pod) -> None:
-    """A web identity store never looks for base credentials, so a wrong key or half a key pair causes no error."""
+    """A web identity store ignores base credentials, so a wrong key or half a key pair causes no error."""
     pod.file.write_text(pod.mint("pod:one"))
     for keys in ({"AWS_ACCESS_KEY_ID": "AKIAHALFAPAIR"}, {"AWS_PROFILE": "absent"}):
         done = pod.dsops("exec", "--no-agent", "--env", "production", "--", "printenv", "SECRET", **keys)
@@ -195,7 +195,7 @@ def test_no_base_credentials_are_looked_for(pod: Pod) -> None:
 
 
 def test_the_library_reads_the_token_file_for_each_session(pod: Pod) -> None:
-    """`dsops.open` reads the token file for each session; a token of another subject than planned is refused."""
+    """`dsops.open` reads the token file for each session and refuses a token whose subject is not the planned one."""
     library = dsops.open(folder=pod.folder, environ=pod.environ, now=pod.sandbox.clock.now)
     with pytest.raises(NoCredentials, match="there is no token in"):
         library.credentials("role")

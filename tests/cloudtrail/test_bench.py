@@ -47,13 +47,13 @@ def as_objects(known: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_a_right_report_passes_in_either_form(made: bench.Logs, tmp_path: Path) -> None:
-    """Rows as objects and rows as lists are both accepted."""
+    """The benchmark accepts a correct report with rows as objects or as lists."""
     bench.check_report(made, says(tmp_path, as_objects(made.known)))
     bench.check_report(made, says(tmp_path, {"answers": made.known["answers"]}))
 
 
 def test_a_summary_is_by_role_where_nothing_was_asked(made: bench.Logs, tmp_path: Path) -> None:
-    """A report has only one summary, by role; the other groupings are not required."""
+    """A report needs only the summary by role; the other groupings are not required."""
     result_text = as_objects(made.known)
     result_text["summary"] = result_text.pop("summary-role")
     del result_text["summary-principal"], result_text["summary-account"]
@@ -63,7 +63,7 @@ def test_a_summary_is_by_role_where_nothing_was_asked(made: bench.Logs, tmp_path
 
 @pytest.mark.parametrize("name", ["failures", "chains", "events"])
 def test_a_wrong_or_missing_answer_ends_the_benchmark(name: str, made: bench.Logs, tmp_path: Path) -> None:
-    """The benchmark stops at a missing row or a missing answer."""
+    """The benchmark stops if a row or an answer is missing."""
     short = as_objects(made.known)
     short[name] = short[name][:-1]
     without = as_objects(made.known)
@@ -75,7 +75,7 @@ def test_a_wrong_or_missing_answer_ends_the_benchmark(name: str, made: bench.Log
 
 
 def test_a_wrong_count_ends_the_benchmark(made: bench.Logs, tmp_path: Path) -> None:
-    """The benchmark stops at a wrong number of records."""
+    """The benchmark stops if the number of records is wrong."""
     bench.check_count(made, says(tmp_path, made.records))
 
     with pytest.raises(SystemExit, match="another number of records"):
@@ -122,7 +122,7 @@ def test_logs_are_made_once_for_a_size_and_seed(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_table_has_each_ratio(made: bench.Logs) -> None:
-    """The table has ratios per size: ten times the time for a tenth of the logs is a factor of 100."""
+    """The table of results has ratios per size: ten times the time for a tenth of the logs is a factor of 100."""
     assert made.records > 3000
     names = ("report", "report, part", "count", "fastest count", "jq", "python")
     took = dict(zip(names, (10.0, 2.0, 8.0, 5.0, 20.0, 100.0), strict=True))

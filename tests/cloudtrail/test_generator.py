@@ -73,18 +73,18 @@ def check(folder: Path, known: Known, since: datetime | None = None) -> None:
 
 
 def test_clean_logs_have_the_known_answers(clean: tuple[Path, Known]) -> None:
-    """All answers for clean logs equal those of the naive program."""
+    """All known answers for clean logs equal those of the naive program."""
     check(*clean)
 
 
 def test_dirty_logs_have_the_known_answers(dirty: tuple[Path, Known]) -> None:
-    """All answers for dirty logs (damage, duplicates, odd records, own trail) equal those of the naive program."""
+    """Known answers for dirty logs (damage, duplicates, odd records, own trail) equal those of the naive program."""
     check(*dirty)
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_other_seeds_have_their_own_answers(seed: int, tmp_path: Path, dirty: tuple[Path, Known]) -> None:
-    """Other seeds give other answers, which also equal those of the naive program, even with `since`."""
+    """Other seeds give different answers, which also equal those of the naive program, even with `since`."""
     known_names = generate(tmp_path, events=EVENTS, seed=seed, since=SINCE, is_dirty=True, has_own_trail=True)
 
     check(tmp_path, known_names, SINCE)
@@ -92,7 +92,7 @@ def test_other_seeds_have_their_own_answers(seed: int, tmp_path: Path, dirty: tu
 
 
 def test_the_same_seed_makes_the_same_files_on_any_number_of_cores(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """The same seed makes the same bytes on any number of cores."""
+    """One seed gives the same bytes on any number of cores."""
     again = generate(tmp_path / "again", events=EVENTS, seed=1, processes=2)
 
     assert clean[1] == again
@@ -116,14 +116,14 @@ def test_files_can_be_small(clean: tuple[Path, Known], tmp_path: Path) -> None:
 
 
 def test_another_seed_makes_other_files(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """Another seed gives other files, so the digest can tell them apart."""
+    """Another seed gives different files, so the digest distinguishes them."""
     generate(tmp_path, events=EVENTS, seed=2)
 
     assert digest(clean[0]) != digest(tmp_path)
 
 
 def test_counts_add_up(clean: tuple[Path, Known], dirty: tuple[Path, Known]) -> None:
-    """The number of calls is the requested number, and all questions that count calls agree."""
+    """The logs have the requested number of calls, and all questions that count calls agree."""
     for (_, known_answers), calls in ((clean, EVENTS), (dirty, EVENTS + MORE_CALLS)):
         issues = sum(row[1] for row in rows(known_answers, "summary-role"))
         sessions = sum(row[1] for row in rows(known_answers, "durations"))
@@ -145,7 +145,7 @@ def test_counts_add_up(clean: tuple[Path, Known], dirty: tuple[Path, Known]) -> 
 
 
 def test_each_question_has_something_to_tell(dirty: tuple[Path, Known]) -> None:
-    """Every question has rows with the defined columns: any program would agree on an empty answer."""
+    """Every question has rows with the defined columns, because any program would agree on an empty answer."""
     _, known = dirty
 
     assert {*COLUMNS} - {"summary", "history"} <= {*known["answers"]}
@@ -158,7 +158,7 @@ def test_each_question_has_something_to_tell(dirty: tuple[Path, Known]) -> None:
 
 
 def test_each_rule_has_its_counter_example(dirty: tuple[Path, Known]) -> None:
-    """Every rule has a counter-example: long, short, unused and overlong sessions, exact limits, HTML."""
+    """The logs have a counter-example for every rule: long, short, unused and overlong sessions, exact limits, HTML."""
     folder, known_answers = dirty
     roles = {row[0] for row in rows(known_answers, "durations")}
     naive = Naive(str(folder))
@@ -192,7 +192,7 @@ def test_files_lie_where_cloudtrail_puts_them(clean: tuple[Path, Known]) -> None
 
 
 def test_records_are_as_large_as_real_ones(clean: tuple[Path, Known]) -> None:
-    """Records have one to two kilobytes on average, and most belong to ordinary services."""
+    """Records have one to two kilobytes on average, and most of them are calls of ordinary services."""
     texts = [gzip.decompress(path.read_bytes()) for path in clean[0].rglob("*.json.gz")]
     records = [record for text in texts for record in json.loads(text)["Records"]]
     services = Counter(record["eventSource"] for record in records)
@@ -221,7 +221,7 @@ def test_twins_have_one_id_and_the_copy_knows_no_name(clean: tuple[Path, Known])
 
 
 def test_the_last_call_is_the_end_of_the_month(clean: tuple[Path, Known]) -> None:
-    """The last call is at the end of the month, so the boundary between old and new is a day before."""
+    """The last call is at the end of the month, so the boundary between old and new calls is a day earlier."""
     naive = Naive(str(clean[0]))
 
     assert END == max(call.time for call in naive.all).timestamp()
@@ -235,7 +235,7 @@ def test_too_few_events_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_logs_are_not_mixed_in(clean: tuple[Path, Known]) -> None:
-    """A folder that already has logs is refused."""
+    """The generator refuses a folder that already has logs."""
     with pytest.raises(ValueError, match="there are logs already"):
         generate(clean[0], events=EVENTS, seed=2)
 
@@ -247,7 +247,7 @@ def test_since_has_a_time_zone(tmp_path: Path) -> None:
 
 
 def test_the_plain_reading_sees_one_call_less(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """The comparison fails if one file is missing, so it is able to fail."""
+    """The comparison of answers fails if one file is missing."""
     folder, known_answers = clean
     path = max(folder.rglob("*.json.gz"), key=lambda path: path.stat().st_size)
     for other in folder.rglob("*.json.gz"):

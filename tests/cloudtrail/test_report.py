@@ -74,7 +74,7 @@ def test_each_answer_is_the_known_one(reported: AuditReport, dirty: tuple[Path, 
 
 
 def test_what_was_read_is_told(reported: AuditReport, dirty: tuple[Path, Known]) -> None:
-    """The report has the numbers of calls, records, skipped elements and files, and unreadable files with reasons."""
+    """The report counts calls, records, skipped elements and files, and names unreadable files with reasons."""
     folder, known_answers = dirty
     counts = {name: getattr(reported, name) for name in ("calls", "records", "skipped", "files")}
     digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # digest files are not opened
@@ -109,7 +109,7 @@ def test_a_session_that_is_not_there_has_no_history(dirty: tuple[Path, Known]) -
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_other_logs_have_their_own_answers_from_a_moment_on(tmp_path: Path, seed: int) -> None:
-    """For other seeds, the answers with `since` equal the known answers."""
+    """With `since`, the answers for other seeds equal the known answers."""
     known_names = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)
     report = report_of(tmp_path, since=SINCE)
     for question in REPORTED:
@@ -118,7 +118,7 @@ def test_other_logs_have_their_own_answers_from_a_moment_on(tmp_path: Path, seed
 
 
 def test_each_question_as_one_statement_gives_the_same(tmp_path: Path) -> None:
-    """The statement of `audit sql --dialect duckdb` gives the same answers when run in DuckDB."""
+    """The statement that `audit sql --dialect duckdb` prints gives the report's answers when run in DuckDB."""
     known_names = generate(tmp_path, events=3000, seed=5)
     pattern = f"{tmp_path}/**/*.json.gz"
     options = QuestionOptions()
@@ -151,7 +151,7 @@ def log(path: Path, records: list[Any]) -> None:
 
 
 def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
-    """A chain of twelve hops is traced back for eight hops."""
+    """A chain of twelve hops is traced back for only eight hops."""
     records = [
         record(
             number,
@@ -175,7 +175,7 @@ def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
 
 
 def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> None:
-    """A user known only by a key id is named by it (dsops' own trail); a session's key id names no principal."""
+    """A user recorded only by a key id is named by the key id (dsops' own trail); a session's key id is `unknown`."""
     issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
     keys = ("AKIAADA", "AKIABOB", "ASIAONE", "ASIATWO")
     lines = [json.dumps({**issue, "userIdentity": {"type": "Unknown", "accessKeyId": key}}) for key in keys]
@@ -187,7 +187,7 @@ def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> Non
 
 
 def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
-    """A session without issuer is named by its role (dsops' own trail); a person's session name is kept."""
+    """A session without issuer is named by its role (dsops' own trail), a person's session also by its session name."""
     issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
     session = "arn:aws-cn:sts::111111111111:assumed-role/"
     people = {f"{session}AWSReservedSSO_Dev_1a2b/{name}" for name in ("ada", "bob")}
@@ -202,7 +202,7 @@ def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
 
 
 def test_an_empty_error_is_none(tmp_path: Path) -> None:
-    """An empty error code counts as success, since some tools write it so."""
+    """An empty error code counts as success, because some tools write successful calls so."""
     answer = {"credentials": {"accessKeyId": "ASIA1", "expiration": "2026-11-20T01:00:01Z"}}
     log(tmp_path / "a.json", [record(1, "AssumeRole", errorCode="", responseElements=answer)])
     report = report_of(tmp_path)
@@ -211,7 +211,7 @@ def test_an_empty_error_is_none(tmp_path: Path) -> None:
 
 
 def test_what_is_read_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The temporary database has mode 0700 and is removed afterwards."""
+    """The temporary database has mode 0700 and is removed after the report."""
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
@@ -272,7 +272,7 @@ def test_a_damaged_file_costs_its_own_records_only(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_one_of_the_unreadable(tmp_path: Path) -> None:
-    """A gzip bomb counts as an unreadable file, whether or not its length field is right."""
+    """A gzip bomb is reported as an unreadable file, whether or not its length field is right."""
     bomb = zlib.compressobj(1, wbits=31)
     zeros = bytes(1 << 20)
     content = b"".join(bomb.compress(zeros) for _ in range(800)) + bomb.flush()
@@ -287,7 +287,7 @@ def test_a_bomb_is_one_of_the_unreadable(tmp_path: Path) -> None:
 
 
 def test_where_nothing_can_be_read_it_says_so(tmp_path: Path) -> None:
-    """If no file can be read, the error has the first file's reason."""
+    """If no file can be read, the error gives the reason for the first file."""
     (tmp_path / "a.json").write_text("no JSON")
     with pytest.raises(LogsUnreadable, match=r"a\.json: it is not JSON, or ends too early"):
         report_of(tmp_path)
@@ -312,7 +312,7 @@ def test_a_pipe_a_link_and_a_hidden_file_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_lines_are_read_one_by_one(tmp_path: Path) -> None:
-    """A file of JSON lines is recognised by name or option; a torn last line is not a record."""
+    """A file of JSON lines is recognised by its name or an option; a torn last line is skipped."""
     lines = f'{json.dumps(record(1))}\n{json.dumps(record(2))}\n{{"eventTime": "2026-'
     (tmp_path / "trail.jsonl").write_text(lines)
     report = report_of(tmp_path)
@@ -323,7 +323,7 @@ def test_lines_are_read_one_by_one(tmp_path: Path) -> None:
 
 
 def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
-    """Logs without calls have answers without rows, and no boundary."""
+    """The report on logs without calls has answers without rows, and no boundary."""
     log(tmp_path / "a.json", [])
     report = report_of(tmp_path)
     assert (0, None, None, None) == (report.calls, report.first, report.last, report.boundary)
@@ -343,7 +343,7 @@ def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
     ],
 )
 def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: str) -> None:
-    """A record with an impossible time is skipped: it would shift the boundary of recent calls."""
+    """A record with an impossible time is skipped, because it would shift the boundary of recent calls."""
     log(tmp_path / "a.json", [record(1), record(2, eventTime=time), record(3, "AssumeRole", eventTime=time)])
     report = report_of(tmp_path)
     assert (1, 2) == (report.records, report.skipped)
@@ -365,7 +365,7 @@ def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: 
 def test_an_offset_counts_and_none_is_utc(
     tmp_path: Path, time: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A time has its own offset, or UTC without one, whatever the machine's time zone; so do expirations."""
+    """A time, also of expiry, uses its own offset, or UTC if it has none, never the machine's time zone."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     times = {"expiration": time, "accessKeyId": "ASIA1"}
     log(
@@ -412,7 +412,7 @@ except LogsUnreadable as error:
 
 @pytest.mark.parametrize("room", [1000, 500_000])
 def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
-    """If the disk is full at any point, the report fails; it never gives answers from only some files."""
+    """If the disk is full at any point, the report fails instead of giving answers from only some files."""
     for number in range(3):
         log(tmp_path / f"{number}.json", [record(each % 3000, eventID=os.urandom(16).hex()) for each in range(20_000)])
     words = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path), str(room)]
@@ -422,7 +422,7 @@ def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
 
 @pytest.mark.parametrize("text", ["[]", '{"Events": []}', '{"Records": null}', '{"Records": {"a": 1}}', "5"])
 def test_a_file_without_records_is_told(tmp_path: Path, text: str) -> None:
-    """A file without records counts as one skipped element, so another tool's export does not look like quiet logs."""
+    """A file without records is one skipped element, so that another tool's export does not look like quiet logs."""
     (tmp_path / "a.json").write_text(text)
     log(tmp_path / "b.json", [record(1)])
     log(tmp_path / "c.json", [])
@@ -455,7 +455,7 @@ def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
 
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
-    """A temporary folder that cannot be created (read-only disks) is an error with a hint at TMPDIR."""
+    """If the temporary folder cannot be created (read-only disk), the error has a hint to set TMPDIR."""
     with pytest.raises(LogsUnreadable, match="put in order") as raised, open_database(str(tmp_path / "absent")):
         pass
     assert raised.value.why == "no such file or directory"

@@ -135,7 +135,7 @@ def caller(request: pytest.FixtureRequest, moto_url: str) -> Caller:
 
 
 def test_secrets(caller: Caller) -> None:
-    """Secrets of text and bytes are read by name and by ARN, with and without suffix."""
+    """Text and binary secrets are read by name, by ARN and by ARN without suffix."""
     endpoint = caller.at("secretsmanager")
     text = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db"))
     assert text.value.reveal() == '{"password": "p\u00e4ss"}'
@@ -170,7 +170,7 @@ def test_a_batch_of_secrets(caller: Caller) -> None:
 
 
 def test_parameters(caller: Caller) -> None:
-    """Parameters are read in plain text, decrypted and by version; a missing parameter is listed."""
+    """Parameters are read in plain text, decrypted and by version; a missing parameter is reported."""
     names = ["/prod/host", "/prod/host:1", "token", "missing"]
     result = caller.run(get_parameters(caller.client, KEYS, caller.at("ssm"), names))
     found = {name: parameter.value.reveal() for name, parameter in result.found.items()}
@@ -200,7 +200,7 @@ def test_queries(caller: Caller) -> None:
 
 
 def test_sts(caller: Caller) -> None:
-    """AssumeRole, GetSessionToken and GetCallerIdentity work."""
+    """AssumeRole, GetSessionToken and GetCallerIdentity return what moto's STS issues."""
     endpoint = caller.at("sts")
     role = caller.run(
         assume_role(
@@ -220,7 +220,7 @@ def test_sts(caller: Caller) -> None:
 
 
 def test_sts_for_others_than_roles(caller: Caller) -> None:
-    """Calls for federated users, web identities, SAML and contexts succeed and return the right names."""
+    """STS calls for federated users, web identities, SAML and contexts succeed and return the right names."""
     endpoint, client = caller.at("sts"), caller.client
     guest = caller.run(
         get_federation_token(client, KEYS, endpoint, name="guest", duration_seconds=900, policy='{"Statement":[]}')
@@ -259,7 +259,7 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
 
 
 def test_a_root_task_is_as_in_the_service_model() -> None:
-    """AssumeRoot's request equals botocore's serialization; it is not sent, since moto lacks the operation."""
+    """AssumeRoot's request equals botocore's serialization (it is not sent, because moto lacks the operation)."""
     model = Session().get_service_model("sts").operation_model("AssumeRoot")
     task = "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"
     request_asked = {"TargetPrincipal": "222222222222", "TaskPolicyArn": {"arn": task}, "DurationSeconds": 600}

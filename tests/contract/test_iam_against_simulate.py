@@ -209,7 +209,7 @@ def ask_about(topic: Topic, oracle: Oracle, tally: Tally) -> None:
 def test_iam_simulate_decides_alike_but_for_what_is_written_down(
     oracle: Oracle, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """iam-simulate and dsops.policy agree, or differ as a documented reading predicts."""
+    """iam-simulate and dsops.policy decide alike, or differ as a documented reading predicts."""
     tally = Tally()
     for topic in TOPICS:
         ask_about(topic, oracle, tally)
@@ -225,7 +225,7 @@ def test_iam_simulate_decides_alike_but_for_what_is_written_down(
 
 @pytest.mark.parametrize("name", READINGS)
 def test_iam_simulate_differs_as_it_is_written_down(oracle: Oracle, name: str) -> None:
-    """Each documented difference still exists and is as described."""
+    """Each documented difference from iam-simulate still exists and is as described."""
     world = EXAMPLES[name]
     (theirs,) = oracle.ask(their_policies(world), their_requests(world))
     assert THEIR_WORDS[our_answer(world)] != theirs
@@ -233,12 +233,12 @@ def test_iam_simulate_differs_as_it_is_written_down(oracle: Oracle, name: str) -
 
 
 def test_every_operator_is_generated() -> None:
-    """Every operator of dsops.policy is generated."""
+    """The random policies contain every operator of dsops.policy."""
     assert set(ALL_OPERATORS) == set(OPERATORS)
 
 
 def test_every_difference_is_written_down_with_awss_words() -> None:
-    """Each reading has a documented section with a source and AWS's deciding sentence, and vice versa."""
+    """Each reading of iam-simulate has a documented section with a source and AWS's sentence, and vice versa."""
     sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     by_heading = {section.partition("\n")[0]: section for section in sections}
     assert [heading[0].lower() + heading[1:] for heading in by_heading] == [

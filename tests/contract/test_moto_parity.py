@@ -71,7 +71,7 @@ def suite() -> Suite:
 def test_what_motos_server_passes_the_sandbox_passes(
     suite: Suite, service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The sandbox passes the tests that moto's server passes, and fails exactly those in differences.py."""
+    """The sandbox passes the tests that moto's server passes, except exactly those listed in differences.py."""
     files = [f"test_{service}/{name}.py" for name in SERVICES[service]]
     sandbox = front(CALLERS.get(service, sandbox_of_root))
     folders = [tmp_path / "theirs", tmp_path / "ours"]
@@ -91,7 +91,7 @@ def test_what_motos_server_passes_the_sandbox_passes(
 
 
 def test_each_difference_has_one_rule() -> None:
-    """No test is listed under two rules, and every rule has tests."""
+    """No test is listed under two rules of differences.py, and every rule has tests."""
     names = [name for listed in DIFFERENCES.values() for name in listed]
 
     assert sorted(names) == sorted(set(names))

@@ -263,7 +263,7 @@ OUTCOMES = {("allowed", ""), *(("denied", code) for code in REFUSALS)}
 
 
 def test_what_is_told_of_each_hop_happens(tmp_path: Path) -> None:
-    """The predictions for three hops and the secret come true."""
+    """What `plan --check` predicts for three hops and the secret happens in the sandbox."""
     counts = dict.fromkeys(("allowed", "denied", "unknown"), 0)
 
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)

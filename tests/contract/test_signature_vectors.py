@@ -36,12 +36,12 @@ def _as_signed(vector: Vector) -> Vector:
 
 
 def test_there_are_as_many_as_aws_publishes(published: list[Vector]) -> None:
-    """There are 34 vectors with unique names."""
+    """AWS's published signature vectors are 34, with unique names."""
     assert len({vector.name for vector in published}) == len(published) == 34
 
 
 def test_every_canonical_request_is_awss(published: list[Vector]) -> None:
-    """Every canonical request equals AWS's byte for byte."""
+    """Every canonical request equals AWS's, byte for byte."""
     for vector in published:
         claim = read_claim(vector.signed, MOMENT, MINUTES)
         canonical = _canonical_request(vector.signed, claim, sha256(vector.signed.body).hexdigest())
@@ -51,7 +51,7 @@ def test_every_canonical_request_is_awss(published: list[Vector]) -> None:
 
 
 def test_every_signature_of_aws_is_accepted(published: list[Vector]) -> None:
-    """The sandbox accepts every signature of AWS within its scope."""
+    """The sandbox accepts every signature that AWS published within its scope."""
     for vector in published:
         claim = read_claim(vector.signed, MOMENT, MINUTES)
         check_scope(claim, "service")
@@ -62,7 +62,7 @@ def test_every_signature_of_aws_is_accepted(published: list[Vector]) -> None:
 
 
 def test_no_signature_fits_another_request(published: list[Vector]) -> None:
-    """A changed header, path, query, body or secret makes each signature invalid."""
+    """Each signature becomes invalid if a header, path, query, body or secret changes."""
     for vector in published:
         request = vector.signed
         headers = {**request.headers, "host": "example.amazonaws.con"}

@@ -135,7 +135,7 @@ def refusal(person: Person, role: str, external_id: str) -> str:
 
 
 def test_what_is_foretold_happens(server: SandboxServer, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    """Predictions for every user, role, account and external ID come true; no prediction is `unknown`."""
+    """Predictions for every user, role, account and external ID come true in the sandbox; none is `unknown`."""
     result_text = foretold(server, tmp_path, capfd)
     lab = Lab(server.sandbox)
     people = {user: lab.user(user, HOME) for user in USERS}
@@ -169,7 +169,7 @@ def test_an_organization_makes_the_difference_that_it_should(
     alone: str,
     together: str,
 ) -> None:
-    """In an organization, its id in a trust policy admits to one role; an RCP and an SCP each deny a different role."""
+    """In an organization, a trust policy with its id admits to one role; an RCP and an SCP each deny another role."""
     has_organization = server.sandbox.world.organizations.membership(HOME) is not None
     result_text = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
 

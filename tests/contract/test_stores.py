@@ -210,7 +210,7 @@ class TestKeysAsCredentials(CredentialStoreContract):
 
 
 def test_each_built_in_type_has_a_contract() -> None:
-    """Every store type has a test class in this file, which checks the common contract."""
+    """Every built-in store type has a test class in this file, which checks the common contract."""
     contracts = [*SecretStoreContract.__subclasses__(), *CredentialStoreContract.__subclasses__()]
     sources = [inspect.getsource(contract) for contract in contracts if contract.__module__ == __name__]
     tested = {name for source in sources for name in re.findall(r'(?:secret|credential)_store\("([\w.]+)"\)', source)}

@@ -50,7 +50,7 @@ def send(driver: Driver, request: WireRequest) -> Response:
 @pytest.mark.parametrize("size", [0, 1, 1023, 1025, 1_048_577])
 @pytest.mark.parametrize("is_signed", [True, False])
 def test_no_header_is_sent_that_was_not_asked_for(driver: Driver, method: str, size: int, *, is_signed: bool) -> None:
-    """No header is added: no `Expect`, `Accept`, `Connection` or content type; Content-Length appears once."""
+    """The transport adds no `Expect`, `Accept`, `Connection` or content type header; Content-Length appears once."""
     body = b"x" * (size if method in ("POST", "PUT") else 0)
     headers = (("Content-Type", "application/x-amz-json-1.1"),) if body else ()
     with StubServer(lambda _: Answer(body=b"fine")) as server:
@@ -70,7 +70,7 @@ def test_no_header_is_sent_that_was_not_asked_for(driver: Driver, method: str, s
 
 @pytest.mark.parametrize("text", ["a\r\nX-Evil: 1", "a\nb", "a\0b", " a", "a ", "\u00e9"])
 def test_a_header_can_not_end_early(driver: Driver, text: str) -> None:
-    """A header value with a line break is refused and nothing is sent."""
+    """A header value with a line break is refused, and nothing is sent."""
     with StubServer(lambda _: Answer(body=b"fine")) as server:
         with pytest.raises(ValueError, match="can't be sent"):
             send(driver, WireRequest("POST", server.url, (("X-Amz-Target", text),), b"x"))
@@ -100,7 +100,7 @@ def test_every_framing_of_an_answer_is_read(driver: Driver, raw: bytes, body: by
 
 @pytest.mark.parametrize("chunks", [b"4\r\nfi", b"4\r\nfine\r\n", b"zz\r\nfine\r\n0\r\n\r\n"])
 def test_chunks_that_break_off_are_no_answer(driver: Driver, chunks: bytes) -> None:
-    """Truncated chunks are an error: half a session is worse than no session."""
+    """Truncated chunks are an error, because half a session is worse than none."""
     with (
         StubServer(lambda _: Answer(raw=CHUNKED + chunks)) as server,
         pytest.raises((Unreachable, AnswerInvalid)) as caught,
@@ -119,7 +119,7 @@ def test_chunks_without_end_are_bounded(driver: Driver) -> None:
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"])
 def test_a_reset_is_told_as_a_lost_connection(driver: Driver, before: bytes) -> None:
-    """A connection reset before or within an answer is Unreachable; the service may have executed the request."""
+    """A connection reset before or within a response is Unreachable: the service may have executed the request."""
     with ResettingServer(before) as url, pytest.raises(Unreachable, match="lost the connection") as caught:
         send(driver, WireRequest("POST", url, (), b"x", is_once=True))
     assert caught.value.how_far in (("sent", "answered") if before else ("sent",))
@@ -158,14 +158,14 @@ class ResettingServer:
 
 @pytest.mark.parametrize("modules", ["pycurl, dsops.aws.http.transport as t", "dsops.aws.http.transport as t, pycurl"])
 def test_a_program_may_import_all_of_pycurl_besides(modules: str) -> None:
-    """A program may import all of pycurl before or after dsops: dsops uses the same classes."""
+    """A program can import all of pycurl before or after dsops, because dsops uses the same classes."""
     checks = "assert (pycurl.Curl, pycurl.error) == (t.pycurl.Curl, t.pycurl.error); pycurl.AsyncCurlMulti"
     script = f"import {modules}; t.CurlDriver().close(); {checks}"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_the_asyncio_layer_of_pycurl_is_not_imported() -> None:
-    """pycurl's asyncio layer is not imported: it takes longer than all of dsops' own imports."""
+    """pycurl's asyncio layer is not imported, because it takes longer than all of dsops' own imports."""
     script = "import sys, dsops.aws.http.transport as t; assert t.pycurl; "
     script += "assert not {'pycurl', 'asyncio'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

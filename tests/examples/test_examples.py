@@ -122,7 +122,7 @@ def test_an_example_prints_its_expected_output(example: Path, steps: Steps) -> N
 
 @each_example
 def test_a_readme_shows_its_example(example: Path) -> None:
-    """A README quotes files as they are, and output as in expected.txt."""
+    """A README quotes files unchanged, and output as in expected.txt."""
     readme = example / "README.md"
     text = readme.read_text(encoding="utf-8")
     paths = [path for path in example.rglob("*") if path.suffix in {".json", ".yaml", ".yml"}]
@@ -137,7 +137,7 @@ def test_a_readme_shows_its_example(example: Path) -> None:
 
 @each_example
 def test_an_examples_policies_are_sound(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops policy check` finds only accepted notes, and the example's sandbox is seeded with each file."""
+    """`dsops policy check` finds only accepted notes in an example, and the sandbox is seeded with each policy file."""
     policies = sorted(path.relative_to(example).as_posix() for path in example.glob("*/*.json"))
 
     assert policies
@@ -150,7 +150,7 @@ def test_an_examples_policies_are_sound(example: Path, capfd: pytest.CaptureFixt
 
 @each_example
 def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Each file with stores passes `dsops validate`, except those that show a refusal."""
+    """Each configuration file of an example passes `dsops validate`, except those that show a refusal."""
     files = [path for path in example.glob("*.yaml") if "\nsecretStores:" in path.read_text("utf-8")]
     expected = [6 if f"{example.name}/{path.name}" in REFUSED else 0 for path in files]
 
@@ -160,7 +160,7 @@ def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.Captu
 
 @pytest.mark.parametrize(("heading", "name"), PAGE.items())
 def test_an_example_has_the_settings_of_the_founding_page(heading: str, name: str) -> None:
-    """The example has each store of the page's pattern with all its keys and values; it may have more."""
+    """The example has each store of the page's pattern with all its keys and values, and may have more."""
     block = next(block for block in blocks("yaml") if block.heading == heading)
     text = (ROOT / "examples" / name / "dsops.yaml").read_text(encoding="utf-8")
     ours = yaml.safe_load(text)["secretStores"]
@@ -172,7 +172,7 @@ def test_an_example_has_the_settings_of_the_founding_page(heading: str, name: st
 
 @pytest.mark.parametrize("page", ["examples/README.md", "docs/how-to/README.md"])
 def test_every_example_is_in_the_list(page: str) -> None:
-    """Each table links to each example's page, and every link leads to an existing file."""
+    """Each list of examples links to every example's page, and every link leads to an existing file."""
     text = (ROOT / page).read_text(encoding="utf-8")
     linked = {(ROOT / page).parent.joinpath(link).resolve() for link in re.findall(LINK, text)}
 
@@ -181,7 +181,7 @@ def test_every_example_is_in_the_list(page: str) -> None:
 
 
 def test_every_page_is_in_the_list() -> None:
-    """The first page of docs/how-to links to every other page there."""
+    """The index page of docs/how-to links to every other page in that folder."""
     folder = ROOT / "docs" / "how-to"
     linked = {link.partition("#")[0] for link in re.findall(LINK, (folder / "README.md").read_text(encoding="utf-8"))}
 
@@ -227,7 +227,7 @@ def is_part(block: str, file: str) -> bool:
 
 
 def test_an_excerpt_is_whole_lines_in_a_row() -> None:
-    """An excerpt has no partial line and leaves no line out."""
+    """An excerpt consists of whole, consecutive lines of the quoted file."""
     assert is_part("b\nc\n", "a\nb\nc\nd\n")
     assert not is_part("b\nd\n", "a\nb\nc\nd\n")
     assert not is_part("b\n", "ab\nc\n")
@@ -241,7 +241,7 @@ def folder() -> Iterator[Path]:
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
-    """Ctrl-C removes the example's folder and ends its agent and the sandbox."""
+    """Ctrl-C removes the example's folder and ends its agent and sandbox."""
     environ = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder)}
     command = ["sh", str(ROOT / "examples" / "credential-caching" / "run.sh")]
     with subprocess.Popen(
@@ -261,7 +261,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
 
 
 def test_a_surprise_ends_an_example(tmp_path: Path) -> None:
-    """An example fails on unexpected success, on unexpected failure, and on a refusal for another reason."""
+    """An example fails on an unexpected success or failure, and on a refusal for another reason."""
     shutil.copy(ROOT / "examples" / "show.sh", tmp_path)
     for line, surprise in (
         ("refused x.y 'true'", "that should have been refused"),

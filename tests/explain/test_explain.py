@@ -29,7 +29,7 @@ CASES = [
 
 
 def test_at_most_one_in_twenty_is_missed() -> None:
-    """At most one fault in twenty is missed, also among the faults that were held back during development."""
+    """`explain` misses at most one fault in twenty, also among those that were not looked at during development."""
     for group in (FAULTS, [fault for fault in FAULTS if fault.is_held_back]):
         found = [fault for fault in group if not fault.missed]
         print(f"explain names the broken place first in {len(found)} of {len(group)} set-ups")
@@ -39,10 +39,10 @@ def test_at_most_one_in_twenty_is_missed() -> None:
 
 @pytest.mark.parametrize("fault", CASES)
 def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The first finding has the right store, kind of policy, statement and key, with exit code 6.
+    """The first finding names the right store, kind of policy, statement and key, with exit code 6.
 
-    It never uses the sandbox's own paths. The result is the same if AWS's answers have ids and the records of the
-    refusals are read.
+    `explain` never uses the sandbox's own paths. The result is the same if AWS's error messages have ids and
+    `explain` reads the records of the refusals.
     """
     with built(fault.broken, tmp_path / "project") as found:
         before = len(found.sandbox.decisions())
@@ -107,10 +107,10 @@ def test_with_less_read_access_no_claim_is_wrong(
 def test_access_to_records_of_refusals_alone_gives_their_contents(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """If nothing is readable, no claim is wrong, and the place is named as far as AWS's answer allows.
+    """If no policy is readable, no claim is wrong, and the faulty place is named as far as AWS's message allows.
 
-    If the answer has an id, the record of the refusal gives the place without reading any policy in IAM. That proves
-    the place, except for what belongs to another account.
+    If the message has an id, the record of the refusal gives the place without reading any policy in IAM. That
+    proves the place, except for what belongs to another account.
     """
     with built(with_less(fault.broken, READERS["nobody"]), tmp_path / "project") as found:
         code, findings = explained(found, capfd)
@@ -132,7 +132,7 @@ def test_access_to_records_of_refusals_alone_gives_their_contents(
 def test_an_answer_in_another_language_is_not_read(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """If AWS's message is in another language, the place is still found, but nothing else is proven."""
+    """If AWS's message is in another language, `explain` still reports a finding and makes no wrong claim."""
     with built(fault.broken, tmp_path / "project", denial="Zugriff verweigert") as found:
         code, findings = explained(found, capfd)
 
@@ -153,7 +153,7 @@ PAIRS = [
 def test_of_two_faults_one_is_named_first(
     first: Fault, second: Fault, both: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With two faults, the finding that is called proven is one of them."""
+    """With two faults, the first finding names one of them, and no finding is wrong for both."""
     with built(both, tmp_path / "project") as found:
         code, findings = explained(found, capfd)
 
@@ -171,7 +171,7 @@ def test_of_two_faults_one_is_named_first(
     ],
 )
 def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """If a file gives the trust policy, the finding names its statement and the value that it requires."""
+    """If a file provides the trust policy, the finding names its statement and the value that it requires."""
     with built(fault.broken, tmp_path / "project") as found:
         trust = trust_policy(fault)
         (found.folder / "trust.json").write_text(json.dumps(trust), encoding="utf-8")
@@ -195,7 +195,7 @@ def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, cap
 def test_a_refused_token_is_compared_with_the_trust_policy(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """For a token obtained at run time, the trust policy from a file proves that the subject differs."""
+    """For a token obtained at run time, the trust policy from a file proves that the token's subject differs."""
     with built(fault.broken, tmp_path / "project") as found:
         (found.folder / "trust.json").write_text(json.dumps(trust_policy(fault)), encoding="utf-8")
         findings = explained(found, capfd, "--trust-policy", f"{fault.place.store}=trust.json")[1]
@@ -212,7 +212,7 @@ def test_a_refused_token_is_compared_with_the_trust_policy(
 def test_the_suggested_statement_mends_the_set_up(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """After the suggested statement is added to the named policy, every variable of the environment has its value."""
+    """After the suggested statement is added to the named policy, every variable of the environment gets its value."""
     with built(fault.broken, tmp_path / "broken") as found:
         findings = explained(found, capfd)[1]
     with built(mended(fault.broken, findings[0]), tmp_path / "mended") as found:

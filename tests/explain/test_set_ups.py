@@ -40,14 +40,14 @@ DECIDED_BY = {
 
 @pytest.mark.parametrize("set_up", WORKING.values(), ids=WORKING)
 def test_a_set_up_works(set_up: SetUp, tmp_path: Path) -> None:
-    """Every variable of the environment has a value."""
+    """Each set-up gives every variable of the environment a value."""
     with built(set_up, tmp_path / "project") as found:
         assert found.error() is None
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
 def test_a_change_breaks_it(fault: Fault, tmp_path: Path) -> None:
-    """The environment fails as expected, and the sandbox names the stated policy, statement and key."""
+    """Each fault makes the environment fail as expected, at the policy, statement and key that the sandbox names."""
     with built(fault.broken, tmp_path / "project") as found:
         error = found.error()
 
@@ -79,7 +79,7 @@ def is_call_of(fault: Fault, refusal: Mapping[str, Any]) -> bool:
 
 
 def test_there_are_enough_of_them() -> None:
-    """There are at least 60 faults of 25 kinds in 6 working set-ups; 10 of the faults are held back."""
+    """There are at least 60 faults of 25 kinds in 6 working set-ups, and 10 of the faults are held back."""
     held_back = [fault for fault in FAULTS if fault.is_held_back]
 
     assert len(FAULTS) >= 60

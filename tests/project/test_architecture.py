@@ -38,7 +38,7 @@ def reached_from(module: str) -> set[str]:
 
 
 def test_the_picture_is_that_of_the_contracts() -> None:
-    """DSOPS_UPDATE_GOLDEN=1 draws it again."""
+    """The architecture page has the picture drawn from the import contracts (DSOPS_UPDATE_GOLDEN=1 redraws it)."""
     if UPDATE:
         drawn = re.sub(r"```mermaid\n.*?\n```", lambda _: picture(), TEXT, flags=re.DOTALL)
         PAGE.write_text(drawn, encoding="utf-8")
@@ -47,7 +47,7 @@ def test_the_picture_is_that_of_the_contracts() -> None:
 
 @pytest.mark.parametrize(("heading", "fewest"), [("The path of one exec", 12), ("The path of one request", 12)])
 def test_a_path_follows_imports(heading: str, fewest: int) -> None:
-    """Each module exists, and one above it imports it, its door, or has it in a table."""
+    """Each module on a path exists, and a module above imports it or its package, or names it in a table."""
     names = path(heading)
     assert len(names) >= fewest
     assert set(names) <= modules().keys()
@@ -58,13 +58,13 @@ def test_a_path_follows_imports(heading: str, fewest: int) -> None:
 
 
 def test_there_are_eight_changes() -> None:
-    """One of each kind that newcomers make most."""
+    """The architecture page has a row for each of the eight changes that newcomers make most."""
     assert len(changes()) == 8
 
 
 @pytest.mark.parametrize("change", changes(), ids=lambda change: change.example)
 def test_a_change_touches_what_its_row_names(change: Change) -> None:
-    """The example stands in files of the row and in no other; each page of the row tells of it."""
+    """A row's example occurs in files that the row names and in no other file, and on each page of the row."""
     found = files_with(change.example)
     pages = [file for file in change.files if file.endswith(".md")]
 

@@ -8,22 +8,22 @@ from tests.project.source import a_circle, imported_by, imports, rooms
 
 
 def test_modules_have_no_circle() -> None:
-    """Something that two modules need goes down to a module of its own, or is passed in."""
+    """No modules import each other in a circle: shared code moves to a module below both, or is passed in."""
     assert a_circle(imports()) == []
 
 
 def test_rooms_have_no_circle() -> None:
-    """The same for folders: a room lies above or below another one, never both."""
+    """No folders import each other in a circle: a folder lies above or below another one, never both."""
     assert a_circle(rooms(imports())) == []
 
 
 def test_late_and_type_checking_imports_are_seen() -> None:
-    """The check itself: an import in a function or below TYPE_CHECKING is an arrow as any other."""
+    """Imports in functions and below TYPE_CHECKING count as imports."""
     text = "def f():\n    from dsops import cache\nif TYPE_CHECKING:\n    from dsops.plan import Plan\n"
     assert set(imported_by(ast.parse(text), {"dsops", "dsops.cache", "dsops.plan"})) == {"dsops.cache", "dsops.plan"}
 
 
 def test_a_circle_is_found() -> None:
-    """The check itself: an arrow back makes a circle, and without one there is none."""
+    """`a_circle` returns the modules of an import circle, or an empty list if there is none."""
     assert set(a_circle({"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("a")})) == {"a", "b", "c"}
     assert a_circle({"a": frozenset("bc"), "b": frozenset("c"), "c": frozenset()}) == []

@@ -78,25 +78,25 @@ OTHERS = set().union(*(packages for name, packages in EXTRAS.items() if name != 
 def test_what_dsops_imports_is_what_it_depends_on() -> None:
     """dsops imports exactly the packages that it declares, apart from extras.
 
-    boto3 is the calling program's: the library reports it missing only when a session is requested.
+    The calling program provides boto3: the library reports boto3 missing only when a session is requested.
     """
     assert BASE | OTHERS | {"boto3"} == imported(SOURCES - SANDBOX - TESTING)
 
 
 def test_what_the_sandbox_imports_is_in_its_extra() -> None:
-    """The sandbox imports exactly what dsops and its extra declare; AWS's lists come by `service_reference`."""
+    """The sandbox imports exactly what dsops and its extra declare; `service_reference` brings AWS's lists."""
     read = imported(SANDBOX | {ROOT / "src" / "dsops" / "service_reference.py"})
     assert BASE | EXTRA == read | BASE
     assert EXTRA <= read
 
 
 def test_what_the_pytest_plugin_imports_is_there() -> None:
-    """The pytest plugin imports only dsops' and the sandbox's packages, pytest and boto3 (part of moto)."""
+    """The pytest plugin imports only packages of dsops and the sandbox, pytest, and boto3 (which moto requires)."""
     assert imported(TESTING) <= BASE | EXTRA | {"pytest", "boto3"}
 
 
 def test_what_tests_import_is_in_the_list_for_tests() -> None:
-    """Everything that tests import is in requirements/dev.in, and everything there is used."""
+    """requirements/dev.in lists exactly the packages that tests import."""
     imports = imported(file for folder in ("tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py"))
 
     assert set() == imports - declared(lines_of("dev.in")) - BASE - EXTRA - OTHERS
@@ -105,19 +105,19 @@ def test_what_tests_import_is_in_the_list_for_tests() -> None:
 
 @pytest.mark.parametrize(("listed", "pinned"), [("dev.in", "dev.txt"), ("pycurl.in", "pycurl.txt")])
 def test_what_is_asked_for_is_pinned(listed: str, pinned: str) -> None:
-    """Every declared package is pinned, so `make lock` was not forgotten."""
+    """Every declared package is pinned, so a forgotten `make lock` is noticed."""
     assert declared(lines_of(listed)) <= {line.partition("==")[0] for line in lines_of(pinned) if "==" in line}
 
 
 def test_the_demo_has_all_that_dsops_and_its_sandbox_want() -> None:
-    """The demo's list pins everything that dsops and its sandbox need, except pycurl (added by the Makefile)."""
+    """The demo's requirements pin everything that dsops and its sandbox need, except pycurl (added by the Makefile)."""
     pins = {line.partition("==")[0] for line in lines_of("demo.txt") if "==" in line}
 
     assert (BASE | EXTRA) - {"pycurl"} <= pins
 
 
 def test_pins_name_no_registry() -> None:
-    """Pins name no registry and have hashes for every file."""
+    """Pinned requirements name no package registry and have hashes for every file."""
     for name in ("demo.txt", "dev.txt", "pycurl.txt"):
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
         assert "://" not in text
@@ -125,7 +125,7 @@ def test_pins_name_no_registry() -> None:
 
 
 def test_ci_runs_what_the_readme_says() -> None:
-    """CI runs lint, types, contracts and `make test` in an environment made by make, as the README says."""
+    """CI runs lint, types, contracts and `make test` in an environment that make created, as the README says."""
     steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
     assert steps.index("make lint types contracts") < steps.index("make test")

@@ -22,20 +22,20 @@ ROOMS = [folder for folder in FOLDERS if folder != SOURCE / "dsops"]
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(SOURCE)))
 def test_a_folder_has_at_most_25_files(folder: Path) -> None:
-    """What has more is several rooms; data files count as well."""
+    """A source folder has at most 25 files, data files included; a larger one is split."""
     assert len([file for file in folder.iterdir() if file.is_file()]) <= MOST_FILES
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(SOURCE)))
 def test_a_folder_says_what_it_is(folder: Path) -> None:
-    """In the docstring of its `__init__.py`, which every folder has."""
+    """Every source folder has an `__init__.py` whose docstring describes the folder."""
     text = docstring_of(folder)
     assert len(text.split()) >= FEWEST_WORDS
 
 
 @pytest.mark.parametrize("folder", ROOMS, ids=lambda folder: str(folder.relative_to(SOURCE)))
 def test_a_room_says_who_imports_it(folder: Path) -> None:
-    """After its first sentence, which says what it is; a list of importers is that of the imports."""
+    """A folder's docstring describes it, then says who imports it; a list of importers equals the actual imports."""
     text = docstring_of(folder)
     assert len(re.findall(r"[.:;]\s|[.]$", text)) >= 2
     assert IMPORTER.search(text)

@@ -10,7 +10,7 @@ from tests.project.source import modules, tree_of
 
 
 def test_no_public_class_name_is_used_twice() -> None:
-    """A name that begins with `_` is private to its module and may be used in several."""
+    """No two public classes have the same name; a name that begins with `_` may occur in several modules."""
     names = Counter(
         name
         for file in modules().values()
@@ -21,7 +21,7 @@ def test_no_public_class_name_is_used_twice() -> None:
 
 
 def test_a_module_is_named_by_a_noun_of_the_field() -> None:
-    """These words stand for nothing that a reader could search for; only a store type may be a vault, HashiCorp's."""
+    """No module name contains a vague word; only a store type may be a vault (HashiCorp Vault)."""
     vague = set("given held said special told turn upkeep vault written".split())
     store_types = {f"dsops.stores.{name.replace('.', '_')}" for name in BUILTIN_TYPES}
     assert [name for name in modules() if name not in store_types and vague & set(last_part(name).split("_"))] == []

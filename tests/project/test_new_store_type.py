@@ -129,13 +129,13 @@ def dsops(tmp_path: Path, installed: Path) -> Iterator[Dsops]:
 
 
 def test_exec_gives_its_values_to_the_command(dsops: Dsops) -> None:
-    """The secret is read with the new type's session; an optional variable without a value is left out."""
+    """`exec` reads the secret with the new type's session and leaves out an optional variable without a value."""
     done = dsops.run("exec", "--env", "open", "--", "sh", "-c", 'echo "$TOKEN, ${OTHER-left out}"')
     assert (done.returncode, done.stdout) == (0, b"top/red by ASIANUMBER7, left out\n"), done.stderr
 
 
 def test_plan_shows_what_it_calls(dsops: Dsops) -> None:
-    """The action that issues the session, whose session it is, and one request for each secret."""
+    """`plan` shows the action that issues the session, the session's principal, and one request for each secret."""
     done = dsops.run("plan", "--env", "open")
     assert done.returncode == 0, done.stderr
     assert b"badge: IssueBadge NUMBER7" in done.stdout
@@ -149,7 +149,7 @@ def test_plan_shows_what_it_calls(dsops: Dsops) -> None:
 
 
 def test_graph_shows_its_hop_and_its_store(dsops: Dsops) -> None:
-    """With the action, not with `aws.sts`."""
+    """`graph` labels the new type's hop with its own action, not with `aws.sts`."""
     done = dsops.run("graph", "--env", "open")
     assert done.returncode == 0, done.stderr
     assert b"IssueBadge" in done.stdout
@@ -157,7 +157,7 @@ def test_graph_shows_its_hop_and_its_store(dsops: Dsops) -> None:
 
 
 def test_doctor_tries_it_and_asks_its_server(dsops: Dsops) -> None:
-    """Both stores are checked, and so is the endpoint of the service that the types name."""
+    """`doctor` checks both stores and the endpoint of the service that the new types name."""
     with StubAws() as other:
         done = dsops.run("doctor", "--env", "open", "--json", AWS_ENDPOINT_URL_APPCONFIG=other.server.url)
         checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
@@ -169,7 +169,7 @@ def test_doctor_tries_it_and_asks_its_server(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize(("environment", "store"), [("locked", "box"), ("lost", "lost")])
 def test_explain_asks_policies_about_its_action(dsops: Dsops, environment: str, store: str) -> None:
-    """A refused read or session is a question about the type's action; without one the refusal could not be read."""
+    """`explain` evaluates the policies for the new type's action when a read or session is refused."""
     done = dsops.run("explain", "--env", environment, "--json")
     assert done.returncode == 6, done.stderr
     (finding,) = json.loads(done.stdout)["findings"]
@@ -177,7 +177,7 @@ def test_explain_asks_policies_about_its_action(dsops: Dsops, environment: str, 
 
 
 def test_policy_generate_allows_its_read(dsops: Dsops) -> None:
-    """The permission and the ARN come from the type."""
+    """`policy generate` takes the permission and the ARN from the new type."""
     done = dsops.run("policy", "generate", "--env", "open", "--json")
     assert done.returncode == 0, done.stderr
     assert b"appconfig:GetBox" in done.stdout
@@ -185,7 +185,7 @@ def test_policy_generate_allows_its_read(dsops: Dsops) -> None:
 
 
 def test_lists_of_types_have_it(dsops: Dsops) -> None:
-    """`dsops stores`, the JSON Schema and completion."""
+    """`dsops stores`, the JSON Schema and completion list the new type."""
     listed = json.loads(dsops.run("stores", "--json").stdout)["types"]
     assert {"acme.box", "acme.badge"} <= {store_type["name"] for store_type in listed}
     assert b'"acme.box"' in dsops.run("schema").stdout
@@ -195,7 +195,7 @@ def test_lists_of_types_have_it(dsops: Dsops) -> None:
 def test_one_line_of_the_table_makes_a_module_of_stores_a_type(
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`BUILTIN_TYPES` has the schema; the module is found in `dsops.stores` by the type's name."""
+    """An entry in `BUILTIN_TYPES` is enough: the module is found in `dsops.stores` by the type's name."""
     monkeypatch.setattr(stores, "__path__", [*stores.__path__, str(installed)])
     monkeypatch.syspath_prepend(installed)
     store_type = _schema_of(installed)

@@ -11,7 +11,7 @@ from tests.sample_texts import SHARES, document_texts, draw
 
 
 def test_one_seed_gives_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And another one others; each kind has its share."""
+    """One seed always draws the same texts, another seed draws other texts, and each kind has its share."""
     every = sample_texts.texts()
     monkeypatch.setattr(sample_texts, "texts", lambda: every)
 
@@ -22,7 +22,7 @@ def test_one_seed_gives_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_page_gives_headings_rows_and_sentences() -> None:
-    """Code blocks are skipped, and the wrapped lines of a paragraph are joined."""
+    """`document_texts` returns headings, table rows and sentences, without code blocks and with lines joined."""
     text = "# Sign in\n\nRun this. It opens a\nbrowser for you.\n\n    dsops login\n\n"
     page = text + "| flag | what |\n|---|---|\n- one more point\n"
     assert [(text.line, text.text) for text in document_texts("page.md", page)] == [

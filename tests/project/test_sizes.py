@@ -10,7 +10,7 @@ from tests.project.source import ROOT, SOURCE, modules, tree_of
 
 LONGEST_FILE = 450
 LONGEST_FUNCTION = 60
-MOST_LINES = 88_700
+MOST_LINES = 96_000
 MOST_SKIPS = 20
 
 LONG_FILES = {"dsops/errors.py": "the only file that defines exceptions: one class a code"}
@@ -23,18 +23,18 @@ LENGTHS = {
 
 @pytest.mark.parametrize("path", [path for path, length in LENGTHS.items() if length > LONGEST_FILE])
 def test_a_long_file_has_a_reason(path: str) -> None:
-    """One idea a file: 80 to 350 lines as a rule, and never more than this without a reason."""
+    """A file longer than LONGEST_FILE is listed with a reason; most files have one topic and 80 to 350 lines."""
     assert path in LONG_FILES
 
 
 @pytest.mark.parametrize("path", LONG_FILES)
 def test_a_reason_belongs_to_a_long_file(path: str) -> None:
-    """A file that became shorter needs none any more."""
+    """Every listed file is still longer than LONGEST_FILE."""
     assert LENGTHS[path] > LONGEST_FILE
 
 
 def test_a_function_is_at_most_60_lines() -> None:
-    """One screen; the median is 7."""
+    """No function is longer than 60 lines, which is one screen (the median is 7)."""
     long = [
         f"{name}.{node.name}: {length}"
         for name, file in modules().items()
@@ -47,12 +47,12 @@ def test_a_function_is_at_most_60_lines() -> None:
 
 
 def test_the_source_has_not_grown() -> None:
-    """A change that needs more lines than this says so here, and why in its commit."""
+    """The source has at most MOST_LINES lines; a change that needs more raises it and says why in its commit."""
     assert sum(LENGTHS.values()) <= MOST_LINES
 
 
 def test_few_lines_are_kept_from_the_formatter() -> None:
-    """Only tables earn it."""
+    """Few lines, only tables, are exempt from the formatter."""
     files = [file for folder in ("src", "tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py")]
     marks = ("# fmt: " + word for word in ("skip", "off"))
     assert sum(file.read_text(encoding="utf-8").count(mark) for mark in marks for file in files) <= MOST_SKIPS

@@ -55,7 +55,7 @@ def named_types() -> Counter[tuple[str, str]]:
 
 
 def test_no_code_names_a_store_type() -> None:
-    """Only `migrate` does, which translates the original tool's names: at most ten times."""
+    """Only `migrate` names store types in code, to translate the original tool's names, and at most ten times."""
     by_file: Counter[str] = Counter()
     for (path, text), number in named_types().items():
         if (path, text) not in OTHER_WORDS:
@@ -65,13 +65,13 @@ def test_no_code_names_a_store_type() -> None:
 
 
 def test_each_word_that_only_looks_like_a_store_type_is_listed() -> None:
-    """A second `literal` in a listed file is counted, too."""
+    """Words that only look like a store type are listed per file with their number, so a further one is noticed."""
     named = named_types()
     assert {word: named[word] for word in OTHER_WORDS} == OTHER_WORDS
 
 
 def test_a_type_says_what_it_reads_or_issues() -> None:
-    """A type that reads from a service names the action; a type that gives credentials names their parts."""
+    """A type that reads from a service names its read action, and a type that issues credentials names their parts."""
     for store_type in BUILTIN_TYPES.values():
         reads_from_aws = store_type.takes_credentials and not store_type.gives_credentials
         assert bool(store_type.read_action) is reads_from_aws, store_type.name
@@ -82,14 +82,14 @@ def test_a_type_says_what_it_reads_or_issues() -> None:
 
 
 def test_the_module_of_a_store_follows_from_its_type() -> None:
-    """`aws.sts` is `stores/aws_sts.py`."""
+    """The module of a store has the type's name: `aws.sts` is `stores/aws_sts.py`."""
     for name in BUILTIN_TYPES:
         module = type(find_store(name)).__module__
         assert module == f"dsops.stores.{name.replace('.', '_')}"
 
 
 def test_no_store_imports_another_one() -> None:
-    """Neither itself nor through a helper of `stores`; imports inside functions count. A new type is covered, too."""
+    """No store imports another store, neither directly nor through a helper; imports in functions count, too."""
     modules = {name: type(find_store(name)).__module__ for name in BUILTIN_TYPES}
     for name, module in modules.items():
         others = set(modules.values()) - {module}

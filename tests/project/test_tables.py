@@ -22,14 +22,14 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_each_audit_question_shows_in_the_text_report() -> None:
-    """`REPORTED` asks it; `report_text` prints only what its three groups name."""
+    """`report_text` prints every question that the audit report asks (`REPORTED`), in one of its three groups."""
     shown = {question.name for question in (*_UNUSUAL, *_METRICS, *_REST)} | CHART_ONLY
     missing = {question.name for question in REPORTED} - shown
     assert not missing, f"add to _UNUSUAL, _METRICS or _REST of src/dsops/cli/audit/report_text.py: {missing}"
 
 
 def test_each_audit_question_shows_on_the_page() -> None:
-    """As a kind of unusual finding, or in a section."""
+    """The HTML page shows every question of the audit report as a kind of unusual finding or in a section."""
     shown = {kind.question for kind in _KINDS} | {name for section in SECTIONS for name in section.questions}
     missing = {question.name for question in REPORTED} - shown
     assert not missing, (
@@ -86,7 +86,7 @@ def codes_of(function: Function) -> Iterator[str]:
 
 
 def test_each_function_that_checks_is_called() -> None:
-    """By `examine`, or by what that calls."""
+    """Every `check_` function of doctor is called by `examine`, directly or indirectly."""
     checking = {name for name in doctor_functions() if name.startswith("check_")}
     missing = checking - reached()
     assert len(checking) > 5
@@ -94,7 +94,7 @@ def test_each_function_that_checks_is_called() -> None:
 
 
 def test_each_code_of_doctor_belongs_to_a_check_that_runs() -> None:
-    """A code in a module's CODES is on the page and in `dsops help`: then it has to be checked."""
+    """Every code in doctor's CODES, which page and help list, belongs to a check that runs."""
     functions = doctor_functions()
     made = {code for name in reached() for function in functions[name] for code in codes_of(function)}
     missing = CODES.keys() - made - BY_THE_COMMAND

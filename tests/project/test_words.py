@@ -17,7 +17,7 @@ ALLOWED = {
 
 
 def test_the_source_says_who_does_what() -> None:
-    """A vague word makes a reader ask who is meant."""
+    """The source uses no vague word for a person, except on the listed lines."""
     lines = [
         name
         for name, file in modules().items()

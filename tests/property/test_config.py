@@ -168,7 +168,7 @@ def test_in_a_configuration_every_name_stands_for_something(folder: Path, conten
 def test_loaded_fields_can_be_expanded_and_checked(
     folder: Path, content: dict[str, object], environ: dict[str, str]
 ) -> None:
-    """Expanding and checking loaded fields gives settings, problems or limits, but no other exception."""
+    """Expanding and checking loaded fields gives settings, problems or limits, but never another exception."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         return
@@ -187,7 +187,7 @@ def test_loaded_fields_can_be_expanded_and_checked(
 
 @given(CONFIG | GOOD_CONFIG)
 def test_an_own_file_as_include_says_the_same(folder: Path, content: dict[str, object]) -> None:
-    """Moving all content into an included file changes only the file's name."""
+    """Moving all content into an included file changes only the file name in the result."""
     content.pop("include", None)
     direct = loaded(folder, content)
     (folder / "part.yaml").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -17,7 +17,7 @@ own = st.dictionaries(names, st.just(Secret("ours")))
 def test_an_identity_is_wholly_ours_or_wholly_theirs(
     parent: dict[str, str], secrets: dict[str, Secret], *, is_pristine: bool, keeps_existing: bool
 ) -> None:
-    """For any flags the child's AWS identity comes either from dsops or from the parent, never mixed."""
+    """Whatever the flags, the child's AWS identity comes wholly from dsops or wholly from the parent."""
     child = encode(child_environment(parent, secrets, is_pristine=is_pristine, keeps_existing=keeps_existing))
     owners = {child[name.encode()] for name in IDENTITY if name.encode() in child}
     assert len(owners) <= 1
@@ -27,7 +27,7 @@ def test_an_identity_is_wholly_ours_or_wholly_theirs(
 def test_every_variable_is_there_removed_or_kept(
     parent: dict[str, str], secrets: dict[str, Secret], *, is_pristine: bool, keeps_existing: bool
 ) -> None:
-    """Variables of dsops are set or reported as kept; inherited ones are kept, replaced or reported as removed."""
+    """dsops' variables are set or reported as kept; inherited variables are kept, replaced or reported as removed."""
     child = child_environment(parent, secrets, is_pristine=is_pristine, keeps_existing=keeps_existing)
     assert child.variables.keys() <= parent.keys() | secrets.keys()
     for name, value in secrets.items():

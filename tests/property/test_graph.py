@@ -162,7 +162,7 @@ def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
 @settings(max_examples=150, deadline=None)
 @given(graphs())
 def test_the_tree_is_one_line_for_each_node_and_moves_no_cursor(graph: Graph) -> None:
-    """The text tree has one line per node; names add no line and no escape sequence."""
+    """The text tree has one line per node, and names add neither a line nor an escape sequence."""
     text = graph_text(graph)
     assert HUSH not in text
     assert all(line.isprintable() for line in text.split("\n"))

@@ -46,7 +46,7 @@ def with_statement(data: st.DataObject, places: dict[str, list[Json]], effect: s
 @many
 @given(worlds(), st.data())
 def test_adding_a_deny_never_allows_more(world: World, data: st.DataObject) -> None:
-    """Adding a Deny anywhere never allows more."""
+    """Adding a Deny to any policy never allows more."""
     request, places = world
     changed = with_statement(data, places, "Deny")
     if not decide(request, places).is_allowed:
@@ -56,7 +56,7 @@ def test_adding_a_deny_never_allows_more(world: World, data: st.DataObject) -> N
 @many
 @given(worlds(), st.data())
 def test_adding_an_allow_never_denies(world: World, data: st.DataObject) -> None:
-    """Adding an Allow to an existing policy never denies."""
+    """Adding an Allow to an existing policy never denies more."""
     request, places = world
     changed = with_statement(data, places, "Allow")
     if decide(request, places).is_allowed:
@@ -124,7 +124,7 @@ def test_the_worlds_are_decided_in_every_way() -> None:
 
 @given(worlds())
 def test_the_reasons_tell_the_same_story(world: World) -> None:
-    """The reasons agree with the decision: if allowed, no required type refuses; if denied, the named one does."""
+    """Reasons agree with the decision: on Allow no required type refuses; on Deny the deciding type does."""
     request, places = world
     decision = decide(request, places)
     denying = {reason.policy_type for reason in decision.reasons if reason.effect == "ExplicitDeny"}

@@ -34,7 +34,7 @@ def is_like(pattern: str, text: str) -> bool:
 
 @given(PATTERNS, TEXTS)
 def test_a_pattern_matches_what_its_definition_says(pattern: str, text: str) -> None:
-    """Compiled patterns agree with the definition on short patterns and texts."""
+    """Compiled patterns match the same short texts as the definition of wildcards."""
     assert is_like(pattern, text) is matches(pattern, text)
 
 
@@ -71,7 +71,7 @@ SETS = st.lists(SOME_VALUES, max_size=3).map(tuple)
 def test_a_negated_operator_is_the_opposite_of_the_positive_one(
     pair: tuple[str, str, str], values: tuple[str, ...]
 ) -> None:
-    """A negated operator gives the opposite of its positive form, also for a missing key; both may be undecided."""
+    """A negated operator gives the opposite of its positive form, also for a missing key; both can be undecided."""
     positive, negative, wanted = pair
     yes = compile_condition(positive, "k", [wanted], 1, has_variables=True).test({"k": values})
     no = compile_condition(negative, "k", [wanted], 1, has_variables=True).test({"k": values})
@@ -99,7 +99,7 @@ def test_folding_keys_loses_no_value(context: dict[str, tuple[str, ...]]) -> Non
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6), st.integers(0, 3))
 def test_trailing_zeros_do_not_change_a_number(number: object, zeros: int) -> None:
-    """Trailing zeros do not change a number."""
+    """Trailing zeros do not change a number's value in a comparison."""
     text = f"{number:f}"
     plain, padded = read_number(text), read_number(text + "0" * zeros)
     if plain is not None and padded is not None:

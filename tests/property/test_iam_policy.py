@@ -76,7 +76,7 @@ def test_any_text_is_refused_in_words(text: str, kind: PolicyKind) -> None:
 
 @given(documents("identity"))
 def test_lists_of_one_and_bare_values_are_the_same(document: dict[str, Any]) -> None:
-    """A single value and a list of one value are equivalent everywhere."""
+    """In every element of a policy, a single value and a list with that value are equivalent."""
     listed = [_with_lists(statement) for statement in document["Statement"]]
     first = parse_policy(json.dumps(document), "identity")
     second = parse_policy(json.dumps(document | {"Statement": listed}), "identity")

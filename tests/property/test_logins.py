@@ -43,7 +43,7 @@ def read(data: bytes) -> Token | None:
 
 @given(st.binary() | st.dictionaries(st.sampled_from(MEMBERS), JSON).map(lambda each: json.dumps(each).encode()))
 def test_any_file_is_a_token_or_says_why_not(data: bytes) -> None:
-    """Any file gives a token that fits into a header, or a reason; never an exception."""
+    """Reading any file gives a token that fits into a header, or a reason, and never raises an exception."""
     token = read(data)
     if token is not None:
         for each in filter(None, (token.access_token, token.refresh_token)):
@@ -57,7 +57,7 @@ def test_any_file_is_a_token_or_says_why_not(data: bytes) -> None:
 def test_what_is_written_is_read(
     access: str, moment: datetime, refresh: str | None, client: ClientRegistration | None
 ) -> None:
-    """A token read back from its file equals the written token, with its mark."""
+    """A token read back from its file equals the written token and has the same mark."""
     token = Token(Secret(access), moment, None if refresh is None else Secret(refresh), client)
     with TemporaryDirectory() as folder:
         path = f"{folder}/sso/cache/token.json"
@@ -69,7 +69,7 @@ def test_what_is_written_is_read(
 
 @given(TOKENS, TOKENS, MOMENTS)
 def test_only_the_same_refresh_token_has_the_same_mark(one: str, other: str, moment: datetime) -> None:
-    """Tokens have the same mark if and only if their refresh tokens are equal; without one the access token counts."""
+    """Two tokens have the same mark if and only if their refresh tokens (without one, access tokens) are equal."""
     marks = [Token(Secret("access"), moment, Secret(refresh), None).mark for refresh in (one, other)]
     assert (one == other) == (marks[0] == marks[1])
     assert marks[0] == Token(Secret(other), moment, Secret(one), None).mark
@@ -85,6 +85,6 @@ def test_any_text_is_a_moment_or_none(text: str) -> None:
 
 @given(st.text(st.characters(max_codepoint=255)))
 def test_any_head_of_a_request_is_read_without_an_error(head: str) -> None:
-    """Any request head is parsed without an error, and the result has a state only if one was sent."""
+    """Any request head is parsed without an error, and the result has a state only if the request sent one."""
     request_asked = _parse(head)
     assert "state" not in request_asked.query or "state" in head

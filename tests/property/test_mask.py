@@ -50,13 +50,13 @@ def expected(patterns: list[bytes], text: bytes) -> bytes:
 @given(patterns=st.lists(PATTERN, max_size=5), pieces=st.lists(TEXT, max_size=8))
 @example(patterns=[b"abab", b"bbbbbbb"], pieces=[b"abab", b"bbb", b"bbb"])
 def test_cutting_makes_no_difference(patterns: list[bytes], pieces: list[bytes]) -> None:
-    """For pieces of any size, the output equals the definition's for the whole text."""
+    """However the text is cut into pieces, the output equals the definition of masking for the whole text."""
     assert masked(patterns, pieces) == expected(patterns, b"".join(pieces))
 
 
 @given(patterns=st.lists(PATTERN, min_size=1, max_size=5), text=TEXT)
 def test_byte_by_byte_too(patterns: list[bytes], text: bytes) -> None:
-    """With single bytes, the output is the same, and never more than the longest pattern is withheld."""
+    """Fed with single bytes, the masker gives the right output and never withholds more than the longest pattern."""
     masker, out = Masker(patterns), b""
     for byte in text:
         out += masker.feed(bytes([byte]))
@@ -156,7 +156,7 @@ CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 @given(value=VALUE, before=st.binary(max_size=7), after=st.binary(max_size=7), cuts=CUTS)
 @example(value='it\'s "so" <&> \\ $1/x\x07\x7f', before=b"", after=b"", cuts=[3])
 def test_no_form_survives(value: str, before: bytes, after: bytes, cuts: list[int]) -> None:
-    """No form of a value survives: any encoding, base64 alone or within other data, in any pieces."""
+    """No encoding of a value appears in the output: base64 alone or within other data, in pieces of any size."""
     raw = value.encode()
     whole = [base64.b64encode(before + raw + after), base64.urlsafe_b64encode(before + raw + after)]
     out = through(TerminalMasker(forms_of(raw)), b" | ".join([*ways(raw), *whole]), cuts)
@@ -188,7 +188,7 @@ CODES = st.sampled_from(
     cuts=CUTS,
 )
 def test_codes_between_its_letters_hide_no_secret(value: str, codes: list[list[bytes]], cuts: list[int]) -> None:
-    """Terminal codes between its letters do not hide a secret, and every code is passed on in order."""
+    """Terminal codes between a secret's letters do not hide the secret, and every code is passed on in order."""
     between = [b"".join(codes[index % len(codes)]) for index in range(len(value))]
     letters = [code + letter.encode() for code, letter in zip(between, value, strict=True)]
     stream = b"".join([b"x ", *letters, b"\x1b[0m y"])

@@ -96,7 +96,7 @@ def meaning(version: str) -> str:
 def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: Read, suffix: str
 ) -> None:
-    """A secret is allowed if and only if the environment reads it in that region, name and version, with any suffix."""
+    """The policy allows a secret if and only if the environment reads that region, name and version (any suffix)."""
     policy = policy_of(planned(wanted))
     store, name, version = asked
     arn = f"arn:aws:secretsmanager:{REGIONS[store]}:{ROLE_ACCOUNT}:secret:{name}-{suffix}"
@@ -113,7 +113,7 @@ def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
 def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: str, region: str
 ) -> None:
-    """A parameter is allowed if and only if the environment reads it, in that region and with the whole name."""
+    """The policy allows a parameter if and only if the environment reads that whole name in that region."""
     policy = policy_of(planned(wanted))
     arn = f"arn:aws:ssm:{region}:{ROLE_ACCOUNT}:parameter/{asked}"
     is_read = region == "us-east-1" and any((s, n) == ("parameters", asked) for s, n, _ in wanted)
@@ -127,7 +127,7 @@ def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
     region=st.sampled_from(["us-east-1", "eu-west-1", "eu-central-1"]),
 )
 def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read], service: str, region: str) -> None:
-    """KMS keys can be used for decryption only through the services that are read, and never directly."""
+    """The policy allows KMS keys to decrypt only through the services that are read, and never directly."""
     policy = policy_of(planned(wanted))
     key = f"arn:aws:kms:{region}:{ROLE_ACCOUNT}:key/1234"
     used = {("ssm", "us-east-1") if s == "parameters" else ("secretsmanager", REGIONS[s]) for s, _, _ in wanted}
@@ -156,7 +156,7 @@ def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read
     ),
 )
 def test_no_other_action_is_allowed_on_anything(wanted: list[Read], action: str) -> None:
-    """No other action is allowed on any resource."""
+    """The policy allows no other action on any resource."""
     policy = policy_of(planned(wanted))
     resources = [resource for statement in json.loads(str(_text(wanted)))["Statement"] for resource in _list(statement)]
     assert not any(may(policy, action, str(resource).replace("?", "x")) for resource in [*resources, "*"])

@@ -134,7 +134,7 @@ def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_path: Path) -> None:
-    """fish reads the quotes of the `shell` format like a Bourne shell, except for newlines."""
+    """fish reads the quotes of the `shell` format as a Bourne shell does, except for newlines."""
     if not shutil.which("fish"):
         pytest.skip("fish is not installed")
     values = [value.replace("\n", "") for value in values]
@@ -145,7 +145,7 @@ def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(texts, min_size=1, max_size=20))
 def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str], tmp_path: Path) -> None:
-    """python-dotenv reads the `dotenv` format unchanged, also with interpolation on (its default)."""
+    """python-dotenv reads the `dotenv` format unchanged, even with interpolation (its default)."""
     file = tmp_path / ".env"
     file.write_bytes(renderer("dotenv")(named([Secret(value) for value in values])))
     assert dotenv_values(file) == named(values)
@@ -155,7 +155,7 @@ def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str],
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, values: list[str], tmp_path: Path) -> None:
-    """A shell that sources a dotenv file sets the value or nothing, and never runs it as the original's output did."""
+    """A shell that sources a dotenv file sets the value or nothing, and never runs it as a command."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     for index, value in enumerate(values):
@@ -177,7 +177,7 @@ def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, val
 @settings(max_examples=300, deadline=None)
 @given(values=st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}|NO|Y|NULL", fullmatch=True), texts))
 def test_json_and_yaml_readers_read_back_what_those_formats_say(values: dict[str, str]) -> None:
-    """JSON and YAML readers return names and values as strings, also `NO` in YAML 1.1."""
+    """JSON and YAML readers return names and values as strings, even `NO` in YAML 1.1."""
     secrets = {name: Secret(value) for name, value in values.items()}
     assert json.loads(renderer("json")(secrets)) == values
     assert yaml.safe_load(renderer("yaml")(secrets)) == values
@@ -198,7 +198,7 @@ def test_rendering_keeps_the_order(values: list[str]) -> None:
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_powershell_reads_back_what_the_powershell_format_says(values: list[str], tmp_path: Path) -> None:
-    """PowerShell reads the `powershell` format unchanged from a file and from a pipe.
+    """PowerShell reads the `powershell` format unchanged, both from a file and from a pipe.
 
     Older versions remove a variable with an empty value.
     """
@@ -224,7 +224,7 @@ def test_powershell_reads_back_what_the_powershell_format_says(values: list[str]
 @settings(max_examples=300, deadline=None)
 @given(value=texts)
 def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
-    """A PowerShell line is ASCII: text in single quotes with doubled quotes, and character codes."""
+    """A PowerShell line contains only ASCII: text in single quotes, with quotes doubled, and character codes."""
     line = renderer("powershell")({"A": Secret(value)}).decode("ascii")
     assert re.fullmatch(r"\$env:A = '([^'\n]|'')*'( \+ (\[char\]0x[0-9a-f]{4}|'([^'\n]|'')*'))*\n", line)
     units = b""
@@ -236,7 +236,7 @@ def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(values=st.lists(texts, min_size=1, max_size=10))
 def test_githubs_file_is_read_back_as_its_runner_reads_it(values: list[str]) -> None:
-    """The `github` format is read back by the rules of GitHub's runner: each value has a unique heredoc delimiter."""
+    """The `github` format can be read by the rules of GitHub's runner: each value has a unique heredoc delimiter."""
     lines = renderer("github")(named([Secret(value) for value in values])).decode().split("\n")
     assert lines.pop() == ""
     collected: dict[str, str] = {}

@@ -79,7 +79,7 @@ def shape(page: Node) -> Counter[tuple[str, tuple[str, ...]]]:
 @settings(max_examples=100, deadline=None)
 @given(HOSTILE)
 def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
-    """The page with any text has the same elements and attributes as a page with plain letters."""
+    """Whatever text the page contains, its elements and attributes are those of a page with plain letters."""
     text = f"x{text}"  # an empty name is shown as a dash
     # White space and the separator of chains keep their positions.
     harmless = "".join(entry if entry.isspace() or entry == ">" else "x" for entry in text)
@@ -95,7 +95,7 @@ def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(HOSTILE)
 def test_every_text_can_be_read(text: str) -> None:
-    """Every text is visible, in a tooltip if it was shortened; control characters are shown as codes."""
+    """Every text is visible, at least in a tooltip if it was shortened; control characters are shown as codes."""
     page = read(page_of(report_with(f"x{text}", "r")))
     assert plain(shortened(f"x{text}")) in page.all("ul", "bad")[0].text
     whole = {element.attributes.get("title") for element in page.all()}

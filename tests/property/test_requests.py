@@ -61,7 +61,7 @@ def requests(draw: st.DrawFn) -> HttpRequest:
 @settings(max_examples=400, deadline=None)
 @given(requests())
 def test_a_broken_request_is_read_or_refused(request: HttpRequest) -> None:
-    """A malformed request raises no other exception, and each refusal can be encoded in the request's protocol."""
+    """A malformed request is read or refused, and every refusal can be encoded in the request's protocol."""
     route = None
     try:
         route = find_route(request)

@@ -72,7 +72,7 @@ def check(request: HttpRequest, keys: Keys, service: str) -> None:
 def test_what_botocore_signs_for_s3_is_accepted(
     keys: Keys, path: str, query: str, more: dict[str, str], body: bytes
 ) -> None:
-    """Requests signed for S3 are accepted, although S3 does not normalise paths (dots, double slashes)."""
+    """Requests that botocore signs for S3 are accepted, although S3 does not normalise paths (dots, double slashes)."""
     check(signed(keys, "s3", path, query, more, body, is_presigned=False), keys, "s3")
 
 
@@ -81,14 +81,14 @@ def test_what_botocore_signs_for_s3_is_accepted(
 def test_what_botocore_signs_for_other_services_is_accepted(
     keys: Keys, path: str, query: str, more: dict[str, str], body: bytes
 ) -> None:
-    """Requests signed for other services are accepted with any path, query, headers and body."""
+    """Requests that botocore signs for other services are accepted with any path, query, headers and body."""
     check(signed(keys, "sqs", path, query, more, body, is_presigned=False), keys, "sqs")
 
 
 @settings(max_examples=150, deadline=None)
 @given(keys=everyone, service=st.sampled_from(["s3", "sqs"]), path=paths, query=queries)
 def test_what_botocore_presigns_is_accepted(keys: Keys, service: str, path: str, query: str) -> None:
-    """Presigned GET requests are accepted."""
+    """GET requests that botocore presigned are accepted."""
     check(signed(keys, service, path, query, {}, b"", is_presigned=True), keys, service)
 
 
@@ -105,7 +105,7 @@ def test_what_botocore_presigns_is_accepted(keys: Keys, service: str, path: str,
 def test_nothing_else_is_accepted(
     service: str, path: str, query: str, more: dict[str, str], body: bytes, change: str, *, is_presigned: bool
 ) -> None:
-    """A changed path, query, host, method or secret is refused."""
+    """A request is refused if its path, query, host, method or secret was changed after signing."""
     request = signed(SESSION, service, path, query, more, b"" if is_presigned else body, is_presigned=is_presigned)
     keys = SESSION
     if change == "path":

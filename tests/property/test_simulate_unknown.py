@@ -48,7 +48,7 @@ def verdict(found: Answers) -> str:
 
 
 def test_an_answer_is_right_whatever_is_hidden() -> None:
-    """A definite verdict equals the decision with complete knowledge, and each verdict occurs often."""
+    """A definite verdict equals the decision made with complete knowledge, and each verdict occurs often."""
     seen: Counter[str] = Counter()
 
     @many
@@ -68,7 +68,7 @@ def test_an_answer_is_right_whatever_is_hidden() -> None:
 @many
 @given(worlds())
 def test_where_nothing_is_hidden_the_answer_is_sure(world: World) -> None:
-    """If nothing is hidden, the verdict is definite and equals that of `evaluate`."""
+    """If nothing is hidden, the verdict is definite and equals the result of `evaluate`."""
     request, places = world
     decision = evaluate(request, compiled(places))
 

@@ -41,7 +41,7 @@ HERE = Where("f", 1)
 
 @given(json_values(TEXT), st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_json_reads_what_json_writes(value: object, indent: int | str | None, ascii_only: bool) -> None:  # noqa: FBT001
-    """Our JSON reader and writer agree with the standard library."""
+    """Our JSON reader and the standard library each read what the other's writer writes."""
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     document = parse_json(text, "f")
     assert document.problems == ()
@@ -96,7 +96,7 @@ def test_json_is_accepted_where_json_accepts_it(text: str) -> None:
 
 @given(SYNTAX, st.dictionaries(st.sampled_from(["A", "B", "_A", "AB"]), TEXT))
 def test_a_text_without_names_is_only_unescaped(text: str, environ: dict[str, str]) -> None:
-    """In a text without names only `$${` is unescaped."""
+    """In a text without variable names, expansion only turns `$${` into `${`."""
     if not names_in(text):
         assert text.replace("$${", "${") == expand(text, environ, HERE, "p")
     assert len(text) == len(mask(text))
@@ -118,7 +118,7 @@ def test_names_are_replaced_wherever_they_stand(pieces: list[tuple[str, str]], o
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1), st.data())
 def test_any_key_can_be_named_in_quotes(fields: dict[str, str], data: st.DataObject) -> None:
-    """Any key can be addressed in quotes."""
+    """`json_extract` can address any key in quotes."""
     key = data.draw(st.sampled_from(sorted(fields)))
     value = Secret(json.dumps(fields))
     assert extract(value, f".{json.dumps(key)}") == Secret(fields[key])
@@ -134,7 +134,7 @@ def test_base64_there_and_back(data: bytes) -> None:
 
 @given(st.lists(TEXT, min_size=2), TEXT.filter(bool))
 def test_join_is_pythons_for_a_json_list(items: list[str], separator: str) -> None:
-    """`join` equals Python's join for a JSON list."""
+    """The transform `join` on a JSON list equals Python's `str.join`."""
     joined = apply(Secret(json.dumps(items)), (Transform("join", separator, HERE),))
     assert joined == Secret(separator.join(items))
 
@@ -151,7 +151,7 @@ def test_no_transform_breaks_its_reader(text: str) -> None:
 
 @given(st.text(max_size=60), st.sampled_from(["json_extract:.a", "yaml_extract:.a", "base64_decode", "join:,", "trim"]))
 def test_a_failing_transform_never_shows_the_value(value: str, step: str) -> None:
-    """A failing transform's error, with all its causes, never shows the value."""
+    """The error of a failing transform, with all its causes, never shows the value."""
     marked = f"hunter2{value}"
     name, _, argument = step.partition(":")
     try:

@@ -71,7 +71,7 @@ def part(value: object) -> str:
 
 
 def test_the_token_itself_is_good() -> None:
-    """The unmodified token is accepted."""
+    """The unmodified web identity token is accepted."""
     proof = judged(TOKEN)
 
     assert isinstance(proof, IdentityProof)
@@ -81,7 +81,7 @@ def test_the_token_itself_is_good() -> None:
 @settings(max_examples=400, deadline=None)
 @given(place=st.integers(0, len(TOKEN) - 1), letter=st.sampled_from("AZaz09-_.=+ "))
 def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str) -> None:
-    """A token with one changed letter is refused, or decodes (base64) to the same proof."""
+    """A web identity token with one changed letter is refused, unless it decodes (base64) to the same token."""
     changed = TOKEN[:place] + letter + TOKEN[place + 1 :]
 
     assert judged(changed) in ("InvalidIdentityToken", judged(TOKEN))
@@ -90,7 +90,7 @@ def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(claims=st.dictionaries(claim_names, json_values, max_size=5))
 def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
-    """For any claims, the answer is a proof for one of the provider's clients, or AWS's refusal."""
+    """For any claims, the result is a proof for one of the provider's clients or AWS's refusal."""
     answer = judged(ISSUERS.mint(ISSUER, {**GOOD, **claims}, NOW, 300))
 
     if isinstance(answer, IdentityProof):
@@ -123,5 +123,5 @@ def test_texts_of_any_kind_are_answered(text: str) -> None:
 
 @given(seconds=st.integers(-1000, 1000))
 def test_a_token_is_good_from_its_beginning_to_its_end(seconds: int) -> None:
-    """A token is valid from its issue time until its expiry, to the second."""
+    """A web identity token is valid from its issue time until its expiry, to the second."""
     assert isinstance(judged(TOKEN, NOW + seconds), IdentityProof) == (0 <= seconds < 300)

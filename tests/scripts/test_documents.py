@@ -95,7 +95,7 @@ HELP = [
 
 @pytest.mark.parametrize("page", PLAYED, ids=lambda page: page.name)
 def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
-    """Each command prints what the page says, with the page's files, in the page's order."""
+    """Each command on a page prints what the page says, run with the page's files and in the page's order."""
     folder = tmp_path / "home" / "project"
     folder.mkdir(parents=True)
     text = page.read_text(encoding="utf-8")
@@ -164,7 +164,7 @@ def play(command: str, folder: Path, environ: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_writes_to_no_place_outside_of_its_folder(page: Path) -> None:
-    """A page writes neither to an absolute path nor to the reader's home, unless it has set another home."""
+    """A page writes neither to an absolute path nor to the reader's home, unless the page has set another home."""
     lines = []
     for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if kind == "sh":
@@ -177,12 +177,12 @@ def test_a_page_writes_to_no_place_outside_of_its_folder(page: Path) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_example_writes_to_no_place_outside_of_its_folder(script: Path) -> None:
-    """The same holds for the scripts that a reader is told to run."""
+    """The scripts that a reader is told to run write neither to an absolute path nor to the reader's home."""
     assert written_outside(script.read_text(encoding="utf-8")) == []
 
 
 def test_a_page_that_would_write_outside_is_found() -> None:
-    """Removing, overwriting or creating at home is found; with the page's own home, only absolute paths are."""
+    """`written_outside` finds commands that change files at home or at absolute paths, not in a page's own home."""
     bad = ["rm -r ~/.aws; x", "cp a ~/b; x", "mv ~/a b", "cat > ~/.aws/config <<EOF", 'x >> "$HOME/b"', "cp a /etc/x"]
     good = ["rm -r .aws", "cat ~/.aws/config", "dsops plan > /dev/null 2>/dev/stderr", "ls $HOME; echo > x", "cp ~/a b"]
     for command in bad:
@@ -193,7 +193,7 @@ def test_a_page_that_would_write_outside_is_found() -> None:
 
 
 def test_a_page_that_wrote_outside_is_found(tmp_path: Path) -> None:
-    """Changed files are found even if the command's words don't show it; dsops' own folders are left out."""
+    """`outside` finds changed files even if the command does not name them, and leaves out dsops' own folders."""
     folder = tmp_path / "home" / "project"
     folder.mkdir(parents=True)
     before = outside(folder)
@@ -205,7 +205,7 @@ def test_a_page_that_wrote_outside_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("entry", HELP, ids=lambda entry: f"{entry.page.name}: {entry.command}")
 def test_help_is_shown_as_it_is_printed(entry: Shown, tmp_path: Path) -> None:
-    """The help on the page is the program's, line by line."""
+    """The help on the page equals what the program prints, line by line."""
     printed = run(Step(line=0, command=entry.command, environ={}), tmp_path, tmp_path)
 
     if UPDATE:
@@ -226,7 +226,7 @@ def test_the_readme_plays_demo_commands_and_a_first_run() -> None:
 
 
 def test_commands_are_separated_from_their_outputs() -> None:
-    """A block may contain several commands, and a command may have several lines."""
+    """One block can contain several commands, and one command can have several lines."""
     block = "$ dsops plan\nx\n\ny\n$ a \\\n    b \\\n    c\nz\n$ true\n"
 
     expected = [("dsops plan", "x\n\ny\n"), ("a \\\n    b \\\n    c", "z\n"), ("true", "")]
@@ -234,7 +234,7 @@ def test_commands_are_separated_from_their_outputs() -> None:
 
 
 def test_only_what_differs_from_run_to_run_may_differ() -> None:
-    """Times, ids and ports may differ; names, numbers and words may not."""
+    """Between page and run only times, ids and ports may differ, not names, numbers and words."""
     one = "ASIA...AB2C at 2026-11-24T12:00:00Z as ada-20261124T120000Z on http://127.0.0.1:4566\n"
     other = "ASIA...ZZ9Z at 2027-01-01T00:00:00Z as ada-20270101T000000Z on http://127.0.0.1:1\n"
 
@@ -252,7 +252,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    """docs/README.md links to every page; decisions are linked in their own list."""
+    """docs/README.md links to every page; decisions are linked from their own list."""
     for index in (ROOT / "docs" / "README.md", ROOT / "docs" / "decisions" / "README.md"):
         text = index.read_text(encoding="utf-8")
         linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", text)}

@@ -79,7 +79,7 @@ def test_a_golden_script_passes(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_golden_fails(tmp_path: Path, right: str, wrong: str) -> None:
-    """Whichever part of a script is wrong, exactly its command is reported."""
+    """If any part of a script is wrong, exactly the command with that part is reported."""
     assert GOLDEN.count(right) == 1
 
     differences = play(write(tmp_path, GOLDEN.replace(right, wrong)), tmp_path, update=False)
@@ -89,7 +89,7 @@ def test_a_wrong_golden_fails(tmp_path: Path, right: str, wrong: str) -> None:
 
 
 def test_regenerating_replaces_wrong_lines_and_keeps_right_ones(tmp_path: Path) -> None:
-    """Wrong lines are replaced, varying parts of new lines become placeholders, and hand-written ones stay."""
+    """Wrong lines are replaced, varying parts of new lines become placeholders, and hand-written placeholders stay."""
     wrong = GOLDEN.replace("| hello\n", "| hallo\n").replace("| at <time> as <key-id>, <number> <...>\n", "")
     path = write(tmp_path, wrong)
 
@@ -102,7 +102,7 @@ def test_regenerating_replaces_wrong_lines_and_keeps_right_ones(tmp_path: Path) 
 
 
 def test_a_command_sees_nothing_of_the_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables of the test process don't reach a script, and a script has no terminal."""
+    """A script sees no variables of the test process and has no terminal."""
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("EDITOR", "vi")
     text = '$ echo "[$AWS_PROFILE$EDITOR]"; cat; tty\n| []\n| not a tty\n= 1\n'
@@ -111,14 +111,14 @@ def test_a_command_sees_nothing_of_the_outside(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_program_is_the_one_under_test(tmp_path: Path) -> None:
-    """`python` in a script is the interpreter of the tests, which has the `dsops` under test."""
+    """`python` in a script is the tests' interpreter, which has the `dsops` under test installed."""
     text = "$ python -c 'import pytest, dsops; print(1)'\n| 1\n"
 
     assert [] == play(write(tmp_path, text), tmp_path, update=False)
 
 
 def test_a_script_is_skipped_where_a_program_is_missing(tmp_path: Path) -> None:
-    """`needs` skips a script and names the missing program; with the program it does nothing."""
+    """`needs` skips a script and names the missing program; if the program exists, `needs` does nothing."""
     with pytest.raises(pytest.skip.Exception, match="no-such-shell"):
         play(write(tmp_path, "needs sh no-such-shell\n$ false\n"), tmp_path, update=False)
 
@@ -138,7 +138,7 @@ STREAM = st.tuples(st.lists(LINE).map("\n".join), st.sampled_from(["", "\n"])).m
 
 @given(stdout=STREAM, stderr=STREAM, code=st.integers(0, 255))
 def test_any_output_can_be_written_down(stdout: str, stderr: str, code: int) -> None:
-    """The output of any step can be written and read back as the same step, which matches itself."""
+    """The output of any step can be written and read back as an equal step, which matches itself."""
     step = Step(line=1, command="true", environ={}, stdout=stdout, stderr=stderr, exit_code=code)
 
     (read,) = parse(step.render()).steps

@@ -28,7 +28,7 @@ PARTITION_DATA: list[dict[str, Any]] = Loader().load_data("partitions")["partiti
 
 @pytest.mark.parametrize("theirs", PARTITION_DATA, ids=[data["id"] for data in PARTITION_DATA])
 def test_the_partition_table_is_botocores(theirs: dict[str, Any]) -> None:
-    """Each partition's suffixes and global region equal those in botocore's partitions.json."""
+    """Each partition's DNS suffixes and global region equal those in botocore's partitions.json."""
     ours = partition_named(theirs["id"])
     assert ours is not None
     outputs = theirs["outputs"]
@@ -59,7 +59,7 @@ def test_every_region_is_found_in_its_partition(theirs: dict[str, Any]) -> None:
 
 
 def test_an_unknown_region_is_taken_for_the_main_partition() -> None:
-    """An unknown region belongs to the main partition, in which new regions appear."""
+    """An unknown region is assigned to the main partition, because AWS adds most new regions to it."""
     assert partition_of_region("xx-new-1").name == "aws"
     assert partition_of_region("").name == "aws"
 
@@ -104,7 +104,7 @@ def test_a_text_with_a_missing_part_is_no_arn(text: str) -> None:
     ],
 )
 def test_type_and_name_of_a_resource(resource: str, kind: str, name: str) -> None:
-    """A resource's type ends at the first slash or colon, its name starts after the last slash."""
+    """A resource's type ends at the first slash or colon, and its name starts after the last slash."""
     arn = Arn("aws", "iam", "", "123456789012", resource)
     assert (kind, name) == (arn.resource_type, arn.resource_name)
 
@@ -134,7 +134,7 @@ def test_a_session_arn_drops_the_roles_path() -> None:
 
 
 def test_sessions_of_a_role_are_told_by_their_arn() -> None:
-    """A session belongs to the role with the same name, account and partition, whatever the role's path is."""
+    """A session belongs to the role of its name, account and partition, whatever the role's path is."""
     role = parse_arn("arn:aws:iam::123456789012:role/team/Deploy")
     assert role is not None
     others = (
@@ -159,5 +159,5 @@ def test_a_key_id_names_its_account(number: int, prefix: str) -> None:
 
 @pytest.mark.parametrize("key_id", ["", "AKIA", "AKIAI44QH8DHBEXAMPLE", "AKIARTXV5AHDS6WLS3E", "AKIARTXV5aHDS6WLS3E7"])
 def test_what_names_no_account(key_id: str) -> None:
-    """A key ID from before 2019, a short one, and one that is not base32 contain no account."""
+    """A key ID contains no account if it is from before 2019, too short, or not base32."""
     assert account_of_key_id(key_id) == ""

@@ -59,7 +59,7 @@ def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: LifetimeN
 
 
 def test_a_session_is_issued_once_and_then_served(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """The second caller gets the first one's session, marked as cached."""
+    """The second caller gets the session that was issued for the first caller, marked as cached."""
     issuer = Issuer(clock)
     first = obtained(time, cache, issuer)
     second = obtained(time, cache, issuer)
@@ -77,7 +77,7 @@ def test_another_fingerprint_is_another_session(time: Time, cache: CredentialCac
 
 
 def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """Twenty concurrent callers share one issued session, however long issuing takes."""
+    """Twenty concurrent callers share one issued session, however long the issuing takes."""
     issuer = Issuer(clock, takes=0.3)
 
     async def all_at_once() -> list[Obtained | DsopsError]:
@@ -89,7 +89,7 @@ def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: F
 
 
 def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """If the caller that issues fails, the next caller issues for itself; its session serves the others."""
+    """If issuing fails for one caller, the next caller issues the session, which the other callers then use."""
     issuer = Issuer(clock, takes=0.1)
     issuer.failures = [MfaRequired("nobody to ask")]
 
@@ -103,7 +103,7 @@ def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedC
 
 
 def test_one_who_is_killed_inside_leaves_the_door_open(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A caller that is interrupted while it issues (Ctrl-C, disconnect) does not block others."""
+    """A caller that is interrupted while it issues a session (Ctrl-C, disconnect) does not block other callers."""
 
     async def interrupted() -> None:
         unwatched = await spawn(cache.obtain("f", Issuer(clock, takes=60)))
@@ -144,9 +144,10 @@ def test_renewal_is_tried_when_too_little_is_left(
     *,
     is_renewed: bool,
 ) -> None:
-    """A session is renewed with under 60 s left for signing, or under 15 min or a quarter of its life for a child.
+    """A session for signing is renewed with under 60 s left.
 
-    A minimum that the user sets takes precedence over both.
+    A session for a child is renewed with under 15 min or a quarter of its life left. A minimum that the user sets
+    takes precedence over both limits.
     """
     issuer = Issuer(clock, lifetime=lifetime)
     obtained(time, cache, issuer)
@@ -183,7 +184,7 @@ def test_a_session_that_ends_during_a_failing_renewal_does_not_serve(
 
 
 def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A cached session shorter than --min-ttl is not used, even if renewal requires a prompt."""
+    """A cached session with less time left than --min-ttl is not used, even if renewal requires a prompt."""
     issuer = Issuer(clock)
     obtained(time, cache, issuer)
     clock.advance(1800)
@@ -219,7 +220,7 @@ def test_expired_sessions_are_dropped(time: Time, cache: CredentialCache, clock:
 
 
 def test_clear_forgets_what_is_being_issued_too(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A session that is being issued during `clear` is returned to the waiting caller, but not cached."""
+    """A session that is being issued during `clear` is returned to the caller that waits for it, but not cached."""
     issuer = Issuer(clock, takes=1)
 
     async def clear_meanwhile() -> Obtained:
@@ -245,14 +246,14 @@ def test_clear_forgets_values_that_are_being_read_too(cache: CredentialCache) ->
 
 
 def test_clear_forgets_every_session(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """After `clear` the next session is issued."""
+    """After `clear` the next caller gets a newly issued session."""
     obtained(time, cache, Issuer(clock))
     cache.clear()
     assert cache.peek("f") is None
 
 
 def test_forget_takes_what_is_meant_and_no_other(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """`forget` removes the selected sessions and all values, because a value's session is unknown."""
+    """`forget` removes the selected sessions and all values, because the session of a cached value is unknown."""
     for fingerprint in ("f", "g"):
         time.run(cache.obtain(fingerprint, Issuer(clock)))
     revoked = cache.peek("f")
@@ -291,7 +292,7 @@ def memory(clock: FixedClock) -> Memory:
 
 
 def test_what_was_learnt_is_believed_for_an_hour(memory: Memory, clock: FixedClock) -> None:
-    """A learned fact, such as a missing permission, is kept for an hour, so that a change is noticed."""
+    """A learned fact, such as a missing permission, expires after an hour, so that dsops notices a change."""
     memory.learn("session", "batch-denied")
     assert memory.knows("session", "batch-denied")
     assert not memory.knows("other", "batch-denied")

@@ -28,7 +28,7 @@ def test_home_is_an_empty_folder_of_this_test(home: Path) -> None:
 
 
 def test_other_peoples_programs_are_installed_for_all_tests(home: Path) -> None:
-    """Third-party programs are installed in the HOME in which pytest was started, once for all tests."""
+    """Third-party programs are installed once for all tests, in the HOME in which pytest was started."""
     assert "HOME" in OUTSIDE
     assert Path(OUTSIDE["HOME"]) not in {home, *home.parents}
 
@@ -58,7 +58,7 @@ def test_a_connection_off_loopback_is_refused(address: tuple[str, int]) -> None:
 
 
 def test_a_name_off_loopback_is_not_looked_up() -> None:
-    """A foreign host name is refused before any name server is asked."""
+    """A foreign host name is refused before any name server is queried."""
     with pytest.raises(OutsideNetworkError, match=r"sts\.amazonaws\.com"):
         socket.create_connection(("sts.amazonaws.com", 443), timeout=1)
 
@@ -75,13 +75,13 @@ def test_loopback_is_reached(host: str) -> None:
 
 @given(number=st.integers())
 def test_properties_run_under_the_guard(number: int) -> None:
-    """The guard works with hypothesis, which sets it up once for all examples of a property."""
+    """The guard also works with hypothesis, which sets up the fixture once for all examples of a property."""
     assert number == int(str(number))
     assert "AWS_PROFILE" not in os.environ
 
 
 def test_a_runtime_is_the_tests_own_world(runtime: RuntimeFactory, clock: FixedClock, reports: Reports) -> None:
-    """A Runtime uses the test's clock and reports, and inherits no variables."""
+    """A Runtime uses the test's clock and reports, and inherits no environment variables."""
     world = runtime({"USER": "ada"})
 
     clock.advance(90)

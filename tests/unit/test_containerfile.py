@@ -49,7 +49,7 @@ def copied(steps: list[Step]) -> list[str]:
 
 
 def test_it_knows_its_instructions(steps: list[Step]) -> None:
-    """Only instructions that every engine knows are used, with a base image without a registry's host."""
+    """The Containerfile has only instructions that every engine knows, and a base image without a registry's host."""
     known_names = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
 
     assert {step.name for step in steps} == known_names
@@ -70,7 +70,7 @@ def test_what_is_copied_is_there_and_not_ignored(steps: list[Step]) -> None:
 
 
 def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
-    """Dependencies are installed by version and hash; dsops itself from the copied files, without dependencies."""
+    """Dependencies are installed by version and hash, and dsops from the copied files without dependencies."""
     others, own = (step.text for step in steps if step.name == "RUN")
 
     assert "--require-hashes" in others
@@ -79,7 +79,10 @@ def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
 
 
 def test_it_runs_as_an_unprivileged_user(steps: list[Step]) -> None:
-    """The container runs as a numeric user, which clusters can check, set after all installation steps."""
+    """The container runs as a numeric user, which clusters can check.
+
+    The user is set after all installation steps.
+    """
     user, group = only(steps, "USER").split(":")
     names = [step.name for step in steps]
 
@@ -89,7 +92,7 @@ def test_it_runs_as_an_unprivileged_user(steps: list[Step]) -> None:
 
 
 def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_path: Path) -> None:
-    """The entry point serves, is healthy until SIGTERM, and exits 0, with only PATH set and no writable folder."""
+    """The entry point serves, is healthy until SIGTERM and exits 0, with only PATH set and no writable folder."""
     entry, health = (
         json.loads(only(steps, name).partition("[")[1] + only(steps, name).partition("[")[2])
         for name in ("ENTRYPOINT", "HEALTHCHECK")

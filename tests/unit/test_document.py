@@ -118,7 +118,7 @@ class TestYaml:
         ("text", "what"), [("[a]: 1", "a list or mapping"), ("~: 1", "nothing"), ("? \n: 1", "nothing")]
     )
     def test_other_keys_are_a_problem(self, text: str, what: str) -> None:
-        """A list, a mapping or null as a key is a problem."""
+        """A list, a mapping or null is a problem if it is a key."""
         assert told(parse_yaml(text, "f")) == [(1, f"{what} can't be a key")]
 
     def test_a_template_left_unquoted_tells_to_quote_it(self) -> None:
@@ -127,7 +127,7 @@ class TestYaml:
         assert document.problems[0].hint == "put text that starts with `{` or `[` in quotes"
 
     def test_a_merge_takes_what_is_not_there(self) -> None:
-        """Own keys take precedence over `<<`; among merged mappings, earlier ones take precedence over later ones."""
+        """The mapping's own keys take precedence over `<<`; among merged mappings the earlier ones take precedence."""
         text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz:\n  <<: [*x, *y]\n  a: 0\n"
         assert to_plain(value(parse_yaml(text, "f"), "z")) == {"a": 0, "b": 1, "c": 2}
 
@@ -146,11 +146,11 @@ class TestYaml:
         ],
     )
     def test_a_wrong_merge_is_a_problem(self, text: str, message: str) -> None:
-        """`<<` with anything but mappings, and a repeated `<<`, are problems."""
+        """`<<` with anything but mappings is a problem, and so is a repeated `<<`."""
         assert [problem.message for problem in parse_yaml(text, "f").problems] == [message]
 
     def test_a_quoted_merge_key_is_a_key(self) -> None:
-        """A quoted `<<` is an ordinary key."""
+        """A `<<` in quotes is an ordinary key."""
         assert to_plain(value(parse_yaml('a: {"<<": 1}', "f"), "a")) == {"<<": 1}
 
     @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ class TestYaml:
         ids=["size", "depth", "depth of a megabyte", "alias bomb", "merge bomb"],
     )
     def test_what_is_too_large_is_refused_at_once(self, text: str) -> None:
-        """Texts over the limits of size, depth or expansion are refused quickly."""
+        """Texts over the limits of size, depth or expansion are refused without delay."""
         started = time.process_time()
         document = parse_yaml(text, "f")
         assert time.process_time() - started < 5
@@ -232,7 +232,7 @@ class TestJson:
     """Parsing of JSON by `parse_json`."""
 
     def test_values_have_kinds_and_lines(self) -> None:
-        """JSON values have kinds and lines; numbers keep their text, CRLF counts as one line break."""
+        """JSON values have kinds and lines; numbers keep their text, and CRLF counts as one line break."""
         document = parse_json('{"a": 1,\r\n "b": [1.50, "x", true, null]}', "f")
         expected = Sequence(
             (
@@ -288,7 +288,7 @@ class TestJson:
         ],
     )
     def test_reading_goes_on_after_small_mistakes(self, text: str, expected: list[tuple[int, str]]) -> None:
-        """Stray commas and lone surrogates are reported, and the rest is read."""
+        """Stray commas and lone surrogates are reported, and the rest of the text is parsed."""
         document = parse_json(text, "f")
         assert expected == told(document)
         assert document.root is not None
@@ -364,17 +364,17 @@ class TestWriting:
         )
 
     def test_booleans_and_nulls_are_jsons(self) -> None:
-        """YAML's booleans and nulls are written as JSON's; quoted ones stay strings."""
+        """YAML's booleans and nulls are written as JSON's; those in quotes stay strings."""
         document = parse_yaml('[yes, Off, TRUE, ~, "yes", "null"]', "f")
         assert document.root is not None
         assert to_plain(document.root) == [True, False, True, None, "yes", "null"]
 
     @pytest.mark.parametrize("text", ["0", "-0", "10", "1.0", "1e5", "1E-5"])
     def test_json_numbers(self, text: str) -> None:
-        """These texts are recognised as JSON numbers."""
+        """Each text in the list is recognised as a JSON number."""
         assert is_json_number(text)
 
     @pytest.mark.parametrize("text", ["", "01", "+1", ".5", "1.", "1e", "٣", "1 ", "1\n", "0x1"])
     def test_other_texts_are_no_json_numbers(self, text: str) -> None:
-        """These texts are not recognised as JSON numbers."""
+        """No text in the list is recognised as a JSON number."""
         assert not is_json_number(text)

@@ -38,7 +38,7 @@ def test_addresses_are_those_of_botocores_rules(service: str) -> None:
 
 
 def test_the_iam_toolbox_is_signed_for_iam() -> None:
-    """IAM's toolbox endpoint is signed for `iam`, at its own address and a configured one."""
+    """The IAM Toolbox's endpoint is signed for `iam`, at AWS's address and at a configured address."""
     for environ in ({}, {"AWS_ENDPOINT_URL": "https://one.example"}):
         endpoint = resolve_endpoint("iam-toolbox", "eu-west-1", environ)
         assert endpoint.service == LOADER.load_service_model("iam-toolbox", "service-2")["metadata"]["signingName"]
@@ -96,7 +96,7 @@ def test_a_services_own_variable_wins_over_the_general_one(service: str, variabl
 
 
 def test_configured_endpoints_can_be_ignored() -> None:
-    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true disables the variables; other values do not."""
+    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true disables the endpoint variables; other values do not."""
     environ = {"AWS_ENDPOINT_URL": "https://general.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE"}
     assert resolve_endpoint("sts", "us-east-1", environ).url == "https://sts.us-east-1.amazonaws.com"
     environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "1"
@@ -134,7 +134,7 @@ def test_unencrypted_endpoints_off_loopback_are_refused(url: str) -> None:
     "url", ["http://127.0.0.1:5000", "http://localhost:5000", "http://[::1]:5000", "http://127.9.9.9"]
 )
 def test_unencrypted_endpoints_on_loopback_are_taken(url: str) -> None:
-    """An http endpoint on loopback is accepted, as for the sandbox."""
+    """An http endpoint on loopback, such as the sandbox's, is accepted."""
     assert url == resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL": url}).url
 
 
@@ -183,14 +183,14 @@ def test_a_region_that_would_change_the_host_is_refused(region: str) -> None:
 
 
 def test_no_region_is_an_error_that_says_where_to_set_one() -> None:
-    """A missing region is an error that says where to set one; no default is assumed here."""
+    """A missing region is an error that says where to set a region; the function assumes no default."""
     with pytest.raises(ConfigError, match="no region is known for ssm") as caught:
         resolve_endpoint("ssm", "", {})
     assert "AWS_REGION" in caught.value.hint
 
 
 def test_the_short_name_is_service_and_region() -> None:
-    """The short name is `sts.us-east-1`, and just `iam` for IAM, which has no region."""
+    """The short name of an endpoint is `sts.us-east-1`, or just `iam` for IAM, which has no region."""
     assert resolve_endpoint("sts", "us-east-1", {}).short == "sts.us-east-1"
     assert resolve_endpoint("iam", "us-east-1", {}).short == "iam"
 

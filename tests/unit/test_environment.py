@@ -25,7 +25,7 @@ def test_own_values_win_over_inherited_ones() -> None:
 
 
 def test_keeping_existing_turns_that_round() -> None:
-    """With keeps_existing an inherited value stays, even an empty one, and only missing variables are added."""
+    """With keeps_existing an inherited value stays, even if it is empty, and only missing variables are added."""
     secrets = {"TOKEN": Secret("ours"), "EMPTY": Secret("ours"), "NEW": Secret("ours")}
     child = child_environment({"TOKEN": "theirs", "EMPTY": ""}, secrets, keeps_existing=True)
     assert encode(child) == {b"TOKEN": b"theirs", b"EMPTY": b"", b"NEW": b"ours"}
@@ -42,7 +42,10 @@ def test_pristine_passes_ours_and_what_every_program_needs() -> None:
 
 @pytest.mark.parametrize("name", IDENTITY)
 def test_another_identity_is_removed_when_ours_is_set(name: str) -> None:
-    """If dsops sets an identity, every inherited variable that would select another is removed and reported."""
+    """If dsops sets an identity, every inherited variable that would select another identity is removed.
+
+    The removed variables are reported.
+    """
     parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "AWS_REGION": "eu-west-1"}
     secrets = {"AWS_ACCESS_KEY_ID": Secret("AKIA"), "AWS_SECRET_ACCESS_KEY": Secret("s")}
     child = child_environment(parent, secrets)
@@ -70,7 +73,7 @@ def test_what_only_some_sdks_read_is_an_identity_too(name: str) -> None:
 
 
 def test_an_inherited_identity_stays_when_we_set_none() -> None:
-    """If dsops sets no identity, the inherited one stays, so that the command uses AWS as its caller does."""
+    """If dsops sets no identity, the inherited identity stays, so that the command uses AWS as its caller does."""
     parent = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "p"}
     child = child_environment(parent, {"AWS_REGION": Secret("eu-west-1"), "TOKEN": Secret("t")})
     assert child.variables["AWS_ACCESS_KEY_ID"] == "AKIA"
@@ -178,7 +181,7 @@ def test_the_region_is_the_stores_unless_a_variable_names_one(
 ) -> None:
     """The region is the store's, unless a variable of the environment sets one.
 
-    It is set under both names that SDKs read.
+    The child gets the region under both names that SDKs read.
     """
     child = child_environment(parent, secrets, session=ChildIdentity(session_variables(KEYS), "us-east-1"))
     found = encode(child)

@@ -112,7 +112,7 @@ def test_every_code_has_an_anchor_of_its_own() -> None:
 
 
 def test_what_ends_a_run_has_its_causes_told() -> None:
-    """Every error that depends on AWS, the keyring or a value lists its causes; other errors list none."""
+    """Every error that depends on AWS, the keyring or a value lists its causes; other errors list no causes."""
     codes = {kind.code for kind in family(DsopsError) if kind not in FORMS}
     ending = {kind.code for kind in family(DsopsError) if kind.exit_code in {3, 4, 5}} - {SecretError.code}
     assert set() == set(CAUSES) - codes
@@ -147,7 +147,7 @@ def test_exit_codes_are_the_documented_ones() -> None:
 
 
 def test_no_other_module_defines_an_exception() -> None:
-    """All exceptions are defined in one module."""
+    """All exceptions of dsops are defined in one module."""
     found = [kind.__name__ for kind in family(DsopsError) if kind.__module__ != errors.__name__]
 
     assert [] == found
@@ -167,7 +167,7 @@ def test_no_other_module_defines_an_exception() -> None:
     ],
 )
 def test_the_nearest_name_is_the_one_that_was_probably_meant(word: str, names: list[str], meant: str) -> None:
-    """The suggested name corrects typos, swapped letters, prefixes and case; ambiguous or distant names give none."""
+    """The suggestion corrects typos, swapped letters, prefixes and case; an ambiguous or distant name gives none."""
     assert nearest(word, names) == meant
 
 

@@ -40,7 +40,7 @@ def words_with(monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str =
 
 @pytest.mark.parametrize("name", ["clone", "a clone's folder", "café"])
 def test_a_folder_is_installed_from_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    """If dsops was installed from a folder, the command installs the extra from it, editable as before."""
+    """If dsops was installed from a folder, the command installs the extra from that folder, editable as before."""
     folder = tmp_path / name
     folder.mkdir()
     url = {"url": folder.as_uri(), "dir_info": {}}
@@ -57,7 +57,10 @@ def test_so_is_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_an_address_is_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If dsops was installed from a repository, the command names its URL and commit; for a file's URL, that URL."""
+    """If dsops was installed from a repository, the command names its URL and commit.
+
+    If dsops was installed from a file's URL, the command names that URL.
+    """
     url = {"url": "https://git.example/dsops.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
     assert words_with(monkeypatch, url) == ["dsops[sandbox] @ git+https://git.example/dsops.git@abc"]
     archive = {"url": "https://files.example/dsops.whl", "archive_info": {}}
@@ -89,7 +92,7 @@ def test_words_are_quoted() -> None:
 
 
 def test_nowhere_else_is_dsops_installed_by_its_name() -> None:
-    """No code and no page says `pip install dsops`, which could install another project."""
+    """No code and no page says `pip install dsops`, which could install another project of that name."""
     named = re.compile(r"pip\s+install\s+(?:-\S+\s+(?:\.\s+)?)*['\"]?dsops(?!\S*/|\[\w+\] @ )\b")
     texts = [ROOT / "README.md", ROOT / "action.yml", *(ROOT / "changes").glob("*.md")]
     for folder, pattern in (("src", "*.py"), ("docs", "*.md"), ("examples", "*"), ("ci", "*"), ("templates", "*")):

@@ -35,7 +35,7 @@ VALUE = "pa ss/wörd<1>\n".encode()
     ],
 )
 def test_a_value_is_looked_for_as(form: bytes) -> None:
-    """Encodings that libraries of several languages produce are among the forms."""
+    """The list of forms contains the encodings that libraries of several languages produce."""
     assert form in forms_of(VALUE)
 
 
@@ -59,7 +59,7 @@ def test_a_value_is_looked_for_as(form: bytes) -> None:
     ],
 )
 def test_quoting_of_several_languages_is_known(form: bytes) -> None:
-    """Quoted forms of Python, Go, HTML, JSON, od, xxd, UTF-16 and shells are among the forms."""
+    """The list of forms contains quoted forms of Python, Go, HTML, JSON, od, xxd, UTF-16 and shells."""
     assert form in forms_of("it's \"\\\x01ö🔑\x7f".encode())
 
 
@@ -67,7 +67,7 @@ def test_quoting_of_several_languages_is_known(form: bytes) -> None:
 @pytest.mark.parametrize("value", ["it's", 'a b$c`d"e\\f', "one,two=~{}[]", "line\nbreak\ttab\x1b", "wörd key🔑"])
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_what_bash_writes_for_a_value_is_known(value: str, locale: str) -> None:
-    """bash's `printf %q`, `${x@Q}`, `declare -p` and `set -x` write one of the forms."""
+    """Each form that bash's `printf %q`, `${x@Q}`, `declare -p` and `set -x` write is in the list of forms."""
     forms = [form for form in forms_of(value.encode()) if len(form) >= len(value.encode())]
     for script in ('printf %q "$1"', 'echo "${1@Q}"', 'exec 2>&1; set -x; : "$1"', "x=$1; declare -p x"):
         environ = {"LC_ALL": locale, "PATH": "/usr/bin:/bin"}
@@ -85,7 +85,7 @@ def test_the_fields_of_a_json_secret_are_looked_for() -> None:
 
 @pytest.mark.parametrize("value", [b"[" * 100_000, b'{"a": ', b"{1: 2}", b"[\xff, 12345]", b'["\\ud800abcd"]'])
 def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
-    """A value that is not JSON is searched for as a whole, whatever its first characters and nesting are."""
+    """A value that is not JSON is searched for as a whole, whatever its first characters and its nesting are."""
     assert value in forms_of(value)
 
 
@@ -93,7 +93,7 @@ def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
 @pytest.mark.parametrize("before", [b"", b"u", b"us", b"user", b"user:"])
 @pytest.mark.parametrize("after", [b"", b"\n", b"xy", b"xyz"])
 def test_in_the_middle_of_base64_what_is_certain_is_found(value: bytes, before: bytes, after: bytes) -> None:
-    """Within base64 of more data the value is found at each of three alignments, except for the outermost letters."""
+    """Within the base64 of more data the value is found at all three alignments, except for its outermost letters."""
     for encoded in (base64.b64encode(before + value + after), base64.urlsafe_b64encode(before + value + after)):
         found = max((form for form in forms_of(value) if form in encoded), key=len)
         assert len(found) >= len(value) * 4 // 3 - 2
@@ -109,7 +109,10 @@ def test_base64_in_lines_is_found_line_by_line() -> None:
 
 
 def test_lines_are_looked_for_by_themselves() -> None:
-    """Each line of a value is searched for, with a terminal's line ends, too, since part of a key may be printed."""
+    """Each line of a value is searched for, since part of a key may be printed.
+
+    The line ends may be a terminal's.
+    """
     forms = forms_of(b"first line\r\nsecond line\n\nabc\n")
     assert {b"first line", b"second line"} <= forms
     assert b"abc" not in forms

@@ -54,10 +54,10 @@ def without_hint() -> dict[str, list[str]]:
 
 
 def test_an_error_says_what_to_do_next() -> None:
-    """Only listed files create errors without a hint."""
+    """Only files in the list create errors without a hint."""
     assert {} == {file: errors for file, errors in without_hint().items() if file not in WITHOUT}
 
 
 def test_no_exception_is_kept_for_nothing() -> None:
-    """Every listed file still creates errors without a hint."""
+    """Every file in the list still creates errors without a hint."""
     assert [] == sorted(set(WITHOUT) - set(without_hint()))

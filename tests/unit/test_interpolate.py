@@ -38,7 +38,7 @@ def expanded(text: str, **environ: str) -> str:
     ],
 )
 def test_names_are_replaced(text: str, expected: str) -> None:
-    """Names are replaced by values, or by defaults if unset or empty; defaults may contain names."""
+    """A name is replaced by its value, or by its default if it is unset or empty; a default may contain names."""
     assert expected == expanded(text, A="one", B="two", EMPTY="", _x1="under")
 
 
@@ -127,7 +127,7 @@ def test_an_empty_message_is_none() -> None:
     ],
 )
 def test_user_works_without_being_set(environ: dict[str, str], user: str, expected: str) -> None:
-    """USER falls back to LOGNAME, USERNAME and the passed name."""
+    """USER falls back to LOGNAME, USERNAME and then the user name that the caller passes."""
     assert expected == expand("${USER}", environ, HERE, "p", user=user)
 
 
@@ -138,14 +138,14 @@ def test_user_is_unset_where_it_is_unknown() -> None:
 
 
 def test_timestamp_is_the_runs_own_unless_the_user_set_one() -> None:
-    """TIMESTAMP is constant throughout a run; one that the user sets takes precedence."""
+    """TIMESTAMP is constant throughout a run; a TIMESTAMP that the user sets takes precedence."""
     assert expand("${TIMESTAMP}", {}, HERE, "p", timestamp="2026") == "2026"
     assert expand("${TIMESTAMP}", {"TIMESTAMP": "mine"}, HERE, "p", timestamp="2026") == "mine"
     assert expand("${TIMESTAMP:-x}", {}, HERE, "p", timestamp="2026") == "2026"
 
 
 def test_only_a_generated_timestamp_stays_symbolic() -> None:
-    """A generated timestamp enters fingerprints as a placeholder; one that the user sets is expanded."""
+    """A generated TIMESTAMP enters fingerprints as a placeholder; a TIMESTAMP that the user sets is expanded."""
     assert expand("a-${TIMESTAMP}", {}, HERE, "p", timestamp="1", symbolic_timestamp=True) == "a-${TIMESTAMP}"
     mine = {"TIMESTAMP": "mine"}
     assert expand("a-${TIMESTAMP}", mine, HERE, "p", timestamp="1", symbolic_timestamp=True) == "a-mine"
@@ -158,7 +158,7 @@ def test_names_in_a_text() -> None:
 
 
 def test_a_nodes_texts_are_expanded_with_their_own_lines() -> None:
-    """Keys, values and items of a node are expanded; numbers stay numbers, replaced texts are text."""
+    """Keys, values and items of a node are expanded; numbers stay numbers, and expanded texts stay texts."""
     root = parse_yaml("a: ${X}\n${X}:\n  - 007\n  - ${X}\n", "f").root
     assert root is not None
     assert has_names(root)

@@ -77,12 +77,12 @@ class TestPipes:
         assert run(*python(body)).stdout == b"[***]"
 
     def test_what_is_written_to_both_keeps_its_order(self) -> None:
-        """With `2>&1` output to both streams keeps its order."""
+        """With `2>&1` the output to both streams keeps its order."""
         done = run("sh", "-c", "for i in 1 2 3; do echo out; echo err >&2; done", stderr=subprocess.STDOUT)
         assert done.stdout == b"out\nerr\n" * 3
 
     def test_a_prompt_without_a_line_end_appears_at_once(self) -> None:
-        """A prompt without a line end appears at once; what could be the start of a secret is delayed briefly."""
+        """A prompt without a line end appears at once; text that may be the start of a secret is delayed briefly."""
         with subprocess.Popen(
             masked("sh", "-c", 'printf "who? h"; read who; printf "$who"'),
             stdin=subprocess.PIPE,
@@ -124,7 +124,7 @@ class TestPipes:
         assert run(*python(body)).stdout == (bytes(range(256)) * 20 + b"***") * 1000
 
     def test_a_reader_that_leaves_ends_the_command(self) -> None:
-        """If the reader closes the pipe, the command ends as without masking (`yes | head`)."""
+        """If the reader closes the pipe, the command ends as it does without masking (`yes | head`)."""
         done = subprocess.run(
             ["bash", "-c", '"$@" | head -n 2; echo ${PIPESTATUS[0]}', "bash", *masked("yes")],
             capture_output=True,
@@ -237,7 +237,7 @@ class TestTerminal:
             assert it.code() == 0
 
     def test_ctrl_c_interrupts_the_command_once(self) -> None:
-        """Ctrl-C interrupts the command exactly once, and its own handling decides."""
+        """Ctrl-C interrupts the command exactly once, and the command's own handler decides what happens."""
         body = """
         import signal, time
         seen = []
@@ -255,7 +255,7 @@ class TestTerminal:
             assert it.code() == 9
 
     def test_a_ctrl_c_that_ends_the_command_ends_the_script_around_us(self) -> None:
-        """If Ctrl-C ends the command, the script that runs dsops ends too, as without masking."""
+        """If Ctrl-C ends the command, the script that runs dsops ends, too, as it does without masking."""
         # The test starts no shell in between: bash loses a signal between its fork and its child's exec.
         loop = 'for i in 1 2; do "$@"; echo went on; done'
         command = ["bash", "-c", loop, "bash", *masked("sh", "-c", "echo ready; exec sleep 600")]
@@ -287,7 +287,7 @@ class TestTerminal:
             it.expect("prompt> ")
 
     def test_a_shell_has_jobs_of_its_own(self) -> None:
-        """An interactive shell as the command handles Ctrl-Z for its own jobs."""
+        """An interactive shell that dsops runs handles Ctrl-Z for its own jobs."""
         with Terminal(masked("bash", "--norc", "--noprofile", "-i")) as it:
             it.type("PS1='inner''> '\r")
             it.expect("inner> ")
@@ -328,7 +328,7 @@ class TestTerminal:
             time.sleep(0.02)
 
     def test_its_environment_is_exactly_what_was_given(self) -> None:
-        """The command's environment is exactly the given one."""
+        """The command's environment is exactly the environment that was passed."""
         body = """
         import os
         print(sorted(key for key in os.environ if key.startswith(("PYTHON", "_")) or key == "ODD"), flush=True)
@@ -359,7 +359,7 @@ class TestInBetween:
     """Some of the standard streams are a terminal, others are pipes."""
 
     def test_a_pipe_into_it_leaves_a_terminal_on_the_other_side(self) -> None:
-        """With a pipe as input, output is still a terminal with colours and width."""
+        """If the input is a pipe, the output is still a terminal with colours and width."""
         body = textwrap.dedent("""
         import os, sys
         print(os.get_terminal_size(1).columns, [os.isatty(n) for n in (0, 1, 2)], sys.stdin.read().strip(), flush=True)
@@ -372,7 +372,7 @@ class TestInBetween:
             it.expect("code 0")
 
     def test_a_pipe_out_of_it_is_a_pipe(self) -> None:
-        """With a pipe as output, stderr and input stay the terminal."""
+        """If the output is a pipe, stderr and input are still the terminal."""
         body = textwrap.dedent("""
         import os, sys
         print([os.isatty(n) for n in (0, 1, 2)], flush=True)

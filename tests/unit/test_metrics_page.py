@@ -30,7 +30,7 @@ def table(registry: Registry) -> str:
 
 @pytest.mark.parametrize("name", sorted(REGISTRIES))
 def test_the_page_has_every_metric(name: str) -> None:
-    """The page has every metric in the order of output."""
+    """The page lists every metric in the order of the output."""
     text = PAGE.read_text(encoding="utf-8")
     begin, end = f"<!-- metrics of the {name} -->\n", "<!-- end -->"
     before, _, rest = text.partition(begin)

@@ -118,7 +118,7 @@ def test_what_is_no_promql_is_noticed() -> None:
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
-    """Every metric is on the dashboard, except those that only describe the process."""
+    """The dashboard has every metric, except those that only describe the process."""
     shown_names = {name for _, expression in queries() for name, _ in selectors(expression)}
     unshown = {
         metric.name
@@ -130,7 +130,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
 
 
 def test_the_dashboard_is_one_for_grafana() -> None:
-    """The dashboard is valid for Grafana: its IDs are unique, panels do not overlap, data sources are variables."""
+    """The dashboard is valid for Grafana: IDs are unique, panels do not overlap, and data sources are variables."""
     panels = DASHBOARD["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -147,7 +147,7 @@ def test_the_dashboard_is_one_for_grafana() -> None:
 
 
 def test_the_four_metrics_have_alerts() -> None:
-    """Each of the four metrics has an alert rule, and each rule a test case."""
+    """Each of the four metrics has an alert rule, and each alert rule has a test case."""
     requested = {name for _, expression in rules() for name, _ in selectors(expression)}
     cases = yaml.safe_load((TEMPLATES / "dsops-alerts-test.yaml").read_text(encoding="utf-8"))["tests"]
     tested = {entry["alertname"] for case in cases for entry in case["alert_rule_test"] if entry["exp_alerts"]}
@@ -163,7 +163,7 @@ def test_the_four_metrics_have_alerts() -> None:
 
 @pytest.mark.parametrize("words", ["check rules --lint=all dsops-alerts.yaml", "test rules dsops-alerts-test.yaml"])
 def test_promtool_agrees(words: str) -> None:
-    """promtool accepts the rules, and their test cases pass."""
+    """promtool accepts the alert rules, and the rules' test cases pass."""
     code, said = promtool(words)
 
     assert code == 0, said
@@ -171,7 +171,7 @@ def test_promtool_agrees(words: str) -> None:
 
 
 def test_the_older_format_is_understood_as_well() -> None:
-    """The agent's output is valid in the older text format for node_exporter; promtool only warns of style."""
+    """The agent's output is valid in the older text format for node_exporter; promtool warns only about style."""
     metrics = AgentMetrics(0.0, lambda: 3, lambda: 1)
     metrics.measure("session.issued", ("AssumeRole", "r", "", ""), 900)
     metrics.measure("aws.call", ("sts", "AssumeRole", "ok"), 0.1)

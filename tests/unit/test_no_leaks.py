@@ -481,7 +481,7 @@ def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
 
 @pytest.mark.parametrize("environment", ["tokens", "contexts"])
 def test_what_aws_repeats_of_a_proof_is_not_shown(world: World, environment: str) -> None:
-    """An assertion or token that AWS repeats in a refusal is masked."""
+    """If AWS repeats an assertion or a token in a refusal, dsops masks it."""
 
     def refuse(seen: Seen) -> Answer:
         sent = [value for name, value in parameters_of(seen).items() if name.endswith(("Assertion", "Token"))]
@@ -513,7 +513,7 @@ def test_tokens_go_to_aws_alone(world: World) -> None:
 
 @pytest.mark.parametrize("format_name", ["dotenv", "shell", "powershell", "fish", "json", "yaml"])
 def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None:
-    """`render --out` writes values into that file only, readable by its owner."""
+    """`render --out` writes values only into the requested file, which only its owner can read."""
     run = world.run("render", *NAMED, *LOUD, "--env", "good", "--format", format_name, "--out", "out")
     assert (run.code, run.stdout) == (0, "")
     assert list(run.files) == [str(world.folder / "out")]
@@ -538,7 +538,7 @@ def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None
     ids=" ".join,
 )
 def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, ...], shown: tuple[str, ...]) -> None:
-    """Commands that print a value print only the requested one; of a session they print no part of its source."""
+    """Commands that print a value or a session print only this, and no part of the session's source credentials."""
     run = world.run(*words[:1], *NAMED, *LOUD, *words[1:])
     assert run.code == 0, run.stderr
     assert set(planted_in(run.stdout)) == set(shown)
@@ -546,9 +546,9 @@ def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, 
 
 
 def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world: World) -> None:
-    """A profile file and a CI step's file contain the session only.
+    """A profile file and a CI step's file contain only the session.
 
-    The step's masks on stdout are hidden by its runner.
+    The CI runner hides the masks that the step prints on stdout.
     """
     shown_kinds = ("session key", "session token")
     run = world.run("credentials", *NAMED, *LOUD, "target", "--format", "ini", "--out", "profiles")
@@ -569,7 +569,7 @@ def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world:
 
 
 def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> None:
-    """A console link contains no part of the session, which is sent to the federation endpoint only."""
+    """A console link contains no part of the session, which is sent only to the federation endpoint."""
     endpoint = f"{world.server.url}/federation"
     for status, body in ((200, b'{"SigninToken": "token"}'), (400, None)):
 
@@ -714,7 +714,10 @@ def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> N
     ids=str,
 )
 def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[str, str], transport: str) -> None:
-    """If a setting is unusable (proxy, login in a URL, half a key pair, key with line break), no error shows it."""
+    """If a setting is unusable, no error shows the setting's value.
+
+    The cases include proxies, a login in a URL, half a key pair, and a key with a line break.
+    """
     for environment in ("good", "codes"):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true", DSOPS_TRANSPORT=transport, **environ)
         assert_tight(run)
@@ -780,7 +783,7 @@ def test_a_profiles_process_that_prints_rubbish_is_not_quoted(world: World, body
     [("echo 12345", False), ("echo 'PLANTEDcode 493817'", False), ("echo 493817 >&2; exit 3", True), ("exit 3", False)],
 )
 def test_what_a_code_process_prints_is_its_own_affair(world: World, script: str, is_shown: bool) -> None:  # noqa: FBT001
-    """The stdout of mfa_process is never shown; its stderr is the terminal, because it may ask for a touch."""
+    """The stdout of mfa_process is never shown; its stderr is the terminal, since it may ask the user for a touch."""
     (world.folder / "code.sh").write_text(f"#!/bin/sh\n{script}\n")
     run = world.run("exec", *NAMED, "--env", "codes", "--", "true")
     assert run.code == 125

@@ -67,7 +67,7 @@ class TestFindCommand:
     """Find a command as a shell does."""
 
     def test_the_first_folder_of_the_path_wins(self, tmp_path: Path) -> None:
-        """PATH of the passed environment is searched in order, not this process's."""
+        """The folders in PATH of the passed environment are searched in order; PATH of this process is ignored."""
         (tmp_path / "a").mkdir()
         (tmp_path / "b").mkdir()
         first = script(tmp_path / "a", "tool", "")
@@ -111,7 +111,7 @@ class TestFindCommand:
         assert caught.value.why
 
     def test_a_file_of_the_working_folder_is_hinted_at(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """For a file in the working folder the hint is `./deploy.sh`."""
+        """If the command is a file in the working folder, the hint is `./deploy.sh`."""
         script(tmp_path, "deploy.sh", "")
         monkeypatch.chdir(tmp_path)
         with pytest.raises(CommandNotFound) as caught:
@@ -119,7 +119,7 @@ class TestFindCommand:
         assert "`./deploy.sh`" in caught.value.hint
 
     def test_a_whole_line_is_hinted_at(self) -> None:
-        """For a name with spaces the hint is `sh -c`."""
+        """If the command's name has spaces, the hint is `sh -c`."""
         with pytest.raises(CommandNotFound) as caught:
             find_command("echo $TOKEN | wc -c", os.environ["PATH"])
         assert "sh -c" in caught.value.hint
@@ -139,7 +139,7 @@ class TestReplace:
     """Replace this process by the command (`exec`)."""
 
     def test_it_is_the_same_process_with_only_the_environment_given(self) -> None:
-        """The process ID stays, and arguments and environment are exactly the bytes that were passed."""
+        """The command keeps the process ID, and gets exactly the argument and environment bytes that were passed."""
         body = """
         print(os.getpid(), flush=True)
         shown = "import os, sys; print(os.getpid(), sys.argv[1:], dict(os.environb))"
@@ -166,7 +166,7 @@ class TestReplace:
         assert int(out.split()[1], 16) & 1 << (signal.SIGHUP - 1)
 
     def test_only_descriptors_that_were_handed_in_are_handed_on(self) -> None:
-        """The command inherits the descriptors that dsops was given (`<(...)`), but none of dsops' own."""
+        """The command inherits the descriptors that dsops' caller passed (`<(...)`), but none that dsops opened."""
         body = """
         ours = open("/dev/null")
         replace("/bin/sh", ["sh", "-c", "ls /proc/self/fd; cat <&9"], environment)
@@ -212,7 +212,7 @@ class TestWatch:
         assert watched("sh", "-c", command) == code
 
     def test_signal_dispositions_are_those_of_a_shell(self, tmp_path: Path) -> None:
-        """The command's signal dispositions and mask are a shell's."""
+        """The command has the signal dispositions and the signal mask that a shell sets."""
         out = tmp_path / "out"
         assert watched("sh", "-c", f"grep -E 'Sig(Ign|Blk)' /proc/self/status > {out}") == 0
         masks = [int(line.split()[1], 16) for line in out.read_text().splitlines()]
@@ -220,13 +220,16 @@ class TestWatch:
         assert [mask & 0x7FFFFFFF for mask in masks] == [0, 0]
 
     def test_a_script_without_a_first_line_runs_in_sh(self, tmp_path: Path) -> None:
-        """A script without `#!` runs in sh when watched, too."""
+        """A watched script without `#!` runs in sh."""
         path = script(tmp_path, "deploy", 'test "$1" = one && exit 5\n')
         assert watched(path, "one") == 5
 
     @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "WINCH"])
     def test_signals_reach_the_command_once_and_its_code_comes_back(self, name: str) -> None:
-        """A signal reaches the command once, and its exit code is returned; the original left the command running."""
+        """A signal reaches the command once, and its exit code is returned.
+
+        The original dsops left the command running.
+        """
         number = signal.Signals[f"SIG{name}"]
         child = """
         import signal, sys, time
@@ -265,7 +268,7 @@ class TestWatch:
             assert process.wait(PATIENCE_SECONDS) == 9
 
     def test_the_time_limit_ends_grandchildren_too(self, tmp_path: Path) -> None:
-        """--timeout ends with 124 and no descendant left; SIGTERM first lets them clean up."""
+        """--timeout ends the command with exit code 124 and all descendants, which SIGTERM first allows to clean up."""
         pids = tmp_path / "pids"
         command = f"""
         trap 'echo asked >> {pids}; exit 0' TERM
@@ -304,7 +307,7 @@ class TestWatch:
         os.kill(left, signal.SIGKILL)
 
     def test_the_time_limit_may_be_years(self) -> None:
-        """The timeout may be longer than the system can wait at once."""
+        """The timeout may be longer than the longest time that the system can wait at once."""
         assert watched("sh", "-c", "exit 4", timeout_seconds=1e10) == 4
 
     def test_the_callers_handlers_come_back(self) -> None:
@@ -379,7 +382,7 @@ class TestTerminal:
             terminal.expect("code 0")
 
     def test_a_ctrl_c_that_ends_the_command_ends_the_script_around_us(self) -> None:
-        """If Ctrl-C ends the command, the surrounding script ends, too, by the signal."""
+        """If Ctrl-C ends the command, the signal also ends the script that runs dsops."""
         command = ["bash", "-c", '"$@"; echo went on', "bash", *watching(f"{DYING}; input()")]
         with Terminal(command) as terminal:
             terminal.expect("ready")
@@ -414,7 +417,7 @@ class TestTerminal:
 
 
 def test_replace_raises_what_the_system_says(tmp_path: Path) -> None:
-    """If execve fails, the system's reason is in the error."""
+    """If execve fails, the error has the system's reason."""
     path = script(tmp_path, "deploy", "", mode=0o644)
     body = f"""
     try:

@@ -65,7 +65,7 @@ def test_the_public_names_are_these(door: str) -> None:
 
 @pytest.mark.parametrize("door", ["dsops.policy", "dsops.testing"])
 def test_dir_lists_the_public_names(door: str) -> None:
-    """`dir()` and completion in a Python prompt show the names, though each is imported on first use."""
+    """`dir()` and completion in a Python prompt list the public names, though each is imported on first use."""
     assert dir(import_module(door)) == DOORS[door].split()
 
 

@@ -105,7 +105,7 @@ class TestSettings:
         ],
     )
     def test_of_every_kind(self, name: str, yaml: str, expected: Setting | None) -> None:
-        """Values of every kind are converted: texts stay as written, single items become lists, commands are split."""
+        """Values of every type are converted: texts stay as written, single items become lists, commands are split."""
         expected = '{"Version":"2012-10-17","Statement":[{"N":1.0}]}' if expected is None else expected
         assert expected == setting(name, yaml)
 
@@ -115,12 +115,12 @@ class TestSettings:
         assert setting("with_decryption", yaml, "aws.ssm") is expected
 
     def test_values_of_a_literal_store_are_secrets(self) -> None:
-        """Values of a literal store are Secrets with their text as written."""
+        """The values of a literal store are Secrets that contain the text as written."""
         expected = (("a", Secret("007")), ("b", Secret("no")))
         assert expected == setting("values", "{a: 007, b: no}", "literal")
 
     def test_a_policy_beyond_latin_is_escaped(self) -> None:
-        """Non-Latin-1 characters in a policy are escaped: AWS accepts up to U+00FF."""
+        """Characters beyond Latin-1 in a policy are escaped, since AWS accepts characters up to U+00FF."""
         text = setting("session_policy", "{Sid: é日😀}")
         assert text == '{"Sid":"é\\u65e5\\ud83d\\ude00"}'
         assert json.loads(str(text)) == {"Sid": "é日😀"}
@@ -212,14 +212,14 @@ class TestLimits:
         ],
     )
     def test_of_numbers_and_lengths(self, name: str, good: list[str], bad: list[str], words: str) -> None:
-        """Each limit accepts the last valid value and refuses the first invalid one, on both sides."""
+        """Each limit accepts the last valid value and refuses the first invalid value, at both ends."""
         for yaml in good:
             setting(name, yaml)
         for yaml in bad:
             assert re.search(words, limit(name, yaml).message), yaml
 
     def test_the_founding_pages_86400_seconds(self) -> None:
-        """86400 seconds exceed the limit, which is named with its source."""
+        """86400 seconds exceed the limit; the error names the limit and its source."""
         found = limit("duration_seconds", "86400")
         assert found.message == "`duration_seconds` is 86400, and the most is 43200 (the AssumeRole API reference)"
         assert found.hint == "write a number from 900 to 43200"
@@ -237,13 +237,13 @@ class TestLimits:
 
     @pytest.mark.parametrize(("yaml", "words"), [("'hunter2 '", "white space"), ("hunter2*", "something else")])
     def test_of_an_external_id_not_one_character_is_shown(self, yaml: str, words: str) -> None:
-        """The message about an invalid external ID shows none of it, except that it ends in white space."""
+        """The error for an invalid external ID does not show the ID; it may say that the ID ends in white space."""
         found = limit("external_id", yaml)
         assert words in found.message
         assert not any(part in f"{found.message}{found.hint}" for part in ("hunter2", "*"))
 
     def test_a_wrong_mfa_code_is_not_shown(self) -> None:
-        """A bad MFA code is not shown."""
+        """The error for an invalid MFA code does not show the code."""
         found = limit("token_code", "hunter2")
         assert "hunter2" not in f"{found.message}{found.hint}"
 
@@ -269,7 +269,7 @@ class TestLimits:
         ],
     )
     def test_a_bad_role_arn_tells_what_is_wrong_with_it(self, arn: str, hint: str) -> None:
-        """A bad role ARN has a message about the part that is wrong."""
+        """The error for a bad role ARN says which part is wrong."""
         found = checked("role_arn", f'"{arn}"').limits
         shape = f"`role_arn` takes a role's ARN, arn:aws:iam::ACCOUNT:role/NAME, not `{arn}`"
         assert [(shape, hint)] == [(entry.message, entry.hint) for entry in found]
@@ -281,7 +281,7 @@ class TestLimits:
         assert arn == setting("role_arn", f'"{arn}"')
 
     def test_policy_arns_are_at_most_ten(self) -> None:
-        """At most ten policy ARNs are allowed, and each must be a policy's."""
+        """At most ten policy ARNs are allowed, and each must be the ARN of a policy."""
         arn = "arn:aws:iam::aws:policy/A"
         setting("policy_arns", f"[{', '.join([arn] * 10)}]")
         assert "has 11 entries" in limit("policy_arns", f"[{', '.join([arn] * 11)}]").message
@@ -289,7 +289,10 @@ class TestLimits:
         assert hint == "this is the ARN of an IAM role, not of a policy"
 
     def test_tags_have_limits_of_number_length_and_characters(self) -> None:
-        """Tags have letters of any script, keys up to 128 and values up to 256 characters; at most 50 are allowed."""
+        """Tags may use letters of any script; keys have up to 128 and values up to 256 characters.
+
+        At most 50 tags are allowed.
+        """
         setting("tags", f"{{{'k' * 128}: {'v' * 256}, Straße: 日本 10.0/€uro}}".replace("€", ""))
         assert "128" in limit("tags", f"{{{'k' * 129}: v}}").message
         assert "256" in limit("tags", f"{{k: {'v' * 257}}}").message
@@ -319,12 +322,12 @@ class TestLimits:
         ],
     )
     def test_a_session_policy_that_is_not_json_tells_its_line(self, yaml: str, message: str) -> None:
-        """A malformed session policy has the line within the policy."""
+        """The error for a malformed session policy has the line within the policy."""
         found = limit("session_policy", yaml)
         assert message == found.message
 
     def test_the_limits_of_assume_role_are_botocores(self) -> None:
-        """The limits of AssumeRole equal those in botocore's model, where it has them."""
+        """The limits of AssumeRole equal the limits in botocore's model, if the model has them."""
         shapes = Loader().load_service_model("sts", "service-2")["shapes"]
         members = {
             "role_arn": "RoleArn",
@@ -363,7 +366,7 @@ class TestLimits:
         assert (model["operations"][operation].get("authtype") != "none") == ours.is_signed
 
     def test_the_limits_of_names_are_botocores(self) -> None:
-        """The name limits of the other operations equal those in botocore's model."""
+        """The name limits of the operations other than AssumeRole equal those in botocore's model."""
         shapes = Loader().load_service_model("sts", "service-2")["shapes"]
         name, contexts = shapes["userNameType"], shapes["ProvidedContextsListType"]
         key = key_of("federated_user_name")
@@ -384,7 +387,7 @@ class TestStores:
         assert (expected, (), ()) == (found.settings, found.problems, found.limits)
 
     def test_everything_wrong_is_told_at_once(self) -> None:
-        """Missing and unknown keys, problems and limits are reported at once."""
+        """Missing keys, unknown keys, problems and exceeded limits are all reported at once."""
         found = store("duraton_seconds: 900\nexternal_id: [x]\nrole_session_name: a\n")
         assert [(one.where.line, one.path, one.hint) for one in found.problems] == [
             (0, "secretStores.x", f"add `role_arn: ...`: t{key_of('role_arn').help[1:-1]}"),
@@ -405,7 +408,7 @@ class TestStores:
         ],
     )
     def test_conflicts_between_keys(self, yaml: str, path: str, words: str) -> None:
-        """If keys that are valid alone conflict with each other, that is one exceeded limit."""
+        """If keys that are valid alone conflict with each other, the store has one exceeded limit."""
         found = store(ROLE + yaml)
         assert (found.problems, len(found.limits)) == ((), 1)
         assert found.limits[0].path == f"secretStores.x.{path}"
@@ -421,7 +424,7 @@ class TestStores:
         ],
     )
     def test_no_conflict_without_reason(self, yaml: str) -> None:
-        """The same keys are valid if they do not conflict."""
+        """Keys that may conflict are valid if they do not conflict."""
         found = store(ROLE + yaml)
         assert (found.problems, found.limits) == ((), ())
 

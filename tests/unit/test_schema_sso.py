@@ -88,14 +88,14 @@ def test_a_value_that_aws_would_refuse_is_told_with_what_was_meant(
     ],
 )
 def test_where_to_log_in_is_said_once_and_whole(fields: dict[str, str], message: str, hint: str) -> None:
-    """A store names its login either by `sso_session`, or by start URL and region, but not by both."""
+    """A store names its login by `sso_session`, or by start URL and region, but not by both."""
     problem = only(checked(**fields))
     assert message in problem.message
     assert hint in problem.hint
 
 
 def test_a_session_alone_is_enough() -> None:
-    """A store with `sso_session` alone is valid, since that section of the AWS config file has the rest."""
+    """A store with only `sso_session` is valid, since that section of the AWS config file has the other fields."""
     found = checked(sso_session="corp", start_url="", sso_region="")
     assert ((), ()) == (found.problems, found.limits)
 
@@ -114,7 +114,7 @@ def test_a_session_alone_is_enough() -> None:
     ],
 )
 def test_a_key_that_it_does_not_take_is_told_with_what_to_do(name: str, hint: str) -> None:
-    """A key of ~/.aws/config or of another store type is refused, with a hint."""
+    """A key of ~/.aws/config, or of a store of another type, is refused with a hint."""
     problem = only(checked(**{name: "x"}))
     assert f"aws.sso has no key `{name}`" == problem.message
     assert hint in problem.hint

@@ -74,7 +74,7 @@ def trust(role: SeedRole) -> list[dict[str, Any]]:  # JSON
 
 
 def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
-    """In a chain the developer may assume the first role, and only that role the second."""
+    """In a chain the developer may assume the first role, and only the first role may assume the second."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
@@ -85,7 +85,7 @@ def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
 
 
 def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
-    """A role requires the external ID that its store sends, and allows only the tags and duration that it sends."""
+    """A role requires the external ID that its store sends, and allows only the store's tags and duration."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
@@ -98,7 +98,7 @@ def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
 
 
 def test_devices_belong_to_a_developer_of_their_account(tmp_path: Path) -> None:
-    """For an MFA device the seed has a developer in its account; only this user may assume the role with MFA."""
+    """The seed has a developer with the MFA device in the device's account; the device's role requires MFA."""
     made = seeded(
         tmp_path,
         """
@@ -122,7 +122,7 @@ secretStores:
 
 
 def test_secrets_have_the_fields_that_are_read(tmp_path: Path) -> None:
-    """Secrets have a JSON field for every read field, or a text; parameters are in the store's region."""
+    """A secret has a JSON field for every field that is read, or a text; parameters are in the store's region."""
     made = seeded(
         tmp_path,
         STORES
@@ -151,7 +151,7 @@ envs:
 
 
 def test_another_accounts_secret_lets_its_reader_in(tmp_path: Path) -> None:
-    """A secret of another account has a resource policy for its reader; one of the own account has none."""
+    """A secret of another account has a resource policy for its reader; a secret of the same account has none."""
     made = seeded(
         tmp_path,
         STORES
@@ -233,7 +233,7 @@ def test_an_empty_configuration_still_has_a_developer(tmp_path: Path) -> None:
 
 
 def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
-    """A token's role trusts the store's issuer and audience, and the known repository or any."""
+    """A token's role trusts the store's issuer and audience, and the repository if it is known, otherwise any."""
     token = "e30.eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsInN1YiI6InMiLCJhdWQiOiJhIn0.x"
     made = seeded(tmp_path, FEDERATED, TOKEN=token, GITHUB_REPOSITORY="org/app")
 
@@ -255,7 +255,7 @@ def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
 
 
 def test_a_tokens_role_does_not_trust_the_developer(tmp_path: Path) -> None:
-    """A role for tokens does not trust the developer; if the token is not available, it trusts any repository."""
+    """A role for tokens does not trust the developer; without a known token the role trusts any repository."""
     made = seeded(tmp_path, FEDERATED, TOKEN="none")
 
     (job,) = account(made, "111111111111").roles
@@ -313,7 +313,7 @@ def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> No
 
 
 def test_a_second_identity_center_is_noted(tmp_path: Path) -> None:
-    """A sandbox has one Identity Center, the first; others have a note."""
+    """A sandbox has one Identity Center, for the first login; a store with another login gets a note."""
     made = seeded(tmp_path, LOGINS.replace("sso_session: corp", "sso_session: none"))
     assert any("store `elsewhere` logs in at https://d-0000000000.awsapps.com/start" in note for note in made.notes)
     assert any("store `same` is left out: there is no `[sso-session none]`" in note for note in made.notes)

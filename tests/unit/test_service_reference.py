@@ -28,7 +28,7 @@ def test_it_knows_services_by_their_prefix(reference: ServiceReference) -> None:
 
 
 def test_an_action_has_the_keys_of_its_resources_too(reference: ServiceReference) -> None:
-    """An action has its own condition keys and those of its resources, such as tags."""
+    """An action has its own condition keys and the keys of its resources, such as tags."""
     sts = reference.service("sts")
     assert sts is not None
     action = sts.actions["assumerole"]
@@ -48,7 +48,7 @@ def test_an_action_without_resources_is_about_all(reference: ServiceReference) -
 
 
 def test_what_an_action_is_used_on(reference: ServiceReference) -> None:
-    """`use_of` gives an action's resource kinds, which are required, and its typed condition keys."""
+    """`use_of` returns an action's resource types, which of them are required, and its condition keys with types."""
     use = reference.use_of("dynamodb", "query")
     assert use is not None
 
@@ -77,7 +77,7 @@ def test_tags_are_written_in_one_way(reference: ServiceReference, prefix: str) -
 
 
 def test_a_key_under_another_prefix_has_an_owner(reference: ServiceReference) -> None:
-    """SAML's condition keys belong to STS; an unknown prefix has no owner."""
+    """SAML's condition keys belong to STS; an unknown prefix belongs to no service."""
     assert reference.key_owner("saml:aud") is reference.service("sts")
     assert reference.key_owner("nobody:aud") is None
 

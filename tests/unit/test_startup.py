@@ -74,7 +74,7 @@ def test_a_record_is_replaced_matched_and_copied() -> None:
 
 
 def test_a_default_before_a_value_is_refused() -> None:
-    """A field without default after one with a default is refused, as in typing."""
+    """A field without default after a field with a default is refused, as in a NamedTuple."""
     with pytest.raises(TypeError, match="without a default"):
         type(NamedTuple.__mro_entries__((NamedTuple,))[0])(  # type: ignore[attr-defined]
             "Wrong",

@@ -80,7 +80,7 @@ async def fail(error: DsopsError, *, after: float = 0.0) -> None:
 
 
 def test_a_coroutine_that_awaits_nothing_gives_its_result() -> None:
-    """A coroutine without awaits gives its result without transfer, wait or time."""
+    """A coroutine that awaits nothing gives its result at once, without a transfer."""
 
     async def work() -> str:
         return "done"
@@ -96,7 +96,7 @@ def test_a_transfer_gives_what_the_driver_gives() -> None:
 
 
 def test_a_transfer_raises_the_drivers_error_where_it_is_awaited() -> None:
-    """An exception as outcome is raised in the awaiting coroutine."""
+    """If the outcome of a transfer is an exception, it is raised in the awaiting coroutine."""
 
     async def work() -> str:
         try:
@@ -109,7 +109,7 @@ def test_a_transfer_raises_the_drivers_error_where_it_is_awaited() -> None:
 
 
 def test_a_transfer_that_never_began_raises_where_it_is_awaited() -> None:
-    """A request that the driver refuses fails its own task only."""
+    """A request that the driver refuses fails only its own task."""
 
     async def work() -> list[object]:
         return await settle(transfer(Unreachable("bad request")), fetch(0.1, "fine"))
@@ -120,7 +120,7 @@ def test_a_transfer_that_never_began_raises_where_it_is_awaited() -> None:
 
 
 def test_transfers_go_on_side_by_side() -> None:
-    """Three transfers of a second run concurrently and take one second."""
+    """Three transfers of one second each run concurrently and take one second together."""
 
     async def work() -> list[object]:
         return await gather(fetch(1, "a"), fetch(1, "b"), fetch(1, "c"))
@@ -197,7 +197,7 @@ def test_a_pause_lets_the_others_go_on() -> None:
 
 
 def test_pauses_end_in_the_order_of_their_length() -> None:
-    """Several pauses end in the order of their length."""
+    """Concurrent pauses end in the order of their length."""
     seen: list[float] = []
 
     async def waits(seconds: float) -> None:
@@ -287,7 +287,7 @@ def test_an_error_that_is_not_awaited_does_not_spoil_the_result() -> None:
 
 
 def test_an_error_of_the_main_work_ends_everything_at_once() -> None:
-    """An error of the main coroutine cancels transfers and closes waiting tasks with their `finally`."""
+    """An error of the main coroutine cancels transfers and closes waiting tasks, which run their `finally`."""
     closed: list[str] = []
 
     async def background() -> None:
@@ -445,7 +445,7 @@ async def walk(tree: Tree) -> object:
 
 @given(trees)
 def test_any_tree_of_work_takes_as_long_as_its_longest_part(tree: Tree) -> None:
-    """Any tree takes as long as its longest part, and each result is in its own place."""
+    """Any tree of tasks takes as long as its longest part, and each result is in its own place."""
     world = World()
     assert world.run(walk(tree)) == tree
     assert world.time - 1000.0 == pytest.approx(longest(tree))

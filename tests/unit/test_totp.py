@@ -39,7 +39,7 @@ def test_codes_are_those_of_pyotp(key: bytes, now: int) -> None:
 
 
 def test_a_code_is_shown_for_half_a_minute() -> None:
-    """A code is valid for 30 seconds, followed by another one."""
+    """A code is valid for 30 seconds; then the next code follows."""
     assert [totp.seconds_left(now) for now in (0, 0.9, 1, 29, 29.5, 30)] == [30, 30, 29, 1, 1, 30]
     first, last, following = (totp.code_at(RFC_SEED, now) for now in (30, 59.9, 60))
     assert first == last != following
@@ -77,7 +77,7 @@ def test_a_seed_is_read_as_aws_shows_it(text: str) -> None:
     ],
 )
 def test_what_is_no_seed_is_refused_without_repeating_it(text: str, reason: str) -> None:
-    """The error for an invalid seed does not repeat it."""
+    """The error for an invalid seed does not repeat the seed."""
     with pytest.raises(ValueError) as caught:
         totp.read_seed(text)
     assert reason in str(caught.value)

@@ -94,7 +94,7 @@ class TestSteps:
         ],
     )
     def test_gives(self, yaml: str, value: str, expected: str) -> None:
-        """Each transform gives exactly this result."""
+        """Each transform returns exactly the expected result."""
         assert expected == transformed(yaml, value)
 
     @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ class TestSteps:
         ],
     )
     def test_what_can_not_be_applied_tells_why_and_never_the_value(self, yaml: str, value: str, why: str) -> None:
-        """If a transform cannot be applied, the error has a reason and shows no value, and neither do its causes."""
+        """If a transform cannot be applied, the error has a reason; neither the error nor its causes show the value."""
         error = failure(yaml, value)
         assert why == error.why
         assert error.message == f"the transform `{yaml.strip(chr(34))}` can't be applied"
@@ -128,12 +128,15 @@ class TestSteps:
         assert error.hint == "did you mean `password`?"
 
     def test_of_yaml_no_names_are_listed(self) -> None:
-        """For YAML the error lists no names, because a secret of two words with a colon would be a mapping."""
+        """For YAML the error lists no names.
+
+        A secret of two words with a colon would be a mapping, and its first word would be a name.
+        """
         assert failure('"yaml_extract:.a"', "hunter2: x").why == "the value has no `a`"
         assert "hunter2" not in failure('"yaml_extract:.a"', "hunter2: x").hint
 
     def test_the_list_of_names_is_bounded(self) -> None:
-        """The list of names is limited."""
+        """The list of names in an error is limited."""
         fields = ", ".join(f'"key_{number}": 1' for number in range(500))
         error = failure('"json_extract:.other"', f"{{{fields}}}")
         assert len(error.why) < 200
@@ -305,9 +308,9 @@ class TestExtract:
             assert found.__context__ is None
 
     def test_bytes_that_are_no_text_survive(self) -> None:
-        """The bytes of a binary secret are kept."""
+        """A transform keeps the bytes of a binary secret."""
         assert extract(Secret.from_bytes(b'{"a": "\xff\xfe"}'), "a").reveal_bytes() == b"\xff\xfe"
 
     def test_a_bom_before_the_json_is_nothing(self) -> None:
-        """A BOM before JSON is ignored: Windows editors write one."""
+        """A BOM before JSON is ignored, since Windows editors write one."""
         assert extract(Secret('\ufeff{"a": 1}'), "a") == Secret("1")

@@ -51,7 +51,7 @@ class TestCarried:
         assert [("team", "data", "first", True), ("stage", "production", "second", False)] == list(known.tags)
 
     def test_a_source_identity_is_of_the_hop_that_set_it(self) -> None:
-        """The source identity is reported with the hop that set it; later hops cannot change it."""
+        """The source identity is reported with the hop that set it, and later hops cannot change it."""
         known = carried(hops_of(plan_of(CHAIN, store="third"), "third"), is_from_session=False)
         assert ("ada", "first") == (known.source_identity, known.source_identity_store)
 
@@ -84,7 +84,7 @@ class TestHops:
     """The hops of the chain, in words and in JSON."""
 
     def test_a_secret_store_is_no_hop(self) -> None:
-        """A secret store reads with the last hop's session and is no hop; with base credentials there are no hops."""
+        """A secret store is no hop, and reads with the last hop's session; base credentials alone are no hop either."""
         plan = plan_of(CHAIN, store="secrets")
         assert ["first", "second", "third"] == [step.name for step in hops_of(plan, "secrets")]
         assert () == hops_of(plan_of(CHAIN, store="alone"), "alone")
@@ -100,7 +100,7 @@ class TestHops:
         assert "external" not in hop_words(hops_of(plan_of(CHAIN, store="third"), "third")[2])
 
     def test_limits_are_those_of_the_last_hop(self) -> None:
-        """The limits of a session are those of its last hop; a hop without a session policy has none."""
+        """The limits of a session are those of its last hop; if that hop has no session policy, there are none."""
         first, _, third = hops_of(plan_of(CHAIN, store="third"), "third")
         assert ["the policies arn:aws:iam::aws:policy/ReadOnlyAccess"] == list(limits(third))
         assert [] == list(limits(first))

@@ -185,6 +185,7 @@ class ClientRun:
             request.config,
             is_chosen=not request.profile,
             permission=HOOKED if request.command == HOOK else RUNNING,
+            names=(request.store,) if request.store else (),
         )
         if not config.is_allowed:
             raise not_allowed(config.files[0].shown)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from dsops.errors import ConfigUnreadable, Where
 
-_KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
-_SECRET = _KEYS | {"aws_session_token", "aws_security_token"}
+KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
+"""The keys of a profile that hold a long-term key."""
+_SECRET = KEYS | {"aws_session_token", "aws_security_token"}
 _HIDDEN = "***"
 _OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
 
@@ -45,7 +46,7 @@ class Profile:
     @property
     def has_keys(self) -> bool:
         """Whether botocore treats the profile as one with an access key. One half of the key pair is enough."""
-        return not _KEYS.isdisjoint(self.entries)
+        return not KEYS.isdisjoint(self.entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dsops.aws_config.profiles import Profile, ProfileEntry, Profiles
+from dsops.aws_config.profiles import KEYS, Profile, ProfileEntry, Profiles
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
@@ -24,6 +24,7 @@ _ROLE = {
     "duration_seconds": "duration_seconds",
     "region": "region",
 }
+_USER = {"mfa_serial": "serial_number", "region": "region"}
 _TOKEN = {
     "role_arn": "role_arn",
     "web_identity_token_file": "web_identity_token_file",
@@ -76,12 +77,16 @@ class ImportResult:
     """The variables that replace external IDs, and the location of each value."""
 
 
-def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False) -> ImportResult:
+def make_stores(
+    profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False, is_layer: bool = False
+) -> ImportResult:
     """Convert the named profiles, or without names all profiles, and the profiles that they depend on.
 
-    Unless `keeps_external_ids`, a variable replaces each external ID, because a dsops.yaml is usually committed.
+    Unless `keeps_external_ids`, a variable replaces each external ID, because a dsops.yaml is usually committed. With
+    `is_layer`, the stores are for the layer below the user's files: each has exactly the name of its profile, and a
+    profile with a user's long-term key becomes a store that calls GetSessionToken.
     """
-    maker = _Maker(profiles, keeps_external_ids=keeps_external_ids)
+    maker = _Maker(profiles, keeps_external_ids=keeps_external_ids, is_layer=is_layer)
     for name in wanted or profiles.by_name:
         maker.make(profiles.by_name[name])
     return ImportResult(
@@ -95,13 +100,14 @@ def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_externa
 class _Maker:
     """Creates each store once, after the store that it depends on."""
 
-    def __init__(self, profiles: Profiles, *, keeps_external_ids: bool) -> None:
+    def __init__(self, profiles: Profiles, *, keeps_external_ids: bool, is_layer: bool) -> None:
         self.stores: list[MadeStore] = []
         self.as_they_are: dict[str, Profile] = {}
         self.notes: list[str] = []
         self.variables: list[tuple[str, Where]] = []
         self._profiles = profiles
         self._keeps_external_ids = keeps_external_ids
+        self._is_layer = is_layer
         self._names: dict[str, str] = {}
         self._open: list[str] = []
 
@@ -129,6 +135,8 @@ class _Maker:
                 return self._leave(profile, f"there is no `[sso-session {session}]`", entries["sso_session"])
             return self._store(profile, SSO_TYPE, _SSO, (), ())
         self.as_they_are[profile.name] = profile
+        if self._is_layer and profile.has_keys and "aws_session_token" not in entries:
+            return self._store(profile, STS_TYPE, _USER, (("profile", _literal(profile.name)),), ())
         return ""
 
     def _token_comments(self, profile: Profile) -> tuple[str, ...]:
@@ -164,7 +172,7 @@ class _Maker:
             loop = " -> ".join([*self._open[self._open.index(source.name) :], source.name])
             return self._leave(profile, f"its sources go round: {loop}", entry)
         before = self.make(source)
-        if before:
+        if before and source.name not in self.as_they_are:
             return self._store(profile, STS_TYPE, _ROLE, (("credentials_from", before),), ())
         if source.name in self.as_they_are:
             return self._on_profile(profile, source)
@@ -208,7 +216,7 @@ class _Maker:
             name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
         )
         self.stores.append(store)
-        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source"})
+        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source", *KEYS})
         return name
 
     def _text(self, key: str, entry: ProfileEntry, store: str) -> str:
@@ -249,6 +257,8 @@ class _Maker:
 
     def _free_name(self, profile: str) -> str:
         """Return a valid and unused name for the profile's store."""
+        if self._is_layer:
+            return profile
         base_name = _UNFIT.sub("-", profile).strip("-") or "profile"
         taken = {store.name for store in self.stores}
         name, number = base_name, 2

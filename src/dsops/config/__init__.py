@@ -3,22 +3,23 @@
 A folder and store types come in; a `Config` goes out. `load` raises one error with every problem that can be seen
 without environment variables; `examine` also returns what could be read. Values that AWS would refuse (a duration, the
 shape of a name) in a store that may never be needed are left to `plan`; `limits.check_limits` reports them for all
-stores. Imported by `agent`, `audit`, `aws`, `cli`, `doctor`, `hook`, `library`, `migrate`, `pipeline`, `plan`,
-`resolve` and `stores`.
+stores. Imported by `agent`, `audit`, `aws`, `aws_config`, `cli`, `doctor`, `hook`, `library`, `migrate`, `pipeline`,
+`plan`, `resolve` and `stores`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from dsops.config.allow import HOOKED, RUNNING, is_allowed
+from dsops.config.allow import HOOKED, RUNNING, is_allowed, is_usable
 from dsops.config.environments import make_environments, pick_default
-from dsops.config.files import ConfigReader
 from dsops.config.find import find, local_path, named_path
+from dsops.config.layers import Layer, ProfileLayer, ProfileReader, over, read_layer, read_user_layer
 from dsops.config.problems import Problems
 from dsops.config.references import References
-from dsops.config.sections import collect
+from dsops.config.sections import Sections, collect
 from dsops.config.stores import KnownTypes, check_complete, check_graph, make_stores
+from dsops.errors import ConfigNotFound
 from dsops.model import Config, StoreEntry
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
@@ -52,6 +53,9 @@ def load(
     drafts: Mapping[str, bytes] | None = None,
     is_chosen: bool = True,
     permission: str = RUNNING,
+    profiles: ProfileReader | None = None,
+    names: Collection[str] | None = (),
+    either: str = "",
 ) -> Config:
     """Read the configuration that applies in `folder`.
 
@@ -60,8 +64,12 @@ def load(
     includes must belong to the user or root. `dsops.local.yaml` beside it overrides it, field by field of a store and
     variable by variable of an environment. A file whose name was saved earlier (`is_chosen` False) needs permission
     like a discovered file, because it may have changed since. `permission` is the list of permissions (`is_allowed`)
-    for files that the user did not name in this run. `drafts` replace the contents of files, by real path. Raises
-    ConfigError or a subclass.
+    for files that the user did not name in this run. `drafts` replace the contents of files, by real path.
+
+    Below a discovered file are the stores and environments of the user's own file (`layers.user_file`), which needs
+    no permission. `profiles` reads the layer below both: the profiles in `names` and those that a store names; all
+    profiles if `names` is None; and `either`, if neither an environment nor a store has that name. Without a
+    `dsops.yaml` these layers are the configuration. Raises ConfigError or a subclass.
     """
     examined = examine(
         folder=folder,
@@ -72,8 +80,11 @@ def load(
         is_chosen=is_chosen,
         permission=permission,
         knows_all=False,
+        profiles=profiles,
+        names=names,
+        either=either,
     )
-    examined.problems.raise_any([file.shown for file in examined.config.files])
+    examined.problems.raise_any([file.shown for file in examined.config.all_files])
     return examined.config
 
 
@@ -87,6 +98,9 @@ def examine(
     is_chosen: bool = True,
     permission: str = RUNNING,
     knows_all: bool = True,
+    profiles: ProfileReader | None = None,
+    names: Collection[str] | None = (),
+    either: str = "",
 ) -> Examined:
     """Read the configuration as `load` does, but return problems instead of raising them.
 
@@ -95,24 +109,67 @@ def examine(
     environment that does not need such a store works.
     """
     types = KnownTypes(types)
-    problems = Problems()
-    reader = ConfigReader(folder, environ, problems, is_named=bool(named) and is_chosen, drafts=drafts)
-    reader.read(named_path(named, folder) if named else find(folder, environ))
+    reading = Problems()
+    is_named = bool(named) and is_chosen
+    own = Layer() if named else read_user_layer(folder, environ, reading, drafts)
+    project, not_found = Layer(), None
+    try:
+        path = named_path(named, folder) if named else find(folder, environ)
+        if named or [path] != [file.written for file in own.files[:1]]:
+            project = read_layer(path, folder, environ, reading, is_named=is_named, drafts=drafts)
+    except ConfigNotFound as error:
+        if permission == HOOKED:
+            raise  # the hook loads what a folder has, and nothing without that
+        not_found = error
+    sections = _sections(project, own, reading)
+    permitted = is_named or (
+        is_usable(own.files, environ) and (not project.files or is_allowed(project.files, environ, permission))
+    )
+
+    def check(below: ProfileLayer) -> Examined:
+        problems = reading.copy()
+        problems.notes.extend(below.notes)
+        examined = _check(over(sections, below.sections), types, problems, knows_all=knows_all)
+        files, *others = [layer.files for layer in (project, own, below) if layer.files]
+        config = examined.config._replace(
+            files=files, own_files=tuple(file for layer in others for file in layer), is_allowed=permitted
+        )
+        return examined._replace(config=config)
+
+    missing = None if names is None else [name for name in names if name not in sections.stores]
+    if missing is not None and either and either not in sections.stores and either not in sections.environments:
+        missing.append(either)
+    below = ProfileLayer() if profiles is None or missing == [] else profiles(missing)
+    if not_found is not None and not own.files and not below.files:
+        raise not_found
+    examined = check(below)
+    unknown = sorted(examined.problems.unknown_stores)
+    if unknown and profiles is not None and missing is not None:
+        return check(profiles([*missing, *unknown]))
+    return examined
+
+
+def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
+    """Return the sections of a project's files over those of the user's own file."""
     # Only dsops' own types: listing plugin types means reading the metadata of all installed packages (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
-    sections = collect(reader.sources, store_keys, problems)
+    sections = collect(own.sources, store_keys, problems)
+    return over(collect(project.sources, store_keys, problems), sections) if project.files else sections
+
+
+def _check(sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool) -> Examined:
+    """Check the stores and environments of all layers. The returned configuration has no files and is not allowed."""
     stores = make_stores(sections, types, problems, knows_all=knows_all)
     references = References(stores, types, problems)
     environments = make_environments(sections, references, problems)
     used = check_graph(stores, types, problems) | references.used
     check_complete(stores, used, types, problems)
-    files = tuple(reader.files)
     config = Config(
         stores=stores.by_name,
         environments=environments,
         default_environment=pick_default(sections, environments, problems),
-        files=files,
-        is_allowed=(bool(named) and is_chosen) or is_allowed(files, environ, permission),
+        files=(),
+        is_allowed=False,
         notes=tuple(problems.notes),
     )
     unknown = {name for name, store in stores.by_name.items() if knows_all and store.type not in types}

@@ -52,6 +52,11 @@ def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permis
     return bool(folder) and _read(os.path.join(folder, name), name) is not None
 
 
+def is_usable(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:
+    """Whether the user's own files can be used: they need no permission, but only the user may write them."""
+    return is_pipeline(environ) or not any(file.is_shared for file in files)
+
+
 def refuse_shared(files: tuple[SourceFile, ...]) -> None:
     """Raise NotAllowed for a file that another user can write, because it could change after the permission."""
     for file in files:

@@ -30,7 +30,7 @@ def every_problem(examined: Examined, types: MappingOf[str, StoreType]) -> tuple
     """Return every problem and violated limit that is visible without environment variables, in the order of files."""
     problems = examined.problems
     problems.extend(check_limits(examined.config, types, parts=examined.parts, bases=examined.bases))
-    return problems.in_order([file.shown for file in examined.config.files])
+    return problems.in_order([file.shown for file in examined.config.all_files])
 
 
 def check_limits(

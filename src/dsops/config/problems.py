@@ -23,6 +23,8 @@ class Problems:
         self._found: list[Problem] = []
         self._more = 0
         self._seen: set[tuple[Where, str, str]] = set()
+        self.unknown_stores: set[str] = set()
+        """The names of stores that do not exist, and that a store or variable uses."""
 
     @property
     def is_empty(self) -> bool:
@@ -50,6 +52,18 @@ class Problems:
             elif not hint and 0 < len(names) <= _MOST_NAMES:
                 hint = f"there is only `{names[0]}`" if len(names) == 1 else f"there are {', '.join(names)}"
         self._found.append(Problem(where, path, message, hint))
+
+    def add_unknown_store(self, where: Where, path: str, name: str, known_names: Iterable[str], hint: str = "") -> None:
+        """Add the problem that a store or variable uses a store that does not exist."""
+        self.unknown_stores.add(name)
+        self.add(where, path, f"there is no store `{name}`", hint, word=name, known_words=known_names)
+
+    def copy(self) -> Problems:
+        """Return a copy. Problems added to it are not added to the original."""
+        copied = Problems()
+        for name, value in vars(self).items():
+            setattr(copied, name, value.copy() if isinstance(value, (list, set)) else value)
+        return copied
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Add several problems."""

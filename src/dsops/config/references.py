@@ -162,8 +162,7 @@ class References:
             self._problems.add(where, path, message)
         elif name not in self._stores.paths:
             hint = _UNKNOWN_HINTS.get(name, "")
-            message = f"there is no store `{name}`"
-            self._problems.add(where, path, message, hint, word=name, known_words=self._stores.paths)
+            self._problems.add_unknown_store(where, path, name, self._stores.paths, hint)
         elif name in self._stores.by_name:
             self.used.add(name)
             type_name = self._stores.by_name[name].type

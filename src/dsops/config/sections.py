@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from dsops.config.files import ConfigSource
 from dsops.config.problems import Problems
@@ -43,7 +44,7 @@ class Sections(NamedTuple):
     """Every `default_env`; the last one is used."""
 
 
-def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: Problems) -> Sections:
+def collect(sources: Iterable[ConfigSource], store_keys: frozenset[str], problems: Problems) -> Sections:
     """Collect the sections. Unknown keys and wrong shapes at the top level are problems.
 
     `store_keys` are the keys of all store types. At the top level they are reported as misplaced rather than unknown.

@@ -135,7 +135,7 @@ def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Proble
             message = "`credentials_from` names a store as it is written: `${...}` is not replaced"
             problems.add(field.where, path, message)
         elif target not in stores.paths:
-            problems.add(field.where, path, f"there is no store `{target}`", word=target, known_words=stores.paths)
+            problems.add_unknown_store(field.where, path, target, stores.paths)
         elif target in stores.by_name:
             type_name = stores.by_name[target].type
             if type_name in types and not types[type_name].gives_credentials:
@@ -246,8 +246,7 @@ class _Merger:
             self._problems.add(where, path, message, "remove one of the `extends`")
             return None
         if base.text not in self._sections.stores:
-            message = f"there is no store `{base.text}`"
-            self._problems.add(where, path, message, word=base.text, known_words=self._sections.stores)
+            self._problems.add_unknown_store(where, path, base.text, self._sections.stores)
             return None
         return self.merge(base.text)
 

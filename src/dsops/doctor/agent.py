@@ -16,7 +16,7 @@ from dsops.doctor.check import Check
 from dsops.version import __version__
 
 CODES = {
-    "doctor.agent": "the agent can be used, and is of this dsops",
+    "doctor.agent": "the agent can be used, and belongs to this dsops",
     "doctor.agent-folder": "the folder of the agent's sockets is safe",
     "doctor.agent-socket": "an agent listens on each socket",
     "doctor.agent-sessions": "the agent lists the sessions in its cache",

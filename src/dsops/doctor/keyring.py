@@ -11,7 +11,7 @@ from dsops.extras import install_command
 from dsops.keyring import index
 from dsops.plan import Step
 
-CODES = {"doctor.keyring": "the keyring's list can be read, and the extra is installed where it is needed"}
+CODES = {"doctor.keyring": "dsops' list of the keyring's entries can be read; the extra is installed if it is needed"}
 """Code of each check -> the statement that holds if the check is ok."""
 
 

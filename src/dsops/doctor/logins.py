@@ -16,7 +16,7 @@ from dsops.plan import Step
 from dsops.runtime import Runtime
 from dsops.stores.sso_login import session_of
 
-CODES = {"doctor.login": "logins to IAM Identity Center last"}
+CODES = {"doctor.login": "logins to IAM Identity Center do not expire soon"}
 """Code of each check -> the statement that holds if the check is ok."""
 
 _SOON = timedelta(hours=1)

@@ -22,7 +22,7 @@ CODES = {
     "doctor.certificates": "the file or folder that a variable names holds certificates",
     "doctor.proxy": "the proxies that variables name can be used",
     "doctor.clock": "this machine's clock agrees with AWS's",
-    "doctor.endpoint": "the servers that the stores call answer, with a certificate that lasts",
+    "doctor.endpoint": "the servers that the stores call answer, and their certificates do not expire soon",
 }
 """Code of each check -> the statement that holds if the check is ok."""
 

@@ -13,7 +13,7 @@ from dsops.stores.aws_secretsmanager import BATCH_DENIED, BATCH_STATEMENT
 
 CODES = {
     "doctor.batch": "secrets may be read in batches",
-    "doctor.trust-policy": "what the role's trust policy has to allow besides sts:AssumeRole",
+    "doctor.trust-policy": "the role's trust policy allows what the store needs besides sts:AssumeRole",
 }
 """Code of each check -> the statement that holds if the check is ok."""
 

@@ -26,8 +26,8 @@ from dsops.tasks import gather, settle, spawn
 from dsops.text import counted, duration_text
 
 CODES = {
-    "doctor.base-credentials": "AWS knows the credentials that sign the first hop, and they last",
-    "doctor.store": "the store issues its session, and gives every secret that is read from it",
+    "doctor.base-credentials": "AWS accepts the credentials that sign the first hop, and they do not expire soon",
+    "doctor.store": "the store issues its session, and returns every secret that is read from it",
 }
 """Code of each check -> the statement that holds if the check is ok."""
 

@@ -1,7 +1,7 @@
-"""The policies that a plan needs in AWS: trust and permissions of each role, and permissions of the base credentials.
+"""The IAM policies that a plan needs: trust and permissions of each role, permissions of the base credentials.
 
-A plan comes in, `Grants` go out, which `terraform` and `cloudformation` render. `dsops.plan.required_permissions`
-says what each session asks AWS for. `cli` and `seed` import it.
+`grants_of` turns a plan into `Grants`, which `terraform` and `cloudformation` render.
+`dsops.plan.required_permissions` derives the permissions that each session needs. `cli` and `seed` import it.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ class SessionGrants(NamedTuple):
 
 
 class BaseGrants(NamedTuple):
-    """The permissions that base credentials, or a permission set, need."""
+    """The permissions that base credentials, or an IAM Identity Center permission set, need."""
 
     who: str
-    """The name in texts and file names: `base`, or the profile's or store's name."""
+    """The name used in texts and file names: `base`, or the profile's or store's name."""
     arn: str | Placeholder
     account: str
     """The account id; "" if unknown."""
@@ -83,7 +83,7 @@ class Grants(NamedTuple):
 
     environment: str
     roles: tuple[RoleGrants, ...]
-    """The roles, ordered so that a role comes after the roles that it trusts."""
+    """The roles. If a role trusts another role of the list, that other role comes first."""
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
@@ -98,7 +98,7 @@ def grants_of(plan: Plan, inputs: GrantInputs) -> Grants:
 
 
 class _Making:
-    """Builds the policies of one plan."""
+    """Builds all policies of one plan."""
 
     def __init__(self, plan: Plan, inputs: GrantInputs) -> None:
         self._plan = plan
@@ -176,8 +176,8 @@ class _Making:
             role = parse_arn(str(user.settings.get("role_arn", "")))
             is_hop = role is not None and user.operation == "AssumeRole"
             if role is not None and is_hop and role.account == account and self._callers.of(user).is_named:
-                # Measured on AWS, and stated in its guide (Policy evaluation logic, resource-based policies in one
-                # account).
+                # Within one account the role's trust policy is enough: measured on AWS, and stated in its guide (Policy
+                # evaluation logic, resource-based policies in one account).
                 note = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
                 self._notes[note] = None
                 continue

@@ -1,4 +1,4 @@
-"""The callers that assume a role: the role of the previous hop, a permission set, or the base credentials."""
+"""The callers that assume a role: the previous hop's role, a permission set, or the base credentials."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RoleCaller(NamedTuple):
     """A caller that assumes a role."""
 
     who: str
-    """The caller's name in texts: `base`, or the profile's or store's name."""
+    """The caller's name in messages: `base`, or the profile's or store's name."""
     arn: str | Placeholder
     account: str
     principal: object
@@ -31,7 +31,7 @@ class RoleCaller(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The caller as part of a sentence."""
+        """A noun phrase for the caller, for use in sentences."""
         return self.arn if isinstance(self.arn, str) else f"the owner of the {self.who} credentials"
 
 
@@ -39,7 +39,7 @@ class Callers:
     """The callers in a plan."""
 
     def __init__(self, plan: Plan, named: str) -> None:
-        """`named` is the ARN of the base credentials that the user gives, or ""."""
+        """`named` is the ARN that the user passes for the base credentials, or ""."""
         self._plan = plan
         self._steps = plan.steps
         names = dict.fromkeys(step.credentials_from for step in self._steps.values() if step.credentials_from)
@@ -50,9 +50,9 @@ class Callers:
         self._named = arn if len(unknown) == 1 else None
 
     def bases(self) -> list[RoleCaller]:
-        """Return the callers that start chains.
+        """Return the callers with which chains begin.
 
-        These are the base credentials by profile, then stores whose sessions STS does not issue.
+        The base credentials come first, by profile, then the stores whose sessions are not issued by STS.
         """
         return [self._base(profile) for profile in self._plan.ambient] + [self._other(step) for step in self._sources]
 
@@ -67,12 +67,12 @@ class Callers:
         return RoleCaller(source.name, str(role), role.account, str(role), is_named=True, conditions={}, users=[])
 
     def has_mfa(self, step: Step) -> bool:
-        """Whether the call has an MFA code, its own or that of the session before it."""
+        """Whether the step's call, or the call that issued the session signing it, sends an MFA code."""
         first = self._first_of_identity(step)
         return "serial_number" in step.settings or (first is not step and "serial_number" in first.settings)
 
     def _source(self, step: Step) -> Step | None:
-        """Return the step whose identity signs; None for base credentials.
+        """Return the step whose session signs this step's call; None if base credentials sign it.
 
         A GetSessionToken session has its user's identity, so its step is skipped.
         """
@@ -102,7 +102,7 @@ class Callers:
         return RoleCaller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
 
     def _named_caller(self, who: str, users: list[Step], unknown: Placeholder) -> RoleCaller:
-        """Return the caller that the user names, else the account of a named MFA device, else a placeholder."""
+        """Return the caller with the ARN that the user passed, else the MFA device's account, else a placeholder."""
         if self._named is not None:
             arn, is_named = str(self._named), self._named.resource != "root"
             return RoleCaller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
@@ -110,7 +110,7 @@ class Callers:
         owner = next((device for device in devices if device is not None), None)
         if owner is None:
             return RoleCaller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
-        # The device belongs to a user of its account, but only its name could hint at which user.
+        # The account of the device's user is known. The user is not: the device's name is only a hint.
         root = f"arn:{owner.partition}:iam::{owner.account}:root"
         return RoleCaller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
 

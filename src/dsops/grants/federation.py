@@ -1,4 +1,4 @@
-"""The web identity tokens that a store sends: issuer, audience and subject, as far as the configuration has them."""
+"""Derive issuer, audience and subject of the web identity tokens that a store sends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ISSUERS = {
     "gitlab": "https://gitlab.com",
     "buildkite": "https://agent.buildkite.com",
 }
-"""The issuers of platforms that use one issuer for all customers. Other platforms have an issuer for each customer."""
+"""The token issuer of each platform that has one issuer for all customers. Other platforms have one per customer."""
 
 _SUBJECTS = {
     "github": "repo:OWNER/REPOSITORY:environment:NAME, or another form that GitHub's tokens have",
@@ -24,11 +24,11 @@ _SUBJECTS = {
     "circleci": "org/ORGANIZATION/project/PROJECT/user/USER",
 }
 _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
-"""Platforms whose tokens have STS as their default audience."""
+"""Platforms whose tokens are issued for the audience STS unless the configuration names another audience."""
 
 
 class TokenClaims(NamedTuple):
-    """The claims that a trust policy tests; a Placeholder for an unknown value."""
+    """The token claims that a trust policy tests. An unknown claim is a Placeholder."""
 
     issuer: str
     audience: object
@@ -36,10 +36,10 @@ class TokenClaims(NamedTuple):
 
 
 def tokens_of(step: Step, issuer: str) -> TokenClaims:
-    """Return the claims of the tokens that the step sends. `issuer` is given by the user, or "".
+    """Return the claims of the tokens that the step sends. `issuer` is the user's `--issuer`, or "".
 
-    Raises PolicyIncomplete if the issuer is unknown, because it is part of names in the policy and can't be a
-    placeholder.
+    Raises PolicyIncomplete if the issuer is unknown: condition keys and the provider's ARN contain the issuer, so a
+    placeholder can't replace it.
     """
     platform = str(step.settings.get("web_identity", ""))
     speaks_of = step.proof.speaks_of if step.proof is not None else None

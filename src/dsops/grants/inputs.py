@@ -1,4 +1,4 @@
-"""Inputs of `grants_of` other than the plan: from the user, and from the configuration file as written."""
+"""The inputs of `grants_of` besides the plan: the user's options, and source identities as written in the file."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dsops.plan import Plan
 
 
 class GrantInputs(NamedTuple):
-    """Values that the plan does not have."""
+    """Values that `grants_of` needs and that the plan does not contain."""
 
     caller: str = ""
     """The ARN of the base credentials; "" if unknown."""
     issuer: str = ""
     """The issuer of web identity tokens that are not available while planning."""
     source_identities: Mapping[str, str] = {}
-    """The source identity by store, with `*` in place of each variable."""
+    """Store name -> source identity, with `*` in place of each `${VARIABLE}`."""
 
 
 def without_external_ids(config: Config) -> Config:
-    """Replace each external ID by a fixed text, because external IDs are not needed here and must not be shown."""
+    """Replace each external ID by a fixed text, because policies need no external ID and must not show one."""
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("external_id")
@@ -35,9 +35,9 @@ def without_external_ids(config: Config) -> Config:
 
 
 def source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
-    """Return source identities by store, as written.
+    """Return store name -> source identity as written.
 
-    Each variable is replaced by `*`, because its value differs by user.
+    Each `${VARIABLE}` is replaced by `*`, because its value differs between users.
     """
     identities = {}
     for name in plan.steps:

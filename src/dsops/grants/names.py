@@ -1,4 +1,4 @@
-"""Unique names in a generated file, valid in its language."""
+"""Generate names that are unique in a generated file and valid in that file's language."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 class UniqueNames:
-    """Generates names, each only once."""
+    """Generates names and never returns one name twice."""
 
     def __init__(self, unfit: str, instead: str) -> None:
         """`unfit` is a pattern for invalid characters, `instead` their replacement."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Placeholder(NamedTuple):
-    """A value to fill in."""
+    """A policy value that the user must fill in."""
 
     name: str
     """The name, in lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""
@@ -18,7 +18,7 @@ class Placeholder(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The placeholder as text in plain JSON, which no ARN or request can contain."""
+        """The placeholder as text in plain JSON. No ARN or request can contain that text."""
         return f"<{self.name.replace('_', ' ')}>"
 
 
@@ -41,9 +41,9 @@ def blanks_in(value: object) -> Iterator[Placeholder]:
 
 
 def told_apart(value: object, known_blanks: dict[Placeholder, Placeholder]) -> object:
-    """Return the value with a distinct name for each placeholder.
+    """Rename placeholders in the value so that different placeholders have different names.
 
-    The stores `a-b` and `a_b` would otherwise share one placeholder for their external IDs. `known_blanks` maps the
+    Otherwise the stores `a-b` and `a_b` would share one placeholder for their external IDs. `known_blanks` maps the
     placeholders seen so far to their renamed forms.
     """
     if isinstance(value, Placeholder):
@@ -62,7 +62,7 @@ def told_apart(value: object, known_blanks: dict[Placeholder, Placeholder]) -> o
 
 
 def filled(value: object) -> object:
-    """Return plain JSON, with each placeholder shown as a text."""
+    """Return the value as plain JSON: each placeholder is replaced by its text."""
     if isinstance(value, Placeholder):
         return value.shown
     if isinstance(value, Mapping):

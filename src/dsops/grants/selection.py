@@ -12,7 +12,7 @@ from dsops.plan.statements import policy
 KINDS = ("session", "permissions", "trust", "all")
 
 ELSEWHERE = "callers"
-"""A stand-in for the account of policies whose account is unknown."""
+"""The key for policies whose account is unknown, used instead of an account id."""
 
 
 class Selection(NamedTuple):

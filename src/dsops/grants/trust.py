@@ -1,7 +1,7 @@
-"""Build the trust policy's statements for one hop: who may assume the role, under which conditions.
+"""Build the statements of a role's trust policy: who may assume the role, under which conditions.
 
-The calling code supplies external ID and principal: `dsops policy generate` uses placeholders, a sandbox the real
-values.
+The calling code supplies external ID and principal: `dsops policy generate` passes placeholders, a sandbox passes the
+real values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dsops.schema.reason import reason_tag
 
 Conditions = dict[str, dict[str, object]]
 
-# IAM User Guide, Configure SAML assertions for the authentication response.
+# Partition -> the sign-in host (IAM User Guide, Configure SAML assertions for the authentication response).
 _SIGN_IN = {"aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"}
 
 
@@ -32,9 +32,9 @@ def trust_in_callers(
 ) -> list[Statement]:
     """Return statements that let these principals assume the step's role with exactly what the step sends.
 
-    `principal` is an ARN or several. Each action has its own statement, as in AWS's guide (Pass session tags in AWS
-    STS), because a condition key of one action may be absent for another. `source_identity` may contain `*`. `own`
-    are conditions that restrict a broader principal to the intended callers.
+    `principal` is one ARN or several. Each action has its own statement, as in AWS's guide (Pass session tags in AWS
+    STS), because a request for one action may lack the condition keys of another. `source_identity` may contain `*`.
+    `own` holds conditions that restrict a broader principal to the intended callers.
     """
     actions = assume_actions(step, steps)
     operator = "StringLike" if "*" in source_identity else "StringEquals"
@@ -43,7 +43,7 @@ def trust_in_callers(
     if external_id is not None:
         entry["StringEquals"] = {"sts:ExternalId": external_id}
     if has_mfa:
-        # Plain Bool: a request signed by a long-term key lacks the key, so BoolIfExists would admit it.
+        # Not BoolIfExists: it would allow a request signed by a long-term key, which lacks this condition key.
         entry["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
     conditions = {
         "sts:AssumeRole": _joined(entry, identity),
@@ -68,7 +68,7 @@ def trust_in_tokens(
 def trust_in_assertions(role: Arn, provider: object) -> Statement:
     """Return the statement that allows a SAML provider's assertions for AWS.
 
-    The provider decides which users get an assertion for the role.
+    The SAML provider decides which users get an assertion for the role.
     """
     host = _SIGN_IN.get(role.partition, "signin.aws.amazon.com")
     conditions: Conditions = {"StringEquals": {"SAML:aud": f"https://{host}/saml"}}
@@ -78,18 +78,18 @@ def trust_in_assertions(role: Arn, provider: object) -> Statement:
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
     """Return principal and conditions that match the sessions of an IAM Identity Center permission set.
 
-    AWS creates the set's role. Its name ends in 16 characters that change when AWS recreates the role (Identity
-    Center User Guide, Referencing permission sets in resource policies), and its path contains a region outside of
-    us-east-1.
+    AWS creates the set's role. The role's name ends in 16 characters that change when AWS recreates the role
+    (Identity Center User Guide, Referencing permission sets in resource policies). Outside us-east-1, the role's path
+    contains the region.
     """
     roles = f"arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{name}_{'?' * 16}"
     return f"arn:{partition}:iam::{account}:root", {"ArnLike": {"aws:PrincipalArn": roles}}
 
 
 def _tags(step: Step, steps: Mapping[str, Step]) -> Conditions:
-    """Return the conditions on the keys of the tags that the step sends.
+    """Return conditions that allow only the tag keys that the step sends.
 
-    The result is empty if an earlier hop has transitive tags, since the request would also have their keys.
+    The result is empty if an earlier hop has transitive tags, because the request would contain their keys as well.
     """
     before, tags = steps.get(step.credentials_from), step.settings.get("tags", ())
     while before is not None:

@@ -1,7 +1,7 @@
 """The credential graph of a configuration: base credentials, hops, stores and variables; pure.
 
-Plans come in; a `Graph` goes out, and that as text, Mermaid or SVG. It is a forest: each hop and store gets its
-credentials from one parent, and each variable its value. Imported by `cli` and `doctor`.
+`make` builds a `Graph` from plans; `text`, `mermaid` and `svg` render it. The graph is a forest: each hop, store and
+variable has one parent, which provides its credentials or value. Imported by `cli` and `doctor`.
 """
 
 from __future__ import annotations

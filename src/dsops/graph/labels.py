@@ -9,7 +9,7 @@ from dsops.plan import PlannedVariable, Proof, Step
 from dsops.schema import REASON_TO
 
 NOT_PLANNED = "as written"
-"""The fact shown for a node that could not be planned."""
+"""The fact that marks a node without a plan: its other facts are as written in the configuration."""
 
 _MARKS = (
     ("serial_number", "MFA"),
@@ -22,7 +22,7 @@ _MARKS = (
     ("tags", "tags"),
     ("provided_contexts", "contexts"),
 )
-"""Settings of which only the name is shown."""
+"""Settings whose names the graph shows, but not their values."""
 
 
 def facts_of_step(step: Step) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def facts_of_store(store_type: str, region: str) -> tuple[str, ...]:
 
 
 def facts_of_variable(variable: PlannedVariable) -> tuple[str, ...]:
-    """Return the source of a variable's value, and what happens if the value is missing."""
+    """Return the facts about a variable: the source of its value, and what happens if the value is missing."""
     reference = variable.reference
     if reference is None:
         return ("literal",)

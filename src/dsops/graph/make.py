@@ -32,8 +32,8 @@ def make_graph(
 ) -> Graph:
     """Build the graph of the plans, and of the parts of the configuration that could not be planned.
 
-    A store in several plans is drawn once, as in the first of them. `ambient` has the same meaning as in `make_plan`;
-    it is used for parts without a plan.
+    A store in several plans is drawn once, as the first of these plans has it. `ambient` returns the base identity of
+    a profile, as in `make_plan`; it is called for stores without a plan.
     """
     making = _Making(config, store_types, unplanned or Unplanned(), ambient, names_environments=_many(plans, unplanned))
     for plan in plans:
@@ -66,7 +66,7 @@ class _Making:
         self._names_environments = names_environments
 
     def add_plan(self, plan: Plan) -> None:
-        """Add the callers, steps and variables of a plan. In a plan each step comes after the step it depends on."""
+        """Add the callers, steps and variables of a plan. The plan lists each step after the step it depends on."""
         for step in plan.steps.values():
             if ("step", step.name) not in self.nodes:
                 self._add(self._of_step(step, self._caller(step, plan)))
@@ -129,7 +129,7 @@ class _Making:
         return GraphNode(key, "variable", key[2], (*of, *facts), parent, account, key[1], str(where))
 
     def _add_written(self, name: str) -> None:
-        """Add an unplanned store, after the unplanned stores that it depends on."""
+        """Add an unplanned store; first add the unplanned stores that it depends on."""
         names = [name]
         while (below := self._config.stores[names[-1]].text_of("credentials_from")) in self._config.stores:
             if ("step", below) in self.nodes:
@@ -164,7 +164,7 @@ class _Making:
     def _account(self, store: StoreEntry) -> str:
         """Return the account of the store's role, or else of the store that provides its credentials; "" if unknown.
 
-        A role written with a variable has no known account.
+        The account is also unknown if the role's ARN contains a variable.
         """
         arn, below = parse_arn(store.text_of("role_arn")), self.nodes.get(("step", store.text_of("credentials_from")))
         if arn is not None:
@@ -191,7 +191,7 @@ _WRITTEN = (
 
 
 def _first(reason: str) -> str:
-    """Return the reason without its "(and N more)"."""
+    """Return the reason without its ending "(and N more)"."""
     return reason.partition(" (and ")[0]
 
 
@@ -211,7 +211,7 @@ def _reference(reference: Reference) -> Iterator[str]:
 def plan_everything(
     config: Config, plan_environment: Callable[[str], Plan], plan_store: Callable[[str], Plan]
 ) -> tuple[list[Plan], Unplanned]:
-    """Plan every environment and every unused store. Also returns the reasons why others could not be planned."""
+    """Plan every environment and every unused store; return the plans, and the reason for each failure."""
     plans: list[Plan] = []
     environments: dict[str, str] = {}
     stores: dict[str, str] = {}
@@ -234,10 +234,10 @@ def plan_everything(
 
 
 def ends_first(config: Config) -> list[str]:
-    """Return the store names in an order for planning: first those whose credentials no other store uses.
+    """Return the store names in the order to plan them: first the stores whose credentials no other store uses.
 
-    Their plans include the chain of stores that they depend on. A chain of 100 hops takes 0.2 s in this order, and
-    took 6 s in the opposite order.
+    The plan of such a store includes the chain of stores that it depends on. A chain of 100 hops takes 0.2 s in this
+    order, and took 6 s in the opposite order.
     """
     fields = [store.fields.get("credentials_from") for store in config.stores.values()]
     below = {field.node.text for field in fields if field is not None and isinstance(field.node, Scalar)}
@@ -245,6 +245,6 @@ def ends_first(config: Config) -> list[str]:
 
 
 def _reason(error: ConfigError) -> str:
-    """Return the first problem, and the number of further problems."""
+    """Return the error's first problem, followed by the number of further problems."""
     first, *others = [problem.message for problem in error.problems] or [error.message]
     return f"{first} (and {len(others)} more)" if others else first

@@ -18,10 +18,10 @@ _CLASSES = (
     "  classDef variable stroke-dasharray:2 2",
     "  classDef denied stroke:#d1242f,stroke-width:4px",
 )
-"""The styles set only strokes, so that the page's own light or dark colours stay."""
+"""Mermaid styles that set only strokes, so that the colours of the page's light or dark theme stay."""
 
 _SAFE = frozenset(" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,:/=")
-"""Characters that a label may contain as they are.
+"""Characters that a label may contain unescaped.
 
 All others are written as character codes: quotes, brackets, `#`, `<`, and what Markdown would turn into a list, a
 link or italics.
@@ -30,7 +30,7 @@ link or italics.
 _KEYWORDS = ("style", "classDef")
 """Words whose first letter is written as a character code.
 
-If a line contains one of them followed by a `:` and a `#`, Mermaid removes a `;` (its `encodeEntities`).
+If a line contains one of these words followed by a `:` and a `#`, Mermaid removes a `;` (its `encodeEntities`).
 """
 
 
@@ -63,9 +63,9 @@ def edges(graph: Graph) -> int:
 
 
 def _folded(graph: Graph) -> frozenset[Key]:
-    """Return the variables that are drawn as lines in their store's box.
+    """Return the variables that are drawn as lines of text in their store's box.
 
-    That applies to all variables if the graph has more edges than Mermaid draws, and otherwise to none.
+    The result has all variables if the graph has more edges than Mermaid draws; otherwise it is empty.
     """
     if sum(node.parent is not None for node in graph.nodes) <= MOST_EDGES:
         return frozenset()
@@ -89,7 +89,7 @@ def _words(graph: Graph, node: GraphNode) -> list[str]:
 def _edges(graph: Graph, nodes: list[GraphNode], ids: dict[Key, str]) -> Iterator[str]:
     for node in nodes:
         if node.parent is not None:
-            # The edge is dotted if the node failed.
+            # The edge is dotted if the node was tried and failed.
             yield f"  {ids[node.parent]} {'-.->' if is_broken(graph, node) else '-->'} {ids[node.key]}"
 
 
@@ -108,10 +108,10 @@ def label(text: str) -> str:
 
 
 def _is_inside(text: str, at: int) -> bool:
-    """Whether a character may stay as it is.
+    """Whether a character of a label can stay unescaped.
 
-    That applies to a `.`, `-` or `_` inside a word, where Mermaid and Markdown give it no meaning, and to a letter
-    beyond ASCII.
+    True for a `.`, `-` or `_` inside a word, where Mermaid and Markdown give it no meaning, and for a letter beyond
+    ASCII.
     """
     character = text[at]
     if character in "._-":
@@ -126,7 +126,7 @@ def _is_word(character: str) -> bool:
 def _title(text: str) -> str:
     """Return the title on one line.
 
-    A title can't contain character codes, so characters that need one become spaces.
+    Mermaid does not decode character codes in a title, so characters that would need a code become spaces.
     """
     allowed = "".join(character if character.isalnum() or character in " .-_/" else " " for character in plain(text))
     return " ".join(allowed.split()) or "credentials"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode
 
 _MANY = 6
-"""The number of sibling hops from which each account gets a heading."""
+"""The minimum number of sibling hops for which the outline prints a heading for each account."""
 
 
 class OutlineRow(NamedTuple):
@@ -17,7 +17,7 @@ class OutlineRow(NamedTuple):
     depth: int
     """The number of steps from the caller."""
     level: int
-    """The level of indentation: the depth, plus one for each heading above."""
+    """The indentation level: the depth, plus one below an account's heading."""
     node: GraphNode | None
     heading: str = ""
 
@@ -26,7 +26,7 @@ def outline(graph: Graph) -> list[OutlineRow]:
     """Return every node once, depth first. Below each parent: its variables, then stores, then hops by account."""
     children = graph.children
     rows: list[OutlineRow] = []
-    # The node that stands for "no credentials" comes last.
+    # The node for "no credentials" comes last.
     callers = sorted(children.get(None, []), key=lambda node: node.key == NO_CREDENTIALS)
     # The loop is not recursive, because a configuration may have a chain of a thousand hops.
     waiting = [OutlineRow(0, 0, node) for node in reversed(callers)]
@@ -54,6 +54,6 @@ def _arranged(nodes: list[GraphNode], depth: int, level: int) -> Iterator[Outlin
 
 
 def heading(account: str, hops: int) -> str:
-    """Return a heading such as `account 111122223333, 25 hops`."""
+    """Return the heading for an account's hops, such as `account 111122223333, 25 hops`."""
     name = f"account {account}" if account else "account not known"
     return f"{name}, {hops} hop" if hops == 1 else f"{name}, {hops} hops"

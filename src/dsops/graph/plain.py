@@ -1,4 +1,4 @@
-"""Describe a node's outcome and the number of nodes in words."""
+"""Describe a node's outcome, and the number of nodes, as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode
 
 
 def outcome_words(graph: Graph, node: GraphNode) -> str:
-    """Describe the outcome: `denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" if nothing was tried."""
+    """Describe the node's outcome: `denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" without one."""
     outcome = graph.outcomes.get(node.key)
     if outcome is None:
         return ""

@@ -77,7 +77,7 @@ def _colours(palette: dict[str, str]) -> list[str]:
 
 
 def lay_out(graph: Graph, top: float) -> Drawing:
-    """Lay out the graph's boxes, starting at height `top`."""
+    """Compute the positions of the graph's boxes, starting at height `top`."""
     return lay_out_items([_item(graph, row) for row in outline(graph)], top)
 
 

@@ -14,11 +14,11 @@ from dsops.graph.types import Graph
 
 _RED, _OFF = "\x1b[31m", "\x1b[0m"
 _LEAST_COLUMNS = 24
-"""Minimum width of the text in a line, however deep the line is indented."""
+"""Minimum number of columns for the text of a line, even if the line is deeply indented."""
 
 
 def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> str:
-    """Return the tree. Lines are wrapped at `columns` (0: never). Red colour only repeats what the words say."""
+    """Return the tree. Lines are wrapped at `columns` (0: never). Red marks only what the text already says."""
     lines = [plain(graph.title), counts(graph), ""]
     for row in outline(graph):
         text = f"{row.heading}:" if row.node is None else _node_text(graph, row)
@@ -40,7 +40,7 @@ def _node_text(graph: Graph, row: OutlineRow) -> str:
 
 
 def _broken(text: str, indent: str, columns: int) -> list[str]:
-    """Wrap the text at `columns`. An ARN is never broken, so that it can be copied."""
+    """Wrap the text at `columns`, but never inside an ARN, so that the ARN can be copied."""
     if not columns:
         return [f"{indent}{text}"]
     return wrap(

@@ -11,7 +11,7 @@ Status = Literal["ok", "denied", "failed", "skipped"]
 """`denied`: AWS denied access. `failed`: any other error. `skipped`: not tried, because the parent failed."""
 
 Key = tuple[str, ...]
-"""The identity of a node, independent of its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
+"""The key that identifies a node, whatever its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
 
 NO_CREDENTIALS: Key = ("nobody",)
 """The parent node of literals and of stores that need no credentials."""
@@ -22,7 +22,7 @@ class NodeOutcome(NamedTuple):
 
     status: Status
     told: str = ""
-    """The code of the error, or the parent that failed; "" for `ok`."""
+    """The code of the error, or for `skipped` the parent that failed; "" for `ok`."""
 
 
 class GraphNode(NamedTuple):
@@ -32,7 +32,7 @@ class GraphNode(NamedTuple):
     kind: Kind
     name: str
     facts: tuple[str, ...]
-    """Short facts for people. They contain no secret and no variable's value."""
+    """Short facts to show to users. They contain no secret and no variable's value."""
     parent: Key | None
     """The node that provides this node's credentials or value; None for callers."""
     account: str = ""

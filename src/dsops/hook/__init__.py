@@ -1,5 +1,5 @@
-"""The shell hook: code for bash, zsh and fish, and what it evaluates in a folder with a `dsops.yaml`.
+"""The shell hook: code for bash, zsh and fish, and the commands that it evaluates near a `dsops.yaml`.
 
-In: the values of an environment, and the files that they depend on. Out: calls of shell functions that set, unset and
-watch. Imported by `cli`.
+`loading` turns the values of an environment, and the list of files that they depend on, into calls of shell functions
+that set variables, unset variables and watch files. Imported by `cli`.
 """

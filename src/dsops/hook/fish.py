@@ -1,7 +1,7 @@
 """The code of the hook for fish, from 3.6 on. Lists are saved and restored as lists.
 
-The hook's state is in global variables that are not exported, while inherited variables are. A global variable hides
-a universal variable without changing it, so the universal one is visible again when the global one is erased.
+The hook's state is in unexported global variables; inherited variables are exported. A global variable hides a
+universal one without changing it, so erasing the global variable makes the universal one visible again.
 """
 
 CODE = r"""

@@ -21,12 +21,12 @@ from dsops.stores import StoreTypes
 
 
 class Loaded(NamedTuple):
-    """The changes to a shell that loading an environment makes."""
+    """The changes to a shell's variables when it loads an environment."""
 
     environment: str
     values: Mapping[str, bytes]
     removed: tuple[str, ...]
-    """Inherited variables that set another AWS identity than the environment does."""
+    """Inherited variables to unset, because they set another AWS identity than the environment does."""
     seconds: int | None
     """Seconds until the first loaded session must be renewed; None if no session expires."""
 
@@ -41,13 +41,13 @@ def load_found(runtime: Runtime) -> Config:
 
 
 def watched_times(path: str, runtime: Runtime) -> dict[str, int | None]:
-    """Return the modification times of the files on which a permission depends. Call this before the files are read."""
+    """Return the modification times of the files that a permission depends on. Call it before reading the files."""
     folder = permission_folder(path, runtime.environ, HOOKED)
     return times_of([path, configuration.local_path(path), *([folder] if folder else [])])
 
 
 def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) -> Config:
-    """Load the configuration at that path if the user has allowed it for the hook. Raises NotAllowed.
+    """Load the configuration at that path if the user has allowed it for the hook; otherwise raise NotAllowed.
 
     The modification times of the other files that belong to the configuration are added to `times`.
     """
@@ -55,7 +55,7 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
     files = {file.written for permission in allowed for file in permission.files}
     times.update(times_of(sorted(files - times.keys())))
     # The permission is checked before anything is parsed, because parsing a hostile file may take minutes. `load_found`
-    # checks the bytes that it reads once more.
+    # then checks again, on the bytes that it reads.
     config = load_found(runtime) if is_as_allowed(path, allowed) else None
     if config is not None:
         refuse_shared(config.files)
@@ -70,7 +70,7 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
 def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | None:
     """Return the seconds until the first session is no longer fresh; None if no session expires.
 
-    If that session is not fresh now, the result is the time until it is no longer usable.
+    If that session is not fresh now, return the seconds until it is no longer usable.
     """
     left = [session.seconds_left(now) for session in sessions if session.expiration is not None]
     if not left:
@@ -82,7 +82,7 @@ def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | Non
 def shell_calls(shell: str, marks: Mapping[str, str], loaded: Loaded | None) -> bytes:
     """Return calls of the hook's shell functions, one per line.
 
-    They name the files to watch, the variables to unset and set, and the renewal time.
+    The calls name the files to watch, the variables to unset and set, and the renewal time.
     """
     word = quote_bytes if shell == "fish" else quote
     watch = [(b"__dsops_watch", os.fsencode(path), os.fsencode(mark)) for path, mark in marks.items()]

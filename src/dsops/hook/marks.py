@@ -1,4 +1,4 @@
-"""Mark files, with which a shell detects changed files without starting a process.
+"""Mark files, which let a shell detect changed files without starting a process.
 
 A mark is an empty file with the modification time of a watched file. The shell compares the two times with `-nt` and
 `-ot`, which compare nanoseconds (bash, zsh and fish). A missing mark means that the watched file is missing.
@@ -18,7 +18,7 @@ _OF_A_SHELL = re.compile(r"hook-(\d+)")
 
 
 def times_of(paths: Iterable[str]) -> dict[str, int | None]:
-    """Return modification times in nanoseconds; None for a missing file. Call this before the files are read."""
+    """Return modification times in nanoseconds; None for a missing file. Call it before reading the files."""
     return {path: _time(path) for path in paths}
 
 
@@ -41,8 +41,8 @@ def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[
     try:
         for number, (path, time) in enumerate(times.items()):
             mark = os.path.join(folder, str(number))
-            # On a file system with coarser times, the file would look changed at every prompt. Therefore it is not
-            # watched there.
+            # A file system with coarser times can't store the exact time, so the watched file would look changed at
+            # every prompt. The file is then not watched.
             if _set(mark, time):
                 marks[path] = mark
     except OSError as error:
@@ -71,7 +71,7 @@ def _time(path: str) -> int | None:
 def _remove_stale(parent: str) -> None:
     """Remove the marks of shells that have ended.
 
-    A live shell that is not visible here (in a container) creates its marks again.
+    A live shell that this process can't see (in a container) creates its marks again.
     """
     for name in os.listdir(parent):
         match = _OF_A_SHELL.fullmatch(name)

@@ -10,7 +10,7 @@ from dsops.errors import NotAllowed
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 
-# bash(1), zshparam(1) and fish's list of special variables. USERNAME and UID make zsh switch to that user.
+# From bash(1), zshparam(1) and fish's list of special variables. Setting USERNAME or UID makes zsh switch to that user.
 _OF_SHELLS = frozenset(
     """
     _ ARGC ARGV ARGV0 CDPATH CHILD_MAX CMD_DURATION COLUMNS COMPREPLY COPROC CORRECT_IGNORE CORRECT_IGNORE_FILE
@@ -41,7 +41,7 @@ def require_harmless(names: Iterable[str]) -> None:
 
 
 def _harm(name: str) -> str:
-    """Return the reason why the hook does not set a variable, or "" if it does."""
+    """Return the reason why the hook must not set the variable, or "" if it may."""
     if (family := steering(name)) and not is_credential(name):
         return f"it steers {family}, in every command of the shell"
     if not _NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""The code of the hook for zsh. Its state is in arrays, which an environment can't contain."""
+"""The code of the hook for zsh. The hook's state is in arrays, which can't be set from the environment."""
 
 CODE = r"""
 __dsops_hook() {

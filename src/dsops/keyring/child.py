@@ -20,12 +20,12 @@ _LONGEST_WHY = 300
 
 
 def main() -> None:
-    """Read the request, answer it, and exit."""
+    """Read the request from standard input, write the answer, and exit."""
     leave_no_core_dump()
     answer_descriptor = os.dup(1)
     os.dup2(2, 1)
     request = json.loads(sys.stdin.buffer.read())
-    # A backend that prompts for a password must open the terminal itself, because standard input contained the request.
+    # Standard input contained the request, so a backend that prompts for a password must open the terminal itself.
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     with os.fdopen(answer_descriptor, "w", encoding="utf-8") as stream:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def answer(request: Mapping[str, str]) -> dict[str, Any]:
-    """Answer a request with `value` (None if there is no entry) and `backend`, or with `error` and `why`.
+    """Return `value` (None if there is no entry) and `backend`, or `error` and `why`.
 
     Any: the JSON values, which the parent process checks.
     """
@@ -61,7 +61,7 @@ def answer(request: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _do(backend: Any, request: Mapping[str, str]) -> str | None:
-    """Carry out the request. Any: a backend's type, which can't be imported here because the package may be missing."""
+    """Carry out the request. Any: the type of `backend`, whose package may be missing when this module is imported."""
     service, account = request["service"], request["account"]
     if request["do"] == "put":
         backend.set_password(service, account, request["value"])
@@ -75,7 +75,7 @@ def _do(backend: Any, request: Mapping[str, str]) -> str | None:
 
 
 def _told(error: Exception, request: Mapping[str, str]) -> str:
-    """Return the error's message, with the secret that was to be stored masked."""
+    """Return the error's message. If the request stores a secret, the message shows it as `***`."""
     text = str(error)
     if request.get("value"):
         text = text.replace(request["value"], "***")

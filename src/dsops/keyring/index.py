@@ -1,8 +1,8 @@
 """The list of the keyring's entries, without secrets. It is a file beside the folders of `dsops allow`.
 
-A run reads the list to find out whether the keyring has an entry that it needs, because asking the keyring takes 200
-ms. A plan reads the list to distinguish two keys of the same name. The list is trusted only if the user owns the file
-and no other user can write to it.
+A run reads the list to find out whether the keyring has an entry that the run needs, because asking the keyring takes
+200 ms. A plan reads the list to distinguish two keys of the same name. The list is trusted only if the user owns the
+file and no other user can write to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dsops.startup import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 VARIABLE = "DSOPS_KEYRING"
-"""The variable that disables the keyring, with the value `off`. Stores then use keys from the environment."""
+"""The variable that disables the keyring if its value is `off`. Stores then use keys from the environment."""
 
 _OFF = ("off", "0", "no", "false")
 _VERSION = 1
@@ -39,7 +39,7 @@ class SeedEntry(NamedTuple):
 
 
 class KeysEntry(NamedTuple):
-    """An entry for a user's long-term key, which during a rotation includes the previous key and a new one."""
+    """The list's entry for a user's long-term key. During a rotation it also names the previous key and a new key."""
 
     name: str
     key_id: str
@@ -48,14 +48,14 @@ class KeysEntry(NamedTuple):
     """The user's ARN."""
     added: str
     created: str = ""
-    """When AWS created the key; "" if the user has no permission to find out."""
+    """When AWS created the key; "" if the user lacks the permission to read the time."""
     next_key_id: str = ""
-    """A key that an unfinished rotation has created and that is not in use yet."""
+    """The key that an unfinished rotation has created and that is not in use yet."""
     next_created: str = ""
     old_key_id: str = ""
-    """The previous key, if the rotation has not deleted it."""
+    """The previous key; "" if there is none or the rotation has deleted it."""
     old_is_off: bool = False
-    """Whether the previous key was deactivated."""
+    """Whether the rotation has deactivated the previous key."""
 
 
 class Contents(NamedTuple):
@@ -70,7 +70,7 @@ _MOST_BYTES = 1 << 24
 
 
 def is_off(environ: Mapping[str, str]) -> bool:
-    """Whether DSOPS_KEYRING disables the keyring, as in a sandbox, or in CI with keys in the environment."""
+    """Whether DSOPS_KEYRING disables the keyring, for example in a sandbox, or in CI with keys in the environment."""
     return environ.get(VARIABLE, "").lower() in _OFF
 
 

@@ -22,7 +22,7 @@ from dsops.startup import NamedTuple
 TIMEOUT_SECONDS = 60.0
 """The keyring may prompt for its password; the timeout ends a prompt that the user can't see."""
 
-# With `python -I -c`, the client's folder and PYTHON* variables don't influence which modules are imported.
+# `python -I -c` keeps the client's folder and PYTHON* variables from influencing which modules are imported.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from dsops.keyring.child import main; main()"
 
 _DIAGNOSE = "see what `python -m keyring diagnose` says"
@@ -38,7 +38,7 @@ class Keyring(NamedTuple):
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def get(self, service: str, account: str) -> Secret | None:
-        """Return the secret stored under that name, or None if there is none.
+        """Return the secret stored under that name, or None if the keyring has no such entry.
 
         Raises KeyringUnavailable, KeyringLocked and others.
         """
@@ -46,7 +46,7 @@ class Keyring(NamedTuple):
         return Secret(value) if isinstance(value, str) else None
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the keyring's name, for messages."""
+        """Store a secret, replacing any secret of that name. Returns the keyring backend's name, for messages."""
         answer = self._ask({"do": "put", "service": service, "account": account, "value": value.reveal()})
         return str(answer.get("backend", ""))
 
@@ -84,14 +84,14 @@ class Keyring(NamedTuple):
         try:
             out, _ = child.communicate(question, self.timeout_seconds)
         except subprocess.TimeoutExpired:
-            # `from None`, because the cause would contain the output so far.
+            # `from None`, because the cause would contain the child's output so far.
             raise KeyringLocked(
                 f"the keyring did not answer within {self.timeout_seconds:g} s",
                 why="it may be waiting for its password, in a window or for one that can't be shown here",
                 hint="unlock the keyring in your desktop session, then run this again",
             ) from None
         finally:
-            # A `with` block would wait until the pipes are closed, and a helper of the keyring may keep them open.
+            # A `with` block would wait until the pipes are closed, and a helper process may keep them open.
             child.kill()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:

@@ -1,7 +1,7 @@
 """Long-term keys of users in the keyring.
 
-A keyring entry contains all secrets that belong to a name, by access key id: during a rotation there are two. The
-list (`index`) says which key is in use. The list changes atomically, so that at every moment a working key is in use.
+A keyring entry contains all secrets of one name, by access key id: during a rotation there are two. The list
+(`index`) says which key is in use. The list is replaced atomically, so at every moment the key in use works.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SERVICE = "dsops keys"
 
 
 def entry_named(contents: Contents, name: str) -> KeysEntry:
-    """The list's entry with that name. Raises KeyringEntryMissing."""
+    """Return the list's entry with that name. Raises KeyringEntryMissing."""
     entry = contents.keys.get(name)
     if entry is None:
         near = nearest(name, contents.keys)
@@ -54,7 +54,7 @@ def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
 
 
 def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret]) -> str:
-    """Store the secrets, replacing those stored under the name before. Returns the keyring's name."""
+    """Store the secrets, replacing those stored under the name before. Returns the keyring backend's name."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
     return keyring.put(SERVICE, name, Secret(text))
 

@@ -23,7 +23,7 @@ _WHERE_SHOWN = "`aws iam list-mfa-devices` shows it, as does your own page of th
 
 
 def device_named(contents: Contents, name: str) -> str:
-    """Return the serial number `name`, or without a name the only one in the list.
+    """Return `name`, a serial number in the list; without a name, return the list's only serial number.
 
     Raises KeyringEntryMissing or UsageError.
     """
@@ -45,7 +45,7 @@ def device_named(contents: Contents, name: str) -> str:
 def check_serial_number(serial_number: str) -> str:
     """Return the serial number if it is that of a virtual MFA device. Raises UsageError or SeedRefused otherwise."""
     if not re.fullmatch(_SERIAL_NUMBER, serial_number, re.ASCII):
-        # The message omits the text, which may be the seed by mistake.
+        # The message omits the text, because the user may have entered the seed by mistake.
         raise UsageError(
             "that is not the serial number of an MFA device",
             why="it is an ARN such as arn:aws:iam::123456789012:mfa/ada",
@@ -94,7 +94,7 @@ def get_seed(keyring: Keyring, serial_number: str) -> Secret:
 
 
 def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> str:
-    """Store a seed; return the keyring's name.
+    """Store a seed; return the keyring backend's name.
 
     Raises UsageError if the keyring already has a seed of the device, unless `replaces` is true.
     """
@@ -108,7 +108,7 @@ def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, 
 
 
 def refuse_known(contents: Contents, serial_number: str) -> None:
-    """Raise UsageError for a device whose seed is already in the keyring."""
+    """Raise UsageError if the keyring already has a seed of the device."""
     if serial_number in contents.seeds:
         raise UsageError(
             f"the keyring has a seed of {serial_number} already",

@@ -1,5 +1,5 @@
 """Long-term keys of IAM users that the system's keyring stores: read, add, rotate, delete.
 
-In: a key as text, or the keyring's entry of one, and credentials. Out: entries of the keyring's list, and keys that IAM
-has created, deactivated or deleted. Imported by `cli`.
+The input is a key as text, or a keyring entry and credentials. The output is entries of the keyring's list, and
+keys that IAM has created, deactivated or deleted. Imported by `cli`.
 """

@@ -1,4 +1,4 @@
-"""The text formats of a key: two lines, the JSON of the AWS CLI, the CSV file of the console."""
+"""Read a key from text: two lines, the JSON of the AWS CLI, or the CSV file of the AWS console."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _of_json(text: str) -> KeyInput:
 
 
 def _of_csv(text: str) -> KeyInput:
-    """Parse `Access key ID,Secret access key` and the values below. The file for a new user has more columns."""
+    """Parse the header `Access key ID,Secret access key` and the values below. A new user's file has more columns."""
     try:
         rows = list(csv.reader(io.StringIO(text)))
         heads = [head.strip().lower() for head in rows[0]]

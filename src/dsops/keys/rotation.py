@@ -1,7 +1,7 @@
 """Key rotation: create a key, switch to it, deactivate the old key. Each step may fail and be resumed.
 
-create -> store -> try -> use -> deactivate the old key -> delete the old key. The keyring's list records each step,
-so the next run continues from there. At every moment the key in use is a working one.
+The steps: create the key, store it, try it, use it, deactivate the old key, delete the old key. The keyring's list
+records each step, so the next run continues from there. At every moment the key in use is a working one.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _TRIES = 60
 _PAUSE_SECONDS = 1.0
 """The pause between retries of a call that a new key signs; calls are retried for a minute.
 
-If AWS does not know the key yet, it may just be too new: IAM's changes take seconds to reach every part of AWS (IAM
-User Guide, "Changes that I make are not always immediately visible").
+AWS may not know a new key yet: IAM's changes take seconds to reach every part of AWS (IAM User Guide, "Changes that I
+make are not always immediately visible").
 """
 
 _PERMISSIONS = (
@@ -69,7 +69,7 @@ class Rotation:
     ) -> None:
         """`note` shows a message to the user; `serial_number` is the MFA device to use, or ""."""
         self.entry = entry
-        """The current entry in the keyring's list."""
+        """The rotation's current state, as in the keyring's list."""
         self._contents = contents
         self._runtime = runtime
         self._carry_out = carry_out
@@ -155,9 +155,9 @@ class Rotation:
             raise
 
     def _take_back(self, key_id: str) -> None:
-        """Delete a key whose secret could not be stored.
+        """Delete a new key whose secret could not be stored.
 
-        Such a key is unusable, but is one of the two keys that AWS allows a user.
+        The key is unusable, but it is one of the two keys that AWS allows a user.
         """
         self._secrets.pop(key_id, None)
         try:
@@ -196,7 +196,7 @@ class Rotation:
     def _switch_off(self) -> None:
         """Deactivate the old key.
 
-        The new key signs this call, which proves that IAM accepts it before it is the only key.
+        The new key signs this call. So the old key is deactivated only if IAM accepts the new one.
         """
         entry = self.entry
         try:
@@ -239,7 +239,7 @@ class Rotation:
         self._runtime.report(Event("keys.rotating", {"name": self.entry.name, "step": step}))
 
     def _ask(self, work: Callable[[Iam], Work[T]], *, is_new: bool = False) -> T:
-        """Call IAM with the key in use or its MFA session.
+        """Call IAM, signed by the key in use or by its MFA session.
 
         `is_new`: retry the call, because IAM may not know the new key yet.
         """
@@ -255,7 +255,7 @@ class Rotation:
         return credentials
 
     def _patiently(self, work: Callable[[], Work[T]]) -> T:
-        """Run work that the new key signs; retry while AWS does not know the key yet."""
+        """Run work whose requests the new key signs; retry while AWS does not know the key yet."""
 
         async def repeated() -> T:
             for left in reversed(range(_TRIES)):

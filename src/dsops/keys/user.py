@@ -45,7 +45,7 @@ def iam_of(entry: KeysEntry, credentials: Credentials, runtime: Runtime) -> Iam:
 def sts_of(entry: KeysEntry, runtime: Runtime) -> Endpoint:
     """Return the STS endpoint in the key's partition.
 
-    Its region is the environment's, if that belongs to the partition.
+    Its region is taken from the environment if that region belongs to the partition.
     """
     return resolve_endpoint("sts", _region(entry, runtime), base_environ(runtime))
 
@@ -69,7 +69,7 @@ def _arn(entry: KeysEntry) -> Arn:
 
 
 async def entry_of(credentials: Credentials, name: str, runtime: Runtime) -> KeysEntry:
-    """Return the list's entry for a key, with the key's user and age.
+    """Return the list's entry for a key, with the key's user and creation time.
 
     Raises KeysRefused for a key that belongs to no IAM user.
     """
@@ -86,7 +86,7 @@ async def entry_of(credentials: Credentials, name: str, runtime: Runtime) -> Key
         )
     added = runtime.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = KeysEntry(name, credentials.access_key_id, identity.arn, added)
-    with suppress(DsopsError):  # the user may lack iam:ListAccessKeys; then the key's age stays unknown
+    with suppress(DsopsError):  # the user may lack iam:ListAccessKeys; then the key's creation time stays unknown
         keys = await list_access_keys(iam_of(entry, credentials, runtime), user_of(entry))
         created = next((key.created for key in keys if key.key_id == entry.key_id), "")
         return entry._replace(created=created)
@@ -102,7 +102,7 @@ async def delete_key(entry: KeysEntry, key_id: str, credentials: Credentials, ru
 async def session_with_mfa(
     entry: KeysEntry, credentials: Credentials, serial_number: str, runtime: Runtime
 ) -> Credentials:
-    """Return a session of the user with MFA. The code is from the keyring, or the user types it at the terminal."""
+    """Return a session of the user with MFA. The code comes from the keyring, or from a prompt at the terminal."""
     endpoint, client = sts_of(entry, runtime), make_client(runtime)
 
     async def use(code: Secret) -> Credentials:

@@ -1,5 +1,5 @@
-"""Migration of an original dsops configuration: rewrites its text line by line; comments and order stay.
+"""Migrate an original dsops configuration: rewrite its text line by line, keeping comments and order.
 
-In: the file and the store types. Out: the new text, the changes with their lines, and a diff without secrets.
-Imported by `cli`.
+The input is the file and the store types. The output is the new text, the changes with their lines, and a diff
+without secrets. Imported by `cli`.
 """

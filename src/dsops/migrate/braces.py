@@ -1,4 +1,4 @@
-"""Find the lines of a YAML text that begin inside braces, where an entry does not end with its line."""
+"""Find the lines of a YAML text that begin inside braces. There, an entry need not end with its line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Scanner:
         self._depth = 0
         self._quote = ""
         self._block_indent: int | None = None
-        """Within a block text (`|`, `>`), the indentation of the line that began it; otherwise None."""
+        """The indentation of the line that began a block text (`|`, `>`); None outside a block text."""
 
     def begin_line(self, line: str) -> bool:
         """Scan a line; return whether a brace or quote was open at its beginning."""
@@ -58,7 +58,7 @@ class _Scanner:
             at += 1
 
     def _is_start(self, line: str, at: int, before: str) -> bool:
-        """Whether a value or key can begin at that position. Only there a quote or brace has a meaning."""
+        """Whether a key or value can begin at that position. Quotes and braces have a meaning only there."""
         if self._depth:
             return before in " {[,:"
         is_apart = at == 0 or line[at - 1] in " \t"

@@ -32,9 +32,9 @@ _SECRET = frozenset(
         ],
     }
 )
-"""Keys whose values the diff hides: those of the original's store types, and those of dsops."""
+"""Keys whose values the diff hides. They are keys of the original's store types and of dsops' store types."""
 _NAME_ALONE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-"""A variable without a default value. It is not secret itself."""
+"""A reference to a variable without a default value, which is no secret."""
 _SHORTEST_HIDDEN = 3
 
 
@@ -47,7 +47,7 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
         if text in old:
             secrets.add(text)
         else:
-            # Folded or escaped text is written differently in the file, so both its words and its whole lines are
+            # The file folds or escapes the text, so the text itself can't be found. Its words and its whole lines are
             # hidden.
             secrets.update(text.split())
             unseen.update((before[number - 1], after[number - 1]))
@@ -63,7 +63,7 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
 
 
 def _secrets(node: Node, *, is_secret: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield the lines of texts that may be secrets, each with the line number of the value."""
+    """Yield each line of the texts that may be secrets, with the line number of the value in the file."""
     if isinstance(node, Scalar):
         if is_secret and not _NAME_ALONE.fullmatch(node.text):
             yield from ((node.line, text) for text in node.text.splitlines())

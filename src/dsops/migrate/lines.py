@@ -1,4 +1,4 @@
-"""Edit a text line by line: rename keys, replace values, comment out entries. All else stays unchanged."""
+"""Edit a text line by line: rename keys, replace values, comment out entries. The rest stays unchanged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dsops.migrate.braces import lines_between_braces
 
 _FLOW_VALUE = r"""(?:"[^"\\]*"|'[^']*'|\{[^{}"'#]*\}|\[[^\[\]"'#]*\]|[^\s,{}\[\]"'#&*][^,{}\[\]"'#]*)"""
-"""A value between braces whose end is unambiguous."""
+"""The pattern of a value between braces whose end is unambiguous."""
 _NO_CONTENT = re.compile(r"[ \t]*(?:#.*)?\r?$")
 
 
@@ -45,8 +45,8 @@ class Lines:
     def comment_out(self, number: int, key: str) -> str:
         """Comment out the entry that begins in a line, with its nested lines; return a description of the change.
 
-        In a flow mapping (`{a: 1, b: 2}`) a plain entry is removed instead. Returns "" if the entry's end is
-        ambiguous.
+        In a flow mapping (`{a: 1, b: 2}`) a plain entry is removed instead. Returns "" if it is unclear where the
+        entry ends.
         """
         line = self._lines[number - 1]
         own = re.match(rf"([ \t]*)([\"']?){re.escape(key)}\2[ \t]*:(?:\s|$)", line)
@@ -84,7 +84,7 @@ class Lines:
 
 
 def _before(key: str) -> str:
-    """Return a pattern for a key where a key can begin. The first group is its quotation mark, if any."""
+    """Return a pattern for a key at a position where a key can begin. Group 1 is its quotation mark, if any."""
     return rf"(?<![^\s{{,])([\"']?){re.escape(key)}\1"
 
 

@@ -62,7 +62,7 @@ def _root(text: str, shown: str) -> Mapping:
 def refuse_problems(
     rewritten: Rewritten, path: str, shown: str, runtime: Runtime, types: MappingOf[str, StoreType]
 ) -> None:
-    """Raise ConfigError with every remaining problem, at its line in the present file."""
+    """Raise ConfigError with every remaining problem, at its line in the file to migrate."""
     examined = examine(
         folder=runtime.folder,
         environ=runtime.environ,
@@ -72,7 +72,7 @@ def refuse_problems(
         knows_all=False,
     )
     problems = [*rewritten.problems, *every_problem(examined, types)]
-    # The configuration's own check also reports lines that can't be rewritten. Each line is reported only once.
+    # The configuration's own check also reports lines that could not be rewritten. Each line is reported only once.
     reported = {problem.where.line for problem in rewritten.problems}
     problems = [problem for problem in problems if problem in rewritten.problems or problem.where.line not in reported]
     if problems:

@@ -1,4 +1,4 @@
-"""Rewrite the text of an original dsops configuration to our format, and record each change."""
+"""Rewrite the text of an original dsops configuration to the format of this dsops, and record each change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENVIRONMENT_SECTIONS = ("envs", "environments")
 _OLD_REGION = "us-east-1"
 """The region that the original used for a Secrets Manager store without a region, whether AWS_REGION was set or not."""
 
-# Names in the original (systmms/dsops 0.2.5). If its documentation and its code differ, both names are listed.
+# The original's names (systmms/dsops 0.2.5). Where its documentation and its code differ, both names are listed.
 _UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
 """Sections that dsops does not use. They are commented out."""
 
@@ -33,7 +33,7 @@ _STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"timeoutMs": "timeout_ms"},
     "aws.sso": {"sso_start_url": "start_url"},
 }
-"""Store type ("" for all) -> its key -> our key. The schema has further aliases."""
+"""Store type ("" for all) -> the original's key -> the key here. The schema has further aliases."""
 
 _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
@@ -43,7 +43,7 @@ _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
         "profile": "the login is `start_url`'s",
     },
 }
-"""Store type ("" for all) -> an unused key -> the reason. The original ignored these keys too."""
+"""Store type ("" for all) -> an unused key -> the reason. The original ignored these keys, too."""
 
 _ENVIRONMENT_KEYS: MappingOf[str, str] = {"inherit": "extends"}
 _VARIABLE_KEYS: MappingOf[str, str] = {"fallback": "default", "transforms": "transform"}
@@ -53,7 +53,7 @@ _REFERENCE_KEYS: MappingOf[str, str] = {"provider": "store", "name": "key"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A line that is changed, or whose meaning changes."""
+    """A note about one line: it was changed, or it has another meaning than in the original."""
 
     where: Where
     text: str
@@ -64,12 +64,12 @@ class Rewritten:
     """The rewritten text, and notes for the user."""
 
     text: str
-    """The text without an added `version`, so that line numbers match those of the old text."""
+    """The rewritten text without an added `version` line, so that its line numbers match those of the old text."""
     whole: str
     """The text to write to the file."""
     changes: tuple[Change, ...]
     notes: tuple[Change, ...]
-    """Lines that stay the same but mean something else than before."""
+    """Notes on unchanged lines that have another meaning than in the original."""
     problems: tuple[Problem, ...]
     """Problems that the user must fix by hand."""
 
@@ -121,7 +121,7 @@ class _Rewriter:
         )
 
     def _with_version(self, root: Mapping, first: Scalar | None, *, is_block: bool) -> str:
-        """Return the text with `version: 1` added above its first key, if that is safe."""
+        """Return the text. Add `version: 1` above its first key if the key is missing and can be added safely."""
         if first is None or root.get("version") is not None or not is_block:
             return self._lines.text
         self._changes.append(Change(where=Where(self._shown, first.line), text="`version: 1` is added above"))
@@ -156,8 +156,8 @@ class _Rewriter:
     def _tell_store(self, name: Scalar, store: Mapping, type_name: str, keys: set[str]) -> None:
         if type_name == "aws.sso" and "region" in keys and "sso_region" not in keys:
             (region,) = (key for key, _ in store.entries if key.text == "region")
-            # In the original, `region` was that of the Identity Center. Here, `region` is that of the stores that use
-            # the session.
+            # In the original, `region` was the region of the Identity Center. Here, `region` is the region of the
+            # stores that use the session.
             self._rename(region, "sso_region")
         if type_name == "aws.secretsmanager" and "region" not in keys and "extends" not in keys:
             self._note(
@@ -188,7 +188,7 @@ class _Rewriter:
 
     def _rename(self, key: Scalar, new: str) -> None:
         if (key.line, key.text) in self._done:
-            return  # an anchor's node is visited once for each use
+            return  # an alias repeats its anchor's node, which is rewritten only once
         done = self._lines.rename(key.line, key.text, new)
         self._edited(done, key.line, key.text, f"`{key.text}` is called `{new}`")
 
@@ -210,7 +210,7 @@ class _Rewriter:
         self._notes.append(Change(where=Where(self._shown, line), text=text))
 
     def _tell_names(self, root: Mapping) -> None:
-        """Add a note for each `${NAME}`, which the original sent to the store unexpanded."""
+        """Add a note for each `${NAME}`, because the original sent it to the store unexpanded."""
         for section, node in root.entries:
             if section.text not in (*_STORE_SECTIONS, *_ENVIRONMENT_SECTIONS):
                 continue

@@ -1,8 +1,8 @@
 """Metrics of a process in the OpenMetrics text format, which Prometheus and compatible systems read.
 
 https://prometheus.io/docs/specs/om/open_metrics_spec/. Counting takes a lock and a dictionary access, about a
-microsecond; the text is created when it is requested. docs/decisions/0024-openmetrics.md: why not the library.
-Counters with their values come in; text goes out. Imported by `agent` and `sandbox`.
+microsecond; the text is created when it is requested. docs/decisions/0024-openmetrics.md explains why dsops does not
+use the Prometheus library. Imported by `agent` and `sandbox`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from threading import Lock
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 MOST_SERIES = 200
-"""Maximum number of series of one metric. Further ones are counted as `other`.
+"""Maximum number of series of one metric. Further label values are counted as `other`.
 
 The limit exists because each series permanently costs the scraping system memory.
 """
@@ -66,7 +66,7 @@ class Metric:
         return dict(zip(self.labels, labels, strict=True))
 
     def _bounded(self, labels: Labels, series: Mapping[Labels, object]) -> Labels:
-        """Return the labels to count under, limited to MOST_SERIES combinations. The caller holds the lock."""
+        """Return the labels to count under, limited to MOST_SERIES combinations. Callers must hold the lock."""
         if labels in series:
             return labels
         labels = tuple(text[:_LONGEST_LABEL] for text in labels)
@@ -158,7 +158,7 @@ class Gauge(Metric):
 
 
 class ReadCounter(Gauge):
-    """A counter whose value another component maintains, such as the operating system."""
+    """A counter whose value comes from elsewhere, such as the operating system, and is read at each scrape."""
 
     kind = "counter"
     _suffix = "_total"
@@ -167,8 +167,8 @@ class ReadCounter(Gauge):
 class Info(Metric):
     """Constant facts about the process, as labels of a gauge with value 1.
 
-    Prometheus' libraries also use a gauge: the older text format, which node_exporter's textfile collector reads,
-    rejects a text with an info metric.
+    Prometheus' libraries use a gauge here, too: the older text format, which node_exporter's textfile collector
+    reads, rejects a text with an info metric.
     """
 
     kind = "gauge"
@@ -182,7 +182,7 @@ class Info(Metric):
 
 
 class Registry:
-    """The metrics of one process, in the order of output."""
+    """The metrics of one process, in the order in which they are printed."""
 
     def __init__(self) -> None:
         self.metrics: list[Metric] = []

@@ -26,7 +26,7 @@ def process_metrics(prefix: str, started: float) -> list[Metric]:
 
 @cache
 def build() -> tuple[str, str]:
-    """Return the versions of dsops and Python. The first scrape calls this, because it takes ten milliseconds."""
+    """Return the versions of dsops and Python. Called at the first scrape, since the lookup takes ten milliseconds."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -50,7 +50,7 @@ def open_files() -> float | None:
     """Return the number of open file descriptors, or None if the system does not report it."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
-            return len(os.listdir(folder)) - 1  # without the descriptor of the listing itself
+            return len(os.listdir(folder)) - 1  # minus the descriptor that lists the folder
     # A process that is not dumpable (PR_SET_DUMPABLE) can't list its own descriptors, so each number is tried.
     most = most_files()
     return None if most is None else sum(map(_is_open, range(int(min(most, _MOST_LOOKED_AT)))))

@@ -14,7 +14,7 @@ _MOST_PRINCIPALS = 10_000
 
 
 class RoleMetrics:
-    """Metrics of issued sessions. The agent and a sandbox have the same ones."""
+    """Metrics of issued sessions. The agent and a sandbox use the same metrics."""
 
     def __init__(self, prefix: str) -> None:
         self.issued = Counter(
@@ -81,5 +81,5 @@ def _account(arn: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _principal(arn: str) -> str:
-    """Return the principal's ARN without the session name, which may differ each time."""
+    """Return the principal's ARN without the session name, which may differ for each session."""
     return "/".join(arn.split("/")[:2]) if ":assumed-role/" in arn else arn

@@ -1,7 +1,6 @@
-"""Configuration -> plan -> secrets and sessions, written to the audit trail: the one place that joins these steps.
+"""Runs the steps configuration -> plan -> secrets and sessions, and writes the audit trail.
 
 Input: a Runtime and what the caller names (a file, an environment, a store). Output: the Config, its Plan, and the
-secrets or the session, after the record of the run is on the audit trail.
-
+secrets or the session. They are returned only after the run is recorded in the audit trail.
 Imported by `agent`, `cli` and `library`.
 """

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from dsops.config import RUNNING, Examined, examine, load
+from dsops.config.layers import ProfileLayer, ProfileReader
 from dsops.errors import EnvironmentUnknown, VariableUnknown, nearest
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 
 
-def read_config(runtime: Runtime, named: str, *, is_chosen: bool = True, permission: str = RUNNING) -> Config:
+def read_config(
+    runtime: Runtime,
+    named: str,
+    *,
+    is_chosen: bool = True,
+    permission: str = RUNNING,
+    names: Collection[str] | None = (),
+    either: str = "",
+) -> Config:
     """Read the named configuration, or find one from the working folder upward; does not check `is_allowed`.
 
-    `is_chosen` and `permission` are parameters of `dsops.config.load`. Raises ConfigError.
+    `names` are the stores that the caller names, `either` a name of a store or environment. A store can also be a
+    profile of AWS's files. The other parameters are those of `dsops.config.load`. Raises ConfigError.
     """
     config = load(
         folder=runtime.folder,
@@ -23,6 +34,9 @@ def read_config(runtime: Runtime, named: str, *, is_chosen: bool = True, permiss
         types=StoreTypes(),
         is_chosen=is_chosen,
         permission=permission,
+        profiles=_profile_reader(runtime),
+        names=names,
+        either=either,
     )
     _add_to_records(config, runtime)
     return config
@@ -30,9 +44,24 @@ def read_config(runtime: Runtime, named: str, *, is_chosen: bool = True, permiss
 
 def examine_config(runtime: Runtime, named: str) -> Examined:
     """Load the configuration and collect every problem instead of raising the first one."""
-    examined = examine(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+    examined = examine(
+        folder=runtime.folder,
+        environ=runtime.environ,
+        named=named,
+        types=StoreTypes(),
+        profiles=_profile_reader(runtime),
+    )
     _add_to_records(examined.config, runtime)
     return examined
+
+
+def _profile_reader(runtime: Runtime) -> ProfileReader:
+    def read(names: Collection[str] | None) -> ProfileLayer:
+        from dsops.pipeline.profiles import read_profile_layer
+
+        return read_profile_layer(runtime, names)
+
+    return read
 
 
 def _add_to_records(config: Config, runtime: Runtime) -> None:
@@ -41,14 +70,16 @@ def _add_to_records(config: Config, runtime: Runtime) -> None:
 
 
 def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
-    """The environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
+    """Return the environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
 
-    `command` holds the words of the program to run: an environment's name among them is a likely mistake.
+    `command` is the command line of the program to run. The hint is about a likely mistake in it, such as a missing
+    `--env`.
     """
     name = named or config.default_environment
     if name:
         return name
-    names = list(config.environments)
+    files = {file.shown for file in config.files}
+    names = [environment.name for environment in config.environments.values() if environment.where.file in files]
     if len(names) == 1:
         return names[0]
     file = config.files[0].path.rpartition(os.sep)[2]
@@ -60,7 +91,7 @@ def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()
 
 
 def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> str:
-    """The hint for an error about a missing environment: where to write `--env`."""
+    """Return the hint for an error about a missing environment: where to write `--env`."""
     if command and command[0] in names:
         return f"write `--env {command[0]}`, and the command after `--`"
     if command and command[0] in config.stores:
@@ -71,7 +102,7 @@ def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> 
 
 
 def only_variable(config: Config, environment_name: str, variable_name: str) -> Config:
-    """Return the configuration with an environment reduced to one variable, so that nothing else is planned or fetched.
+    """Return the configuration with an environment reduced to one variable, so that only this one is fetched.
 
     Raises VariableUnknown. An unknown environment is reported later, by the plan.
     """

@@ -1,4 +1,4 @@
-"""Executes a plan: secrets and sessions, and the environment of a command. Also runs other work that sends requests."""
+"""Executes a plan: returns secrets, sessions, or a command's environment. Also runs other work that sends requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsops.secret import Secret
 from dsops.startup import Protocol
 
 _LOOK_SECONDS = 0.1
-"""How often work that may be abandoned checks whether its result is still needed."""
+"""How often work that can be abandoned checks whether its result is still needed."""
 
 
 class Run(Protocol):
@@ -30,9 +30,9 @@ class Run(Protocol):
 
 
 class Pipeline:
-    """Executes plans for one runtime: a command's, a Python program's, or that of one request to the agent.
+    """Executes plans for one runtime: that of a command, of a Python program, or of one request to the agent.
 
-    The caller writes the audit record (`record_run`) before it hands out a secret: only the caller knows the command.
+    Only the calling code knows the command. So it writes the audit record (`record_run`) before it returns a secret.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Pipeline:
         client: Client | None = None,
         run: Run | None = None,
     ) -> None:
-        """The agent passes what its requests share: a cache, the client state, and `run`, which keeps connections open.
+        """The agent passes a shared cache, the client state, and `run`, which keeps connections open.
 
-        If `run` is passed, the caller also writes the journal after a failure.
+        If `run` is passed, the calling code must also write the journal after a failure.
         """
         self._runtime = runtime
         self._client = make_client(runtime) if client is None else client
@@ -53,17 +53,17 @@ class Pipeline:
         self._run_work = run
 
     def secrets(self, plan: Plan, *, min_ttl_seconds: float | None = None) -> Mapping[str, Secret]:
-        """The value of every variable of the plan; a missing optional secret is left out."""
+        """Return the value of every variable of the plan; a missing optional secret is left out."""
         return self._run(resolve(plan, self._runtime, self._client, self._cache, min_ttl_seconds=min_ttl_seconds))
 
     def credentials(self, plan: Plan, store: str, *, min_ttl_seconds: float | None = None) -> Credentials:
-        """The session of a store."""
+        """Return the session of a store."""
         return self._run(self._issue(plan, store, min_ttl_seconds))
 
     def secrets_and_sessions(
         self, plan: Plan, stores: list[str], *, min_ttl_seconds: float | None = None
     ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-        """The values of the plan and the sessions of some stores; each role is assumed only once for both."""
+        """Return the plan's values and the sessions of some stores. Each role is assumed only once for both."""
 
         async def both() -> tuple[Mapping[str, Secret], list[Credentials]]:
             issuing = [await tasks.spawn(self._issue(plan, store, min_ttl_seconds)) for store in stores]
@@ -89,14 +89,14 @@ class Pipeline:
 
 
 def carry_out(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:
-    """Run work that may send requests, then write its acts to the audit trail. Raises AuditFailed."""
+    """Run work that may send requests, then write its recorded acts to the audit trail. Raises AuditFailed."""
     result = _run_here(work, runtime)
     write_journal(runtime)
     return result
 
 
 def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver | None = None) -> tasks.T:
-    """Run the work; if it fails, write the acts until then to the audit trail."""
+    """Run the work; if it fails, write the acts recorded until then to the audit trail."""
     try:
         return tasks.run(work, driver or LazyDriver(runtime.environ))
     except BaseException:
@@ -105,7 +105,7 @@ def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver 
 
 
 def only_value(secrets: Mapping[str, Secret], plan: Plan) -> Secret:
-    """The value of the plan's only variable. Raises SecretNotFound if its secret is optional and does not exist."""
+    """Return the value of the plan's only variable. Raises SecretNotFound if its optional secret does not exist."""
     variable = plan.variables[0]
     value = secrets.get(variable.name)
     if value is None:
@@ -127,7 +127,7 @@ def environment_of_child(
     is_pristine: bool,
     keeps_existing: bool,
 ) -> Mapping[bytes, bytes]:
-    """The environment that a command starts with. Raises ValueUnusable for a value that no variable can hold."""
+    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be in a variable."""
     child = child_environment(
         runtime.environ, secrets, session=session, is_pristine=is_pristine, keeps_existing=keeps_existing
     )
@@ -139,7 +139,7 @@ def environment_of_child(
 
 
 class LazyDriver:
-    """A driver that opens at the first request: an environment of literals then does not load libcurl."""
+    """A driver that opens at the first request. So an environment that has only literals does not load libcurl."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -161,7 +161,7 @@ class LazyDriver:
         return self._driver
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Return the transfers that have ended; called only while at least one is running."""
+        """Return the transfers that have ended. Called only while at least one transfer is running."""
         return self._driver.poll(timeout_seconds) if self._driver else []
 
     def cancel(self) -> None:
@@ -178,7 +178,7 @@ class _AbandonedDriver(LazyDriver):
         self._is_over = is_over
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Return the ended transfers. Polls in short steps; raises ServiceError once `is_over` returns true."""
+        """Return the ended transfers after at most `_LOOK_SECONDS`. Raises ServiceError once `is_over` returns true."""
         if self._is_over():
             raise ServiceError("the command has ended")
         return super().poll(min(timeout_seconds, _LOOK_SECONDS))

@@ -1,4 +1,4 @@
-"""The journal of one run: buffers its acts, and writes them to the audit trail before a secret leaves the process."""
+"""The journal of one run. It buffers acts, and writes them to the audit trail before a secret leaves the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LazyJournal:
-    """A journal that loads the audit trail when the first act is added: most commands add none."""
+    """A journal that imports the audit trail when the first act is added, because most commands add none."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class LazyJournal:
         self._facts.update(facts)
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Note whether a sandbox or AWS answered a call."""
+        """Record whether a sandbox or AWS answered a call."""
         note_who_answered(self._facts, is_sandbox=is_sandbox)
 
     @property
@@ -112,7 +112,7 @@ def add_failure(command: str, error: DsopsError, runtime: Runtime) -> None:
 
 
 def write_quietly(runtime: Runtime) -> None:
-    """Write the buffered acts while an error is being raised; ignores AuditFailed, since no secret follows."""
+    """Write the buffered acts while an error is being raised. Ignores AuditFailed, because no secret is returned."""
     try:
         write_journal(runtime)
     except AuditFailed:

@@ -12,11 +12,11 @@ from dsops.runtime import Runtime, user_name
 from dsops.stores import StoreTypes
 
 _PROCESS_KEY = os.urandom(32)
-"""HMAC key for digests of base identities: shared by all plans of this process, unknown to any other."""
+"""The HMAC key for digests of base identities. All plans of this process share it; no other process knows it."""
 
 
 def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", lasts: bool = False) -> Plan:
-    """The plan of an environment. `also` and `lasts` are parameters of `make_plan`."""
+    """Return the plan of an environment. `also` and `lasts` are parameters of `make_plan`."""
     if runtime.journal is not None:
         runtime.journal.about(environment=name)
     return make_plan(
@@ -43,7 +43,7 @@ def plan_of_session(
     lasts: bool = False,
     is_carried_out: bool = True,
 ) -> Plan:
-    """The plan for the session of a store, with `environment` for its session policy ("" for no environment).
+    """Return the plan for a store's session, with `environment` for its session policy ("" for no environment).
 
     `lasts` and `is_carried_out` are parameters of `plan_store`.
     """
@@ -65,12 +65,12 @@ def plan_of_session(
 
 
 def environment_of_sessions(plan: Plan) -> str:
-    """The plan's environment if a session policy depends on its variables; otherwise ""."""
+    """Return the plan's environment if a session policy depends on its variables; otherwise ""."""
     return plan.environment if any("session_policy_covers" in step.settings for step in plan.steps.values()) else ""
 
 
 def require_session(plan: Plan, store: str) -> None:
-    """Raises UsageError for a store that has no AWS credentials."""
+    """Raise UsageError for a store that has no AWS credentials."""
     store_type = plan.steps[store].type
     if not store_type.gives_credentials and not store_type.takes_credentials:
         raise UsageError(
@@ -81,7 +81,7 @@ def require_session(plan: Plan, store: str) -> None:
 
 
 def base_identity(runtime: Runtime) -> Ambient:
-    """The identity of the base credentials, as far as it can be found without a call or a prompt."""
+    """Return the identity of the base credentials, as far as it can be found without a request or a prompt."""
     return ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder)("")
 
 

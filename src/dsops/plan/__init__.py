@@ -1,6 +1,6 @@
 """Makes the plan: Config + environment name + base identity -> steps in order, every limit checked; no I/O.
 
-Imports nothing that opens a file or a socket. Imported by `agent`, `cli`, `doctor`, `explain`, `grants`, `graph`,
+No imported module opens a file or a socket. Imported by `agent`, `cli`, `doctor`, `explain`, `grants`, `graph`,
 `keys`, `library`, `pipeline`, `plan_check`, `resolve`, `revocation`, `seed`, `stores`, `testing` and `whoami`.
 """
 

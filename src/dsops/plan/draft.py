@@ -1,4 +1,4 @@
-"""A step that may still change, because the steps that share an MFA session are determined later."""
+"""A step of a plan before it is final: the steps that share an MFA session are determined later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.schema import Setting, StoreType
 
 
 class Draft:
-    """A step under construction, which may still change until the sharing of MFA sessions is determined."""
+    """A step under construction. It may still change until the plan knows which steps share MFA sessions."""
 
     __slots__ = (
         "credentials_from",
@@ -38,7 +38,7 @@ class Draft:
         self.credentials_from = ""
         self.profile = ""
         self.has_proof = False
-        """Whether a token or login, valid or not, replaces base credentials."""
+        """Whether the store uses a token or login, valid or not, instead of base credentials."""
         self.proof: Proof | None = None
         self.operation = ""
         """The STS operation that issues the step's session; "" for other store types."""

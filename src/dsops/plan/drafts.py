@@ -51,7 +51,7 @@ class Drafts:
         self._symbolic = names._replace(symbolic_timestamp=True)
         # A command starts in the folder of the file that names it, with symbolic links resolved. In the working folder,
         # or in a link's folder, a relative path could be a different program than the allowed one.
-        self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
+        self._folders = {file.shown: os.path.dirname(file.path) for file in config.all_files}
         self._find_ambient = ambient
         self._find_proof = proof
         self._reason = reason
@@ -63,7 +63,7 @@ class Drafts:
         """Add the store's draft (once) and return it; None if the store has a problem."""
         if name in self.by_name or name in self._failed:
             return self.by_name.get(name)
-        self._failed.add(name)  # removed on success; this also ends a cycle
+        self._failed.add(name)  # removed on success; marking the store here also ends a cycle of stores
         store = self._config.stores.get(name)
         if store is None:
             near = nearest(name, self._config.stores)
@@ -85,13 +85,13 @@ class Drafts:
         return draft
 
     def ambient_of(self, profile: str) -> Ambient:
-        """Return the base identity of a profile ("" for none), looked up once."""
+        """Return the base identity of a profile ("" for none). Each profile is looked up once."""
         if profile not in self.ambient:
             self.ambient[profile] = self._find_ambient(profile)
         return self.ambient[profile]
 
     def texts_of_others(self, type_name: str) -> Iterator[Mapping[str, str]]:
-        """Yield the texts of each other store of that type that the plan does not need.
+        """Yield the texts of each store of that type that the plan does not need.
 
         Texts that can't be expanded are left out.
         """
@@ -186,7 +186,7 @@ class Drafts:
             try:
                 node = expand_node(field.node, self._names, field.where.file, f"{path}.{name}")
             except VariableUnset as error:
-                # `${MFA_TOKEN:?message}` requires the variable, so asking the user does not replace it.
+                # `${MFA_TOKEN:?message}` requires the variable, so a prompt for the code can't replace it.
                 if name not in askable or error.why:
                     failed.add(name)
                     self._findings.add_error(error, field.where, f"{path}.{name}")
@@ -201,7 +201,7 @@ class Drafts:
         return fields, frozenset(failed), variable
 
     def _keep_symbols(self, draft: Draft, store: StoreEntry, path: str) -> None:
-        """Fill `identity`: the settings, with a timestamp that changes at every run left as `${TIMESTAMP}`."""
+        """Fill `identity` with the settings, in which a timestamp that changes at every run stays `${TIMESTAMP}`."""
         draft.identity = {name: setting for name, setting in draft.settings.items() if name != "endpoint_url"}
         for key in draft.type.keys:
             field, setting = draft.place.field(key.name), draft.settings.get(key.name)
@@ -214,7 +214,7 @@ class Drafts:
                 draft.identity[key.name] = setting if symbolic is None else symbolic
 
     def _complete(self, draft: Draft, operation: Operation, variable: str) -> None:
-        """Add the operation's defaults, and the variable for the MFA code (named in the error for a missing code)."""
+        """Add the operation's defaults, and the MFA code's variable, which the error for a missing code names."""
         for settings in (draft.settings, draft.identity):
             settings.setdefault("duration_seconds", operation.default_seconds)
             settings.pop("operation", None)
@@ -253,8 +253,8 @@ class Drafts:
         if not region and source is not None:
             region = source.region
         if not region and source is None and not draft.credentials_from and not draft.has_proof:
-            # Use the region of AWS_PROFILE or the default profile, unless the base credentials are keys in the
-            # environment.
+            # Use the region of AWS_PROFILE or the default profile, unless the base credentials are keys in environment
+            # variables.
             region = self.ambient_of(draft.profile).region
         if not region and draft.operation:
             role = parse_arn(str(draft.settings.get("role_arn", "")))
@@ -264,7 +264,7 @@ class Drafts:
 
 
 def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
-    """Add the variables that the value comes from to a problem, since the file shows only `${EXTERNAL_ID}`."""
+    """Add to a problem the variables that the value comes from, because the file shows only `${EXTERNAL_ID}`."""
     field = store.fields.get(problem.path.removeprefix(f"{path}."))
     names = names_in(field.node.text) if field is not None and isinstance(field.node, Scalar) else ()
     if not names:
@@ -274,13 +274,13 @@ def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
 
 
 def _taken(draft: Draft, name: str) -> str:
-    """Remove a setting that is an attribute of Step from the settings and return it; "" if it is not a text."""
+    """Remove a setting that Step has as an attribute from the settings and return it; "" if it is not a text."""
     draft.identity.pop(name, None)
     setting = draft.settings.pop(name, "")
     return setting if isinstance(setting, str) else ""
 
 
 def region_missing(draft: Draft) -> tuple[type[ConfigError], Where, str, str, str]:
-    """Return the problem of a store without a region."""
+    """Return the problem that a store has no region, as arguments for `PlanFindings.add`."""
     hint = "write `region: us-east-1` (or another) into it, or set AWS_REGION"
     return ConfigError, draft.where, draft.place.path, "no region is known for this store", hint

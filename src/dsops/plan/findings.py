@@ -1,4 +1,4 @@
-"""Collect the problems of the planned part of a configuration, to report them all at once."""
+"""Collect the problems of the planned part of a configuration, to report all of them in one error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PlanFindings:
         self._found.append((kind, problem))
 
     def add_error(self, error: ConfigError, where: Where, path: str) -> None:
-        """Add an error as a problem at `where`, unless the error has problems with their own locations."""
+        """Add an error as a problem at `where`. If the error has located problems, add those instead."""
         if error.problems:
             self._found += [(type(error), problem) for problem in error.problems]
             return

@@ -28,8 +28,8 @@ def session_fingerprint(
 ) -> Fingerprint:
     """Return the fingerprint of a store's session: identity fields, chain below, partition, custom endpoint.
 
-    In `settings` a generated timestamp is still `${TIMESTAMP}`. The fingerprint does not depend on the order of keys,
-    tags and ARNs, nor on the store's name and region, because one session serves all regions of a partition.
+    In `settings` a generated timestamp is still `${TIMESTAMP}`. The order of keys, tags and ARNs does not change the
+    fingerprint. Neither do the store's name and region, because one session serves all regions of a partition.
     """
     identity: dict[str, _Plain] = {
         key.name: _plain(settings[key.name], key) for key in store_type.keys if key.is_identity and key.name in settings
@@ -42,7 +42,7 @@ def _digest(parts: _Plain) -> Fingerprint:
 
 
 def _plain(setting: Setting, key: StoreKey) -> _Plain:
-    """Convert a setting to a canonical form, which is equal exactly if AWS treats the values as equal."""
+    """Convert a setting to a canonical form. Two forms are equal exactly if AWS treats the settings as equal."""
     if isinstance(setting, Secret):
         return setting.reveal()
     if isinstance(setting, tuple):

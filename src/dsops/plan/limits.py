@@ -1,4 +1,4 @@
-"""Check for combinations that AWS would refuse although each key of the store is valid alone."""
+"""Check for combinations of keys that AWS would refuse although each key is valid alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.schema import OWN_POLICY, Setting, Settings, chained_seconds, user_se
 
 
 class StepLocation:
-    """The places of a step's fields in the configuration, for its problems."""
+    """The lines of the configuration that contain a step's fields, for error messages."""
 
     __slots__ = ("_fields", "_where", "path")
 
@@ -24,11 +24,11 @@ class StepLocation:
         self._where = where
 
     def field(self, name: str) -> Field | None:
-        """Return the expanded field; None if the store does not have it."""
+        """Return the expanded field; None if the store does not have this field."""
         return self._fields.get(name)
 
     def where(self, name: str) -> Where:
-        """Return the field's place, or the store's place if the field is missing."""
+        """Return the field's line, or the store's line if the field is missing."""
         field = self._fields.get(name)
         return field.where if field else self._where
 
@@ -59,7 +59,7 @@ def check_session(step: Step, place: StepLocation, findings: PlanFindings) -> No
 
 
 def check_user_session(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
-    """Report GetSessionToken or GetFederationToken signed by temporary credentials.
+    """Report GetSessionToken or GetFederationToken calls that temporary credentials would sign.
 
     `why` says why the credentials are temporary.
     """
@@ -79,7 +79,7 @@ def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
 
 
 def _check_policies(settings: Settings, place: StepLocation, findings: PlanFindings) -> None:
-    """Check the grammar of an inline session policy, but not of a policy that the plan generates."""
+    """Check the grammar of an inline session policy. A policy that the plan generates is not checked."""
     inline, field = settings.get("session_policy", ""), place.field("session_policy")
     if inline and field is not None and not (isinstance(field.node, Scalar) and field.node.text == OWN_POLICY):
         _check_policy_grammar(field, place.path_of("session_policy"), findings)
@@ -99,11 +99,11 @@ def _check_policy_grammar(field: Field, path: str, findings: PlanFindings) -> No
 
 
 SAME_CALLER = ("session_policy", "policy_arns", "tags", "transitive_tag_keys")
-"""Settings that change what a session may do or which tags it carries, but not its ARN."""
+"""Settings that change what a session may do or which tags it has, but not its ARN."""
 
 
 def same_caller_note(stores: str, differing: list[str], caller: str) -> str:
-    """Return a note about two stores whose sessions look the same in CloudTrail."""
+    """Return a note that the sessions of two stores look the same in CloudTrail."""
     names = " and ".join([f"`{name}`" for name in differing])
     return (
         f"{stores} differ in {names}, and both are {caller}: "

@@ -23,7 +23,7 @@ from dsops.startup import NamedTuple
 
 
 class _Read(NamedTuple):
-    """A variable that is read from a store, with its reference expanded."""
+    """A variable whose value is read from a store, with its reference expanded."""
 
     variable: Variable
     store: str
@@ -51,8 +51,8 @@ def make_plan(
     `also` is another store whose session is needed. `lasts`: sessions will be renewed when no user can enter an MFA
     code. `ambient` returns the base identity of a profile ("" for none), and `proof` identifies the token or login of
     a store; both are called only for profiles and stores that the plan uses. `user` and `timestamp` are the values of
-    `${USER}` and `${TIMESTAMP}`. `reason` is sent for stores with `reason_to`. Raises EnvironmentUnknown,
-    StoreUnknown, or one ConfigError with every problem of the environment (a subclass, if all problems are of that
+    `${USER}` and `${TIMESTAMP}`. `reason` is sent to AWS for stores with `reason_to`. Raises EnvironmentUnknown,
+    StoreUnknown, or one ConfigError with every problem of the environment (a subclass if all problems are of that
     kind).
     """
     environment = find_environment(config, environment_name)
@@ -77,10 +77,10 @@ def plan_store(
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
-    """Make the plan of one store and the chain below it. The plan has no variables.
+    """Make the plan of one store and of the chain that it depends on. The plan has no variables.
 
-    `is_carried_out` is False when only roles and logins of the chain are of interest. Then no session is issued, and
-    `session_policy: auto` is left as it is.
+    `is_carried_out` is False if only the roles and logins of the chain are of interest. Then no session is issued,
+    and `session_policy: auto` is not replaced by a policy.
     """
     _require_store(config, store_name)
     names = InterpolationNames(environ, timestamp, user, budget=Budget())
@@ -112,7 +112,7 @@ def find_environment(config: Config, name: str) -> Environment:
 
 
 class _Planner:
-    """The state while one plan is being made."""
+    """The state of one plan while it is being made."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ class _Planner:
         for draft in drafts.by_name.values():
             if draft.type.takes_credentials and not draft.region and not draft.type.gives_long_term:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
-                # A login always has a region; a login that the store fails to name is reported already.
+                # A login always has a region. If the store names no valid login, that is reported already.
                 has_login = draft.proof is not None and draft.proof.login is not None
                 if not draft.region and not has_login:
                     self._findings.add(*region_missing(draft))
@@ -279,7 +279,7 @@ class _Planner:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
-            # Credentials that no known API action issues, such as a plugin's, may be long-term credentials.
+            # If no known API action issues the credentials, such as a plugin's, they may be long-term credentials.
             is_session = False if source.type.gives_long_term else source.type.issues_sessions or None
             return is_session, f"its credentials come from `{source.name}`"
         ambient = self._drafts.ambient_of(draft.profile)
@@ -290,7 +290,7 @@ class _Planner:
         if not draft.type.takes_credentials:
             if not draft.type.gives_credentials:
                 return Fingerprint("")
-            # For a plugin's store without base credentials: two such stores are two identities.
+            # This is for a plugin's store that uses no base credentials. Two such stores are two identities.
             return session_fingerprint(draft.type, draft.identity, Fingerprint(""), partition="", endpoint="")
         source = self._drafts.by_name.get(draft.credentials_from)
         if draft.proof is not None:
@@ -317,14 +317,14 @@ class _Planner:
         return self._drafts.ambient_of(draft.profile).endpoints if draft.type.takes_credentials else ()
 
     def _endpoint(self, draft: Draft) -> str:
-        """Return the endpoint that replaces AWS's own; "" for AWS's. Report an unusable endpoint."""
+        """Return the custom endpoint; "" for AWS's own. Report an unusable endpoint as a problem."""
         service, endpoint_url = draft.type.service, draft.settings.get("endpoint_url", "")
         if not service or not draft.region:
             return str(endpoint_url)
         source = self._drafts.by_name.get(draft.credentials_from)
         own = any(draft.place.field(name) is not None for name in ("region", "sso_region"))
         if (own or source is not None) and not is_region_name(draft.region):
-            return ""  # reported already, for the key itself or for the store that the region comes from
+            return ""  # reported already as a problem of the key or of the store that the region comes from
         try:
             endpoints = self._endpoints(draft)
             environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ
@@ -349,9 +349,9 @@ def _source(store: str, reference: SecretReference) -> str:
 
 
 def _region_of_arns(reads: Iterable[_Read]) -> str:
-    """Return the first secret's region if all secrets are named by ARN, else "".
+    """Return the region of the first secret's ARN if all secrets are named by ARN, else "".
 
-    A store whose secrets all have ARNs needs no region of its own.
+    A store whose secrets are all named by ARN needs no region of its own.
     """
     arns = [parse_arn(read.reference.key) for read in reads]
     regions = [arn.region if arn else "" for arn in arns]

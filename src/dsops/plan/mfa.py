@@ -1,8 +1,8 @@
 """Share MFA codes between roles.
 
-An MFA code works only once, so one GetSessionToken session serves all roles that name the device. GetSessionToken
-needs a user's long-term key, and a role assumed with its session is a chained role, which is limited to one hour. A
-role with a longer session uses a code of its own.
+An MFA code works only once, so one GetSessionToken session serves all roles that name the device. Only a user's
+long-term key can call GetSessionToken. A role that is assumed with this session is a chained role, which is limited
+to one hour. A role with a longer session therefore uses a code of its own.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dsops.secret import Secret
 _CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable")
 
 SERVES = "serves"
-"""The setting of a shared MFA session that lists the roles it serves, for messages."""
+"""The setting of a shared MFA session that lists, for messages, the roles that use the session."""
 
 _Group = tuple[str, str, str, str]
-"""The device and its signer: serial number, credential store, profile, endpoint."""
+"""What the roles of a group have in common: serial number, credential store, profile, endpoint."""
 
 
 LASTING_SECONDS = 12 * 3600
-"""The default duration of GetSessionToken for a user, so that one code lasts a working day."""
+"""The duration of GetSessionToken for a user unless the configuration sets one: one code lasts a working day."""
 
 
 def share_mfa_sessions(
@@ -35,10 +35,10 @@ def share_mfa_sessions(
 ) -> None:
     """Add a GetSessionToken session for each device that several roles name.
 
-    A fixed code that is needed twice is reported. `session_of` returns fingerprints, since two stores with the same
-    session need only one code. A role that is the only one in this plan shares its session with roles of other plans,
-    so that the agent asks once for all of them. With `lasts`, sessions are renewed when no user can be asked, so even
-    a single role gets a shared session that lasts for hours.
+    A fixed code that would be needed twice is reported as a problem. `session_of` returns a store's fingerprint,
+    because two stores with one session need only one code. A role that is alone in this plan can share its session
+    with roles of other plans, so that the agent prompts once for all of them. With `lasts`, sessions are renewed when
+    no user can enter a code, so even a single role gets a shared session that lasts for hours.
     """
     groups: dict[_Group, dict[str, list[Draft]]] = {}
     for draft in drafts.by_name.values():
@@ -78,7 +78,7 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
 
 
 def _starts_from_own_key(draft: Draft, drafts: Drafts) -> bool:
-    """Whether a long-term key (from the environment, a profile or a store) signs or may sign the draft's call."""
+    """Whether a long-term key (of the environment, a profile or a store) signs, or may sign, the draft's call."""
     source = drafts.by_name.get(draft.credentials_from)
     if source is not None:
         return source.type.gives_long_term
@@ -90,7 +90,7 @@ def _group(draft: Draft) -> _Group:
 
 
 def _others(group: _Group, members: list[Draft], drafts: Drafts) -> list[int]:
-    """Return the durations of the roles that this plan does not need but that would share the session."""
+    """Return the durations of roles outside this plan that could use the same shared session."""
     durations, roles = list[int](), [str(member.settings["role_arn"]) for member in members]
     for texts in drafts.texts_of_others(members[0].type.name):
         named = tuple([texts.get(key, "") for key in ("serial_number", "credentials_from", "profile", "endpoint_url")])
@@ -116,7 +116,7 @@ def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
 
 
 def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
-    """Return the shared session of these roles. Its duration is at most the longest duration among them."""
+    """Return the session that these roles share. Its duration is at most the longest duration of a role."""
     first = members[0]
     session = Draft(name, first.type, first.place, first.where)
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from

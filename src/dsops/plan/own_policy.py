@@ -1,7 +1,7 @@
 """Replace `session_policy: auto` by a policy that allows exactly what the plan does with the session.
 
-The policy is part of the fingerprint, as an explicit policy is: an environment that reads other secrets gets another
-session.
+The policy is part of the session's fingerprint, as an explicit policy is. So an environment that reads other secrets
+gets another session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dsops.plan.types import Fingerprint, SecretReference, Step
 from dsops.schema import OWN_POLICY
 
 COVERS = "session_policy_covers"
-"""The setting that describes in words what a generated policy covers."""
+"""The setting that describes in words what a generated session policy allows."""
 
 POLICY_CHARACTERS = 2048
 
@@ -82,7 +82,7 @@ def _write(
 
 
 def _covers(users: list[Step], reads: list[SecretRead], steps: Mapping[str, Step]) -> str:
-    """Describe what the policy covers, such as `3 secrets in 1 region, and 1 role`."""
+    """Describe what the policy allows, such as `3 secrets in 1 region, and 1 role`."""
     parts = []
     by_noun: dict[str, set[tuple[str, str]]] = {}
     for read in reads:

@@ -1,6 +1,6 @@
 """Send the reason of a run to AWS as source identity or session tag, for stores with `reason_to`.
 
-The reason is part of the fingerprint, so another reason needs another session.
+The reason is part of the session's fingerprint, so a run with another reason needs another session.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsops.schema.reason import SOURCE_IDENTITY, reason_tag
 def give_reason(draft: Draft, reason: str, findings: PlanFindings) -> None:
     """Put the reason into the setting that the store's `reason_to` names.
 
-    A reason that AWS would refuse is reported, never changed.
+    A reason that AWS would refuse is reported as a problem; it is never changed.
     """
     key = _key(draft)
     place, path = draft.place.where(REASON_TO), draft.place.path_of(REASON_TO)
@@ -36,7 +36,7 @@ def give_reason(draft: Draft, reason: str, findings: PlanFindings) -> None:
 
 
 def _key(draft: Draft) -> StoreKey:
-    """Return a key named `--reason` with the limits of the source identity or tag value, for messages."""
+    """Return a key named `--reason`, for messages, with the limits of a source identity or a tag value."""
     name = "tags" if reason_tag(draft.settings) else SOURCE_IDENTITY
     key = next(key for key in draft.type.keys if key.name == name)
     if name == "tags":

@@ -11,7 +11,7 @@ from dsops.plan.findings import PlanFindings
 from dsops.plan.types import SecretReference, Step
 
 SINGLE_READS = 10
-"""The maximum number of secrets that are read one by one. BatchGetSecretValue reads larger numbers."""
+"""The maximum number of secrets that are read one by one. For more secrets, BatchGetSecretValue is used."""
 
 SECRETS_PER_CALL = 20
 """The maximum number of secrets in one BatchGetSecretValue call (its API reference, SecretIdList)."""
@@ -27,7 +27,7 @@ PARTS = {
     "assumed_role_arn": (),
     "credentials": ("all",),
 }
-"""The parts of a session, each with its other spellings: AWS's own and the original tool's."""
+"""The parts of a session, each with alternative spellings: AWS's names and those of the original dsops."""
 
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
@@ -46,7 +46,7 @@ def canonical_reference(
 ) -> SecretReference:
     """Return the canonical spelling of a reference.
 
-    `name#.field` and `name` with the field `field` become equal.
+    For example, `name#.field` and `name` with the field `field` get the same spelling.
     """
     if step.type.session_parts:
         return _part(step, reference, where, findings)
@@ -113,7 +113,7 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
 def _check_arn(step: Step, text: str, where: Where, findings: PlanFindings) -> None:
     service, beginning = step.type.service, step.type.read_prefix
     arn = parse_arn(text)
-    # `*` in place of the account would be a wildcard in a policy made from the ARN.
+    # `*` in place of the account is refused, because it would be a wildcard in a policy made from the ARN.
     is_one = (
         arn is not None
         and arn.service == service
@@ -146,7 +146,7 @@ def region_of(secret_id: str, step: Step) -> str:
 
 
 def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[SecretReference]], *, issues: int) -> int:
-    """Return the number of requests of a run without cached sessions, if AWS refuses none of them."""
+    """Return the number of requests that a run without cached sessions sends if AWS refuses none of them."""
     calls = issues
     for name, step_references in references.items():
         step = steps[name]
@@ -176,8 +176,8 @@ def parameter_name(reference: SecretReference) -> str:
 def in_calls(names: Iterable[str]) -> list[list[str]]:
     """Divide parameter names into as few calls as possible, with at most ten names in a call.
 
-    No parameter is named twice in one call: AWS does not document whether a call may name two versions of a
-    parameter, and emulators mix them up.
+    Two versions of one parameter are never in one call: AWS does not document whether that is allowed, and emulators
+    mix up the two values.
     """
     calls: list[dict[str, str]] = []
     for name in names:
@@ -192,7 +192,7 @@ def in_calls(names: Iterable[str]) -> list[list[str]]:
 
 
 def reads_of(step: Step, secrets: set[SecretReference]) -> int:
-    """Return the number of requests to one region's Secrets Manager. Batches return current versions only."""
+    """Return the number of requests to one region's Secrets Manager. A batch returns current versions only."""
     current = sum(not reference.version for reference in secrets)
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
         return len(secrets)
@@ -212,4 +212,4 @@ def _character_text(character: str) -> str:
 
 
 _CHECKS = {"secretsmanager": _check_secret, "ssm": _check_parameter}
-"""The check of a reference for each service, by the service's rules."""
+"""Service -> the function that checks a reference by the service's rules."""

@@ -1,4 +1,4 @@
-"""Derive the permissions that a session needs: actions, resources and conditions, and nothing else.
+"""Derive the permissions that a session needs: exactly the necessary actions, resources and conditions.
 
 They are used for three purposes: the policy for `session_policy: auto`, `dsops policy generate`, and a sandbox made
 from a configuration.
@@ -16,13 +16,13 @@ from dsops.schema import OF_A_USER
 from dsops.startup import NamedTuple
 
 Condition = tuple[str, str, tuple[str, ...]]
-"""The operator, the condition key, and the values, one of which has to match."""
+"""The operator, the condition key, and the values, one of which must match."""
 
 _CURRENT = "AWSCURRENT"
 _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 _SELECTOR = r":[^:/]*\Z"
 
-# For a caller whose account is unknown: a name without an ARN means a resource of the caller's own account.
+# The condition for a caller whose account is unknown: a name without an ARN means a resource in the caller's account.
 _OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
 
 
@@ -46,8 +46,8 @@ class Need(NamedTuple):
 def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> list[Step]:
     """Return the steps that call AWS with the credentials of the step `session`.
 
-    "" means the base credentials of a profile. The user also needs the permissions for calls of the user's own
-    session (GetSessionToken, GetFederationToken).
+    "" means the base credentials of a profile. Steps that use a GetSessionToken or GetFederationToken session of
+    these credentials are included, because the user itself needs the permissions for their calls.
     """
     users = [step for step in steps.values() if step.credentials_from == session and step.proof is None]
     if not session:
@@ -129,12 +129,12 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
             if region_of(read_reference.key, step) == region
         }
         if len(here) > SINGLE_READS and reads_of(step, here) < len(here):
-            # BatchGetSecretValue supports no resource; each secret of the batch also needs
+            # BatchGetSecretValue can't be limited to resources; reading each secret of the batch also needs
             # secretsmanager:GetSecretValue.
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
     is_parameter = step.type.service == "ssm"
     if is_secret or (is_parameter and step.settings.get("with_decryption") is not False):
-        # The KMS key is not known here. The condition limits decryption to secrets that the session may read anyway.
+        # The KMS key is unknown here. The condition limits decryption to secrets that the session may read anyway.
         services = [name for region in regions for name in _via(step.type.service, region)]
         needs += [
             Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (service,)),)) for service in services
@@ -176,9 +176,9 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
     """Return the ARNs of a secret with that name or ARN.
 
     Six `?` match the characters that AWS appends to a name. The pattern is exact: no other name gives an ARN of this
-    length and beginning. An ARN that looks complete may be a whole ARN, or the ARN of a secret whose name ends like
-    that, so both are returned. A secret that does not exist has no suffix, and only a caller that may read the bare
-    name gets ResourceNotFound instead of AccessDenied.
+    length and beginning. A complete-looking ARN may also be the beginning of a longer one, because a secret's name
+    can end like an ARN's suffix; so both the ARN and the pattern are returned. For a secret that does not exist there
+    is no suffix: only a caller that may read the bare name gets ResourceNotFound instead of AccessDenied.
     """
     arn = parse_arn(key)
     if arn is None:
@@ -196,7 +196,7 @@ def _needs_by_name(step: Step, account: str, read: SecretRead) -> list[Need]:
 
 
 def read_resource(step: Step, account: str, key: str) -> str:
-    """Return the ARN of the resource with that name or ARN, for services that append nothing to names."""
+    """Return the ARN of the resource with that name or ARN. For services that append nothing to names."""
     if step.type.service == "ssm":
         return parameter_resource(step, account, key)
     resource = _literal(key)

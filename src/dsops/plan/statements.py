@@ -1,4 +1,4 @@
-"""Combine permissions into a short policy: AWS allows 2048 characters for a session policy."""
+"""Combine permissions into a short policy, because AWS allows only 2048 characters for a session policy."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def policy(statements: list[Statement]) -> dict[str, object]:
 
 
 def compact(document: dict[str, object]) -> str:
-    """Return the policy's JSON without white space, as it is sent to AWS."""
+    """Return the policy's JSON without white space, in the form that is sent to AWS."""
     return json.dumps(document, separators=(",", ":"))
 
 
 def one_or_more(texts: Iterable[str]) -> object:
-    """Return the texts as a list, or the only text by itself, as policies usually are written."""
+    """Return the texts as a list, or a single text by itself, as is usual in policies."""
     entries = list(texts)
     return entries[0] if len(entries) == 1 else entries
 

@@ -23,20 +23,20 @@ class Ambient(NamedTuple):
     is_temporary: bool | None
     """Whether the identity is temporary, so that a role assumed with it is chained; None if only botocore can tell."""
     region: str = ""
-    """The region of the identity's profile; "" if the profile has none, or there is no profile."""
+    """The region of the identity's profile; "" if there is no profile or the profile has no region."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """The profile's endpoint settings, as environment variables. Variables that are already set are left out."""
+    """The profile's endpoint settings, as environment variables. The environment's own variables take precedence."""
     mark: str = ""
-    """A digest for this process only, which changes when the files change; "" for keys in environment variables."""
+    """A digest that only this process can compare. It changes when the files change; "" for keys in variables."""
 
 
 class Login(NamedTuple):
     """A login to IAM Identity Center, as known before it is used."""
 
     told: str
-    """The state of the login in words: when it ends, or that there is none."""
+    """The state of the login in words: when it ends, or that the user is not logged in."""
     mark: str
-    """A digest that differs for another login; "" without a login."""
+    """A digest that differs between logins; "" without a login."""
     region: str
     """The region of the Identity Center instance."""
     note: str = ""
@@ -49,7 +49,7 @@ class Proof(NamedTuple):
     source: str
     """The source in words, such as `the token from GitHub Actions`."""
     digest: str
-    """A digest that differs for another token or token source. It reveals nothing about the token."""
+    """A digest that differs between tokens and between token sources. It reveals nothing about the token."""
     speaks_of: tuple[str, str, str] | None = None
     """The token's issuer, subject and audience, unverified; None if the token is available only at run time."""
     is_fetched: bool = False
@@ -59,7 +59,7 @@ class Proof(NamedTuple):
     endpoints: tuple[tuple[str, str], ...] = ()
     """The endpoint settings of the profile that the environment names, as environment variables.
 
-    Variables that are already set are left out.
+    The list omits variables that are already set in the environment.
     """
 
     @property
@@ -69,12 +69,12 @@ class Proof(NamedTuple):
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:
-    """Raise TypeError: the default for `proof`, without which different tokens would share sessions."""
+    """Raise TypeError. It is the default for `proof`, because without `proof` different tokens would share sessions."""
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
 class Step(NamedTuple):
-    """One store that the environment needs, with texts expanded and limits checked."""
+    """One store that the environment needs, with its texts expanded and its limits checked."""
 
     name: str
     type: StoreType
@@ -96,7 +96,7 @@ class Step(NamedTuple):
     endpoints: tuple[tuple[str, str], ...] = ()
     """The endpoint settings of the profile at the start of the chain, as environment variables.
 
-    Variables that are already set are left out.
+    The list omits variables that are already set in the environment.
     """
 
     @property
@@ -116,12 +116,12 @@ class Step(NamedTuple):
 
     @property
     def session_source(self) -> str:
-        """The issuer of the session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
+        """What issued the session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
         return self.session_action or self.type.shown_as or self.type.name
 
     @property
     def lacks_reason(self) -> bool:
-        """Whether the session needs a reason and none is given."""
+        """Whether the step must send a reason and the user has given none."""
         to = str(self.settings.get(REASON_TO, ""))
         if not to.startswith("tag:"):
             return bool(to) and to not in self.settings
@@ -130,12 +130,12 @@ class Step(NamedTuple):
 
     @property
     def sends_tags(self) -> bool:
-        """Whether the call sends session tags, including a reason that is not known yet."""
+        """Whether the call sends session tags. True also if the tag is a reason that is not known yet."""
         return "tags" in self.settings or str(self.settings.get(REASON_TO, "")).startswith("tag:")
 
     @property
     def sends_source_identity(self) -> bool:
-        """Whether the call sends a source identity, including a reason that is not known yet."""
+        """Whether the call sends a source identity. True also if it is a reason that is not known yet."""
         return "source_identity" in self.settings or self.settings.get(REASON_TO) == "source_identity"
 
 
@@ -158,7 +158,7 @@ class PlannedVariable(NamedTuple):
     optional: bool
     transforms: tuple[Transform, ...]
     source: str
-    """The source in words: `store://aws-secrets-prod/prod/database/connection`, or `literal`."""
+    """The source of the value in words: `store://aws-secrets-prod/prod/database/connection`, or `literal`."""
     where: Where
 
 
@@ -172,7 +172,7 @@ class Plan(NamedTuple):
     ambient: Mapping[str, Ambient]
     """The base identities by profile name ("" for none), for the profiles that steps use."""
     calls: int
-    """The number of requests to AWS without cached sessions."""
+    """The number of requests to AWS that a run without cached sessions sends."""
     notes: tuple[str, ...]
     unallowed: str = ""
-    """The file, if dsops found it and the user has not allowed it. Such a plan is shown but never carried out."""
+    """The file, if dsops found it and the user has not allowed it. Then the plan is shown but never carried out."""

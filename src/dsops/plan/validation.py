@@ -1,4 +1,4 @@
-"""Checks of `dsops validate` that concern a configuration as a whole and need no plan of an environment."""
+"""Checks of `dsops validate` that need no plan of an environment, because they concern the whole configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dsops.plan.limits import SAME_CALLER, same_caller_note
 
 
 def plannable(config: Config, unusable: Collection[str]) -> Config:
-    """Return the configuration without variables of unusable stores.
+    """Return the configuration without the variables that read from unusable stores.
 
     A plan with those variables would only repeat the problems of the stores.
     """
@@ -29,7 +29,7 @@ def plannable(config: Config, unusable: Collection[str]) -> Config:
 
 
 def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
-    """Return the store and, in turn, the stores whose credentials it uses. An unknown name ends the chain."""
+    """Return the names of the store and of all stores below it in its chain. An unknown name ends the chain."""
     chain: set[str] = set()
     while name and name not in chain:
         chain.add(name)
@@ -38,7 +38,7 @@ def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
 
 
 def same_caller_notes(config: Config) -> list[str]:
-    """Return a note for each pair of stores that use the same session name of a role for different sessions.
+    """Return a note for each pair of stores with one role and session name, but different sessions.
 
     Names are compared as written: equal texts give equal names, unless they contain ${TIMESTAMP}.
     """

@@ -1,5 +1,5 @@
 """Check a plan against policies: whether each hop and each read can work, before anything is deployed.
 
-A `Plan` and the policies from files or a sandbox come in; a verdict for each hop goes out, with the statements that
-decide. Stands above `plan`, `policy`, `stores` and `explain.questions`, which it joins; only `cli` imports it.
+The input is a `Plan`, and policies from files or a sandbox. The output is a verdict for each hop, with the statements
+that decide. The package joins `plan`, `policy`, `stores` and `explain.questions`; only `cli` imports it.
 """

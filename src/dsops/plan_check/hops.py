@@ -1,4 +1,4 @@
-"""The verdict for each hop of a plan: whether policies allow it, as far as that can be known."""
+"""Decide for each hop of a plan whether policies allow it, as far as that can be known."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from dsops.runtime import Runtime
 Verdict = Literal["allowed", "denied", "unknown"]
 
 Complete = Callable[[CaseQuestion], CompletedQuestion]
-"""A function that adds the policies to a question. Raises EntityNotFound for a user or role that does not exist."""
+"""A function that adds to a question the policies that apply. Raises EntityNotFound for a missing user or role."""
 
 
 class HopResult(NamedTuple):
@@ -40,12 +40,12 @@ class HopResult(NamedTuple):
 
     step: Step
     number: int
-    """The number of the hop; 0 for reads."""
+    """The number of the hop; 0 for a store's reads."""
     verdict: Verdict
     rows: tuple[AnsweredCase, ...]
     """The questions with their answers, in AWS's order. Questions after a denial are not asked."""
     why: str
-    """The reason if no policy decides; "" if policies do."""
+    """The reason why no policy decides; "" if policies do."""
 
 
 def hops_of(
@@ -69,7 +69,7 @@ class _Check:
         self._base = _base_caller(caller) if caller else None
 
     def hops(self) -> Iterator[HopResult]:
-        """Yield a verdict for each step that issues a session or reads secrets, in the order of their dependencies."""
+        """Yield a verdict for each step that issues a session or reads secrets. A step comes after its dependencies."""
         for step in self._plan.steps.values():
             caller = self._caller_of(step)
             if step.type.gives_credentials:
@@ -111,7 +111,7 @@ class _Check:
         return HopResult(step, number, "allowed" if is_known else "unknown", tuple(rows), why)
 
     def _read(self, step: Step, questions: Sequence[tuple[CaseQuestion, tuple[Unread, ...]]]) -> HopResult:
-        """Check each secret, even after another secret was denied."""
+        """Check the read of each secret, even if the read of another secret is denied."""
         rows: list[AnsweredCase] = []
         for question, unread in questions:
             try:
@@ -147,7 +147,7 @@ class _Check:
         return AnsweredCase(Case("", 0, completed.asked, {}, None), outcome, ())
 
     def _session_policies(self, step: Step) -> tuple[tuple[tuple[Policy, ...], ...], list[Unread]]:
-        """Return the session policies that limit the step's caller: those that the previous store sends."""
+        """Return the session policies that limit the step's caller: the previous store sends them."""
         before = self._plan.steps.get(step.credentials_from)
         if before is None:
             return (), []
@@ -166,7 +166,7 @@ class _Check:
     def _questions(
         self, step: Step, caller: ChainCaller | None
     ) -> Sequence[tuple[CaseQuestion, tuple[Unread, ...]]] | str:
-        """Return the questions that AWS asks of policies for the hop, or why they are not known."""
+        """Return the questions that AWS's policy evaluation must answer for the hop, or why they are not known."""
         if step.operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
             unsigned = unsigned_questions(step, step.region)
             return unsigned if unsigned and unsigned[0][0].principal.federated else _UNSIGNED[step.operation]
@@ -188,7 +188,7 @@ def _unknown_caller(step: Step, plan: Plan) -> str:
 
 
 def _conflict(step: Step, plan: Plan) -> str:
-    """Return a sentence about a value that an earlier hop fixed and this hop changes; "" when there is none.
+    """Return a sentence about a value that an earlier hop set and this hop would change; "" if there is none.
 
     Source: STS API Reference, AssumeRole.
     """
@@ -222,7 +222,7 @@ _UNSIGNED: Final = {
 
 
 def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """Yield the questions for sessions that are not role sessions."""
+    """Yield the questions for hops whose sessions are not role sessions."""
     principal = caller.principal
     if step.operation == "GetSessionToken":
         context = context_of_call(caller, step.region)
@@ -241,7 +241,7 @@ def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tu
 
 
 def _base_caller(text: str) -> ChainCaller:
-    """Parse the caller that the user names. A role session is assumed to have no session policy."""
+    """Parse the caller that the user names. If it is a role session, it is assumed to have no session policy."""
     try:
         principal = read_caller(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Return the questions that AWS asks of policies for a plan's reads, for accounts whose secrets are known."""
+"""Derive the policy questions for a plan's reads, for accounts whose secrets are known."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS
 def read_questions(
     step: Step, caller: ChainCaller, plan: Plan, policies: DeclaredPolicies
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """Return a question for each secret that variables need; [] for accounts whose secrets are not given."""
+    """Return a question for each secret that variables need; none for accounts whose secrets are not given."""
     if step.type.service != "secretsmanager":
         return []
     questions = []
-    # Optional secrets do not make a run fail, and several fields of one secret are one read.
+    # A run does not fail without an optional secret. Several fields of one secret are one read.
     needed = [
         variable.reference._replace(field="")
         for variable in plan.variables
@@ -36,7 +36,7 @@ def read_questions(
 
 
 def is_open(row: AnsweredCase) -> bool:
-    """Whether the read is denied only because a policy contains the six random characters, which are unknown here."""
+    """Whether the read is denied only because a policy names the secret's six random characters, unknown here."""
     resource = row.outcome.decision.request.resource
     if row.outcome.verdict != "implicit-deny" or not resource.endswith(UNKNOWN_SUFFIX):
         return False

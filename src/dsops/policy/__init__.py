@@ -1,9 +1,9 @@
-"""IAM policies as AWS reads them: parse, decide, explain, lint, simulate, and read them out of other files.
+"""IAM policies as AWS reads them: parse, decide, explain, lint, simulate, and extract them from other files.
 
-Texts, requests and policies come in; policies, decisions, reasons and findings go out. Opens no file and no socket and
-reads no clock: what waits or reads is passed in. Every room above may import it, from here and not from inner modules.
-`docs/reference/python-policy.md` shows five uses. Names are loaded when they are first used (PEP 562): `dsops exec`
-checks a session policy without loading the linter.
+The input is texts, requests and policies; the output is policies, decisions, reasons and findings. The package opens
+no file and no socket, and reads no clock: callers pass in functions that do. Any package above may import it, but
+only from here, not from inner modules. `docs/reference/python-policy.md` shows five uses. Names are loaded when they
+are first used (PEP 562), because `dsops exec` checks a session policy and must not load the linter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Map SAML attributes to the condition keys that a trust policy can test, as AWS does.
 
 IAM User Guide, "Configure SAML assertions for the authentication response" (the three tables) and "Available keys for
-SAML-based AWS STS federation" (the keys, and which may have several values). Other attributes set no condition key.
+SAML-based AWS STS federation" (which keys exist, and which are multivalued). Other attributes set no condition key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEYS: Final[Mapping[str, str]] = {
     f"{_CLAIMS}givenname": "saml:givenName",
     f"{_CLAIMS}surname": "saml:surname",
     f"{_CLAIMS}emailaddress": "saml:mail",
-    # The guide's table says `uid`, but its list of keys has only this key left for the attribute.
+    # The guide's table says `uid`. In its list of keys, only this key is left for the attribute.
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarygroupsid": "saml:primaryGroupSID",
     "2.5.4.3": "saml:commonName",
     "2.5.4.4": "saml:surname",

@@ -1,7 +1,7 @@
-"""Runs the user's command: finds it on the PATH, replaces this process with it, or runs it as a child.
+"""Run the user's command: find it on the PATH, replace this process with it, or run it as a child process.
 
-In: a command, its environment, and the secrets to mask. Out: an exit code. For a child, `watch` passes on signals and
-ends it after a time limit, `masked` masks its output, `private` gives it a terminal of its own. Imported by `cli`.
+The input is a command, its environment, and the secrets to mask; the output is an exit code. For a child, `watch`
+forwards signals and enforces a time limit, `masked` masks output, `private` adds a terminal. Imported by `cli`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dsops.errors import CommandFailed, CommandNotExecutable, CommandNotFound
 from dsops.startup import NoReturn
 
 SHELL = "/bin/sh"
-"""The shell that runs a script without `#!`, as execvp and every shell do."""
+"""The shell that runs a script without a `#!` line, as execvp and every shell do."""
 
 
 def find_command(name: str, path: str | None) -> str:
     """Return the path of the file that a shell would run for that name and PATH (None: PATH is unset).
 
-    Raises CommandNotFound or CommandNotExecutable. Callers use it before they fetch any session or secret for the
-    command.
+    Raises CommandNotFound or CommandNotExecutable. Callers use this function before they fetch any session or secret
+    for the command.
     """
     folders = [""] if "/" in name else (os.defpath if path is None else path).split(":")
     refused = ""
@@ -54,13 +54,13 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # a stream is None if it was closed, as when a daemon starts us
             stream.flush()
-    # Python ignores both signals, and the new program would inherit that: the `yes` of `dsops exec -- yes | head` would
-    # never end.
+    # Python ignores both signals, and the new program would inherit that. Then `yes` in `dsops exec -- yes | head`
+    # would never end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt != signal.SIG_IGN:
-        # Python's handler would catch a SIGINT that arrives now, and the new program would never get it.
+        # Otherwise Python's handler would catch a SIGINT that arrives now, and the new program would never get it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with UsersLimit():

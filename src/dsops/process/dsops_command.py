@@ -1,4 +1,4 @@
-"""The command line that starts this dsops again, for files and shells that outlive this process."""
+"""Return the command line that starts this dsops again, for files and shells that outlive this process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import os
 def own_program(started_as: str, python: str) -> list[str]:
     """Return the words that start this dsops from any folder and with any PATH.
 
-    They are the path of its script, or else `python -m dsops`.
+    The words are the path of the dsops script, or else `python -P -m dsops`.
     """
     path = os.path.abspath(started_as)
     if os.path.basename(path).lower() in {"dsops", "dsops.exe"} and os.path.isfile(path) and os.access(path, os.X_OK):
         return [path]
-    # Without -P, Python would import a dsops.py in the folder in which it is started.
+    # Without -P, Python would import a dsops.py in the folder where it starts.
     return [os.path.abspath(python), "-P", "-m", "dsops"]

@@ -1,6 +1,6 @@
-"""Spellings in which programs write a value: percent-encoded, JSON, quoted, HTML, base64, hexadecimal.
+"""Encode a value in the ways in which programs write it: percent-encoded, JSON, quoted, HTML, base64, hexadecimal.
 
-Each function yields every spelling that it knows, and often repeats a spelling.
+Each function yields every spelling that it knows, often more than once.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from html.entities import codepoint2name
 from urllib.parse import quote_from_bytes
 
 _LEFT_AS_THEY_ARE = ("", "/", "!'()*", "/!'()*;,?:@&=+$#", "&=+$:@")
-"""Sets of characters that are not percent-encoded, besides letters, digits and `_.-~`.
+"""Each set lists the characters that one encoder leaves unencoded, besides letters, digits and `_.-~`.
 
 In order: quote(safe=""), quote(), JavaScript's encodeURIComponent and encodeURI, Go's PathEscape.
 """
 
 _WRAPPED = (76, 64)
-"""Characters in a line of base64: 76 in MIME and in `base64`, 64 in PEM."""
+"""The line lengths of base64 in characters: 76 in MIME and in `base64`, 64 in PEM."""
 
 _BETWEEN_BYTES = ("", ":", " ", "-", r"\x", ", 0x", ",0x")
 """Separators between hexadecimal bytes.
@@ -36,7 +36,7 @@ _C_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "
 
 
 def percent(value: bytes) -> Iterator[bytes]:
-    """Percent-encode the value: once and twice, by several rules, and with every byte encoded."""
+    """Percent-encode the value once and twice, with the rules of several languages, and with every byte encoded."""
     once = {way for text in _percent_once(value) for way in _in_both_cases(text)}
     for way in once:
         yield way
@@ -48,7 +48,7 @@ def percent(value: bytes) -> Iterator[bytes]:
 def _percent_once(value: bytes) -> Iterator[str]:
     for safe in _LEFT_AS_THEY_ARE:
         yield quote_from_bytes(value, safe)
-    # In an encoded form (HTML 5) a space is a plus. Java does not escape the star, but does escape the tilde.
+    # In HTML 5's form encoding, a space becomes a plus. Java does not escape the star, but escapes the tilde.
     yield quote_from_bytes(value, " ").replace(" ", "+")
     yield quote_from_bytes(value, " *").replace(" ", "+").replace("~", "%7E")
     yield "".join(f"%{byte:02X}" for byte in value)
@@ -62,8 +62,8 @@ def _in_both_cases(encoded: str) -> Iterator[bytes]:
 def in_json(text: str) -> Iterator[str]:
     r"""Write the text as a JSON string without its quotes, in the ways of several languages.
 
-    Some escape all non-ASCII characters, PHP writes `\/`, and Go escapes `<>&'`. Also yields JSON inside a JSON
-    string, and every character as `\uXXXX`.
+    Some languages escape all non-ASCII characters, PHP writes `\/`, and Go escapes `<>&'`. Also yields JSON inside a
+    JSON string, and every character as `\uXXXX`.
     """
     for ensures_ascii in (True, False):
         encoded = json.dumps(text, ensure_ascii=ensures_ascii)[1:-1]
@@ -119,7 +119,7 @@ def _octal(character: str) -> str:
 def in_html(text: str) -> Iterator[str]:
     """Escape the text for HTML and XML.
 
-    Characters beyond ASCII have four spellings. Also yields the text with every character written as its number.
+    Each character beyond ASCII has four spellings. Also yields the text with every character as a numeric reference.
     """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
     for beyond in (_as_it_is, _entity_name, _decimal, _hexadecimal):
@@ -163,14 +163,14 @@ def in_hexadecimal(value: bytes) -> Iterator[bytes]:
         spellings.append(" ".join(pairs))
     for spelling in spellings:
         yield spelling.encode("ascii")
-        # The `x` of a separator stays in lower case.
+        # The `x` of a separator stays in lower case, even if the digits are in upper case.
         yield re.sub("[a-f]", lambda match: match[0].upper(), spelling).encode("ascii")
 
 
 def in_base64(value: bytes) -> Iterator[bytes]:
-    """Encode bytes in base64 with and without padding, and in lines.
+    """Encode bytes in base64 with and without padding, and split into lines.
 
-    Also yields the part of the encoding that stays the same inside longer data.
+    Also yields the part of the encoding that is the same when the bytes are inside longer data.
     """
     for whole in _in_both_alphabets(base64.b64encode(value)):
         yield whole
@@ -180,8 +180,8 @@ def in_base64(value: bytes) -> Iterator[bytes]:
                 yield from (whole[start : start + length] for start in range(0, len(whole), length))
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + value + bytes(2))
-        # A base64 character encodes six bits. A character that also encodes bits of a neighbouring byte depends on that
-        # neighbour, so it is left out.
+        # A base64 character encodes six bits. If some of these bits belong to a neighbouring byte, the character
+        # depends on that byte, so it is left out.
         first, last = -(-8 * before // 6), 8 * (before + len(value)) // 6
         yield from _in_both_alphabets(encoded[first:last])
 

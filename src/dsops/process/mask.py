@@ -1,4 +1,4 @@
-"""Replace every secret in a stream by `***`, with bounded memory, however the stream is cut into pieces."""
+"""Replace every secret in a stream by `***`, with bounded memory, even if a secret is split between two reads."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MASK = b"***"
 
 _LONGEST_KEY = 64
 _MOST_CODES, _CODES_A_BYTE = 4096, 8
-"""Limits the terminal codes that wait with held-back bytes: 4096, plus 8 a byte. More codes release the bytes."""
+"""The limit for terminal codes that wait with held-back bytes: 4096, plus 8 a byte. More codes release the bytes."""
 
 
 class _Bucket:
-    """The patterns that share their first SHORTEST bytes, indexed by as many bytes as all of them have."""
+    """All patterns with the same first SHORTEST bytes, indexed by a longer prefix that all of them have."""
 
     __slots__ = ("by_key", "length", "patterns")
 
@@ -32,7 +32,7 @@ class _Bucket:
     def candidates(self, buffer: bytes, start: int) -> Iterable[bytes]:
         """Return the patterns that may match at `start`.
 
-        They are few, unless the buffer ends too soon to exclude the others.
+        There are few candidates, unless the buffer ends too soon to exclude the others.
         """
         if start + self.length > len(buffer):
             return self.patterns
@@ -40,7 +40,7 @@ class _Bucket:
 
 
 class ControlCode(NamedTuple):
-    """A terminal code in the input. It is passed on and not searched."""
+    """A terminal code in the input. The code is passed on and not searched."""
 
     position: int
     """The number of searched bytes that precede the code."""
@@ -48,7 +48,7 @@ class ControlCode(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """A possible match: the pattern matches from `start` up to the end of the buffer."""
+    """A possible match: the buffer's bytes from `start` to its end are the beginning of the pattern."""
 
     start: int
     pattern: bytes
@@ -57,29 +57,29 @@ class _Open(NamedTuple):
 class Masker:
     """Masks every byte that is part of a match of a pattern; overlapping matches get one mask.
 
-    The output does not depend on how the input is cut into pieces, except through `release`. Bytes that may begin a
-    match are held back, so never more than the longest pattern.
+    The output does not depend on how the input is split into pieces, unless `release` is called. Bytes that may begin
+    a match are held back, but never more bytes than the longest pattern has.
     """
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
-        """Raises ValueError for a pattern shorter than SHORTEST: the caller must report that it is not masked."""
+        """Raises ValueError for a pattern shorter than SHORTEST. The calling code must report that it is not masked."""
         self._patterns: set[bytes] = set()
         self._by_start: dict[bytes, _Bucket] = {}
         self._shorter_starts: set[bytes] = set()
-        """The texts of one to three bytes at the end of the buffer that may begin a match."""
+        """The first one, two and three bytes of all patterns. A match may begin with them at the buffer's end."""
         self._find: Callable[[bytes, int], re.Match[bytes] | None] | None = None
         self._buffer = b""
         self._scanned = 0
-        """All matches that begin before this position are known, except for open ones."""
+        """The position up to which the buffer is searched. Before it, only matches in `_open` are undecided."""
         self._open: list[_Open] = []
         self._covers: list[tuple[int, int]] = []
         self._codes: deque[ControlCode] = deque()
         self._done = 0
-        """All bytes before this position are written, or replaced by a mask that is written."""
+        """The position up to which the buffer is output, unchanged or replaced by a mask."""
         self._ends_masked = False
         """Whether the last output was a mask that ends at `_done`."""
         self._released = -1
-        """The position up to which `release` output undecided bytes, or -1. No terminal code waits before it."""
+        """The position up to which `release` has output undecided bytes, or -1. No terminal code waits before it."""
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
@@ -102,13 +102,13 @@ class Masker:
 
     @property
     def is_pending(self) -> bool:
-        """Whether the end of the input so far may be the beginning of a match."""
+        """Whether bytes are in the buffer, because they may be the beginning of a match."""
         return bool(self._buffer)
 
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
-        """Add input; return the output that is decided.
+        """Add input; return the part of the output that is decided.
 
-        Terminal codes in `codes` keep their positions, or follow a mask.
+        A terminal code in `codes` keeps its position. If that is inside a match, the code follows the mask.
         """
         length_before = len(self._buffer)
         self._codes.extend(ControlCode(length_before + control.position, control.code) for control in codes)
@@ -120,9 +120,9 @@ class Masker:
         return out + self.release() if are_too_many else out
 
     def release(self) -> bytes:
-        """Return the bytes that are held back, because no input came for a while.
+        """Return the bytes that are held back, because no input has arrived for a while.
 
-        If they turn out to be the beginning of a match, the rest of that match is masked.
+        If the bytes turn out to be the beginning of a match, the rest of that match is masked.
         """
         out = self._output(self._safe_length(), len(self._buffer))
         self._released = len(self._buffer) or -1
@@ -135,7 +135,7 @@ class Masker:
         return rest
 
     def _extend_candidates(self, length_before: int) -> None:
-        """Compare the open matches with the new input; each becomes a match, stays open, or fails."""
+        """Compare the open matches with the new input. Each of them becomes a match, stays open, or fails."""
         still_open = []
         for candidate in self._open:
             new = self._buffer[length_before : candidate.start + len(candidate.pattern)]
@@ -148,7 +148,7 @@ class Masker:
         self._open = still_open
 
     def _scan(self) -> None:
-        """Find matches: a regular expression finds their first four bytes, and then the rest is compared."""
+        """Find matches: a regular expression finds the first four bytes of a pattern, then the rest is compared."""
         buffer, position = self._buffer, self._scanned
         while self._find is not None and (match := self._find(buffer, position)):
             start = match.start()
@@ -170,7 +170,7 @@ class Masker:
         self._covers.append((start, end))
 
     def _safe_length(self) -> int:
-        """Return the position before which no match can begin any more."""
+        """Return the position before which no undecided match can begin."""
         length = len(self._buffer)
         starts = [occurrence.start for occurrence in self._open]
         for start in range(max(0, length - SHORTEST + 1), length):
@@ -229,8 +229,8 @@ class Masker:
 def _alternatives(starts: Iterable[bytes]) -> bytes:
     """Return a regular expression that matches any of these byte strings, which have the same length.
 
-    It is a tree, so that each byte is checked once. As a list, 2,000 strings were searched at 0.4 MB/s; as a tree, at
-    7 MB/s (docs/decisions/0020-masking.md).
+    The expression is a tree, so that each byte is checked once. A plain list of 2,000 alternatives searched 0.4 MB/s,
+    the tree searches 7 MB/s (docs/decisions/0020-masking.md).
     """
     tree: dict[int, list[bytes]] = {}
     for start in starts:

@@ -1,7 +1,7 @@
 """Run a command with the secrets masked in its output.
 
-If all three streams are a terminal, the command gets a private pseudoterminal; otherwise a pseudoterminal replaces
-each stream that is a terminal.
+If stdin, stdout and stderr are all terminals, the command gets a private pseudoterminal. Otherwise a separate
+pseudoterminal replaces each output stream that is a terminal.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Masking:
 
 def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
     assert private is not None  # noqa: S101 (the caller has checked this)
-    # The channel gets a copy of the descriptor, and closes it as soon as the output has ended. The keyboard still needs
-    # the original.
+    # The channel gets a copy of the descriptor, because it closes the copy when the output ends, while the keyboard
+    # still needs the original.
     channel = Channel(os.dup(private.master), 1, TerminalMasker(patterns))
     pump = Pump([channel], is_terminal=True, look=private.own.resize)
     private.catch_up = pump.catch_up
@@ -79,7 +79,7 @@ def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
 
 
 def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStart | None:
-    # If a stream is a pipe, another program of our process group may read the terminal (`dsops exec ... | less`).
+    # If a stream is a pipe, another program may read the same terminal (`dsops exec ... | less`).
     if not all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
         return None
     try:
@@ -90,7 +90,7 @@ def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStar
 
 
 class _Streams:
-    """Starts a command whose output we read through a pipe, or through a pseudoterminal where ours is a terminal."""
+    """Starts a command whose output dsops reads: terminal output through a pseudoterminal, other through a pipe."""
 
     def __init__(self, patterns: Collection[bytes]) -> None:
         self._theirs: dict[int, int] = {}
@@ -102,12 +102,12 @@ class _Streams:
             channels.append(Channel(source, number, TerminalMasker(patterns)))
             self._theirs[number] = theirs
         if is_one:
-            # The caller used `2>&1`, or both streams are one terminal, so the output to both must keep its order.
+            # The user wrote `2>&1`, or both streams are one terminal. One channel keeps the output to both in order.
             self._theirs[2] = self._theirs[1]
         self.pump = Pump(channels, is_terminal=bool(self._sizes), look=self._copy_sizes)
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Start the command, and close our copies of its ends of the pipes, so that only the command has them."""
+        """Start the command, then close our copies of its ends of the pipes, so that only the command has them."""
         try:
             return spawn(command, arguments, environment, streams=self._theirs)
         finally:

@@ -1,6 +1,6 @@
 """Run a command on a pseudoterminal, while dsops copies input and output between it and our terminal.
 
-The command gets a separate session. A small process of ours leads that session (`process/session_leader.py`) and
+The command runs in a separate session. A small process of ours leads that session (`process/session_leader.py`) and
 watches the command there, as `process.watch` does here. Without the leader, Ctrl-Z would do nothing: the system does
 not stop a process group whose parent is in another session (POSIX, orphaned process groups).
 """
@@ -30,7 +30,7 @@ _NO_SIZE = struct.pack("HHHH", 0, 0, 0, 0)
 
 
 class OwnTerminal:
-    """Our terminal: in raw mode while the command gets the input, otherwise with its previous settings."""
+    """Our terminal. It is in raw mode while the command gets the input, otherwise it has its original settings."""
 
     def __init__(self, descriptor: int, master: int, before_it_is_taken: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -41,7 +41,7 @@ class OwnTerminal:
 
     @property
     def exists(self) -> bool:
-        """Always true, because the terminal existed at the start."""
+        """Whether there is a terminal: always true, because opening it succeeded."""
         return True
 
     @property
@@ -50,7 +50,7 @@ class OwnTerminal:
         return self._is_given
 
     def give(self) -> bool:
-        """Switch the terminal to raw mode if we are in its foreground, so that every key goes to the command."""
+        """Switch the terminal to raw mode if our process group is in its foreground: the command then gets all keys."""
         try:
             if not self._is_given and os.tcgetpgrp(self._descriptor) == os.getpgrp():
                 self._settings = termios.tcgetattr(self._descriptor)
@@ -74,7 +74,7 @@ class OwnTerminal:
         self.take_back()
 
     def resize(self) -> None:
-        """Copy our window size to the command's terminal. If it changed, the system sends the command a signal."""
+        """Copy our window size to the command's terminal. If the size changed, the system signals the command."""
         copy_size(self._descriptor, self._master)
 
 
@@ -89,12 +89,12 @@ class Keyboard:
         self._is_gone = False
 
     def readers(self) -> Iterable[int]:
-        """Return our terminal's descriptor while the command gets the input."""
+        """Return our terminal's descriptor while the command gets keyboard input."""
         wants = self._terminal.is_given and not self._is_gone and len(self._typed) < _MOST_TYPED
         return (self._descriptor,) if wants else ()
 
     def writers(self) -> Iterable[int]:
-        """Return the descriptor of the command's terminal while some input is not written to it yet."""
+        """Return the descriptor of the command's terminal while some keyboard input is not written to it yet."""
         return (self._master,) if self._typed else ()
 
     def seconds(self) -> float | None:
@@ -103,7 +103,7 @@ class Keyboard:
 
     def turn(self, ready: Collection[int]) -> None:
         """Copy keyboard input to the command."""
-        # We are in the foreground again after `bg` and `fg`.
+        # After `bg` and `fg` our process group may be in the foreground again.
         self._terminal.give()
         if self._descriptor in ready and self._terminal.is_given:
             try:
@@ -130,7 +130,7 @@ class PrivateStart:
         self._descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         self.master, self._slave = os.openpty()
         os.set_blocking(self.master, False)
-        # The command's terminal gets the settings of ours, such as the erase character and echo.
+        # The command's terminal gets the settings of our terminal, such as the erase character and echo.
         _set(self._slave, termios.tcgetattr(self._descriptor))
         copy_size(self._descriptor, self.master)
         self.catch_up: Callable[[], None] = _do_nothing
@@ -150,8 +150,8 @@ class PrivateStart:
         folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         words = [sys.executable, "-I", "-S", "-c", _PROGRAM, folder, str(job), str(told_end)]
         moves = [(os.POSIX_SPAWN_DUP2, self._slave, number) for number in (0, 1, 2)]
-        # The session leader may need our own environment to find its interpreter, so the command's environment is sent
-        # through the pipe.
+        # The command's environment is sent through the pipe, because the session leader may need our own environment to
+        # find its interpreter.
         with UsersLimit():
             pid = os.posix_spawn(
                 sys.executable,
@@ -194,7 +194,7 @@ class PrivateStart:
 def pack(
     command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes], timeout: float | None, grace: float
 ) -> bytes:
-    """Serialize a command and its limits. Each part ends with NUL, which no part can contain."""
+    """Serialize a command and its limits. Each part ends with a NUL byte, which no part can contain."""
     parts = [str(len(arguments)).encode(), repr(timeout).encode(), repr(grace).encode(), os.fsencode(command)]
     parts += [os.fsencode(argument) for argument in arguments]
     parts += [b"%s=%s" % pair for pair in environment.items()]
@@ -224,4 +224,4 @@ def _set(descriptor: int, settings: list[Any]) -> None:
 
 
 def _do_nothing() -> None:
-    """Do nothing. This is the `catch_up` of a start that has no pump."""
+    """Do nothing: the default for `catch_up`, used until a pump is set."""

@@ -13,32 +13,32 @@ from dsops.process.terminal_codes import TerminalMasker
 
 _PIECE = 65536
 _WRITE = 4096
-"""The number of bytes that a writable pipe takes without blocking (PIPE_BUF: POSIX at least 512, Linux 4096)."""
+"""The number of bytes that a writable pipe accepts without blocking (PIPE_BUF: POSIX at least 512, Linux 4096)."""
 
 _FULL = 65536
-"""The maximum number of unwritten bytes. Above it no output is read, so the command waits, as for a slow terminal."""
+"""The maximum number of unwritten bytes. With more, no output is read, so the command waits as for a slow terminal."""
 
 _SHORT = 3
 _SHORT_SECONDS = 0.03
 _LONG_SECONDS = 1.0
-"""The maximum time for which a possible beginning of a secret is held back.
+"""The maximum time for which the possible beginning of a secret is held back.
 
-Up to three bytes mostly match by chance (a prompt that ends with the first letter of a password). More bytes are
-likely the secret itself, in pieces.
+Up to three bytes mostly match by chance (a prompt that ends with the first letter of a password), so they are held
+back for a shorter time. More bytes are likely the secret itself, written in pieces.
 """
 
 _SILENCE_SECONDS = 0.05
-"""A terminal's output arrives a moment after it was written. After this long without output, all of it has arrived."""
+"""The time after which a silent terminal has no more output: the output arrives a moment after it was written."""
 
 _PATIENCE_SECONDS = 1.0
-"""The time to wait for a blocked reader after the command was ended by force."""
+"""The time to wait for a blocked reader after the command was ended by a signal or the time limit."""
 
 
 class Channel:
     """One direction of copying: the descriptor to read, the descriptor to write, and the masker between them."""
 
     def __init__(self, source: int, sink: int, masker: TerminalMasker | None = None) -> None:
-        """`source` is closed at the end. Without a masker, bytes pass unchanged."""
+        """`source` is closed at the end. Without a masker, bytes are copied unchanged."""
         os.set_blocking(source, False)
         self.source = source
         self.sink = sink
@@ -69,13 +69,13 @@ class Channel:
         return max(0.0, self._changed_at + limit - monotonic())
 
     def read(self) -> bool:
-        """Read once; return whether there was anything to read."""
+        """Read once; return whether there was data to read."""
         try:
             piece = os.read(self.source, _PIECE)
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno != errno.EIO:  # EIO is the error of a terminal whose other side is closed
+            if error.errno != errno.EIO:  # EIO means that the other side of the terminal is closed
                 raise
             piece = b""
         if not piece:
@@ -109,7 +109,7 @@ class Channel:
         self.outbox = b""
 
     def close(self) -> None:
-        """Stop reading. Bytes that were held back become output, which is still to be written."""
+        """Stop reading. Bytes that were held back become output, which `write` still has to write."""
         if self.source < 0:
             return
         os.close(self.source)
@@ -122,7 +122,7 @@ class Pump:
     """An attendant (process/watch.py) that copies the command's output."""
 
     def __init__(self, channels: Sequence[Channel], *, is_terminal: bool, look: Callable[[], None]) -> None:
-        """`is_terminal`: output may arrive a moment after it was written. `look` is called at every turn."""
+        """`is_terminal`: whether output may arrive a moment after it was written. `look` is called in every turn."""
         self._channels = channels
         self._is_terminal = is_terminal
         self._look = look
@@ -135,19 +135,19 @@ class Pump:
             channel.learn(new_patterns)
 
     def hurry(self) -> None:
-        """Limit the time to wait for a blocked reader from now on, because the command was ended."""
+        """From now on, limit the time to wait for a blocked reader, because the command was ended."""
         self._patience = _PATIENCE_SECONDS
 
     def readers(self) -> Iterable[int]:
-        """Return the descriptors of the command's output that are to be read."""
+        """Return the descriptors of the command's output from which the pump wants to read."""
         return [channel.source for channel in self._channels if channel.wants_more()]
 
     def writers(self) -> Iterable[int]:
-        """Return the descriptors for which there are unwritten bytes."""
+        """Return our descriptors for which there are unwritten bytes."""
         return [channel.sink for channel in self._channels if channel.outbox]
 
     def seconds(self) -> float | None:
-        """Return the seconds until the next release of bytes that are held back, or None."""
+        """Return the seconds until held-back bytes must be released, or None if there are none."""
         waits = [wait for channel in self._channels if (wait := channel.seconds()) is not None]
         return min(waits, default=None)
 
@@ -162,7 +162,7 @@ class Pump:
                 channel.write()
 
     def catch_up(self) -> None:
-        """Copy all output so far.
+        """Copy all output that the command has written so far.
 
         Called when the command is about to get or lose the terminal, and when it has ended.
         """
@@ -173,7 +173,7 @@ class Pump:
             self._write_all(channel)
 
     def end(self) -> None:
-        """Write out the command's output. Output of processes that it left behind is not waited for."""
+        """Write out the command's output. Does not wait for the output of processes that the command left behind."""
         self.catch_up()
         for channel in self._channels:
             channel.close()

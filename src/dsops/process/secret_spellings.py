@@ -9,17 +9,17 @@ from collections.abc import Iterable, Iterator
 from dsops.process import encodings
 
 SHORTEST = 4
-"""The minimum length in bytes. Shorter values, parts and spellings occur in any output by chance."""
+"""The minimum length in bytes of a pattern. Shorter values, parts and spellings occur in any output by chance."""
 
 _DEEPEST = 3
-"""The number of levels of JSON inside JSON strings that are searched for fields.
+"""The depth to which JSON is searched for fields, if JSON strings contain JSON.
 
 All patterns are made before the command starts.
 """
 
 
 def forms_of(value: bytes) -> frozenset[bytes]:
-    """Return all spellings of a value, its lines and its JSON fields, except those too short to search for."""
+    """Return all spellings of a value, of its lines and of its JSON fields, unless they are too short."""
     spellings: set[bytes] = set()
     for part in _parts(value):
         if len(part) >= SHORTEST:
@@ -37,7 +37,7 @@ def _lines(part: bytes) -> Iterable[bytes]:
 
 
 def _fields(value: bytes, depth: int) -> Iterator[bytes]:
-    """Yield the strings and numbers in a JSON object or array. Numbers are yielded as written."""
+    """Yield the strings and numbers in a JSON object or array. Numbers have their original spelling."""
     if not depth or value.lstrip()[:1] not in (b"{", b"["):
         return
     try:

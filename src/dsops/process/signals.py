@@ -1,4 +1,4 @@
-"""Wait for signals and for file descriptors at the same time, while a command runs."""
+"""Wait for signals and file descriptors at the same time, while a command runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORWARDED = (
 
 
 _LONGEST_SECONDS = 86400.0
-"""The longest wait. poll(2) allows at most 24 days; after this time the caller checks the clock again."""
+"""The longest wait. poll(2) allows at most 24 days. After this wait, the calling code checks the clock again."""
 
 
 class WaitEvents(NamedTuple):
@@ -48,8 +48,8 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._handlers: dict[signal.Signals, Any] = {}  # signal.signal accepts the same types that it returns
         for number in (*FORWARDED, signal.SIGCHLD):
-            # SIGCHLD is caught even if it was ignored: otherwise the system would reap the children itself, and lose
-            # their exit codes.
+            # SIGCHLD is caught even if it was ignored. Otherwise the system would reap the children itself, and their
+            # exit codes would be lost.
             if number == signal.SIGCHLD or signal.getsignal(number) != signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, _note)
         return self
@@ -63,7 +63,7 @@ class Signals:
 
     def wait(self, seconds: float | None, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> WaitEvents:
         """Wait for a signal or a ready descriptor, for at most `seconds`."""
-        # poll, not select: if a thousand descriptors are inherited, ours are above select's limit.
+        # poll(2), not select(2): if a thousand descriptors are inherited, ours are above select's limit.
         poll = select.poll()
         wishes = {self._reader: select.POLLIN}
         for descriptor in readers:
@@ -72,7 +72,7 @@ class Signals:
             wishes[descriptor] = wishes.get(descriptor, 0) | select.POLLOUT
         for descriptor, wish in wishes.items():
             poll.register(descriptor, wish)
-        # The time is rounded up, because half a millisecond must not become a busy loop.
+        # The time is rounded up, because rounding half a millisecond down to 0 would cause a busy loop.
         milliseconds = None if seconds is None else int(min(seconds, _LONGEST_SECONDS) * 1000) + 1
         ready = {descriptor for descriptor, _ in poll.poll(milliseconds)}
         signals = os.read(self._reader, 4096) if self._reader in ready else b""
@@ -80,4 +80,4 @@ class Signals:
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:
-    """A handler that does nothing. The wake-up descriptor gets a signal's number only if the signal has a handler."""
+    """Do nothing. The wake-up descriptor gets a signal's number only if the signal has a Python handler."""

@@ -1,4 +1,4 @@
-"""Hand the controlling terminal to the command and take it back. One process group at a time may read it."""
+"""Hand the controlling terminal to the command and take it back: only one process group at a time may read it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Terminal(Protocol):
 
     @property
     def is_given(self) -> bool:
-        """Whether the command, not dsops, gets keyboard input, Ctrl-C included."""
+        """Whether the command, instead of dsops, gets keyboard input and Ctrl-C."""
 
     def give(self) -> bool:
-        """Give the terminal to the command, if our process group has it. Returns whether that happened."""
+        """Give the terminal to the command, if our process group has it. Return whether the command got it."""
 
     def take_back(self) -> None:
         """Give the terminal back to our own process group, if the command has it."""
@@ -49,15 +49,15 @@ class SharedTerminal:
 
     @property
     def is_given(self) -> bool:
-        """Whether the command's process group has the terminal, and so gets keyboard input, Ctrl-C included."""
+        """Whether the command's process group has the terminal, and so gets keyboard input and Ctrl-C."""
         return self._holder() == self._group
 
     def give(self) -> bool:
-        """Give the terminal to the command's process group, if ours has it. Returns whether that happened."""
+        """Give the terminal to the command's process group, if ours has it. Return whether the command got it."""
         return self._holder() == os.getpgrp() and self._hand_to(self._group)
 
     def take_back(self) -> None:
-        """Give the terminal back to our own process group, if the command's has it."""
+        """Give the terminal back to our own process group, if the command's process group has it."""
         if self.is_given:
             self._hand_to(os.getpgrp())
 

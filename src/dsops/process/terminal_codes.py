@@ -1,7 +1,7 @@
 """Mask secrets that have terminal codes (colours, cursor moves, links) between their characters.
 
-Output is searched twice: as it is, because a code may contain a secret, and then without its codes, if it has any.
-The two searches together hold bytes back no longer than one search does.
+Output is searched twice: first with its codes, because a code may contain a secret, and then without its codes, if it
+has any. Two searches hold bytes back no longer than one search does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dsops.process.secret_spellings import SHORTEST
 
 _ESCAPE = b"\x1b"
 _LONGEST = 1024
-"""The maximum length of a terminal code in bytes. A link contains its address."""
+"""The maximum length of a terminal code in bytes. A link is long, because it contains its address."""
 
 # ECMA-48: control sequences, strings (for the operating system, a device, a program), and short escapes.
 _CODE = re.compile(
@@ -30,11 +30,11 @@ class TerminalMasker:
     """A `Masker` for output that may contain terminal codes."""
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
-        """`patterns` are as for a Masker."""
+        """`patterns` are the patterns of a Masker."""
         self._plain = Masker(())
         self._visible = Masker(())
         self._unfinished = b""
-        """The beginning of a terminal code that is not complete yet."""
+        """The beginning of a terminal code whose end has not arrived yet."""
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
@@ -51,11 +51,11 @@ class TerminalMasker:
         return self._plain.held + self._visible.held + len(self._unfinished)
 
     def feed(self, data: bytes) -> bytes:
-        """Add input; return the output that is decided."""
+        """Add input; return the part of the output that is decided."""
         return self._search_again(self._plain.feed(data))
 
     def release(self) -> bytes:
-        """Return the bytes that are held back, because no input came for a while."""
+        """Return the bytes that are held back, because no input has arrived for a while."""
         out = self._search_again(self._plain.release(), is_held=True)
         unfinished, self._unfinished = self._unfinished, b""
         return out + self._visible.release() + unfinished
@@ -69,7 +69,7 @@ class TerminalMasker:
     def _search_again(self, data: bytes, *, is_held: bool = False) -> bytes:
         """Search the first search's output again, without its terminal codes.
 
-        Output that the first search has decided, and that contains no code, is not searched again: it can't begin a
+        Decided output of the first search that contains no code is not searched again, because it can't begin a
         secret.
         """
         if not is_held and _ESCAPE not in data and not self._unfinished and not self._visible.is_pending:

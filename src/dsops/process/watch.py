@@ -1,7 +1,7 @@
 """Run the command as a child process: forward signals, hand over the terminal, enforce a time limit.
 
-The command runs in a separate process group. So it gets a Ctrl-C only once (from us, or from the terminal if the
-command has it), and ending the group ends all processes that the command started, but none of ours.
+The command runs in a separate process group. So the command gets each Ctrl-C only once (from dsops, or from the
+terminal if the command has it), and ending the group ends all processes that the command started, but none of ours.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dsops.process.signals import Signals
 from dsops.process.terminal import SharedTerminal, Terminal
 
 GRACE_SECONDS = 10.0
-"""The time in which a process group must end after SIGTERM before it is killed: the same as `docker stop`."""
+"""The time between SIGTERM and SIGKILL in which a process group can end by itself: 10 s, as for `docker stop`."""
 
 _POLL_SECONDS = 0.02
-"""The interval for checking whether a group has ended: we get no signal when a process dies that is not our child."""
+"""The interval for checking whether a group has ended. Only the end of our own child sends us a signal."""
 
 
 class Attendant(Protocol):
-    """Work that is done beside the command, in the loop that watches it. It must never block that loop."""
+    """Work that the loop does while it watches the command. The work must never block the loop."""
 
     def readers(self) -> Iterable[int]:
         """Return the descriptors that the attendant waits to read from."""
@@ -36,13 +36,13 @@ class Attendant(Protocol):
         """Return the descriptors that the attendant waits to write to."""
 
     def seconds(self) -> float | None:
-        """Return the seconds until the next turn, even if no descriptor is ready; None for no limit."""
+        """Return the seconds until the next turn, if no descriptor is ready before; None for no limit."""
 
     def turn(self, ready: Collection[int]) -> None:
-        """Do what is possible without waiting, given the ready descriptors."""
+        """Do what is possible without blocking. `ready` has the descriptors that are ready."""
 
     def end(self) -> None:
-        """Finish, because the command has ended or was never started."""
+        """Finish the work, because the command has ended or was never started."""
 
 
 class Start(Protocol):
@@ -55,18 +55,18 @@ class Start(Protocol):
         """
 
     def terminal(self, pid: int) -> Terminal:
-        """The command's terminal."""
+        """Return the command's terminal."""
 
 
 class PlainStart:
     """Starts a command that inherits our streams, and gets our terminal if we have it."""
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Start the command with the signal dispositions that `replace` sets."""
+        """Start the command with the signal dispositions that `replace` uses."""
         return spawn(command, arguments, environment)
 
     def terminal(self, pid: int) -> Terminal:
-        """Return our terminal, which is shared with the command."""
+        """Return our own terminal, which the command shares."""
         return SharedTerminal(pid)
 
 
@@ -85,8 +85,8 @@ def watch(
 
     `hurry` is called if the command does not end by itself: after a forwarded signal, or at the time limit.
 
-    A Ctrl-C that ends the command on a terminal ends this process by the same signal. Raises CommandTimedOut if the
-    command ran longer than `timeout_seconds`; by then its whole process group has been ended, by SIGTERM and after
+    If Ctrl-C ends the command on a terminal, the signal also ends this process. Raises CommandTimedOut if the command
+    ran longer than `timeout_seconds`; by then its whole process group has been ended, by SIGTERM and after
     `grace_seconds` by SIGKILL. Raises CommandNotExecutable if the command could not be started. In every case the
     attendants have ended.
     """
@@ -108,7 +108,7 @@ def spawn(
     *,
     streams: Mapping[int, int] | None = None,
 ) -> int:
-    """Start the command in a new process group, with the signal dispositions that `replace` sets.
+    """Start the command in a new process group, with the signal dispositions that `replace` uses.
 
     `streams` maps descriptors of the child to ours, such as `{1: a pipe}`.
     """
@@ -129,7 +129,7 @@ def spawn(
 
 
 class _Ending:
-    """Ends the attendants exactly once: before this process dies of Ctrl-C, or when the command has ended."""
+    """Ends the attendants exactly once: when the command has ended, or before Ctrl-C ends this process."""
 
     def __init__(self, attendants: Sequence[Attendant]) -> None:
         self.attendants = attendants
@@ -175,7 +175,7 @@ class _Watch:
         return self._code
 
     def _wait_for_signal(self, seconds: float | None) -> None:
-        """Wait for a signal, for at most `seconds`; forward it, and check whether the command stopped or ended."""
+        """Wait for a signal, for at most `seconds`. Forward the signal; check whether the command stopped or ended."""
         attendants = self._ending.attendants
         waits = [wait for wait in (seconds, *[attendant.seconds() for attendant in attendants]) if wait is not None]
         woken = self._signals.wait(
@@ -199,10 +199,10 @@ class _Watch:
                 self._on_end(os.waitstatus_to_exitcode(status))
 
     def _on_stop(self, number: int) -> None:
-        """Handle a stopped command: it needs the terminal, or Ctrl-Z paused it, which pauses our whole job."""
+        """Handle a stopped command: give it the terminal if it needs that, else pause our whole job (Ctrl-Z)."""
         if not self._terminal.exists:
             return
-        # The command may have stopped before it was given the terminal; it may have the terminal by now.
+        # The command may have stopped before it was given the terminal, and may have the terminal by now.
         wants_terminal = number in {signal.SIGTTIN, signal.SIGTTOU}
         if wants_terminal and (self._terminal.is_given or self._terminal.give()):
             self._send(signal.SIGCONT)
@@ -210,7 +210,7 @@ class _Watch:
         had_terminal = self._terminal.is_given
         self._terminal.take_back()
         os.kill(os.getpid(), signal.SIGSTOP)
-        # SIGCONT has resumed us, sent by `fg` or `bg`.
+        # `fg` or `bg` has sent SIGCONT, which resumed this process.
         if had_terminal or wants_terminal:
             self._terminal.give()
         self._send(signal.SIGCONT)
@@ -223,10 +223,10 @@ class _Watch:
             self._die_likewise(-code)
 
     def _die_likewise(self, number: int) -> None:
-        """Die of the same Ctrl-C that ended the command.
+        """End this process by the same Ctrl-C signal that ended the command.
 
-        After a mere exit code, a shell would run a script's next line. The rest of our job gets the signal too, as it
-        would have from the terminal if the command had not had it.
+        After a mere exit code, a shell would run a script's next line. If the command had the terminal, only the
+        command got the signal, so it is sent to the rest of our job as well.
         """
         was_given = self._terminal.is_given
         self._ending.now()
@@ -237,10 +237,10 @@ class _Watch:
         os.kill(os.getpid(), number)
 
     def _end_group(self, grace_seconds: float) -> None:
-        """End all processes of the command that have stayed in its process group."""
+        """End all processes that the command started and that have stayed in its process group."""
         self._hurry()
         self._send(signal.SIGTERM)
-        # A stopped process handles SIGTERM only after it continues.
+        # A stopped process handles SIGTERM only after it gets SIGCONT.
         self._send(signal.SIGCONT)
         end = monotonic() + grace_seconds
         while monotonic() < end and self._send(0):
@@ -250,12 +250,12 @@ class _Watch:
             os.waitpid(self._pid, 0)
 
     def _send(self, number: int) -> bool:
-        """Send a signal to the process group (0: no signal); return whether the group still has a process."""
+        """Send a signal to the process group (0: none); return whether the group still has a process."""
         try:
             os.killpg(self._pid, number)
         except ProcessLookupError:
             return False
         except PermissionError:
-            # A process exists but runs as another user (sudo). macOS also reports this for zombies.
+            # A process exists but runs as another user (sudo). macOS raises this error for zombies as well.
             return True
         return True

@@ -1,6 +1,6 @@
-"""Formats for writing secrets to a file: a table, with one module per format.
+"""The file formats for secrets: a table of all formats, with one module for each.
 
-Variables with their secrets come in; the bytes of a file go out. Imported by `cli` and `hook`.
+The input is variables with their secrets; the output is the bytes of a file. Imported by `cli` and `hook`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ Render = Callable[[Mapping[str, Secret]], bytes]
 
 
 class Format(NamedTuple):
-    """An output format: the module that writes it, and the file names that imply it."""
+    """An output format: the module that writes the format, and the file names that select it."""
 
     module: str
-    """The module with `render(values) -> bytes`. It is imported only when the format is chosen."""
+    """The module that has `render(values) -> bytes`. It is imported only if the format is chosen."""
     help: str
     endings: tuple[str, ...]
-    """The file name endings of the format."""
+    """The file name endings that select the format."""
 
 
 FORMATS: Mapping[str, Format] = {
@@ -41,7 +41,7 @@ KEY_FORMATS: Mapping[str, str] = {
     "ini": "the environment's AWS keys as a profile named like the environment",
     "process": "the environment's AWS keys as JSON for `credential_process`",
 }
-"""Formats that contain only AWS keys; see `dsops.render.keys`."""
+"""Formats that contain only AWS keys (see `dsops.render.keys`), each with a description."""
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -54,7 +54,7 @@ def renderer(format_name: str) -> Render:
 
 
 def format_of(path: str) -> str:
-    """Return the format that a file's name implies: `.env.production` and `prod.env` are dotenv. Raises UsageError."""
+    """Return the format for a file's name: `.env.production` and `prod.env` are dotenv. Raises UsageError."""
     name = path.rpartition("/")[2].lower()
     if name.startswith(".env."):
         return "dotenv"
@@ -82,7 +82,7 @@ def text_of(name: str, value: Secret, format_name: str) -> str:
 
 
 def text_of_variable(name: str, value: Secret, format_name: str) -> str:
-    """Return the value as text for an environment variable. Raises ValueUnusable for a NUL byte too."""
+    """Return the value as text for an environment variable. Also raises ValueUnusable for a NUL byte."""
     text = text_of(name, value, format_name)
     if "\0" in text:
         raise ValueUnusable(
@@ -94,7 +94,7 @@ def text_of_variable(name: str, value: Secret, format_name: str) -> str:
 
 
 def require_shell_name(name: str) -> None:
-    """Raise ValueUnusable for a name that is not valid for a shell variable: its line would run as a command."""
+    """Raise ValueUnusable for a name that is no valid shell variable, because its line would run as a command."""
     if not _SHELL_NAME.fullmatch(name):
         raise ValueUnusable(
             f"`{name}` can't be the name of a shell's variable",

@@ -1,7 +1,7 @@
 """Write NAME=value lines that python-dotenv reads back exactly, with interpolation enabled.
 
-Programs read such files differently, and people `source` them. So a value that a shell would read the same is written
-plainly. Any other value is written so that a shell stops with an error instead of running a part of it.
+Programs read dotenv files differently, and people `source` them. A value that a shell reads in the same way is
+written plainly. Any other value is written so that a shell stops with an error instead of running a part of it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dsops.secret import Secret
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
 
 _INTERPOLATED = re.compile(r"\$\{[^}]*\}")
-"""What python-dotenv expands, inside any quotes. There is no way to escape it."""
+"""A text that python-dotenv expands inside any quotes. The format has no escape for it."""
 
 _DOLLAR = "${.:-$}"
-"""A dollar sign that begins no expansion in python-dotenv: a variable that can't be set, with `$` as its default."""
+"""A dollar sign that begins no expansion in python-dotenv: a variable that is never set, with the default `$`."""
 
 _NOTHING = "${.:-}"
-"""A variable that can't be set, with an empty default. A shell reports a bad substitution and stops there."""
+"""An empty text: a variable that can't be set, with an empty default. A shell stops here ("bad substitution")."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
@@ -51,11 +51,11 @@ def _quoted(text: str) -> str:
     if is_plain and "'" not in text and "\\\\" not in text:
         return f"'{text}'"
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    # In double quotes, both unescape `\\` and `\"`; a shell also expands `$` and backticks.
+    # In double quotes, python-dotenv and a shell unescape `\\` and `\"`; a shell also expands `$` and backticks.
     if is_plain and "$" not in text and "`" not in text:
         return f'"{escaped}"'
-    # Unescaped, a carriage return is read back as a newline. An older python-dotenv treats a backslash at the end as
-    # the escape of the closing quote.
+    # An unescaped carriage return is read back as a newline. An older python-dotenv reads a backslash at the end as the
+    # escape of the closing quote.
     escaped = escaped.replace("${", f"{_DOLLAR}{{").replace("\r", "\\r")
     end = _NOTHING if escaped.endswith("\\") else ""
     return f'"{_NOTHING}{escaped}{end}"'

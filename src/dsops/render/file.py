@@ -13,8 +13,7 @@ _MODE = 0o600
 def write_private(path: str, data: bytes) -> None:
     """Write a file with these bytes and mode 0600 atomically; replace an existing file.
 
-    Raises FileNotWritten for a symbolic link, which may lead anywhere, and for anything else that is not a regular
-    file.
+    Raises FileNotWritten if the path is a symbolic link, which may lead anywhere, or is no regular file.
     """
     _refuse_what_is_no_file(path)
     # The temporary file is in the target's folder, because a rename is atomic only within one file system.
@@ -30,7 +29,7 @@ def write_private(path: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        # The umask may have removed further bits at creation.
+        # The umask may have removed some permission bits when the file was created.
         os.chmod(part, _MODE)
         os.replace(part, path)
     except OSError as error:

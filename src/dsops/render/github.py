@@ -13,7 +13,7 @@ from dsops.render import require_shell_name, text_of_variable
 from dsops.secret import Secret
 
 _REFUSED = "NODE_OPTIONS"
-"""The runner rejects this variable: a user who can write the file could run code in later steps with it."""
+"""GitHub's runner rejects this variable, because it would let the file's author run code in later steps."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:

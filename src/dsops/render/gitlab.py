@@ -14,7 +14,7 @@ from dsops.render import require_shell_name, text_of
 from dsops.secret import Secret
 
 _EXPANDED = re.compile(r"\$|%\w*%")
-"""What GitLab may expand as a variable, or treat as an escape."""
+"""Matches what GitLab may expand as a variable, or treat as an escape."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:

@@ -1,4 +1,4 @@
-"""Write one JSON object, in UTF-8."""
+"""Write the variables as one JSON object, in UTF-8."""
 
 from __future__ import annotations
 

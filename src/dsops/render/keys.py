@@ -1,4 +1,4 @@
-"""Select the AWS variables of an environment, for formats that contain only AWS keys."""
+"""Select an environment's AWS variables, for formats that contain only AWS keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.errors import ValueUnusable
 from dsops.render import text_of
 from dsops.secret import Secret
 
-# AWS SDKs and Tools Reference Guide, "Process credential provider": without Expiration the SDK never refreshes.
+# AWS SDKs and Tools Reference Guide, "Process credential provider": an SDK never refreshes keys without Expiration.
 _MEMBERS = {
     "AWS_ACCESS_KEY_ID": "AccessKeyId",
     "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
@@ -21,7 +21,7 @@ _NOTHING = Secret("")
 
 
 def keys_of(values: Mapping[str, Secret], format_name: str) -> dict[str, Secret]:
-    """Return only the AWS variables; a missing token is empty. Raises ValueUnusable without key id or secret key."""
+    """Return only the AWS variables; a missing token is "". Raises ValueUnusable without key id or secret key."""
     missing = [name for name in _REQUIRED if values.get(name, _NOTHING) == _NOTHING]
     if missing:
         raise ValueUnusable(
@@ -34,7 +34,7 @@ def keys_of(values: Mapping[str, Secret], format_name: str) -> dict[str, Secret]
 
 
 def process(keys: Mapping[str, Secret]) -> bytes:
-    """Return the JSON that a `credential_process` prints."""
+    """Return the JSON that a `credential_process` must print."""
     texts = {member: text_of(name, keys[name], "JSON") for name, member in _MEMBERS.items() if name in keys}
     value = {"Version": 1, **{member: text for member, text in texts.items() if text}}
     return f"{json.dumps(value, indent=2)}\n".encode()

@@ -1,7 +1,7 @@
 """Write `$env:NAME = 'value'` lines for PowerShell in ASCII. Each line is a complete command.
 
 `dsops ... | Invoke-Expression` gets its input line by line, and Windows PowerShell 5.1 reads a script without a byte
-order mark in the machine's old code page. So newlines and non-ASCII characters are written as numbers.
+order mark in the machine's old code page. So newlines and non-ASCII characters are written as character codes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dsops.render import require_shell_name, text_of_variable
 from dsops.secret import Secret
 
-# PowerShell also treats U+2018 to U+201B as `'`. They are not ASCII, so they are written as numbers.
+# PowerShell also treats U+2018 to U+201B as `'`. As they are not ASCII, they are written as character codes.
 _PARTS = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]")
 
 
@@ -25,14 +25,14 @@ def _line(name: str, value: Secret) -> str:
     require_shell_name(name)
     text = text_of_variable(name, value, "PowerShell")
     parts = [part for match in _PARTS.findall(text) for part in _literals(match)]
-    # The type of the first operand decides: after a string `+` appends, after a character it would add numbers.
+    # In PowerShell, `+` appends only if the first operand is a string. With a character it would add numbers.
     if not parts or not parts[0].startswith("'"):
         parts.insert(0, "''")
     return f"$env:{name} = {' + '.join(parts)}\n"
 
 
 def _literals(part: str) -> list[str]:
-    """Return ASCII text quoted, and other text as the numbers of its UTF-16 code units, PowerShell's characters."""
+    """Return ASCII text in quotes, and other text as the codes of its UTF-16 code units (PowerShell's characters)."""
     if part.isascii() and part.isprintable():
         return ["'{}'".format(part.replace("'", "''"))]
     units = part.encode("utf-16-be")

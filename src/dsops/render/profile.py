@@ -1,4 +1,4 @@
-"""Write a section of ~/.aws/credentials with a session's keys, for programs that only support profiles."""
+"""Write a section of ~/.aws/credentials with a session's keys, for programs that support only profiles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KEYS = {
     "AWS_SESSION_TOKEN": "aws_session_token",
 }
 
-# `[DEFAULT]` is not a profile: Python's configparser adds its keys to all other sections.
+# `[DEFAULT]` is no profile: Python's configparser adds the keys of this section to all other sections.
 _NAME = re.compile(r"(?!DEFAULT$)[\w.@+/-]+", re.ASCII)
 
-# Programs read blanks, quotes and `#` in a value differently. No AWS key or token contains any of them.
+# Programs differ in how they read blanks, quotes and `#` in a value. No AWS key or token contains such a character.
 _PLAIN = re.compile(r"[!$-&(-:<-~]*")
 
 _HEADER = re.compile(r"\[\s*(.*?)\s*\]")
@@ -26,7 +26,7 @@ _ENDS = "# these keys end at "
 
 
 def section(name: str, variables: Mapping[str, Secret]) -> str:
-    """Return the profile's section. Raises UsageError for a name that a section can't have."""
+    """Return the profile's section. Raises UsageError if the name can't be that of a section."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` can't be the name of a profile",
@@ -55,11 +55,11 @@ def _lines(variables: Mapping[str, Secret]) -> list[str]:
 
 
 def put(old: str, name: str, variables: Mapping[str, Secret]) -> str:
-    """Return the file's text with the section's keys replaced. Other sections, settings and comments stay unchanged."""
+    """Return the file's text with the section's keys replaced. Everything else stays unchanged."""
     new = section(name, variables).splitlines()
     lines: list[str] = []
     is_inside = is_written = is_dropping = False
-    # splitlines() is not used: it also splits at other characters, which would be lost.
+    # splitlines() would also split at other characters than the newline, and these would be lost.
     for line in old.removesuffix("\n").split("\n") if old else ():
         header = _HEADER.match(line)
         if header:

@@ -1,4 +1,4 @@
-"""Write `export NAME='value'` lines for Bourne-like shells, quoted so that fish reads them the same."""
+"""Write `export NAME='value'` lines for Bourne-like shells, quoted so that fish reads them in the same way."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _line(name: str, value: Secret) -> bytes:
 
 
 def quote(data: bytes) -> bytes:
-    r"""Quote the bytes as one word, in which a shell expands nothing.
+    r"""Quote the bytes as one word in which a shell expands nothing.
 
-    A quote and a backslash are escaped outside the quotes, because fish unescapes `\\` inside them.
+    Quotes and backslashes are escaped outside the quotes, because fish unescapes `\\` inside them.
     """
     quoted = data.replace(b"\\", b"\0").replace(b"'", b"'\\''").replace(b"\0", b"'\\\\'")
     return b"'%s'" % quoted

@@ -1,4 +1,4 @@
-"""Write one YAML mapping in UTF-8, with everything in double quotes, so that `NO` and `012` stay strings."""
+"""Write the variables as one YAML mapping in UTF-8, all in double quotes, so that `NO` and `012` stay strings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dsops.render import text_of
 from dsops.secret import Secret
 
-# Characters that JSON leaves unescaped, but that YAML forbids (1.2, production 1) or folds as line breaks.
+# JSON leaves these characters unescaped. YAML forbids them (1.2, production 1) or folds them as line breaks.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -22,5 +22,5 @@ def render(values: Mapping[str, Secret]) -> bytes:
 
 
 def _quoted(text: str) -> str:
-    """Return the text as a JSON string, which is a valid YAML scalar once a few more characters are escaped."""
+    """Return the text as a JSON string with a few more characters escaped, which makes it a valid YAML scalar."""
     return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -1,7 +1,7 @@
 """Carries out a plan: issues sessions and reads secrets.
 
-Works on demand: a cached session means that no hop below it is called. The result is the variables' values, or every
-error. Imported by `cli`, `doctor`, `explain`, `keys` and `pipeline`.
+Sessions are issued only on demand: if a session is cached, no hop below it is called. The result is the variables'
+values, or an error that lists every failure. Imported by `cli`, `doctor`, `explain`, `keys` and `pipeline`.
 """
 
 from __future__ import annotations

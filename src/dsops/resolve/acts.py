@@ -1,4 +1,4 @@
-"""Audit records of a run: sessions issued or reused and secrets read, each with its outcome."""
+"""The audit records of a run: sessions issued or reused and secrets read, each with its outcome."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import SecretMetadata
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-"""The text that CloudTrail shows in place of values that it does not record."""
+"""The text that CloudTrail shows in place of a value that it does not record."""
 
-# CloudTrail's names of the request parameters, by setting. Other settings are not recorded.
+# Setting -> CloudTrail's name of the request parameter. Other settings are not recorded.
 _ASKED = {
     "role_arn": "roleArn",
     "role_session_name": "roleSessionName",
@@ -38,7 +38,7 @@ _ASKED = {
 def issued(
     step: Step, source: Credentials | None, outcome: Credentials | DsopsError, hop: int, runtime: Runtime
 ) -> Act:
-    """Return the record of a requested session: the session, or the error."""
+    """Return the record of a session that was requested. The outcome is the session, or the error."""
     error = outcome if isinstance(outcome, DsopsError) else None
     is_asked = error is None or _was_asked(error)
     service = step.type.service if step.session_action else ""
@@ -58,7 +58,7 @@ def issued(
 
 
 def held(step: Step, session: Credentials, hop: int, runtime: Runtime) -> Act:
-    """Return the record of a cached session that this run uses. No request was made."""
+    """Return the record of a cached session that this run uses without a request."""
     act = issued(step, None, session, hop, runtime)
     facts = {**act.facts, "source": session.source, "cached": True}
     return act._replace(service="", identity={}, request_id="", facts=facts)
@@ -74,7 +74,7 @@ def reads(
     *,
     is_cached: bool = False,
 ) -> Iterable[Act]:
-    """Yield one record for each secret that was read, even if several variables use it."""
+    """Yield one record for each secret that was read, even if several variables use the secret."""
     secrets: dict[tuple[str, str], list[SecretReference]] = {}
     for reference in outcomes:
         secrets.setdefault((reference.key, reference.version), []).append(reference)
@@ -85,7 +85,7 @@ def reads(
             SecretMetadata(),
         )
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
-        # A missing field is no failed read, because the secret itself was read.
+        # If only a field is missing, the read did not fail, because the secret itself was read.
         error = failures[0] if len(failures) == len(references) or (failures and not metadata.version) else None
         names = [name for reference in references for name in variables.get(reference, ())]
         facts: dict[str, object] = {
@@ -101,7 +101,7 @@ def reads(
             facts["operation"] = metadata.operation
         service = "" if is_cached else step.type.service
         if step.type.gives_credentials or (error is not None and not _was_asked(error)):
-            service = ""  # parts of a session have their own record, and some errors come before any request
+            service = ""  # parts of a session have a record of their own, and some errors come before any request
         yield Act(
             step.type.read_action or "ReadSecret",
             service,
@@ -116,7 +116,7 @@ def reads(
 
 
 def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
-    """Return the names of the step's variables by the reference that they read."""
+    """Return reference -> names of the step's variables that read it."""
     names: dict[SecretReference, list[str]] = {}
     for variable in plan.variables:
         if variable.step == step.name and variable.reference is not None:
@@ -127,7 +127,7 @@ def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
 def _was_asked(error: DsopsError) -> bool:
     """Whether a request was sent to AWS, as far as the error shows.
 
-    Errors raised before the request have no response from AWS.
+    An error that was raised before the request has no response from AWS.
     """
     return error.aws is not None or isinstance(error, ServiceError)
 
@@ -141,7 +141,7 @@ def _asked_of(step: Step, key: str, version: str) -> Mapping[str, object]:
 
 
 def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
-    """Return the facts that every record of the store's step has."""
+    """Return the facts that all records of the step contain."""
     facts: dict[str, object] = {"store": step.name, "storeType": step.type.name, "where": str(step.where)}
     if step.credentials_from:
         facts["credentialsFrom"] = step.credentials_from
@@ -149,7 +149,7 @@ def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
         facts["profile"] = step.profile
     address = parse_address(_url(step, runtime))
     endpoint = "" if address is None or is_aws_host(address.host) else f"{address.scheme}://{address.authority}"
-    if endpoint:  # a sandbox or a VPC endpoint
+    if endpoint:  # the endpoint of a sandbox or a VPC endpoint
         facts["endpoint"] = endpoint
     return facts
 
@@ -157,7 +157,7 @@ def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
 def is_of_sandbox(step: Step, runtime: Runtime, sandboxes: Container[str]) -> bool | None:
     """Whether the step's requests go to one of these sandboxes; None for literals and environment variables.
 
-    Credentials and secrets from elsewhere (a key in the keyring, a plugin's secret) never come from a sandbox.
+    A store that calls no AWS service (a key in the keyring, a plugin's secret) never uses a sandbox.
     """
     if step.type.is_local:
         return None
@@ -180,7 +180,7 @@ def _base_source(step: Step, source: Credentials | None) -> Mapping[str, object]
 
 
 def _identity(step: Step) -> Mapping[str, object]:
-    """Return the caller of an unsigned call in CloudTrail's format, as known before the token is sent."""
+    """Return the caller of an unsigned call in CloudTrail's format, as far as it is known before the call."""
     if step.operation == "AssumeRoleWithSAML":
         return {"type": "SAMLUser"}
     if step.operation != "AssumeRoleWithWebIdentity":
@@ -218,7 +218,7 @@ def _request_parameters(step: Step) -> Mapping[str, object]:
 
 
 def _session(session: Credentials) -> Mapping[str, object]:
-    """Return the session as CloudTrail's `responseElements`, without the session token."""
+    """Return the session in the format of CloudTrail's `responseElements`, without the session token."""
     credentials: dict[str, object] = {"accessKeyId": session.access_key_id}
     if session.session_token is not None:
         credentials["sessionToken"] = HIDDEN
@@ -236,4 +236,4 @@ def _session(session: Credentials) -> Mapping[str, object]:
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-"""Month names as CloudTrail writes them in every locale: `Nov 25, 2026, 1:20:11 AM`."""
+"""CloudTrail's month names, which do not depend on the locale: `Nov 25, 2026, 1:20:11 AM`."""

@@ -1,4 +1,4 @@
-"""Load the base credentials, which sign the first hop, and find their region and STS endpoint."""
+"""Load the base credentials, which sign the first hop; find their region and STS endpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
 
 DEFAULT_REGION = "us-east-1"
-"""The default region for STS: GetCallerIdentity returns the same response in every region."""
+"""The region for STS calls if no other is known: GetCallerIdentity returns the same response in every region."""
 
 
 def load_base(runtime: Runtime) -> Credentials:
@@ -25,19 +25,19 @@ def base_region(runtime: Runtime) -> str:
     """Return the region of the environment or of its profile; "" if neither has one."""
     environ = runtime.environ
     named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-    # The key only affects the digest, which is not used here.
+    # The HMAC key affects only the digest, which is not used here.
     return named or ambient_of(environ, b"", runtime.folder)("").region
 
 
 def base_environ(runtime: Runtime, profile: str = "") -> Mapping[str, str]:
-    """Return the environment variables, with the endpoints that the base credentials' profile configures."""
+    """Return the environment variables, with the endpoint settings of the base credentials' profile added."""
     return {**runtime.environ, **dict(endpoints_of(runtime.environ, profile, runtime.folder))}
 
 
 def base_endpoint(runtime: Runtime, region: str = "", profile: str = "") -> Endpoint:
     """Return the STS endpoint for the base credentials.
 
-    The region is `region`, or else that of the environment or its profile.
+    Its region is `region`, or else the region of the environment or its profile.
     """
     return resolve_endpoint("sts", region or base_region(runtime) or DEFAULT_REGION, base_environ(runtime, profile))
 
@@ -56,7 +56,7 @@ def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
 def base_source(source: str, caller_arn: str) -> str:
     """Return the source of the base credentials.
 
-    The source of an instance's role includes the instance id, which is the role's session name.
+    For an instance's role, the source includes the instance id, which is the session name of that role.
     """
     session = caller_arn.rpartition("/")[2]
     is_instance = source.endswith("the instance's role") and session.startswith("i-")

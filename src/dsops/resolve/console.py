@@ -1,4 +1,4 @@
-"""Check which sessions can open the AWS console, and find the partition of that console."""
+"""Check whether a session can open the AWS console, and find the console's partition."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def partition_of_session(credentials: Credentials, region: str) -> Partition:
 
 
 def refuse_other_sts(plan: Plan, name: str, runtime: Runtime, hint: str) -> None:
-    """Raise UsageError for a session from an STS other than AWS's, whose credentials must not be sent to AWS."""
+    """Raise UsageError for a session from an STS other than AWS's: its credentials must not be sent to AWS."""
     address = parse_address(session_endpoint(plan, name, runtime).url)
     if address is None or not is_aws_host(address.host):
         raise UsageError(f"store `{name}` does not use AWS's STS, so it cannot open the console", hint=hint)
 
 
 def refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
-    """Raise UsageError for a duration with role chaining.
+    """Raise UsageError if a duration is requested and the role is chained.
 
-    After role chaining the console session always has the role session's duration (IAM User Guide, "Enable custom
+    After role chaining, a console session always lasts as long as the role session (IAM User Guide, "Enable custom
     identity broker access to the AWS console").
     """
     step = plan.steps[name]
@@ -44,7 +44,7 @@ def refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
 def refuse_session(credentials: Credentials, seconds: int | None) -> None:
     """Raise ConsoleRefused for credentials of a user or the root user.
 
-    AWS signs in only roles and federated users.
+    AWS lets only roles and federated users sign in this way.
     """
     arn = parse_arn(credentials.arn)
     kind = arn.resource_type if arn else ""

@@ -1,8 +1,8 @@
 """Identify the signer of the first hop without a request.
 
-The result is a digest that differs whenever the signer may differ. Keys in environment variables are the identity
-themselves. botocore determines everything else from files and variables, so the digest covers their contents: a new
-login, an edited profile or another variable counts as another identity, and no session is shared by mistake.
+The result is a digest that differs whenever the signer may differ. Keys in environment variables identify the signer
+directly. Otherwise botocore finds the signer from files and variables, so the digest covers their contents: a new
+login, an edited profile or a changed variable gives another identity, and no session is shared by mistake.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dsops.config.files import digest
 from dsops.plan import Ambient, Proof, Settings
 from dsops.stores import proving_store
 
-# The token caches of SSO, `aws login` and others. botocore and the AWS CLI name each file by a hash.
+# The folders of the token caches of SSO, `aws login` and others, in which each file's name is a hash.
 _SSO_CACHE = "~/.aws/sso/cache"
 _LOGIN_CACHE = "~/.aws/login/cache"
 _MOST_CACHE_FILES = 1000
@@ -36,12 +36,12 @@ _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZA
 _BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
 _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 
-# Variables other than AWS_* that matter: search paths of files and programs, and the user's home.
+# Variables besides AWS_* that affect the identity: search paths of files and programs, and the user's home.
 _OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE", "PATH")
 
 
 def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
-    """Return the function that gives `make_plan` a profile's base identity, for a client in that folder.
+    """Return the function that `make_plan` calls for a profile's base identity, for a client in that folder.
 
     `key` is a secret of this process, so that digests reveal nothing about keys and tokens. Raises AmbientFailed for
     an incomplete key pair, ConfigUnreadable for unreadable files.
@@ -78,12 +78,12 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
 
 
 def is_as_planned(ambient: Ambient, environ: Mapping[str, str], profile: str, folder: str) -> bool:
-    """Whether the files still have the content that the plan was made with. A renewed login counts as a change."""
+    """Whether the files have the same content as when the plan was made. A renewed login changes the content."""
     return ambient.mark == ambient_of(environ, _MARK_KEY, folder)(profile).digest
 
 
 def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:
-    """Return the function that identifies a store's token or login for `make_plan`, for a client in that folder."""
+    """Return the function that `make_plan` calls to identify a store's token or login, for a client in that folder."""
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:
@@ -98,12 +98,12 @@ def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callab
 def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
     """Return a profile's endpoint settings as environment variables, without variables that are already set.
 
-    Without a profile, the one that the environment names is used. Raises ConfigUnreadable for an unreadable file, or
-    for an unusable address in it.
+    If `profile` is "", the profile that the environment names is used. Raises ConfigUnreadable for an unreadable
+    file, or for an unusable address in it.
     """
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:
-        return ()  # True for most files; parsing them takes milliseconds of a cold run.
+        return ()  # most files have no endpoint; parsing takes milliseconds of a cold run
     from dsops.aws.identity.profile_endpoints import profile_endpoints
 
     name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
@@ -122,7 +122,7 @@ def _hmac_hex(key: bytes, parts: Iterable[str]) -> str:
 def _network_settings(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the proxy and trust settings.
 
-    A request through another proxy could get a response with another user's session.
+    They are part of the identity, because another proxy could return another user's session.
     """
     for name in sorted(environ):
         if name.lower().endswith("_proxy") or name in TRUST_VARIABLES:
@@ -130,7 +130,7 @@ def _network_settings(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
-    """Yield everything that botocore may use to choose credentials."""
+    """Yield all settings and file digests that may influence which credentials botocore chooses."""
     config = content(config_file(environ, folder))
     credentials = content(credentials_file(environ, folder))
     # A credential_process may read any variable, and any file in its folder.
@@ -157,7 +157,7 @@ def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
 
 
 def _token_files(environ: Mapping[str, str], folder: str, text: bytes) -> Iterator[str]:
-    """Yield the token files that variables or these files name. Paths are used as written."""
+    """Yield the token files that variables or the given text name. Paths are used as written."""
     named = [os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, text)]
     for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *named):
         if path:

@@ -36,23 +36,23 @@ _Outcomes = Mapping[SecretReference, Secret | DsopsError]
 
 
 class Trial(NamedTuple):
-    """The results of a trial of the whole plan."""
+    """The result of trying the whole plan."""
 
     sessions: Mapping[str, Credentials | DsopsError]
     """The session of each step that issues one, or the error.
 
-    Sessions that fail for the same reason share one error.
+    Sessions that fail for one reason share one error.
     """
     outcomes: Mapping[str, _Outcomes | DsopsError]
-    """Value or error of each reference, by step that variables read from; one error if the whole read failed."""
+    """By step: the value or error of each reference that variables read, or one error if the whole read failed."""
 
 
 MISSING = (SecretNotFound, FieldMissing)
-"""The errors that `default` and `optional` cover.
+"""The errors for which a variable's `default` or `optional` applies.
 
-AccessDenied is not among them, because it must not silently become a default: AWS also returns it for a missing
-secret that the caller may not see. A secret scheduled for deletion is not covered either, so that users notice the
-deletion before it happens.
+AccessDenied is not among them: AWS also returns it for a missing secret that the caller may not see, and a denial
+must not silently become a default. Nor is the error for a secret that is scheduled for deletion, so that users notice
+the deletion before it happens.
 """
 
 _OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkewed, RegionDisabled)
@@ -62,13 +62,13 @@ _NAMES_SHOWN = 5
 
 _NO_SOURCE = ("batch", "cache_seconds", "timeout_ms")
 _PLACES = ("AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_")
-"""The prefixes of environment variables that choose an endpoint."""
+"""Prefixes of the environment variables that select an endpoint."""
 
 
 async def resolve(
     plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache, *, min_ttl_seconds: float | None = None
 ) -> Mapping[str, Secret]:
-    """Return the value of every variable, in the plan's order, without missing optional variables.
+    """Return the value of every variable, in the plan's order. A missing optional variable is left out.
 
     Independent stores and reads run in parallel, and each secret is read once. All reads are attempted even if one
     fails. Raises one error, or Failures with all errors in the order of variables, each with the names of its
@@ -86,12 +86,12 @@ async def issue_credentials(
     *,
     min_ttl_seconds: float | None = None,
 ) -> Credentials:
-    """Return the session that a step issues or reads with, with enough lifetime left for a client."""
+    """Return the session that a step issues or reads with. It lasts long enough for a client."""
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).credentials(step_name)
 
 
 class Resolver:
-    """One run of a plan."""
+    """Carries out one plan once."""
 
     def __init__(
         self,
@@ -102,9 +102,9 @@ class Resolver:
         *,
         min_ttl_seconds: float | None = None,
     ) -> None:
-        """Raises NotAllowed for the plan of a discovered configuration that the user has not allowed."""
+        """Raises NotAllowed if the plan's configuration was discovered and the user has not allowed it."""
         if plan.unallowed:
-            # Commands ask for permission when they load the file; this is a second check.
+            # Commands check the permission when they load the file. This is a second check.
             raise not_allowed(plan.unallowed)
         self._plan = plan
         self._runtime = runtime
@@ -113,7 +113,7 @@ class Resolver:
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
 
     async def credentials(self, step_name: str) -> Credentials:
-        """Return the session that a step issues or reads with, with enough lifetime left for the child process."""
+        """Return the session that a step issues or reads with. It lasts long enough for the child process."""
         step = self._plan.steps[step_name]
         while not step.type.gives_credentials and step.credentials_from:
             step = self._plan.steps[step.credentials_from]
@@ -153,13 +153,13 @@ class Resolver:
         return values
 
     def _begin(self) -> tuple[PlanSessions, Mapping[str, list[SecretReference]]]:
-        """Return the sessions of this run, not issued yet, and by step the references that variables read."""
+        """Return the sessions of this run, not issued yet; and step -> the references that variables read from it."""
         by_step: dict[str, dict[SecretReference, None]] = {}
         for variable in self._plan.variables:
             if variable.reference is not None:
                 by_step.setdefault(variable.step, {})[variable.reference] = None
         steps = [self._plan.steps[name] for name in by_step]
-        # A session that variables read is handed to the child process.
+        # If variables read a session, the child process gets that session.
         sessions = self._open({step.fingerprint: self._hand_on for step in steps if step.type.gives_credentials})
         return sessions, {name: list(references) for name, references in by_step.items()}
 
@@ -173,7 +173,7 @@ class Resolver:
         return PlanSessions(self._plan, self._runtime, self._client, self._cache, handed_on)
 
     async def _read(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
-        """Read a step's secrets. Cached values are used first, since they need no session."""
+        """Read a step's secrets. Cached values are used first, because they need no session."""
         seconds = step.settings.get("cache_seconds")
         if not isinstance(seconds, int):
             return await self._fetch(sessions, step, references)
@@ -242,7 +242,7 @@ class Resolver:
         *,
         is_cached: bool = False,
     ) -> None:
-        """Add the reads to the audit trail, if there is one."""
+        """Add the reads to the audit trail if the trail is on."""
         journal = self._runtime.journal
         if journal is not None:
             is_of_sandbox = acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
@@ -254,7 +254,7 @@ class Resolver:
 
 
 def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credentials: Credentials | None) -> None:
-    """Add the secret's key to each error, except to errors that several secrets share."""
+    """Add the secret's key to each error. An error that several secrets share gets no key."""
     keys: dict[int, str] = {}
     for reference, outcome in outcomes.items():
         keys[id(outcome)] = "" if id(outcome) in keys else reference.key
@@ -264,7 +264,7 @@ def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credent
 
 
 def _source_of(step: Step, runtime: Runtime) -> object:
-    """Return the cache key of a step's values: everything that determines a reference's value."""
+    """Return the cache key of a step's values. It covers everything that a reference's value depends on."""
     settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
     places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
     return (step.fingerprint, step.type.name, step.region, *settings, *places, *step.endpoints)
@@ -281,7 +281,7 @@ def _refused(outcomes: _Outcomes) -> list[SecretReference]:
 def _value(
     variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsError], budget: Budget
 ) -> Secret | DsopsError | None:
-    """Return the variable's value, its error, or None if the variable is left out."""
+    """Return the variable's value, or its error; None if the variable is left out."""
     value: Secret | DsopsError | None = variable.literal
     if variable.reference is not None:
         of_step = outcomes[variable.step]
@@ -299,7 +299,7 @@ def _value(
 
 
 class _FailureList:
-    """Collects errors with their variables. An error that affects many variables is kept once."""
+    """Collects errors with the variables that they affect. An error that affects many variables is stored once."""
 
     def __init__(self) -> None:
         self._errors: dict[object, tuple[DsopsError, list[PlannedVariable]]] = {}
@@ -307,13 +307,13 @@ class _FailureList:
 
     def add(self, error: DsopsError, variable: PlannedVariable) -> None:
         """Add a variable that has no value, with its error."""
-        # A failed role is one error for all its stores, and so are ten failed reads from an unreachable store.
+        # A role that fails for several stores is one error, and so are ten failed reads from an unreachable store.
         of_the_store = isinstance(error, _OF_THE_STORE)
         key = self._keys.setdefault(id(error), (variable.step, type(error)) if of_the_store else id(error))
         self._errors.setdefault(key, (error, []))[1].append(variable)
 
     def raise_any(self) -> None:
-        """Raise the only error, or Failures with all errors; do nothing without errors."""
+        """Raise the error, or Failures if there are several; do nothing without errors."""
         errors = tuple([_with_variable_names(error, variables) for error, variables in self._errors.values()])
         if len(errors) == 1:
             raise errors[0]

@@ -1,7 +1,7 @@
 """Issue the sessions of a run.
 
-Each session is issued at most once, after the session that signs for it. It is issued again if AWS refuses the cached
-session.
+Each session is issued at most once, after the session that signs for it. If AWS refuses a cached session, the session
+is issued again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ T = TypeVar("T")
 class PlanSessions:
     """The credentials of a plan's steps, and the base credentials.
 
-    `handed_on` has the sessions that the child process gets, with the lifetime that each needs. Each session is
+    `handed_on` lists the sessions that the child process gets, with the lifetime that each needs. Each session is
     obtained once, with the lifetime for its longest planned use.
     """
 
@@ -57,12 +57,12 @@ class PlanSessions:
         self._needs = handed_on
         self._obtained: dict[Fingerprint, AsyncOnce[Obtained]] = {}
         self._heirs: set[str] = set()
-        """The steps whose connection is reused by a step that uses their session."""
+        """The steps whose connection another step already reuses. That other step uses their session."""
 
     def context(
         self, step: Step, *, may_ask: bool = True, metadata: dict[SecretReference, SecretMetadata] | None = None
     ) -> Context:
-        """Return the context for the step's store: the client with the step's timeouts."""
+        """Return the context for the step's store; its client has the step's timeouts."""
         milliseconds = step.settings.get("timeout_ms")
         client = self._client
         if isinstance(milliseconds, int):
@@ -80,28 +80,28 @@ class PlanSessions:
             return await self._issue(step, may_ask=may_ask)
 
         if step.type.gives_long_term:
-            # The key is read once in a run and never cached by the agent, so that locking the keyring takes effect.
+            # A run reads the key once, and the agent never caches it. So locking the keyring takes effect.
             return await self._run_once(step.fingerprint, lambda: self._issue_uncached(issue))
         return await self._obtain_once(step.fingerprint, issue, step)
 
     async def below(self, step: Step) -> Obtained:
-        """Return the credentials that sign a step's calls: another step's session, or base credentials."""
+        """Return the credentials that sign a step's calls: those of another step's session, or base credentials."""
         if step.credentials_from:
             return await self.of_step(step.credentials_from)
         return await self.base(step.profile)
 
     def is_held(self, step: Step) -> bool:
-        """Whether the credentials that sign the step's calls are cached, so that nothing has to be issued."""
+        """Whether the step's credentials are available without a request: a cached session, or keys in variables."""
         if step.credentials_from:
             return self._cache.peek(self._plan.steps[step.credentials_from].fingerprint) is not None
         return not step.profile and ambient_from_environment(self._runtime.environ, self._runtime.now()) is not None
 
     async def base(self, profile: str) -> Obtained:
-        """Return the base credentials of a profile ("" for none): keys in the environment, else what botocore finds."""
+        """Return a profile's base credentials; for "", keys in environment variables or else what botocore finds."""
         if not profile:
             keys = ambient_from_environment(self._runtime.environ, self._runtime.now())
             if keys is not None:
-                # Keys in the environment can't be renewed.
+                # Keys in environment variables can't be renewed.
                 return Obtained(keys, is_cached=False)
 
         if profile not in self._plan.ambient:
@@ -114,7 +114,7 @@ class PlanSessions:
             base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
             self._report("ambient.loaded", source=base.source, key=base.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
-                # The user logged in or edited a file since planning: don't cache this under the planned identity.
+                # The user logged in or edited a file since planning, so the planned identity must not be the cache key.
                 self._cache = self._cache.apart()
             return base
 
@@ -147,7 +147,7 @@ class PlanSessions:
         self._report("credentials.evicted", store=step.name, key=credentials.masked_key_id, why=why)
 
     def hop(self, step: Step) -> int:
-        """Return the number of the hop: 1 for a step that base credentials sign, 2 for the next."""
+        """Return the number of the hop: 1 if base credentials sign the step, 2 for the next step, and so on."""
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
     async def _obtain_once(
@@ -214,7 +214,7 @@ class PlanSessions:
     def _will_connect(self, step: Step) -> bool:
         """Whether the step's call needs a new connection.
 
-        One user of a session reuses the connection of the call that issued the session.
+        One step that uses a session can reuse the connection over which the session was issued.
         """
         if self.is_held(step):
             return False
@@ -225,7 +225,7 @@ class PlanSessions:
         return False
 
     def _add_hop(self, error: DsopsError, step: Step, source: Credentials | None) -> None:
-        """Add the failed hop to the error, with its caller and the sessions of the previous hops."""
+        """Add the failed hop to the error, with the hop's caller and the sessions of the previous hops."""
         token = step.proof.source if step.proof is not None else ""
         caller = (source.arn or source.masked_key_id) if source is not None else token
         issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
@@ -245,7 +245,7 @@ class PlanSessions:
         )
 
     def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
-        """Add the secret, its reader and the previous hops to the error."""
+        """Add the secret, the caller that reads it, and the previous hops to the error."""
         caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
         before, asks = self._hops_before(step), self._explain_words(step)
         error.add_tried(
@@ -253,24 +253,24 @@ class PlanSessions:
         )
 
     def _explain_words(self, step: Step) -> tuple[str, ...]:
-        """Return the arguments of `dsops explain` for this step; () for a step that the plan has added."""
+        """Return the arguments of `dsops explain` for this step; () for a shared MFA session that the plan added."""
         if SERVES in step.settings:
             return ()
         environment = self._plan.environment
         return (*(("--env", environment) if environment else ()), step.name)
 
     def add_act(self, step: Step, act: Callable[[], Act], is_of_sandbox: bool | None = None) -> None:  # noqa: FBT001
-        """Add a record to the audit trail, if there is one. A cached session supplies its own `is_of_sandbox`."""
+        """Add a record to the audit trail if the trail is on. A cached session supplies its own `is_of_sandbox`."""
         if self._runtime.journal is not None:
             of_sandbox = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
             self._runtime.journal.add(act()._replace(is_of_sandbox=of_sandbox))
 
     def is_of_sandbox(self, step: Step) -> bool | None:
-        """Whether a sandbox answered the step's requests; None for a step that makes none."""
+        """Whether a sandbox answered the step's requests; None for a step that sends no requests."""
         return acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
 
     def _is_below(self, step: Step, other: Step) -> bool:
-        """Whether `other` is the step, or gets its session through the step."""
+        """Whether `other` is the step itself, or depends on the step's session."""
         while other.name != step.name and other.credentials_from:
             other = self._plan.steps[other.credentials_from]
         return other.name == step.name
@@ -287,7 +287,7 @@ class PlanSessions:
     def _measure_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         """Count the session by operation, role and caller, with its requested duration.
 
-        The key id is used only to tell callers apart and is not exported.
+        The key id only distinguishes callers; it is not exported.
         """
         seconds = step.settings.get("duration_seconds")
         if not isinstance(seconds, int):
@@ -316,7 +316,7 @@ class PlanSessions:
 
 
 def require_reason(step: Step) -> None:
-    """Raise ReasonMissing if the step sends the reason of the run to AWS and none is given."""
+    """Raise ReasonMissing if the step sends the run's reason to AWS and the user has given none."""
     if step.lacks_reason:
         to = str(step.settings[REASON_TO])
         raise ReasonMissing(
@@ -328,14 +328,14 @@ def require_reason(step: Step) -> None:
 
 
 def _place(step: Step) -> tuple[str, str, object]:
-    """Return a value that is equal for steps that call the same endpoint."""
+    """Return a value that identifies the endpoint that the step calls."""
     return (step.type.name, step.region, step.settings.get("endpoint_url"))
 
 
 def _check_chain(step: Step, source: Credentials) -> None:
-    """Enforce the one-hour limit if the role turns out to be chained only now.
+    """Raise LimitExceeded if the role turns out to be chained only now and requests more than an hour.
 
-    Roles known to be chained earlier were refused while planning.
+    If the plan knew that the role is chained, planning has already refused it.
     """
     if not source.is_temporary:
         return

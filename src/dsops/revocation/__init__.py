@@ -1,5 +1,5 @@
-"""Revoking a role's sessions: the policy that denies everything to older ones, and its attachment to the role.
+"""Revoke a role's sessions: attach a policy to the role that denies everything to its older sessions.
 
-In: a role's ARN, a time and credentials that may change the role. Out: the policy, attached through IAM. Imported by
-`cli`.
+The input is a role's ARN, a time, and credentials that may change the role. The output is the policy, attached
+through IAM. Imported by `cli`.
 """

@@ -1,7 +1,7 @@
 """The policy that denies everything to a role's older sessions.
 
 IAM User Guide, "Revoking IAM role temporary security credentials": a session can't be ended, but AWS evaluates the
-role's policies at every call, and each session carries its issue time.
+role's policies in every call, and each session contains its issue time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from dsops.arn import Arn
 
 POLICY_NAME = "AWSRevokeOlderSessions"
-"""The name that the console uses. So the console shows this policy, and its `Revoke` button replaces it."""
+"""The policy name that the console uses. So the console shows this policy, and its `Revoke` button replaces it."""
 
 _KEY = "aws:TokenIssueTime"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -21,7 +21,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 def revocation_policy(before: datetime) -> str:
     """Return the policy as the console writes it.
 
-    `before` has a time zone. A session issued within that same second is not denied.
+    `before` has a time zone. The policy does not deny a session that was issued within the second of `before`.
     """
     condition = {"DateLessThan": {_KEY: time_text(before)}}
     statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}
@@ -43,12 +43,12 @@ def revoked_before(document: str) -> datetime | None:
 
 
 def time_text(moment: datetime) -> str:
-    """Format a time as policies contain it: `2026-11-24T12:00:00Z`."""
+    """Format a time as it is written in policies: `2026-11-24T12:00:00Z`."""
     return moment.astimezone(UTC).strftime(_TIME)
 
 
 def why_not_revocable(role: Arn) -> tuple[str, str]:
-    """Return why IAM refuses to attach a policy to the role, and what to do instead; ("", "") if it does not.
+    """Return why IAM refuses to attach a policy to the role, and what to do instead; ("", "") if IAM accepts it.
 
     IAM User Guide, "Service-linked roles", and IAM Identity Center User Guide, "Referencing permission sets in
     resource policies": AWS creates these roles, and IAM refuses changes to them.

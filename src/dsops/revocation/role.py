@@ -1,4 +1,4 @@
-"""Find the role and the time for a revocation, and attach the policy to the role."""
+"""Find the role to revoke and the cutoff time, and attach the policy to the role."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class PolicyCaller(NamedTuple):
     sts: Endpoint
     iam: Endpoint
     shown: str
-    """How messages name the caller: `the base credentials`, "store `admin`"."""
+    """The caller's name in messages: `the base credentials`, or "store `admin`"."""
 
 
 def role_of_arn(arn: Arn) -> RoleToRevoke:
-    """Return the role that an ARN names. Raises UsageError if the ARN is not a role's."""
+    """Return the role that an ARN names. Raises UsageError if the ARN does not name a role."""
     partition = partition_named(arn.partition)
     if arn.service != "iam" or arn.resource_type != "role" or partition is None:
         raise UsageError(f"`{arn}` is no role's ARN", hint="it is arn:aws:iam::ACCOUNT:role/NAME")
@@ -44,7 +44,7 @@ def role_of_arn(arn: Arn) -> RoleToRevoke:
 
 
 def role_of_store(plan: Plan, name: str) -> RoleToRevoke:
-    """Return the role of the store's last hop. Raises RevocationRefused if there is no role, or it can't be changed."""
+    """Return the role of the store's last hop. Raises RevocationRefused if there is none or it can't be changed."""
     step = plan.steps[name]
     while "role_arn" not in step.settings and step.credentials_from:
         step = plan.steps[step.credentials_from]
@@ -82,8 +82,8 @@ def cutoff(
 ) -> datetime:
     """Return the time before which sessions are denied: the requested time, or else AWS's current time.
 
-    Raises UsageError for a time in the future, and ServiceError if a policy is to be attached and AWS's time is
-    unknown.
+    Raises UsageError for a time in the future. Raises ServiceError if no time is requested, the policy is to be
+    attached and AWS's time is unknown.
     """
     if aws_time is None and applies and requested is None:
         raise ServiceError(
@@ -91,7 +91,7 @@ def cutoff(
             why="this machine's clock may be behind, and sessions would slip through",
             hint="try again, or name the moment with `--before`",
         )
-    # AWS records times in seconds. One second is added so that sessions of the current second are denied too.
+    # AWS records times in seconds. One second is added so that sessions of the current second are denied as well.
     now = (aws_time or runtime.now().replace(microsecond=0)) + timedelta(seconds=1)
     if requested is not None and requested > now:
         raise UsageError(
@@ -103,14 +103,14 @@ def cutoff(
 
 
 async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client: Client, *, is_named: bool) -> str:
-    """Return the caller's ARN if the policy would deny the caller's session too, else "".
+    """Return the caller's ARN if the policy would also deny the caller's own session, else "".
 
-    `is_named`: the user set `before`. Raises UsageError if the caller is in another account, or if `before` is
-    earlier than the time in the present policy.
+    `is_named`: whether the user set `before`. Raises UsageError if the caller is in another account, or if `before`
+    is earlier than the time in the present policy.
     """
     identity = await get_caller_identity(client, caller.credentials, caller.sts)
     if identity.account != role.account:
-        # PutRolePolicy takes a name, not an ARN, so it would change a role of that name in the caller's account.
+        # PutRolePolicy takes a role name, not an ARN. So it would change a role with that name in the caller's account.
         raise UsageError(
             f"{caller.shown} can't revoke sessions of {role}",
             why=f"they belong to account {identity.account}, and IAM only changes roles of the caller's own account",
@@ -122,7 +122,7 @@ async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client
 
 
 async def attach(role: Arn, before: datetime, caller: PolicyCaller, client: Client) -> None:
-    """Attach the policy to the role. Raises AccessDenied, which names the missing permission."""
+    """Attach the policy to the role. Raises AccessDenied with a hint that names the missing permission."""
     iam = Iam(client, caller.credentials, caller.iam)
     try:
         await put_role_policy(iam, role.resource_name, POLICY_NAME, revocation_policy(before))
@@ -142,7 +142,7 @@ async def _present_policy(iam: Iam, role: Arn) -> str | None:
 
 
 def _refuse_earlier(role: Arn, before: datetime, present: str | None, *, is_named: bool) -> None:
-    """Raise an error if the new policy would make revoked sessions valid again."""
+    """Raise an error if the new policy would allow sessions that the present policy denies."""
     if present is None and is_named:
         raise AccessDenied(
             f"the policy {POLICY_NAME} that {role} may have can't be read",

@@ -1,7 +1,7 @@
-"""The sandbox's movable clock: sessions and MFA codes follow it, signatures do not.
+"""The sandbox's movable clock, which determines the time for sessions and MFA codes but not for signatures.
 
 A signature carries the client's time, and the client does not know that this clock was moved. So signatures are
-checked against the machine's clock; everything else that AWS times is checked against the sandbox's.
+checked against the machine's clock, and everything else for which AWS checks the time is checked against this clock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from time import time
 
 
 class MovableClock:
-    """Seconds since 1970, running on from the time it was set to, or standing still when frozen."""
+    """A clock in seconds since 1970 that runs on from the time that was set, or stands still while it is frozen."""
 
     def __init__(self, system: Callable[[], float] = time) -> None:
         """`system` is the machine's clock; a test passes its own."""
@@ -30,7 +30,7 @@ class MovableClock:
         return self._system()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward, or back for a negative number."""
+        """Move the clock forward by a number of seconds, or back by a negative number."""
         self.set(self.now() + seconds)
 
     def set(self, now: float) -> None:
@@ -41,7 +41,7 @@ class MovableClock:
             self._frozen_at = now
 
     def freeze(self, *, is_frozen: bool) -> None:
-        """Stop the clock at its current time, or let it run on from there."""
+        """Stop the clock at its current time, or let the clock run on from that time."""
         now = self.now()
         self._frozen_at = now if is_frozen else None
         self._offset = now - self._system()
@@ -53,7 +53,7 @@ class MovableClock:
 
 
 def iso_time(seconds: float) -> str:
-    """Format a time as AWS does, `2026-07-13T10:00:00Z`; fractions of a second are cut off."""
+    """Format a time as AWS does, such as `2026-07-13T10:00:00Z`, without fractions of a second."""
     return _iso_time(int(seconds))
 
 

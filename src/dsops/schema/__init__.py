@@ -1,8 +1,8 @@
 """Store types as data: keys, limits, identity fields, service and actions; and the check that applies them.
 
-Keys of a store come in; settings go out, or what is wrong with them. Callers pass the types of plugins beside
-`BUILTIN_TYPES`. Imports only what is pure. Imported by `aws_config`, `cli`, `config`, `explain`, `grants`, `graph`,
-`keys`, `migrate`, `plan`, `resolve`, `seed`, `stores` and `testing`.
+The input is the keys of a store; the output is its settings, or the problems with the keys. Callers pass the types of
+plugins beside `BUILTIN_TYPES`. Imports only pure modules. Imported by `aws_config`, `cli`, `config`, `explain`,
+`grants`, `graph`, `keys`, `migrate`, `plan`, `resolve`, `seed`, `stores` and `testing`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The keys that every AWS store type takes, and the store types that read secrets from AWS."""
+"""The keys that every AWS store type accepts, and the store types that read secrets from AWS."""
 
 from __future__ import annotations
 
 from dsops.schema.local import COMMON_KEYS
 from dsops.schema.store_type import Conflict, KeyRule, Settings, StoreKey, StoreType
 
-# A region becomes part of a host name: the same rule as in `endpoint`, and as in botocore's `validate_region_name`.
+# A region becomes part of a host name. The pattern is that of `endpoint` and of botocore's `validate_region_name`.
 _REGION = r"(?![0-9]+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 AWS_KEYS = (
@@ -32,7 +32,7 @@ AWS_KEYS = (
     ),
     StoreKey("endpoint_url", "url", "The endpoint to call instead of AWS's own.", aliases=("endpoint",)),
 )
-"""The keys that every AWS store type takes in addition to `COMMON_KEYS`."""
+"""The keys that every AWS store type accepts in addition to `COMMON_KEYS`."""
 
 
 _CACHE_SECONDS = StoreKey(
@@ -96,7 +96,7 @@ AWS_TYPES = (
                 "text",
                 "The prefix of all parameter names: `/prod/`.",
                 is_identity=False,
-                # The prefix becomes part of a session policy, where `*` would be a wildcard.
+                # The prefix becomes part of a session policy, where a `*` would be a wildcard.
                 characters=r"[A-Za-z0-9_./-]",
                 shape="letters, digits and _./-",
                 source="the PutParameter API reference",

@@ -1,7 +1,7 @@
 """Check a store's fields and convert them to settings.
 
-`config` applies the check to texts without `${NAME}`, and `plan` applies it after interpolation to every store that
-an environment needs. A *problem* is always an error, such as a list in place of a text. A *limit* is a value that AWS
+`config` applies the check to texts without `${NAME}`. `plan` applies it to every store that an environment needs,
+after interpolation. A *problem* is always an error, such as a list in place of a text. A *limit* is a value that AWS
 would refuse; it is an error only for a store that is needed.
 """
 
@@ -31,7 +31,7 @@ _KEY_PAIR = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
 class CheckedSetting(NamedTuple):
-    """The result for one field. `setting` is None when there are problems; violated limits don't change it."""
+    """The result of checking one field. `setting` is None if there are problems; limits do not change it."""
 
     setting: Setting | None
     problems: tuple[Problem, ...]
@@ -39,7 +39,7 @@ class CheckedSetting(NamedTuple):
 
 
 class CheckedStore(NamedTuple):
-    """The result for a store: the valid settings under their canonical names, the problems and the limits."""
+    """The result of checking a store: valid settings under their canonical names, problems, and violated limits."""
 
     settings: Settings
     problems: tuple[Problem, ...]
@@ -57,8 +57,8 @@ def check_store(
 ) -> CheckedStore:
     """Check every field of a store whose texts are expanded.
 
-    Missing keys are problems, conflicts between keys are limits. Fields in `unknown` have texts that can't be
-    expanded; they are treated as present. If `is_whole` is false, missing keys are no problem, because the store's
+    Missing keys are problems, and conflicts between keys are limits. `unknown` has the fields whose texts can't be
+    expanded; their keys count as present. If `is_whole` is false, missing keys are no problem, because the store's
     base is missing or the store itself is only a base.
     """
     keys = {key.name: key for key in store_type.keys}
@@ -85,7 +85,7 @@ def check_store(
 def _conflicts(
     store_type: StoreType, settings: Settings, names_given: MappingOf[str, str], *, is_whole: bool
 ) -> list[Conflict]:
-    """Return the conflicts between keys, as far as the known values show them."""
+    """Return the conflicts between keys, as far as known values show them."""
     not_known = names_given.keys() - settings.keys()
     settings_and_names = {**dict.fromkeys(not_known, ""), **settings}
     conflicts: list[Conflict] = []
@@ -109,9 +109,9 @@ def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
 
 
 def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
-    """Return a problem that the field has whatever its `${NAME}`s stand for; None if it has none.
+    """Return a problem that the field has for all values of its `${NAME}`s; None if there is no such problem.
 
-    An example is a list in place of a text.
+    For example, a list in place of a text is such a problem.
     """
     node = field.node
     if key.kind == "map":
@@ -136,7 +136,7 @@ def missing_keys(store_type: StoreType, fields: MappingOf[str, Field], where: Wh
     missing = [key for key in store_type.keys if key.is_required and key.name not in fields]
     if not missing:
         return []
-    # A misspelled required key is reported once, as unknown, and not as missing too.
+    # If a required key is misspelled, only the unknown key is reported, and not a missing key as well.
     meant = given_names(store_type, fields)
     return [
         Problem(where, path, f"`{key.name}` is missing", f"add `{key.name}: ...`{_explained(key)}")
@@ -146,7 +146,7 @@ def missing_keys(store_type: StoreType, fields: MappingOf[str, Field], where: Wh
 
 
 def unknown_key(store_type: StoreType, name: str, where: Where, path: str) -> Problem:
-    """Return the problem for a key that the store type does not take, with the most similar known key as a hint."""
+    """Return the problem for a key that the store type does not have, with the most similar key as a hint."""
     names = [key.name for key in store_type.keys]
     hint = f"its keys are {', '.join(names)}"
     if name in store_type.refused_keys:
@@ -171,7 +171,7 @@ class _Findings:
         self._path = path
 
     def convert(self, node: Node) -> Setting | None:
-        """Convert a node of the right shape to a setting; return None when that is impossible."""
+        """Convert a node of the right shape to a setting; return None if that is impossible."""
         if isinstance(node, Mapping):
             return self._policy(node, to_json(node)) if self.key.kind == "policy" else self._map(node)
         if isinstance(node, Sequence):
@@ -266,8 +266,8 @@ class _Findings:
             return None
         document = parse_json(text, self._file)
         for problem in document.problems:
-            # A block text starts on the line after its key, other texts on the key's line, so only the policy's own
-            # line number is certain.
+            # A block text starts on the line after its key, any other text on the key's line. So only the line number
+            # within the policy is certain.
             place = f"line {problem.where.line} of the policy"
             message = f"`{self.key.name}` is not JSON: {problem.message} ({place})"
             self._limit(line, message, problem.hint, with_source=False)
@@ -278,7 +278,7 @@ class _Findings:
 
     def _policy(self, root: Mapping, compact: str, line: int = 0) -> Setting:
         line = line or root.line
-        # AWS's pattern refuses characters beyond U+00FF. They can occur only in JSON strings, where they can be
+        # AWS's pattern refuses characters beyond U+00FF. In a policy they occur only in JSON strings, where they can be
         # escaped.
         text = re.sub(r"[^\x00-\xff]", _json_escape, compact)
         self._check_length(text, line, self.key.minimum, self.key.maximum)
@@ -338,7 +338,7 @@ class _Findings:
             if not re.fullmatch(key.characters, character):
                 from dsops.schema.hints import for_name
 
-                # No character of a secret is shown, except white space, which is the usual mistake.
+                # The message shows no character of a secret, except white space, which is the usual mistake.
                 character_text = f"`{character}`" if not key.is_secret else "something else"
                 character_text = "white space" if character.isspace() else character_text
                 message = f"`{key.name}` takes {key.shape}; {character_text} stands at position {index + 1}"
@@ -366,7 +366,7 @@ def _kind(node: Node) -> str:
 
 
 def _explained(key: StoreKey) -> str:
-    """Return the key's help text as the end of a sentence."""
+    """Return the key's help text in a form that can end a sentence."""
     return f": {key.help[0].lower()}{key.help[1:].removesuffix('.')}" if key.help else ""
 
 

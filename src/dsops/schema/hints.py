@@ -12,7 +12,7 @@ _LONGEST_NAME = 60
 
 
 def for_number(text: str, key: StoreKey) -> str:
-    """Return a hint with the integer that a text probably means (`1h`, `15 minutes`, `3_600`); "" when unclear."""
+    """Return a hint with the integer that a text probably means (`1h`, `15 minutes`, `3_600`); "" if unclear."""
     match = re.fullmatch(r"([0-9][0-9_]{0,8})(?:\.0*)?\s*([a-z]*)", text.strip().lower())
     if match is None:
         return ""
@@ -26,7 +26,7 @@ def for_number(text: str, key: StoreKey) -> str:
 
 
 def for_name(text: str, key: StoreKey) -> str:
-    """Return a hint with a name that AWS accepts. dsops never changes the user's own name silently."""
+    """Return a hint with a similar name that AWS accepts. dsops never changes a user's name by itself."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
@@ -36,7 +36,7 @@ def for_name(text: str, key: StoreKey) -> str:
 
 
 def for_shape(text: str, key: StoreKey) -> str:
-    """Return a hint for a text that should be an ARN, a region or a field of a login."""
+    """Return a hint for a text that should be an ARN, a region, or a field of a login."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
@@ -50,7 +50,7 @@ def for_shape(text: str, key: StoreKey) -> str:
 
 
 def is_misspelled_reference(text: str) -> bool:
-    """Whether a text looks like a misspelled reference: `$NAME`, `${NAME-x}`, `${NAME`."""
+    """Whether a text looks like a misspelled variable reference: `$NAME`, `${NAME-x}`, `${NAME`."""
     return re.search(r"\$\{?[A-Za-z_]", text) is not None
 
 
@@ -63,7 +63,7 @@ def _for_arn(text: str, key: StoreKey) -> str:
 
 
 def _for_kind(arn: Arn, arn_kind: str) -> str:
-    """Return a hint that says which kind of ARN this is; "" for an ARN of the kind `arn_kind`."""
+    """Return a hint that says of which kind the ARN is; "" if it has the kind `arn_kind`."""
     if arn.resource_type == "assumed-role":
         return "this is the ARN of a role session: name the role itself"
     if arn.service != "iam" or arn.resource_type.lower() != arn_kind:
@@ -91,7 +91,7 @@ def _for_no_arn(text: str, arn_kind: str) -> str:
 
 
 def _for_account(text: str) -> str:
-    """Return a hint for an account id that lost its leading zeros or does not have twelve digits."""
+    """Return a hint for an account id that has lost its leading zeros, or that does not have twelve digits."""
     digits = re.sub(r"[\s-]", "", text)
     if not digits.isascii() or not digits.isdigit():
         return "the access portal shows it beside the account's name"

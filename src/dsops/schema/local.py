@@ -15,7 +15,7 @@ COMMON_KEYS = (
         source="dsops: ten minutes are enough for any request",
     ),
 )
-"""The keys that every store type takes."""
+"""The keys that every store type accepts."""
 
 LOCAL_TYPES = (
     StoreType(

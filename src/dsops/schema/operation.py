@@ -1,7 +1,4 @@
-"""Determine the API action that issues a store's session from the keys that are present.
-
-Each operation accepts only some keys.
-"""
+"""Determine from a store's keys the API action that issues its session, and check the keys against the action."""
 
 from __future__ import annotations
 
@@ -13,10 +10,10 @@ from dsops.model import Field
 from dsops.schema.store_type import Conflict, Operation, Settings, StoreKey, StoreType
 
 OF_A_USER = ("GetSessionToken", "GetFederationToken")
-"""The operations that require a long-term key."""
+"""The operations that only a user's long-term key can call."""
 
 CHAINED_SECONDS = 3600
-"""The maximum duration of a role session for temporary credentials (AssumeRole API reference, DurationSeconds)."""
+"""The longest role session that temporary credentials can request (AssumeRole API reference, DurationSeconds)."""
 
 _ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
 _SIGNING = frozenset({"credentials_from", "profile"})
@@ -25,7 +22,7 @@ _SIGNING = frozenset({"credentials_from", "profile"})
 def operation_of(store_type: StoreType, names: Collection[str], operation_written: object = "") -> Operation | None:
     """Return the operation that these keys select; None for a type without operations.
 
-    `operation_written` is the value of the `operation` key.
+    `operation_written` is the value of the key `operation`, which takes precedence.
     """
     operations = store_type.operations
     meant = [operation for operation in operations if operation.name == operation_written]
@@ -43,10 +40,10 @@ def keys_taken(operation: Operation) -> frozenset[str]:
 
 
 def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
-    """Return one conflict for each key that the operation does not accept."""
+    """Return one conflict for each present key that the operation does not accept."""
     operation = operation_of(store_type, settings)
     if operation is not None and operation.is_signed:
-        # A token or SAML response determines the operation, even if `operation` names another one.
+        # A token or SAML response determines the operation, even if the key `operation` names another one.
         operation = operation_of(store_type, settings, settings.get("operation"))
     if operation is None:
         return []
@@ -65,14 +62,14 @@ def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
 
 
 def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operation | None:
-    """Return the operation of a store with these fields."""
+    """Return the operation that a store with these fields uses."""
     field = fields.get("operation")
     operation_text = field.node.text if field is not None and isinstance(field.node, Scalar) else ""
     return operation_of(store_type, given_names(store_type, fields), operation_text)
 
 
 def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]:
-    """Return the present keys with their names as written. A misspelled name is mapped to the most similar key."""
+    """Return canonical key -> name as written, for the present keys. A misspelled name belongs to the nearest key."""
     key_names = [key.name for key in store_type.keys]
     names_as_written = {name: name for name in names if name in key_names}
     for name in names:
@@ -103,7 +100,7 @@ def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
 
 
 def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
-    """Return message and hint for a chained role that requests more than an hour, else None.
+    """Return message and hint if a chained role requests more than an hour, else None.
 
     `why` says why the role is chained.
     """
@@ -117,7 +114,7 @@ def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
 
 
 def user_session_of_session(operation: str, why: str) -> tuple[str, str]:
-    """Return message and hint for an operation that requires a long-term key but is signed by temporary credentials."""
+    """Return message and hint for temporary credentials that sign an operation which requires a long-term key."""
     message = f"{operation} takes a user's long-term key and no session ({reference_of(operation)}); {why}"
     return message, "use the user's own key, or assume a role: `role_arn`"
 

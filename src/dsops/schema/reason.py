@@ -12,13 +12,13 @@ _INSTEAD = f"write `{REASON_TO}: tag:Reason`"
 
 
 def reason_tag(settings: Settings) -> str:
-    """Return the key of the session tag that carries the reason; "" when no tag does."""
+    """Return the key of the session tag that contains the reason; "" if no tag does."""
     to = settings.get(REASON_TO, "")
     return to.removeprefix(_TAG) if isinstance(to, str) and to.startswith(_TAG) else ""
 
 
 def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
-    """Return conflicts of the reason's tag with the store's tags or AWS's limits. `tags` are the store's tag keys."""
+    """Return conflicts of the reason's tag with AWS's limits and with `tags`, the keys of the store's other tags."""
     tag = reason_tag(settings)
     if not tag:
         return []
@@ -36,7 +36,7 @@ def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
 
 
 def check_reason_identity(settings: Settings) -> list[Conflict]:
-    """Return conflicts with the key `source_identity`, when the reason becomes the source identity."""
+    """Return conflicts with the key `source_identity` if the reason is sent as the source identity."""
     if settings[REASON_TO] != SOURCE_IDENTITY:
         return []
     if SOURCE_IDENTITY in settings:

@@ -1,4 +1,4 @@
-"""The store type `aws.sso`: a permission set of IAM Identity Center in an account, accessed with a login."""
+"""The store type `aws.sso`: a permission set of IAM Identity Center in an account, accessed after a login."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _check_named_twice(settings: Settings) -> list[Conflict]:
 
 
 def _check_named(settings: Settings) -> list[Conflict]:
-    """Return a conflict when the login is named only in part, or not at all."""
+    """Return a conflict if the keys that name the login are incomplete or missing."""
     if "sso_session" in settings:
         return []
     if "start_url" not in settings:
@@ -97,7 +97,7 @@ SSO_TYPE = StoreType(
     service="sso",
     session_action="GetRoleCredentials",
     role_keys=("account_id", "role_name"),
-    # GetRoleCredentials does not return the ARN of the assumed role.
+    # The ARN of the assumed role is unknown, because GetRoleCredentials does not return it.
     session_parts=tuple([part for part in SESSION_PARTS if part != "assumed_role_arn"]),
     proof_keys=(*_WHERE, "account_id", "role_name"),
     refused_keys={

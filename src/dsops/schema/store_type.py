@@ -31,10 +31,10 @@ KeyKind = Literal[
 
 
 REASON_TO = "reason_to"
-"""The key that says where in AWS the reason of `--reason` is recorded, in addition to the audit trail."""
+"""The key that selects the source identity or a session tag to contain the reason of `--reason`."""
 
 SESSION_PARTS = ("access_key_id", "secret_access_key", "session_token", "expiration", "assumed_role_arn", "credentials")
-"""The parts of a session that variables can read; `credentials` is all of them as JSON."""
+"""The parts of a session that variables can read. `credentials` means all parts as JSON."""
 
 MOST_TAGS = 50
 """The maximum number of tags of one session (AssumeRole API reference, Tags)."""
@@ -46,23 +46,23 @@ class StoreKey(NamedTuple):
     name: str
     kind: KeyKind
     help: str
-    """One sentence, shown in the reference, the JSON Schema and an editor's hover."""
+    """One sentence about the key, shown in the reference, in the JSON Schema and on hover in an editor."""
     is_required: bool = False
     is_secret: bool = False
-    """Whether the value is never shown, not even by `plan`. Examples are external IDs and MFA codes."""
+    """Whether the value must never be shown, not even by `plan`: external IDs and MFA codes, for example."""
     is_identity: bool = True
     """Whether the value affects the session's identity and therefore is part of the fingerprint."""
     is_askable: bool = False
-    """Whether dsops can ask the user for the value at run time, so that an unset `${NAME}` in it is no error."""
+    """Whether dsops can prompt for the value at run time, so that an unset `${NAME}` in it is no error."""
     aliases: tuple[str, ...] = ()
-    """The original tool's names for the key, which are accepted with a note."""
+    """The key's names in the original dsops, which are accepted with a note."""
     choices: tuple[str, ...] = ()
     characters: str = ""
-    """A regular expression for each character (AWS's own if it has one). In a map it applies to keys and values."""
+    """The regular expression for each character (AWS's own if AWS has one). In a map it applies to keys and values."""
     pattern: str = ""
-    """A regular expression for the whole text after interpolation. In a list it applies to each text."""
+    """The regular expression for the whole text after interpolation. In a list it applies to each text."""
     shape: str = ""
-    """`characters` or `pattern` in words, such as `letters, digits and _+=,.@-`."""
+    """A description of `characters` or `pattern`, such as `letters, digits and _+=,.@-`."""
     minimum: int | None = None
     """The minimum of an integer, or the minimum length of a text in code points. In a map it applies to keys."""
     maximum: int | None = None
@@ -72,11 +72,11 @@ class StoreKey(NamedTuple):
     maximum_items: int | None = None
     """The maximum number of entries of a list or map."""
     source: str = ""
-    """The source of the limits, shown in errors, such as `the AssumeRole API reference`."""
+    """The source of the limits, to show in errors, such as `the AssumeRole API reference`."""
 
 
 class Conflict(NamedTuple):
-    """A conflict between two keys that are each valid alone. `key` is the key to report."""
+    """A conflict between two keys that are each valid alone. The error is reported at `key`."""
 
     key: str
     message: str
@@ -84,7 +84,7 @@ class Conflict(NamedTuple):
 
 
 class KeyRule(NamedTuple):
-    """A rule between the keys of a store: a check, and as data the part that a JSON Schema can express.
+    """A rule between the keys of a store: a check, and the part of the rule that a JSON Schema can express.
 
     In `apart` and `needs`, `name=value` stands for a key with that value, and `name` for a key with any value.
     """
@@ -92,18 +92,18 @@ class KeyRule(NamedTuple):
     check: Callable[[Settings], list[Conflict]]
     """The check, which gets every present key.
 
-    A key with an unknown or invalid value has the value "", unless it is in `reads`.
+    A key with an unknown or invalid value has the value "". If `reads` names such a key, the check does not run.
     """
     reads: frozenset[str] = frozenset()
-    """The keys whose values the check reads. The check is skipped if one of these values is unknown."""
+    """The keys whose values the check reads. The check does not run if one of these values is unknown."""
     apart: tuple[tuple[str, ...], ...] = ()
     """Groups of keys that exclude each other."""
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Pairs of a key and the keys of which it needs at least one."""
+    """Pairs of a key and a list of keys: the key needs at least one key of the list."""
 
     @property
     def holds_in_part(self) -> bool:
-        """Whether a conflict stays a conflict, whatever keys the store inherits in addition."""
+        """Whether a conflict remains one if the store inherits more keys."""
         return bool(self.apart) and not self.needs
 
 
@@ -112,7 +112,7 @@ class Operation(NamedTuple):
 
     name: str
     selected_by: tuple[str, ...] = ()
-    """The keys that select this operation; the first selected operation applies. () means the default operation."""
+    """The keys that select this operation. The first selected operation is used. () means the default operation."""
     takes: frozenset[str] = frozenset()
     """The keys that the operation accepts, in addition to those that every operation accepts."""
     needs: tuple[str, ...] = ()
@@ -123,11 +123,11 @@ class Operation(NamedTuple):
     least_seconds: int = 900
     most_seconds: int = 43200
     reasons: Mapping[str, str] = {}
-    """Why the operation does not accept a key, by key, where there is a specific reason."""
+    """Key -> why the operation does not accept it, for keys that have a specific reason."""
 
 
 class StoreType(NamedTuple):
-    """The properties of one `type:` of the configuration that the rest of the program uses."""
+    """The properties of one `type:` of the configuration."""
 
     name: str
     help: str
@@ -136,57 +136,57 @@ class StoreType(NamedTuple):
     gives_long_term: bool = False
     """Whether the store issues an IAM user's long-term key.
 
-    A role assumed with such a key is not a chained role, and the key can call GetSessionToken.
+    A role assumed with such a key is not a chained role. The key can also call GetSessionToken.
     """
     gives_secrets: bool = True
     takes_credentials: bool = False
-    """Whether the store's requests are signed, so that `credentials_from`, `profile` and `region` apply."""
+    """Whether the store's requests are signed. Then `credentials_from`, `profile` and `region` apply."""
     is_local: bool = False
-    """Whether all values come from the configuration or the environment, so that the store sends nothing."""
+    """Whether all values come from the configuration or the environment. Then the store sends no request."""
     service: str = ""
-    """The AWS service that the store calls, as its endpoint prefix (`ssm`); "" for a store that calls none.
+    """The AWS service that the store calls, as its endpoint prefix (`ssm`); "" if the store calls no AWS service.
 
-    The hosts of a service that is not in `endpoint.SERVICE_IDS` are not treated as AWS's own.
+    If `endpoint.SERVICE_IDS` does not contain the service, its hosts are not treated as AWS's own.
     """
     session_action: str = ""
-    """The API action that issues the store's sessions, such as `GetRoleCredentials`, for a type without `operations`.
+    """The API action that issues the store's sessions, for a type without `operations`: `GetRoleCredentials`.
 
-    The credentials that it issues are temporary.
+    The credentials that this action issues are temporary.
     """
     shown_as: str = ""
     """The text that `plan` and `graph` show instead of an API action, such as `keyring`."""
     role_keys: tuple[str, ...] = ("role_arn",)
     """The keys that name the role of a session. `Step.role` joins their values by `/`."""
     session_parts: tuple[str, ...] = ()
-    """The parts of a session that variables can read; () for a store without a session."""
+    """The parts of a session that variables can read; () for a store that has no session."""
     keyring_key: str = ""
     """The key that names a long-term key in the system's keyring."""
     read_action: str = ""
     """The API action of `service` that reads a secret, such as `GetSecretValue`."""
     read_noun: str = "secret"
-    """The service's own term for a secret."""
+    """What the service calls a secret, for messages."""
     read_prefix: str = ""
     """The text before the name in the resource part of a secret's ARN, such as `secret:`."""
     proof_keys: tuple[str, ...] = ()
-    """The keys that replace base credentials: a web identity token, SAML response, login or key in the keyring."""
+    """The keys that replace base credentials: for a web identity token, SAML response, login or key in the keyring."""
     refused_keys: Mapping[str, str] = {}
-    """The keys that similar types take but this type does not, each with what to do instead."""
+    """Keys of similar types that this type refuses -> what to do instead."""
     operations: tuple[Operation, ...] = ()
-    """The API actions that can issue the session. The keys that are present determine which action does."""
+    """The API actions that can issue the session. The store's keys select one of them."""
     rules: tuple[KeyRule, ...] = ()
-    """The rules between keys."""
+    """The rules between keys of the store."""
     check_together: Callable[[Settings], list[Conflict]] | None = None
-    """A plugin's rule between keys. It runs when every key has a valid, known value."""
+    """A plugin's rule between keys. It runs only if every key has a valid, known value."""
 
     @property
     def issues_sessions(self) -> bool:
-        """Whether an API action issues the store's credentials, which then are temporary.
+        """Whether an API action issues the store's credentials, so that they are temporary.
 
-        A plugin's type may not say so.
+        A plugin's type may leave this open.
         """
         return bool(self.operations or self.session_action)
 
     @property
     def read_permission(self) -> str:
-        """The IAM action of `read_action`, such as `ssm:GetParameters`; "" for a type that reads nothing from AWS."""
+        """The IAM action for `read_action`, such as `ssm:GetParameters`; "" for a type that reads nothing from AWS."""
         return f"{self.service}:{self.read_action}" if self.read_action else ""

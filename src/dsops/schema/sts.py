@@ -28,7 +28,7 @@ def _check_device(settings: Settings) -> list[Conflict]:
 def _check_own_policy(settings: Settings) -> list[Conflict]:
     if settings.get("session_policy") != OWN_POLICY or "policy_arns" not in settings:
         return []
-    # The permissions of several session policies are united (IAM User Guide, "Session policies").
+    # A session has the union of what its session policies allow (IAM User Guide, "Session policies").
     message = "with `policy_arns` the session could do more than `session_policy: auto` says"
     return [Conflict("policy_arns", message, "remove one of the two")]
 
@@ -60,7 +60,7 @@ def _check_policy_size(settings: Settings) -> list[Conflict]:
 
 
 def _check_policy_accounts(settings: Settings) -> list[Conflict]:
-    """Return conflicts for managed policies that belong to another account than the role."""
+    """Return conflicts for managed policies that belong to another account than the role does."""
     named = (parse_arn(str(settings.get(name, ""))) for name in _NAMING_ACCOUNTS)
     account = next((arn.account for arn in named if arn is not None and arn.account), "")
     return [

@@ -1,7 +1,7 @@
 r"""The keys of the store type `aws.sts`. Limits come from the STS service model 2011-06-15 unless a key says otherwise.
 
-AWS counts lengths in code points, and its `\w` is ASCII only. Python's `re` has no `\p{L}\p{Z}\p{N}`, which AWS
-uses for tags: Python's `\w` covers letters, numbers and `_`, and the separators are spelled out.
+AWS counts lengths in code points, and its `\w` is ASCII only. For tags AWS uses `\p{L}\p{Z}\p{N}`, which Python's
+`re` does not have: Python's `\w` covers letters, numbers and `_`, and the separators are spelled out.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _TAG_CHARACTERS = rf"[\w.:/=+\-@{_SPACES}]"
 _NAME_CHARACTERS = r"[A-Za-z0-9_+=,.@-]"
 _NAME_SHAPE = "letters, digits and _+=,.@-"
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
-"""The audience of a web identity token, if the platform needs one and the configuration does not name it."""
+"""The audience of a web identity token, if the platform needs one and the configuration names none."""
 
 OWN_POLICY = "auto"
-"""The value of `session_policy` for a policy that dsops generates from the plan."""
+"""The value of `session_policy` that makes dsops generate the policy from the plan."""
 
 STS_KEYS = (
     StoreKey(

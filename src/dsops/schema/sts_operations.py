@@ -82,13 +82,13 @@ OPERATIONS = (
     Operation("AssumeRole", _OF_A_ROLE, _POLICIES | _MFA | {*_OF_A_ROLE}, ("role_arn",)),
     Operation("GetSessionToken", (), _MFA, default_seconds=43200, most_seconds=129600, reasons=_USERS_OWN),
 )
-"""The STS operations. The first operation that a store's keys select is used."""
+"""The STS operations, in order of precedence: the first one that a store's keys select is used."""
 
 _WITH_AUDIENCE = ("github", "buildkite")
 
 
 def _check_sources(settings: Settings) -> list[Conflict]:
-    """Return conflicts for two tokens, two SAML responses, or one of each."""
+    """Return conflicts if a store names several tokens, several SAML responses, or both."""
     tokens, assertions = _present_keys(WEB_IDENTITY_SOURCES, settings), _present_keys(SAML_SOURCES, settings)
     conflicts = [
         Conflict(name, f"`{present[0]}` and `{name}` name two {noun}s", "remove one")
@@ -102,7 +102,7 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 
 
 def _check_written_operation(settings: Settings) -> list[Conflict]:
-    """Return conflicts for an operation that lacks its token or response, or has one that it does not accept."""
+    """Return conflicts between the key `operation` and the token or response that the store names or lacks."""
     operation_written, conflicts = settings.get("operation"), list[Conflict]()
     for operation, sources, noun in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
@@ -128,7 +128,7 @@ def _check_audience(settings: Settings) -> list[Conflict]:
 def _check_login(settings: Settings) -> list[Conflict]:
     conflicts: list[Conflict] = []
     if "saml_login_url" in settings and not set(_OF_A_LOGIN) & set(settings):
-        # Any web page can post to a local port, so a response from an attacker must not choose the account.
+        # Any web page can post to a local port. So a response from an attacker must not choose the account.
         message = "`saml_login_url` needs `role_arn`, or `principal_arn` where the response says which role"
         conflicts.append(Conflict("saml_login_url", message, "name the account's SAML provider: `principal_arn: ...`"))
     if "saml_login_port" in settings and "saml_login_url" not in settings:
@@ -153,4 +153,4 @@ SOURCE_RULES = (
     ),
     KeyRule(_check_login, needs=(("saml_login_url", _OF_A_LOGIN), ("saml_login_port", ("saml_login_url",)))),
 )
-"""The rules between tokens, SAML responses and an explicit `operation`."""
+"""The rules between tokens, SAML responses and the key `operation`."""

@@ -1,9 +1,9 @@
 """Generate a sandbox seed from a dsops.yaml: accounts, roles, MFA devices and secrets with invented values.
 
-The seed demands what the configuration provides: a role that a store assumes with an external ID requires that
-external ID, one with an MFA device requires MFA, and its maximum session duration is the store's. A user `developer`
-owns the devices and may assume the first roles. Permission sets of IAM Identity Center are assigned to a user of that
-name, who approves every login automatically. A plan comes in; a seed goes out. Imported by `cli`.
+The seed requires what the configuration sends: if a store assumes a role with an external ID, the role requires that
+external ID, and if it uses an MFA device, the role requires MFA. The role's maximum session duration is the store's
+duration. A user `developer` owns the devices and may assume the first roles. Permission sets of IAM Identity Center
+are assigned to a user of that name, who approves every login automatically. Imported by `cli`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def seed_from_config(
 ) -> SeedFromConfig:
     """Return a seed for a sandbox in which every store and environment of the configuration works.
 
-    Texts are expanded as in a run. A store whose variables are not set, or that AWS would refuse, is left out with a
-    note. If `environ` has no region, the seed's region is the one that `sandbox run` sets.
+    Texts are expanded as in a run. A store is left out with a note if its variables are not set or AWS would refuse
+    it. If `environ` has no region, the seed's region is the one that `sandbox run` sets.
     """
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
     planning = Planning(config, {**environ, "AWS_REGION": region}, user, timestamp, store_types)

@@ -1,7 +1,7 @@
-"""Collect the identity providers of stores with a web identity token or SAML response, and the roles' trust in them.
+"""Collect the identity providers of stores with a web identity token or SAML response; let roles trust them.
 
 The sandbox signs tokens of any issuer: `dsops sandbox token` issues one, and `dsops sandbox env --github-repository`
-sets GitHub's own variables. If a real token is available, the trust policy follows its claims.
+sets GitHub's own variables. If a real token is available, the trust policy requires its claims.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Providers:
         self._audiences: dict[str, dict[str, dict[str, None]]] = {}
 
     def trust(self, role: PlannedRole, step: Step) -> None:
-        """Let the role trust tokens like the step's.
+        """Let the role trust tokens like the one that the step sends.
 
-        They must have the step's issuer and audience, and its subject if that is known.
+        The tokens must have the step's issuer and audience, and its subject if that is known.
         """
         arn = arn_of(role.arn)
         token_claims = step.proof.speaks_of if step.proof is not None else None
@@ -67,18 +67,18 @@ class Providers:
 
 
 class SamlProvidersByAccount:
-    """Collects the SAML providers of all accounts. `dsops sandbox saml` signs responses for them."""
+    """Collects the SAML providers of all accounts. `dsops sandbox saml` signs responses in their name."""
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}
 
     def trust(self, role: PlannedRole, step: Step) -> None:
-        """Let the role trust responses of the step's provider, or of an invented provider."""
+        """Let the role trust responses of the step's provider. If the step names none, the provider is invented."""
         arn = arn_of(role.arn)
         named = step.settings.get("principal_arn")
         provider = arn_of(named) if named is not None else arn._replace(resource=f"saml-provider/{_ANY_COMPANY}")
         self._names.setdefault(arn.account, {})[provider.resource_name] = None
-        # It is unknown whether the responses carry session tags, so they are allowed.
+        # The responses may or may not carry session tags, so tags are allowed.
         actions = ["sts:AssumeRoleWithSAML", "sts:TagSession"]
         statement = {**trust_in_assertions(arn, str(provider)), "Action": actions}
         if statement not in role.trust:

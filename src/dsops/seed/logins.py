@@ -1,6 +1,6 @@
 """Collect an Identity Center for the stores with a login. All its permission sets are assigned to one user.
 
-Every login is approved automatically as that user, so that no browser is needed.
+Every login is approved automatically as that user, so no browser is needed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PERSON = "developer"
 
 
 class AccountAssignment(Holder):
-    """The assignment of a permission set in an account. Its permissions are the same in all accounts."""
+    """A permission set that is assigned in an account. The set's permissions are the same in all its accounts."""
 
     def __init__(self, account: str, permission_set: Holder, partition: str) -> None:
-        # The role's ARN is only known once the sandbox runs. The account is used instead, as AWS recommends too.
+        # The role's ARN is known only once the sandbox runs. The account's ARN is used instead, as AWS recommends.
         super().__init__(f"arn:{partition}:iam::{account}:root")
         self._allowed = permission_set._allowed  # noqa: SLF001 - the attribute belongs to the same class
         self.partition = partition
@@ -43,9 +43,9 @@ class PlannedIdentityCenter:
         self._assigned: dict[tuple[str, str], AccountAssignment] = {}
 
     def assigned(self, step: Step) -> AccountAssignment | None:
-        """Return the assignment for the step's login, and add it if it is new.
+        """Return the assignment for the step's login; add it first if it is new.
 
-        Returns None, with a note, for a second Identity Center.
+        Adds a note and returns None if the step logs in to a second Identity Center.
         """
         session = session_of(step.settings, self._environ, "")
         if self._session is None:

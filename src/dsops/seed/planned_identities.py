@@ -1,4 +1,4 @@
-"""Users and roles whose permissions and trust are being collected for a seed."""
+"""Users and roles whose permissions and trust policies are being collected for a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.sandbox.state.iam_backend import StoredPolicy
 _SHORTEST_MAXIMUM_SECONDS = 3600
 
 Document = dict[str, object]
-"""A policy statement."""
+"""A policy statement as a JSON object."""
 
 
 class Holder:
@@ -24,7 +24,7 @@ class Holder:
         self._allowed: dict[str, tuple[str, ...]] = {}
 
     def allow(self, actions: Iterable[str], resource: str) -> None:
-        """Allow the actions on the resource."""
+        """Allow the identity to call the actions on the resource."""
         self._allowed[resource] = tuple(dict.fromkeys([*self._allowed.get(resource, ()), *actions]))
 
     def policies(self) -> tuple[StoredPolicy, ...]:
@@ -49,7 +49,7 @@ class PlannedRole(Holder):
         self.trust: list[Document] = []
 
     def seed(self) -> SeedRole:
-        """Return the role in its current state."""
+        """Return the role as collected so far."""
         return SeedRole(
             self.name,
             document(self.trust),
@@ -60,7 +60,7 @@ class PlannedRole(Holder):
 
 
 def arn_of(text: object) -> Arn:
-    """Parse an ARN whose format has been checked by the plan."""
+    """Parse an ARN. Its format is valid, because the plan has checked it."""
     arn = parse_arn(str(text))
     if arn is None:
         raise DsopsError("a planned step has no readable ARN")

@@ -1,4 +1,4 @@
-"""Plan a configuration for a user with a long-term key; note the parts that can't be planned."""
+"""Plan a configuration for a user with a long-term key. Add a note for each part that can't be planned."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Planning:
         for name, store in config.stores.items():
             store_type = types.get(store.type)
             if store_type and missing_keys(fitted(store_type, store.fields), store.fields, store.where, name):
-                continue  # the store is only a base of other stores and is not used itself
+                continue  # the store is only a base of other stores, not used by itself
             plan = self._plan(name, is_store=True)
             if plan is not None:
                 self.store_plans[name] = plan
@@ -41,7 +41,7 @@ class Planning:
         return [plan for plan in plans if plan is not None]
 
     def first_hops(self) -> list[Step]:
-        """Return the steps that sign with the user's own key or GetSessionToken session, in order of the file."""
+        """Return the steps that the user's own key or GetSessionToken session signs, in the order of the file."""
         return [
             step
             for plan in self.store_plans.values()
@@ -68,20 +68,20 @@ class Planning:
             return None
 
     def _proof(self, store_type: str, settings: Settings) -> Proof:
-        # These plans issue no sessions, so a constant fingerprint is sufficient.
+        # A constant digest is sufficient, because these plans issue no sessions.
         return proving_store(store_type).identify(settings, self._environ, lambda _: "seed")
 
 
 def is_a_users(source: Step | None) -> bool:
     """Whether the session of the step `source` acts as the user.
 
-    That applies to base credentials (None), a user's key, and a GetSessionToken session.
+    True for base credentials (None), a user's key, and a GetSessionToken session.
     """
     return source is None or source.type.gives_long_term or source.operation == "GetSessionToken"
 
 
 def _without_own_policies(config: Config) -> Config:
-    """Drop every `session_policy: auto`, which has no meaning for a single store or a role."""
+    """Drop every `session_policy: auto`, because such a policy depends on the environment that uses the store."""
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("session_policy")

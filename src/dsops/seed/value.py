@@ -1,4 +1,4 @@
-"""Invent values of secrets: JSON that contains the fields which variables read."""
+"""Invent values for secrets. A value is JSON that contains the fields which variables read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Value:
                 self._paths.append(steps)
 
     def text(self) -> str:
-        """Return the value; it is base64-encoded if a variable decodes it first."""
+        """Return the value as text, base64-encoded if a variable decodes it first."""
         root: object = None
         for steps in self._paths:
             root = _with_leaf(root, steps, f"invented-{steps[-1]}")
@@ -37,7 +37,7 @@ class Value:
         return binascii.b2a_base64(text.encode(), newline=False).decode() if self._is_encoded else text
 
     def policy(self) -> str | None:
-        """Return a resource policy for readers in other accounts, or None if there are none."""
+        """Return a resource policy for readers in other accounts; None if there are no such readers."""
         if not self.readers:
             return None
         readers = list(dict.fromkeys(self.readers))
@@ -54,9 +54,9 @@ class Value:
 
 
 def _with_leaf(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
-    """Return the JSON value with a leaf added at that path.
+    """Return the JSON value with a leaf added at the path.
 
-    An existing leaf that gets fields below it becomes a mapping.
+    If fields are added below an existing leaf, the leaf becomes a mapping.
     """
     if not steps:
         return leaf if node is None else node
@@ -73,7 +73,7 @@ def _with_leaf(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
 
 
 def extracted(transforms: tuple[Transform, ...]) -> list[str]:
-    """Return the path of the first extraction if only trimming and decoding precede it, else []."""
+    """Return the path of the first extraction if only trimming and decoding precede it; otherwise []."""
     for transform in transforms:
         if transform.name in ("json_extract", "yaml_extract"):
             return [transform.argument]

@@ -1,4 +1,4 @@
-"""Collect the accounts of a seed: the roles of all steps, their callers' MFA devices, and the secrets."""
+"""Collect the accounts of a seed: the roles of all steps, the MFA devices of their callers, and the secrets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Members:
         self._members: dict[str, None] = {}
 
     def add(self, manager: str, member: str) -> None:
-        """Add a member account; adds a note if it belongs to another organization."""
+        """Add a member account, or a note if the account belongs to another organization."""
         self._manager = self._manager or manager
         if manager != self._manager:
             self.notes.append(
@@ -40,7 +40,7 @@ class _Members:
         self._members[member] = None
 
     def organization(self) -> SeedOrganization | None:
-        """Return the organization, with centralized root access; None if no step needs it."""
+        """Return the organization, with centralized root access enabled; None if no step needs one."""
         if not self._members:
             return None
         root = SeedNode(accounts=tuple((member, SeedNode()) for member in self._members))
@@ -48,7 +48,7 @@ class _Members:
 
 
 class SeedWorld:
-    """The accounts of the seed, as collected so far."""
+    """The accounts of the seed that have been collected so far."""
 
     def __init__(self, first_hops: list[Step], environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
@@ -76,7 +76,7 @@ class SeedWorld:
             developer.arn = f"arn:{self._partitions[account]}:iam::{account}:user/{DEVELOPER}"
 
     def add_session(self, step: Step, steps: Mapping[str, Step]) -> None:
-        """Add the resources that a step's session needs. The user's own session needs none."""
+        """Add the resources that issuing a step's session needs. The user's own session needs none."""
         if "role_arn" in step.settings:
             self._add_role(step, steps)
         elif step.type.service == "sso":
@@ -90,7 +90,7 @@ class SeedWorld:
             self.notes.append(f"store `{step.name}` is left out: {why}")
 
     def _add_role(self, step: Step, steps: Mapping[str, Step]) -> None:
-        """Add the step's role, with a trust policy for its callers and the conditions that they meet."""
+        """Add the step's role. Its trust policy names the callers and requires what the step sends."""
         arn = arn_of(step.settings["role_arn"])
         namesake = next((role for role in self._roles.values() if _is_namesake(role, arn)), None)
         if namesake is not None:
@@ -118,7 +118,7 @@ class SeedWorld:
             self._partitions.setdefault(str(step.settings["account_id"]), assigned.partition)
 
     def _add_guest(self, step: Step) -> None:
-        """Allow the developers GetFederationToken, and all that is read through the federated session."""
+        """Allow the developers GetFederationToken, and the reads that use the federated session."""
         for developer in self._developers.values():
             for need in issue_needs(step, arn_of(developer.arn).account, {}):
                 developer.allow(need.actions, need.resource)
@@ -240,7 +240,7 @@ class SeedWorld:
         arn = parse_arn(key)
         account, region = (arn.account, arn.region) if arn else (own.account, step.region)
         name = arn.resource.removeprefix("parameter") if arn else f"{prefix}{key}"
-        name = name.partition(":")[0]  # without a version or label
+        name = name.partition(":")[0]  # the ARN without a version or label
         if account != own.account:
             self.notes.append(
                 f"parameter {key} is left out: it belongs to another account, and the sandbox does not share parameters"
@@ -250,7 +250,7 @@ class SeedWorld:
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
 
     def seed(self, region: str) -> Seed:
-        """Return the seed. A developer's account comes first, and that developer is the default identity."""
+        """Return the seed. Its first account is that of a developer, who is the default identity."""
         first = next(iter(self._developers))
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)

@@ -1,4 +1,4 @@
-"""Finds the store of a type: a module of this package, or a plugin's entry point.
+"""Find the store of a type: in a module of this package, or through a plugin's entry point.
 
 A store gets a plan step and credentials, and returns secrets or a session. Imported by `cli`, `doctor`, `explain`,
 `hook`, `keys`, `pipeline`, `resolve`, `seed` and `testing`.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dsops.stores.interface import CredentialStore, ProvingStore, SecretStore, Store
 
 ENTRY_POINT_GROUP = "dsops.stores"
-"""The group of plugins' entry points: the name is the store type, the object a Store (stores/interface.py)."""
+"""The group of the plugins' entry points. An entry point's name is the store type, its object is a Store."""
 
 
 def find_store(type_name: str) -> Store:
@@ -31,7 +31,7 @@ def find_store(type_name: str) -> Store:
 
 
 def secret_store(type_name: str) -> SecretStore:
-    """The store of a type that gives secrets. Raises StoreTypeUnknown."""
+    """Return the store of a type that returns secrets. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.gives_secrets:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` give no secrets")
@@ -39,7 +39,7 @@ def secret_store(type_name: str) -> SecretStore:
 
 
 def credential_store(type_name: str) -> CredentialStore:
-    """The store of a type that gives credentials. Raises StoreTypeUnknown."""
+    """Return the store of a type that issues credentials. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.gives_credentials:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` give no credentials")
@@ -47,7 +47,7 @@ def credential_store(type_name: str) -> CredentialStore:
 
 
 def proving_store(type_name: str) -> ProvingStore:
-    """The store of a type with `proof_keys`, which can identify its caller. Raises StoreTypeUnknown."""
+    """Return the store of a type with `proof_keys`; the store can identify its caller. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.proof_keys:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` take no token or login")
@@ -55,7 +55,7 @@ def proving_store(type_name: str) -> ProvingStore:
 
 
 class StoreTypes(Mapping[str, StoreType]):
-    """All store types by name: ours, and those of plugins, which are only looked up for a name that is not ours."""
+    """All store types by name: the built-in types, and for other names, those that plugins provide."""
 
     def __init__(self) -> None:
         self._others: dict[str, StoreType | None] = {}
@@ -64,7 +64,7 @@ class StoreTypes(Mapping[str, StoreType]):
         if name in BUILTIN_TYPES:
             return BUILTIN_TYPES[name]
         if name not in self._others:
-            # Each unknown name is looked up once: a lookup costs 15 ms, and a configuration can have many stores of
+            # Each unknown name is looked up once: a lookup takes 15 ms, and many stores of a configuration can have
             # that type.
             try:
                 self._others[name] = _load_plugin(name).store_type
@@ -84,7 +84,7 @@ class StoreTypes(Mapping[str, StoreType]):
 
 
 def _plugins() -> tuple[EntryPoint, ...]:
-    # Costs 15 ms, paid only by a configuration with a type that is not ours.
+    # This takes 15 ms, but only for a configuration with a type that is not built in.
     from importlib.metadata import entry_points
 
     return tuple(entry_points(group=ENTRY_POINT_GROUP))

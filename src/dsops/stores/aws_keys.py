@@ -31,9 +31,9 @@ class KeysStore:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Identify the key by dsops' index of the keyring, without reading the keyring.
+        """Identify the key by dsops' list of the keyring's entries, without reading the keyring.
 
-        A rotated key counts as another identity.
+        A rotated key is another identity.
         """
         del folder
         name = str(settings["key_name"])
@@ -42,7 +42,7 @@ class KeysStore:
         try:
             entry = index.contents(environ).keys.get(name)
         except KeyringFailed:
-            entry = None  # `issue` raises the error
+            entry = None  # `issue` raises this error
         if entry is None:
             return Proof(f"key `{name}`, which the keyring does not have", digest_of(("none", name)))
         return Proof(_key_text(name, entry.key_id, entry.arn), digest_of((entry.key_id, entry.arn)))
@@ -62,7 +62,7 @@ class KeysStore:
             raise
         if step.proof is not None and not step.proof.source.endswith(f" of {key.arn}"):
             # Sessions are cached under the planned key's identity, so another user's key must not sign. A rotated key
-            # belongs to the same user.
+            # is accepted, because it belongs to the same user.
             raise NoCredentials(
                 f"store `{step.name}`: the key `{name}` belongs to another user than when this run was planned",
                 hint="run it again",
@@ -84,7 +84,7 @@ def _key_text(name: str, key_id: str, arn: str) -> str:
 
 
 def _of_environment(name: str, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
-    """Identify the key by the environment, when the keyring is disabled."""
+    """Identify the key by environment variables, because the keyring is disabled."""
     keys = ambient_from_environment(environ)
     if keys is None:
         source = f"key `{name}`, in whose place the environment has none: {index.VARIABLE} is off"

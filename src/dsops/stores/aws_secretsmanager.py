@@ -1,4 +1,4 @@
-"""Read from AWS Secrets Manager: each secret once, in parallel, in batches if that saves requests."""
+"""Read from AWS Secrets Manager: each secret once, in parallel, or in batches if that saves requests."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather, settle
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
-"""A fact kept in memory for a session, so that the denied call is made only once."""
+"""A fact that the memory keeps for a session, so that the denied call is made only once."""
 
 BATCH_STATEMENT = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
-"""The statement that the reader's policy needs for batches. The action supports no resource other than `*`."""
+"""The statement that the reader's policy needs for batches. The action can be allowed only on `*`."""
 
-# Emulators of AWS may not know this newer action.
+# Emulators of AWS may not know BatchGetSecretValue, and then return one of these codes.
 _UNKNOWN_ACTION = frozenset({"UnknownOperationException", "InvalidAction", "NotImplemented", "InternalFailure"})
 
 
@@ -98,10 +98,10 @@ class _Reader:
         self._context = context
         self._endpoint = endpoint
         self.metadata: dict[_Id, SecretMetadata] = {}
-        """The metadata of each secret that was read."""
+        """Id -> the metadata of the secret that was read."""
 
     async def read(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """Read the secrets and return a value or an error for each."""
+        """Read the secrets; return a value or an error for each."""
         current = [secret_id for secret_id in ids if not secret_id.version]
         if len(ids) <= SINGLE_READS or len(current) < 2 or not self._may_batch():
             return await self._singly(ids)
@@ -139,7 +139,7 @@ class _Reader:
         self.metadata[secret_id] = SecretMetadata(answer.version_id, answer.request_id, answer.arn, region, operation)
 
     async def _batch(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """Read one batch and return a value or an error for each secret; {} if batches are not allowed."""
+        """Read one batch; return a value or an error for each secret, or {} if batches are not allowed."""
         by_name = {secret_id.secret: secret_id for secret_id in ids}
         try:
             batch = await batch_get_secret_value(self._context.client, self._credentials, self._endpoint, list(by_name))
@@ -154,7 +154,7 @@ class _Reader:
         return values | {by_name[name]: error for name, error in batch.errors.items()}
 
     def _remember(self, error: DsopsError) -> None:
-        """Remember that batches are denied, and report it once per session."""
+        """Remember that batches are denied, and report the denial once per session."""
         memory, step = self._context.memory, self._step
         if memory.knows(step.fingerprint, BATCH_DENIED):
             return
@@ -173,7 +173,7 @@ class _Reader:
 
 
 def _is_no_batch(error: DsopsError) -> bool:
-    """Whether the error refuses batches in general, so that single reads may succeed."""
+    """Whether the error means that batches are refused in general. Single reads may still succeed."""
     if isinstance(error, AccessDenied) and not isinstance(error, SecretAccessDenied):
         return True
     return isinstance(error, ServiceError) and error.aws is not None and error.aws.code in _UNKNOWN_ACTION

@@ -20,7 +20,7 @@ _Outcome = Secret | DsopsError
 
 
 class ParameterStore:
-    """The store type `aws.ssm`. `parameter_prefix` is prepended to each key that is not an ARN."""
+    """The store type `aws.ssm`. `parameter_prefix` is put before each key that is not an ARN."""
 
     store_type = BUILTIN_TYPES["aws.ssm"]
 
@@ -58,7 +58,7 @@ class _Reader:
         endpoint: Endpoint,
         metadata: dict[str, SecretMetadata],
     ) -> None:
-        """`metadata` is filled with the metadata of each parameter that was read."""
+        """`metadata` is filled with the metadata of each parameter that is read."""
         self._step = step
         self._credentials = credentials
         self._context = context
@@ -66,10 +66,10 @@ class _Reader:
         self._metadata = metadata
 
     async def read(self, names: list[str]) -> dict[str, _Outcome]:
-        """Read up to ten parameters and return a value or an error for each.
+        """Read up to ten parameters; return a value or an error for each.
 
-        AWS refuses the whole call if one parameter may not be read or has an unusable key. Each parameter is then
-        read in its own call, so that the others succeed and the error names the right one.
+        AWS refuses the whole call if one parameter may not be read or has an unusable key. Then each parameter is
+        read in a call of its own, so that the others succeed and the error names the right one.
         """
         try:
             answer = await get_parameters(

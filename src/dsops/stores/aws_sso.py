@@ -1,6 +1,6 @@
 """The store type `aws.sso`: a session of an IAM Identity Center permission set.
 
-The session is issued with the login of `dsops login` or the AWS CLI.
+The session is issued with the user's login, made by `dsops login` or the AWS CLI.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Sso:
         return Proof(session.shown, digest_of((session.start_url, session.region, mark)), login=login)
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
-        """Issue a session of the permission set. If the portal refuses the token, renew it once and retry."""
+        """Issue a session of the permission set. If the portal refuses the token, renew the token once and retry."""
         del source
         session = session_of(step.settings, context.runtime.environ, context.runtime.folder)
         token = await usable_token(step, session, context)
@@ -59,7 +59,7 @@ class Sso:
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Return the requested parts of the step's own session."""
+        """Return the requested parts of the session that this store issued."""
         del context
         return parts_of(step, references, credentials)
 
@@ -82,7 +82,7 @@ async def _credentials(step: Step, session: SsoSession, context: Context, token:
 
 
 async def _alternatives(portal: PortalClient, account_id: str, role_name: str) -> str:
-    """Return a hint with the accounts or permission sets that are available to the login.
+    """Return a hint that lists the accounts, or the account's permission sets, that the login can use.
 
     If AWS doesn't list them, the hint is general.
     """

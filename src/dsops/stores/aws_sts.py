@@ -1,4 +1,4 @@
-"""The store type `aws.sts`: a session of a role or user, which other stores use or variables read."""
+"""The store type `aws.sts`: a session of a role or user. Other stores use the session, or variables read it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
 
-# `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`
+# Matches `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`.
 _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
 
 
 class StsStore:
-    """The store type `aws.sts`. The plan step names the operation that issues the session."""
+    """The store type `aws.sts`. The plan step says which operation issues the session."""
 
     store_type = BUILTIN_TYPES["aws.sts"]
 
@@ -32,8 +32,8 @@ class StsStore:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Identify the caller by the token or SAML response that these settings name."""
-        del folder  # paths in the settings are absolute already
+        """Identify the caller by the token or SAML response that the settings name."""
+        del folder  # paths in the settings are already absolute
         if any(name in settings for name in SAML_SOURCES):
             from dsops.stores import saml
 
@@ -43,7 +43,7 @@ class StsStore:
         return web_identity.identify(settings, environ, digest_of)
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
-        """Issue a new session of the role, or of the signing user."""
+        """Issue a new session of the role, or of the user whose credentials sign the call."""
         if step.operation == "AssumeRoleWithSAML":
             from dsops.stores.saml import assume_with_assertion
 
@@ -74,7 +74,7 @@ class StsStore:
     async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
         """Open a connection while the signing credentials are being obtained.
 
-        A call with an MFA code opens its own connection.
+        No connection is prepared for a call with an MFA code.
         """
         del references
         if "serial_number" not in step.settings:
@@ -83,7 +83,7 @@ class StsStore:
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Return the requested parts of the step's own session."""
+        """Return the requested parts of the session that this store issued."""
         del context
         from dsops.stores.session_parts import parts_of
 
@@ -149,7 +149,7 @@ async def _root(step: Step, source: Credentials, context: Context, _code: Secret
 
 
 _WAYS = {"AssumeRole": _assume, "GetSessionToken": _session, "GetFederationToken": _federation, "AssumeRoot": _root}
-"""The function for each operation, which calls it with the signing credentials."""
+"""Operation -> the function that calls it with the signing credentials."""
 
 
 def _pairs(step: Step, name: str) -> list[tuple[str, str]]:
@@ -167,7 +167,7 @@ def _secret_pairs(step: Step, name: str) -> list[tuple[str, Secret]]:
 def _explained(error: DsopsError, step: Step, source: Credentials) -> None:
     """Add store, line and caller to an error.
 
-    AWS gives no reason for a refused AssumeRole call, so the error lists what was sent.
+    AWS does not say why it refuses an AssumeRole call, so the error lists what was sent.
     """
     if not isinstance(error, AssumeRoleDenied):
         error.retell(f"store `{step.name}`: {error.message}", where=step.where)
@@ -186,9 +186,9 @@ def _explained(error: DsopsError, step: Step, source: Credentials) -> None:
 
 
 def _what_to_check(step: Step) -> str:
-    """Return hints that compare what a trust policy can require with what was sent.
+    """Return hints that compare what was sent with what a trust policy can require.
 
-    The actual reason is not known.
+    AWS does not give the actual reason.
     """
     settings = step.settings
     checks = ["check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it"]

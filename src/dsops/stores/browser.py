@@ -1,4 +1,4 @@
-"""Open a page in the user's browser, which the client's environment selects."""
+"""Open a page in the user's browser. The client's environment selects the browser."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from threading import Thread
 from dsops.dumps import UsersLimit
 from dsops.runtime import Runtime
 
-# Not `-m webbrowser`: it does not report whether it found a browser.
+# `-m webbrowser` is not used, because it does not report whether it found a browser.
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
 def can_open_browser(environ: Mapping[str, str], platform: str) -> bool:
-    """Whether a graphical browser is likely to exist. Login pages need scripts, which text browsers lack."""
+    """Whether a graphical browser is likely to exist. A text browser can't run the scripts of login pages."""
     if environ.get("BROWSER") or platform in ("darwin", "win32"):
         return True
     return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME"))
 
 
 class Opening:
-    """A browser process that was started to open a page. Some browsers exit only when the user closes them."""
+    """A browser process that opens a page. Some browsers exit only when the user closes them."""
 
     def __init__(self, process: subprocess.Popen[bytes] | None) -> None:
         self._process = process
 
     @property
     def has_failed(self) -> bool:
-        """Whether starting the browser has failed, as far as known so far."""
+        """Whether starting the browser has failed. False also while this is not known yet."""
         return self._process is None or self._process.poll() not in (None, 0)
 
     def wait(self) -> bool:
-        """Wait until the browser process ends and return whether the page was opened.
+        """Wait until the browser process ends; return whether it opened the page.
 
         This may take until the user closes the page.
         """
@@ -44,7 +44,7 @@ def open_page(url: str, runtime: Runtime) -> Opening:
     """Start a browser. `url` is part of a command line, so it must not contain a secret.
 
     The browser runs as a separate process with the client's environment, because `webbrowser` reads DISPLAY, BROWSER
-    and other variables, and in its own process session, so that Ctrl-C ends only dsops. TERM is removed, because a
+    and other variables. It has its own process session, so that Ctrl-C ends only dsops. TERM is removed, because a
     text browser started there could not be used to log in.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
@@ -61,6 +61,6 @@ def open_page(url: str, runtime: Runtime) -> Opening:
             )
     except (OSError, ValueError):
         return Opening(None)
-    # If no code waits for the process, it would become a zombie in the agent.
+    # This thread waits for the process, which would otherwise become a zombie in the agent.
     Thread(target=process.wait, daemon=True).start()
     return Opening(process)

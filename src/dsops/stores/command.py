@@ -1,4 +1,4 @@
-"""Run a command of the configuration and return its output, with limits on size and time."""
+"""Run a command from the configuration and return its output. Size and time are limited."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import subprocess
 
 _SECONDS = 60.0
-"""The timeout of a command, long enough for the user to touch a security key."""
+"""The timeout of a command. It is long enough for the user to touch a security key."""
 
 _PIECE_BYTES = 4096
 _TOLD_BYTES = 65536
-"""The maximum number of bytes of a command's stderr that are passed on to the client."""
+"""The maximum number of bytes of a command's stderr that are sent to the client."""
 
 
 def output_of(
@@ -33,8 +33,8 @@ def output_of(
 ) -> bytes:
     """Run the command and return its stdout, which is never shown.
 
-    Its stderr is passed on to the user, since the command may ask the user to touch a security key. Raises
-    `failed(reason)`; `too_much` is the reason for output of more than `most_bytes`.
+    Its stderr is passed on to the user, because the command may ask the user to touch a security key. Raises the
+    error that `failed(reason)` returns; `too_much` is the reason if the output has more than `most_bytes`.
     """
     import subprocess
 
@@ -71,12 +71,12 @@ def _read(
     failed: Callable[[str], DsopsError],
     too_much: str,
 ) -> bytes:
-    """Read the process's output until it ends, for at most a minute, passing on its stderr meanwhile."""
+    """Read the process's output until it ends, for at most a minute. Meanwhile, pass on its stderr."""
     import subprocess
 
     too_long = failed(f"it did not end within {_SECONDS:.0f} s")
     until = monotonic() + _SECONDS
-    if os.name == "nt" or process.stdout is None:  # Windows' select takes no pipes
+    if os.name == "nt" or process.stdout is None:  # select does not support pipes on Windows
         try:
             return process.communicate(timeout=_SECONDS)[0]
         except subprocess.TimeoutExpired:
@@ -104,19 +104,19 @@ def _read(
 
 
 class _Said:
-    """The command's stderr, if it has to be sent to the client."""
+    """The stderr of a command, sent to the client piece by piece."""
 
     def __init__(self, pipe: IO[bytes] | None, tell: Callable[[bytes], None] | None) -> None:
         self.pipes = [] if pipe is None else [pipe]
-        """The pipe, as long as it is open."""
+        """The pipe as the only element; empty once the pipe is closed."""
         self._tell = tell
         self.left = _TOLD_BYTES
-        """The number of bytes that may still be passed on."""
+        """The number of bytes that may still be sent to the client."""
 
     def pass_on(self) -> None:
         """Pass on one piece of stderr.
 
-        Beyond the limit the piece is dropped, because a command that can't write to the pipe would block.
+        Beyond the limit the piece is read and dropped, because the command would block if the pipe were full.
         """
         piece = os.read(self.pipes[0].fileno(), _PIECE_BYTES)
         if not piece:

@@ -1,4 +1,4 @@
-"""The endpoints that the AWS stores call."""
+"""Find the endpoints that the AWS stores call."""
 
 from __future__ import annotations
 

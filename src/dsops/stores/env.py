@@ -14,14 +14,14 @@ from dsops.stores.interface import Context
 
 
 class Env:
-    """The store type `env`. `prefix` is prepended to each key."""
+    """The store type `env`. `prefix` is put before each key."""
 
     store_type = BUILTIN_TYPES["env"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Return the value of each variable. An empty value is returned like any other."""
+        """Return the value of each variable. An empty value is returned as ""."""
         del credentials
         return {reference: _value(step, context.runtime.environ, reference) for reference in references}
 

@@ -1,4 +1,4 @@
-"""Helpers for all stores: typed settings of a step, and one field of a JSON secret."""
+"""Functions for all stores: read typed settings of a step, and pick one field of a JSON secret."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dsops.transform import extract
 
 
 def seconds_of(step: Step) -> int | None:
-    """Return the requested duration of the session; None for AWS's default."""
+    """Return the session duration that the step requests; None for AWS's default."""
     seconds = step.settings.get("duration_seconds")
     return seconds if isinstance(seconds, int) else None
 
 
 def texts_of(step: Step, name: str) -> list[str]:
-    """Return a setting that is a list of texts; [] when it is not set."""
+    """Return a setting that is a list of texts; [] if it is not set."""
     setting = step.settings.get(name, ())
     return [text for text in setting if isinstance(text, str)] if isinstance(setting, tuple) else []
 
 
 def pick(value: Secret, field: str, subject: str) -> Secret | DsopsError:
-    """Return the field of a JSON value ("" for the whole value), or the error.
+    """Return the field of a JSON value ("" for the whole value), or the error that prevents it.
 
     `subject` names the secret in the error.
     """

@@ -1,4 +1,4 @@
-"""Request the job's token from GitHub Actions (GitHub Docs, "OpenID Connect reference")."""
+"""Request the job's web identity token from GitHub Actions (GitHub Docs, "OpenID Connect reference")."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 
 
 async def github_token(context: Context, audience: str) -> Secret:
-    """Request a new token for that audience. Retries while GitHub is unavailable, but not after a refusal."""
+    """Request a new token for that audience. Retries while GitHub is unavailable, but not after GitHub has refused."""
     request = _request(context, audience)
     attempt = 0
     while True:
@@ -31,7 +31,7 @@ async def github_token(context: Context, audience: str) -> Secret:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
-            # The hints about addresses concern AWS's endpoints, not GitHub's.
+            # The hints of these errors concern AWS's endpoints, not GitHub's.
             error.retell(
                 f"GitHub's token endpoint: {error.message}",
                 hint="try again later; a self-hosted runner needs access to it, through its proxy too",

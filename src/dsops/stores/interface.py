@@ -1,7 +1,7 @@
-"""The protocols of a store. Each store type in this package, and each plugin, implements them.
+"""The protocols of a store, which each store type in this package and each plugin implements.
 
-A store gets its plan step (texts expanded, limits checked) and, if it uses AWS, credentials as a value, without
-knowing their source. It reads environment, clock and files only through the runtime.
+A store gets its plan step (texts expanded, limits checked). If it uses AWS, it also gets credentials, but not their
+source. It reads environment, clock and files only through the runtime.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class SecretMetadata(NamedTuple):
-    """Facts about a secret that was read, for the audit trail; never its value. Unknown facts are ""."""
+    """Facts about a secret that was read, for the audit trail, but never the secret's value. Unknown facts are ""."""
 
     version: str = ""
     request_id: str = ""
@@ -37,7 +37,7 @@ class Context(NamedTuple):
     client: Client
     """The AWS client with the step's timeouts."""
     memory: Memory
-    """Facts learnt from AWS's responses in this run or an earlier run of this process."""
+    """Facts known from AWS's responses in this run, or in an earlier run of this process."""
     found: dict[SecretReference, SecretMetadata] | None = None
     """The mapping that `fetch` fills with metadata; None if no audit trail is kept."""
 
@@ -48,17 +48,17 @@ class Context(NamedTuple):
 
 
 class Store(Protocol):
-    """The part that every kind of store has."""
+    """The part of the interface that all kinds of stores have."""
 
     store_type: StoreType
-    """The type's name, keys and properties. A plugin's type adds its keys to those that a configuration may use."""
+    """The type's name, keys and properties. A plugin's type adds its keys to those of the configuration."""
 
 
 class CredentialStore(Store, Protocol):
     """A store that issues credentials for other stores.
 
-    It may also have `prepare`, as a SecretStore may. That is called without references, while the credentials that
-    sign the call are still being obtained.
+    The store may also have `prepare`, as a SecretStore may. `prepare` is called without references, while the
+    credentials that sign the call are still being obtained.
     """
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
@@ -70,7 +70,7 @@ class CredentialStore(Store, Protocol):
 
 
 class ProvingStore(CredentialStore, Protocol):
-    """A store whose type has `proof_keys`: a token or login replaces base credentials."""
+    """A store whose type has `proof_keys`, so that a token or login replaces base credentials."""
 
     def identify(
         self,
@@ -79,7 +79,7 @@ class ProvingStore(CredentialStore, Protocol):
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Identify the caller from the settings, without running a command or asking a user.
+        """Identify the caller from the settings, without running a command or prompting a user.
 
         `digest_of` returns a digest that reveals nothing about its parts; `folder` is the client's working folder.
         Raises ConfigError if the settings name something that does not exist.
@@ -89,8 +89,8 @@ class ProvingStore(CredentialStore, Protocol):
 class SecretStore(Store, Protocol):
     """A store that returns secrets, in batches.
 
-    It may also have `async def prepare(step, references, context) -> None`, which opens connections for `fetch` while
-    its credentials are still being issued. `prepare` must not wait for a response or ask the user.
+    The store may also have `async def prepare(step, references, context) -> None`, which opens connections for
+    `fetch` while its credentials are still being issued. `prepare` must not wait for a response or prompt the user.
     """
 
     async def fetch(
@@ -99,6 +99,6 @@ class SecretStore(Store, Protocol):
         """Return a value or an error for every reference.
 
         `credentials` are those of `step.credentials_from`, or the base credentials; a store that issues credentials
-        gets those that it issued. The references are distinct. Each underlying secret is fetched once, and references
-        that fail for the same reason share one error object. Raises only errors that make the whole batch fail.
+        gets the credentials that it issued. The references are distinct. Each underlying secret is fetched once, and
+        references that fail for one reason share one error object. Raises only errors that make the whole batch fail.
         """

@@ -1,4 +1,4 @@
-"""Group the stores that share a login to IAM Identity Center, and end such a login."""
+"""Group stores by the login to IAM Identity Center that they share, and end such a login."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dsops.stores.sso_login import session_of
 
 
 class RequestedLogin(NamedTuple):
-    """A login to begin or to end."""
+    """A login that the user wants to begin or end."""
 
     session: SsoSession
     step: Step
-    """One of the stores that use the login. Its endpoint and timeout apply."""
+    """One of the stores that use the login. The login's requests use this store's endpoint and timeout."""
     stores: tuple[str, ...]
-    """All stores of the configuration that use the login, as far as they could be planned."""
+    """All stores of the configuration that use the login. A store that could not be planned is missing."""
 
 
 def grouped_logins(steps: Iterable[Step], runtime: Runtime) -> list[RequestedLogin]:
@@ -50,11 +50,11 @@ def client_of(login: RequestedLogin, runtime: Runtime) -> Client:
 
 
 class Ended(NamedTuple):
-    """The outcome of a logout."""
+    """The outcome of ending a login."""
 
     was_logged_in: bool
     failure: DsopsError | None
-    """The error if the portal did not end the login. The token file is removed in any case."""
+    """The error if the portal did not end the login; None otherwise. The token file is removed in any case."""
 
 
 async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
@@ -71,5 +71,5 @@ async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
             pass  # the login had already ended
         except DsopsError as error:
             failure = error
-    remove_file(path)  # also removes a file without a usable token, since the next login writes to that path
+    remove_file(path)  # also removes a file without a usable token, because the next login writes to that path
     return Ended(token is not None, failure)

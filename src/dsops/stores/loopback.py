@@ -19,7 +19,7 @@ _MOST_BYTES = 16 * 1024
 _MOST_CONNECTIONS = 32
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 10.0
-"""The timeout of one browser request. Some browsers open connections that they never use."""
+"""The timeout of one browser connection. Some browsers open connections that they never use."""
 
 _PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dsops</title></head>'
@@ -44,11 +44,11 @@ class BrowserRequest(NamedTuple):
 
 
 Judge = Callable[[BrowserRequest], bool]
-"""A function that returns whether a request is the expected one."""
+"""A function that decides whether a request is the expected one."""
 
 
 def has_state(state: str) -> Judge:
-    """Return a judge for the login with this state. It accepts only requests that contain the state."""
+    """Return a judge for one login. It accepts only requests that contain the login's `state`."""
     return lambda request: compare_digest(request.query.get("state", "").encode(), state.encode())
 
 
@@ -56,15 +56,15 @@ class LoopbackPort:
     """A local port that waits for one request."""
 
     def __init__(self, path: str, port: int = 0, *, method: str = "GET", most_bytes: int = _MOST_BYTES) -> None:
-        """Listen on `port`; 0 picks any free port. Raises OSError if the port is not available."""
+        """Listen on `port`; 0 means any free port. Raises OSError if the port is not available."""
         self._path = path
         self._method = method
         self._most_bytes = most_bytes
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if port:
-                # Connections of an earlier login may linger on the port. If another program listens on the port, bind
-                # still fails.
+                # With this option, connections of an earlier login do not block the port. If another program listens on
+                # the port, bind still fails.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind(("127.0.0.1", port))
             self._socket.listen(8)
@@ -85,14 +85,14 @@ class LoopbackPort:
 
     @property
     def address(self) -> str:
-        """The URL that the browser is sent to."""
+        """The URL that the browser calls at the end of the login."""
         return f"http://127.0.0.1:{self.port}{self._path}"
 
     def wait(self, judge: Judge, seconds: float, look: Callable[[], None] = lambda: None) -> BrowserRequest:
         """Return the first request for our path that `judge` accepts. Raises LoginFailed on timeout.
 
-        Every other request is answered and ignored: an icon, another login's window, an attacker's page. `look` is
-        called from time to time and may raise.
+        Every other request is answered and ignored: a request for an icon, from another login's window, from an
+        attacker's page. `look` is called from time to time and may raise.
         """
         until = monotonic() + seconds
         while (left := until - monotonic()) > 0:
@@ -102,7 +102,7 @@ class LoopbackPort:
                 if connection_ready is self._socket:
                     self._accept()
                     continue
-                # An older connection may just have been dropped to make room for a new one.
+                # This connection may just have been dropped to make room for a new one.
                 request = self._read(connection_ready) if connection_ready in self._waiting else None
                 if request is None:
                     continue
@@ -126,9 +126,9 @@ class LoopbackPort:
         self._waiting[connection] = (b"", monotonic() + _PATIENCE_SECONDS)
 
     def _read(self, connection: socket.socket) -> BrowserRequest | None:
-        """Return the request once it is complete.
+        """Read more of the request; return the request once it is complete, and None before.
 
-        The result is None until then, and for a malformed or too large request.
+        The result is also None for a malformed request, or one that is too large.
         """
         data, end = self._waiting[connection]
         try:
@@ -148,7 +148,7 @@ class LoopbackPort:
     def _answer(self, request: BrowserRequest, judge: Judge) -> tuple[int, tuple[str, str]]:
         if request.method not in ("GET", "HEAD", self._method) or request.path != self._path:
             return 404, _NOT_HERE
-        # DNS rebinding: with another host name, an attacker's page was made to resolve to this machine.
+        # Another host name means DNS rebinding: an attacker's page made its own name resolve to this machine.
         if request.host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
             return 400, _NOT_HERE
         return (200, _ARRIVED) if request.method == self._method and judge(request) else (400, _NOT_OURS)
@@ -159,13 +159,13 @@ class LoopbackPort:
 
 
 def _length(head: bytes) -> int:
-    """Return the length of the request's body, from Content-Length; 0 without that header."""
+    """Return the length of the request's body from the header Content-Length; 0 without that header."""
     length = re.search(rb"(?im)^content-length:[ \t]*([0-9]{1,7})[ \t]*\r?$", head)
     return int(length[1]) if length else 0
 
 
 def _parse(head: str) -> BrowserRequest:
-    """Parse a request's head. Anything that is not HTTP/1 gives an empty request."""
+    """Parse a request's head. If it is not HTTP/1, return an empty request."""
     first, *lines = head.split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
@@ -191,7 +191,7 @@ def _send(connection: socket.socket, method: str, status: int, words: tuple[str,
         connection.setblocking(True)
         connection.settimeout(_PATIENCE_SECONDS)
         connection.sendall(head.encode() + (b"" if method == "HEAD" else page))
-        # Unread bytes from the browser would turn the close into a reset, and the page would not be shown.
+        # If unread bytes remained, closing would reset the connection, and the browser would not show the page.
         connection.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # the browser has closed the connection, but its request has been read
+        pass  # the browser has closed the connection, but its request was read before

@@ -1,4 +1,4 @@
-"""Get the current code of an MFA device: from the store's setting, its command, the keyring's seed, or the user."""
+"""Get the current code of an MFA device: from the store's setting, a command, the keyring's seed, or the user."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dsops.tasks import blocking, pause
 T = TypeVar("T")
 
 _ASKED_AGAIN = 2
-"""The number of times that the user is asked again after a rejected code."""
+"""How often the user is prompted again after a rejected code."""
 
 _PERIOD_SECONDS = 30
-"""The number of seconds that a device shows a code (RFC 6238, and AWS's devices)."""
+"""The number of seconds for which a device shows a code (RFC 6238, and AWS's devices)."""
 
 _PROCESS_BYTES = 4096
 
@@ -30,10 +30,10 @@ _CODE = re.compile(r"[0-9]{6}\Z", re.ASCII)
 
 
 async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaitable[T]]) -> T:
-    """Call `use` with the device's current code and return its result.
+    """Call `use` with the device's current code; return its result.
 
     Only one call runs at a time for each device, and no code is sent twice. Raises MfaRequired if there is no code
-    and no user to ask, MfaRefused if AWS does not accept the code.
+    and no terminal for a prompt, MfaRefused if AWS does not accept the code.
     """
     serial_number = str(step.settings["serial_number"])
     gate = f"mfa {serial_number}"
@@ -49,7 +49,7 @@ async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaita
 
 
 async def _from_setting(step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]) -> T:
-    """Try the configured code. If AWS refuses it, ask the user at the terminal."""
+    """Try the configured code. If AWS refuses it, prompt the user at the terminal."""
     try:
         return await use(_fixed(step, context, serial_number))
     except MfaRefused as error:
@@ -73,7 +73,7 @@ def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
 
 
 async def _from_process(step: Step, context: Context, serial_number: str) -> Secret:
-    """Run the command for a code. If that code was used already, wait for the next code."""
+    """Run the command that prints a code. If its code was used already, wait for the next code."""
     for _ in range(3):
         code = await blocking(lambda: _run(step, context))
         if context.memory.take_code(serial_number, code):
@@ -90,7 +90,7 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
 async def _from_keyring_or_person(
     step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]
 ) -> T:
-    """Compute codes from the seed in the keyring. Without a usable seed, ask the user."""
+    """Compute codes from the seed in the keyring. Without a usable seed, prompt the user."""
     try:
         seed = await _seed_in_keyring(context, serial_number)
     except (KeyringFailed, ExtraMissing) as error:
@@ -103,7 +103,7 @@ async def _from_keyring_or_person(
 
 
 async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | None:
-    """Return the device's seed from the keyring; None if there is none."""
+    """Return the device's seed from the keyring; None if the keyring has none."""
     from dsops.keyring import index
 
     environ, folder = context.runtime.environ, context.runtime.folder
@@ -116,10 +116,10 @@ async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | Non
 
 
 async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:
-    """Try the seed's current code, or the next code if the current one was already used.
+    """Try the seed's current code; if it was used already, wait for the next code.
 
-    Codes follow AWS's time. If the local clock is wrong and the code is refused, the code for AWS's time is sent at
-    once.
+    Codes follow AWS's time. If AWS refuses a code and the local clock turns out to be wrong, the code for AWS's time
+    is sent at once.
     """
     from dsops.aws.http.clock import time_at
     from dsops.keyring.seeds import code_at
@@ -141,7 +141,7 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
         theirs = await time_at(context.client, endpoint)
         off = 0.0 if theirs is None else (theirs - context.runtime.now()).total_seconds()
         if is_corrected or abs(off - ahead) < _PERIOD_SECONDS / 2:
-            # The clock was corrected already, so another program or another run has used this code.
+            # The clock has already been corrected. So another program or another run has used this code.
             is_last = True
             await _wait_for_next(context, serial_number, "the code was not accepted, it may have been used", ahead)
         else:
@@ -162,7 +162,7 @@ def _wrong_seed(error: MfaRefused, step: Step, serial_number: str) -> MfaRefused
 
 
 async def _wait_for_next(context: Context, serial_number: str, why: str, ahead: float = 0.0) -> None:
-    """Wait until the device shows the next code, showing the seconds left.
+    """Wait until the device shows the next code; report the seconds left.
 
     `ahead` is the number of seconds by which AWS's clock is ahead.
     """
@@ -175,7 +175,7 @@ async def _wait_for_next(context: Context, serial_number: str, why: str, ahead: 
 
 
 def _seconds_to_next(context: Context, ahead: float = 0.0) -> float:
-    """Return the seconds until the device shows the next code, plus one because clocks differ slightly."""
+    """Return the seconds until the device shows the next code, plus one second for differences between clocks."""
     return _PERIOD_SECONDS - (context.runtime.now().timestamp() + ahead) % _PERIOD_SECONDS + 1
 
 
@@ -187,7 +187,7 @@ async def _from_person(
     failed: DsopsError | None,
     complaint: str,
 ) -> T:
-    """Ask the user for a code and call `use` with it. `failed` is the error of a code from another source, if any."""
+    """Prompt for a code and call `use` with it. `failed` is the error of another source's code, or None."""
     for again in reversed(range(_ASKED_AGAIN + (not isinstance(failed, MfaRefused)))):
         question = f"{complaint}MFA code of {serial_number} for {step.settings.get(SERVES, step.name)}: "
         answer = await blocking(partial(context.runtime.ask, question))
@@ -216,15 +216,15 @@ async def _from_person(
 
 
 def _requester(step: Step) -> str:
-    """Return the store that needs a code, or the roles that share a session that the plan has added."""
+    """Describe the store that needs a code, or the shared MFA session and its roles."""
     serves = step.settings.get(SERVES)
     return f"the MFA session of {serves}" if serves else f"store `{step.name}`"
 
 
 def _is_only_the_code(error: MfaRefused) -> bool:
-    """Whether another code may help, because this code was wrong or already used.
+    """Whether only the code was wrong or already used, so that another code may be accepted.
 
-    For a wrong device no code helps.
+    If the device is wrong, no code is accepted.
     """
     return error.aws is None or "invalid MFA one time pass code" in error.aws.message
 

@@ -1,4 +1,4 @@
-"""Helpers for calls with a token or SAML response: check that the caller is the planned one, explain refusals."""
+"""Functions for calls with a token or SAML response: check that the caller is as planned, explain refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class CallerDescription:
-    """The caller behind a token or SAML response.
+    """The caller that a token or SAML response identifies.
 
     `source` and `noun` are words for messages, such as `the token in ./token` and `token`.
     """
@@ -25,9 +25,9 @@ class CallerDescription:
 
 
 def check_planned(step: Step, speaks_of: tuple[str, str, str], caller: CallerDescription) -> None:
-    """Refuse a token or response whose subject is not the planned one. Raises NoCredentials.
+    """Raise NoCredentials if the token or response has another subject than planned.
 
-    The session would otherwise be cached under the planned subject's identity.
+    Otherwise the session would be cached under the planned subject's identity.
     """
     planned = step.proof
     if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
@@ -39,7 +39,7 @@ def check_planned(step: Step, speaks_of: tuple[str, str, str], caller: CallerDes
 
 
 async def naming_store(work: Awaitable[T], step: Step) -> T:
-    """Await the work, and add the store to errors that do not name it."""
+    """Await the work. If it raises an error that does not name the store, add the store."""
     try:
         return await work
     except DsopsError as error:
@@ -49,7 +49,7 @@ async def naming_store(work: Awaitable[T], step: Step) -> T:
 
 
 async def naming_caller(call: Awaitable[T], step: Step, role_arn: str, caller: CallerDescription) -> T:
-    """Await the call, and add the subject of the token or SAML response to its refusals."""
+    """Await the call. If AWS refuses it, add the subject of the token or SAML response to the error."""
     subject = f"the {caller.noun} speaks of {caller.subject}"
     try:
         return await call

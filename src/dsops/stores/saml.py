@@ -28,7 +28,7 @@ from dsops.tasks import blocking
 
 _MOST_LISTED: Final = 20
 _BROWSER_VARIABLES: Final = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME")
-"""The variables that determine the browser profile."""
+"""The environment variables that determine the browser profile."""
 
 _ASKED: Final = 3
 
@@ -37,9 +37,9 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
     """Identify the caller from the settings, without running a command or opening a browser."""
     source = _source(settings)
     if "saml_login_url" in settings:
-        # The user is known only after the login. The same home folder counts as the same user until `agent clear`;
-        # another home folder has another browser profile, which may have another login at the provider. BROWSER is left
-        # out, because an editor's terminal sets its own.
+        # The user is known only after the login. Until `agent clear`, one home folder means one user. Another home
+        # folder has another browser profile, which may have another login at the provider. BROWSER is left out, because
+        # an editor's terminal sets another value.
         browser = [f"{name}={environ.get(name, '')}" for name in _BROWSER_VARIABLES]
         return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]), *browser)), is_fetched=True)
     if "saml_process" in settings:
@@ -50,13 +50,13 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
     try:
         response = _from_file(settings)
     except NoCredentials:
-        # The error is raised when the response is needed, because a plan can be made without it.
+        # The error is raised later, when the response is needed. A plan can be made without the response.
         return Proof(source, digest_of(("no assertion", source)))
     return Proof(source, digest_of(("assertion", response.encoded.reveal())), response.speaks_of)
 
 
 def assertion_at_hand(settings: Settings) -> SamlResponse | None:
-    """Return the response in the file that these settings name; None for another source or a missing file."""
+    """Return the response in the file that the settings name; None for another source or a missing file."""
     if "saml_assertion_file" not in settings:
         return None
     try:
@@ -66,7 +66,7 @@ def assertion_at_hand(settings: Settings) -> SamlResponse | None:
 
 
 async def assume_with_assertion(step: Step, context: Context) -> Credentials:
-    """Issue a session of the role that the store names or the response offers.
+    """Issue a session of the role that the store names, or that is chosen from the response.
 
     Raises NoCredentials, RoleNotOffered.
     """
@@ -105,7 +105,7 @@ async def _response(step: Step, context: Context) -> SamlResponse:
 
 
 async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleOffer:
-    """Choose among the roles that the response offers. Raises RoleNotOffered."""
+    """Return one of the roles that the response offers. Raises RoleNotOffered."""
     role_arn, principal_arn = (str(step.settings.get(name, "")) for name in ("role_arn", "principal_arn"))
     if role_arn and principal_arn:
         return RoleOffer(role_arn, principal_arn)
@@ -125,7 +125,7 @@ async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleO
 
 
 async def _ask(step: Step, context: Context, response: SamlResponse, offers: list[RoleOffer]) -> RoleOffer:
-    """Ask the user to choose a role."""
+    """Let the user choose a role at the terminal."""
     listed = "\n".join(f"  {number}  {offer.role_arn}" for number, offer in enumerate(offers[:_MOST_LISTED], 1))
     question = f"{_source(step.settings)} gives these roles:\n{listed}\nwhich of them is store `{step.name}`? "
     for _ in range(_ASKED):
@@ -176,7 +176,7 @@ def _partition(offer: RoleOffer) -> str:
 
 
 def _source(settings: Settings) -> str:
-    """Return the name of the response's source for messages."""
+    """Return the name of the response's source, for messages."""
     if "saml_login_url" in settings:
         return f"the login at {str(settings['saml_login_url']).partition('?')[0]}"
     if "saml_process" in settings:

@@ -1,7 +1,7 @@
 """Open the identity provider's login page and receive the SAML response on a local port.
 
-For the provider the local port is a second assertion consumer service, which it has to allow. The recipient in the
-response is still AWS, because STS accepts no other.
+For the provider, the local port is a second assertion consumer service, which its settings must allow. The recipient
+in the response is still AWS, because STS accepts no other recipient.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from dsops.stores.loopback import BrowserRequest, LoopbackPort
 from dsops.stores.saml_response import MOST_CHARACTERS, SamlResponse, read_response
 
 DEFAULT_PORT: Final = 35001
-"""The port that AWS's VPN client uses, which many identity providers already allow."""
+"""The default port. AWS's VPN client uses this port, so many identity providers already allow it."""
 
 PATH: Final = "/saml"
 _SECONDS: Final = 300.0
 _MOST_BYTES: Final = 3 * MOST_CHARACTERS + 65536
-"""The maximum size of a request. Each `+` and `/` of the response is encoded as three characters."""
+"""The maximum size of a request. Each `+` and `/` of the response's base64 takes three characters."""
 
 
 def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float = _SECONDS) -> SamlResponse:
-    """Let the user log in on the page and return the SAML response. Blocks for at most five minutes.
+    """Let the user log in on the page; return the SAML response. Blocks for at most five minutes.
 
     Explains what will happen and waits for Enter before a browser opens. Raises NoCredentials if there is no
     terminal, the port is taken, no browser opens, or no response arrives.
@@ -48,8 +48,8 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
 
         def look() -> None:
             if runtime.has_left():
-                # The client has disconnected. Free the port for the next login, and accept no response, which could be
-                # another user's.
+                # The client has disconnected. Now the port is freed for the next login, and no response is accepted,
+                # because it could be another user's.
                 raise NoCredentials(f"the login at {url.partition('?')[0]} was given up")
             if browser.has_failed:
                 raise NoCredentials(

@@ -1,4 +1,4 @@
-"""Parse a SAML response: its subject, and the roles that it offers. AWS verifies the signature, dsops does not.
+"""Parse a SAML response: its subject, and the roles that it offers. dsops does not verify the signature; AWS does.
 
 IAM User Guide, "Configure SAML assertions for the authentication response"; SAML V2.0 Core.
 """
@@ -22,7 +22,7 @@ MOST_CHARACTERS: Final = 100_000
 _PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 _ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
 ATTRIBUTES: Final = "https://aws.amazon.com/SAML/Attributes/"
-"""The prefix of the attributes that AWS reads."""
+"""The common prefix of the names of the attributes that AWS reads."""
 SESSION_NAME: Final = f"{ATTRIBUTES}RoleSessionName"
 _ROLES = f"{ATTRIBUTES}Role"
 _ROLE = r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[!-~]+"
@@ -33,7 +33,7 @@ _MOST_SHOWN = 200
 
 
 class RoleOffer(NamedTuple):
-    """A role that the response offers, with the ARN of its SAML provider in IAM."""
+    """A role that the response offers, and the ARN of the SAML provider to assume it with."""
 
     role_arn: str
     principal_arn: str
@@ -46,25 +46,25 @@ class SamlResponse(NamedTuple):
     """The response in base64, on one line."""
     issuer: str
     subject: str
-    """The session name, or else the name id."""
+    """The session name if the response has one, else the name id."""
     recipient: str
     roles: tuple[RoleOffer, ...]
     is_encrypted: bool
-    """Whether the assertion is encrypted, so that only AWS can read its content."""
+    """Whether the assertion is encrypted. Only AWS can read the content of an encrypted assertion."""
     name_id: str = ""
     name_format: str = ""
     """The format of the name id; "" if there is none."""
     attributes: Mapping[str, tuple[str, ...]] = {}
     is_whole: bool = False
-    """Whether the response is a single unencrypted assertion, so that its content is complete."""
+    """Whether the response consists of a single unencrypted assertion. Then its parsed content is complete."""
 
     def __repr__(self) -> str:
-        # The attributes are left out, because they describe a person.
+        # The representation omits the attributes, because they describe a person.
         return f"SamlResponse(of {self.subject!r} by {self.issuer!r}, {len(self.roles)} roles)"
 
     @property
     def speaks_of(self) -> tuple[str, str, str]:
-        """Issuer, subject and recipient, safe to display; a digest of the response if only AWS can read the subject."""
+        """Issuer, subject and recipient, safe to display. If only AWS can read the subject, a digest replaces it."""
         subject = self.subject
         if self.is_encrypted and not subject:
             subject = f"encrypted {digest(self.encoded.reveal_bytes())[:16]}"
@@ -74,8 +74,8 @@ class SamlResponse(NamedTuple):
 def read_response(raw: bytes, source: str) -> SamlResponse:
     """Parse a response from bytes that are XML or base64. White space is ignored.
 
-    Raises NoCredentials for anything else. Only SAML responses are ever sent, because otherwise a configuration could
-    name any file and send its content to AWS.
+    Raises NoCredentials for any other content. Only SAML responses are ever sent to AWS: otherwise a configuration
+    could name any file, whose content would be sent.
     """
     text, encoded = b"".join(raw.split()), ""
     try:
@@ -107,7 +107,7 @@ def read_response(raw: bytes, source: str) -> SamlResponse:
 
 
 def _offer(value: str) -> RoleOffer | None:
-    """Return role and provider from `ROLE,PROVIDER`, in either order; None if they are not two such ARNs."""
+    """Return role and provider from the text `ROLE,PROVIDER`, in either order; None for any other text."""
     parts = [part.strip() for part in value.split(",")]
     if len(parts) != 2:
         return None
@@ -122,7 +122,7 @@ def _printable(text: str) -> str:
 
 
 class _Reader:
-    """Collects the needed parts of the response from expat's events."""
+    """Collects the parts of the response that dsops needs, from expat's events."""
 
     def __init__(self) -> None:
         self.root = ""
@@ -172,12 +172,12 @@ class _Reader:
 
     @staticmethod
     def document_type(*_: object) -> None:
-        # SAML responses have no DOCTYPE, and entity expansion attacks need one.
+        # A SAML response has no DOCTYPE. Refusing it prevents entity expansion attacks.
         raise ValueError("a document type")
 
 
 def _read(xml: bytes) -> _Reader:
-    """Parse the XML. Raises ExpatError for malformed XML, ValueError for XML that no SAML response contains."""
+    """Parse the XML. Raises ExpatError for malformed XML, ValueError for elements that no SAML response contains."""
     reader = _Reader()
     parser = ParserCreate(namespace_separator=" ")
     parser.buffer_text = True

@@ -1,4 +1,4 @@
-"""Return parts of one session as secrets."""
+"""Return the parts of a session as secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.stores.fields import pick
 def parts_of(
     step: Step, references: Sequence[SecretReference], credentials: Credentials | None
 ) -> Mapping[SecretReference, Secret | DsopsError]:
-    """Return the requested parts of a session. Raises NoCredentials without a session."""
+    """Return the requested parts of a session. Raises NoCredentials if `credentials` is None."""
     if credentials is None:
         raise NoCredentials(f"store `{step.name}` has no session", where=step.where)
     return {reference: _part(step, reference, credentials) for reference in references}

@@ -1,6 +1,6 @@
-"""Get the token of a login to IAM Identity Center from its file, renewing it when due.
+"""Read the token of a login to IAM Identity Center from its file; renew the token when it is due.
 
-If the user has to log in, the error says so. Other programs read and renew the same file, so it is read again before
+If the user has to log in, the error says so. Other programs read and renew the file too, so it is read again before
 every decision and after a refusal.
 """
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _EARLY = timedelta(minutes=15)
-"""The time before the token's end at which it is renewed, as in botocore, so that other programs find a new token."""
+"""How long before its end a token is renewed. The value is botocore's, so that other programs find a new token."""
 
 _USABLE = timedelta(seconds=30)
 
 
 def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> SsoSession:
-    """Return the login session that a store's settings name. Raises ConfigError if it does not exist."""
+    """Return the login session that a store's settings name. Raises ConfigError if there is no such session."""
     name = str(settings.get("sso_session", ""))
     if name:
         return named_session(name, environ, folder)
@@ -62,7 +62,7 @@ async def usable_token(step: Step, session: SsoSession, context: Context, refuse
 
 
 def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
-    """Return the error that asks the user to log in."""
+    """Return the error that tells the user to log in."""
     return LoginRequired(
         f"store `{step.name}` needs {session.shown}", why=why, hint=f"dsops login {step.name}", where=step.where
     )
@@ -71,9 +71,9 @@ def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
 async def _renewed(
     step: Step, session: SsoSession, context: Context, path: str, token: Token, *, is_good: bool
 ) -> Token:
-    """Renew the token and save it.
+    """Renew the token and save the new one.
 
-    If the renewal fails, return another process's new token, or the old token while it is valid.
+    If the renewal fails, return a new token that another process has saved, or the old token while it is valid.
     """
     from dsops.aws.apis.sso_oidc import refreshed
 
@@ -81,7 +81,7 @@ async def _renewed(
     try:
         new = await refreshed(context.client, endpoint, token)
     except SsoRefused as error:
-        # Another process may have renewed it already, and a refresh token may work only once.
+        # Another process may have renewed the token already, and a refresh token may work only once.
         other = read_token(path, session).token
         if other is not None and other.access_token != token.access_token and _is_good(other, context):
             _check_planned(step, session, other, context)
@@ -93,7 +93,7 @@ async def _renewed(
         if is_good:
             return token
         raise
-    # RFC 6749, section 6: without a new refresh token in the response, the old one stays valid.
+    # If the response has no new refresh token, the old one stays valid (RFC 6749, section 6).
     new = new._replace(refresh_token=new.refresh_token or token.refresh_token)
     for mark in {token.mark, _planned(step)}:
         context.memory.learn(new.mark, _follows(mark))
@@ -104,9 +104,9 @@ async def _renewed(
 
 
 def _save(path: str, session: SsoSession, token: Token, new: Token) -> str:
-    """Replace the saved token by the new one, and return why it could not be saved, or "".
+    """Replace the saved token by the new one. Return why it could not be saved, or "".
 
-    Nothing is written if the user logged in or out meanwhile.
+    Writes nothing if the user has logged in or out since the token was read.
     """
     there = read_token(path, session).token
     if there is None or there.mark != token.mark:
@@ -119,7 +119,7 @@ def _save(path: str, session: SsoSession, token: Token, new: Token) -> str:
 
 
 def _check_planned(step: Step, session: SsoSession, token: Token | None, context: Context) -> None:
-    """Refuse a login other than the planned one, whose identity is the cache key of sessions."""
+    """Refuse a login that differs from the planned one, under whose identity sessions are cached."""
     mark, planned = token.mark if token is not None else "", _planned(step)
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
         return
@@ -131,12 +131,12 @@ def _check_planned(step: Step, session: SsoSession, token: Token | None, context
 
 
 def _planned(step: Step) -> str:
-    """Return the mark (digest) of the planned login; "" if there was none."""
+    """Return the mark (digest) of the planned login; "" if there was no login."""
     return step.proof.login.mark if step.proof is not None and step.proof.login is not None else ""
 
 
 def _follows(mark: str) -> str:
-    """Return the key in memory for the fact that a mark resulted from renewing another."""
+    """Return the memory's key for a fact: that a login's mark results from renewing the login with this mark."""
     return f"renewal of {mark}"
 
 

@@ -1,8 +1,8 @@
 """Exchange a web identity token for a role's session: get the token, identify its subject, explain refusals.
 
 Planning reads a token from a text, a file or a variable, to distinguish sessions. It runs no command and sends no
-request. The token is read again for each session, since Kubernetes replaces it hourly. A token whose subject has
-changed since is not sent, because the session would be cached under the first subject's identity.
+request. The token is read again for each session, because Kubernetes replaces it hourly. If the token's subject has
+changed since, the token is not sent, because the session would be cached under the first subject's identity.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from dsops.stores.interface import Context
 from dsops.stores.proof import CallerDescription, check_planned, naming_caller, naming_store
 from dsops.tasks import blocking
 
-_MOST_CHARACTERS = 20_000  # AssumeRoleWithWebIdentity API reference
+_MOST_CHARACTERS = 20_000  # the limit is from the AssumeRoleWithWebIdentity API reference
 MOST_SHOWN: Final = 200
-"""The maximum number of characters that are shown of a claim."""
+"""The maximum number of characters of a claim that messages show."""
 AUDIENCE: Final = DEFAULT_AUDIENCE
 
 _FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -66,13 +66,13 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
         token = _at_hand(settings, environ)
         speaks_of = _speaks_of(token, source)
     except NoCredentials:
-        # The error is raised when the token is needed, because a plan can be made without it.
+        # The error is raised later, when the token is needed. A plan can be made without the token.
         return Proof(source, digest_of(("none", source)))
     return Proof(source, digest_of(("token", token.reveal())), speaks_of)
 
 
 async def assume_with_token(step: Step, context: Context) -> Credentials:
-    """Issue a session of the role with the current token. Raises NoCredentials if there is none."""
+    """Issue a session of the role with the current token. Raises NoCredentials if there is no token."""
     return await naming_store(_assume(step, context), step)
 
 
@@ -109,7 +109,7 @@ async def _token(step: Step, context: Context) -> Secret:
 
 
 def _source(settings: Settings) -> str:
-    """Return the name of the token's source for messages."""
+    """Return the name of the token's source, for messages."""
     platform = settings.get("web_identity")
     if platform is not None:
         return f"the token from {_PLATFORMS[str(platform)]}"
@@ -121,7 +121,7 @@ def _source(settings: Settings) -> str:
 def _words(settings: Settings) -> list[str]:
     """Return the command that prints the token; [] for another source."""
     if settings.get("web_identity") == "buildkite":
-        # Buildkite's documentation, "OpenID Connect in Buildkite Pipelines".
+        # The command is from Buildkite's documentation, "OpenID Connect in Buildkite Pipelines".
         audience = str(settings.get("web_identity_audience", AUDIENCE))
         return ["buildkite-agent", "oidc", "request-token", "--audience", audience]
     argv = settings.get("web_identity_process", ())
@@ -172,9 +172,9 @@ def _no_variable(platform: str, name: str) -> NoReturn:
 
 
 def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
-    """Return issuer, subject and audience, unverified. Raises NoCredentials if it is no JSON Web Token.
+    """Return the token's issuer, subject and audience, unverified. Raises NoCredentials for no JSON Web Token.
 
-    Only tokens are ever sent, because otherwise a configuration could name any file and send its content to AWS.
+    Only tokens are ever sent to AWS: otherwise a configuration could name any file, whose content would be sent.
     """
     text = token.reveal()
     parts = text.split(".")

@@ -1,8 +1,8 @@
 """Test support for other projects: a local AWS as pytest fixtures, and contract tests for plugin stores.
 
-In: accounts, roles and clocks that a test asks for. Out: sessions against a sandbox, and variables for its code. pytest
-loads `dsops.testing.plugin` automatically if dsops is installed; the rest is imported on use, by tests only: no room
-of dsops imports it.
+The input is the accounts, roles and clocks that a test requests. The output is sessions against a sandbox, and
+environment variables for the test's code. pytest loads `dsops.testing.plugin` automatically if dsops is installed;
+tests import the rest when they use it. No other package of dsops imports it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class SandboxSession(boto3.Session):  # type: ignore[misc]  # boto3 ships no typ
     """A boto3 Session whose clients and resources call the sandbox."""
 
     def __init__(self, url: str, region: str, credentials: Credentials) -> None:
-        # No profile and no file of the user is read: a test's session must not depend on them.
+        # The session reads no profile and no file of the user, because tests must not depend on them.
         inner = BotocoreSession({"config_file": (None, None, os.devnull, None), "profile": (None, None, None, None)})
         super().__init__(
             credentials.access_key_id,
@@ -27,9 +27,9 @@ class SandboxSession(boto3.Session):  # type: ignore[misc]  # boto3 ships no typ
         self._url = url
 
     def client(self, *args: Any, **options: Any) -> Any:
-        """Return a client as boto3 does. By default `endpoint_url` is the sandbox."""
+        """Return a client as boto3 does. `endpoint_url` is the sandbox unless the options set another."""
         return super().client(*args, **{"endpoint_url": self._url, **options})
 
     def resource(self, *args: Any, **options: Any) -> Any:
-        """Return a resource as boto3 does. By default `endpoint_url` is the sandbox."""
+        """Return a resource as boto3 does. `endpoint_url` is the sandbox unless the options set another."""
         return super().resource(*args, **{"endpoint_url": self._url, **options})

@@ -1,6 +1,6 @@
 """The child process that runs a test suite's sandbox. `process.py` starts it; it ends when stdin is closed.
 
-moto's state, and the side effects of its import, stay in this process, because a test may use moto itself.
+moto's state, and the side effects of importing moto, stay in this process, because a test may use moto itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dsops.sandbox.state.secrets import SecretLocation
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
-"""The kind of a result, which determines its content: the value, a packed DsopsError, or a traceback."""
+"""The kinds of a result. They determine its content: the value, a packed DsopsError, or a traceback."""
 
 
 class SandboxKeeper:
@@ -40,8 +40,8 @@ class SandboxKeeper:
             raise SandboxUnavailable("the sandbox of this test has ended")
         return self._server
 
-    def do(self, act: str, **parameters: Any) -> Any:  # pickled: the types depend on the act
-        """Call a public method of `Acts` named `act`, or `open` or `close`."""
+    def do(self, act: str, **parameters: Any) -> Any:  # arguments and result are pickled; types depend on the act
+        """Call the public method of `Acts` with the name `act`, or `open` or `close`."""
         if act == "open":
             return self._open(**parameters)
         if act == "close":
@@ -73,14 +73,14 @@ class Acts:
         self._planter = IamBuilder(sandbox.world)
 
     def account(self, account_id: str) -> tuple[str, str]:
-        """Return an account's id and partition; "" is the default account. A missing account is created, empty."""
+        """Return an account's id and partition; "" means the default account. Creates a missing account, empty."""
         account_id = account_id or self._sandbox.default_account
         if account_id not in self._sandbox.world.partitions:
             self._sandbox.world.add_account(account_id)
         return account_id, self._sandbox.world.partitions[account_id]
 
     def keys(self, name: str) -> tuple[str, str]:
-        """Return the access key id and secret of a user. `name` is NAME or NAME@ACCOUNT, or "" for the default user."""
+        """Return a user's access key id and secret. `name` is NAME or NAME@ACCOUNT, or "" for the default user."""
         from dsops.sandbox.control.endpoints import find_user
 
         name = name or self._sandbox.default_identity
@@ -132,7 +132,7 @@ class Acts:
     def add_secret(self, account: str, name: str, value: str, policy: str | None, kms_key: str) -> str:
         """Create a secret; return its ARN.
 
-        A secret with a policy but without a key gets a key that other accounts can use.
+        If the secret has a policy and no key is given, the secret gets a key that other accounts can use.
         """
         from dsops.sandbox.seed.region_setup import open_key
 
@@ -184,9 +184,9 @@ class Acts:
 
 
 def main() -> None:
-    """Execute requests from standard input until it is closed, as it also is when the suite is killed."""
+    """Execute requests from standard input until it is closed. It is also closed if the suite is killed."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # output of libraries must not mix with the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the responses
     # The objects of the first imports are never freed, and scanning them for garbage took a quarter of the start time.
     gc.disable()
     keeper = SandboxKeeper()
@@ -218,7 +218,7 @@ def _send(answers: IO[bytes], outcome: tuple[str, Any]) -> None:
         os._exit(0)
 
 
-def _launch() -> Any:  # the module itself, which is imported together with moto
+def _launch() -> Any:  # the result is the module itself, which is imported together with moto
     try:
         from dsops.sandbox.control import launch
     except ModuleNotFoundError as error:
@@ -230,8 +230,8 @@ def _launch() -> Any:  # the module itself, which is imported together with moto
 def _read(kind: str, seed: Any, folder: str) -> Seed:
     """Return the seed.
 
-    For kind `text`, `seed` is YAML, and files in it are relative to `folder`; for `file` it is a path; otherwise a
-    Seed.
+    If the kind is `text`, `seed` is YAML, and files that it names are relative to `folder`. If the kind is `file`,
+    `seed` is a path. Otherwise `seed` is a Seed.
     """
     from dsops.sandbox.control.launch import read_seed_file
     from dsops.sandbox.seed.file import read_seed

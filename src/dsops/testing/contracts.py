@@ -1,6 +1,6 @@
-"""Contract tests for stores, in dsops and in plugins.
+"""Contract tests for stores of dsops and of plugins.
 
-Subclass a contract and provide its subject; pytest collects the tests.
+Subclass a contract and override its fixture `subject`; pytest collects the tests.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 
 class SecretSubject(NamedTuple):
-    """A secret store to test, with its test data."""
+    """A secret store to test, and the data for the tests."""
 
     store: SecretStore
     fetch: Callable[[Sequence[SecretReference]], Mapping[SecretReference, Secret | DsopsError]]
     """A function that calls `store.fetch` with a suitable step, credentials and context."""
     plain: Mapping[str, str]
-    """At least two existing keys with their values. One value must be a JSON object with a field `user`."""
+    """At least two existing keys with their values. One of the values must be a JSON object with a field `user`."""
     json_key: str
     missing_key: str
-    """A key that does not exist; "" if every key that can be requested exists."""
+    """A key that does not exist; "" if the store has a value for every possible key."""
     requests: Callable[[], int] | None = None
     """A function that returns the number of requests made so far; None if the store makes no requests."""
 
 
 class SecretStoreContract(ABC):
-    """Contract tests of a SecretStore, which answers a batch of references at once."""
+    """Contract tests of a SecretStore, which returns the values of a batch of references at once."""
 
     @pytest.fixture
     @abstractmethod
@@ -59,13 +59,13 @@ class SecretStoreContract(ABC):
         }
 
     def test_nothing_asked_for_is_nothing(self, subject: SecretSubject) -> None:
-        """An empty batch makes no request."""
+        """The store makes no request for an empty batch."""
         before = subject.requests() if subject.requests else 0
         assert dict(subject.fetch([])) == {}
         assert (subject.requests() if subject.requests else 0) == before
 
     def test_a_field_of_a_json_value(self, subject: SecretSubject) -> None:
-        """A reference can name a field by path or by name. It needs no request beyond the one for the whole value."""
+        """A reference can name a field of a JSON value by path or by name, which needs no additional request."""
         whole, path, name = (SecretReference(subject.json_key, "", field) for field in ("", ".user", "user"))
         before = subject.requests() if subject.requests else 0
         outcomes = subject.fetch([whole, path, name])
@@ -74,7 +74,7 @@ class SecretStoreContract(ABC):
         assert (subject.requests() if subject.requests else 0) - before <= 1
 
     def test_a_missing_field_is_that_references_error(self, subject: SecretSubject) -> None:
-        """A reference to a missing field gets an error as its outcome. The error is not raised, and shows no value."""
+        """The outcome of a reference to a missing field is an error, which is not raised and shows no value."""
         wrong = SecretReference(subject.json_key, "", ".no_such_field")
         right = SecretReference(subject.json_key, "", ".user")
         outcomes = subject.fetch([wrong, right])
@@ -84,7 +84,7 @@ class SecretStoreContract(ABC):
         assert _value(outcomes[right]) not in f"{error.message}{error.why}{error.hint}"
 
     def test_a_missing_secret_is_that_references_error(self, subject: SecretSubject) -> None:
-        """If a secret is missing, its error names the key. The other references still get their values."""
+        """If one secret is missing, its error names the key, and the other references still get their values."""
         if not subject.missing_key:
             pytest.skip("every key that may be asked for exists")
         missing = SecretReference(subject.missing_key, "", "")
@@ -103,7 +103,7 @@ class SecretStoreContract(ABC):
 
 
 class CredentialSubject(NamedTuple):
-    """A credential store to test, with its test data."""
+    """A credential store to test, and the data for the tests."""
 
     store: CredentialStore
     issue: Callable[[Credentials | None], Credentials]
@@ -128,9 +128,9 @@ class CredentialStoreContract(ABC):
         assert subject.store.store_type.gives_credentials
 
     def test_it_gives_a_whole_session(self, subject: CredentialSubject) -> None:
-        """Issued credentials have a key id and a secret, and an expiration, if any, has a time zone.
+        """Issued credentials have a key id and a secret; an expiration, if there is one, has a time zone.
 
-        Their repr hides the secrets.
+        The repr of the credentials hides the secrets.
         """
         session = subject.issue(subject.source)
         assert session.access_key_id
@@ -140,7 +140,7 @@ class CredentialStoreContract(ABC):
         assert session.session_token is None or session.session_token.reveal() not in repr(session)
 
     def test_each_issue_is_a_new_one(self, subject: CredentialSubject) -> None:
-        """The store does not cache: each call of issue returns new credentials."""
+        """Each call of `issue` returns new credentials, because the store does not cache them."""
         assert subject.issue(subject.source) is not subject.issue(subject.source)
 
     def test_it_does_not_work_without_a_source(self, subject: CredentialSubject) -> None:
@@ -162,7 +162,7 @@ class CredentialStoreContract(ABC):
 
 
 def step_of(store_type: StoreType, **settings: object) -> Step:
-    """Return a plan step of that type, for testing a store without a configuration."""
+    """Return a plan step of that store type, to test a store without a configuration."""
     from dsops.errors import Where
     from dsops.plan import Fingerprint
     from dsops.schema.operation import operation_of

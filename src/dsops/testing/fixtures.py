@@ -1,4 +1,4 @@
-"""The implementation of the fixtures. The first test that uses a fixture imports it."""
+"""The implementation of the pytest fixtures. The first test that uses a fixture imports this module."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Assume:
                 source_identity=source_identity,
             )
         except AssumeRoleDenied as error:
-            # AWS's message does not give the reason, so the note tells a failing test where to find it.
+            # AWS's message does not give the reason. The note tells the reader of a failing test where to find it.
             error.add_note("the sandbox knows the reason: `sandbox.decisions()[-1]`")
             raise
         return caller.with_credentials(credentials)

@@ -1,4 +1,4 @@
-"""The interface of a test to its sandbox: accounts to fill, identities to use, a clock to move."""
+"""A test's interface to its sandbox: accounts to fill, identities to use, a clock to move."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Do = Callable[
         ..., Any
-    ]  # takes an operation and its parameters: SandboxProcess.do, or SandboxKeeper.do in the sandbox's process
+    ]  # calls an operation with its parameters: SandboxProcess.do, or SandboxKeeper.do in the sandbox's process
     SeedLike = str | Mapping[str, object] | os.PathLike[str] | Seed | None
 
 
@@ -36,12 +36,12 @@ class Identity:
         self.credentials = credentials
 
     def with_credentials(self, credentials: Credentials) -> Identity:
-        """Return another identity in the same sandbox."""
+        """Return an identity with other credentials in the same sandbox."""
         return Identity(self.url, self.region, credentials)
 
     @property
     def arn(self) -> str:
-        """The ARN that GetCallerIdentity returns. Raises the error of that call if the credentials are not valid."""
+        """The ARN that GetCallerIdentity returns. If the credentials are invalid, the error of that call is raised."""
         from dsops.testing.session import caller_arn
 
         return caller_arn(self.url, self.region, self.credentials)
@@ -49,8 +49,8 @@ class Identity:
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return an environment in which a program acts as this identity: `run(..., env=alice.environment())`.
 
-        It is `environ` (by default this process's environment) without the variables that point an AWS client
-        elsewhere.
+        The result is `environ` (by default this process's environment) with this identity's variables, and without
+        variables that would make an AWS client use another identity or endpoint.
         """
         credentials = self.credentials
         variables = client_variables(
@@ -61,7 +61,7 @@ class Identity:
         return client_environment(os.environ if environ is None else environ, variables)
 
     def boto3_session(self) -> Any:  # boto3 ships no types
-        """Return a boto3 Session that uses the sandbox. Raises ExtraMissing without boto3."""
+        """Return a boto3 Session that uses the sandbox. Raises ExtraMissing if boto3 is not installed."""
         try:
             from dsops.testing.boto import SandboxSession
         except ModuleNotFoundError as error:
@@ -81,7 +81,7 @@ class SandboxClock:
         self._do = do
 
     def now(self) -> datetime:
-        """Return the sandbox's time in UTC."""
+        """Return the sandbox's time, in UTC."""
         return datetime.fromtimestamp(self._do("clock")[0], UTC)
 
     def advance(self, step: float | timedelta) -> datetime:
@@ -90,15 +90,15 @@ class SandboxClock:
         return self._move(self._do("clock")[0] + seconds)
 
     def move_to(self, moment: datetime) -> datetime:
-        """Set the clock; return the new time. A time without a zone is taken as UTC."""
+        """Set the clock; return the new time. A time without a time zone is UTC."""
         return self._move((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
     def freeze(self) -> None:
-        """Stop the clock; it can still be moved."""
+        """Stop the clock. A test can still move it."""
         self._do("freeze_clock", is_frozen=True)
 
     def resume(self) -> None:
-        """Let the clock run on from its current time."""
+        """Let a stopped clock run again, from its current time."""
         self._do("freeze_clock", is_frozen=False)
 
     @property
@@ -140,7 +140,7 @@ class SandboxAccount:
     def add_mfa_device(self, user: str, name: str = "") -> str:
         """Create an MFA device for that user; return its serial number.
 
-        `sandbox.totp(serial)` returns the device's code.
+        `sandbox.totp(serial)` returns the device's current code.
         """
         serial: str = self._do("add_mfa_device", account=self.id, user=user, name=name or user)
         return serial
@@ -170,7 +170,7 @@ class SandboxAccount:
     def add_key(self, name: str, *, policy: Document | str = "") -> str:
         """Create a KMS key with alias `alias/NAME` in the sandbox's region; return its ARN.
 
-        Without a policy the key gets CreateKey's default, which lets the account's own policies decide.
+        Without a policy the key gets CreateKey's default policy, with which the policies of the account decide.
         """
         document = _checked(policy, "resource", f"the policy of key {name}") if policy else None
         arn: str = self._do("add_key", account=self.id, name=name, policy=document)
@@ -181,8 +181,8 @@ class SandboxAccount:
     ) -> str:
         """Create a secret in the sandbox's region; return its ARN.
 
-        A mapping becomes JSON; `kms_key` is a key's ARN. A secret with a policy but without a key gets a key that all
-        callers may use through Secrets Manager, so that other accounts can read the secret.
+        A mapping is stored as JSON; `kms_key` is a key's ARN. If the secret has a policy and no key is given, it gets
+        a key that all callers may use through Secrets Manager, so that other accounts can read the secret.
         """
         text = value if isinstance(value, str) else json.dumps(value)
         document = _checked(policy, "resource", f"the policy of secret {name}") if policy else None
@@ -204,12 +204,12 @@ class LocalAws:
         self._folder = os.path.abspath(folder)
         self.clock = SandboxClock(do)
         self.url = ""
-        """The sandbox's URL, as clients set it in AWS_ENDPOINT_URL."""
+        """The sandbox's URL, which clients use as AWS_ENDPOINT_URL."""
         self.region = ""
-        """The region that clients use, and that secrets without a region belong to."""
+        """The region that clients use, and in which the seed's secrets are unless they name another region."""
 
     def account(self, account_id: str = "") -> SandboxAccount:
-        """Return an account; without an id, the default account. A missing account is created, empty."""
+        """Return an account; without an id, the default account. Creates an empty account if it is missing."""
         if account_id and not is_account_id(account_id):
             raise ValueError(f"`{account_id}` is not an account id: that is a text of 12 digits")
         account_id, partition = self._do("account", account_id=account_id)
@@ -221,7 +221,7 @@ class LocalAws:
         return Identity(self.url, self.region, Credentials(key_id, Secret(secret)))
 
     def environment(self, name: str = "", environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return an environment in which a program acts as that user; see `Identity.environment`."""
+        """Return an environment in which a program acts as that user; see `Identity.environment` and `user`."""
         return self.user(name).environment(environ)
 
     def totp(self, serial: str) -> str:
@@ -252,11 +252,11 @@ class LocalAws:
 
 
 def _seed_argument(seed: SeedLike) -> tuple[str, object]:
-    """Return the kind of the seed and the seed itself, as `SandboxKeeper` takes them."""
+    """Return the kind of the seed and the seed itself, in the form that `SandboxKeeper` accepts."""
     if isinstance(seed, str):
         return "text", seed
     if isinstance(seed, Mapping):
-        # JSON is valid YAML, and indented JSON gives the seed's problems line numbers.
+        # JSON is valid YAML. It is indented, so that the seed's problems have useful line numbers.
         return "text", json.dumps(seed, indent=2)
     if isinstance(seed, os.PathLike):
         return "file", os.fspath(seed)
@@ -272,7 +272,7 @@ def _policy_texts(policies: Iterable[Document | str]) -> list[tuple[str, str]]:
 
 
 def _policy_text(policy: Document | str, number: int) -> tuple[str, str]:
-    """Return the policy's name and document, or for a managed policy its ARN and ""."""
+    """Return a policy's name and document; for a managed policy, return its ARN and ""."""
     if isinstance(policy, str) and policy.startswith("arn:"):
         return policy, ""
     name = f"policy-{number}"
@@ -280,7 +280,7 @@ def _policy_text(policy: Document | str, number: int) -> tuple[str, str]:
 
 
 def _checked(policy: Document | str, kind: PolicyKind, name: str) -> str:
-    """Return the document as JSON text. Raises PolicyInvalid if it is not valid."""
+    """Return the document as JSON text. Raises PolicyInvalid if the document is not valid."""
     text = policy if isinstance(policy, str) else json.dumps(policy, indent=2)
     parse_policy(text, kind, name=name)
     return text

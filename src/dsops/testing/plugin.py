@@ -1,6 +1,6 @@
-"""The pytest plugin. It defines the fixtures, and imports their implementation when a test uses one.
+"""The pytest plugin of dsops. It defines fixtures, and imports their implementation when a test uses one.
 
-Every pytest run on a machine with dsops loads this file, so it imports nothing of dsops or moto.
+Every pytest run on a machine with dsops loads this file, so the file imports nothing of dsops or moto.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dsops.testing.local_aws import LocalAws, SandboxAccount, SandboxClock, SeedLike
     from dsops.testing.process import SandboxProcess
 
-# Contract tests run in a plugin's test class, so pytest must rewrite their assertions as it does the plugin's own.
+# Contract tests run in a plugin's test class. So pytest must rewrite their assertions, as it does the plugin's own.
 pytest.register_assert_rewrite("dsops.testing.contracts")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker `sandbox_seed`, for --markers and --strict-markers."""
+    """Register the marker `sandbox_seed`, for `pytest --markers` and `--strict-markers`."""
     config.addinivalue_line(
         "markers",
         "sandbox_seed(seed): the seed of this test's `sandbox`: YAML text, a mapping, a Seed, or a Path "
@@ -31,16 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def sandbox_seed() -> SeedLike:
-    """The seed of `sandbox`: override it in a conftest.py, parametrize it, or mark a test with `sandbox_seed`.
+    """The seed of the fixture `sandbox`. Override it in a conftest.py, parametrize it, or use the mark `sandbox_seed`.
 
-    With None, the sandbox has one account, 123456789012, with a user `admin`.
+    If the seed is None, the sandbox has one account, 123456789012, with a user `admin`.
     """
     return None
 
 
 @pytest.fixture(scope="session")
 def _sandbox_process() -> Iterator[SandboxProcess]:
-    """The process that runs all sandboxes of this run (or pytest-xdist worker); the first sandbox starts it."""
+    """The process that runs all sandboxes of this pytest run (or xdist worker). The first sandbox starts it."""
     from dsops.testing.process import SandboxProcess
 
     with SandboxProcess() as process:
@@ -68,7 +68,7 @@ def sandbox_account(sandbox: LocalAws) -> SandboxAccount:
 
 @pytest.fixture
 def sandbox_clock(sandbox: LocalAws) -> SandboxClock:
-    """The sandbox's clock, frozen until the test moves it."""
+    """The sandbox's clock, which is frozen until the test moves it."""
     sandbox.clock.freeze()
     return sandbox.clock
 
@@ -89,7 +89,7 @@ def sandbox_environment(sandbox: LocalAws, monkeypatch: pytest.MonkeyPatch) -> d
 
 @pytest.fixture
 def assume(sandbox: LocalAws) -> Assume:
-    """`assume(ROLE_ARN, by=alice, external_id=...)` returns the role session's identity."""
+    """A function that assumes a role: `assume(ROLE_ARN, by=alice, external_id=...)` returns the session's identity."""
     from dsops.testing.fixtures import Assume
 
     return Assume(sandbox)

@@ -1,4 +1,4 @@
-"""Functions that write the policy documents that tests need most."""
+"""Functions that create the policy documents that tests need most often."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dsops.agent.failure import unpack_error
 from dsops.errors import SandboxUnavailable
 from dsops.testing.child import ANSWER, FAILURE
 
-# The suite's import path is added at the end, because a test's folder may contain a `queue.py`.
+# The suite's import path is added at the end, because a test's `queue.py` must not hide Python's module.
 _START = (
     "import sys; sys.path += [entry for entry in sys.argv[1:] if entry not in sys.path]; "
     "from dsops.testing.child import main; main()"
@@ -22,19 +22,19 @@ _ENDING_SECONDS = 5
 
 
 class SandboxProcess:
-    """A process that runs sandboxes, one at a time. Thread-safe."""
+    """A process that runs one sandbox at a time. Thread-safe."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._pid = os.getpid()
         self._of_parent: subprocess.Popen[bytes] | None = None
-        """A reference that keeps the object alive: collecting it would wait for the parent's process."""
+        """A reference to the parent's process object. If it were garbage-collected, its end would be waited for."""
 
-    def do(self, act: str, **parameters: Any) -> Any:  # pickled: the types depend on the act
+    def do(self, act: str, **parameters: Any) -> Any:  # arguments and result are pickled; types depend on the act
         """Return the result of an operation of `child.SandboxKeeper`.
 
-        Raises that operation's error, or SandboxUnavailable.
+        Raises the operation's error, or SandboxUnavailable.
         """
         if self._pid != os.getpid():
             self._begin_in_child(act)
@@ -48,7 +48,7 @@ class SandboxProcess:
                 raise SandboxUnavailable(
                     "the process of the sandbox has ended", hint="see its last output on standard error"
                 ) from error
-            except BaseException:  # after Ctrl-C the pending response would be read as the next request's
+            except BaseException:  # after Ctrl-C, the next request would read the pending response
                 self._end()
                 raise
         if kind == FAILURE:
@@ -58,9 +58,9 @@ class SandboxProcess:
         return value
 
     def _begin_in_child(self, act: str) -> None:
-        """Let a forked child process open its own sandbox. Raises SandboxUnavailable for the parent's sandbox.
+        """Let a forked child process open a sandbox of its own. Raises SandboxUnavailable for the parent's sandbox.
 
-        Two processes that write to one pipe would get each other's answers.
+        If two processes wrote to one pipe, each would get responses for the other.
         """
         if act not in ("open", "close"):
             raise SandboxUnavailable(
@@ -96,7 +96,7 @@ class SandboxProcess:
             if pipe is not None:
                 try:
                     pipe.close()
-                except OSError:  # the data left in the buffer can't be written any more
+                except OSError:  # the data that is left in the buffer can't be written any more
                     continue
         try:
             child.wait(_ENDING_SECONDS)

@@ -1,4 +1,4 @@
-"""Call a sandbox with dsops' own client, so that boto3 is not needed."""
+"""Call a sandbox with dsops' own client, so that tests need no boto3."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def assume_role(
 
 
 def caller_arn(url: str, region: str, credentials: Credentials) -> str:
-    """Return the ARN that GetCallerIdentity returns for these credentials."""
+    """Return the ARN from the response of GetCallerIdentity for these credentials."""
     return _run(sts.get_caller_identity(_client(), credentials, _sts_of(url, region))).arn
 
 
@@ -67,7 +67,7 @@ def _sts_of(url: str, region: str) -> Endpoint:
 
 
 def _client() -> Client:
-    """Return a client with an empty environment, so that it uses no proxy and no certificates of the machine."""
+    """Return a client with an empty environment. It ignores the machine's proxy and certificate settings."""
     return make_client(
         Runtime(environ={}, now=utc_now, ask=no_prompt, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""),
         attempts=1,

@@ -1,7 +1,7 @@
-r"""Transforms: what is done to a secret's value before it becomes a variable's value; pure.
+r"""Transforms: the steps that change a secret's value before it becomes a variable's value; pure.
 
-A written transform and a secret come in; the changed secret goes out. Imported by `config`, `resolve`, `seed` and
-`stores`.
+The input is a transform as written and a secret; the output is the changed secret. Imported by `config`,
+`resolve`, `seed` and `stores`.
 
     trim                     removes white space at both ends
     base64_encode            encodes: standard alphabet, padded
@@ -13,9 +13,9 @@ A written transform and a secret come in; the changed secret goes out. Imported 
     multiline_to_single      replaces each line break by the two characters `\n`
 
 A `transform` is one text, a chain (`trim | json_extract:.password`), or a list.
-In a text, `|` separates steps, and so does `,` before a step's name; directly after a `:` either is the
-argument itself (`join:,`), and an argument in quotes may contain anything (`join:", "`).
-In a list each item is one step, and its argument is taken literally: `"join:, "`,
+In a text, `|` separates steps, and so does `,` before a step's name. Directly after a `:`, these characters are
+the argument (`join:,`). An argument in quotes may contain anything (`join:", "`).
+In a list each item is one step, and quotes or separators in its argument have no special meaning: `"join:, "`,
 `{replace: {from: ":", to: ";"}}`, `{type: json_extract, path: .password}`.
 """
 

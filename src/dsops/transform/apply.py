@@ -18,9 +18,9 @@ _LIST_SEPARATORS = ("\n", ",", ";", "|", " ")
 
 
 def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | None = None) -> Secret:
-    """Apply the transforms in turn. Raises TransformFailed, which names the step and never shows the value.
+    """Apply the transforms in order. Raises TransformFailed, which names the step and never shows the value.
 
-    The length of a step's result is checked before the step runs. `budget` limits all values of a run together.
+    The length of a step's result is checked before the step runs. `budget` limits the total size of a run's values.
     """
     budget = budget or Budget()
     for transform in transforms:
@@ -39,7 +39,7 @@ def _length_after(text: str, transform: Transform) -> int:
         growth = len(transform.replacement) - len(transform.argument)
         return len(text) + growth * text.count(transform.argument) if growth > 0 else len(text)
     if transform.name == "join":
-        # In the text every item but the first follows a separator. Numbers and empty texts are items too.
+        # In the text, a separator precedes every item but the first. Numbers and empty texts are items, too.
         separators = max(text.count(separator) for separator in _LIST_SEPARATORS)
         return len(text) + len(transform.argument) * separators
     if transform.name == "multiline_to_single":
@@ -77,7 +77,7 @@ def _json_extract(value: Secret, transform: Transform) -> Secret:
 
 
 def _yaml_extract(value: Secret, transform: Transform) -> Secret:
-    # The document's problems may quote an anchor or key in the value, so the error shows only the line.
+    # The document's problems may quote an anchor or key of the value. Therefore the error shows only the line.
     document = parse_yaml(value.reveal(), "")
     root = document.root
     if root is None:

@@ -1,7 +1,7 @@
 """Extract one field of a JSON value by its path.
 
 Paths are written `.a.b`, `.list[0]`, `.list[-1]`, `."key.with.dots"`, `["any key"]`; `.` is the whole value. A path
-that begins with neither `.` nor `[` is first tried as the name of a key, then as a path without its dot.
+that begins with neither `.` nor `[` is first tried as the name of a key, then as a path with a `.` before it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _STEP = re.compile(
 )
 
 _NAMES_SHOWN = 12
-# Field names that an error may show: short, with few digits. A key or token in the place of a name has many digits.
+# Field names that an error may show are short, with few digits. A key or token in place of a name has many digits.
 _NAME = re.compile(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
 
 class _Number(str):
-    """The text of a JSON number, so that 1.0, 1e400 and 12345678901234567890 stay as written."""
+    """The text of a JSON number. So 1.0, 1e400 and 12345678901234567890 stay as written."""
 
     __slots__ = ()
 
@@ -33,7 +33,7 @@ class _Number(str):
 class _NotJson:
     """The result of `_load` for a text that is not JSON.
 
-    It is not an exception, because the exceptions of `json` contain the text.
+    It is not an exception, because an exception of `json` would contain the text.
     """
 
     __slots__ = ()
@@ -66,7 +66,7 @@ def parse_path(path: str) -> tuple[str | int, ...] | None:
 
 
 def extract(value: Secret, path: str) -> Secret:
-    """Return the text of the field: a text or number as written, true or false, "" for null, else compact JSON.
+    """Return the field as text: a text or number as written, true or false, "" for null, else compact JSON.
 
     Raises FieldMissing if the value is not JSON or has no such field. The error lists the names of existing fields.
     """
@@ -81,13 +81,13 @@ def extract(value: Secret, path: str) -> Secret:
 def extract_from_yaml(root: Node, path: str) -> Secret:
     """Return the text of a field in a YAML document. Texts, dates, numbers, `yes` and `off` stay as written.
 
-    FieldMissing lists no other fields here: `word: word` is YAML too, and may be a whole secret.
+    FieldMissing does not list other fields, unlike in `extract`: `word: word` is YAML too, and may be a whole secret.
     """
     return _walk(_plain(root), path, shows_names=False)
 
 
 def items_of(value: Secret) -> list[str] | None:
-    """Return the texts of the items in a JSON list, by the rules of `extract`; None if the value is not a JSON list."""
+    """Return the items of a JSON list as texts, as `extract` returns them; None if the value is not a JSON list."""
     text = value.reveal()
     plain = _load(text) if text.lstrip().startswith("[") else _NOT_JSON
     if not isinstance(plain, list):
@@ -193,7 +193,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _render(plain: object) -> str | None:
-    """Return the text of the value; None if UTF-8 can't encode it, or if it nests too deep."""
+    """Return the value as text; None if UTF-8 can't encode it, or if it is nested too deeply."""
     try:
         text = "" if plain is None else str(plain) if isinstance(plain, str) else _write(plain)
         text.encode("utf-8", "surrogateescape")

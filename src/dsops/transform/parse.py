@@ -1,4 +1,4 @@
-"""Parse the `transform` of a variable, in each of its notations."""
+"""Parse the `transform` of a variable, which has several notations."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ STEPS: dict[str, _Argument] = {
     "join": "separator",
     "multiline_to_single": "none",
 }
-"""Each transform, and the kind of its argument."""
+"""Step name -> the kind of argument that the step takes."""
 
 MAX_STEPS = 32
-"""Maximum number of steps in one chain."""
+"""The maximum number of steps in one chain."""
 
 _KEYS: dict[_Argument, tuple[str, ...]] = {
     "none": (),
@@ -54,14 +54,14 @@ class _Step(NamedTuple):
 
 
 class _Wrong(NamedTuple):
-    """The reason why a step is not valid, with a hint."""
+    """Why a step is not valid, with a hint."""
 
     message: str
     hint: str = ""
 
 
 def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
-    """Return the steps in the order of application, and their problems. An empty `transform` has no steps."""
+    """Return the steps in the order of application, and the problems. An empty `transform` has no steps."""
     transforms: list[Transform] = []
     problems: list[Problem] = []
     for item in node.items if isinstance(node, Sequence) else (node,):
@@ -80,7 +80,7 @@ def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform,
 
 
 def describe(transform: Transform) -> str:
-    """Return the step as one text for messages: `replace:,:;`."""
+    """Return the step as text for messages: `replace:,:;`."""
     argument = STEPS[transform.name]
     if argument == "none":
         return transform.name
@@ -102,7 +102,7 @@ def _steps(item: Node, *, is_item: bool) -> list[_Step | _Wrong]:
 
 
 def _check(step: _Step) -> _Wrong | None:
-    """Return the problem with a step's arguments, or None."""
+    """Return the problem with a step's arguments; None if they are valid."""
     kind = STEPS[step.name]
     form = _FORMS[kind].format(name=step.name)
     if kind == "none":
@@ -225,7 +225,7 @@ def _unknown(name: str) -> _Wrong:
 
 
 def _unquote(text: str) -> str:
-    """Return the text between quotes, with escapes in double quotes resolved; return other text unchanged."""
+    """Return the text between quotes, with escapes in double quotes resolved. Text without quotes is unchanged."""
     stripped = text.strip()
     if not _QUOTED.fullmatch(stripped):
         return text

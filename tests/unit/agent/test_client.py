@@ -19,13 +19,13 @@ from dsops.agent import client
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_what_is_packed_is_unpacked(fields: list[bytes]) -> None:
-    """Unpacking a frame returns the packed texts in order."""
+    """Unpacking a frame returns the packed fields in order."""
     assert client.unpack(client.pack(fields)) == fields
 
 
 @given(st.binary(max_size=60))
 def test_garbage_is_a_value_error_or_fields(data: bytes) -> None:
-    """Unpacking arbitrary bytes raises ValueError, or returns texts whose packed form is these bytes."""
+    """Unpacking arbitrary bytes raises ValueError or returns fields that pack to the same bytes."""
     try:
         fields = client.unpack(data)
     except ValueError:
@@ -54,7 +54,7 @@ def test_a_frame_that_is_too_long_is_refused() -> None:
 
 
 def test_the_end_within_a_frame_is_the_end() -> None:
-    """If the connection ends within a frame (the agent died), the client gets no answer."""
+    """If the connection ends within a frame (the agent died), the client receives no frame."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"X" + (10).to_bytes(4, "big") + b"half")
@@ -67,7 +67,7 @@ def test_the_end_within_a_frame_is_the_end() -> None:
     [[], ["--env", "production"], ["--env=production", "--pristine", "--json"], ["--config", "a", "--min-ttl", "60"]],
 )
 def test_these_command_lines_are_plain(words: list[str]) -> None:
-    """Command lines that only set the environment are plain, so they go to the agent."""
+    """Command lines that only set the environment are plain and go to the agent."""
     assert client.is_plain(words)
 
 
@@ -88,7 +88,7 @@ def test_these_command_lines_are_plain(words: list[str]) -> None:
     ],
 )
 def test_these_command_lines_are_not(words: list[str]) -> None:
-    """Command lines that need this process, or are wrong, go to the full command-line parser."""
+    """Command lines that need the client process, or are wrong, go to the full command-line parser."""
     assert not client.is_plain(words)
 
 
@@ -137,7 +137,7 @@ def test_a_folder_of_another_user_is_not_safe(tmp_path: Path) -> None:
 
 
 def test_the_peer_of_a_connection_is_this_user() -> None:
-    """The kernel tells which user is at the other end of a socket; a dead agent's socket counts as no agent."""
+    """The kernel reports the user at the other end of a socket; a dead agent's socket counts as no agent."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     path = f"{folder}/s"
     try:
@@ -157,7 +157,7 @@ def test_the_peer_of_a_connection_is_this_user() -> None:
     ("name", "mode", "found"), [("tool", 0o755, True), ("tool", 0o644, False), ("absent", 0, False)]
 )
 def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: int, *, found: bool) -> None:
-    """A command is found as an executable file in PATH; if none is found, the full program reports the error."""
+    """A command is found if it is an executable file in PATH; otherwise the full program reports the error."""
     if mode:
         (tmp_path / name).write_text("")
         (tmp_path / name).chmod(mode)
@@ -207,13 +207,13 @@ UCRED = number(4321) + number(501) + number(20)
 def test_the_user_is_read_as_each_system_writes_it(
     platform: str, asked: tuple[int, int], says: bytes, expected: int
 ) -> None:
-    """The peer's user ID is parsed in each system's layout; an unknown layout gives no user (unix(7), unix(4))."""
+    """The peer's user ID is parsed in each system's layout; an unknown layout gives none (unix(7), unix(4))."""
     connection: Any = Peer(asked, says)
     assert client.peer_uid(connection, platform) == expected
 
 
 def test_the_sockets_path_is_short_enough_everywhere() -> None:
-    """A folder is not used if its socket's path would exceed 104 bytes, the limit of macOS."""
+    """A folder is not used if the socket's path in it would exceed 104 bytes, the limit of macOS."""
     longest = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 58})
     assert len(client.address_in(longest)) < 104
     too_long = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 60})

@@ -30,7 +30,7 @@ class Scarce:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
-    """If the system allows fewer threads than requested, they do all the work one piece after another."""
+    """If the system allows fewer threads than requested, those threads do all the work one piece after another."""
     done: list[bytes] = []
     gate = threading.Event()
     all_done = threading.Event()

@@ -20,7 +20,7 @@ KINDS = [
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_is_restored_completely(kind: type[DsopsError]) -> None:
-    """An error that was sent keeps its class, texts, location, attempt and AWS's message."""
+    """An error sent by the agent keeps its class, texts, location, attempt and AWS's message."""
     error = kind.__new__(kind)
     DsopsError.__init__(
         error,
@@ -43,7 +43,7 @@ def test_every_error_is_restored_completely(kind: type[DsopsError]) -> None:
 
 
 def test_several_failures_come_back_as_several() -> None:
-    """Several failures are restored as separate errors, with the exit code of the most severe one."""
+    """Several failures arrive as separate errors, with the exit code of the most severe failure."""
     several = Failures((errors.UsageError("a"), errors.SecretNotFound("b", where=Where("f"))))
 
     back = unpack_error(pack_error(several))
@@ -55,7 +55,7 @@ def test_several_failures_come_back_as_several() -> None:
 
 @pytest.mark.parametrize("kind", ["Where", "nearest", "Iterable", "NoSuchThing", "__builtins__"])
 def test_nothing_but_an_error_is_made(kind: str) -> None:
-    """A received name that is not an error class is refused or becomes a general error."""
+    """A received class name that is no error class is refused or becomes a general error."""
     value = {**json.loads(pack_error(DsopsError("x"))), "kind": kind}
     try:
         made = unpack_error(json.dumps(value).encode())

@@ -22,7 +22,7 @@ REQUEST = PipelineRequest(
 
 @pytest.mark.parametrize("request_", [REQUEST, PipelineRequest("exec"), PipelineRequest("get", config="\udcff.yaml")])
 def test_a_request_comes_back_as_it_was(request_: PipelineRequest) -> None:
-    """A request that was sent has all its fields, including empty ones and a path that is not UTF-8."""
+    """A request arrives with all its fields, including empty fields and a path that is not UTF-8."""
     assert request_of(request_fields(request_)) == request_
 
 

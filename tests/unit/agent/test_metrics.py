@@ -67,7 +67,7 @@ def test_events_of_the_pipeline_are_counted(metrics: AgentMetrics) -> None:
 
 
 def test_answers_are_counted_by_command(metrics: AgentMetrics) -> None:
-    """Answers are counted by command (`get`, `credentials`); an unknown name does not become a label."""
+    """Replies are counted by command (`get`, `credentials`); an unknown name does not become a label."""
     for words in ([b"exec"], [b"answer", b"get", b"TOKEN"], [b"answer", b"\xff"], [b"answer"]):
         metrics.answered(words, RESULT, 0.002)
     metrics.answered([b"exec"], FAILED, 0.002)
@@ -84,7 +84,7 @@ def test_answers_are_counted_by_command(metrics: AgentMetrics) -> None:
 
 
 def test_errors_are_counted_by_their_code(metrics: AgentMetrics) -> None:
-    """If an answer contains several errors, each is counted by its code."""
+    """If a reply contains several errors, each is counted by its code."""
     metrics.fail(AccessDenied("no"))
     metrics.fail(Failures((AccessDenied("no"), SecretNotFound("none"))))
 
@@ -94,7 +94,7 @@ def test_errors_are_counted_by_their_code(metrics: AgentMetrics) -> None:
 
 
 def test_the_port_answers_as_prometheus_asks(metrics: AgentMetrics) -> None:
-    """The response is the registry's text with the content type of OpenMetrics."""
+    """The metrics port returns the registry's text with the content type of OpenMetrics."""
     answer, text = get(metrics.serve(0), "/metrics?x=y")
 
     assert (answer.status, answer.headers["Content-Type"]) == (200, CONTENT_TYPE)
@@ -112,7 +112,7 @@ def test_the_port_answers_as_prometheus_asks(metrics: AgentMetrics) -> None:
     ],
 )
 def test_nothing_else_is_answered(metrics: AgentMetrics, path: str, method: str, host: str, status: int) -> None:
-    """Other requests are refused, including those of a web page whose host name resolves to this address."""
+    """The metrics port refuses other requests, even from a web page whose host name resolves to this address."""
     answer, text = get(metrics.serve(0), path, method, host)
 
     assert answer.status == status
@@ -120,7 +120,7 @@ def test_nothing_else_is_answered(metrics: AgentMetrics, path: str, method: str,
 
 
 def test_silent_clients_do_not_delay_the_metrics(metrics: AgentMetrics) -> None:
-    """Forty silent clients, which sent one byte each, do not delay an answer."""
+    """Forty silent clients, which sent one byte each, do not delay the metrics."""
     port = metrics.serve(0)
     silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]
     for connection in silent:
@@ -133,7 +133,7 @@ def test_silent_clients_do_not_delay_the_metrics(metrics: AgentMetrics) -> None:
 
 
 def test_one_port_at_a_time(metrics: AgentMetrics) -> None:
-    """The same port stays open; another port replaces it; a port in use is an error and keeps the old one."""
+    """Metrics stay on the same port, move to another one, and keep the old port if the new one is in use."""
     first = metrics.serve(0)
     assert metrics.serve(0) == metrics.serve(first) == first
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="can't listen"):

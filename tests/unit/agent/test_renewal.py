@@ -98,7 +98,7 @@ def world(*, lifetime: float = HOUR, random: float = 0.0) -> Iterator[World]:
 
 
 def test_it_is_renewed_with_twenty_minutes_left_and_not_before() -> None:
-    """A session is renewed with twenty minutes left, before botocore requests one (15 minutes left)."""
+    """A session is renewed with twenty minutes left, before botocore would request one (15 minutes left)."""
     with world() as it:
         it.wait(39 * 60)
         assert it.key == "ASIA0001"
@@ -111,7 +111,7 @@ def test_it_is_renewed_with_twenty_minutes_left_and_not_before() -> None:
 
 
 def test_a_short_session_is_renewed_with_a_third_left() -> None:
-    """A session of 900 seconds is renewed after 600, and only once."""
+    """A session of 900 seconds is renewed once after 600 seconds."""
     with world(lifetime=900) as it:
         it.wait(599)
         assert it.key == "ASIA0001"
@@ -120,7 +120,7 @@ def test_a_short_session_is_renewed_with_a_third_left() -> None:
 
 
 def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
-    """A random part makes the renewal at most a quarter earlier.
+    """A random part makes the renewal earlier by a quarter at most.
 
     Commands that started together therefore do not call STS at the same time.
     """
@@ -132,7 +132,7 @@ def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
 
 
 def test_a_session_is_used_to_its_end_during_an_outage() -> None:
-    """During an outage of STS the held session is served to its end, with growing pauses between attempts.
+    """During an outage of STS the cached session is served to its end, with growing pauses between attempts.
 
     Once STS works again, a new session is issued.
     """
@@ -194,7 +194,7 @@ def test_a_clock_that_went_on_while_the_machine_slept_counts() -> None:
 
 
 def test_the_same_credentials_once_more_are_no_renewal() -> None:
-    """If a login's keys, which another program renews, are unchanged, that is no failure; the next attempt is later."""
+    """If another program renews a login's keys and they are unchanged, the next attempt is later and none failed."""
     with world() as it:
         held = it.renewal.current
         assert held is not None
@@ -209,7 +209,7 @@ def test_the_same_credentials_once_more_are_no_renewal() -> None:
 
 
 def test_a_waiting_client_hurries_a_renewal_except_after_a_failure() -> None:
-    """A waiting client makes the renewal earlier, but at a limited rate: ten requests a second cause fewer calls."""
+    """A waiting client makes the renewal earlier, but not right after a failure: fifty requests cause no call."""
     with world() as it:
         it.renewal.hurry()
         assert not it.renewal.is_under_way
@@ -222,7 +222,7 @@ def test_a_waiting_client_hurries_a_renewal_except_after_a_failure() -> None:
 
 
 def test_ending_notifies_the_renewal_thread(clock: FixedClock) -> None:
-    """If the command ends, the running renewal is abandoned, so the command does not wait for STS."""
+    """If the command ends, the running renewal is abandoned, so that the command does not wait for STS."""
     endings: list[bool] = []
 
     def issue(_held: Credentials, is_over: Callable[[], bool]) -> Credentials:

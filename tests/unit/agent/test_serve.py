@@ -105,7 +105,7 @@ def server() -> Iterator[Server]:
 
 
 def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
-    """A client with the token gets the session in the SDKs' format; the account is taken from the ARN."""
+    """A client with the token gets the session in the SDKs' format, with the account taken from the ARN."""
     assert server.ask() == (
         200,
         {
@@ -120,7 +120,7 @@ def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
 
 @pytest.mark.parametrize("token", ["", "wrong", "Bearer {}", "{}0", "x{}"])
 def test_a_wrong_token_is_refused(server: Server, token: str) -> None:
-    """Without the token, with another one or a similar one, the endpoint refuses the request."""
+    """The endpoint refuses a request without the token, with another token or with a similar one."""
     status, content = server.ask(Authorization=token.format(server.endpoint.token.reveal()))
     assert status == 401
     assert "hush" not in json.dumps(content)
@@ -128,7 +128,7 @@ def test_a_wrong_token_is_refused(server: Server, token: str) -> None:
 
 
 def test_tokens_are_random_and_never_shown() -> None:
-    """Tokens have 256 bits and differ for each command."""
+    """Each command's token is random, has 256 bits and is never shown."""
     endpoints = [CredentialEndpoint(Source()) for _ in range(2)]
     tokens = {endpoint.token.reveal() for endpoint in endpoints}
     assert [len(token) for token in tokens] == [64, 64]
@@ -155,7 +155,7 @@ def test_only_get_is_answered(server: Server, method: str) -> None:
 
 
 def test_there_is_one_path(server: Server) -> None:
-    """The endpoint serves one path only, and ignores a query."""
+    """The endpoint serves one path only and ignores a query string."""
     assert server.ask(path="/")[0] == 404
     assert server.ask(path="/credentials/x")[0] == 404
     assert server.ask(path="/credentials?role=x")[0] == 200
@@ -201,7 +201,7 @@ def test_a_request_may_come_byte_by_byte(server: Server) -> None:
 
 
 def test_silent_clients_do_not_block_others(server: Server) -> None:
-    """If three hundred connections are silent or incomplete, the oldest are closed so that others are served."""
+    """With three hundred silent or incomplete connections, the oldest are closed so that other clients are served."""
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(300)]
     for number, connection in enumerate(silent):
         if number % 2:
@@ -292,7 +292,7 @@ def test_two_hundred_requests_during_a_renewal_all_wait() -> None:
 
 
 def test_a_request_waits_no_longer_than_its_sdk(server: Server) -> None:
-    """A request that waits gets 503 with the reason before its SDK times out, or at once if no renewal is running."""
+    """A waiting request gets 503 with the reason before its SDK times out, or at once if no renewal is running."""
     server.source.current, server.source.failure = None, Unreachable("STS is not reachable")
     began = monotonic()
     status, content = server.ask()

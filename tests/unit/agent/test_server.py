@@ -99,13 +99,13 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def test_a_request_is_answered() -> None:
-    """The server answers a request; folder, words and environment arrive unchanged."""
+    """The agent's server returns the result of the work, which gets folder, words and environment unchanged."""
     with serving() as running:
         assert running.ask(b"exec", b"--", b"x") == (RESULT, [b"/folder", b"exec", b"--", b"x", b"NAME=VALUE"])
 
 
 def test_an_error_is_an_answer() -> None:
-    """If the work raises an error, the client gets the error as its answer."""
+    """If the work raises an error, the client receives the error."""
     with serving(lambda _asked, _caller: failed(SecretNotFound("there is none"))) as running:
         kind, data = running.ask(b"exec")
     assert kind == FAILED
@@ -178,7 +178,7 @@ def test_more_clients_than_there_is_room_for_wait_and_are_served() -> None:
 
 
 def test_work_of_many_goes_on_side_by_side() -> None:
-    """Requests are handled concurrently: long work does not delay other requests."""
+    """Requests are handled concurrently, so long work does not delay other requests."""
     gate = threading.Event()
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -205,7 +205,7 @@ def test_two_hundred_at_once_are_all_served() -> None:
 
 
 def test_threads_do_not_grow_with_requests() -> None:
-    """Successive requests reuse one thread, however many there are."""
+    """Successive requests reuse one thread, however many requests there are."""
     with serving() as running:
         for _ in range(50):
             running.ask(b"exec")
@@ -215,7 +215,8 @@ def test_threads_do_not_grow_with_requests() -> None:
 def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
     """After an upgrade of dsops the old agent ends.
 
-    It tells a client of the newer dsops to retry; its socket is gone by then, so the client starts a new agent.
+    The old agent tells a client of the newer dsops to retry; its socket is gone by then, so the client starts
+    a new agent.
     """
     installed = ["old"]
     with serving(code=lambda: installed[0]) as running:
@@ -243,7 +244,7 @@ def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
 
 
 def test_an_agent_at_work_is_not_idle() -> None:
-    """An agent that is working is not idle: a user may need longer for an MFA code than the idle time."""
+    """A working agent does not end as idle, because a user may need longer for an MFA code than the idle time."""
     gate = threading.Event()
 
     def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -270,7 +271,7 @@ def test_the_socket_of_a_successor_stays() -> None:
 
 
 def test_a_person_is_asked_through_the_client() -> None:
-    """A prompt is shown by the client and the typed text comes back; a closed connection counts as no input."""
+    """The client shows a prompt and sends back the typed text; a closed connection counts as no input."""
     answers: list[bytes | None] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -319,7 +320,7 @@ def test_waiting_for_a_clients_answer_has_a_limit(drip: bytes) -> None:
 
 
 def test_an_answer_byte_by_byte_has_the_same_time_limit() -> None:
-    """The time limit is for the whole answer: single bytes do not extend it."""
+    """The time limit covers the whole typed answer: single bytes do not extend it."""
     outcomes: list[bytes] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -342,7 +343,7 @@ def test_an_answer_byte_by_byte_has_the_same_time_limit() -> None:
     "typed", [b"T\0\0\0\003123", b"T\0\x10\0\0" + b"x" * 5000, b"R\0\0\0\0"], ids=["code", "long", "other"]
 )
 def test_what_is_typed_is_short(typed: bytes) -> None:
-    """The agent accepts a typed code, but no longer text and none that cannot have been typed."""
+    """The agent accepts a typed code, but no overlong text and no text that cannot be typed."""
     with serving(lambda _, caller: result([outcome_of(caller)])) as running, running.connect() as connection:
         be_asked(connection)
         connection.sendall(typed)
@@ -352,7 +353,7 @@ def test_what_is_typed_is_short(typed: bytes) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says whether a process is stopped")
 def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
-    """If the client is stopped by Ctrl-Z at the prompt, the next client is prompted after some seconds."""
+    """If Ctrl-Z stops the client at the prompt, the next client is prompted after some seconds."""
     was_asked = threading.Event()
     outcomes: list[bytes] = []
 
@@ -398,7 +399,7 @@ def test_a_client_that_misses_an_event_delays_the_work_once() -> None:
 
 
 def test_a_bug_in_the_work_costs_no_thread() -> None:
-    """If the work raises an unexpected exception, the client does it itself, and the server keeps its thread."""
+    """If the work raises an unexpected exception, the client does the work itself, and the server keeps its thread."""
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         if asked.words[0] == b"bug":
@@ -440,7 +441,7 @@ def test_threads_of_a_burst_end_some_time_after() -> None:
 def test_requests_in_progress_count_towards_the_limit() -> None:
     """Requests in progress count towards the limit.
 
-    One above the limit is dropped, and its client does the work itself.
+    A request above the limit is dropped, and its client does the work itself.
     """
     gate = threading.Event()
 

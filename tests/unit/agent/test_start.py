@@ -30,19 +30,19 @@ SITE = "/venv/lib/python3/site-packages"
 def test_modules_come_from_where_dsops_is_installed(
     path: list[str], variable: str, root: str, expected: list[str]
 ) -> None:
-    """The agent imports modules neither from the script's folder nor from the client's PYTHONPATH."""
+    """The agent imports no module from the script's folder or the client's PYTHONPATH."""
     assert agent_path(path, {"PYTHONPATH": variable}, root, is_first_the_scripts=True) == expected
 
 
 def test_without_a_scripts_folder_nothing_is_left_out() -> None:
-    """With `python -P` and `-I` the import path has no script folder, so nothing is removed from it."""
+    """With `python -P` or `-I` the import path has no script folder, so no entry is removed."""
     assert agent_path(["/lib/python3", SITE], {}, SITE, is_first_the_scripts=False) == ["/lib/python3", SITE]
 
 
 def test_a_removed_lock_file_is_replaced(tmp_path: Path) -> None:
     """If the lock file was removed while a process waited for it, the process locks the new file.
 
-    Another process may hold the new one.
+    Another process may hold the lock on the new file.
     """
     address = str(tmp_path / "s")
     inside: list[str] = []

@@ -48,7 +48,7 @@ class Asking:
 
 
 def test_an_answer_is_waited_for() -> None:
-    """Each poll is reported with the query's state; cells are typed; after the answer no query is running."""
+    """Each poll reports the query's state, cells are converted to their types, and no query is left running."""
     asking = Asking(StubQueries(SAVED.columns, [["AssumeRole", "12"]]))
 
     assert asking.answer is not None
@@ -91,7 +91,7 @@ def test_a_query_that_can_not_be_stopped_is_told() -> None:
 
 
 def test_a_query_that_may_not_be_looked_at_is_stopped() -> None:
-    """If the query's state may not be read, the query is stopped, because its result could not be fetched either."""
+    """If reading the query's state is denied, the query is stopped, because its result could not be fetched either."""
     refused = {"GetQueryExecution": ("AccessDeniedException", "no")}
     stub = StubQueries(refused=refused)
     asking = Asking(stub)
@@ -115,7 +115,7 @@ def test_what_ends_otherwise_is_told_and_not_stopped_once_more(state: str, kind:
 
 
 def test_a_statement_that_is_too_long_is_not_sent() -> None:
-    """A statement above Athena's maximum length is rejected before it is sent; one of exactly that length is sent."""
+    """A statement over Athena's maximum length is rejected unsent; a statement of exactly that length is sent."""
     scene = Scene()
     with StubServer(StubQueries()) as server:
         api = athena(server, scene)
@@ -129,7 +129,7 @@ def test_a_statement_that_is_too_long_is_not_sent() -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_a_column_is_what_the_engine_says_it_is(question: AuditQuestion, tmp_path: Any) -> None:
-    """The declared type of each column equals the one that DuckDB returns."""
+    """The declared type of each column equals the type that DuckDB returns."""
     (tmp_path / "a.json").write_text('{"Records": []}')
     text = standalone(question, QuestionOptions(session="x"), str(tmp_path / "a.json"))
     types = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
@@ -155,7 +155,7 @@ def test_a_time_is_one_in_utc_and_of_whole_seconds(text: str) -> None:
 
 
 def test_null_and_nothing_are_told_apart_in_texts_only() -> None:
-    """In text columns NULL and the empty string differ; in number columns an empty cell is None."""
+    """NULL and the empty string differ in text columns; an empty cell in a number column is None."""
     answer = answer_of(FAILURES, [("", None, "", None, "", "2026-11-20 11:00:00")])
     assert answer.rows[0][:5] == ("", None, None, None, None)
 
@@ -173,6 +173,6 @@ def test_null_and_nothing_are_told_apart_in_texts_only() -> None:
     ],
 )
 def test_what_is_neither_number_nor_time_is_no_answer(row: tuple[str | None, ...]) -> None:
-    """A cell that is not a number or time where the column requires one raises AnswerInvalid."""
+    """A cell that is no number or time, where the column requires one, raises AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         answer_of(FAILURES, [row])

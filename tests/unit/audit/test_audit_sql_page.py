@@ -45,12 +45,12 @@ def read() -> set[str]:
 
 
 def test_its_columns_are_those_that_are_read() -> None:
-    """The table's columns are exactly those that the questions read."""
+    """The table that the page on `audit sql` creates has exactly the columns that the questions read."""
     assert read() == paths(table().this.expressions)
 
 
 def test_it_has_the_partition_by_which_days_are_chosen() -> None:
-    """The table's partition columns are those of the day filter, as projected dates; the path contains all of them."""
+    """The page's table is partitioned by the day filter's columns, as projected dates; its path has all of them."""
     statement = table()
     partitions = [column.name for column in statement.find(exp.PartitionedByProperty).this.expressions]
     properties = {
@@ -66,7 +66,7 @@ def test_it_has_the_partition_by_which_days_are_chosen() -> None:
 
 
 def test_what_it_is_called_is_what_is_asked() -> None:
-    """The table's name is the default of `--from`."""
+    """The table that the page creates has the default name of `--from`."""
     assert table().this.this.name == "cloudtrail_logs"
 
 
@@ -86,7 +86,7 @@ def reads(question: AuditQuestion, since: datetime | None) -> int:
 
 
 def test_how_often_a_question_names_the_table_is_told() -> None:
-    """The page says how often each question reads the table, since that determines its cost."""
+    """The page says how often each audit question reads the table, because that determines the question's cost."""
     rows = re.findall(r"^\| (\d+) times? \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     result_text = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
     since = {name: reads(question, datetime(2026, 11, 20, tzinfo=UTC)) for name, question in QUESTIONS.items()}

@@ -36,7 +36,7 @@ def parsed(text: str, reader: str) -> Any:
 @pytest.mark.parametrize(("dialect", "reader"), READERS, ids=lambda each: each if isinstance(each, str) else each.name)
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_each_engines_parser_reads_each_question(question: AuditQuestion, dialect: Dialect, reader: str) -> None:
-    """Each engine's parser reads the question as one SELECT with the question's columns in order."""
+    """Each engine's parser reads each question as one SELECT with the question's columns in order."""
     statement = parsed(text_of(question, dialect), reader)
     assert isinstance(statement, exp.Select)
     assert list(question.columns) == statement.named_selects
@@ -44,14 +44,14 @@ def test_each_engines_parser_reads_each_question(question: AuditQuestion, dialec
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.name)
 def test_every_relation_that_is_named_is_defined(question: AuditQuestion) -> None:
-    """Every relation in the statement is defined in it, except the table."""
+    """Every relation that a statement uses, except the table, is defined in the statement."""
     statement = parsed(text_of(question, ATHENA), "athena")
     defined = {relation.alias for relation in statement.find_all(exp.CTE)}
     assert {"cloudtrail_logs"} == {relation.name for relation in statement.find_all(exp.Table)} - defined
 
 
 def test_only_a_question_of_uses_reads_the_table_twice() -> None:
-    """`failures` reads the calls once, `durations` twice: Athena reads a relation each time that it is named."""
+    """`failures` reads the calls once and `durations` twice, because Athena reads a relation at each use."""
     reads = {name: text_of(QUESTIONS[name], ATHENA).count("FROM calls") for name in ("failures", "events", "durations")}
     assert {"failures": 1, "events": 1, "durations": 2} == reads
 
@@ -73,7 +73,7 @@ def test_athena_is_not_sent_duckdbs_functions() -> None:
 
 
 def test_every_field_is_read_where_each_engine_has_it() -> None:
-    """Request parameters are JSON text in Athena and a struct in DuckDB; a field that the table lacks is NULL."""
+    """Request parameters are JSON text in Athena and a struct in DuckDB; a field missing from the table is NULL."""
     role = FIELDS["role_arn"]
     assert "json_extract_scalar(requestparameters, '$.roleArn')" == ATHENA.field(role)
     assert 'r."requestParameters"."roleArn"' == DUCKDB.field(role)
@@ -82,7 +82,7 @@ def test_every_field_is_read_where_each_engine_has_it() -> None:
 
 @given(st.text())
 def test_a_users_text_is_one_literal(text: str) -> None:
-    """Any user text becomes one SQL literal: quotes, comments, backslashes and template placeholders included."""
+    """Any user text becomes one SQL literal, including quotes, comments, backslashes and template placeholders."""
     literal = text_literal(text)
     assert ("'", "'") == (literal[0], literal[-1])
     assert "'" not in literal[1:-1].replace("''", "")
@@ -91,7 +91,7 @@ def test_a_users_text_is_one_literal(text: str) -> None:
 
 
 def test_a_text_that_looks_like_sql_stays_a_text() -> None:
-    """Text that looks like SQL is parsed as one literal."""
+    """User text that looks like SQL is parsed as one literal."""
     hostile = "x' OR 1=1; DROP TABLE calls; -- $since $median(x)"
     statement = parsed(text_of(QUESTIONS["history"], ATHENA, QuestionOptions(session=hostile)), "athena")
     assert 3 == sum(1 for sql_literal in statement.find_all(exp.Literal) if sql_literal.name == hostile)

@@ -53,7 +53,7 @@ def events(path: Path, position: Position, most_bytes: int = 1 << 20) -> tuple[l
 
 
 def test_a_trail_that_has_not_begun_has_nothing_and_then_all(path: Path) -> None:
-    """A trail that does not exist has no lines; once it is created, all its lines are read."""
+    """Following a trail that does not exist gives no lines, and all lines once the trail is created."""
     place = end_of(str(path))
     assert events(path, place) == ([], place)
     write(path, "A", "B")
@@ -63,7 +63,7 @@ def test_a_trail_that_has_not_begun_has_nothing_and_then_all(path: Path) -> None
 
 
 def test_what_comes_behind_the_end_comes_once(path: Path) -> None:
-    """Lines after the position are read once; lines before it are not read."""
+    """Lines after the position are returned once; lines before the position are not returned."""
     write(path, "A", "B")
     place = end_of(str(path))
     assert events(path, place)[0] == []
@@ -98,7 +98,7 @@ def test_lines_are_followed_into_files_that_were_put_away(path: Path) -> None:
 
 
 def test_files_that_were_removed_leave_a_gap_and_the_rest_is_read(path: Path) -> None:
-    """Removed files leave a gap in the line numbers, and the remaining lines are read."""
+    """Removed files leave a gap in the line numbers, and the remaining lines are returned."""
     write(path, *(f"E{number}" for number in range(50)), limits=SMALL)
     place = end_of(str(path))
     write(path, *(f"F{number}" for number in range(150)), limits=SMALL)
@@ -121,7 +121,7 @@ def test_a_trail_that_was_started_again_is_read_from_its_start(path: Path) -> No
 
 
 def test_a_place_is_found_in_a_file_of_another_number(path: Path) -> None:
-    """A position is found by its line's hash if the file has another inode, as after a restore."""
+    """If the file has another inode (as after a restore), the position is found by the line's hash."""
     write(path, "A", "B")
     place = end_of(str(path))
     write(path, "C")
@@ -133,7 +133,7 @@ def test_a_place_is_found_in_a_file_of_another_number(path: Path) -> None:
 
 
 def test_a_file_whose_end_was_cut_is_read_from_its_start(path: Path) -> None:
-    """If the last line that was read has been cut off, the file is read from its start.
+    """If the last line that was read was cut off, the file is read again from its start.
 
     Repeated lines are better than lost ones.
     """
@@ -173,7 +173,7 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 
 
 def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path) -> None:
-    """While four threads write and files rotate, each line is read once, in order."""
+    """While four threads write and files rotate, each line is returned once and in order."""
     writers = [threading.Thread(target=lambda: write(path, *(["E"] * 60), limits=SMALL)) for _ in range(4)]
     for writer in writers:
         writer.start()
@@ -191,7 +191,7 @@ def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path
 
 @pytest.mark.parametrize("most_bytes", [100, 1 << 20])
 def test_a_line_longer_than_any_of_dsops_is_passed_over(path: Path, most_bytes: int) -> None:
-    """An overlong line, which dsops never writes, is skipped and reported; the lines after it are read."""
+    """An overlong line, which dsops never writes, is skipped and reported; the following lines are returned."""
     write(path, "A")
     place = end_of(str(path))
     with path.open("ab") as file:

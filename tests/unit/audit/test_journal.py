@@ -52,7 +52,7 @@ class Scene:
 
 
 def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> None:
-    """`write` appends all buffered acts in one write, and does nothing if there are none."""
+    """`write` appends all buffered acts in one write, and does nothing if no act is buffered."""
     scene = Scene(tmp_path)
     scene.journal.write()
     scene.journal.add(READ)
@@ -68,7 +68,7 @@ def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> N
 
 
 def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
-    """The first line of a trail causes one note with its path and how to switch it off; later runs print none."""
+    """The first line of a new trail prints one note (its path, how to switch it off), and later lines print none."""
     scene = Scene(tmp_path)
     for _ in range(2):
         scene.journal.add(READ)
@@ -104,7 +104,7 @@ def test_a_trail_that_can_not_be_written_is_told_once_and_stops_nothing(tmp_path
 
 
 def test_without_a_home_there_is_no_place_for_it(tmp_path: Path) -> None:
-    """Without HOME there is no trail, and the journal prints a warning."""
+    """Without HOME, the journal writes no trail and prints a warning."""
     scene = Scene(tmp_path, HOME="")
     scene.journal.add(READ)
     scene.journal.write()
@@ -123,7 +123,7 @@ def test_required_stops_what_is_not_on_record(tmp_path: Path, environ: dict[str,
 
 
 def test_a_broken_configuration_leaves_the_trail_on(tmp_path: Path) -> None:
-    """If the user's configuration is broken, the trail stays on, with one warning that names the line."""
+    """If the user's configuration is broken, the trail stays on and one warning names the configuration's line."""
     scene = Scene(tmp_path, "audit: of\n")
     for _ in range(2):
         scene.journal.add(READ)
@@ -164,7 +164,7 @@ def record(act: Act) -> dict[str, Any]:
 
 
 def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
-    """A record has CloudTrail's fields; facts that only dsops knows are in `additionalEventData`."""
+    """A record has CloudTrail's fields, and facts that only dsops knows are in `additionalEventData`."""
     parameters = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
     call_record = record(
         Act(
@@ -206,7 +206,7 @@ def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
 def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
     """The record of a failure has AWS's error code if AWS refused, otherwise dsops' code.
 
-    If there are several failures, it has all their codes.
+    The record of several failures has all their codes.
     """
     aws_answer = AwsAnswer("ResourceNotFoundException", "can't find it", 400, "r-9", "secretsmanager.us-east-1")
     error = SecretNotFound("could not read it", aws=aws_answer)
@@ -263,13 +263,13 @@ def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, d
     "name", ["a\nb", "\u2028", "<script>alert(1)</script>", "\U0001f600", "\x1b[2J", '"}\\', "\\udcff", "\u00e4" * 500]
 )
 def test_odd_names_stay_in_their_line(name: str) -> None:
-    """Newlines, control characters and markup in names are escaped, so that they stay within the record's line."""
+    """Newlines, control characters and markup in names are escaped, so each record stays one line."""
     read_record = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
     assert read_record["additionalEventData"]["secret"] == read_record["requestParameters"]["secretId"] == name
 
 
 def test_bytes_that_are_no_text_leave_a_line_that_everybody_reads() -> None:
-    """Lone surrogates are replaced everywhere in the line, so that every JSON parser can read it."""
+    """Lone surrogates in a record are replaced, so that every JSON parser can read the line."""
     act = READ._replace(facts={"secret": "a\udcffb\U0001f600"}, caller="\ud800")
     line = record_of(act, origin_here("run", 7, "/work/\udcff"), {"program": "\udcfe"}, NOON)
     document = json.loads(line)

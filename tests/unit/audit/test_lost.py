@@ -58,7 +58,7 @@ def findings(path: Path) -> list[str]:
 
 
 def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
-    """A loss is a finding of `verify`; the next line reports it once with times, processes and last reason."""
+    """`verify` reports a loss, and the next line records it once, with times, processes and last reason."""
     assert findings(path) == []
     assert count(path, 7, 2)
     assert count(path, 8, 1, "full", NOW + 60)
@@ -77,13 +77,13 @@ def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
 
 
 def test_one_line_is_told_as_one(path: Path) -> None:
-    """A single lost line is reported with one time, not with a period."""
+    """The report of a single lost line has one time, not a period."""
     count(path, 7, 1)
     assert findings(path) == [f"1 line was lost after the last line, at {THEN}, by get (process 7: 1): held"]
 
 
 def test_the_count_never_grows(path: Path) -> None:
-    """The count file has a fixed size: twenty processes are named, the others summed up, and long reasons cut."""
+    """The count file has a fixed size: it names twenty processes, sums up the others, and cuts long reasons."""
     file = path.with_name("audit.jsonl.lost")
     size = file.stat().st_size
     for number in range(100):
@@ -110,7 +110,7 @@ def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> Non
 
 
 def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
-    """A truncated count file is reported and gets its full size again."""
+    """A truncated count file is reported and restored to its full size."""
     file = path.with_name("audit.jsonl.lost")
     count(path, 7, 1)
     os.truncate(file, 20)
@@ -131,7 +131,7 @@ def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
 
 
 def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If another process locks the count file, the trail is still written, and the loss is reported later."""
+    """If another process has locked the count file, the trail is still written and the loss is reported later."""
     count(path, 7, 1)
     monkeypatch.setattr(lost_lines, "_TRIES", 2)
     with path.with_name("audit.jsonl.lost").open("rb") as file:
@@ -148,7 +148,7 @@ def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
 ) -> None:
     """A process that is stopped while it reports a loss does not keep others from counting theirs.
 
-    It holds the trail's lock, so others lose lines; the line after its own reports them.
+    The stopped process holds the trail's lock, so others lose lines; the line after its own reports them.
     """
     count(path, 7, 2)
     add = trail._Writer._add
@@ -170,7 +170,7 @@ def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
 
 
 def test_many_processes_count_at_once(path: Path) -> None:
-    """Eight processes count losses while others write and report them; no loss is forgotten."""
+    """Eight processes count losses while others write and report losses, and no loss is forgotten."""
     children = []
     for _ in range(8):
         child = os.fork()

@@ -56,7 +56,7 @@ def attributes(pairs: Any) -> dict[str, object]:  # protobuf's own lists
 
 
 def test_a_log_is_what_opentelemetry_says_it_is() -> None:
-    """A log record has time, severity, event name, searchable attributes, and the line itself as body."""
+    """A log record has time, severity, event name, searchable attributes, and the audit line as body."""
     request = parsed(otlp.body_of([line(7)], NOW))
     [resource] = request.resource_logs
     assert attributes(resource.resource.attributes) == {"service.name": "dsops", "host.name": "laptop"}
@@ -81,14 +81,14 @@ def test_a_log_is_what_opentelemetry_says_it_is() -> None:
 
 
 def test_the_json_is_otlps_own() -> None:
-    """The JSON follows OTLP: 64-bit integers are strings, enums are numbers."""
+    """The request is OTLP's JSON: 64-bit integers are strings, and enums are numbers."""
     log = json.loads(otlp.body_of([line(7)], NOW))["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
     assert (log["timeUnixNano"], log["severityNumber"]) == ("1795521600000000000", 9)
     assert {"key": "dsops.number", "value": {"intValue": "7"}} in log["attributes"]
 
 
 def test_bodies_hold_each_other_as_lines_do() -> None:
-    """The body of a log record is the unchanged line, so that a receiver can verify the hash chain."""
+    """The body of a log record is the unchanged audit line, so that a receiver can verify the hash chain."""
     first = line(1)
     request = parsed(otlp.body_of([first, line(2, hash_of(first))], NOW))
     first_body, two = (log.body.string_value.encode() for log in request.resource_logs[0].scope_logs[0].log_records)
@@ -99,13 +99,13 @@ def test_bodies_hold_each_other_as_lines_do() -> None:
     ("changes", "severity"), [({"errorCode": "AccessDenied"}, 13), ({"eventName": "TrailDamaged"}, 13), ({}, 9)]
 )
 def test_what_failed_is_a_warning(changes: dict[str, str], severity: int) -> None:
-    """Failed calls and lines about the trail itself have severity WARN."""
+    """Log records of failed calls and of lines about the trail itself have severity WARN."""
     log = parsed(otlp.body_of([line(7, "0" * 64, **changes)], NOW)).resource_logs[0].scope_logs[0].log_records[0]
     assert log.severity_number == severity
 
 
 def test_lines_of_several_machines_are_apart() -> None:
-    """Lines of several hosts become several resources; their order is kept."""
+    """Lines of several hosts become one resource per host, and their order is kept."""
     lines = [line(number, additionalEventData={"host": host}) for number, host in enumerate("aaba", 1)]
     hosts = [
         (attributes(resource_log.resource.attributes)["host.name"], len(resource_log.scope_logs[0].log_records))
@@ -116,7 +116,7 @@ def test_lines_of_several_machines_are_apart() -> None:
 
 @pytest.mark.parametrize("odd", [b"[]", b"{}", b'{"eventTime":"soon","additionalEventData":[]}', b'{"a":"\\ud800"}'])
 def test_what_is_no_record_is_a_log_all_the_same(odd: bytes) -> None:
-    """An invalid line is sent as a log record without time, and the request stays valid."""
+    """An invalid audit line is sent as a log record without time, and the request stays valid."""
     assert parsed(otlp.body_of([odd], NOW)).resource_logs[0].scope_logs[0].log_records[0].time_unix_nano == 0
 
 
@@ -133,7 +133,7 @@ def send(answer: Answer, environ: Mapping[str, str] | None = None, path: str = "
 
 @pytest.mark.parametrize("path", ["", "/v1/logs"])
 def test_lines_are_posted_to_v1_logs(path: str) -> None:
-    """Lines are posted as JSON to /v1/logs; status 200 means success."""
+    """Audit lines are posted as JSON to /v1/logs; status 200 means success."""
     warning, seen = send(Answer(body=b"{}"), path=path)
     assert (warning, seen.method, seen.target, seen.header("Content-Type")) == (
         "",
@@ -150,7 +150,7 @@ def test_below_another_path_it_is_posted_there() -> None:
 
 
 def test_headers_are_the_configurations_or_the_variables() -> None:
-    """Headers come from the configuration, otherwise percent-decoded from the variable; invalid ones are ignored."""
+    """Headers come from the configuration, else from the variable (percent-decoded); invalid headers are ignored."""
     text = "Authorization=Bearer%20of-the-variable,bad name=x,x-odd=a%0Ab, x-scope = 1"
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": text}
     _, seen = send(Answer(), environ)
@@ -175,7 +175,7 @@ def test_what_is_not_taken_is_sent_later(status: int) -> None:
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7), ("999999", 3600), ("-1", 0), ("soon", 0), ("\u0667", 0)])
 def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds: int) -> None:
-    """A receiver's Retry-After is respected, up to one hour."""
+    """The sender waits for a receiver's Retry-After, up to one hour."""
     headers = (("Retry-After", value),) if value.isascii() else ()
     with pytest.raises(SinkFailed) as caught:
         send(Answer(503, headers=headers))
@@ -184,7 +184,7 @@ def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds:
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_what_it_will_never_take_is_told_apart(status: int) -> None:
-    """A permanent error raises LineRefused, because OTLP forbids sending the lines again."""
+    """A permanent error raises LineRefused, because OTLP forbids sending those lines again."""
     with pytest.raises(LineRefused, match=f"it answered {status}"):
         send(Answer(status, b"rubbish"))
 
@@ -201,13 +201,13 @@ def test_what_it_will_never_take_is_told_apart(status: int) -> None:
     ],
 )
 def test_a_part_that_was_not_taken_is_told_and_not_sent_again(body: object, told: str) -> None:
-    """A partial success is reported with the number of rejected lines, whether it is a number or a string."""
+    """A partial success is reported with the number of rejected lines, which the JSON may give as a string."""
     assert send(Answer(body=json.dumps(body).encode()))[0] == told
 
 
 @pytest.mark.parametrize("of_variable", [True, False])
 def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) -> None:
-    """If the receiver repeats a header value in its message, the error does not show it."""
+    """If the receiver's message repeats a header value, the error does not show the value."""
     words = "unknown token abc-0123-secret (Bearer abc-0123-secret)"
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20abc-0123-secret"} if of_variable else {}
     headers = () if of_variable else (("Authorization", Secret("Bearer abc-0123-secret")),)
@@ -228,7 +228,7 @@ def test_what_is_no_text_in_the_answer_can_be_told() -> None:
 
 @pytest.mark.parametrize("answer", [Answer(raw=b"rubbish\r\n\r\n"), Answer(raw=b""), Answer(body=b"x", cut_after=0)])
 def test_what_is_no_answer_is_a_failure(answer: Answer) -> None:
-    """An answer that is not HTTP is a failure, so that the lines are sent again."""
+    """A response that is not HTTP is a failure, so that the lines are sent again."""
     with pytest.raises(SinkFailed):
         send(answer)
 
@@ -246,7 +246,7 @@ def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("environ", [{"HTTPS_PROXY": "rub bish"}, {"DSOPS_TRANSPORT": "smoke signals"}])
 def test_what_the_environment_says_wrongly_is_a_failure_like_others(environ: Mapping[str, str]) -> None:
-    """An invalid value in the environment raises SinkFailed; the lines wait until it is corrected."""
+    """An invalid value in the environment raises SinkFailed, so the lines wait until the value is corrected."""
     with pytest.raises(SinkFailed, match="|".join(environ)):
         otlp.send(Sink(OTLP, "https://collector.example.com:4318"), [line()], environ, NOW)
 
@@ -259,7 +259,7 @@ def test_either_transport_will_do(transport: str) -> None:
 
 
 def test_a_certificate_file_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    """If `ca_file` does not exist, sending fails; the system's certificates are not used instead."""
+    """If `ca_file` does not exist, sending fails instead of using the system's certificates."""
     tls = make_authority(tmp_path).server()
     with StubServer(lambda _seen: Answer(), tls=tls) as server, pytest.raises(SinkFailed):
         otlp.send(Sink(OTLP, server.url, ca_file=str(tmp_path / "no.pem")), [line()], {}, NOW)

@@ -138,7 +138,7 @@ def test_lines_of_a_sandbox_are_sent_when_that_is_configured(
 
 
 def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """Successive processes send each line once and in order; a new receiver starts with the next line."""
+    """Successive processes send each line once and in order; a newly configured receiver starts with the next line."""
     begin(path)
     write(path, "A", "B")
     go(path, receivers, clock)
@@ -158,7 +158,7 @@ def test_lines_are_found_in_files_that_were_put_away(path: Path, receivers: Rece
 
 
 def test_what_was_removed_before_it_was_sent_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """Lines that were removed before they were sent are reported by number, and the rest is sent."""
+    """Lines that were removed before they were sent are reported by number, and the remaining lines are sent."""
     begin(path)
     write(path, *(f"E{number}" for number in range(150)), limits=SMALL)
     go(path, receivers, clock)
@@ -173,9 +173,9 @@ def test_what_was_removed_before_it_was_sent_is_told(path: Path, receivers: Rece
 def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
     path: Path, receivers: Receivers, clock: Hours
 ) -> None:
-    """A failing receiver is retried at growing intervals for half a minute, then rests; no line is lost.
+    """A failing receiver is retried at growing intervals for half a minute, then pauses; no line is lost.
 
-    Reason and time of the failure are noted.
+    The reason and time of the failure are noted.
     """
     begin(path)
     write(path, "A")
@@ -196,7 +196,7 @@ def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
 
 
 def test_a_receiver_that_comes_back_meanwhile_gets_all(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """If a receiver recovers within the half minute, the same process sends it all lines."""
+    """If a receiver recovers within half a minute, the same process sends it all lines."""
     begin(path)
     write(path, "A")
     receivers.mood = refuse("connection refused")
@@ -211,7 +211,7 @@ def test_a_receiver_that_comes_back_meanwhile_gets_all(path: Path, receivers: Re
 
 
 def test_a_receiver_that_wants_to_be_left_alone_is(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """A receiver's Retry-After is respected."""
+    """A receiver gets no lines before its Retry-After has passed."""
     begin(path)
     write(path, "A")
 
@@ -227,7 +227,7 @@ def test_a_receiver_that_wants_to_be_left_alone_is(path: Path, receivers: Receiv
 
 
 def test_one_that_fails_holds_up_no_other(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """A failing receiver does not delay others: each has its own cursor."""
+    """A failing receiver does not delay other receivers, because each receiver has its own cursor."""
     begin(path, ONE, OTHER)
     write(path, "A", "B")
 
@@ -245,7 +245,7 @@ def test_one_that_fails_holds_up_no_other(path: Path, receivers: Receivers, cloc
 def test_a_line_that_is_refused_is_left_out_and_told(
     path: Path, receivers: Receivers, clock: Hours, *, taken: bool
 ) -> None:
-    """A refused line is skipped and reported, even if the sender must bisect to find it; other lines are sent once."""
+    """A refused line is skipped and reported, even if the sender has to bisect for it; other lines are sent once."""
     begin(path)
     names = [f"E{number}" for number in range(20)]
     write(path, *names)
@@ -266,7 +266,7 @@ def test_a_line_that_is_refused_is_left_out_and_told(
 
 
 def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """If a receiver reports a partial success, the rejected lines are reported and not sent again."""
+    """If a receiver reports a partial success, the rejected lines are reported but not sent again."""
     begin(path)
     write(path, "A")
     receivers.mood = lambda _sink, _names: "it did not take 1 of them"
@@ -277,7 +277,7 @@ def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, 
 
 
 def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """The sending process waits a while and sends lines written meanwhile, so their writers need not start another."""
+    """The sending process waits a while and sends lines written meanwhile, so their writers need not start one."""
     begin(path)
     write(path, "A")
     wrote: list[float] = []
@@ -320,7 +320,7 @@ def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
 
 
 def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> None:
-    """`send_all` waits until another sending process has given up, then reports the receiver's failure."""
+    """`send_all` waits until another sending process gives up, then reports the receiver's failure."""
     gone = Sink("syslog", str(path.with_name("no-socket")))
     begin(path, gone)
     write(path, "a")
@@ -360,7 +360,7 @@ def test_a_full_disk_sends_twice_rather_than_not_at_all(
 def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     path: Path, receivers: Receivers, clock: Hours, days: int
 ) -> None:
-    """If the clock is set back or forward while sending, neither lines nor the end of the process are delayed."""
+    """If the clock is set back or forward during sending, neither lines nor the process's end are delayed."""
     begin(path)
     write(path, "A")
 
@@ -394,7 +394,7 @@ def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     ],
 )
 def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: Mapping[str, int]) -> None:
-    """Cursors with impossible numbers raise AuditFailed, since they would crash the sender."""
+    """Cursors with impossible numbers raise AuditFailed, because they would crash the sender."""
     cursors.save(str(path), {"x": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines")})
     sent = path.with_name("audit.jsonl.sent")
     document = json.loads(sent.read_text())
@@ -406,7 +406,7 @@ def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: M
 
 @pytest.mark.parametrize("data", ["", "{", "[]", '{"receivers": {"x": {}}}', '{"receivers": {"x": {"number": "1"}}}'])
 def test_cursors_that_can_not_be_read_are_told(path: Path, data: str) -> None:
-    """Unreadable cursors raise AuditFailed; starting over would go unnoticed."""
+    """Unreadable cursors raise AuditFailed, because a restart from the beginning would go unnoticed."""
     path.with_name("audit.jsonl.sent").write_text(data)
     with pytest.raises(AuditFailed, match="progress of the receivers"):
         cursors.load(str(path))

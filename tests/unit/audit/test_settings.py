@@ -40,7 +40,7 @@ def refused(home: Path) -> UserConfigInvalid:
 
 
 def test_without_a_configuration_there_is_a_trail(home: Path) -> None:
-    """Without a configuration the trail is on, in the state folder below the home folder."""
+    """Without a configuration the trail is on, in the state folder below HOME."""
     assert load(home) == Settings("on", f"{home}/.local/state/dsops/audit.jsonl", TrailLimits())
 
 
@@ -53,13 +53,13 @@ def test_what_says_nothing_leaves_it_on(home: Path, text: str) -> None:
 
 @pytest.mark.parametrize(("text", "mode"), [("off", "off"), ("required", "required"), ("{mode: off}", "off")])
 def test_it_is_switched(home: Path, text: str, mode: str) -> None:
-    """`audit` is a mode, or a mapping with `mode`."""
+    """`audit` is a mode or a mapping with a `mode`."""
     write(home, f"audit: {text}\n")
     assert load(home).mode == mode
 
 
 def test_every_key_counts(home: Path) -> None:
-    """The settings path, size, age, number and send_sandbox are read; an invalid switch is an error."""
+    """The settings path, size, age, number and send_sandbox have an effect; an invalid switch is an error."""
     more = "max_days: 2, keep: 3, keep_days: 40, send_sandbox: on"
     write(home, f"audit: {{file: ~/a/../t.jsonl, max_bytes: 4096, {more}}}\n")
     assert load(home) == Settings("on", f"{home}/t.jsonl", TrailLimits(4096, 2, 3, 40), sends_sandbox=True)
@@ -70,7 +70,7 @@ def test_every_key_counts(home: Path) -> None:
 def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
     """XDG base directories are used if they are absolute (XDG specification).
 
-    Without a home folder there is no path.
+    Without a home folder the settings have no path.
     """
     file = write(home, "audit: off\n")
     other = home / "other"
@@ -84,7 +84,7 @@ def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["DSOPS_AUDIT", "DSOPS_AUDIT_MODE", "DSOPS_AUDIT_FILE", "AUDIT"])
 def test_no_other_variable_counts(home: Path, name: str) -> None:
-    """No other environment variable changes the settings, because a repository could set one (direnv)."""
+    """No other environment variable changes the settings, because a repository could set it (direnv)."""
     assert load(home, **{name: "off"}) == load(home)
 
 
@@ -125,7 +125,7 @@ def test_what_is_no_configuration_is_told(home: Path, data: bytes) -> None:
 
 
 def test_what_others_may_write_does_not_count(home: Path) -> None:
-    """A file that other users may write is refused, also behind a link; a link to the user's own file is accepted."""
+    """A configuration that others may write is refused, even behind a link; a link to an own file is accepted."""
     file = write(home, "audit: off\n")
     file.chmod(0o620)
     assert refused(home).why == "others may write it"
@@ -144,13 +144,13 @@ def test_what_others_may_write_does_not_count(home: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_what_belongs_to_another_user_does_not_count(home: Path) -> None:
-    """A configuration of another owner is refused."""
+    """A configuration that another user owns is refused."""
     os.chown(write(home, "audit: off\n"), 65534, 65534)
     assert refused(home).why == "it belongs to another user"
 
 
 def test_a_pipe_a_folder_and_a_large_file_do_not_count(home: Path) -> None:
-    """A pipe, a folder and a file over 64 KiB are refused, without waiting for the pipe."""
+    """A pipe, folder or file over 64 KiB as configuration is refused, without waiting for a writer of the pipe."""
     file = write(home, "x" * 70_000)
     assert refused(home).why == "it has more than 64 KiB"
     file.unlink()

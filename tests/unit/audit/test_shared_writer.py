@@ -76,7 +76,7 @@ def run_behind_a_lock(scene: Scene, work: Sequence[tuple[str, ...]], *, is_relea
 
 
 def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
-    """Lines that wait for the lock go into one write; each thread's lines stay together and in order."""
+    """Lines that wait for the lock are written in one write; each thread's lines stay together and in order."""
     scene.write("first")
     work = [(f"a{number}", f"b{number}") for number in range(THREADS)]
     outcomes = run_behind_a_lock(scene, work, is_released=True)
@@ -89,7 +89,7 @@ def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
 
 
 def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
-    """Only one of several threads is told that its write started the trail."""
+    """Of several threads, only one gets the note that its write started the trail."""
     scene.write("made")
     scene.path.unlink()
     scene.path.with_name("audit.jsonl.head").write_bytes(b"")
@@ -98,7 +98,7 @@ def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
 
 
 def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the lock is not released, each thread gets its own error, and each line is counted as lost."""
+    """If the lock is never released, each thread gets its own error, and each line is counted as lost."""
     monkeypatch.setattr(lock, "_STUCK_SECONDS", 2.0)
     scene.write("first")
     outcomes = run_behind_a_lock(scene, [(f"{number}",) for number in range(THREADS)], is_released=False)

@@ -34,7 +34,7 @@ def problems(home: Path, text: str, mode: int = 0o600) -> list[Problem]:
 
 
 def test_without_a_word_there_is_none(tmp_path: Path) -> None:
-    """Without `syslog` and `otlp` there is no receiver."""
+    """Without `syslog` and `otlp` in the configuration no receiver is used."""
     assert sinks(tmp_path, "audit: {max_days: 3}\n") == ()
 
 
@@ -63,7 +63,7 @@ def test_otlp_goes_to_an_address(tmp_path: Path, endpoint: str) -> None:
 
 
 def test_both_may_be_there(tmp_path: Path) -> None:
-    """Both receivers may be configured in addition to the mode."""
+    """`syslog` and `otlp` can both be configured, beside the mode."""
     sink_list = sinks(tmp_path, "audit: {mode: required, syslog: /dev/log, otlp: 'http://127.0.0.1:4318'}\n")
     assert [sink.name for sink in sink_list] == ["syslog /dev/log", "otlp http://127.0.0.1:4318"]
 
@@ -93,7 +93,7 @@ def test_both_may_be_there(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, path: str, message: str) -> None:
-    """A mistake is reported with path and line, but without header values."""
+    """A mistake is reported with its path and line, but header values are not shown."""
     problem_list = problems(tmp_path, f"audit:\n  {text}\n")
     assert (problem_list[0].path, problem_list[0].where.line) == (path, 2)
     assert problem_list[0].message.startswith(message)

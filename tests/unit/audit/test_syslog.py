@@ -32,7 +32,7 @@ LINES = [line(number=number) for number in range(3)]
 
 
 def test_a_message_has_time_host_process_and_event_and_the_line_as_it_is() -> None:
-    """A message has time, host, program, process id and event; its text is the unchanged line."""
+    """A syslog message has time, host, program, process id and event, and the unchanged audit line as text."""
     message = parse(syslog.message_of(LINES[0], FACILITIES.index("authpriv")))
     assert message == (10, 5, "2026-11-24T12:00:00Z", "laptop", "dsops", "4711", "AssumeRole", LINES[0])
 
@@ -42,13 +42,13 @@ def test_a_message_has_time_host_process_and_event_and_the_line_as_it_is() -> No
     [({}, 5), ({"errorCode": "AccessDenied"}, 4), ({"eventName": "TrailDamaged"}, 4), ({"eventName": "Exec"}, 5)],
 )
 def test_what_failed_is_a_warning(changes: dict[str, object], severity: int) -> None:
-    """Failed calls and lines about the trail itself have severity warning, all others notice."""
+    """Failed calls and lines about the trail itself are sent with severity warning, all others with notice."""
     assert parse(syslog.message_of(line(**changes), 13)).severity == severity
 
 
 @pytest.mark.parametrize("host", ["", "two words", "caf\u00e9", "a\nb", None, "<1>"])
 def test_what_no_field_can_hold_is_left_out(host: str | None) -> None:
-    """A host name that the header cannot contain is replaced by `-`; the line itself still has it."""
+    """A host name that the header cannot contain is replaced by `-` there, but stays in the line."""
     message = parse(syslog.message_of(line(additionalEventData={"host": host}), 4))
     assert message.host == ("<1>" if host == "<1>" else "-")
     assert message.pid == "-"
@@ -56,7 +56,7 @@ def test_what_no_field_can_hold_is_left_out(host: str | None) -> None:
 
 
 def test_what_is_no_record_is_a_message_all_the_same() -> None:
-    """An invalid line is sent with a valid header without time."""
+    """An invalid audit line is sent with a valid header without time."""
     assert parse(syslog.message_of(b"[]", 1)).time == "-"
 
 
@@ -88,7 +88,7 @@ def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_record_is_a_local_message_all_the_same(odd: bytes) -> None:
-    """An invalid line is sent locally with the current time."""
+    """An invalid audit line is sent to a local socket with the current time."""
     assert re.fullmatch(
         rb"<85>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d dsops\[-\]: " + re.escape(odd), syslog.local_message_of(odd, 10)
     )
@@ -129,7 +129,7 @@ def authority(folder: Path) -> Authority:
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:
-    """TLS is verified by `ca_file`; without it an unknown authority is refused."""
+    """TLS certificates are verified with `ca_file`; without it an unknown authority is refused."""
     signer = authority(tmp_path)
     with Stream(tls=signer.server()) as receiver:
         with pytest.raises(SinkFailed, match="its certificate is not trusted"):
@@ -139,7 +139,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
-    """A trusted certificate for another host name is refused."""
+    """A trusted certificate for another host name than the receiver's is refused."""
     signer = authority(tmp_path)
     with (
         Stream(tls=signer.server("logs.example.com")) as receiver,
@@ -150,7 +150,7 @@ def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "datagram", "tcp", "udp"])
 def test_without_a_listener_the_error_says_so(tmp_path: Path, kind: str) -> None:
-    """A missing path, and a socket or port without a listener, raise SinkFailed with the reason."""
+    """A missing socket path, or a socket or port without a listener, raises SinkFailed with the reason."""
     target = str(tmp_path / "log")
     if kind == "datagram":
         with Datagrams(tmp_path / "log"):

@@ -81,7 +81,7 @@ def edit(path: Path, change: Any) -> None:  # any function from lines to lines
 
 
 def test_each_line_has_its_number_and_the_hash_of_the_one_before(path: Path) -> None:
-    """Each line has its number and the hash of the previous line (zeros for the first), across writes."""
+    """Each line has its number and the hash of the previous line (zeros for the first line), even across writes."""
     write(path, "a", "b")
     write(path, "c")
 
@@ -94,7 +94,7 @@ def test_each_line_has_its_number_and_the_hash_of_the_one_before(path: Path) -> 
 
 
 def test_files_are_their_owners_alone(path: Path) -> None:
-    """The folder has mode 0700 and files 0600, whatever the umask; looser modes are tightened."""
+    """The trail's folder has mode 0700 and its files 0600, whatever the umask; looser modes are tightened."""
     before = os.umask(0)
     try:
         write(path, "a")
@@ -109,7 +109,7 @@ def test_files_are_their_owners_alone(path: Path) -> None:
 
 
 def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> None:
-    """A full file is rotated: its new name has the number of its last line, and the next file continues the chain."""
+    """A full file is rotated: its new name has its last line's number, and the next file continues the chain."""
     limits = TrailLimits(max_bytes=400)
     for name in "abcdef":
         write(path, name, limits=limits)
@@ -135,9 +135,9 @@ def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_awa
 
 
 def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
-    """Files beyond the limit are removed, and a line records that.
+    """Files beyond the limit are removed, and a line records the removal.
 
-    A missing beginning without such a line is a finding.
+    A missing beginning without such a line is a finding of `verify`.
     """
     limits = TrailLimits(max_bytes=200, keep=2)
     for name in "abcd":
@@ -171,7 +171,7 @@ def test_files_too_old_are_removed(path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_trail_as_it_was(path: Path) -> None:
-    """If a write fails halfway (disk full, here RLIMIT_FSIZE), the trail is as before."""
+    """If a write fails halfway (disk full, here RLIMIT_FSIZE), the trail keeps its previous content."""
     write(path, "a")
     before = path.read_bytes()
     program = f"""
@@ -210,7 +210,7 @@ def test_what_stops_a_file_from_being_removed_is_told(path: Path) -> None:
 
 
 def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) -> None:
-    """After a line torn by a crash, the next write adds a marker that contains it, and its own line starts cleanly."""
+    """If a crash tore a line, the next write adds a marker that contains it and starts its own line cleanly."""
     write(path, "a")
     with path.open("ab") as file:
         file.write(b'{"eventName":"b","addit')
@@ -228,7 +228,7 @@ def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) 
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, end: bytes) -> None:
-    """A complete line that is missing in the head file (its writer was killed) is accepted: it continues the chain."""
+    """A complete line that the head file lacks (its writer was killed) is accepted, because it continues the chain."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head").read_bytes()
     write(path, "b")
@@ -242,7 +242,7 @@ def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, e
 
 
 def test_an_old_head_blocks_no_writer(path: Path) -> None:
-    """If the head file is old, as from a backup, the 25,000 newer lines are read within a second."""
+    """With an old head file (as from a backup), the 25,000 newer lines are read within a second."""
     large = TrailLimits(max_bytes=1 << 40)
     write(path, "first", limits=large)
     head = path.with_name("audit.jsonl.head")
@@ -256,7 +256,7 @@ def test_an_old_head_blocks_no_writer(path: Path) -> None:
 
 
 def test_a_file_put_away_and_not_entered_in_the_head_is_no_gap(path: Path) -> None:
-    """A rotated file that the head file does not mention is no gap; a deleted file is one."""
+    """A rotated file that the head file does not mention is no gap, but a deleted file is a gap."""
     write(path, "a", "b")
     path.rename(path.parent / "audit.000000000002.jsonl")
     write(path, "c")
@@ -298,7 +298,7 @@ def test_what_can_not_be_relied_on_is_not_written(path: Path, spoil: Any, why: s
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("name", ["audit.jsonl", "audit.jsonl.head", ""])
 def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> None:
-    """A trail, head file or folder of another owner is refused."""
+    """A trail, head file or folder that another user owns is refused."""
     write(path, "a")
     os.chown(path.parent / name, 65534, 65534)
     with pytest.raises(AuditFailed, match="can't be relied on") as caught:
@@ -307,7 +307,7 @@ def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> N
 
 
 def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
-    """A writer waits up to three seconds for the lock; if the lock is released earlier, it only waits."""
+    """A writer waits up to three seconds for the lock and continues as soon as the lock is released."""
     write(path, "a")
     with path.with_name("audit.jsonl.head").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -322,7 +322,7 @@ def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
 
 
 def test_a_lock_that_stays_held_costs_one_thread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock that is never released costs one thread and two descriptors in total; once released, writing works."""
+    """A lock that is never released costs one thread and two descriptors in total; after its release, writing works."""
     monkeypatch.setattr(lock, "_STUCK_SECONDS", 0.02)
     write(path, "a")
     before = len(os.listdir("/dev/fd"))
@@ -349,7 +349,7 @@ def _wait_for_descriptors(most: int) -> None:
 
 
 def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If no thread can be started to wait for the lock, the write fails at once and leaks no descriptor."""
+    """If no thread can be started to wait for the lock, the write fails at once and leaves no descriptor open."""
     write(path, "a")
     before = len(os.listdir("/dev/fd"))
 
@@ -368,7 +368,7 @@ def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_busy_trail_is_waited_for_longer_than_one_that_stands_still(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A writer waits longer for the lock while others write lines than if the trail stands still, but not forever."""
+    """A writer waits longer for the lock while others write lines than while no line is written, but not forever."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head")
     looked: list[float] = []
@@ -404,7 +404,7 @@ def test_a_bug_while_a_line_is_written_is_a_loss(path: Path) -> None:
 
 
 def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
-    """A trail of a newer dsops, with another format of the head file, is not written."""
+    """A trail with a newer dsops' format of the head file is not written."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head")
     head.write_bytes(head.read_bytes().replace(b"dsops-audit 1 ", b"dsops-audit 2 "))
@@ -443,7 +443,7 @@ def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
 
 
 def test_one_who_is_killed_leaves_a_trail_that_goes_on(path: Path) -> None:
-    """If a writer is killed at any moment, the trail is still valid or has a marked tear."""
+    """If a writer is killed at any moment, the trail stays valid or has a marked torn line."""
     for number in range(5):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{number}", "100000"])
         _wait_for(path, number)
@@ -496,7 +496,7 @@ def ten(path: Path) -> Path:
     ],
 )
 def test_a_cut_and_a_change_are_found(ten: Path, change: Any, found: list[str]) -> None:
-    """`verify` finds removed, changed and inserted lines, and reports the line at which each shows."""
+    """`verify` finds removed, changed and inserted lines and reports the line at which each change shows."""
     assert findings(ten) == []
     edit(ten, change)
     assert findings(ten) == found
@@ -519,7 +519,7 @@ def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
 
 
 def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> None:
-    """`verify` finds that the head file was removed, even after the next line has recreated it.
+    """`verify` finds that the head file was removed, even after the next line recreated it.
 
     A missing head file could hide a cut end.
     """
@@ -530,7 +530,7 @@ def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> Non
 
 
 def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
-    """`verify` finds a cut end, even after the next line, since that has the hash of the missing line."""
+    """`verify` finds a cut end, even after the next line, which has the hash of the missing line."""
     edit(ten, lambda lines: lines[:7])
     write(ten, "next")
     finding_list = findings(ten)
@@ -539,7 +539,7 @@ def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
 
 
 def test_a_rewritten_trail_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None:
-    """A forged trail is found only by a hash noted elsewhere, because a forger can rewrite every file."""
+    """A completely forged trail is found only by a hash noted elsewhere, because a forger can rewrite every file."""
     noted = head_of(ten)
     write(ten, "next")
     assert findings(ten, noted) == []
@@ -552,7 +552,7 @@ def test_a_rewritten_trail_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None
 
 
 def test_bytes_of_any_kind_are_no_line_and_no_failure(ten: Path) -> None:
-    """Lines of any bytes (other JSON, deep nesting, NUL, lone surrogates) are findings and raise no exception."""
+    """Lines of any bytes (other JSON, deep nesting, NUL, lone surrogates) are findings and cause no exception."""
     no_link = b'{"chain":{"number":true,"previous":"x"}}\n'
     strange = [b"[1]\n", b"{}\n", no_link, b"[" * 5000 + b"\n", b"\0\xff\n", b"\n"]
     edit(ten, lambda lines: [*lines[:5], *strange, *lines[5:]])

@@ -19,7 +19,7 @@ def advice(url: str, why: str = "its name can't be resolved", proxy: Proxy | Non
 
 @pytest.mark.parametrize("region", ["us-east1", "us-esat-1", "useast1"])
 def test_an_unknown_region_has_a_suggestion(region: str) -> None:
-    """An unknown region in an AWS host name is named, with the region that was probably meant.
+    """An unknown region in an AWS host name is named in the hint, with the region that was probably meant.
 
     AWS has no host for a mistyped region, so a name that cannot be resolved is the only symptom.
     """
@@ -30,13 +30,13 @@ def test_an_unknown_region_has_a_suggestion(region: str) -> None:
 
 @pytest.mark.parametrize("host", ["oidc.eu-centrl-1", "portal.sso.eu-centrl-1", "portal.sso-fips.eu-centrl-1"])
 def test_an_unknown_region_of_a_login_names_sso_region(host: str) -> None:
-    """For IAM Identity Center hosts the hint names `sso_region`, since `region` does not apply to logins."""
+    """For IAM Identity Center hosts the hint names `sso_region`, because `region` does not apply to logins."""
     hint = advice(f"https://{host}.amazonaws.com/")
     assert hint.endswith("did you mean `eu-central-1`? it stands in `sso_region`")
 
 
 def test_an_unknown_region_without_a_suggestion() -> None:
-    """For a region that resembles no known region the hint makes no guess, since a wrong one would mislead."""
+    """For a region that resembles no known region the hint suggests none, because a wrong guess would mislead."""
     hint = "`xyz` is not a region that dsops knows: check `region` or AWS_REGION"
     assert advice("https://ssm.xyz.amazonaws.com/") == hint
 
@@ -50,14 +50,14 @@ def test_an_existing_region_suggests_the_network(host: str) -> None:
 
 
 def test_a_host_that_is_not_awss() -> None:
-    """For a host that is not AWS's, the hint says to check `endpoint_url`."""
+    """For a host that is not one of AWS's, the hint says to check `endpoint_url`."""
     hint = "check the network, and the address in `endpoint_url` or AWS_ENDPOINT_URL"
     assert advice("https://sts.corp.example/") == hint
     assert advice("https://example.amazonaws.com.example/") == hint
 
 
 def test_on_loopback_the_sandbox_may_not_run() -> None:
-    """For loopback the hint is `dsops sandbox serve`: the sandbox may not be running, or serves no TLS."""
+    """For a loopback host the hint is `dsops sandbox serve`: the sandbox may not be running, or serves no TLS."""
     assert "`dsops sandbox serve`" in advice("http://127.0.0.1:4566/", "connection refused")
     assert "write http://127.0.0.1:4566" in advice("https://127.0.0.1:4566/", "SSL routines: wrong version number")
     assert "`dsops sandbox serve`" in advice("https://127.0.0.1:4566/", "connection refused")
@@ -81,6 +81,6 @@ def test_a_proxy_comes_first() -> None:
     ],
 )
 def test_each_certificate_problem_has_its_hint(why: str, hint: str) -> None:
-    """Each certificate problem has its own hint; AWS_CA_BUNDLE is the hint only for an untrusted authority."""
+    """Each certificate problem has its own hint; only an untrusted authority has the hint AWS_CA_BUNDLE."""
     assert hint in for_certificate(why)
     assert ("AWS_CA_BUNDLE" in for_certificate(why)) == (hint == "AWS_CA_BUNDLE")

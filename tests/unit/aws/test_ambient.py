@@ -26,7 +26,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOFTHEENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "s
 
 
 def test_a_pair_of_keys_is_found_at_once() -> None:
-    """A key pair in the environment is a long-term key without session token and expiry."""
+    """A key pair in the environment is a long-term key, without session token or expiry."""
     credentials = ambient_from_environment(KEYS)
     assert credentials is not None
     assert credentials.access_key_id == "AKIAOFTHEENVIRONMENT"
@@ -35,14 +35,17 @@ def test_a_pair_of_keys_is_found_at_once() -> None:
 
 
 def test_without_keys_there_are_no_credentials() -> None:
-    """Without a key pair, or with empty variables, the environment gives no credentials."""
+    """Without a key pair, or with empty variables, the environment provides no credentials."""
     assert ambient_from_environment({}) is None
     assert ambient_from_environment(dict.fromkeys(KEYS, "")) is None
     assert ambient_from_environment({"AWS_SESSION_TOKEN": "alone"}) is None
 
 
 def test_a_session_has_a_token_and_maybe_an_expiry() -> None:
-    """A session token is read, and its expiry from AWS_CREDENTIAL_EXPIRATION (`aws configure export-credentials`)."""
+    """A session token in the environment is read, and its expiry from AWS_CREDENTIAL_EXPIRATION.
+
+    `aws configure export-credentials` sets that variable.
+    """
     environ = {**KEYS, "AWS_SESSION_TOKEN": "token", "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T14:00:00+02:00"}
     credentials = ambient_from_environment(environ, NOON.replace(hour=11))
     assert credentials is not None
@@ -114,7 +117,7 @@ def test_a_profile_of_the_credentials_file(world: World) -> None:
 
 
 def test_the_profile_of_the_environment(world: World) -> None:
-    """The profile is AWS_PROFILE of the client's environment, else `default`."""
+    """The profile is AWS_PROFILE of the client's environment, otherwise `default`."""
     world.credentials(
         "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n"
         "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\naws_session_token = t\n"
@@ -127,7 +130,7 @@ def test_the_profile_of_the_environment(world: World) -> None:
 
 
 def test_this_processes_environment_does_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment of this process (the agent's, for instance) is ignored."""
+    """The environment of the current process (such as the agent) is ignored."""
     world.credentials("[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n")
     monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
@@ -136,7 +139,7 @@ def test_this_processes_environment_does_not_count(world: World, monkeypatch: py
 
 
 def test_a_credential_process_runs_in_the_clients_folder(world: World) -> None:
-    """`credential_process` runs in the client's folder; its expiry is read and its stderr ignored."""
+    """`credential_process` runs in the client's folder; its expiry is read, and its stderr is ignored."""
     command = world.script(
         "import json, os, sys\n"
         "print('looking', file=sys.stderr)\n"
@@ -154,7 +157,7 @@ def test_a_credential_process_runs_in_the_clients_folder(world: World) -> None:
 
 
 def test_a_credential_process_that_fails(world: World) -> None:
-    """A failing `credential_process` is an error with its stderr, in which anything like a key is masked."""
+    """A failing `credential_process` is an error that shows its stderr, with key-like texts masked."""
     command = world.script(
         "import sys\n"
         "sys.exit('vault is locked; key AKIAIOSFODNN7EXAMPLE, secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY')\n"
@@ -176,7 +179,7 @@ def test_a_credential_process_that_fails(world: World) -> None:
     ],
 )
 def test_a_credential_process_with_useless_output(world: World, command: str, why: str) -> None:
-    """Useless output of `credential_process` is an error in plain words, not one of Python's."""
+    """Invalid output of `credential_process` is an error in plain words, not a Python exception."""
     world.config(f"[profile tool]\ncredential_process = {command}\n")
     with pytest.raises(AmbientFailed) as caught:
         world.load("tool")
@@ -195,7 +198,7 @@ def test_a_credential_process_that_hangs(world: World, tmp_path: Path) -> None:
 
 
 def test_a_profile_with_a_role(world: World) -> None:
-    """botocore assumes a profile's role at the STS endpoint of the client's environment."""
+    """botocore assumes a profile's role at the STS endpoint that the client's environment names."""
     world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
     world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
     with StubServer(lambda _: assume_role_answer(expiration="2099-01-01T00:00:00Z")) as server:
@@ -208,7 +211,7 @@ def test_a_profile_with_a_role(world: World) -> None:
 
 
 def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
-    """A profile with an MFA device is an error before any call; its hint is a store with `aws.sts`."""
+    """A profile that needs an MFA code is an error before any call, with the hint to use an `aws.sts` store."""
     world.config(
         "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n"
         "mfa_serial = arn:aws:iam::123456789012:mfa/ada\n"
@@ -223,7 +226,7 @@ def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
 
 
 def test_a_role_without_any_region(world: World) -> None:
-    """Without a region a profile's role is assumed in us-east-1, as a store's is."""
+    """Without a region, a profile's role is assumed in us-east-1, like a store's role."""
     world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
     world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
     with StubServer(lambda _: assume_role_answer(expiration="2099-01-01T00:00:00Z")) as server:
@@ -232,7 +235,7 @@ def test_a_role_without_any_region(world: World) -> None:
 
 
 def test_a_role_that_refuses(world: World) -> None:
-    """If a profile's role is denied, the error has AWS's message."""
+    """If a profile's role is denied, the error shows AWS's message."""
     from tests.stubs.aws import sts_error
 
     world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
@@ -244,7 +247,7 @@ def test_a_role_that_refuses(world: World) -> None:
 
 
 def test_a_containers_credentials(world: World) -> None:
-    """Credentials of a container service are read from the address in the client's environment."""
+    """Credentials of a container service are read from the address that the client's environment names."""
     keys = b'"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t"'
     body = b"{" + keys + b', "Expiration": "2099-01-01T00:00:00Z"}'
     with StubServer(lambda _: Answer(body=body)) as server:
@@ -257,7 +260,7 @@ def test_a_containers_credentials(world: World) -> None:
 
 
 def test_a_profile_that_is_not_there(world: World) -> None:
-    """An unknown profile is an error that lists the known ones."""
+    """An unknown profile is an error that lists the known profiles."""
     world.config("[profile work]\nregion = x\n[profile play]\nregion = y\n")
     error = world.failure("wrk")
     assert isinstance(error, AmbientFailed)
@@ -266,7 +269,7 @@ def test_a_profile_that_is_not_there(world: World) -> None:
 
 
 def test_a_profile_without_credentials(world: World) -> None:
-    """A profile with a region only is an error: it gives no credentials."""
+    """A profile that has only a region is an error, because it provides no credentials."""
     world.config("[profile work]\nregion = eu-west-1\n")
     error = world.failure("work")
     assert isinstance(error, NoCredentials)
@@ -274,9 +277,9 @@ def test_a_profile_without_credentials(world: World) -> None:
 
 
 def test_a_named_profile_is_not_replaced_by_a_role(world: World) -> None:
-    """A named profile without credentials is an error; the container's role is not used in its place.
+    """A named profile without credentials is an error; the container's role is not used instead.
 
-    botocore would use it: another identity than the user named.
+    botocore would use the container's role, which is another identity than the user named.
     """
     world.config("[profile work]\nregion = eu-west-1\n")
     keys = b'"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t"'
@@ -291,7 +294,7 @@ def test_a_named_profile_is_not_replaced_by_a_role(world: World) -> None:
 
 
 def test_no_credentials_at_all(world: World) -> None:
-    """Without any credentials the error lists the sources that were tried, and what to do."""
+    """Without any credentials, the error lists the sources that were tried and the next step."""
     error = world.failure()
     assert isinstance(error, NoCredentials)
     assert error.exit_code == 3
@@ -343,7 +346,7 @@ def test_a_folders_files_and_pythons_variables_are_not_imported(world: World) ->
 
 
 def test_output_of_modules_goes_to_stderr() -> None:
-    """Output of imported modules goes to stderr, so it cannot corrupt the child's JSON answer."""
+    """Output of imported modules goes to stderr, so that it cannot corrupt the child's JSON on stdout."""
     import json
     import subprocess
 
@@ -357,13 +360,13 @@ def test_output_of_modules_goes_to_stderr() -> None:
 
 
 def test_a_folder_that_is_gone(world: World) -> None:
-    """If the client's folder is gone, the error says that the child could not start."""
+    """If the client's folder was removed, the error says that the child process could not start."""
     with pytest.raises(AmbientFailed, match="could not look for base credentials"):
         load_ambient(world.environ, "/nowhere/at/all")
 
 
 def test_a_process_that_dies_gives_its_last_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the child process dies, its last line of stderr becomes the error's reason."""
+    """If the child process dies, the last line of its stderr becomes the error's reason."""
     monkeypatch.setattr(ambient, "_START", "raise SystemExit('no module named botocore')")
     error = world.failure()
     assert isinstance(error, AmbientFailed)
@@ -388,12 +391,12 @@ def test_a_process_that_dies_gives_its_last_line(world: World, monkeypatch: pyte
     ],
 )
 def test_what_looks_like_a_key_is_masked(text: str, expected: str) -> None:
-    """Keys and control characters are masked in a text; words, paths and line breaks stay."""
+    """Key-like texts and control characters are masked; words, paths and line breaks stay."""
     assert expected == scrubbed(text)
 
 
 def test_a_region_of_a_profile(world: World) -> None:
-    """A profile's region comes from `profile NAME` in the config file or NAME in the credentials file, which wins."""
+    """A profile's region comes from `profile NAME` in the config file, or first from NAME in the credentials file."""
     world.config(
         "[default]\nregion = eu-west-1\n[profile work]\nregion = eu-central-1\n[profile both]\nregion = a\n"
         '[profile "my name"]\nregion = eu-north-1\n[work2]\nregion = wrong\n[profile none]\noutput = json\n'
@@ -422,14 +425,14 @@ def test_files_named_by_variables(world: World, tmp_path: Path) -> None:
 
 
 def test_no_files_no_region() -> None:
-    """Without files, or without HOME, a profile has no region."""
+    """Without files, or without HOME, no region is found for a profile."""
     assert profile_region({"HOME": "/nowhere"}, "work") == ""
     assert profile_region({}, "work") == ""
 
 
 @pytest.mark.parametrize("content", [b"region = x\n", b"[profile work\n", b"\xff\xfe\x00"])
 def test_a_malformed_config_file(world: World, content: bytes) -> None:
-    """A malformed file is an error that names the file and shows none of its content, which may be a key."""
+    """A malformed file is an error that names the file but shows none of its content, which could be a key."""
     (world.home / ".aws" / "config").write_bytes(content)
     with pytest.raises(ConfigUnreadable, match="config can't be read") as caught:
         profile_region(world.environ, "work")

@@ -53,7 +53,7 @@ class Instance:
 
 
 def test_a_role_through_three_profiles(world: World) -> None:
-    """A chain of three profiles assumes both roles; the source names the profile next to the named one."""
+    """A chain of three profiles assumes both roles; the reported source is the profile next to the requested one."""
     world.config(
         f"[profile far]\nrole_arn = {ROLE}\nsource_profile = near\n"
         f"[profile near]\nrole_arn = arn:aws:iam::123456789012:role/Jump\nsource_profile = base\n"
@@ -82,7 +82,7 @@ def test_a_role_from_keys_of_its_own_profile(world: World) -> None:
     ],
 )
 def test_a_role_from_a_credential_source(world: World, credential_source: str, words: str) -> None:
-    """With `credential_source` the environment's, container's or instance's credentials assume the profile's role."""
+    """With `credential_source`, credentials of the environment, container or instance assume the profile's role."""
     world.config(f"[profile role]\nrole_arn = {ROLE}\ncredential_source = {credential_source}\n")
     with (
         StubServer(lambda _: assume_role_answer(expiration=LATER)) as sts,
@@ -113,7 +113,7 @@ def _logged_in(world: World, *, token: str = "the-login") -> None:
 
 
 def test_identity_center(world: World) -> None:
-    """A login of `aws sso login` gives credentials; the source names profile and sso-session."""
+    """A login by `aws sso login` provides credentials; the reported source has the profile and the sso-session."""
     world.config(IDENTITY_CENTER)
     _logged_in(world)
     role = {"accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4070908800000}
@@ -127,7 +127,7 @@ def test_identity_center(world: World) -> None:
 
 
 def test_identity_center_rejects_the_login(world: World) -> None:
-    """If Identity Center rejects the login, the hint is the `aws sso login` command."""
+    """If Identity Center rejects the login, the error's hint is the `aws sso login` command."""
     world.config(IDENTITY_CENTER)
     _logged_in(world)
     refusal = Answer(
@@ -163,21 +163,21 @@ def _aws_login(world: World) -> dict[str, str]:
 
 @pytest.mark.skipif(find_spec("awscrt") is None, reason="botocore's `aws login` needs awscrt, which is not installed")
 def test_aws_login(world: World) -> None:
-    """A login of `aws login` gives credentials."""
+    """A login by `aws login` provides credentials."""
     credentials = world.load("ada", **_aws_login(world))
     assert (credentials.access_key_id, credentials.source) == ("ASIALOGIN", "profile ada (`aws login`)")
 
 
 @pytest.mark.skipif(find_spec("awscrt") is None, reason="botocore's `aws login` needs awscrt, which is not installed")
 def test_aws_login_that_is_not_there(world: World) -> None:
-    """Without a login the hint is the `aws login` command."""
+    """Without a login by `aws login`, the error's hint is that command."""
     world.config("[profile ada]\nlogin_session = arn:aws:iam::123456789012:user/ada\n")
     assert world.failure("ada").hint == "run `aws login --profile ada`"
 
 
 @pytest.mark.skipif(find_spec("awscrt") is not None, reason="awscrt is installed")
 def test_aws_login_without_what_it_needs(world: World) -> None:
-    """If botocore lacks its `crt` extra, the hint is the package to install."""
+    """If botocore lacks its `crt` extra, the error's hint is the package to install."""
     assert pip_install("botocore[crt]") in world.failure("ada", **_aws_login(world)).hint
 
 
@@ -193,7 +193,7 @@ def test_a_web_identity_of_a_profile(world: World) -> None:
 
 
 def test_a_web_identity_of_the_environment(world: World) -> None:
-    """On EKS the environment's token file and role are used; the source names the variable and no profile."""
+    """On EKS the environment's token file and role are used; the reported source is the variable, not a profile."""
     (world.folder / "token").write_text("a.b.c")
     variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
     answer = assume_role_answer(expiration=LATER, action="AssumeRoleWithWebIdentity")
@@ -211,7 +211,7 @@ def test_a_web_identity_of_the_environment_is_no_profile(world: World) -> None:
 
 
 def test_a_web_identity_that_is_refused(world: World) -> None:
-    """If the environment's web identity is refused, the error names role and token file, and no profile."""
+    """If the environment's web identity is refused, the error names role and token file but no profile."""
     (world.folder / "token").write_text("a.b.c")
     variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
     refusal = sts_error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
@@ -222,21 +222,21 @@ def test_a_web_identity_that_is_refused(world: World) -> None:
 
 
 def test_a_web_identity_without_its_file(world: World) -> None:
-    """If the token file is missing, the error names it."""
+    """If the web identity token file is missing, the error names the file."""
     error = world.failure(AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE="/nowhere/token")
     assert error.message == f"could not get the role in AWS_ROLE_ARN ({ROLE})"
     assert error.why == "no such file or directory: '/nowhere/token'"
 
 
 def test_keys_of_boto_2(world: World) -> None:
-    """botocore still reads boto 2's config file; the source names that file and no profile."""
+    """Keys in boto 2's config file, which botocore still reads, are used; the reported source is that file."""
     (world.home / "boto.cfg").write_text("[Credentials]\naws_access_key_id = AKIABOTO\naws_secret_access_key = s\n")
     credentials = world.load(BOTO_CONFIG=str(world.home / "boto.cfg"))
     assert (credentials.access_key_id, credentials.source) == ("AKIABOTO", "boto's own config file")
 
 
 def test_keys_of_a_profile_in_the_config_file(world: World) -> None:
-    """Keys of a profile in the config file are used; the source names the file."""
+    """Keys of a profile in the config file are used, and the reported source is that file."""
     world.config("[profile work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\n")
     assert world.load("work").source == "profile work (the config file)"
 
@@ -277,7 +277,7 @@ def test_a_pod_of_eks(world: World) -> None:
     ],
 )
 def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: str) -> None:
-    """The sources for the fixed addresses of ECS and EKS have their own texts."""
+    """Credentials from the fixed addresses of ECS and EKS have their own source texts."""
     assert (
         source_text(CredentialLookup(environ, "/", ""), {"method": "container-role"})
         == f"the container's role ({words})"
@@ -285,7 +285,7 @@ def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: st
 
 
 def test_a_pod_whose_token_is_gone(world: World) -> None:
-    """If the pod's token file is missing, the error names it."""
+    """If the EKS pod's token file is missing, the error names the file."""
     error = world.failure(
         AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:9/v1/credentials",
         AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="/nowhere/token",
@@ -295,7 +295,7 @@ def test_a_pod_whose_token_is_gone(world: World) -> None:
 
 
 def test_a_container_service_that_answers_an_error(world: World) -> None:
-    """If the container service answers an error, the message names the service's address and no profile."""
+    """If the container service returns an error, the message names the service's address and no profile."""
     with StubServer(lambda _: Answer(status=400, body=b"no")) as server:
         error = world.failure(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds")
     assert error.message == "could not get the container's role"
@@ -303,7 +303,7 @@ def test_a_container_service_that_answers_an_error(world: World) -> None:
 
 
 def test_an_instance(world: World) -> None:
-    """An instance's role is read by IMDSv2 at the address of the environment."""
+    """An instance's role is read by IMDSv2 at the address that the environment names."""
     with StubServer(Instance()) as server:
         variables = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
         credentials = world.load(**variables)
@@ -312,7 +312,7 @@ def test_an_instance(world: World) -> None:
 
 
 def test_an_instance_by_the_config_file(world: World) -> None:
-    """The config file's `ec2_metadata_service_endpoint` is used."""
+    """The instance's address can come from `ec2_metadata_service_endpoint` in the config file."""
     with StubServer(Instance()) as server:
         world.config(
             f"[default]\nec2_metadata_service_endpoint = {server.url}\nmetadata_service_timeout = 5\n"
@@ -323,7 +323,7 @@ def test_an_instance_by_the_config_file(world: World) -> None:
 
 
 def test_imdsv1_only_if_not_disabled(world: World) -> None:
-    """IMDSv1 (no token) is used only if AWS_EC2_METADATA_V1_DISABLED does not forbid it."""
+    """IMDSv1 (without token) is used only if AWS_EC2_METADATA_V1_DISABLED does not forbid it."""
     with StubServer(Instance(has_tokens=False)) as server:
         variables = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
         assert world.load(**variables).access_key_id == "ASIAINSTANCE"
@@ -335,7 +335,7 @@ def test_imdsv1_only_if_not_disabled(world: World) -> None:
 
 
 def test_an_instance_without_a_role(world: World) -> None:
-    """An instance without a role gives no credentials; the error lists the sources that were tried."""
+    """On an instance without a role no credentials are found, and the error lists the sources that were tried."""
     with StubServer(lambda _: Answer(status=404)) as server:
         error = world.failure(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=server.url)
     assert isinstance(error, NoCredentials)
@@ -346,7 +346,7 @@ def test_an_instance_without_a_role(world: World) -> None:
 
 
 def test_a_container_comes_before_the_instance_and_a_profile_before_both(world: World) -> None:
-    """A profile takes precedence over a container's role, and that over an instance's, as in botocore."""
+    """A profile takes precedence over a container's role, and a container's role over an instance's, as in botocore."""
     with StubServer(lambda _: keys("ASIACONTAINER")) as container, StubServer(Instance()) as instance:
         variables = {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/creds",
@@ -360,7 +360,7 @@ def test_a_container_comes_before_the_instance_and_a_profile_before_both(world: 
 
 
 def test_settings_of_a_profile_without_credentials_are_listed(world: World) -> None:
-    """If a profile has no credentials, the error lists its settings' names without values, and missing files."""
+    """If a profile has no credentials, the error lists the names of its settings (no values) and missing files."""
     world.config("[default]\nregion = eu-west-1\ncli_pager =\n")
     error = world.failure()
     folder = f"{world.home}/.aws"
@@ -370,7 +370,7 @@ def test_settings_of_a_profile_without_credentials_are_listed(world: World) -> N
 
 
 def test_a_profile_passed_over_for_keys_is_named() -> None:
-    """`passed_over` names AWS_PROFILE, else AWS_DEFAULT_PROFILE, that keys in the environment take precedence over."""
+    """`passed_over` returns AWS_PROFILE, else AWS_DEFAULT_PROFILE, if keys in the environment override it."""
     assert passed_over({"AWS_PROFILE": "ada"}) == ("AWS_PROFILE=ada is ignored: keys in the environment override it")
     assert passed_over({"AWS_DEFAULT_PROFILE": "old"}).startswith("AWS_DEFAULT_PROFILE=old")
     assert passed_over({"AWS_PROFILE": ""}) == ""

@@ -33,7 +33,7 @@ def plain(element: Element) -> tuple[str, str, tuple[object, ...]]:
 
 @given(trees)
 def test_xml_is_read_back(tree: tuple[str, str, tuple[object, ...]]) -> None:
-    """Parsed XML has the names, texts and order that were written, also with a default namespace."""
+    """Parsed XML has the names, texts and order of the written tree, even with a default namespace."""
     xml = written(tree)
     read = parse_xml(xml.encode())
     assert read is not None
@@ -45,7 +45,7 @@ def test_xml_is_read_back(tree: tuple[str, str, tuple[object, ...]]) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_give_none(body: bytes) -> None:
-    """Any bytes parse or give None, never an exception; whatever the standard library's parser rejects gives None."""
+    """Any bytes parse or give None without an exception; bytes that the standard library rejects give None."""
     try:
         ET.fromstring(body)  # noqa: S314 (an oracle for 200 bytes)
     except (ET.ParseError, ValueError, LookupError):
@@ -66,12 +66,12 @@ def test_any_bytes_parse_or_give_none(body: bytes) -> None:
     ],
 )
 def test_xml_with_a_document_type_is_rejected(body: bytes) -> None:
-    """XML with a document type is rejected: it could declare entities, and so read files or exhaust memory."""
+    """XML with a document type is rejected, because it could declare entities that read files or exhaust memory."""
     assert parse_xml(body) is None
 
 
 def test_finding_by_path() -> None:
-    """`find` returns the first match or None, `text_of` its text or ""."""
+    """`find` returns the first matching element or None; `text_of` returns its text or "" for none."""
     root = parse_xml(b"<r><a><b> one </b><b>two</b></a><a><c>three</c></a></r>")
     assert root is not None
     assert root.text_of("a/b") == "one"
@@ -93,5 +93,5 @@ def test_finding_by_path() -> None:
     ],
 )
 def test_the_servers_time(value: str, expected: datetime | None) -> None:
-    """`server_time` parses an HTTP date; anything else gives None."""
+    """`server_time` parses an HTTP date and returns None for any other text."""
     assert expected == server_time({"date": value})

@@ -56,7 +56,7 @@ def test_a_query_begins_where_it_should() -> None:
 
 
 def test_settings_not_given_are_the_workgroups() -> None:
-    """Settings that the caller does not give are not sent, so the workgroup's settings apply."""
+    """Settings that the caller omits are not sent, so that the workgroup's settings apply."""
     stub = StubQueries()
     ask(stub, start)
     assert set(stub.parameters("StartQueryExecution")) == {"QueryString", "ClientRequestToken"}
@@ -73,7 +73,7 @@ def test_settings_not_given_are_the_workgroups() -> None:
     ],
 )
 def test_the_state_of_a_query_with_bytes_scanned(told: str, state: str) -> None:
-    """A query's state is translated into dsops' states, with AWS's reason and the bytes scanned."""
+    """Athena's state of a query becomes dsops' state, with AWS's reason and the bytes scanned."""
     stub = StubQueries(states=[told], reason="so it is")
     seen, _ = ask(stub, lambda asked: api.get_query_execution(asked, ATHENA_ID))
     assert (seen.state, seen.reason, seen.scanned_bytes) == (state, "so it is", 12_345)
@@ -90,7 +90,7 @@ def test_the_states_are_all_that_botocore_knows() -> None:
 def test_rows_are_read_to_the_last_page_and_null_differs_from_empty(page: int) -> None:
     """All pages are read without the header row; NULL and the empty string differ.
 
-    A later row equal to the header stays.
+    A later row that equals the header is kept.
     """
     rows: list[list[str | None]] = [["a", "1"], ["", None], ["role", "calls"]]
     stub = StubQueries(COLUMNS, rows, page=page)
@@ -99,7 +99,7 @@ def test_rows_are_read_to_the_last_page_and_null_differs_from_empty(page: int) -
 
 
 def test_no_rows_are_an_answer() -> None:
-    """A result with the header row alone is an empty list."""
+    """A result that has only the header row is an empty list."""
     rows, _ = ask(StubQueries(COLUMNS), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
     assert rows == []
 
@@ -121,7 +121,7 @@ def test_no_rows_are_an_answer() -> None:
     ],
 )
 def test_malformed_rows_are_invalid(content: dict[str, object]) -> None:
-    """Rows with other columns, too few cells, or no list raise AnswerInvalid."""
+    """Rows with other columns, with too few cells, or that are no list raise AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer(content), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
 
@@ -135,13 +135,13 @@ def test_a_malformed_query_id_is_invalid(told: object) -> None:
 
 @pytest.mark.parametrize("content", [{}, {"QueryExecution": {}}, {"QueryExecution": {"Status": {"State": "ODD"}}}])
 def test_an_unknown_state_is_invalid(content: dict[str, object]) -> None:
-    """An unknown query state raises AnswerInvalid; waiting for it would never end."""
+    """An unknown query state raises AnswerInvalid, because waiting for it would never end."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer(content), lambda asked: api.get_query_execution(asked, ATHENA_ID))
 
 
 def test_pages_without_end_are_not_read_for_ever() -> None:
-    """After 1000 result pages the answer raises AnswerInvalid."""
+    """A result with more than 1000 pages raises AnswerInvalid."""
     columns = [{"Name": name} for name in COLUMNS]
     page = {"ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": columns}}, "NextToken": "more"}
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
@@ -194,7 +194,7 @@ def test_a_denial_names_action_and_caller(action: str) -> None:
 
 
 def test_an_explicit_denial_has_its_own_hint() -> None:
-    """On an explicit denial the hint names the deny instead of suggesting another allow."""
+    """For an explicit denial the hint is to change the Deny, not to add an Allow."""
     message = (
         "User: x is not authorized to perform: athena:StartQueryExecution with an explicit deny in a service control"
     )
@@ -255,7 +255,7 @@ def test_a_query_that_failed_says_why(reason: str, kind: type[DsopsError], messa
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Every request of every action is valid by botocore's model: names, types and lengths."""
+    """Every request of every Athena action is valid by botocore's model: names, types and lengths."""
     stub = StubQueries(COLUMNS, [["a", "1"], ["b", "2"]], page=1)
     seen: list[Seen] = []
 

@@ -104,7 +104,7 @@ def test_an_unknown_key_in_an_opt_in_region(region: str, *, is_told: bool) -> No
     ],
 )
 def test_a_sandbox_is_on_loopback_and_identifies_itself(url: str, server: str, *, expected: bool) -> None:
-    """Only an answer from loopback that identifies itself as a sandbox counts as one, by its latest answer."""
+    """A server counts as a sandbox only if it is on loopback and its latest response identifies it as one."""
     client, acts = Scene().client, Acts()
     client = client._replace(runtime=client.runtime._replace(journal=acts))
     client.sandboxes.add("http://127.0.0.1:4566")
@@ -114,7 +114,7 @@ def test_a_sandbox_is_on_loopback_and_identifies_itself(url: str, server: str, *
 
 
 def test_a_query_call_is_a_signed_form() -> None:
-    """A query call is a form with action, version and parameters, signed for service, region and the runtime's time."""
+    """A query call is a form with action, version and parameters, signed for service, region and current time."""
     with StubServer(lambda _: IDENTITY) as server:
         assert whoami(Scene(), server, SESSION) == "arn:aws:iam::123456789012:user/ada"
     (seen,) = server.seen
@@ -140,7 +140,7 @@ def test_a_json_call_names_its_target() -> None:
 
 @pytest.mark.parametrize("text", ["a b&c=d+e/f%", "\u00e9\u4e2d\U0001f511", "line\nbreak", "\udcff", "~-._09azAZ", ""])
 def test_every_text_survives_a_form(text: str) -> None:
-    """Form encoding is reversible by the standard library for every text."""
+    """The standard library decodes the form encoding of every text to the original text."""
     from urllib.parse import unquote
 
     assert unquote(quote(text), errors="surrogateescape") == text
@@ -148,7 +148,7 @@ def test_every_text_survives_a_form(text: str) -> None:
 
 
 def test_credentials_go_to_their_endpoint_only() -> None:
-    """A redirect is an error that names its target; nothing is sent there."""
+    """A redirect is an error that names the target, and no request is sent to the target."""
     with StubServer(lambda _: IDENTITY) as elsewhere:
         error = failure_of(Answer(status=302, headers=(("Location", f"{elsewhere.url}/iam\x1b[31m"),)))
     assert isinstance(error, AnswerInvalid)
@@ -173,7 +173,7 @@ PASSING = [THROTTLED, Answer(status=429), *FAILING]
 
 @pytest.mark.parametrize("trouble", PASSING)
 def test_temporary_failures_are_retried(trouble: Answer) -> None:
-    """Throttling, 5xx and connections lost before an answer are retried."""
+    """Throttling, 5xx and connections lost before a response are retried."""
     scene = Scene()
     with StubServer(Answers(trouble, trouble, IDENTITY)) as server:
         assert whoami(scene, server).endswith("user/ada")
@@ -183,7 +183,7 @@ def test_temporary_failures_are_retried(trouble: Answer) -> None:
 
 @pytest.mark.parametrize("trouble", FAILING)
 def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
-    """After four attempts the last failure is raised."""
+    """After four failed attempts the last failure is raised."""
     scene = Scene()
     with StubServer(lambda _: trouble) as server, pytest.raises(ServiceError):
         whoami(scene, server)
@@ -207,7 +207,7 @@ def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
     ],
 )
 def test_permanent_failures_are_not_retried(trouble: Answer) -> None:
-    """Refusals, invalid answers, redirects and truncated answers are not retried."""
+    """Refusals, invalid responses, redirects and truncated responses are not retried."""
     scene = Scene()
     with StubServer(lambda _: trouble) as server, pytest.raises(DsopsError):
         whoami(scene, server)
@@ -217,7 +217,7 @@ def test_permanent_failures_are_not_retried(trouble: Answer) -> None:
 
 @pytest.mark.parametrize("trouble", [THROTTLED, Answer(status=429)])
 def test_throttling_is_retried_until_the_total_time_is_up(trouble: Answer) -> None:
-    """Throttling is retried until the total time is used up, in any number of attempts."""
+    """Throttling is retried until the total time is used up, without a limit on attempts."""
     scene = Scene(total_timeout_ms=60_000)
     with StubServer(lambda _: trouble) as server, pytest.raises(Throttled) as caught:
         whoami(scene, server)
@@ -227,7 +227,7 @@ def test_throttling_is_retried_until_the_total_time_is_up(trouble: Answer) -> No
 
 
 def test_pauses_are_random_and_grow() -> None:
-    """Pauses have full jitter: a random part of a limit that doubles with each retry."""
+    """Pauses have full jitter: each is a random part of a limit that doubles with each retry."""
     scene = Scene(chance=0.5)
     with StubServer(lambda _: BROKEN) as server, pytest.raises(ServiceError):
         whoami(scene, server)
@@ -248,7 +248,7 @@ def test_retry_after_is_used() -> None:
 
 
 def test_a_long_retry_after_within_the_total_time() -> None:
-    """A long Retry-After is waited for if `timeout_ms` leaves enough time; no other limit applies."""
+    """A long Retry-After is respected if `timeout_ms` leaves enough time, without another limit."""
     scene = Scene(total_timeout_ms=60_000)
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", "50"),))
     with StubServer(Answers(asking, IDENTITY)) as server:
@@ -269,7 +269,7 @@ def test_a_retry_after_beyond_the_total_time(seconds: str) -> None:
 
 @pytest.mark.parametrize("value", ["-1", "soon", "1e3", "Tue, 24 Nov 2026 12:00:10 GMT", "\u0663", "9" * 50])
 def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
-    """A malformed Retry-After is ignored and the computed pause is made."""
+    """A malformed Retry-After is ignored in favour of the computed pause."""
     scene = Scene()
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", value.encode().decode("latin-1")),))
     with StubServer(Answers(asking, IDENTITY)) as server:
@@ -278,7 +278,7 @@ def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
 
 
 def test_no_attempt_begins_after_the_total_time() -> None:
-    """A pause that would end after the total time is not made; the call fails."""
+    """If a pause would end after the total time, the call fails without that pause."""
     scene = Scene(total_timeout_ms=400, chance=0.99)
     with StubServer(lambda _: THROTTLED) as server, pytest.raises(Throttled):
         whoami(scene, server)
@@ -286,7 +286,7 @@ def test_no_attempt_begins_after_the_total_time() -> None:
 
 
 def test_a_server_that_never_answers_is_asked_once() -> None:
-    """If the first attempt uses up the total time, there is no second attempt."""
+    """If the first attempt uses up the total time, no second attempt is made."""
     scene = Scene(total_timeout_ms=150)
     with (
         StubServer(lambda _: Answer(is_silent=True)) as server,
@@ -297,7 +297,7 @@ def test_a_server_that_never_answers_is_asked_once() -> None:
 
 
 def test_a_refused_connection_is_retried() -> None:
-    """A refused connection is retried: the sandbox may be starting."""
+    """A refused connection is retried, because the sandbox may be starting."""
     scene = Scene()
     with StubServer(lambda _: IDENTITY) as server:
         endpoint = endpoint_at(server)
@@ -309,7 +309,7 @@ def test_a_refused_connection_is_retried() -> None:
 
 @pytest.mark.parametrize("trouble", PASSING)
 def test_an_mfa_code_is_never_sent_twice(trouble: Answer) -> None:
-    """A call with an MFA code is never repeated after it may have arrived: a code works once."""
+    """A call with an MFA code that may have arrived is never repeated, because AWS accepts a code once."""
     scene = Scene()
     with StubServer(lambda _: trouble) as server, pytest.raises(ServiceError):
         scene.run(call_query(scene.client, call_at(server, is_once=True), "v", ()))
@@ -317,7 +317,7 @@ def test_an_mfa_code_is_never_sent_twice(trouble: Answer) -> None:
 
 
 def test_an_mfa_code_that_was_not_sent_is_retried() -> None:
-    """A call with an MFA code is retried if no connection was made, so the code was not sent."""
+    """A call with an MFA code is retried if no connection was made, because the code was not sent then."""
     scene = Scene()
     with StubServer(lambda _: IDENTITY) as server:
         call = call_at(server, is_once=True)
@@ -346,7 +346,7 @@ LATER = (("Date", "Tue, 24 Nov 2026 13:20:00 GMT"),)
     ],
 )
 def test_a_wrong_clock_is_corrected_from_the_servers_date(code: str, message: str) -> None:
-    """After a signature is rejected for its time, the call is signed by the server's Date and repeated at once."""
+    """If a signature is rejected for its time, the call is signed with the server's Date and repeated at once."""
     scene = Scene()
     with StubServer(Answers(sts_error(code, message, 403, headers=LATER), IDENTITY)) as server:
         whoami(scene, server)
@@ -357,7 +357,7 @@ def test_a_wrong_clock_is_corrected_from_the_servers_date(code: str, message: st
 
 
 def test_a_corrected_clock_is_remembered() -> None:
-    """A corrected clock is remembered for the endpoint, whatever the time limits; other endpoints keep their own."""
+    """A clock correction is remembered for its endpoint, whatever the time limits; other endpoints keep their own."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(lambda _: IDENTITY) as other:
@@ -371,7 +371,7 @@ def test_a_corrected_clock_is_remembered() -> None:
 
 
 def test_a_correction_is_told_once() -> None:
-    """A clock correction is reported once with direction and size, even if a second endpoint has the same skew."""
+    """A clock correction is reported once, with direction and size, even if a second endpoint shows the same skew."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(Answers(refusal, IDENTITY)) as other:
@@ -382,7 +382,7 @@ def test_a_correction_is_told_once() -> None:
 
 
 def test_many_calls_correct_one_clock_together() -> None:
-    """Ten concurrent calls with a wrong clock all succeed after one refusal each."""
+    """Ten concurrent calls with a wrong clock are all corrected and succeed."""
 
     def answer(seen: Seen) -> Answer:
         if seen.header("x-amz-date") == "20261124T132000Z":
@@ -396,7 +396,7 @@ def test_many_calls_correct_one_clock_together() -> None:
 
 
 def test_a_clock_is_corrected_once() -> None:
-    """A second refusal for the time is raised as ClockSkewed, with a hint to set the clock."""
+    """A second refusal because of the time is raised as ClockSkewed, with a hint to set the clock."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(lambda _: refusal) as server, pytest.raises(ClockSkewed) as caught:
@@ -407,7 +407,7 @@ def test_a_clock_is_corrected_once() -> None:
 
 @pytest.mark.parametrize("headers", [(), (("Date", "yesterday"),), (("Date", "Tue, 24 Nov 2026 12:01:00 GMT"),)])
 def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str, str], ...]) -> None:
-    """Without a Date header, or with one close to our time, the refusal is raised without a retry."""
+    """Without a Date header, or with a Date close to our time, a refused time is raised without a retry."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=headers)
     with StubServer(lambda _: refusal) as server, pytest.raises(ClockSkewed):
@@ -416,7 +416,7 @@ def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str,
 
 
 def test_a_request_that_slept_with_the_machine_is_signed_again() -> None:
-    """A request signed before the machine slept is refused as too old; it is signed again by our clock, silently."""
+    """A request signed before the machine slept is refused as too old and silently signed again by our clock."""
     scene = Scene()
 
     def answer(seen: Seen) -> Answer:
@@ -433,7 +433,7 @@ def test_a_request_that_slept_with_the_machine_is_signed_again() -> None:
 
 
 def test_an_mfa_call_is_corrected_too() -> None:
-    """A call with an MFA code is repeated after a clock correction: AWS checks signatures before codes."""
+    """A call with an MFA code is repeated after a clock correction, because AWS checks signatures before codes."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     done = Answer(body=b"<DoItResponse><DoItResult/></DoItResponse>")
@@ -478,7 +478,7 @@ def test_refusals_have_names(code: str, kind: type[DsopsError], text: str) -> No
     "code", ["com.amazonaws.secretsmanager#AccessDeniedException", "AccessDeniedException:http://x/"]
 )
 def test_a_json_code_with_a_namespace(code: str) -> None:
-    """A JSON error code is read with a namespace before `#` or a URL after `:`."""
+    """A JSON error code is read without its namespace (before `#`) and without a URL (after `:`)."""
     scene = Scene()
     with StubServer(lambda _: json_error(code, "no")) as server, pytest.raises(AccessDenied) as caught:
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
@@ -521,7 +521,7 @@ def test_a_json_code_may_stand_in_a_header() -> None:
     ],
 )
 def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
-    """An answer that is not AWS's (captive portal, proxy) raises AnswerInvalid; nothing of its body is shown."""
+    """A response that is not from AWS (captive portal, proxy) raises AnswerInvalid, which shows nothing of its body."""
     error = failure_of(answer)
     assert isinstance(error, AnswerInvalid)
     assert "not as AWS does" in error.message
@@ -531,7 +531,7 @@ def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"nul", b"[" * 100_000, b"\xff"])
 def test_what_is_not_a_json_object_says_so(body: bytes) -> None:
-    """A JSON answer that is no object, or is nested too deeply, raises AnswerInvalid."""
+    """A JSON response that is no object, or is nested too deeply, raises AnswerInvalid."""
     scene = Scene()
     with StubServer(lambda _: Answer(body=body)) as server, pytest.raises(AnswerInvalid, match="not as AWS does"):
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
@@ -541,7 +541,7 @@ def test_what_is_not_a_json_object_says_so(body: bytes) -> None:
 
 
 def test_secrets_of_the_request_are_masked_in_messages() -> None:
-    """AWS's messages repeat rejected values and signed headers: secrets of the request are masked in them."""
+    """Secrets of the request are masked in AWS's messages, which repeat rejected values and signed headers."""
     error = failure_of(
         sts_error(
             "ValidationError",
@@ -577,7 +577,7 @@ def test_messages_are_fit_for_a_terminal() -> None:
 
 
 def test_the_runtimes_certificates_count(authority: Authority) -> None:
-    """AWS_CA_BUNDLE of the runtime's environment is trusted; without it the server is not."""
+    """AWS_CA_BUNDLE of the runtime's environment is trusted; without it the server is refused."""
     with StubServer(lambda _: IDENTITY, tls=authority.server()) as server:
         assert whoami(Scene({"AWS_CA_BUNDLE": str(authority.bundle)}), server).endswith("user/ada")
         with pytest.raises(TlsRefused):
@@ -586,7 +586,7 @@ def test_the_runtimes_certificates_count(authority: Authority) -> None:
 
 
 def test_a_certificate_that_is_not_trusted_is_not_tried_again(authority: Authority) -> None:
-    """An untrusted certificate is not retried."""
+    """A call that fails because of an untrusted certificate is not retried."""
     scene = Scene()
     with StubServer(lambda _: IDENTITY, tls=authority.server()) as server, pytest.raises(TlsRefused):
         whoami(scene, server)
@@ -594,7 +594,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again(authority: Authori
 
 
 def test_a_bundle_that_is_not_there_is_an_error_of_the_environment(authority: Authority) -> None:
-    """An AWS_CA_BUNDLE that does not exist is a ConfigError that names the variable and the path."""
+    """An AWS_CA_BUNDLE that names no existing file is a ConfigError with the variable and the path."""
     with (
         StubServer(lambda _: IDENTITY, tls=authority.server()) as server,
         pytest.raises(ConfigError, match="AWS_CA_BUNDLE names /nowhere/ca, which does not exist"),
@@ -603,7 +603,7 @@ def test_a_bundle_that_is_not_there_is_an_error_of_the_environment(authority: Au
 
 
 def test_the_runtimes_proxy_counts(authority: Authority) -> None:
-    """HTTPS_PROXY of the runtime's environment is used."""
+    """Calls go through HTTPS_PROXY of the runtime's environment."""
     with (
         StubServer(lambda _: IDENTITY, tls=authority.server("sts.eu-west-1.amazonaws.com")) as server,
         StubProxy(server.port) as proxy,
@@ -619,7 +619,7 @@ def test_the_runtimes_proxy_counts(authority: Authority) -> None:
 def test_connections_are_opened_before_by_the_same_way(authority: Authority) -> None:
     """Connections are opened in advance through the proxy and with the certificates of later calls.
 
-    No credentials are sent on them.
+    No credentials are sent while they are opened.
     """
     name = "sts.eu-west-1.amazonaws.com"
     prepared = threading.Event()
@@ -646,7 +646,7 @@ def test_connections_are_opened_before_by_the_same_way(authority: Authority) -> 
 
 
 def test_without_tls_nothing_is_opened_before() -> None:
-    """Without TLS no connection is opened in advance, because that would save too little."""
+    """Without TLS no connection is opened in advance, because it would save too little time."""
     with StubServer(lambda _: IDENTITY) as server:
         scene = Scene()
         endpoint = resolve_endpoint("sts", "eu-west-1", {}, endpoint_url=server.url)
@@ -660,6 +660,6 @@ def test_without_tls_nothing_is_opened_before() -> None:
 
 
 def test_a_copy_of_a_client_shares_what_is_known_of_clocks() -> None:
-    """Copies of a client (stores have their own time limits) share the known clock skews."""
+    """Copies of a client, which stores make for their own time limits, share the known clock skews."""
     client: Client = Scene().client
     assert client._replace(total_timeout_ms=1).skews is client.skews

@@ -15,7 +15,7 @@ from tests.unit.aws.scene import Scene, endpoint_at
 
 @pytest.mark.parametrize("status", [200, 302, 403])
 def test_whatever_is_answered_has_the_time(status: int) -> None:
-    """The time is read from the Date header of any answer, even an error or redirect; the request is not signed."""
+    """The time is read from the Date of any response, even an error or redirect; the request is unsigned."""
     answer = Answer(status, headers=(("Date", "Tue, 24 Nov 2026 12:00:00 GMT"),))
     with StubServer(lambda _: answer) as server:
         scene = Scene()
@@ -26,7 +26,7 @@ def test_whatever_is_answered_has_the_time(status: int) -> None:
 
 
 def test_a_time_that_can_not_be_asked_is_none() -> None:
-    """If nothing listens, the time is None."""
+    """If nothing listens at the address, the time is None."""
     with StubServer(lambda _: Answer()) as server:
         endpoint = endpoint_at(server, "sts")
     scene = Scene()
@@ -38,7 +38,7 @@ def test_a_time_that_can_not_be_asked_is_none() -> None:
     ("shown", "ahead"), [("11:59:59", 0.0), ("12:00:00", 0.0), ("12:02:00", 120), ("11:50:00", -599)]
 )
 def test_how_far_a_clock_is_ahead_is_what_is_certain(shown: str, ahead: float) -> None:
-    """The reported clock difference is the part that is certain.
+    """The reported clock difference is only the part that is certain.
 
     A Date has whole seconds, and that second may have begun earlier.
     """
@@ -51,16 +51,16 @@ def test_how_far_a_clock_is_ahead_is_what_is_certain(shown: str, ahead: float) -
 
 
 def test_a_server_without_a_time_tells_none() -> None:
-    """An answer without Date gives no time."""
+    """A response without a Date header gives None as the time."""
     with StubServer(lambda _: Answer()) as server:
         scene = Scene()
         assert scene.run(glance_at(scene.client, endpoint_at(server, "sts"))) == ServerProbe(None, 0.0, None)
 
 
 def test_the_certificate_is_the_servers_own(authority: Authority) -> None:
-    """`glance_at` reads the end of the server's own certificate, on a new connection.
+    """`glance_at` returns the expiry of the server's own certificate, read on a new connection.
 
-    The server's ends in a day, the authority's in two.
+    In the test the server's certificate ends in a day, and the authority's in two.
     """
     with StubServer(lambda _: Answer(), tls=authority.server()) as server:
         scene = Scene({"AWS_CA_BUNDLE": str(authority.bundle)})

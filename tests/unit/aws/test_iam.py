@@ -66,7 +66,7 @@ def test_a_user_is_read_with_id_and_tags() -> None:
 
 
 def test_a_role_is_read_with_path_boundary_and_trust_policy() -> None:
-    """A role's trust policy is percent-decoded JSON; path and boundary are read."""
+    """A role's trust policy is read as percent-decoded JSON, and its path and boundary are read."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         role = asking.run(api.get_role(asking.iam, "App"))
@@ -119,7 +119,7 @@ def test_a_list_is_read_to_its_last_page() -> None:
 
 
 def test_a_list_without_end_is_given_up() -> None:
-    """A list that never ends is given up after 100 pages."""
+    """Reading a list that never ends stops with an error after 100 pages."""
     body = b"<ListRolePoliciesResponse><ListRolePoliciesResult><PolicyNames/><IsTruncated>true</IsTruncated>"
     body += b"<Marker>on</Marker></ListRolePoliciesResult></ListRolePoliciesResponse>"
     with StubServer(lambda _: Answer(body=body)) as server:
@@ -131,7 +131,7 @@ def test_a_list_without_end_is_given_up() -> None:
 
 
 def test_unknown_entities_and_denied_reads_differ() -> None:
-    """An unknown entity is a usage error (exit code 2), a denied read a permission error."""
+    """An unknown entity is a usage error (exit code 2), and a denied read is a permission error."""
     with StubServer(stub(denied=["GetRole"])) as server:
         asking = Asking(server)
         with pytest.raises(EntityNotFound) as unknown:
@@ -146,7 +146,7 @@ def test_unknown_entities_and_denied_reads_differ() -> None:
 
 @pytest.mark.parametrize("result", ["", "<Role/>", "<Role><Arn>arn:aws:iam::111122223333:role/App</Arn></Role>"])
 def test_an_answer_without_a_required_field_is_invalid(result: str) -> None:
-    """An answer without a required field raises AnswerInvalid; it is not read as a role without a trust policy."""
+    """A response without a required field raises AnswerInvalid and is not read as a role without trust policy."""
     body = f"<GetRoleResponse><GetRoleResult>{result}</GetRoleResult></GetRoleResponse>".encode()
     with StubServer(lambda _: Answer(body=body)) as server:
         asking = Asking(server)
@@ -155,7 +155,7 @@ def test_an_answer_without_a_required_field_is_invalid(result: str) -> None:
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Every request of every action is valid by botocore's model."""
+    """Every request of every IAM action is valid by botocore's model."""
     seen: list[Seen] = []
 
     def refuse(request: Seen) -> Answer:
@@ -196,7 +196,7 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
 
 
 def test_an_action_without_a_result_is_done_when_it_is_answered() -> None:
-    """PutRolePolicy succeeds if the answer is an empty PutRolePolicyResponse; any other body raises AnswerInvalid."""
+    """PutRolePolicy succeeds if the response is an empty PutRolePolicyResponse; any other body raises AnswerInvalid."""
     answers = ["<PutRolePolicyResponse><ResponseMetadata/></PutRolePolicyResponse>", "<html/>"]
     with StubServer(lambda _: Answer(body=answers.pop(0).encode())) as server:
         asking = Asking(server)

@@ -69,7 +69,7 @@ def details(*pages: object) -> tuple[api.AuthorizationDetails, list[Seen]]:
 
 
 def test_a_record_is_read_with_a_signature_for_iam() -> None:
-    """A record has checks, matched statements and policies; the request is signed for `iam`."""
+    """A record of a denial has checks, matched statements and policies; the request is signed for `iam`."""
     record, [request] = details(DETAILS)
 
     [evaluation] = record.evaluations
@@ -95,7 +95,7 @@ def test_a_record_is_read_with_a_signature_for_iam() -> None:
 
 
 def test_evaluations_are_read_to_the_last_page() -> None:
-    """Evaluations are read from all pages; context and policies are the first page's."""
+    """Evaluations are read from all pages, context and policies from the first page."""
     second = {"requestContext": {}, "evaluations": DETAILS["evaluations"], "policies": []}
     record, requests = details({**DETAILS, "nextToken": "a/b"}, second)
 
@@ -112,7 +112,7 @@ def test_evaluations_are_read_to_the_last_page() -> None:
     ],
 )
 def test_parts_of_unknown_form_are_left_out(odd: dict[str, Any]) -> None:
-    """Parts of unknown form are left out, and nothing is concluded from them."""
+    """Parts of a record that have an unknown form are left out, and nothing is concluded from them."""
     record, _ = details(odd)
 
     assert record.policies == ()
@@ -120,7 +120,7 @@ def test_parts_of_unknown_form_are_left_out(odd: dict[str, Any]) -> None:
 
 
 def test_omitted_checks_are_none() -> None:
-    """Checks that AWS omits (for another organization's policies) are None, not an empty list."""
+    """Checks that AWS omits (for another organization's policies) are None instead of an empty list."""
     without = {key: value for key, value in DETAILS["evaluations"][0].items() if key != "checks"}
     record, _ = details({**DETAILS, "evaluations": [without]})
 
@@ -128,7 +128,7 @@ def test_omitted_checks_are_none() -> None:
 
 
 def test_a_policy_is_a_document() -> None:
-    """A policy is read as JSON text; anything else raises AnswerInvalid."""
+    """A policy of a record is read as JSON text; any other content raises AnswerInvalid."""
     policy = {"Version": "2012-10-17", "Statement": []}
     with StubServer(lambda _: Answer(body=json.dumps({"policyDocument": policy}).encode())) as server:
         text = asked(server, api.get_request_authorization_policy, "inline:b6cf943c21a1966b")
@@ -145,9 +145,9 @@ def test_a_policy_is_a_document() -> None:
     [(404, "ResourceNotFoundException", EntityNotFound), (403, "AccessDeniedException", AccessDenied)],
 )
 def test_missing_and_denied_are_two_errors(status: int, code: str, kind: type[Exception]) -> None:
-    """An unknown authorization id and a denied read are two different errors.
+    """An unknown authorization id and a denied read raise two different errors.
 
-    A new id may be found a second later.
+    The record of a new id may be found a second later.
     """
     answer = Answer(status, b'{"message": "no"}', (("x-amzn-ErrorType", code),))
     with StubServer(lambda _: answer) as server, pytest.raises(kind):

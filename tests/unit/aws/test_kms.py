@@ -18,7 +18,7 @@ KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab
 
 
 def test_state_and_policy_are_read_and_nothing_else() -> None:
-    """State and policy are read by key id or ARN; nothing is encrypted or decrypted."""
+    """A key's state and policy are read by key id or ARN, and nothing is encrypted or decrypted."""
     with StubServer(StubIam(keys={KEY: POLICY})) as server:
         asking = Asking(server)
         described = asking.run(api.describe_key(asking.kms, KEY.rpartition("/")[2]))
@@ -35,7 +35,7 @@ def test_state_and_policy_are_read_and_nothing_else() -> None:
 
 
 def test_missing_and_denied_are_two_errors() -> None:
-    """A missing key and a denied read are two different errors."""
+    """A missing key and a denied read raise two different errors."""
     with StubServer(StubIam(keys={KEY: POLICY}, denied=["GetKeyPolicy"])) as server:
         asking = Asking(server)
         with pytest.raises(AccessDenied) as denied:
@@ -48,7 +48,7 @@ def test_missing_and_denied_are_two_errors() -> None:
 
 
 def test_an_answer_without_a_key_is_invalid() -> None:
-    """An answer without a key raises AnswerInvalid; it is not read as a key without a state."""
+    """A response without a key raises AnswerInvalid, instead of being read as a key without a state."""
     with StubServer(lambda _: json_answer({})) as server:
         asking = Asking(server)
         with pytest.raises(AnswerInvalid):

@@ -31,7 +31,7 @@ def proxy(url: str, **environ: str) -> str:
 
 
 def test_the_scheme_chooses_the_variable() -> None:
-    """HTTPS_PROXY applies to https, HTTP_PROXY to http, and no other variable."""
+    """HTTPS_PROXY applies only to https and HTTP_PROXY only to http."""
     assert proxy("https://a.example", HTTPS_PROXY=PROXY) == PROXY
     assert proxy("https://a.example", HTTP_PROXY=PROXY, ALL_PROXY=PROXY) == ""
     assert proxy("http://a.example", HTTP_PROXY=PROXY) == PROXY
@@ -63,7 +63,7 @@ def test_lower_case_wins() -> None:
     ],
 )
 def test_a_proxy_with_and_without_a_login(value: str, url: str, username: str, password: str | None) -> None:
-    """A proxy's login is percent-decoded; the port defaults to the scheme's; the password is not in repr."""
+    """The login in a proxy URL is percent-decoded, the port defaults to the scheme's, and repr omits the password."""
     proxy_used = proxy_for(STS, {"HTTPS_PROXY": value})
     assert proxy_used is not None
     assert (proxy_used.url, proxy_used.username) == (url, username)
@@ -75,7 +75,7 @@ def test_a_proxy_with_and_without_a_login(value: str, url: str, username: str, p
     "value", ["socks5://proxy:1080", "http://", "http://hidden@", "http://proxy/path", "http://p:0"]
 )
 def test_a_proxy_that_can_not_be_used(value: str) -> None:
-    """An unusable proxy URL is an error that names the variable but not its value, which may contain a password."""
+    """An unusable proxy URL is an error that names the variable but not the URL, which may contain a password."""
     with pytest.raises(ConfigError, match="HTTPS_PROXY is not a proxy") as caught:
         proxy_for(STS, {"HTTPS_PROXY": value})
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -92,7 +92,7 @@ def test_a_proxy_that_can_not_be_used(value: str) -> None:
     ],
 )
 def test_this_machine_is_never_reached_through_a_proxy(url: str) -> None:
-    """Loopback and metadata addresses never go through a proxy: there they would be the proxy's own machine."""
+    """Requests to loopback and metadata addresses bypass the proxy, for which they would mean its own machine."""
     assert proxy(url, HTTP_PROXY=PROXY, HTTPS_PROXY=PROXY) == ""
 
 
@@ -123,7 +123,7 @@ def test_this_machine_is_never_reached_through_a_proxy(url: str) -> None:
     ],
 )
 def test_exceptions_from_the_proxy(exceptions: str, host: str, *, is_excepted: bool) -> None:
-    """NO_PROXY excludes hosts with their subdomains, ports and networks."""
+    """NO_PROXY excludes hosts (with their subdomains), ports and networks from the proxy."""
     expected = "" if is_excepted else PROXY
     assert proxy(f"https://{host}", HTTPS_PROXY=PROXY, NO_PROXY=exceptions) == expected
 
@@ -134,7 +134,7 @@ def test_exceptions_in_lower_case_win() -> None:
 
 
 def test_certificates_by_variable(tmp_path: Path) -> None:
-    """AWS_CA_BUNDLE comes first, as in botocore, then other variables; a folder has certificates named by hash."""
+    """AWS_CA_BUNDLE takes precedence, as in botocore, over other variables; a folder has certificates named by hash."""
     (tmp_path / "one.pem").touch()
     (tmp_path / "two.pem").touch()
     first, two = str(tmp_path / "one.pem"), str(tmp_path / "two.pem")
@@ -149,13 +149,13 @@ def test_certificates_by_variable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"])
 def test_certificates_that_are_not_there(name: str) -> None:
-    """A missing file is an error that names variable and path; the system's certificates are not used instead."""
+    """A certificate file that does not exist is an error with variable and path; the system's are not used instead."""
     with pytest.raises(ConfigError, match=f"{name} names /nowhere/ca.pem, which does not exist"):
         trust_from({name: "/nowhere/ca.pem"})
 
 
 def test_the_systems_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without variables: the system's folder of hashed certificates, else its bundle, else botocore's."""
+    """Without variables the system's folder of hashed certificates is used, else its bundle, else botocore's."""
     hashed = tmp_path / "hashed"
     hashed.mkdir()
     for number in range(20):

@@ -27,7 +27,7 @@ def stub(**more: Any) -> StubOrganizations:
 
 
 def test_an_account_is_found_on_its_way_up() -> None:
-    """The client reads the organization, unit and root of an account; an account outside has no parent."""
+    """The client reads an account's organization, unit and root; for other accounts the parent is None."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         run, organizations = asking.run, asking.organizations
@@ -42,7 +42,7 @@ def test_an_account_is_found_on_its_way_up() -> None:
 
 
 def test_policies_are_read_to_the_last_page() -> None:
-    """Policies of all pages are read with ARN; a policy's document is JSON."""
+    """Policies of all pages are read with their ARN, and a policy's document is JSON."""
     organizations = stub()
     with StubServer(organizations) as server:
         asking = Asking(server)
@@ -56,14 +56,14 @@ def test_policies_are_read_to_the_last_page() -> None:
 
 
 def test_only_types_that_are_switched_on_are_named() -> None:
-    """Only policy types enabled on the root are listed: others are attached but have no effect."""
+    """Only policy types enabled on the root are listed, because policies of other types have no effect."""
     with StubServer(stub(enabled=[TYPES[1]])) as server:
         asking = Asking(server)
         assert asking.run(api.list_enabled_policy_types(asking.organizations)) == {TYPES[1]}
 
 
 def test_no_organization_and_a_denied_call_differ() -> None:
-    """An account that is in no organization is a result; a denied call raises an error."""
+    """For an account in no organization the client returns that fact; a denied call raises an error."""
     with StubServer(lambda _: json_error("AWSOrganizationsNotInUseException", "none")) as server:
         asking = Asking(server)
         assert asking.run(api.describe_organization(asking.organizations)) is None
@@ -77,7 +77,7 @@ def test_no_organization_and_a_denied_call_differ() -> None:
 
 @pytest.mark.parametrize("content", [{}, {"Organization": []}, {"Organization": {"Id": ID}}, {"Parents": {}}])
 def test_an_answer_without_a_required_field_is_invalid(content: dict[str, object]) -> None:
-    """An answer without a required field raises AnswerInvalid; it is not read as an account in no organization."""
+    """A response without a required field raises AnswerInvalid, instead of being read as no organization."""
     with StubServer(lambda _: json_answer(content)) as server:
         asking = Asking(server)
         for work in (
@@ -91,7 +91,7 @@ def test_an_answer_without_a_required_field_is_invalid(content: dict[str, object
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Every request of every action is valid by botocore's model."""
+    """Every request of every Organizations action is valid by botocore's model."""
     seen: list[Seen] = []
 
     def refuse(request: Seen) -> Answer:

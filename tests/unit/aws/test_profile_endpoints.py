@@ -81,7 +81,7 @@ def urls(world: World, **environ: str) -> dict[str, str]:
     ],
 )
 def test_every_service_is_where_botocore_has_it(world: World, environ: dict[str, str]) -> None:
-    """For profiles, sections, switches and variables every service has the URL that a real botocore uses."""
+    """With profiles, sections, switches and variables, every service has the URL that a real botocore uses."""
     world.config(CONFIG)
     variables = {**world.environ, **environ}
     done = subprocess.run([sys.executable, "-c", ORACLE], env=variables, capture_output=True, text=True, check=True)
@@ -89,7 +89,7 @@ def test_every_service_is_where_botocore_has_it(world: World, environ: dict[str,
 
 
 def test_a_named_profile_counts_instead_of_the_environments(world: World) -> None:
-    """A store's `profile` replaces the environment's; the credentials file takes precedence over the config file."""
+    """A store's `profile` replaces the environment's profile; the credentials file overrides the config file."""
     world.config(CONFIG)
     world.credentials("[one]\nendpoint_url = http://localhost:2500\n")
     endpoints = dict(profile_endpoints({**world.environ, "AWS_PROFILE": "fips"}, "one", str(world.folder)))
@@ -102,7 +102,7 @@ def test_a_named_profile_counts_instead_of_the_environments(world: World) -> Non
 
 
 def test_a_malformed_file_without_endpoints_is_no_error(world: World) -> None:
-    """A malformed config file without endpoint settings is no error for users with keys."""
+    """A malformed config file without endpoint settings is no error for users who have keys in the environment."""
     world.config("this is no config\n")
     assert endpoints_of(world.environ, "", str(world.folder)) == ()
     world.config("this is no config, and has an endpoint\n")
@@ -131,7 +131,7 @@ def test_a_malformed_file_without_endpoints_is_no_error(world: World) -> None:
     ],
 )
 def test_an_address_that_cant_be_used(world: World, text: str, message: str, hint: str) -> None:
-    """An unusable URL is an error that names the setting and the file."""
+    """An unusable endpoint URL is an error that names the setting and the file."""
     world.config(text)
     with pytest.raises(ConfigUnreadable) as caught:
         profile_endpoints(world.environ, "default", str(world.folder))
@@ -141,7 +141,7 @@ def test_an_address_that_cant_be_used(world: World, text: str, message: str, hin
 
 
 def test_a_web_identity_store_uses_the_profiles_endpoints(world: World) -> None:
-    """A web identity store uses the endpoints of the environment's profile, which are part of its fingerprint."""
+    """A web identity store uses the endpoints of the environment's profile, and its fingerprint includes them."""
     world.config(CONFIG)
     text = (
         'secretStores:\n  r: {type: aws.sts, region: us-east-2, role_arn: "arn:aws:iam::111111111111:role/R", '

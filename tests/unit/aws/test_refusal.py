@@ -53,7 +53,7 @@ def said(message: str, code: str = "AccessDeniedException") -> AwsAnswer:
     ],
 )
 def test_the_policy_to_change_is_named(caller: str, reason: str, hint: str) -> None:
-    """The hint names the policy type in AWS's message, since allowing more in other policies would not help."""
+    """The hint names the policy type from AWS's message, because an Allow in other policies would not help."""
     message = f"User: {caller} is not authorized to perform: {ACTION} on resource: x {reason}"
     assert hint == permission_hint(said(message), ACTION)
 
@@ -63,7 +63,7 @@ def test_the_policy_to_change_is_named(caller: str, reason: str, hint: str) -> N
     [("ASIAEXAMPLE", None, True), ("ASIAEXAMPLE", "t", False), ("AKIAEXAMPLE", None, False)],
 )
 def test_a_temporary_key_without_its_token_is_told_so(key_id: str, token: str | None, *, is_told: bool) -> None:
-    """If a temporary key is used without its token, the hint says to set AWS_SESSION_TOKEN.
+    """If a temporary key is used without its token, the hint is to set AWS_SESSION_TOKEN.
 
     AWS itself only says that the key is unknown.
     """
@@ -88,7 +88,7 @@ INVALID = "The security token included in the request is invalid."
     ],
 )
 def test_a_key_that_is_not_known_in_an_opt_in_region(region: str, token: str | None, parts: tuple[str, ...]) -> None:
-    """An unknown key in an opt-in region has hints to enable the region or to use a regional endpoint."""
+    """For an unknown key in an opt-in region the hints are to enable the region or use a regional endpoint."""
     credentials = Credentials("ASIAEXAMPLE" if token else "AKIAEXAMPLE", Secret("s"), Secret(token) if token else None)
     hint = as_error(said(INVALID, "InvalidClientTokenId"), "read it", credentials, region).hint
     assert hint.startswith("was it deleted or deactivated")
@@ -110,7 +110,7 @@ OFF = "STS is not activated in this region for account:123456789012. Your accoun
     ],
 )
 def test_what_to_switch_on_is_named(region: str, message: str, whom: str, hint: str) -> None:
-    """RegionDisabled names what to enable: STS in an always-on region, or the region itself, and the account."""
+    """RegionDisabled names what to enable (STS in an always-on region, or the region itself) and in which account."""
     error = as_error(said(message, "RegionDisabledException"), "assume it", None, region)
     assert isinstance(error, RegionDisabled)
     assert f"is not activated for {whom} and can't assume it" in error.message

@@ -23,7 +23,7 @@ def stub(policy: Any, *denied: str) -> StubIam:
 
 
 def test_policy_and_tags_are_read_and_nothing_else() -> None:
-    """The client reads policy (or None) and tags of a secret, and never calls GetSecretValue."""
+    """The client reads a secret's policy (or None) and tags and never calls GetSecretValue."""
     with StubServer(stub(POLICY)) as server, StubServer(stub(None)) as bare:
         asking, other = Asking(server), Asking(bare)
         policy_read = asking.run(api.get_resource_policy(asking.secrets, SECRET))
@@ -43,7 +43,7 @@ def test_policy_and_tags_are_read_and_nothing_else() -> None:
 
 
 def test_missing_and_denied_are_two_errors() -> None:
-    """A missing secret and a denied read are two different errors."""
+    """A missing secret and a denied read raise two different errors."""
     with StubServer(stub(None, "GetResourcePolicy")) as server:
         asking = Asking(server)
         with pytest.raises(AccessDenied) as denied:
@@ -56,7 +56,7 @@ def test_missing_and_denied_are_two_errors() -> None:
 
 
 def test_an_answer_without_a_secret_is_invalid() -> None:
-    """An answer without a secret raises AnswerInvalid; it is not read as a secret without a policy."""
+    """A response without a secret raises AnswerInvalid, instead of being read as a secret without a policy."""
     with StubServer(lambda _: json_answer({})) as server:
         asking = Asking(server)
         for work in (api.get_resource_policy, api.get_secret_tags):

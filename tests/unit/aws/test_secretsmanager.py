@@ -71,7 +71,7 @@ def test_a_secret() -> None:
 
 
 def test_a_version_by_id_or_stage() -> None:
-    """Version id and version stage are sent unchanged."""
+    """The requested version id and version stage are sent unchanged."""
     bodies: list[dict[str, object]] = []
 
     def answer(request: Seen) -> Answer:
@@ -88,13 +88,13 @@ def test_a_version_by_id_or_stage() -> None:
 
 @pytest.mark.parametrize("text", ["", "a\0b", "line\nbreak", "\U0001f511", "\u2028"])
 def test_every_text_is_a_secret(text: str) -> None:
-    """Every string is a valid secret, also the empty one: the caller decides what fits into a variable."""
+    """Every string is a valid secret, even the empty one, because the caller decides what fits into a variable."""
     assert get(json_answer({**CONTENT, "SecretString": text})).value == Secret(text)
 
 
 @pytest.mark.parametrize("raw", [b"\x00\xff\xfe", b"", b"text", bytes(range(256))])
 def test_a_binary_secret_is_its_bytes(raw: bytes) -> None:
-    """A binary secret is its decoded bytes, whether UTF-8 or not."""
+    """A binary secret is returned as its decoded bytes, whether they are UTF-8 or not."""
     from base64 import b64encode
 
     content = {name: value for name, value in CONTENT.items() if name != "SecretString"}
@@ -116,7 +116,7 @@ def test_a_binary_secret_is_its_bytes(raw: bytes) -> None:
     ],
 )
 def test_an_incomplete_answer_is_invalid(change: dict[str, object]) -> None:
-    """A missing, mistyped or undecodable value raises AnswerInvalid, and nothing of the answer is shown."""
+    """A missing, mistyped or undecodable value raises AnswerInvalid, which shows nothing of the response."""
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         get(json_answer({**CONTENT, **change}))
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -159,7 +159,7 @@ DENIED = "User: x is not authorized to perform: secretsmanager:GetSecretValue on
     ],
 )
 def test_refusals_name_the_secret(code: str, message: str, kind: type[DsopsError], hint: str) -> None:
-    """AWS's error code selects the error class, with the secret's name, for single reads and batches alike."""
+    """AWS's error code selects the error class, which names the secret, both for single reads and for batches."""
     with pytest.raises(DsopsError) as caught:
         get(json_error(code, message))
     result, _ = batch(
@@ -174,7 +174,7 @@ def test_refusals_name_the_secret(code: str, message: str, kind: type[DsopsError
 
 
 def test_a_batch_answers_every_id() -> None:
-    """Results are matched by name, ARN or ARN without suffix; errors are returned beside values."""
+    """Batch results are matched by name, ARN or ARN without suffix, and errors are returned beside values."""
     ids = [
         "a",
         "arn:aws:secretsmanager:us-east-1:111122223333:secret:b-AbCdEf",
@@ -200,7 +200,7 @@ def test_a_batch_answers_every_id() -> None:
 
 
 def test_a_batch_goes_on_where_an_answer_breaks_off() -> None:
-    """A batch is continued by NextToken, also after an answer without values."""
+    """A batch is continued by NextToken, even after a response without values."""
     result, requests = batch(
         json_answer({"SecretValues": [entry("a", "1")], "NextToken": "t1"}),
         json_answer({"NextToken": "t2"}),
@@ -212,7 +212,7 @@ def test_a_batch_goes_on_where_an_answer_breaks_off() -> None:
 
 
 def test_a_batch_does_not_go_on_for_ever() -> None:
-    """A batch stops after 20 answers with NextToken; missing ids get AnswerInvalid."""
+    """A batch stops after 20 responses with NextToken, and the missing ids get AnswerInvalid."""
     endless = [json_answer({"NextToken": "again"})] * 100
     result, requests = batch(*endless, ids=["a"])
     assert len(requests) == 20
@@ -220,7 +220,7 @@ def test_a_batch_does_not_go_on_for_ever() -> None:
 
 
 def test_an_id_without_an_answer_is_an_error() -> None:
-    """An id with neither value nor error gets AnswerInvalid; errors for other ids are ignored."""
+    """An id with neither value nor error gets AnswerInvalid; errors for ids that were not requested are ignored."""
     answer = json_answer({"SecretValues": [entry("other", "x")], "Errors": [{"SecretId": "third", "ErrorCode": "X"}]})
     result, _ = batch(answer, ids=["a"])
     assert result.values == {}
@@ -228,14 +228,14 @@ def test_an_id_without_an_answer_is_an_error() -> None:
 
 
 def test_a_longer_name_is_another_secret() -> None:
-    """`a` does not match a secret named `a-b`."""
+    """A result for a secret named `a-b` does not match the requested id `a`."""
     base = "arn:aws:secretsmanager:us-east-1:111122223333:secret:"
     result, _ = batch(json_answer({"SecretValues": [entry("a-b", "1")]}), ids=["a", f"{base}a", f"{base}a-b"])
     assert set(result.values) == {f"{base}a-b"}
 
 
 def test_a_batch_that_is_not_allowed() -> None:
-    """A denied batch call raises AccessDenied, unlike a denied secret: the caller falls back to single reads."""
+    """A denied batch call raises AccessDenied, so that the caller can fall back to single reads."""
     message = "User: x is not authorized to perform: secretsmanager:BatchGetSecretValue because no policy"
     with pytest.raises(AccessDenied) as caught:
         batch(json_error("AccessDeniedException", message), ids=["a"])
@@ -244,6 +244,6 @@ def test_a_batch_that_is_not_allowed() -> None:
 
 @pytest.mark.parametrize("content", [{"SecretValues": "x"}, {"SecretValues": [1]}, {"Errors": {"a": 1}}])
 def test_a_batch_of_something_else(content: dict[str, object]) -> None:
-    """A batch answer that is no list of objects raises AnswerInvalid."""
+    """A batch response that is no list of objects raises AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         batch(json_answer(content), ids=["a"])

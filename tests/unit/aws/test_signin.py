@@ -35,7 +35,7 @@ def test_each_partition_has_its_federation_endpoint(region: str, endpoint: str, 
 
 @pytest.mark.parametrize("region", ["us-iso-east-1", "us-isob-east-1"])
 def test_an_unknown_federation_endpoint_is_not_guessed(region: str) -> None:
-    """For a partition without a known endpoint the user must configure one.
+    """For a partition without a known endpoint, the user must configure an endpoint.
 
     A session is therefore never sent to a guessed host.
     """
@@ -51,7 +51,7 @@ def test_an_unknown_federation_endpoint_is_not_guessed(region: str) -> None:
 
 @pytest.mark.parametrize("own", ["http://127.0.0.1:4566/_sandbox/federation", "http://localhost/x", "https://host/x"])
 def test_an_own_endpoint_is_https_or_this_machine(own: str) -> None:
-    """A custom endpoint must be https or on loopback, so that the session cannot be read in transit."""
+    """A custom endpoint must use https or be on loopback, so that the session cannot be read in transit."""
     assert federation_endpoint(partition_of_region("us-east-1"), own) == own
 
 
@@ -59,6 +59,6 @@ def test_an_own_endpoint_is_https_or_this_machine(own: str) -> None:
     "own", ["http://signin.example.com/", "http://127.0.0.256/", "https://host/x?a=b", "https://a@host/", "ftp://host/"]
 )
 def test_any_other_endpoint_is_refused(own: str) -> None:
-    """Plain http and URLs that can hide another host are refused."""
+    """A custom endpoint with plain http, or with a URL that can hide another host, is refused."""
     with pytest.raises(UsageError):
         federation_endpoint(partition_of_region("us-east-1"), own)

@@ -44,7 +44,7 @@ def values(parameters: Parameters) -> dict[str, str]:
 
 @pytest.mark.parametrize("decrypt", [True, False])
 def test_parameters(*, decrypt: bool) -> None:
-    """Parameters have value, version and type by requested name; decryption is the default; the request is signed."""
+    """Parameters are returned by requested name with value, version and type, decrypted by default."""
     answer = json_answer(
         {
             "Parameters": [{"Name": "/a", "ARN": f"{PREFIX}/a", "Type": "SecureString", "Value": "1", "Version": 3}],
@@ -66,7 +66,7 @@ def test_parameters(*, decrypt: bool) -> None:
 
 @pytest.mark.parametrize("style", ["{}", ":{}"])
 def test_versions_and_labels_are_told_apart(style: str) -> None:
-    """Versions and labels are matched by the answer's selector, with or without its colon, in any order."""
+    """A version or label is matched by the response's selector, with or without a colon, in any order."""
     answer = json_answer(
         {
             "Parameters": [
@@ -81,19 +81,19 @@ def test_versions_and_labels_are_told_apart(style: str) -> None:
 
 
 def test_names_may_be_arns() -> None:
-    """Parameters are requested by ARN, with or without a selector; the answer has the short name."""
+    """Parameters can be requested by ARN, with or without a selector, although the response has the short name."""
     answer = json_answer({"Parameters": [entry("/a/b", "1"), entry("/a/b", "2", 2, "2")]})
     assert values(get(answer, f"{PREFIX}/a/b", f"{PREFIX}/a/b:2")) == {f"{PREFIX}/a/b": "1", f"{PREFIX}/a/b:2": "2"}
 
 
 def test_a_shared_parameter_answers_with_its_arn() -> None:
-    """A shared parameter's name in the answer is its ARN."""
+    """A shared parameter is matched, although its name in the response is its ARN."""
     answer = json_answer({"Parameters": [{**entry("/a", "1"), "Name": f"{PREFIX}/a"}]})
     assert values(get(answer, f"{PREFIX}/a")) == {f"{PREFIX}/a": "1"}
 
 
 def test_a_server_that_leaves_the_selector_out() -> None:
-    """Without selectors in the answer, a version is matched by number and a plain name gets the newest.
+    """If the response omits selectors, a version is matched by number, and a plain name gets the newest value.
 
     A label cannot be checked then and is accepted.
     """
@@ -103,20 +103,20 @@ def test_a_server_that_leaves_the_selector_out() -> None:
 
 
 def test_a_label_that_is_not_there_is_not_taken_from_the_plain_name() -> None:
-    """A missing label is invalid, even if the plain name has a value."""
+    """A missing label is reported as invalid, even if the name without label has a value."""
     answer = json_answer({"Parameters": [entry("a", "latest")], "InvalidParameters": ["a:nolabel"]})
     result = get(answer, "a", "a:nolabel")
     assert (values(result), result.invalid) == ({"a": "latest"}, ("a:nolabel",))
 
 
 def test_another_versions_value_is_not_taken() -> None:
-    """A value with another selector than requested is not used."""
+    """A value whose selector differs from the requested one is not used."""
     result = get(json_answer({"Parameters": [entry("a", "two", 2, ":2")]}), "a:3", "a")
     assert (values(result), result.invalid) == ({}, ("a:3", "a"))
 
 
 def test_a_name_without_an_answer_is_invalid() -> None:
-    """A name without an answer is invalid, whether AWS lists it or not."""
+    """A name without a value is reported as invalid, whether or not AWS lists it."""
     assert get(json_answer({}), "a", "b").invalid == ("a", "b")
 
 
@@ -130,7 +130,7 @@ def test_a_name_without_an_answer_is_invalid() -> None:
     ],
 )
 def test_an_incomplete_answer_is_invalid(content: dict[str, object]) -> None:
-    """An answer of wrong types raises AnswerInvalid, and nothing of it is shown."""
+    """A response with wrong types raises AnswerInvalid, which shows nothing of the response."""
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         get(json_answer(content), "a")
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -153,7 +153,7 @@ def test_an_incomplete_answer_is_invalid(content: dict[str, object]) -> None:
     ],
 )
 def test_refusals_name_the_parameters(code: str, message: str, kind: type[DsopsError], hint: str) -> None:
-    """An error names all parameters of the request."""
+    """An error of a request for parameters names all parameters of the request."""
     with pytest.raises(DsopsError) as caught:
         get(json_error(code, message), "/a", "/b")
     assert type(caught.value) is kind

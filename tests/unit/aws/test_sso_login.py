@@ -82,7 +82,7 @@ def refused(desk: Desk, way: str = "device") -> DsopsError:
 
 
 def test_a_device_login_asks_until_the_code_is_approved(desk: Desk) -> None:
-    """A device login polls at the endpoint's interval, five seconds slower after each `slow_down`."""
+    """A device login polls at the endpoint's interval, which grows by five seconds after each `slow_down`."""
     desk.center.device = ["authorization_pending", "slow_down", "authorization_pending"]
     token = desk.device()
     assert "PLANTED-access-0" == token.access_token.reveal()
@@ -91,7 +91,7 @@ def test_a_device_login_asks_until_the_code_is_approved(desk: Desk) -> None:
 
 
 def test_a_person_sees_page_and_code_once(desk: Desk) -> None:
-    """The user sees code and page once, with the URL that contains the code and the one that does not."""
+    """The user sees the code and the page once, as a URL that contains the code and as one that does not."""
     desk.device()
     (prompt,) = desk.shown
     assert ("ABCD-EFGH", "https://device.sso.eu-central-1.amazonaws.com/") == (
@@ -102,7 +102,7 @@ def test_a_person_sees_page_and_code_once(desk: Desk) -> None:
 
 
 def test_what_a_token_is_kept_with(desk: Desk) -> None:
-    """A token has its expiry by this machine's clock and a refresh token; its repr shows no secret."""
+    """A token has its expiry by this machine's clock and a refresh token, and its repr shows no secret."""
     token = desk.device()
     assert desk.clock() + timedelta(hours=1) == token.expires_at
     assert token.can_be_refreshed(desk.clock())
@@ -110,9 +110,9 @@ def test_what_a_token_is_kept_with(desk: Desk) -> None:
 
 
 def test_the_registration_asks_for_the_sessions_scopes_and_is_kept(desk: Desk) -> None:
-    """A client is registered with the session's scopes and kept for the next login of the same flow.
+    """A client is registered with the session's scopes and reused for the next login of the same flow.
 
-    A browser login registers its own, as in the AWS CLI.
+    A browser login registers a client of its own, as in the AWS CLI.
     """
     desk.device()
     desk.device()
@@ -135,7 +135,7 @@ def test_other_scopes_are_another_registration(desk: Desk) -> None:
 
 
 def test_a_registration_that_ends_soon_is_replaced(desk: Desk) -> None:
-    """A registration that ends before the token would is replaced: the token could not be renewed."""
+    """A registration that would end before the token is replaced, because the token could not be renewed."""
     desk.device()
     desk.clock.advance(timedelta(days=90).total_seconds() - 600)
     desk.device()
@@ -143,7 +143,7 @@ def test_a_registration_that_ends_soon_is_replaced(desk: Desk) -> None:
 
 
 def test_a_rejected_registration_is_replaced_once(desk: Desk) -> None:
-    """A kept registration that AWS rejects is replaced once; a second rejection is raised."""
+    """A cached registration that AWS rejects is replaced once; a second rejection is raised."""
     desk.device()
     gone = Response(401, {}, b'{"error": "invalid_client"}')
     answers: list[Response | None] = [gone, None]
@@ -169,21 +169,21 @@ def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, messag
 
 
 def test_polling_ends_by_our_clock(desk: Desk) -> None:
-    """Polling ends by our clock if the endpoint answers `pending` for ever."""
+    """If the endpoint answers `pending` for ever, polling ends by our clock."""
     desk.center.device = ["authorization_pending"] * 10_000
     assert "the code was not approved in time" == refused(desk).message
     assert 600 == desk.time.seconds
 
 
 def test_an_outage_while_polling_is_ignored(desk: Desk) -> None:
-    """5xx answers while polling are ignored: the code stays valid for minutes."""
+    """5xx responses while polling are ignored, because the code stays valid for minutes."""
     down: list[Response | None] = [Response(503, {}, b""), Response(502, {}, b""), None]
     desk.center.outage = lambda action, _: down.pop(0) if action == "CreateToken" else None
     assert desk.device()
 
 
 def test_an_outage_before_the_code_is_retried(desk: Desk) -> None:
-    """5xx answers before the code is shown are tried four times, then raised."""
+    """5xx responses before the code is shown are retried (four attempts), then raised."""
     desk.center.outage = lambda *_: Response(503, {}, b"")
     refused(desk)
     assert ["RegisterClient"] * 4 == desk.center.asked
@@ -198,7 +198,7 @@ def test_a_wrong_start_url_is_told_in_awss_words(desk: Desk) -> None:
 
 @pytest.mark.parametrize("page", ["http://device.example/", "javascript:alert(1)", "file:///etc/passwd", "\x1b[2J"])
 def test_a_verification_url_must_be_https_or_local(desk: Desk, page: str) -> None:
-    """A verification URL must be https or on this machine, or the login fails and nothing is shown."""
+    """A verification URL must use https or be on this machine; otherwise the login fails and shows nothing."""
     answer = {"deviceCode": "d", "userCode": "u", "verificationUri": page, "expiresIn": 600}
     body = json.dumps(answer).encode()
     desk.center.outage = lambda action, _: Response(200, {}, body) if action == "StartDeviceAuthorization" else None
@@ -207,7 +207,7 @@ def test_a_verification_url_must_be_https_or_local(desk: Desk, page: str) -> Non
 
 
 def test_a_browser_login_uses_pkce(desk: Desk) -> None:
-    """A browser login uses PKCE (RFC 7636, SHA-256) and a random state."""
+    """A browser login uses PKCE (RFC 7636) with SHA-256, and a random state."""
     desk.browser()
     page = urlsplit(desk.pages[0])
     query = {name: values[0] for name, values in parse_qs(page.query).items()}
@@ -234,7 +234,7 @@ def test_two_logins_share_neither_state_nor_verifier(desk: Desk) -> None:
 
 
 def test_a_code_is_sent_once(desk: Desk) -> None:
-    """An authorization code is sent once, even after a failure that may have come too late: it works once."""
+    """An authorization code is sent only once, even after a failure, because AWS accepts a code once."""
     desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
     refused(desk, "browser")
     assert 1 == len(desk.sent("CreateToken"))
@@ -267,7 +267,7 @@ def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, s
     ],
 )
 def test_an_answer_without_a_token_is_invalid(desk: Desk, answer: dict[str, object]) -> None:
-    """An answer without a token raises AnswerInvalid, and nothing is kept."""
+    """A response without a token raises AnswerInvalid, and nothing is stored."""
 
     def outage(action: str, _: WireRequest) -> Response | None:
         return Response(200, {}, json.dumps(answer).encode()) if action == "CreateToken" else None

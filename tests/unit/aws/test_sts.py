@@ -47,7 +47,7 @@ def refusal(code: str, message: str, status: int = 403, **options: Any) -> Dsops
 
 
 def test_a_role_is_assumed() -> None:
-    """A role session has credentials, ARN and issue time; the request is signed."""
+    """A role session has credentials, ARN and issue time, and the AssumeRole request is signed."""
     with StubServer(lambda _: assume_role_answer()) as server:
         role = assume(server, SESSION)
     credentials = role.credentials
@@ -62,7 +62,7 @@ def test_a_role_is_assumed() -> None:
 
 
 def test_only_what_is_given_is_sent() -> None:
-    """Only parameters that are given are sent."""
+    """Only the parameters that the caller passes are sent."""
     with StubServer(lambda _: assume_role_answer()) as server:
         assume(server)
     assert parameters_of(server.seen[0]) == {
@@ -74,7 +74,7 @@ def test_only_what_is_given_is_sent() -> None:
 
 
 def test_every_parameter_is_sent_as_aws_wants_it() -> None:
-    """Lists are numbered from 1, and policy ARNs have a lower-case member name."""
+    """Lists are sent numbered from 1, and policy ARNs with a lower-case member name."""
     with StubServer(lambda _: assume_role_answer()) as server:
         assume(
             server,
@@ -109,7 +109,7 @@ def test_every_parameter_is_sent_as_aws_wants_it() -> None:
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Every parameter exists in botocore's model, and botocore serializes it in the same way."""
+    """Every parameter exists in botocore's model, and botocore serializes the same values to the same request."""
     from botocore.serialize import create_serializer
     from botocore.session import Session
 
@@ -147,7 +147,7 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
 
 
 def test_a_session_has_the_source_identity_of_the_response() -> None:
-    """The response names the source identity, even one that the session inherited from its caller."""
+    """A session has the source identity that the response names, even one inherited from the caller."""
     extra = "<PackedPolicySize>42</PackedPolicySize><SourceIdentity>ada</SourceIdentity>"
     with StubServer(lambda _: assume_role_answer(extra=extra)) as server:
         role = assume(server)
@@ -155,9 +155,9 @@ def test_a_session_has_the_source_identity_of_the_response() -> None:
 
 
 def test_a_lifetime_is_by_the_clock_that_set_it() -> None:
-    """A session's lifetime begins at AWS's Date, since the machine's clock may be wrong.
+    """A session's lifetime begins at AWS's Date, because the machine's clock may be wrong.
 
-    STS accepts a clock that is ten minutes off without notice.
+    STS accepts a clock that is ten minutes off without a notice.
     """
     answer = assume_role_answer(expiration="2026-11-24T13:10:00Z")
     late = answer._replace(headers=(("Date", "Tue, 24 Nov 2026 12:10:00 GMT"),))
@@ -169,7 +169,7 @@ def test_a_lifetime_is_by_the_clock_that_set_it() -> None:
 
 
 def test_without_a_date_a_lifetime_begins_now() -> None:
-    """Without a Date header the issue time is the runtime's clock."""
+    """Without a Date header, a session's issue time is the runtime's time."""
     with StubServer(lambda _: assume_role_answer()._replace(headers=())) as server:
         assert assume(server).credentials.issued_at == NOON
 
@@ -191,7 +191,7 @@ def test_without_a_date_a_lifetime_begins_now() -> None:
     ],
 )
 def test_an_incomplete_answer_is_invalid(answer: Answer) -> None:
-    """Incomplete credentials raise AnswerInvalid, and nothing of the answer is shown."""
+    """Incomplete credentials raise AnswerInvalid, which shows nothing of the response."""
     with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         assume(server)
     assert "se/cret" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -201,7 +201,7 @@ NOT_AUTHORIZED = f"User: arn:aws:iam::1:user/ada is not authorized to perform: s
 
 
 def test_a_refused_role_names_the_role() -> None:
-    """A denied AssumeRole names the role and hints at trust policy and external ID; AWS does not say which."""
+    """A denied AssumeRole names the role and hints at both trust policy and external ID, as AWS does not say which."""
     error = refusal("AccessDenied", NOT_AUTHORIZED)
     assert isinstance(error, AssumeRoleDenied)
     assert error.message == f"not allowed to assume {ROLE}"
@@ -212,7 +212,7 @@ def test_a_refused_role_names_the_role() -> None:
 
 
 def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
-    """If an external ID was sent, the hint does not ask for one, and it is masked in AWS's message."""
+    """If an external ID was sent, the hint does not suggest one, and the ID is masked in AWS's message."""
     error = refusal("AccessDenied", f"{NOT_AUTHORIZED} (external id ext-id-1)", external_id=Secret("ext-id-1"))
     assert "external_id" not in error.hint
     assert "ext-id-1" not in error.why
@@ -283,7 +283,7 @@ def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
     ],
 )
 def test_refusals_of_sts(code: str, message: str, kind: type[DsopsError], hint: str) -> None:
-    """Each STS error code has its class and hint."""
+    """Each STS error code gives its own error class and hint."""
     error = refusal(code, message)
     assert type(error) is kind
     assert hint in error.hint
@@ -292,7 +292,7 @@ def test_refusals_of_sts(code: str, message: str, kind: type[DsopsError], hint: 
 
 
 def test_an_mfa_code_is_not_repeated() -> None:
-    """An MFA code is masked in AWS's message: it stays valid for some seconds."""
+    """An MFA code is masked in AWS's message, because the code stays valid for some seconds."""
     error = refusal(
         "ValidationError",
         "1 validation error detected: Value '12345' at 'tokenCode' failed to satisfy constraint",
@@ -316,7 +316,7 @@ def test_an_mfa_code_is_sent_once() -> None:
 
 
 def test_a_session_token() -> None:
-    """GetSessionToken's session has the ARN of the user who asked."""
+    """A GetSessionToken session has the ARN of the user who requested it."""
     body = assume_role_answer(action="GetSessionToken")
     user = Credentials("AKIAX", Secret("user/secret"), arn="arn:aws:iam::111122223333:user/ada")
     scene = Scene()
@@ -343,7 +343,7 @@ def test_a_session_token() -> None:
 
 
 def test_a_session_can_get_no_session_token() -> None:
-    """GetSessionToken with a session is denied, with a hint to use long-term keys; no policy would help."""
+    """GetSessionToken called with a session is denied; the hint is to use long-term keys, as no policy would help."""
     scene = Scene()
     answer = sts_error("AccessDenied", "Cannot call GetSessionToken with session credentials")
     with StubServer(lambda _: answer) as server, pytest.raises(StsRefused) as caught:
@@ -365,7 +365,7 @@ def test_get_caller_identity() -> None:
 
 
 def test_get_caller_identity_denied_by_an_endpoint_policy() -> None:
-    """GetCallerIdentity can be denied by an endpoint policy; that raises AccessDenied, not AssumeRoleDenied."""
+    """If an endpoint policy denies GetCallerIdentity, AccessDenied is raised, not AssumeRoleDenied."""
     scene = Scene()
     with StubServer(lambda _: sts_error("AccessDenied", "no")) as server, pytest.raises(AccessDenied) as caught:
         scene.run(get_caller_identity(scene.client, USER, endpoint_at(server)))
@@ -373,7 +373,7 @@ def test_get_caller_identity_denied_by_an_endpoint_policy() -> None:
 
 
 def test_an_incomplete_identity_is_invalid() -> None:
-    """An incomplete identity raises AnswerInvalid."""
+    """A GetCallerIdentity response without a field raises AnswerInvalid."""
     result = b"<GetCallerIdentityResult><Arn>a</Arn></GetCallerIdentityResult>"
     body = b"<GetCallerIdentityResponse>" + result + b"</GetCallerIdentityResponse>"
     scene = Scene()

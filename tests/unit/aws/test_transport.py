@@ -79,7 +79,7 @@ def test_a_request_arrives_as_it_was_given(driver: Driver) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "HEAD", "DELETE"])
 def test_every_method_that_aws_and_token_services_use(driver: Driver, method: str) -> None:
-    """GET, PUT, POST and HEAD work; a HEAD has no body."""
+    """GET, PUT, POST and HEAD requests work, and the response to HEAD has no body."""
     with StubServer(ok) as server:
         response = send_one(driver, WireRequest(method, server.url + "/"))
     assert server.seen[0].method == method
@@ -87,7 +87,7 @@ def test_every_method_that_aws_and_token_services_use(driver: Driver, method: st
 
 
 def test_a_large_body_is_sent_at_once(driver: Driver) -> None:
-    """A large body is sent without `Expect: 100-continue`, which costs a second with servers that ignore it."""
+    """A large body is sent without `Expect: 100-continue`, which costs a second if the server ignores it."""
     with StubServer(ok) as server:
         send_one(driver, WireRequest("POST", server.url + "/", (), b"z" * 2_000_000, SIGNING))
     assert len(server.seen[0].body) == 2_000_000
@@ -95,7 +95,7 @@ def test_a_large_body_is_sent_at_once(driver: Driver) -> None:
 
 
 def test_requests_go_side_by_side(driver: Driver) -> None:
-    """Ten requests run concurrently: the server answers only after all have arrived."""
+    """Ten requests run concurrently: the server responds only after all have arrived."""
     everybody = threading.Barrier(10, timeout=30)
 
     def wait(seen: Seen) -> Answer:
@@ -108,7 +108,7 @@ def test_requests_go_side_by_side(driver: Driver) -> None:
 
 
 def test_more_requests_than_connections_are_all_answered(driver: Driver) -> None:
-    """200 requests use at most 64 connections; the others wait."""
+    """200 requests use at most 64 connections, and the remaining requests wait and are answered."""
     with StubServer(lambda seen: Answer(body=seen.body)) as server:
         outcomes = send(driver, *(WireRequest("POST", server.url, (), b"%d" % number) for number in range(200)))
     assert [cast("Response", outcome).body for outcome in outcomes] == [b"%d" % number for number in range(200)]
@@ -116,7 +116,7 @@ def test_more_requests_than_connections_are_all_answered(driver: Driver) -> None
 
 
 def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -> None:
-    """If a request waits for a free connection, its connect timeout starts only when it gets one."""
+    """The connect timeout of a request that waits for a free connection starts only when the request gets one."""
     first_round = threading.Event()
 
     def answer(seen: Seen) -> Answer:
@@ -136,7 +136,7 @@ def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -
 
 
 def test_a_connection_is_kept_for_the_next_run(driver: Driver) -> None:
-    """A connection is kept for the next run: a warm request of the agent costs one round trip."""
+    """A connection stays open for the next run, so that a warm request of the agent costs one round trip."""
     with StubServer(ok) as server:
         for _ in range(3):
             send_one(driver, WireRequest("POST", server.url, (), b"x"))
@@ -144,7 +144,7 @@ def test_a_connection_is_kept_for_the_next_run(driver: Driver) -> None:
 
 
 def test_a_connection_that_the_server_closed_is_replaced(driver: Driver) -> None:
-    """A kept connection that the server closed is replaced without an error."""
+    """An idle connection that the server closed is replaced without an error."""
     with StubServer(lambda _: Answer(body=b"fine", closes=True)) as server:
         for _ in range(3):
             assert send_one(driver, WireRequest("GET", server.url)).body == b"fine"
@@ -152,7 +152,7 @@ def test_a_connection_that_the_server_closed_is_replaced(driver: Driver) -> None
 
 
 def test_a_request_that_may_be_sent_once_takes_no_kept_connection(driver: Driver) -> None:
-    """A request that may be sent only once uses a new connection: libcurl resends on a kept one that is dead."""
+    """A request that may be sent only once uses a new connection, because libcurl resends on a dead reused one."""
 
     def drop(seen: Seen) -> Answer:
         return Answer(body=b"fine") if seen.body == b"first" else Answer(raw=b"")
@@ -185,7 +185,7 @@ def test_a_request_that_may_be_sent_once_takes_no_kept_connection(driver: Driver
 )
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_signatures_are_botocores(driver: Driver, method: str, target: str, body: bytes) -> None:
-    """botocore computes the same signature for the request that arrived; token, date and body are signed."""
+    """botocore computes the same signature (with token, date and body) for the request that arrived."""
     with StubServer(ok) as server:
         headers = (("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.GetSecretValue"))
         request = WireRequest(method, server.url + target, headers, body if method == "POST" else b"", SIGNING)
@@ -228,7 +228,7 @@ def test_an_unsigned_request_names_no_key(driver: Driver) -> None:
     ],
 )
 def test_a_key_with_a_line_break_never_reaches_the_wire(driver: Driver, signing: Signing, what: str) -> None:
-    """Credentials with a line break (header injection) are rejected before connecting; the error shows none of them."""
+    """Credentials with a line break (header injection) are rejected before connecting, and the error hides them."""
     with StubServer(ok) as server, pytest.raises(CredentialsInvalid, match=f"the {what} has a character") as caught:
         send_one(driver, WireRequest("POST", server.url, (), b"x", signing))
     assert server.connections == 0
@@ -273,7 +273,7 @@ def test_one_failure_takes_nothing_from_the_others(driver: Driver) -> None:
 
 @pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x50", b"<html>\n" * 50])
 def test_another_protocol_is_invalid(driver: Driver, raw: bytes) -> None:
-    """An answer in another protocol raises AnswerInvalid."""
+    """A response in another protocol raises AnswerInvalid."""
     with (
         StubServer(lambda _: Answer(raw=raw)) as server,
         pytest.raises(AnswerInvalid, match="does not answer as AWS does"),
@@ -282,14 +282,14 @@ def test_another_protocol_is_invalid(driver: Driver, raw: bytes) -> None:
 
 
 def test_an_endless_head_is_cut(driver: Driver) -> None:
-    """Endless headers are cut off, so a server cannot exhaust the memory."""
+    """Endless headers are cut off, so that a server cannot exhaust the memory."""
     head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(1000)) + b"\r\n"
     with StubServer(lambda _: Answer(raw=head)) as server, pytest.raises(ServiceError):
         send_one(driver, WireRequest("POST", server.url, (), b"x"))
 
 
 def test_a_closed_connection_before_any_answer(driver: Driver) -> None:
-    """A connection closed before any answer counts as sent: the request may have been carried out."""
+    """If the connection closes before any response, the request counts as sent, because it may have been executed."""
     with (
         StubServer(lambda _: Answer(raw=b"")) as server,
         pytest.raises(Unreachable, match="lost the connection") as caught,
@@ -299,7 +299,7 @@ def test_a_closed_connection_before_any_answer(driver: Driver) -> None:
 
 
 def test_a_connection_that_is_cut_inside_the_body(driver: Driver) -> None:
-    """A connection closed within the body raises Unreachable."""
+    """A connection closed within the response body raises Unreachable."""
     with (
         StubServer(lambda _: Answer(body=b"x" * 1000, cut_after=500)) as server,
         pytest.raises(Unreachable, match="lost the connection") as caught,
@@ -310,7 +310,7 @@ def test_a_connection_that_is_cut_inside_the_body(driver: Driver) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_an_answer_that_is_too_large_is_not_read(driver: Driver, *, declared: bool) -> None:
-    """An answer over 16 MB is rejected, by its Content-Length or while it is read."""
+    """A response over 16 MB is rejected, by its Content-Length or while it is read."""
     body = b"x" * (MAX_ANSWER_BYTES + 1)
     answer = Answer(body=body) if declared else Answer(raw=b"HTTP/1.1 200 OK\r\n\r\n" + body)
     with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="sent more than 16 MB"):
@@ -318,13 +318,13 @@ def test_an_answer_that_is_too_large_is_not_read(driver: Driver, *, declared: bo
 
 
 def test_the_largest_answer_is_read(driver: Driver) -> None:
-    """An answer of exactly the maximum size is read."""
+    """A response of exactly the maximum size is read."""
     with StubServer(lambda _: Answer(body=b"x" * MAX_ANSWER_BYTES)) as server:
         assert len(send_one(driver, WireRequest("POST", server.url, (), b"x")).body) == MAX_ANSWER_BYTES
 
 
 def test_a_server_that_never_answers(driver: Driver) -> None:
-    """A silent server runs into the total timeout; the request counts as sent."""
+    """A silent server causes the total timeout, and the request counts as sent."""
     with StubServer(lambda _: Answer(is_silent=True)) as server:
         request = WireRequest("POST", server.url, (), b"x", total_timeout_ms=150)
         with pytest.raises(TimedOut, match=r"no complete answer from 127.0.0.1:\d+ within 0.15 s") as caught:
@@ -334,7 +334,7 @@ def test_a_server_that_never_answers(driver: Driver) -> None:
 
 
 def test_a_server_that_sends_a_byte_now_and_then(driver: Driver) -> None:
-    """A server that sends single bytes runs into the total timeout."""
+    """A server that sends single bytes causes the total timeout."""
     going = threading.Event()
 
     class Dribble(StubServer):
@@ -353,7 +353,7 @@ def test_a_server_that_sends_a_byte_now_and_then(driver: Driver) -> None:
 
 
 def test_a_server_that_takes_the_connection_and_no_handshake(driver: Driver, authority: Authority) -> None:
-    """The connect timeout includes the TLS handshake; the request counts as unsent."""
+    """The connect timeout includes the TLS handshake, and the request counts as unsent."""
     with StubServer(ok, is_deaf=True) as server:
         url = server.url.replace("http:", "https:")
         trust = Trust(str(authority.bundle), "")
@@ -364,7 +364,7 @@ def test_a_server_that_takes_the_connection_and_no_handshake(driver: Driver, aut
 
 
 def test_redirects_are_answers(driver: Driver) -> None:
-    """Redirects are returned instead of followed, so that a signed request is sent to no other host."""
+    """Redirects are returned, not followed, so that a signed request goes to no other host."""
     with (
         StubServer(ok) as other,
         StubServer(lambda _: Answer(status=302, headers=(("Location", other.url),))) as server,
@@ -383,7 +383,7 @@ def test_an_answer_of_another_status_is_an_answer(driver: Driver) -> None:
 
 
 def test_an_interim_answer_is_skipped(driver: Driver) -> None:
-    """`100 Continue` and its headers are skipped."""
+    """An interim `100 Continue` response and its headers are skipped."""
     early = b"HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n"
     raw = early + b"HTTP/1.1 200 OK\r\nX-Late: 1\r\nContent-Length: 2\r\n\r\nok"
     with StubServer(lambda _: Answer(raw=raw)) as server:
@@ -397,7 +397,7 @@ def test_an_interim_answer_is_skipped(driver: Driver) -> None:
 
 
 def test_a_trusted_certificate(driver: Driver, authority: Authority) -> None:
-    """A certificate of the configured authority is trusted, and the signed host is the requested one."""
+    """A certificate of the configured authority is trusted, and the signed Host is the requested host."""
     with StubServer(ok, tls=authority.server()) as server:
         request = WireRequest("POST", server.url, (), b"x", SIGNING, trust=Trust(str(authority.bundle), ""))
         assert send_one(driver, request).body == b"fine"
@@ -417,7 +417,7 @@ def test_an_unknown_authority(driver: Driver, authority: Authority) -> None:
 
 
 def test_certificates_that_were_edited_count_at_once(driver: Driver, authority: Authority, tmp_path: Path) -> None:
-    """An edited bundle applies at once, although libcurl caches bundles for a day and keeps connections."""
+    """An edited certificate bundle applies at once, although libcurl caches bundles for a day and keeps connections."""
     bundle = tmp_path / "bundle.pem"
     pem = [certificate_authority.bundle.read_text() for certificate_authority in (authority, make_authority(tmp_path))]
     with StubServer(ok, tls=authority.server("127.0.0.1")) as server:
@@ -467,7 +467,7 @@ def _subject_hash(pem: Path) -> str:
 def test_the_processes_own_environment_does_not_count(
     driver: Driver, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proxy and certificate variables of the process are ignored: the agent's clients have their own."""
+    """Proxy and certificate variables of the process are ignored, because the agent's clients have their own."""
     with StubProxy() as proxy, StubServer(ok, tls=authority.server()) as server, StubServer(ok) as plain:
         for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -480,7 +480,7 @@ def test_the_processes_own_environment_does_not_count(
 
 
 def test_a_netrc_file_does_not_count(driver: Driver, home: Path) -> None:
-    """~/.netrc is ignored: credentials come from the request only."""
+    """~/.netrc is ignored, because credentials come only from the request."""
     (home / ".netrc").write_text("machine 127.0.0.1 login eve password hidden\n")
     (home / ".netrc").chmod(0o600)
     with StubServer(ok) as server:
@@ -492,7 +492,7 @@ def test_a_netrc_file_does_not_count(driver: Driver, home: Path) -> None:
 
 
 def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
-    """A proxy sees host and port in CONNECT, and no token or signature."""
+    """A proxy sees host and port in CONNECT, but no token or signature."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
         request = WireRequest(
             "POST",
@@ -517,7 +517,7 @@ def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
 
 
 def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Authority) -> None:
-    """Basic authentication is sent to the proxy and not to the server behind it."""
+    """The login of a proxy is sent to the proxy, but not to the server behind it."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
         request = WireRequest(
             "POST",
@@ -534,7 +534,7 @@ def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Autho
 
 @pytest.mark.parametrize("status", [403, 407, 502])
 def test_a_proxy_that_refuses(driver: Driver, status: int) -> None:
-    """If the proxy refuses, the error has its status but not its password; the request counts as unsent."""
+    """If the proxy refuses, the error has the proxy's status but not its password; the request counts as unsent."""
     with StubProxy(refuses=status) as proxy:
         request = WireRequest(
             "POST", "https://sts.example/", (), b"x", SIGNING, proxy=proxy_at(proxy, "user", "hidden")
@@ -560,7 +560,7 @@ def test_a_proxy_that_is_not_there(driver: Driver) -> None:
 
 
 def test_a_plain_request_through_a_proxy(driver: Driver) -> None:
-    """A plain http request through a proxy has the full URL as its target."""
+    """A plain http request through a proxy has the full URL as request target."""
     with StubProxy() as proxy:
         response = send_one(driver, WireRequest("GET", "http://token.example/x?y=1", proxy=proxy_at(proxy)))
     assert response.body == b"plain"
@@ -571,7 +571,7 @@ def test_a_plain_request_through_a_proxy(driver: Driver) -> None:
 
 
 def test_an_interrupt_ends_the_transfers(driver: Driver) -> None:
-    """Ctrl-C interrupts waiting transfers, and the driver works for the next run."""
+    """Ctrl-C interrupts waiting transfers, and the driver still works in the next run."""
 
     def interrupt(_: Seen) -> Answer:
         os.kill(os.getpid(), signal.SIGINT)
@@ -584,7 +584,7 @@ def test_an_interrupt_ends_the_transfers(driver: Driver) -> None:
 
 
 def test_a_cancelled_transfer_comes_back_in_no_later_run(driver: Driver) -> None:
-    """The answer of a cancelled transfer does not reach a later run."""
+    """The response to a cancelled transfer does not reach a later run."""
 
     async def start_and_fail() -> None:
         from dsops.tasks import spawn
@@ -607,7 +607,7 @@ def test_a_cancelled_transfer_comes_back_in_no_later_run(driver: Driver) -> None
 
 
 def test_the_driver_is_chosen_by_the_environment_passed_in() -> None:
-    """The driver is libcurl unless DSOPS_TRANSPORT of the passed environment selects another; typos are an error."""
+    """The driver is libcurl unless DSOPS_TRANSPORT in the passed environment names another; a typo is an error."""
     assert isinstance(open_driver({}), CurlDriver)
     assert isinstance(open_driver({"DSOPS_TRANSPORT": "urllib3"}), ThreadDriver)
     with pytest.raises(ConfigError, match="DSOPS_TRANSPORT is `curl`"):
@@ -623,9 +623,9 @@ def test_without_pycurl_urllib3_takes_over(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_connection_opened_before_is_used_by_the_request() -> None:
-    """A connection that was opened in advance is used by the later request.
+    """A connection opened in advance is used by the later request.
 
-    It is opened while the answer of the first host is awaited.
+    The connection is opened while the first host's response is awaited.
     """
     driver = CurlDriver()
     with StubServer(ok) as first, StubServer(ok) as second:
@@ -642,7 +642,7 @@ def test_a_connection_opened_before_is_used_by_the_request() -> None:
 
 
 def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
-    """If a connection cannot be opened in advance, no error is raised; the request itself will fail."""
+    """If opening a connection in advance fails, no error is raised, because the request itself will fail."""
     driver = CurlDriver()
     with StubServer(ok) as server:
         driver.prepare(WireRequest("HEAD", f"http://127.0.0.1:{free_port()}/"))
@@ -651,7 +651,7 @@ def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
 
 
 def test_sockets_with_high_numbers_are_served_too(driver: Driver) -> None:
-    """Sockets whose descriptor numbers exceed 1024, the limit of `select`, work."""
+    """Sockets with descriptor numbers above 1024, the limit of `select`, work."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))

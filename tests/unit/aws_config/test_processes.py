@@ -31,14 +31,14 @@ def merged(text: str, block: Block = BLOCK, credentials: SourceText = NOTHING) -
 
 
 def test_a_profile_runs_dsops_for_its_store() -> None:
-    """The profile runs dsops by absolute path, in any working folder and with any profile in the environment."""
+    """The exported profile runs dsops by absolute path, in any working folder, with any profile in the environment."""
     words = "credentials target --config /p/dsops.yaml --format process --for-profile target"
     assert ["[profile target]", "region = us-east-1", f"credential_process = /opt/dsops {words}"] == lines()
 
 
 @pytest.mark.parametrize("region", ["us-east-1\n[default]\ncredential_process = evil", "us-east-1\r[x]", "a b", "${R}"])
 def test_a_region_never_writes_lines_of_its_own(region: str) -> None:
-    """A region with a line break is refused; otherwise a configuration could add a command for every AWS client."""
+    """A region with a line break is refused, because it could add a command that every AWS client runs."""
     with pytest.raises(ValueUnusable, match="region of store `target`"):
         profile_lines(ProcessProfile(name="target", store="target", region=region), PROGRAM, "/p/dsops.yaml")
 
@@ -48,7 +48,7 @@ PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 
 @given(st.lists(PATHS, min_size=2, max_size=2))
 def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> None:
-    """botocore and a shell split the command line into the same words, blanks, quotes, `$` and backslashes included."""
+    """botocore and a shell split the command line alike, even with blanks, quotes, `$` and backslashes."""
     program, config = (f"/{path}" for path in paths)
     (profile,) = read_profiles(
         SourceText(text="\n".join(lines(config=config, program=(program,))), shown="config"), NOTHING
@@ -61,7 +61,7 @@ def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> 
 
 @pytest.mark.parametrize("path", ["/a b/$HOME/`id`/it's", '/"x"/\\y', "/ö/*"])
 def test_a_shell_reads_the_words_back(path: str) -> None:
-    """A shell splits the command line into the original words; the SDKs for Go, Java and JavaScript use a shell."""
+    """A shell splits the command line into the original words (the SDKs for Go, Java and JavaScript use a shell)."""
     line = lines(config=path, program=(sys.executable, "-c", "import sys; print(sys.argv[1:])"))[-1].partition(" = ")[2]
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
 
@@ -70,14 +70,14 @@ def test_a_shell_reads_the_words_back(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/a #b", "/a ;b", "/a\nb", "/a\x1bb"])
 def test_a_path_that_would_end_the_line_is_refused(path: str) -> None:
-    """A path with a line break is refused, since some readers take the rest for a comment or another key."""
+    """A path with a line break is refused, because some readers take the rest for a comment or another key."""
     with pytest.raises(ValueUnusable):
         lines(config=path)
 
 
 @pytest.mark.parametrize("name", ["default", "DEFAULT", "a b", "a]b", "ä", "-x", ""])
 def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
-    """Names that no profile can have are refused; so is `default`, since dsops would then depend on itself."""
+    """Names that no profile can have are refused, and so is `default`, because dsops would then depend on itself."""
     with pytest.raises(UsageError) as caught:
         lines(name)
     assert "--prefix" in caught.value.hint
@@ -86,7 +86,7 @@ def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
 @pytest.mark.parametrize("own", ["", OWN])
 def test_other_contents_stay_byte_for_byte(own: str, ending: str) -> None:
-    """The block is appended after a blank line, other contents stay unchanged, and a second merge changes nothing."""
+    """The exported block is appended after a blank line, other content stays, and a second merge changes nothing."""
     text = own + ending if own else ""
     once = merged(text)
 
@@ -99,7 +99,7 @@ def test_other_contents_stay_byte_for_byte(own: str, ending: str) -> None:
 
 
 def test_an_older_block_is_replaced_in_its_place() -> None:
-    """An older block of the same configuration is replaced in its place, and the text after it stays."""
+    """An older block of the same configuration is replaced where it is, and the text after it stays."""
     first = f"{merged(OWN)}\n[profile z]\nregion = x\n"
     other = Block(config=BLOCK.config, profiles=(("other", ("[profile other]",)),))
     second = merged(first, other)
@@ -109,7 +109,7 @@ def test_an_older_block_is_replaced_in_its_place() -> None:
 
 
 def test_each_configuration_has_a_block_of_its_own() -> None:
-    """Each configuration has its own block: one file can contain the blocks of two projects."""
+    """Each configuration has its own block, so one file can contain the blocks of two projects."""
     other = Block(config="/q/dsops.yaml", profiles=(("other", ("[profile other]",)),))
     both = merged(merged(OWN), other)
 
@@ -119,7 +119,7 @@ def test_each_configuration_has_a_block_of_its_own() -> None:
 
 
 def test_a_file_of_windows_keeps_its_line_ends() -> None:
-    """In a file with Windows line ends the added lines have Windows line ends, too."""
+    """Lines added to a file with Windows line ends have Windows line ends, too."""
     once = merged("[default]\r\nregion = x\r\n")
 
     assert once.count("\n") == once.count("\r\n")
@@ -149,13 +149,13 @@ def test_a_profile_of_another_configurations_block_is_not_replaced() -> None:
 
 @pytest.mark.parametrize("kept", [BLOCK.begin, BLOCK.end, f"{BLOCK.end}\n{BLOCK.begin}", BLOCK.text() * 2])
 def test_half_a_block_is_an_error(kept: str) -> None:
-    """A block without its end marker is an error; dsops does not guess where it ends."""
+    """A block without an end marker is an error, because dsops does not guess where the block ends."""
     with pytest.raises(ConfigUnreadable):
         merged(f"{OWN}\n{kept}\n")
 
 
 def test_a_file_that_can_not_be_read_is_not_written() -> None:
-    """A config file that AWS's programs cannot read is an error with its line, and it is not written."""
+    """A config file that AWS's programs cannot read is an error with its line, and the file is not written."""
     with pytest.raises(ConfigUnreadable) as caught:
         merged("[default]\nhush\n")
     assert "hush" not in str(caught.value.__notes__)

@@ -42,7 +42,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES.keys())
 def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
-    """Names, keys and values equal those that botocore reads, even from unusual files."""
+    """Names, keys and values equal those that botocore reads from the same files, even unusual ones."""
     path = tmp_path / "config"
     path.write_bytes(text.encode())
     theirs = load_config(str(path))
@@ -94,7 +94,7 @@ def test_each_key_has_its_line() -> None:
 def test_the_credentials_file_counts_where_both_say_something() -> None:
     """If both files have a setting, the credentials file takes precedence, as in botocore.
 
-    A profile may be in the credentials file alone.
+    A profile can be in the credentials file alone.
     """
     parsed = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
 
@@ -102,7 +102,7 @@ def test_the_credentials_file_counts_where_both_say_something() -> None:
 
 
 def test_the_value_of_a_key_is_dropped() -> None:
-    """The reader keeps only whether a profile has keys, and drops their values."""
+    """The reader records only whether a profile has keys, and drops the keys' values."""
     parsed = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
 
     assert parsed.by_name["a"].has_keys
@@ -111,7 +111,7 @@ def test_the_value_of_a_key_is_dropped() -> None:
 
 @pytest.mark.parametrize(("text", "has_keys"), [("aws_access_key_id = x", True), ("region = x", False)])
 def test_half_a_key_counts_as_a_key(text: str, *, has_keys: bool) -> None:
-    """A profile with half a key pair counts as one with keys.
+    """A profile with half a key pair is treated as a profile with keys.
 
     botocore fails on such a profile instead of looking elsewhere.
     """
@@ -119,7 +119,7 @@ def test_half_a_key_counts_as_a_key(text: str, *, has_keys: bool) -> None:
 
 
 def test_sections_that_are_not_profiles_give_a_note() -> None:
-    """A section `[foo]` (a common mistake for `[profile foo]`) gives a note; `[services x]` does not."""
+    """A section `[foo]` (a common mistake for `[profile foo]`) causes a note; `[services x]` does not."""
     (note,) = read("[foo]\nregion = x\n[services x]\n[sso-session y]\n[plugins]\n").notes
 
     assert "`[profile foo]`" in note

@@ -50,7 +50,7 @@ def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
 
 
 def test_a_chain_is_made_from_its_beginning() -> None:
-    """Each hop of a chain names its source store, even if the source profile comes later in the file."""
+    """Each hop of a chain names its source store, even if the source's profile comes later in the file."""
     found = made(f"[profile b]\n{ROLE}source_profile = a\n[profile a]\n{ROLE}source_profile = base\n")
 
     assert ["a", "b"] == [store.name for store in found.stores]
@@ -58,7 +58,7 @@ def test_a_chain_is_made_from_its_beginning() -> None:
 
 
 def test_a_chained_role_has_an_hour() -> None:
-    """A chained role gets a duration of one hour, since AWS refuses more; the first hop keeps its own duration."""
+    """A chained role gets a duration of one hour, AWS's maximum for chains; the first hop keeps its own duration."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = 7200\n"
         f"[profile b]\n{ROLE}source_profile = a\nduration_seconds = 7200\n"
@@ -84,7 +84,7 @@ def test_only_wanted_profiles_and_their_sources_are_made() -> None:
 def test_a_source_that_is_not_a_profile_means_base_credentials(source: str, comment: str) -> None:
     """If the source is not a profile (`credential_source`), the store uses the base credentials.
 
-    A comment says so.
+    A comment in the configuration says so.
     """
     (store,) = made(f"[profile a]\n{ROLE}credential_source = {source}\n").stores
 
@@ -101,9 +101,9 @@ def test_a_token_file_goes_before_a_source() -> None:
 
 
 def test_a_permission_set_is_a_store_of_its_own_type() -> None:
-    """A permission set becomes an `aws.sso` store that a role may use as its source.
+    """A permission set becomes an `aws.sso` store, which a role may use as its source.
 
-    It is defined by an sso-session or by the older keys.
+    The permission set is defined by an sso-session or by the older keys.
     """
     session = "[sso-session corp]\nsso_start_url = https://x/start\nsso_region = eu-west-1\n"
     who = "sso_account_id = 012345678901\nsso_role_name = Admin\n"
@@ -119,7 +119,7 @@ def test_a_permission_set_is_a_store_of_its_own_type() -> None:
 
 
 def test_profiles_without_a_role_are_named_as_they_are() -> None:
-    """Profiles with keys, with a program or without own settings are referred to by name."""
+    """Profiles that have keys, a program or no settings of their own are referred to by name."""
     text = "[profile p]\ncredential_process = x\nendpoint_url = http://localhost\noutput = json\n"
     found = made(f"{text}[profile a]\n{ROLE}source_profile = p\n")
 
@@ -151,7 +151,7 @@ def test_profiles_without_a_role_are_named_as_they_are() -> None:
     ],
 )
 def test_a_profile_without_an_equivalent_is_left_out(text: str, says: str) -> None:
-    """A profile that no store can express is left out; the note has the reason and the line."""
+    """A profile that no store can express is left out, with a note of the reason and the line."""
     found = made(text)
 
     assert not [store for store in found.stores if store.profile in {"a", "base"}]
@@ -172,7 +172,7 @@ def test_a_duration_that_aws_refuses_is_left_out_alone(written: str) -> None:
 
 
 def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
-    """External IDs become variables, numbered if their names are equal, unless the user asks to keep the values."""
+    """External IDs become variables, numbered if their names are equal, unless the user chooses to keep the values."""
     text = "".join(
         f"[profile {name}]\n{ROLE}source_profile = base\nexternal_id = hush-{name}\n" for name in ("a-b", "a_b", "9")
     )
@@ -186,7 +186,7 @@ def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
 
 
 def test_names_that_no_store_can_have_are_changed_with_a_note() -> None:
-    """Profile names that a store cannot have are changed to distinct valid names, with a note."""
+    """Profile names that no store can have are changed to distinct valid names, with a note."""
     text = "".join(f"[profile '{name}']\n{ROLE}source_profile = base\n" for name in ("a b", "a/b", "a-b", "://"))
     found = made(text)
 
@@ -195,7 +195,7 @@ def test_names_that_no_store_can_have_are_changed_with_a_note() -> None:
 
 
 def test_keys_without_a_counterpart_give_one_note_per_profile() -> None:
-    """For settings that dsops cannot express, each profile gets one note."""
+    """A profile with settings that dsops cannot express gets one note for all of them."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\noutput = json\ns3 =\n  x = 1\nservices = local\n"
         "endpoint_url = http://localhost\n"

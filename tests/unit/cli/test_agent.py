@@ -102,7 +102,7 @@ def test_the_next_run_needs_no_new_session(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_connections_stay_open_from_one_run_to_the_next(dsops: Agent, aws: StubAws) -> None:
-    """A later run reuses the agent's open connection, so reading its secret takes one round trip."""
+    """A later run reuses the agent's open connection, so that reading its secret takes one round trip."""
     words = ("exec", "--env", "production", "--", "true")
     dsops.run(*words)
     opened = aws.server.connections
@@ -144,7 +144,7 @@ def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_an_agent_that_is_killed_or_hangs_blocks_no_client(tmp_path: Path, number: int) -> None:
-    """When the first client is killed or stopped, the agent finishes its AssumeRole and shares the session."""
+    """If the first client is killed or stopped, the agent still finishes its AssumeRole and shares the session."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         first = dsops.start(*SHOW_KEY)
         wait_until(lambda: bool(aws.calls))
@@ -157,7 +157,7 @@ def test_an_agent_that_is_killed_or_hangs_blocks_no_client(tmp_path: Path, numbe
 
 
 def test_an_agent_that_is_killed_in_the_middle_is_started_again(tmp_path: Path) -> None:
-    """When the agent is killed during a request, one of the waiting clients starts a new agent."""
+    """If the agent is killed during a request, one of the waiting clients starts a new agent."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
         before = pid_of(dsops)
@@ -170,7 +170,7 @@ def test_an_agent_that_is_killed_in_the_middle_is_started_again(tmp_path: Path) 
 
 
 def test_a_client_works_without_a_stopped_agent(dsops: Agent, aws: StubAws) -> None:
-    """When the agent is stopped (SIGSTOP), a client does the work itself after a few seconds."""
+    """If the agent is suspended (SIGSTOP), a client does the work itself after a few seconds."""
     dsops.run("agent", "start")
     pid = pid_of(dsops)
     os.kill(pid, signal.SIGSTOP)
@@ -183,7 +183,7 @@ def test_a_client_works_without_a_stopped_agent(dsops: Agent, aws: StubAws) -> N
 
 
 def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -> None:
-    """With `cache_seconds` the agent caches secrets for each identity until `agent clear`."""
+    """With `cache_seconds` the agent caches secrets, separately for each identity, until `agent clear`."""
     file = dsops.folder / "dsops.yaml"
     source = "credentials_from: target"
     file.write_text(file.read_text().replace(source, f"{source}\n    cache_seconds: 60"))
@@ -203,7 +203,7 @@ def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -
 
 
 def test_other_keys_are_another_session(tmp_path: Path) -> None:
-    """The agent uses each client's own keys, so two identities get two sessions."""
+    """The agent uses each client's own keys, so two identities get separate sessions."""
     with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
         for _ in range(2):
             for name in ("EXAMPLEEXAMPLE01", "EXAMPLEEXAMPLE02"):
@@ -222,7 +222,7 @@ def test_many_identities_at_once_stay_apart(tmp_path: Path) -> None:
 
 
 def test_another_profile_is_another_session(tmp_path: Path) -> None:
-    """Two profiles in one file get separate sessions, and so does a profile after its keys are edited."""
+    """Two profiles in one file get separate sessions, and a profile whose keys are edited gets a new session."""
     with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             del dsops.environ[name]
@@ -237,7 +237,7 @@ def test_another_profile_is_another_session(tmp_path: Path) -> None:
 
 
 def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> None:
-    """An edited configuration takes effect at the next run: a new role gets a new session."""
+    """An edited configuration takes effect at the next run, and a new role gets a new session."""
     assert dsops.run("exec", "--env", "keys", "--", "true").returncode == 0
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("role/Target", "role/Other").replace("literal: info", "literal: debug"))
@@ -248,7 +248,7 @@ def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> N
 
 
 def test_the_agent_requires_permission_too(dsops: Agent, aws: StubAws) -> None:
-    """The agent refuses a configuration with a command until `dsops allow`, and then runs the command."""
+    """The agent refuses a configuration that contains a command until `dsops allow`, and then runs the command."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(
         file.read_text().replace(
@@ -310,7 +310,7 @@ def test_errors_are_the_same_as_without_an_agent(dsops: Agent, words: tuple[str,
     "words", [("exec", "--env", "keys", "--", "true"), ("render", "--env", "keys"), ("credentials", "target")], ids=str
 )
 def test_notes_are_shown_once(dsops: Agent, words: tuple[str, ...]) -> None:
-    """A note about the configuration is shown once per run, with and without the agent."""
+    """A note about the configuration is shown once per run, both with and without the agent."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("role_arn:", "assume_role:"))
     with_agent, without = dsops.run(*words), dsops.run(*words, DSOPS_AGENT="off")
@@ -319,7 +319,7 @@ def test_notes_are_shown_once(dsops: Agent, words: tuple[str, ...]) -> None:
 
 
 def test_a_denied_role_gives_the_same_error_as_without_an_agent(tmp_path: Path) -> None:
-    """A denial shows AWS's own message; the agent does not cache it, so the next run calls AWS again."""
+    """A denial shows AWS's own message and is not cached, so the next run calls AWS again."""
     with StubAws(denies=True) as aws, Agent(tmp_path, aws) as dsops:
         settings = [(agent, is_json) for agent in ("on", "off") for is_json in ("", "1")]
         runs = [dsops.run(*SHOW_KEY, DSOPS_AGENT=agent, DSOPS_JSON=is_json) for agent, is_json in settings]
@@ -331,7 +331,7 @@ def test_a_denied_role_gives_the_same_error_as_without_an_agent(tmp_path: Path) 
 
 
 def test_a_missing_command_makes_no_call(dsops: Agent, aws: StubAws) -> None:
-    """A missing command is reported before any call to AWS, and starts no agent."""
+    """A missing command is reported before any call to AWS and without starting an agent."""
     done = dsops.run("exec", "--env", "production", "--", "no-such-command")
     assert done.returncode == 127
     assert aws.calls == []
@@ -347,7 +347,7 @@ def test_a_script_without_its_first_line_is_run_by_the_shell(dsops: Agent) -> No
 
 
 def test_twenty_runs_ask_one_person_for_one_code(tmp_path: Path) -> None:
-    """One of twenty runs prompts for the MFA code at its terminal; the others wait for its session."""
+    """One of twenty runs prompts for the MFA code at its terminal, and the other runs use the session that it gets."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"
         device = "serial_number: arn:aws:iam::111122223333:mfa/ada"
@@ -370,7 +370,7 @@ def test_twenty_runs_ask_one_person_for_one_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("environ", [{"CI": "true"}, {"DSOPS_AGENT": "off"}, {"DSOPS_NO_AGENT": "1"}], ids=str)
 def test_no_agent_is_started_in_ci_or_when_switched_off(dsops: Agent, environ: dict[str, str]) -> None:
-    """In CI, and with DSOPS_AGENT=off, the client does the work in its own process."""
+    """In CI and with DSOPS_AGENT=off, the client does the work in its own process."""
     done = dsops.run("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN", **environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hush-token\n", b"")
     assert not dsops.status()["is_running"]
@@ -404,7 +404,7 @@ def test_an_unsafe_socket_folder_is_not_used(dsops: Agent, kind: str) -> None:
 
 
 def test_without_a_socket_the_client_does_the_work(dsops: Agent) -> None:
-    """When no socket can be created, the client does the work in its own process."""
+    """If no socket can be created, the client does the work in its own process."""
     done = dsops.run("exec", "--env", "production", "--", "true", XDG_RUNTIME_DIR="/proc/self/no-such-folder")
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -444,7 +444,7 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_an_idle_agent_ends(dsops: Agent) -> None:
-    """The agent ends when it has been idle for the configured time."""
+    """The agent ends after being idle for the configured time."""
     dsops.environ["DSOPS_AGENT_IDLE"] = "0.3"
     assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
     wait_until(lambda: not any(name for name in os.listdir(f"{dsops.sockets}/dsops") if not name.endswith(".lock")))
@@ -487,7 +487,7 @@ def test_the_agents_process_exposes_no_secret(dsops: Agent) -> None:
 
 
 def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> None:
-    """The socket folder has mode 0700, its files 0600."""
+    """The socket folder has mode 0700, and its files have mode 0600."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -496,7 +496,7 @@ def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_not_served(dsops: Agent) -> None:
-    """An agent serves no other user, not even root: the socket folder belongs to the agent's user alone."""
+    """An agent serves no other user, not even root, because the socket folder belongs to the agent's user alone."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     os.chown(folder, 12345, 12345)
@@ -506,7 +506,7 @@ def test_another_user_is_not_served(dsops: Agent) -> None:
 
 
 def test_without_terminal_a_code_is_not_waited_for(tmp_path: Path) -> None:
-    """Without a terminal a missing MFA code is an immediate error, with and without an agent."""
+    """If no terminal is available, a missing MFA code is an immediate error, with and without an agent."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"
         device = "serial_number: arn:aws:iam::111122223333:mfa/ada"

@@ -57,7 +57,7 @@ def dsops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
 
 @pytest.mark.parametrize("words", SAME, ids=" ".join)
 def test_an_answer_is_the_same_with_and_without(dsops: Agent, words: tuple[str, ...]) -> None:
-    """Stdout, errors and exit code are the same with and without the agent."""
+    """Stdout, errors and exit code of a command are equal with and without the agent."""
     alone, together = dsops.run(*words, DSOPS_AGENT="off"), dsops.run(*words)
 
     assert (together.returncode, together.stdout, together.stderr) == (alone.returncode, alone.stdout, alone.stderr)
@@ -66,7 +66,7 @@ def test_an_answer_is_the_same_with_and_without(dsops: Agent, words: tuple[str, 
 
 @pytest.mark.parametrize("words", [("credentials", "target", "--format", "process"), ("get", "--env=odd", "QUOTED")])
 def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> None:
-    """A `credential_process` runs before each AWS CLI command, so it imports little more than a bare Python."""
+    """A `credential_process` imports little more than a bare Python, because it runs before each AWS CLI command."""
     dsops.run(*words)
 
     done = subprocess.run(
@@ -98,7 +98,7 @@ def test_help_and_no_agent_start_none(tmp_path: Path) -> None:
 
 
 def test_the_client_writes_the_output_file(dsops: Agent, tmp_path: Path) -> None:
-    """The agent provides the session, and the client's process writes the file with its own rights."""
+    """The agent provides the session, and the client's process writes the output file with its own rights."""
     done = dsops.run("credentials", "target", "--format", "ini", DSOPS_CREDENTIALS_OUT=str(tmp_path / "keys"))
 
     assert (done.returncode, done.stdout) == (0, b"")
@@ -118,7 +118,7 @@ def test_for_profile_ignores_that_profile(dsops: Agent) -> None:
 
 
 def test_for_profile_does_not_allow_commands(dsops: Agent) -> None:
-    """`--for-profile` runs no commands of dsops.yaml: the file may have changed since it was named in ~/.aws/config."""
+    """`--for-profile` runs no command of dsops.yaml, which may have changed since ~/.aws/config was written."""
     file = dsops.folder / "runs.yaml"
     text = (dsops.folder / "dsops.yaml").read_text()
     asks = f"    serial_number: {DEVICE}\n    mfa_process: touch owned\n"
@@ -134,7 +134,7 @@ def test_for_profile_does_not_allow_commands(dsops: Agent) -> None:
 
 
 def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
-    """`dsops get ... | true` ends like any program whose reader closes the pipe."""
+    """If the reader closes the pipe, as in `dsops get ... | true`, dsops ends like other programs do."""
     process = dsops.start("get", "--env", "production", "TOKEN")
     assert process.stdout is not None
     process.stdout.close()
@@ -146,7 +146,7 @@ def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
 
 
 def test_a_closed_stdout_is_an_error(dsops: Agent) -> None:
-    """A closed stdout is an error: the agent's connection may reuse its descriptor, and must not get the answer."""
+    """A closed stdout is an error, because its descriptor could become the agent's connection and get the output."""
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *dsops.command("get", "--env", "production", "TOKEN")],
         cwd=dsops.folder,

@@ -86,7 +86,7 @@ def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProc
 
 
 def test_signals_that_the_first_client_ignores_are_not_ignored_by_the_agent(dsops: Agent) -> None:
-    """An agent started with SIGCHLD ignored or under `nohup` notices a failing mfa_process, and ends on SIGTERM."""
+    """An agent started with SIGCHLD ignored or under `nohup` notices a failing mfa_process and ends on SIGTERM."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo 123456; exit 3']")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     done = in_shell(dsops, "trap '' CHLD TERM HUP INT", *words)
@@ -130,7 +130,7 @@ def test_modules_of_one_clients_own_are_not_the_agents(dsops: Agent, tmp_path: P
 
 
 def test_an_agent_may_be_idle_for_months(dsops: Agent) -> None:
-    """The agent's idle timeout may be longer than the longest wait that the system supports."""
+    """The agent's idle timeout can exceed the longest wait that the system supports."""
     dsops.environ["DSOPS_AGENT_IDLE"] = str(90 * 24 * 3600)
     assert dsops.run(*SHOW_KEY).returncode == 0
     assert dsops.status()["is_running"]
@@ -146,7 +146,7 @@ def test_a_listener_must_be_a_listening_socket(dsops: Agent, number: str) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its groups")
 def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
-    """Clients with different groups use different agents, since they may read different files."""
+    """Clients with different groups use different agents, because they may read different files."""
     words = dsops.command("agent", "status", "--json")
     places = {
         json.loads(
@@ -162,7 +162,7 @@ def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
 
 @pytest.mark.parametrize("agent", ["on", "off"])
 def test_an_irregular_environment_arrives(dsops: Agent, agent: str) -> None:
-    """The agent receives variables with missing `=`, empty or repeated names, or invalid bytes unchanged."""
+    """The agent receives odd variables unchanged: no `=`, empty or repeated names, invalid bytes."""
     odd = [b"=nameless", b"no-equals", b"TWICE=1", b"TWICE=2", b"\xff\xfe=\xfd", b"A B=c", b"NL=a\nb", b"EMPTY="]
     told = [*[os.fsencode(f"{name}={value}") for name, value in {**dsops.environ, "DSOPS_AGENT": agent}.items()], *odd]
     words = [os.fsencode(word) for word in dsops.command("exec", "--env", "plain", "--", "env", "-0")]
@@ -181,7 +181,7 @@ def test_an_irregular_environment_arrives(dsops: Agent, agent: str) -> None:
 
 @pytest.mark.parametrize("closed", ["0", "1", "2", "0 1 2"])
 def test_a_client_without_standard_streams_works(dsops: Agent, closed: str) -> None:
-    """A client with closed standard streams works: it does not write notes into the agent's socket."""
+    """A client with closed standard streams works and does not write notes into the agent's socket."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo touch your key >&2; echo 123456']")
     redirections = " ".join(f"{number}>&-" for number in closed.split())
     words = ("exec", "--config", "dsops.yaml", "--env", "keys", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID > out")
@@ -233,7 +233,7 @@ def test_values_with_line_ends_and_nul_come_through_whole(dsops: Agent) -> None:
 
 @pytest.mark.parametrize("thing", ["file", "folder", "link to nothing", "stale socket", "link to itself"])
 def test_something_else_in_the_sockets_place_stops_no_run(dsops: Agent, thing: str) -> None:
-    """If another file is at the socket's path, the client replaces it or works without an agent."""
+    """If a file that is no socket is at the socket's path, the client replaces it or works without an agent."""
     place = address(dsops)
     place.parent.mkdir(mode=0o700)
     if thing == "file":
@@ -254,7 +254,7 @@ def test_something_else_in_the_sockets_place_stops_no_run(dsops: Agent, thing: s
 
 
 def test_a_lock_that_is_a_link_is_not_followed(dsops: Agent, tmp_path: Path) -> None:
-    """A lock file that is a symlink is not followed; the work is done without an agent."""
+    """A lock file that is a symlink is not followed, and the client does the work without an agent."""
     place = address(dsops)
     place.parent.mkdir(mode=0o700)
     Path(f"{place}.lock").symlink_to(tmp_path / "made")
@@ -319,7 +319,7 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
 
 
 def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_no_run(dsops: Agent) -> None:
-    """A client succeeds even if the agent is killed before it listens, before its first answer, or later."""
+    """A client succeeds whether the agent is killed before it listens, before its first response, or later."""
     for milliseconds in range(0, 300, 25):
         agent = subprocess.Popen(
             dsops.command("agent", "run"), cwd=dsops.folder, env=dsops.environ, stderr=subprocess.DEVNULL
@@ -372,7 +372,7 @@ def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agen
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
 def test_a_full_disk_stops_no_run(dsops: Agent) -> None:
-    """With a full disk, on which no lock file can be created, the client works without an agent."""
+    """If the disk is full, so that no lock file can be created, the client works without an agent."""
     folder = Path(dsops.sockets) / "full"
     folder.mkdir()
     mounted = subprocess.run(
@@ -436,7 +436,7 @@ def terminal_of(dsops: Agent, words: Sequence[str]) -> Terminal:
 
 
 def test_ctrl_c_while_the_agent_works_ends_the_client_alone(tmp_path: Path) -> None:
-    """Ctrl-C ends only the client, with 130; the agent keeps the requested session for the next run."""
+    """Ctrl-C ends only the client, with exit code 130; the agent caches the requested session for the next run."""
     with SilentAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
         with terminal_of(dsops, SHOW_KEY) as terminal:
@@ -450,7 +450,7 @@ def test_ctrl_c_while_the_agent_works_ends_the_client_alone(tmp_path: Path) -> N
 
 
 def test_ctrl_c_at_the_prompt_restores_the_terminal(dsops: Agent, aws: StubAws) -> None:
-    """After Ctrl-C at the prompt the terminal echoes again, the exit code is 130, and the next client prompts."""
+    """After Ctrl-C at the prompt the terminal echoes again, the exit code is 130, and the next client can prompt."""
     with_device(dsops)
     with terminal_of(dsops, SHOW_KEY) as terminal:
         terminal.expect("MFA")
@@ -475,7 +475,7 @@ def test_ctrl_c_at_the_prompt_restores_the_terminal(dsops: Agent, aws: StubAws) 
     ],
 )
 def test_the_waiting_client_shows_mfa_process_stderr(dsops: Agent, command: str) -> None:
-    """The stderr of an `mfa_process` is shown to the waiting client, as without the agent."""
+    """The waiting client shows the stderr of an `mfa_process`, as a run without the agent does."""
     with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(command)}]")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     with_agent, without = dsops.run(*words), dsops.run(*words, DSOPS_AGENT="off")
@@ -484,7 +484,7 @@ def test_the_waiting_client_shows_mfa_process_stderr(dsops: Agent, command: str)
 
 
 def test_long_mfa_process_stderr_is_cut(dsops: Agent) -> None:
-    """An `mfa_process` with a lot of stderr still provides its code, and the client shows only a part."""
+    """An `mfa_process` that writes much to stderr still provides its code, and the client shows only a part."""
     with_device(dsops, "mfa_process: [sh, -c, 'yes x | head -c 1000000 >&2; echo 123456']")
     done = dsops.run("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     assert done.returncode == 0
@@ -492,7 +492,7 @@ def test_long_mfa_process_stderr_is_cut(dsops: Agent) -> None:
 
 
 def test_after_a_killed_client_the_next_one_prompts(dsops: Agent, aws: StubAws) -> None:
-    """When a prompting client is killed, another terminal prompts; clients without one get a session or an error."""
+    """If a prompting client is killed, a client at another terminal prompts; others get the session or an error."""
     with_device(dsops)
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     with Terminal(["env", "-i", "-C", str(dsops.folder), *environ, *dsops.command(*SHOW_KEY)]) as first:
@@ -508,7 +508,7 @@ def test_after_a_killed_client_the_next_one_prompts(dsops: Agent, aws: StubAws) 
 
 
 def test_a_stopped_agent_serves_again_after_sigcont(dsops: Agent, aws: StubAws) -> None:
-    """Clients of a stopped agent do the work themselves; after SIGCONT it serves clients again."""
+    """While the agent is suspended, clients do the work themselves; after SIGCONT the agent serves clients again."""
     assert dsops.run(*SHOW_KEY).returncode == 0
     pid = dsops.status()["pid"]
     assert isinstance(pid, int)
@@ -522,7 +522,7 @@ def test_a_stopped_agent_serves_again_after_sigcont(dsops: Agent, aws: StubAws) 
 
 
 def test_a_client_that_never_reads_uses_no_memory_or_thread(dsops: Agent) -> None:
-    """A client that requests many large answers and reads none does not slow down other clients."""
+    """A client that requests many large results and reads none does not slow down other clients."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("literal: info", f"literal: {'x' * 100_000}"))
     dsops.run("agent", "start")

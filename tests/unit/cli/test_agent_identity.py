@@ -88,7 +88,7 @@ def without_keys(dsops: Agent) -> None:
 
 @pytest.mark.parametrize("path", ["credentials", "./credentials", "$PLACE/credentials"])
 def test_the_same_path_in_two_folders_is_two_identities(dsops: Agent, tmp_path: Path, path: str) -> None:
-    """A relative AWS_SHARED_CREDENTIALS_FILE is resolved in the client's folder, with the client's variables."""
+    """The agent resolves a relative AWS_SHARED_CREDENTIALS_FILE in the client's folder, with the client's variables."""
     without_keys(dsops)
     for name in ("ONE", "TWO"):
         (tmp_path / name).mkdir()
@@ -115,7 +115,7 @@ def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_
 
 
 def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: Path) -> None:
-    """The agent compares files by content: it notices edits that change neither size nor modification time."""
+    """The agent compares files by content, so it notices edits that change neither size nor modification time."""
     without_keys(dsops)
     credentials, config = tmp_path / "credentials", tmp_path / "dsops.yaml"
     dsops.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
@@ -129,7 +129,7 @@ def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: 
 
 
 def test_a_changed_symlink_is_noticed(dsops: Agent, tmp_path: Path) -> None:
-    """The agent notices a symlink's new target, and resolves a relative `--config` in the client's folder."""
+    """The agent notices a symlink's new target and resolves a relative `--config` in the client's folder."""
     text = (tmp_path / "dsops.yaml").read_text()
     (tmp_path / "dsops.yaml").unlink()
     for name in ("one", "two"):
@@ -144,7 +144,7 @@ def test_a_changed_symlink_is_noticed(dsops: Agent, tmp_path: Path) -> None:
 
 
 def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path: Path) -> None:
-    """The agent checks the permission for each request, in the client's own home."""
+    """The agent checks for each request that the file is allowed, in the client's own home."""
     file = tmp_path / "dsops.yaml"
     device = "serial_number: arn:aws:iam::111122223333:mfa/ada\n    mfa_process: echo 123456"
     file.write_text(file.read_text().replace("external_id:", f"{device}\n    external_id:"))

@@ -72,7 +72,7 @@ def test_runs_are_counted_in_the_metrics(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
-    """`agent start --metrics-port` opens or moves the port of a running agent; a port in use is an error."""
+    """`agent start --metrics-port` opens or changes a running agent's port; a port in use is an error."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = dsops.run("agent", "start", "--metrics-port", str(port))
@@ -86,7 +86,7 @@ def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
 
 
 def test_without_an_agent_nothing_was_counted(dsops: Agent) -> None:
-    """Without an agent `dsops agent metrics` is an error, and does not start one."""
+    """Without an agent, `dsops agent metrics` is an error and starts no agent."""
     none = dsops.run("agent", "metrics")
 
     assert (none.returncode, none.stdout) == (2, b"")

@@ -130,7 +130,7 @@ def test_a_run_without_an_agent_is_on_record(
 def test_a_run_by_the_agent_is_recorded_in_the_clients_home(
     agent: Agent, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
-    """A run through the agent is recorded in the client's home: the cached session and the client's process id."""
+    """A run through the agent is recorded in the client's home, with the cached session and the client's process id."""
     assert agent.run("exec", *TOKEN, "--", "true").returncode == 0
     home.records()
     assert agent.run(*words).returncode == 0
@@ -151,7 +151,7 @@ def test_a_run_by_the_agent_is_recorded_in_the_clients_home(
 
 @pytest.mark.parametrize("format_name", ["process", "env"])
 def test_credentials_are_on_record(agent: Agent, home: Home, format_name: str) -> None:
-    """`dsops credentials` records the session's expiry, and never its secret parts."""
+    """`dsops credentials` records the session's expiry but none of its secret parts."""
     for way in ("on", "off"):
         done = agent.run("credentials", "target", "--format", format_name, DSOPS_AGENT=way)
         assert done.returncode == 0
@@ -164,7 +164,7 @@ def test_credentials_are_on_record(agent: Agent, home: Home, format_name: str) -
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_failures_are_on_record(agent: Agent, home: Home, way: str) -> None:
-    """Failures before and during AWS calls are recorded; a usage error is not."""
+    """A failure before or during an AWS call is recorded; a usage error is not."""
     assert agent.run("get", "--env", "missing", "ABSENT", DSOPS_AGENT=way).returncode == 4
     records = home.records()
     assert told(records)[1:] == [
@@ -242,7 +242,7 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
 
 
 def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
-    """Secrets and sessions that the Python library returns are recorded; `required` applies to it, too."""
+    """Secrets and sessions that the Python library returns are recorded; `audit: required` applies to them, too."""
     environ = {name: value for name, value in agent.environ.items() if name != "XDG_RUNTIME_DIR"}
     events: list[str] = []
     opened = library.open(agent.folder / "dsops.yaml", environ, report=lambda event: events.append(event.name))
@@ -266,7 +266,7 @@ def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
 
 
 def test_a_session_read_by_an_environment_is_recorded_once(alone: Dsops, home: Home) -> None:
-    """A session that an environment reads is recorded once; its parts are recorded as read by dsops."""
+    """A session that an environment reads is recorded once, and each of its parts as a ReadSecret of dsops."""
     assert alone.run("exec", "--env", "keys", "--", "true").returncode == 0
     records = home.records()
     assert told(records) == ["AssumeRole sts exec ok", *["ReadSecret dsops exec ok"] * 3, "Exec dsops exec ok"]
@@ -296,7 +296,7 @@ def test_a_reason_is_in_each_line_of_its_run(agent: Agent, home: Home, words: tu
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_a_failure_has_its_reason_too(agent: Agent, home: Home, way: str) -> None:
-    """The record of a failed run contains the reason."""
+    """The record of a failed run contains the run's reason."""
     words = ("get", "--reason=INC-3", "--env", "missing", "ABSENT")
     assert agent.run(*words, DSOPS_AGENT=way).returncode == 4
     assert reasons(home.records()) == {"INC-3"}
@@ -304,7 +304,7 @@ def test_a_failure_has_its_reason_too(agent: Agent, home: Home, way: str) -> Non
 
 @pytest.mark.parametrize("reason", ["two\nlines", "\x1b[2J", "x" * 257, "\udcff"])
 def test_a_reason_is_one_line_of_text(alone: Dsops, home: Home, reason: str) -> None:
-    """A reason must be one printable line of limited length, as a flag, a variable or an argument of the library."""
+    """A reason from a flag, a variable or the library's argument must be one printable line of limited length."""
     for done in (
         alone.run("get", *TOKEN, "TOKEN", "--reason", reason),
         alone.run("get", *TOKEN, "TOKEN", DSOPS_REASON=reason),
@@ -367,7 +367,7 @@ def test_an_empty_reason_overrides_the_variable(agent: Agent, aws: StubAws, mask
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, home: Home, way: str) -> None:
-    """Every command records a failure before the first call, except a hook that may not load its file."""
+    """Every command records a failure before the first call, except a hook that must not load its file."""
     named = agent.folder / "broken.yaml"
     named.write_text(REASONED.replace("reason_to: tag:Reason", "duration_seconds: 1"))
     assert agent.run("whoami", "target", "--config", str(named), DSOPS_AGENT=way).returncode == 2

@@ -79,7 +79,7 @@ def get(dsops: Dsops, *words: str) -> None:
 
 
 def test_follow_may_start_before_the_trail_exists(dsops: Dsops) -> None:
-    """`--follow` may start before the trail exists; Ctrl-C ends it with 130 and no message."""
+    """`--follow` can start before the trail exists, and Ctrl-C ends it with exit code 130 and no message."""
     with follower(dsops) as program:
         get(dsops)
         assert program.line().endswith("Get  plain  get  ok")
@@ -89,7 +89,7 @@ def test_follow_may_start_before_the_trail_exists(dsops: Dsops) -> None:
 
 
 def test_the_last_events_come_first_and_filters_count(dsops: Dsops) -> None:
-    """`--last` with filters first prints the last matching events, as JSON lines."""
+    """`--last` with filters first prints the last matching events as JSON lines."""
     for reason in ("INC-1", "INC-2", "INC-3"):
         get(dsops, "--reason", reason)
     with follower(dsops, "--json", "--reason", "INC", "--last", "2") as program:
@@ -114,7 +114,7 @@ def test_follow_continues_after_a_rotation(dsops: Dsops) -> None:
 
 
 def test_a_reader_that_leaves_ends_it_quietly(dsops: Dsops) -> None:
-    """When its reader closes the pipe, `--follow` ends without an error, even if no event arrives."""
+    """If its reader closes the pipe, `--follow` ends without an error, even if no event arrives."""
     with follower(dsops) as program:
         get(dsops)
         program.line()

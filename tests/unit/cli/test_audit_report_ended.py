@@ -47,7 +47,7 @@ def is_reading(folder: Path) -> bool:
     ids=["Ctrl-C", "CI cancels the job", "the terminal is closed"],
 )
 def test_an_interrupted_report_leaves_no_files(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """A signal ends the report at once, with the signal's exit code, no message and no temporary files."""
+    """A signal ends the report at once, with the signal's exit code, without a message or temporary files."""
     began = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", "dsops", "audit", "report", str(logs)],

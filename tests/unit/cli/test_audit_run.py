@@ -94,7 +94,7 @@ def as_athena_has_it(rows: Sequence[Sequence[object]]) -> list[list[str | None]]
 
 
 def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
-    """The table goes to stdout; the cost warning and the scanned bytes go to stderr."""
+    """The result table goes to stdout; the cost warning and the scanned bytes go to stderr."""
     code, out, err = world.run("failures", "--run", "--begin", "2026-11-01")
 
     assert code == 0, err
@@ -148,7 +148,7 @@ def test_athena_answers_in_the_reports_own_words(
 
 
 def test_duckdb_answers_like_the_report(world: World, logs: Path, report: AuditReport) -> None:
-    """DuckDB returns the same rows as the report for every question, without calls to AWS and without cost."""
+    """DuckDB returns the report's rows for every question, without calls to AWS and without cost."""
     words = ("--run", "--dialect", "duckdb", "--from", str(logs / "logs" / "**" / "*.json*"), "--json")
     for question in REPORTED[:4]:
         code, out, err = world.run(question.name, *words)
@@ -165,7 +165,7 @@ def test_duckdb_answers_like_the_report(world: World, logs: Path, report: AuditR
 
 
 def test_a_folder_and_a_damaged_file_are_no_obstacle_here(world: World, tmp_path: Path) -> None:
-    """An unreadable log file gives a note, and the query over the other files succeeds."""
+    """An unreadable log file causes a note, and the query over the other files succeeds."""
     record = {"eventTime": "2026-11-20T11:00:00Z", "eventName": "GetObject", "eventSource": "s3.amazonaws.com"}
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -210,7 +210,7 @@ def test_an_unknown_store_sends_nothing(world: World) -> None:
 
 
 def test_reading_all_logs_needs_a_flag(world: World) -> None:
-    """Reading all logs needs `--everything` or a first day; the error says so."""
+    """Reading all logs requires `--everything` or a first day, as the error says."""
     code, out, err = world.run("failures", "--run")
 
     assert (code, out) == (2, "")
@@ -248,7 +248,7 @@ def test_what_can_not_be_asked_is_told_before_anything_is_sent(
 
 
 def test_a_query_needs_a_region(world: World) -> None:
-    """Without a region the command fails, since a table belongs to one region."""
+    """Without a region the command fails, because a table belongs to one region."""
     world.dsops.environ["AWS_REGION"] = ""
     code, _, err = world.run("failures", "--run", "--since", "7d")
     assert (code, world.stub.seen) == (2, [])
@@ -274,7 +274,7 @@ def test_a_missing_table_is_an_error_with_the_query(world: World) -> None:
 
 
 def test_nothing_found_is_an_answer(world: World) -> None:
-    """An empty result is printed as a sentence."""
+    """`--run` prints an empty result as a sentence."""
     world.stub.rows = []
     code, out, _ = world.run("failures", "--run", "--since", "7d")
     assert (code, out) == (0, "failures: AssumeRole failures, by role and code\n  none\n")
@@ -329,7 +329,7 @@ def interrupted(world: World, stub: Waiting) -> tuple[int, str]:
 
 
 def test_ctrl_c_stops_the_query(world: World) -> None:
-    """Ctrl-C stops the query in AWS; where that fails, a note has the command that stops it."""
+    """Ctrl-C stops the query in AWS; if that fails, a note has the command that stops the query."""
     stub = Waiting()
     code, err = interrupted(world, stub)
     assert code == 130
@@ -351,7 +351,7 @@ def test_ctrl_c_before_there_is_a_query_id_says_so(world: World) -> None:
 
 
 def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
-    """`--since` also sets the boundary for new principals; `--begin` alone sets none."""
+    """`--since` also sets the boundary for new principals, which `--begin` alone does not."""
     told = [
         json.loads(world.run("failures", "--run", "--json", *words)[1])
         for words in (("--since", "2026-11-20"), ("--begin", "2026-11-20"))

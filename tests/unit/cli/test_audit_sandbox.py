@@ -54,7 +54,7 @@ def marks(dsops: Agent) -> dict[str, bool]:
 
 @pytest.mark.parametrize("agent", ["on", "off"])
 def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str) -> None:
-    """A run in a sandbox is recorded but not listed; a note counts hidden records, and `verify` covers all."""
+    """A sandbox run is recorded but not listed; a note counts the hidden records, and `verify` checks all of them."""
     if agent == "off":
         dsops.environ["DSOPS_AGENT"] = "off"
     assert dsops.run(*PLAIN).returncode == 0
@@ -68,13 +68,13 @@ def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str)
 
 
 def test_the_clients_own_record_is_marked_too(dsops: Agent) -> None:
-    """`render` reads values through the agent, and marks its own record if the agent used a sandbox."""
+    """`render`, which reads values through the agent, marks its own record if the agent used a sandbox."""
     assert dsops.run("render", "--env", "production").returncode == 0
     assert marks(dsops) == {"AssumeRole": True, "GetSecretValue": True, "Render": True}
 
 
 def test_what_an_agent_holds_from_a_sandbox_is_marked_when_it_is_used(dsops: Agent) -> None:
-    """Using a cached sandbox session is marked as a sandbox call, although no request is made."""
+    """The use of a cached sandbox session is marked as a sandbox call, although no request is made."""
     keys = ("exec", "--env", "keys", "--", "true")
     assert [dsops.run(*keys).returncode for _ in range(2)] == [0, 0]
     held = [each for each in records(dsops, "--sandbox") if each["additionalEventData"].get("cached")]
@@ -83,7 +83,7 @@ def test_what_an_agent_holds_from_a_sandbox_is_marked_when_it_is_used(dsops: Age
 
 
 def test_a_loopback_server_without_the_sandbox_name_is_shown(dsops: Agent, aws: StubAws) -> None:
-    """A loopback server without the sandbox's `Server` header is not marked; its latest answer decides."""
+    """A loopback server counts as a sandbox only if its latest response has the sandbox's `Server` header."""
     aws.server_name = "Server"
     assert dsops.run(*PLAIN).returncode == 0
     assert [each["eventName"] for each in records(dsops)] == ["AssumeRole", "GetSecretValue", "Exec"]
@@ -100,7 +100,7 @@ def test_a_loopback_server_without_the_sandbox_name_is_shown(dsops: Agent, aws: 
 
 
 def test_a_run_that_also_called_another_endpoint_is_shown(dsops: Agent, aws: StubAws) -> None:
-    """A run that also called another endpoint is not marked, but its call to the sandbox is."""
+    """In a run that also called another endpoint, only the call to the sandbox is marked."""
     with StubAws() as other:
         kind = "type: aws.secretsmanager"
         config = CONFIG.replace(kind, f"{kind}\n    endpoint_url: {other.server.url}")
@@ -134,7 +134,7 @@ def test_an_agent_keeps_a_sandbox_apart(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_the_last_events_are_found_behind_those_of_a_sandbox(dsops: Agent, aws: StubAws) -> None:
-    """`--last` finds events behind any number of later sandbox events; the note counts the skipped ones."""
+    """`--last` finds events before any number of sandbox events, and the note counts the skipped events."""
     aws.server_name = ""
     assert dsops.run(*PLAIN).returncode == 0
     aws.server_name = SANDBOX
@@ -160,7 +160,7 @@ def test_the_report_leaves_a_sandbox_out(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_a_program_marks_its_runs_as_well(dsops: Agent, aws: StubAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python library marks sandbox runs too."""
+    """The Python library marks its sandbox runs, too."""
     for name, value in dsops.environ.items():
         monkeypatch.setenv(name, value)
     library.open(str(dsops.folder / "dsops.yaml")).secrets("production")

@@ -110,7 +110,7 @@ def names(seen: list[Seen]) -> list[str]:
 
 
 def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None:
-    """A syslog socket receives the lines of an ended run; the sender is not a child process of the run."""
+    """A syslog socket receives the lines of a run that has ended; the sender is not a child process of the run."""
     with Datagrams(home / "log") as receiver:
         configure(home, f"audit: {{syslog: {{to: {home}/log, format: rfc5424}}}}\n")
         done = dsops.run("exec", *PLAIN, "--", sys.executable, "-c", CHILDREN)
@@ -122,7 +122,7 @@ def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None
 
 @pytest.mark.parametrize("kind", ["udp", "tcp"])
 def test_syslog_over_the_network_gets_the_lines(dsops: Dsops, home: Path, kind: str) -> None:
-    """Lines are sent over UDP or TCP syslog."""
+    """Audit lines are sent over UDP or TCP syslog."""
     with Datagrams() if kind == "udp" else Stream() as receiver:
         configure(home, f"audit: {{syslog: {{to: '{receiver.target}', facility: local0}}}}\n")
         assert dsops.run("get", *PLAIN, "PLAIN").stdout == b"info"
@@ -192,7 +192,7 @@ class Again(StubServer):
 
 @pytest.mark.parametrize("kind", ["silent", "deaf"])
 def test_a_slow_receiver_is_not_waited_for(dsops: Dsops, home: Path, kind: str) -> None:
-    """A run ends without waiting for the answer of its receiver."""
+    """A run ends without waiting for the receiver's response."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent, Stream(is_deaf=True) as deaf:
         where = f"otlp: '{silent.url}'" if kind == "silent" else f"syslog: '{deaf.target}'"
         configure(home, f"audit: {{{where}}}\n")
@@ -204,7 +204,7 @@ def test_a_slow_receiver_is_not_waited_for(dsops: Dsops, home: Path, kind: str) 
 
 
 def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> None:
-    """The sender closes the run's descriptors, so that a reader of the run's output sees its end."""
+    """The sender closes the run's descriptors, so that a reader of the run's output sees the end."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         reader, writer = os.pipe()
@@ -227,7 +227,7 @@ def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> 
 
 
 def test_unsent_lines_that_were_removed_are_reported_once(dsops: Dsops, home: Path) -> None:
-    """Lines that rotation removed before they were sent are reported once, with their numbers."""
+    """Lines that were removed by rotation before they were sent are reported once, with their numbers."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}', max_bytes: 4096, keep: 1}}\n")
         dsops.run("get", *PLAIN, "PLAIN")
@@ -246,7 +246,7 @@ def test_unsent_lines_that_were_removed_are_reported_once(dsops: Dsops, home: Pa
 
 
 def test_required_is_about_the_file(dsops: Dsops, home: Path) -> None:
-    """`audit: required` concerns only the trail file: an unreachable receiver does not stop a run."""
+    """`audit: required` concerns only the trail's file, so an unreachable receiver does not stop a run."""
     with Datagrams(home / "log"):
         configure(home, f"audit: {{mode: required, syslog: {home}/log}}\n")
         (home / "log").unlink()
@@ -271,7 +271,7 @@ def test_the_agent_has_lines_sent_too(home: Path) -> None:
 
 @pytest.mark.usefixtures("dsops")
 def test_a_program_has_its_lines_sent(home: Path) -> None:
-    """The Python library sends its audit lines from a thread, without a fork."""
+    """The Python library sends its audit lines from a thread, not from a forked process."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         library.open(home / "dsops.yaml", {"HOME": str(home)}).secrets("plain")

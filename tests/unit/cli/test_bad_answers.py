@@ -190,7 +190,7 @@ def code_of(dsops: Dsops, **environ: str) -> tuple[str, int]:
 
 @pytest.mark.parametrize("case", ROLE, ids=lambda case: case.name)
 def test_bad_answers_to_assume_role(dsops: Dsops, case: Case) -> None:
-    """A bad answer to AssumeRole gives an error that names the store and its line."""
+    """A bad response to AssumeRole causes an error that names the store and its line."""
     with StubServer(lambda _seen: case.answer) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url)
         assert case.requests in (0, len(server.seen))
@@ -203,7 +203,7 @@ def test_bad_answers_to_assume_role(dsops: Dsops, case: Case) -> None:
 
 @pytest.mark.parametrize("case", SECRET, ids=lambda case: case.name)
 def test_bad_answers_to_get_secret_value(dsops: Dsops, case: Case) -> None:
-    """A bad answer to GetSecretValue gives an error that names the variable and its line."""
+    """A bad response to GetSecretValue causes an error that names the variable and its line."""
     with StubAws() as aws, StubServer(lambda _seen: case.answer) as server:
         environ = {"AWS_ENDPOINT_URL": aws.server.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.url}
         text = told(dsops, **environ)
@@ -225,7 +225,7 @@ def test_urllib3_gives_the_same_errors(dsops: Dsops, case: Case) -> None:
 
 
 def test_a_refused_connection_is_reported(dsops: Dsops) -> None:
-    """A refused connection is reported with the hint that a sandbox may not be running."""
+    """A refused connection is reported with the hint that the sandbox may not be running."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     text = told(dsops, AWS_ENDPOINT_URL=url)

@@ -23,7 +23,7 @@ sys.exit(main(["validate"]))
 
 
 def test_a_file_that_may_not_be_read() -> None:
-    """An unreadable file is an error. The test changes its user first, because root can read every file."""
+    """An unreadable configuration is an error (tested as an unprivileged user, because root can read every file)."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -39,7 +39,7 @@ def test_a_file_that_may_not_be_read() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
-    """A discovered file of another user is refused, since it could set any variable; `--config` accepts it."""
+    """A discovered file of another user is refused, because it could set any variable; `--config` accepts it."""
     dsops = Dsops(tmp_path)
     os.chown(tmp_path / "dsops.yaml", 65534, 65534)
     done = dsops.run("exec", "--env", "plain", "--", "touch", "ran")

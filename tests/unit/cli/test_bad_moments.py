@@ -51,7 +51,7 @@ def _in_a_shell(dsops: Dsops, *words: str) -> list[str]:
 
 
 def test_ctrl_c_at_the_prompt_is_130(asking: tuple[Dsops, StubServer]) -> None:
-    """Ctrl-C at the prompt exits with 130, without traceback, call or command, and restores the echo."""
+    """Ctrl-C at the prompt exits with 130, makes no call, runs no command, and restores the terminal's echo."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "exec", "--", "touch", "ran")) as terminal:
         terminal.expect("MFA code of arn:aws:iam::111122223333:mfa/ada for role: ")
@@ -78,7 +78,7 @@ def test_ctrl_c_while_a_server_is_awaited_is_130(tmp_path: Path) -> None:
 
 
 def test_a_wrong_code_is_asked_for_again(asking: tuple[Dsops, StubServer]) -> None:
-    """Malformed codes are not sent, a rejected code can be corrected, and no typed code is shown."""
+    """A malformed code is not sent, a rejected code can be corrected, and typed codes are not shown."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "get", "KEY")) as terminal:
         terminal.expect("for role: ")

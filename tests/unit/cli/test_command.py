@@ -27,7 +27,7 @@ LAUNCHER = Command("help", nothing, FLAGS, takes_command=True)
 
 
 def test_flags_take_the_next_word_or_what_follows_the_equals_sign() -> None:
-    """`--flag value` and `--flag=value` are equal; a value may contain `=`, and be empty only after `=`."""
+    """`--flag value` and `--flag=value` are equal; a value can contain `=`, and be empty only after `=`."""
     for words in (["--env", "a=b", "x"], ["--env=a=b", "x"], ["x", "--env=a=b"]):
         assert parse(PLAIN, words, {}).text("--env") == "a=b"
     assert parse(PLAIN, ["--env=", "x"], {"DSOPS_ENV": "theirs"}).text("--env") == ""
@@ -53,7 +53,7 @@ def test_a_repeatable_flag_keeps_all_values() -> None:
 
 
 def test_flags_are_not_abbreviated() -> None:
-    """An abbreviated flag is an error with a suggestion, since a new flag must not change existing scripts."""
+    """An abbreviated flag is an error with a suggestion, because a new flag must not change existing scripts."""
     with pytest.raises(UsageError, match="no flag `--keep`"):
         parse(PLAIN, ["x", "--keep"], {})
     with pytest.raises(UsageError) as caught:
@@ -77,13 +77,13 @@ def test_each_flag_has_a_variable_that_the_command_line_overrides() -> None:
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
 def test_a_switch_is_on_in_many_words(value: str) -> None:
-    """A switch's variable accepts several spellings of "on"."""
+    """Several spellings of "on" in a switch's variable turn the switch on."""
     assert parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
 
 
 @pytest.mark.parametrize("value", ["0", "false", "No", "off"])
 def test_a_switch_is_off_in_many_words(value: str) -> None:
-    """A switch's variable accepts several spellings of "off", such as `DSOPS_KEEP_EXISTING=0`."""
+    """Several spellings of "off" in a switch's variable turn the switch off, such as `DSOPS_KEEP_EXISTING=0`."""
     assert not parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
 
 
@@ -117,7 +117,7 @@ def test_a_value_that_does_not_fit_is_refused_where_it_was_written(
 
 
 def test_numbers_are_read() -> None:
-    """Seconds may have a fraction; an omitted number is None."""
+    """Seconds can have a fraction, and the value of an omitted number is None."""
     arguments = parse(PLAIN, ["x", "-t", "1.5", "--port=8080"], {})
     assert (arguments.seconds("--timeout"), arguments.integer("--port")) == (1.5, 8080)
     arguments = parse(PLAIN, ["x"], {})
@@ -141,7 +141,7 @@ def test_missing_and_surplus_operands_are_refused() -> None:
 
 
 def test_an_operand_may_have_choices_and_may_take_all_the_rest() -> None:
-    """Each word of a repeatable operand is checked against its choices."""
+    """A repeatable operand takes all remaining words and checks each of them against its choices."""
     command = Command("help", nothing, (), (Operand("SHELL", "a shell", choices=("a", "b"), is_repeatable=True),))
     assert parse(command, ["a", "b", "a"], {}).words("SHELL") == ("a", "b", "a")
     with pytest.raises(UsageError, match="SHELL can't be `c`"):
@@ -149,7 +149,7 @@ def test_an_operand_may_have_choices_and_may_take_all_the_rest() -> None:
 
 
 def test_what_follows_the_dashes_is_the_command() -> None:
-    """Everything after `--` is the command, including a second `--`."""
+    """Everything after `--` is the command for exec, including a second `--`."""
     arguments = parse(LAUNCHER, ["--env", "a", "--", "git", "log", "--help", "--", "x"], {})
     assert arguments.command == ("git", "log", "--help", "--", "x")
     assert not arguments.is_help
@@ -163,10 +163,21 @@ def test_without_dashes_the_first_word_begins_the_command() -> None:
 
 
 def test_a_word_before_the_dashes_is_refused() -> None:
-    """`dsops exec production -- deploy.sh` is an error with a hint, and does not run `production`."""
-    with pytest.raises(UsageError, match="`production` stands before `--`") as caught:
-        parse(LAUNCHER, ["production", "--", "deploy.sh"], {})
-    assert "--env production" in caught.value.hint
+    """Words before `--` are an error for a command without operands: where its program begins is unclear."""
+    with pytest.raises(UsageError, match="`npm test` stands before `--`") as caught:
+        parse(LAUNCHER, ["npm", "test", "--", "--fast"], {})
+    assert "in front of `npm`" in caught.value.hint
+
+
+def test_one_word_before_the_dashes_is_the_operand() -> None:
+    """A command with an operand takes one word before `--`, between flags; a second word is an error."""
+    launcher = LAUNCHER._replace(operands=(Operand("NAME", "a name", is_required=False),))
+    arguments = parse(launcher, ["prod", "--env", "a", "--", "ls", "-l"], {})
+    assert (arguments.operand("NAME"), arguments.text("--env"), arguments.command) == ("prod", "a", ("ls", "-l"))
+    assert parse(launcher, ["ls", "-l"], {}).command == ("ls", "-l")
+    with pytest.raises(UsageError, match="`prod npm` stands before `--`") as caught:
+        parse(launcher, ["prod", "npm", "--", "--fast"], {})
+    assert "in front of `prod`" in caught.value.hint
 
 
 @pytest.mark.parametrize("words", [["--help"], ["x", "-h"], ["--env", "a", "--help", "--nonsense"]])
@@ -176,7 +187,7 @@ def test_help_works_with_a_wrong_command_line(words: list[str]) -> None:
 
 
 def test_every_command_takes_the_common_flags() -> None:
-    """The common flags are accepted by every command."""
+    """Every command accepts the common flags."""
     arguments = parse(PLAIN, ["x", "--json", "-v"], {"DSOPS_DEBUG": "1"})
     assert arguments.switch("--json")
     assert arguments.switch("--verbose")
@@ -184,6 +195,6 @@ def test_every_command_takes_the_common_flags() -> None:
 
 
 def test_asking_for_a_flag_that_was_not_declared_is_a_bug() -> None:
-    """Reading an undeclared flag raises KeyError."""
+    """Reading a flag that the command did not declare raises KeyError."""
     with pytest.raises(KeyError):
         parse(PLAIN, ["x"], {}).text("--out")

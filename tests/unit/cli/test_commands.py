@@ -46,7 +46,7 @@ class TestGet:
     """`dsops get` prints one variable."""
 
     def test_the_value_is_printed_byte_for_byte(self, dsops: Dsops) -> None:
-        """`get` prints the value's bytes without a newline, also for empty and binary values."""
+        """`get` prints the value's bytes without a newline, even for empty and binary values."""
         for name, value in (("QUOTED", QUOTED.encode()), ("BINARY", BINARY), ("EMPTY", b"")):
             done = dsops.run("get", "--env", "odd", name)
             assert (done.returncode, done.stdout, done.stderr) == (0, value, b"")
@@ -58,7 +58,7 @@ class TestGet:
         assert dsops.run("get", "--env", "missing", "PRESENT").stdout == b"hush-token"
 
     def test_an_optional_one_without_a_secret_is_an_error(self, dsops: Dsops) -> None:
-        """`get` of an optional variable without a secret is an error, since empty output would look like a value."""
+        """`get` of an optional variable without a secret is an error, because empty output would look like a value."""
         done = dsops.run("get", "--env", "optional", "OPTIONAL")
         assert (done.returncode, done.stdout) == (4, b"")
         assert b"error[secret.not-found]" in done.stderr
@@ -100,7 +100,7 @@ class TestRender:
         assert aws.calls == []
 
     def test_what_a_format_can_not_hold_is_refused_by_name(self, dsops: Dsops) -> None:
-        """A value that the format can't hold is an error that names the variable."""
+        """A value that the format cannot express is an error that names the variable."""
         done = dsops.run("render", "--env", "broken", "--format", "shell")
         assert (done.returncode, done.stdout) == (4, b"")
         assert b"`NUL`" in done.stderr
@@ -165,7 +165,7 @@ class TestMfa:
         return program
 
     def test_without_a_terminal_it_fails_at_once_and_says_what_to_set(self, dsops: Dsops, aws: StubAws) -> None:
-        """Without a terminal a missing MFA code is an error at once, before any call."""
+        """Without a terminal, a missing MFA code is an immediate error before any call."""
         started = time.monotonic()
         done = dsops.run("exec", "--", "true")
         assert time.monotonic() - started < 5  # includes the start of an interpreter on a busy machine
@@ -180,7 +180,7 @@ class TestMfa:
         assert b"TokenCode=012345" in aws.server.seen[0].body
 
     def test_a_person_is_asked_on_the_terminal_not_on_stdout_or_stderr(self, dsops: Dsops, aws: StubAws) -> None:
-        """The prompt opens the terminal itself, so stdin, stdout and stderr can be redirected."""
+        """The prompt opens the terminal itself, so that stdin, stdout and stderr can be redirected."""
         line = 'cd "$1"; shift; "$@" < /dev/null > out 2> err; echo "code $?"'
         environ = [f"{name}={value}" for name, value in dsops.environ.items()]
         command = ["env", "-i", *environ, *dsops.command("get", "KEY")]
@@ -225,7 +225,7 @@ SECRETS = (b"hush", b"se/cret+of+the+session", b"token/of+the/session", b"the-ex
 def test_no_value_is_printed_by_what_is_not_asked_for_one(
     words: list[str], extra: list[str], outcome: str, tmp_path: Path
 ) -> None:
-    """Only commands that print values show a secret, a key or the external ID, on success or failure."""
+    """Only commands that print values show a secret, a key or the external ID, whether they succeed or fail."""
     with StubAws(denies=outcome == "denied") as aws:
         done = Dsops(tmp_path, aws).run(words[0], *extra, *words[1:])
     assert done.returncode in {0, 3, 4, 6, 125, 127}
@@ -277,7 +277,7 @@ def test_doctor_accepts_a_missing_optional_secret(dsops: Dsops) -> None:
 
 
 def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aws: StubAws) -> None:
-    """`doctor` checks a profile's keys in the profile's region, whose partition may differ from AWS_REGION's."""
+    """`doctor` checks a profile's keys in the profile's region, which can be in another partition than AWS_REGION."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     keys = "aws_access_key_id = AKIAOFTHEPROFILE0001\naws_secret_access_key = hush-profile\n"
@@ -291,7 +291,7 @@ def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aw
 
 
 def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops: Dsops) -> None:
-    """`doctor` checks the endpoint in AWS_REGION, not in the default profile's region, since its keys are unused."""
+    """`doctor` checks the endpoint in AWS_REGION, not in the region of the default profile, whose keys are unused."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     (folder / "config").write_text("[default]\nregion = cn-north-1\n")
@@ -319,7 +319,7 @@ def _quoted(word: str) -> str:
 
 
 def test_home_is_not_needed(tmp_path: Path, aws: StubAws) -> None:
-    """Without HOME a configuration named by `--config` works; a discovered one can't be allowed."""
+    """Without HOME, a configuration named by `--config` works, but a discovered one cannot be allowed."""
     dsops = Dsops(tmp_path, aws)
     del dsops.environ["HOME"]
     assert dsops.run("exec", "--config", "dsops.yaml", "--env", "production", "--", "true").returncode == 0

@@ -95,18 +95,18 @@ def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> N
     [("dsops exec -- ", "3"), ("dsops exec --env staging -- git lo", "5"), ("dsops exec gi x", "2")],
 )
 def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
-    """The shell itself completes the command of `exec`; positions count `dsops` as 0."""
+    """After `exec`, completion leaves the command to the shell and returns its position (`dsops` is 0)."""
     assert offered(line, folder) == [":command", position]
 
 
 def test_variables_count_as_flags_do(folder: Path) -> None:
-    """Completion uses the values of DSOPS_ENV and DSOPS_CONFIG."""
+    """Completion uses the values of DSOPS_ENV and DSOPS_CONFIG like those of the flags."""
     assert offered("dsops get ", folder, {"DSOPS_ENV": "staging"}) == ["OTHER"]
     assert offered("dsops get ", folder, {"DSOPS_CONFIG": "/no/such/file"}) == []
 
 
 def test_a_broken_configuration_is_no_reason_to_speak(folder: Path) -> None:
-    """Completion with a broken configuration offers nothing and prints no error."""
+    """Completion with a broken configuration offers no name and prints no error."""
     (folder / "dsops.yaml").write_text("version: [")
     assert offered("dsops whoami ", folder) == []
 
@@ -242,7 +242,7 @@ def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_wo
 
 
 def test_a_broken_keyring_list_gives_no_candidates(folder: Path) -> None:
-    """A broken list of keyring keys gives no candidates and no message."""
+    """With a broken list of keyring keys, completion offers no key and prints no message."""
     kept = folder / ".local" / "share" / "dsops"
     kept.mkdir(parents=True)
     (kept / "keyring.json").write_text("{")

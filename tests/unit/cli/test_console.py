@@ -65,7 +65,7 @@ def dsops(tmp_path: Path, aws: StubAws, signin: Signin) -> Dsops:
 
 
 def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin) -> None:
-    """`console` sends the session to the endpoint, and prints a link with the sign-in token but no session."""
+    """`console` sends the session to the endpoint and prints a link that has the sign-in token but not the session."""
     done = dsops.run("console", "target")
     link = f"{signin.endpoint}?Action=login&Destination={quote(PAGE, safe='')}&SigninToken=hush%2Ftoken%2B%3D\n"
     assert (done.returncode, done.stdout.decode()) == (0, link)
@@ -80,7 +80,7 @@ def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin
 
 
 def test_a_page_and_a_duration_can_be_named(dsops: Dsops, signin: Signin) -> None:
-    """`--destination` and `--duration` are sent, and `--json` prints JSON."""
+    """`--destination` and `--duration` are sent to the endpoint, and `--json` prints JSON."""
     page = "https://console.aws.amazon.com/s3/home"
     done = dsops.run("console", "target", "--destination", page, "--duration", "43200", "--json")
     value = json.loads(done.stdout)
@@ -120,7 +120,7 @@ def test_a_session_of_another_sts_is_not_sent_to_aws(dsops: Dsops, aws: StubAws)
 
 
 def test_a_chained_role_takes_no_duration(dsops: Dsops, signin: Signin) -> None:
-    """A chained role with `--duration` is refused; without it the link is printed."""
+    """For a chained role `--duration` is refused; without the flag the link is printed."""
     path = dsops.folder / "dsops.yaml"
     role = "role_arn: 'arn:aws:iam::111122223333:role/Next'"
     chained = f"  chained: {{type: aws.sts, region: us-east-1, {role}, credentials_from: target}}\n"
@@ -133,7 +133,7 @@ def test_a_chained_role_takes_no_duration(dsops: Dsops, signin: Signin) -> None:
 
 
 def test_a_long_term_key_opens_no_console(dsops: Dsops, signin: Signin) -> None:
-    """A long-term key is refused, and not sent to the endpoint."""
+    """A long-term key is refused and not sent to the endpoint."""
     path = dsops.folder / "dsops.yaml"
     path.write_text(path.read_text().replace("    credentials_from: target\n", ""))
     done = dsops.run("console", "secrets")
@@ -143,7 +143,7 @@ def test_a_long_term_key_opens_no_console(dsops: Dsops, signin: Signin) -> None:
 
 
 def test_a_refusal_does_not_show_the_session(dsops: Dsops, signin: Signin) -> None:
-    """A refusal is not retried, and no part of the request is shown, even with --debug."""
+    """A refused sign-in is not retried, and no part of the request is shown, even with --debug."""
     signin.status = 400
     done = dsops.run("console", "target", "--debug", "--verbose")
     assert (done.returncode, done.stdout) == (3, b"")
@@ -155,7 +155,7 @@ def test_a_refusal_does_not_show_the_session(dsops: Dsops, signin: Signin) -> No
 
 
 def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -> None:
-    """A request to an unavailable endpoint is retried, and finally fails as a service error."""
+    """A request to an unavailable endpoint is retried and finally fails as a service error."""
     signin.status = 503
     done = dsops.run("console", "target", "--debug")
     assert (done.returncode, done.stdout) == (5, b"")
@@ -164,7 +164,7 @@ def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -
 
 
 def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
-    """The error for an unreachable sign-in endpoint says so, and its hint names DSOPS_SIGNIN_ENDPOINT."""
+    """The error for an unreachable sign-in endpoint names it as such, and the hint is DSOPS_SIGNIN_ENDPOINT."""
     done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="http://127.0.0.1:9/federation")
     assert (done.returncode, done.stdout) == (5, b"")
     assert b"the sign-in endpoint: could not reach 127.0.0.1:9" in done.stderr
@@ -186,7 +186,7 @@ def test_only_the_browser_gets_the_link(dsops: Dsops, signin: Signin) -> None:
 
 
 def test_without_a_browser_it_says_so(dsops: Dsops) -> None:
-    """Without a browser `--open` is an error, and the link is not printed."""
+    """If no browser is found, `--open` is an error and the link is not printed."""
     done = dsops.run("console", "target", "--open", BROWSER="false %s", PATH="")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"no browser" in done.stderr

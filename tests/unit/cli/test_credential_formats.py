@@ -66,7 +66,7 @@ class TestFiles:
     """Output formats that can be written to a file."""
 
     def test_botocore_reads_the_profile(self, dsops: Dsops) -> None:
-        """botocore reads the written profile and the file's other profiles; a note shows the expiry."""
+        """botocore reads the written profile and the file's other profiles; a note on stderr shows the expiry."""
         path = dsops.folder / "credentials"
         path.write_text("[work]\naws_access_key_id = AKIAWORK\n")
         done = dsops.run("credentials", "target", "--format", "ini", "--out", "credentials")
@@ -81,7 +81,7 @@ class TestFiles:
         }
 
     def test_another_format_is_the_whole_file(self, dsops: Dsops) -> None:
-        """Every format except `ini` replaces the whole file, with the same mode and note."""
+        """Every format except `ini` replaces the whole file, also with mode 0600 and a note."""
         path = dsops.folder / "session.json"
         path.write_text("old")
         done = dsops.run("credentials", "target", "--out", "session.json")
@@ -99,7 +99,7 @@ class TestFiles:
         assert path.read_bytes() == b"[work]\n# \xff\n"
 
     def test_the_variable_of_render_is_not_this_commands(self, dsops: Dsops) -> None:
-        """`credentials` ignores DSOPS_OUT, since an SDK reads its stdout as a credential_process."""
+        """`credentials` ignores DSOPS_OUT, because an SDK reads its stdout as a credential_process."""
         done = dsops.run("credentials", "target", "--format", "process", DSOPS_OUT="file")
         assert json.loads(done.stdout)["AccessKeyId"] == KEY
         assert not (dsops.folder / "file").exists()
@@ -116,7 +116,7 @@ class TestGithub:
         return {"GITHUB_ACTIONS": "true", "GITHUB_ENV": str(path)}
 
     def test_the_runner_masks_before_anything_is_written(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """The mask commands are printed before the file is written; key ids are not masked, earlier content stays."""
+        """Mask commands precede the writing of the file; key ids are not masked, and earlier content stays."""
         done = dsops.run("credentials", "target", "--format", "github", **step)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.decode() == f"::add-mask::{SECRET}\n::add-mask::{TOKEN}\n"
@@ -131,7 +131,7 @@ class TestGithub:
         assert lines[lines.index(SECRET) + 1] == lines[lines.index(SECRET) - 1].partition("<<")[2]
 
     def test_each_line_of_a_secret_is_masked(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """Each line of a secret is masked; literals of the configuration are not."""
+        """Each line of a secret is masked, but literals of the configuration are not."""
         (dsops.folder / "dsops.yaml").write_text(
             (dsops.folder / "dsops.yaml").read_text()
             + '  ci: {QUOTED: {from: "secrets:prod/quoted"}, PLAIN: {literal: information}}\n'
@@ -155,7 +155,7 @@ class TestGithub:
     def test_github_format_is_refused_outside_of_a_runner(
         self, dsops: Dsops, aws: StubAws, step: dict[str, str], words: tuple[str, ...]
     ) -> None:
-        """The `github` format is refused outside of a runner, where the mask commands would show the values."""
+        """The `github` format is refused outside of a runner, because there the mask commands would show the values."""
         wrongs: tuple[dict[str, str], ...] = (
             {"GITHUB_ACTIONS": ""},
             {"GITHUB_ENV": ""},
@@ -168,7 +168,7 @@ class TestGithub:
         assert aws.calls == []
 
     def test_a_file_as_stdout_is_refused(self, dsops: Dsops, aws: StubAws, step: dict[str, str]) -> None:
-        """With a file as stdout the `github` format is refused, since the masks would stay in it."""
+        """The `github` format is refused if stdout is a file, because the mask commands would stay in the file."""
         with (dsops.folder / "out").open("wb") as file:
             done = subprocess.run(
                 dsops.command("credentials", "target", "--format", "github"),
@@ -183,7 +183,7 @@ class TestGithub:
         assert aws.calls == []
 
     def test_a_file_that_the_runner_did_not_make_is_an_error(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """A missing GITHUB_ENV file is an error, since variables written to a wrong path would be lost."""
+        """A missing GITHUB_ENV file is an error, because variables written to a wrong path would be lost."""
         step["GITHUB_ENV"] += ".wrong"
         done = dsops.run("credentials", "target", "--format", "github", **step)
         assert done.returncode == 2
@@ -192,7 +192,7 @@ class TestGithub:
 
 
 def test_gitlab_gets_a_dotenv_report(dsops: Dsops) -> None:
-    """The `gitlab` format writes session keys; a value that GitLab would alter is an error."""
+    """The `gitlab` format writes the session's keys; a value that GitLab would alter is an error."""
     assert dsops.run("credentials", "target", "--format", "gitlab").stdout.decode().splitlines() == [
         f"AWS_ACCESS_KEY_ID={KEY}",
         f"AWS_SECRET_ACCESS_KEY={SECRET}",

@@ -54,7 +54,7 @@ def desktop(tmp_path: Path) -> Desktop:
 
 
 def test_what_is_typed_arrives_whole(desktop: Desktop) -> None:
-    """A typed code keeps its leading zeros; the input is hidden, and the prompt names the device."""
+    """A typed code keeps its leading zeros, the window hides the input, and its prompt names the device."""
     desktop.install("zenity")
     assert ask(QUESTION, desktop.environ) == Secret("012345")
     text = "MFA code of arn:aws:iam::111122223333:mfa/ada__1 for prod"
@@ -62,7 +62,7 @@ def test_what_is_typed_arrives_whole(desktop: Desktop) -> None:
 
 
 def test_each_desktop_has_its_own(desktop: Desktop) -> None:
-    """kdialog is used on KDE or without zenity; on macOS osascript gets the text as data, not as code."""
+    """kdialog is used on KDE or if zenity is missing; on macOS osascript gets the text as data, not as code."""
     desktop.install("kdialog")
     assert ask(QUESTION, desktop.environ) == Secret("012345")
     desktop.install("zenity", "os.write(1, b'999999\\n')")
@@ -90,7 +90,7 @@ def test_without_a_window_there_is_no_prompt(desktop: Desktop, more: Mapping[str
 
 @pytest.mark.parametrize("body", ["sys.exit(1)", "os.write(1, b'123456\\n'); sys.exit(5)", "os.write(1, b'1' * 9999)"])
 def test_a_window_that_is_closed_is_no_answer(desktop: Desktop, body: str) -> None:
-    """A cancelled or timed-out window, or a malformed code, gives no answer."""
+    """A cancelled or timed-out window, or a malformed code, counts as no input."""
     desktop.install("zenity", body)
     assert ask(QUESTION, desktop.environ) is None
 
@@ -125,7 +125,7 @@ def on_desktop(program: Dsops, desktop: Desktop) -> Dsops:
 
 
 def test_credential_process_of_a_desktop_program_asks_in_a_window(tmp_path: Path, desktop: Desktop) -> None:
-    """If a credential_process has no terminal, dsops asks in a window and prints only the credentials."""
+    """If a credential_process has no terminal, dsops asks for the code in a window and prints only the credentials."""
     desktop.install("zenity")
     with StubAws() as aws:
         done = on_desktop(Dsops(tmp_path, aws), desktop).run(*PROCESS)
@@ -136,7 +136,7 @@ def test_credential_process_of_a_desktop_program_asks_in_a_window(tmp_path: Path
 
 
 def test_the_window_is_the_clients_and_not_the_agents(tmp_path: Path, desktop: Desktop) -> None:
-    """The client opens the window, not the agent; one code is enough for the following runs."""
+    """The client opens the window, not the agent, and one code is enough for the following runs."""
     desktop.install("zenity")
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         for _ in range(2):
@@ -155,7 +155,7 @@ def test_a_window_that_is_closed_ends_the_run_with_what_to_set(tmp_path: Path, d
 
 
 def test_a_terminal_comes_first(desktop: Desktop) -> None:
-    """With a terminal the prompt appears there, not in a window."""
+    """If there is a terminal, the prompt appears there and not in a window."""
     desktop.install("zenity")
     asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]
@@ -167,7 +167,7 @@ def test_a_terminal_comes_first(desktop: Desktop) -> None:
 
 
 def test_in_the_background_of_a_terminal_a_window_is_opened(desktop: Desktop) -> None:
-    """A background process of a terminal prompts in a window if there is a desktop."""
+    """A background process of a terminal shows the prompt in a window if there is a desktop."""
     desktop.install("zenity")
     asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]

@@ -46,7 +46,7 @@ def test_the_command_runs_with_the_secrets(dsops: Dsops, aws: StubAws) -> None:
 
 
 def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
-    """The command replaces dsops' process: it gets signals, sets the exit code, and no parent holds secrets."""
+    """The command replaces dsops' process: it gets signals and sets the exit code, and no parent holds secrets."""
     with subprocess.Popen(
         dsops.command("exec", "--env", "plain", "--", "sh", "-c", "echo $$; kill -TERM $$"),
         cwd=dsops.folder,
@@ -66,14 +66,14 @@ def test_exec_exits_with_the_commands_code(dsops: Dsops, code: int) -> None:
 
 
 def test_odd_values_arrive_byte_for_byte(dsops: Dsops) -> None:
-    """Empty, binary and quoted values reach the command unchanged; the original crashed on empty ones."""
+    """Empty, binary and quoted values reach the command unchanged (the original tool crashed on empty values)."""
     body = "import os; print([os.environb[k] for k in (b'EMPTY', b'BINARY', b'QUOTED')])"
     done = dsops.run("exec", "--env", "odd", "--", sys.executable, "-c", body)
     assert done.stdout.decode() == f"{[b'', BINARY, QUOTED.encode()]}\n"
 
 
 def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: Dsops) -> None:
-    """The command gets the role's credentials and no inherited ones; other variables stay."""
+    """The command gets the role's credentials instead of the inherited ones, and keeps other inherited variables."""
     others = {"AWS_PROFILE": "mine", "AWS_ROLE_ARN": "arn:x", "AWS_CREDENTIAL_EXPIRATION": "2030-01-01T00:00:00Z"}
     variables = shown(dsops, "--env", "keys", **others, AWS_REGION="eu-west-1")
     assert variables["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLEEXAMPLE01"
@@ -84,7 +84,7 @@ def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: 
 
 
 def test_flags_decide_what_is_inherited(dsops: Dsops) -> None:
-    """`--keep-existing` lets inherited values win, `--pristine` drops them; both also work as variables."""
+    """`--keep-existing` lets inherited values win, and `--pristine` drops them; their variables do the same."""
     assert shown(dsops, "--env", "plain", PLAIN="theirs")["PLAIN"] == "info"
     assert shown(dsops, "--env", "plain", "--keep-existing", PLAIN="theirs")["PLAIN"] == "theirs"
     assert shown(dsops, "--env", "plain", DSOPS_KEEP_EXISTING="1", PLAIN="theirs")["PLAIN"] == "theirs"
@@ -124,7 +124,7 @@ def test_the_command_is_looked_up_in_its_own_path(dsops: Dsops) -> None:
         (["--nonsense", "--", "true"], "usage"),
         (["--env", "plain"], "usage"),
         (["--env", "plain", "--timeout", "0", "--", "true"], "usage"),
-        (["production", "--", "true"], "usage"),
+        (["no-such-name", "--", "true"], "usage"),
         (["--config", "none.yaml", "--", "true"], "config.not-found"),
         (["--env", "missing", "--", "true"], "secret.not-found"),
         (["--env", "broken", "--", "true"], "secret.value-unusable"),
@@ -155,14 +155,14 @@ def test_a_refused_role_and_a_dead_endpoint_are_125_too(tmp_path: Path) -> None:
 
 
 def test_a_nul_is_refused_by_the_variables_name(dsops: Dsops) -> None:
-    """A value with a NUL byte is an error that names the variable, since the command would get a cut value."""
+    """A value with a NUL byte is an error that names the variable, because the command would get a truncated value."""
     done = dsops.run("exec", "--env", "broken", "--", "true")
     assert b"`NUL`" in done.stderr
     assert b"hush" not in done.stderr
 
 
 def test_an_optional_secret_that_does_not_exist_is_left_out(dsops: Dsops) -> None:
-    """An optional variable without a secret is left out; the original failed."""
+    """An optional variable without a secret is left out (the original tool failed)."""
     variables = shown(dsops, "--env", "optional")
     assert variables["PRESENT"] == "hush-token"
     assert "OPTIONAL" not in variables
@@ -196,14 +196,14 @@ def test_the_time_limit_is_124_and_leaves_nothing(dsops: Dsops) -> None:
 
 
 def test_within_the_time_limit_the_command_is_as_without_it(dsops: Dsops) -> None:
-    """Within `--timeout` the command has its usual environment and exit code."""
+    """A command that ends within `--timeout` has its usual environment and exit code."""
     assert shown(dsops, "--env", "production", "--timeout", "60")["TOKEN"] == "hush-token"
     assert dsops.run("exec", "--env", "plain", "--timeout", "60", "--", "sh", "-c", "exit 9").returncode == 9
     assert dsops.run("exec", "--env", "plain", "--timeout", "60", "--", "sh", "-c", "kill -9 $$").returncode == 137
 
 
 def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
-    """Ctrl-C while secrets are fetched exits with 130, without traceback or child process."""
+    """Ctrl-C while secrets are fetched exits with 130, without a traceback or remaining child process."""
     from tests.stubs.server import Answer, StubServer
 
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent:
@@ -225,7 +225,7 @@ def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
 
 
 def test_stdin_and_stdout_are_the_commands(dsops: Dsops) -> None:
-    """stdin and stdout belong to the command; dsops prints nothing."""
+    """stdin and stdout belong to the command, and dsops prints nothing there."""
     done = subprocess.run(
         dsops.command("exec", "--env", "production", "--", "cat"),
         cwd=dsops.folder,
@@ -252,7 +252,7 @@ def test_the_flag_for_no_agent_is_known_already(dsops: Dsops) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("flags", [(), ("--timeout", "20")], ids=["replaced", "watched"])
 def test_a_closed_stream_stays_closed_for_the_command(dsops: Dsops, closed: str, flags: tuple[str, ...]) -> None:
-    """With closed standard streams the command runs, and no descriptor of dsops reuses their numbers."""
+    """If standard streams are closed, the command runs, and no descriptor of dsops takes their numbers."""
     there = "import os, sys; sys.exit(sum(os.path.exists(f'/proc/self/fd/{n}') << n for n in (0, 1, 2)))"
     words = dsops.command("exec", *flags, "--env", "production", "--", sys.executable, "-c", there)
     line = ["sh", "-c", f'"$@" {closed}', "sh", *words]

@@ -26,7 +26,7 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 
 
 def test_what_was_read_from_a_store_is_hidden(dsops: Dsops) -> None:
-    """A secret is masked on both streams, also base64-encoded; literals are not."""
+    """A secret is masked on stdout and stderr, also if base64-encoded; literals are not masked."""
     script = 'echo "$TOKEN $PLAIN"; printf %s "user:$TOKEN" | base64; echo "$TOKEN" >&2; exit 7'
     done = dsops.run("exec", "--env", "production", "--mask", "--", "sh", "-c", script)
     assert done.returncode == 7
@@ -44,7 +44,7 @@ def test_without_the_flag_nothing_is_masked(dsops: Dsops) -> None:
 
 
 def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
-    """All parts of a session except the key id are masked, since a key id is not secret."""
+    """All parts of a session except the key id, which is not secret, are masked."""
     script = 'echo "$AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY $AWS_SESSION_TOKEN $AWS_REGION"'
     done = dsops.run("exec", "--credentials", "target", "--mask", "--", "sh", "-c", script)
     assert done.stdout == b"ASIAEXAMPLEEXAMPLE01 *** *** us-east-1\n"
@@ -54,7 +54,7 @@ def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
 
 
 def test_a_short_value_is_not_masked(dsops: Dsops) -> None:
-    """A value shorter than four bytes is not masked, and a note says so; an empty value gives no note."""
+    """A value shorter than four bytes is not masked, and a note says so unless it is empty."""
     done = dsops.run("exec", "--env", "odd", "--mask", "--", "sh", "-c", 'echo "$QUOTED"')
     assert done.stderr == b"dsops: note: BINARY: a value of less than 4 bytes is not masked\n"
     assert QUOTED.encode() not in done.stdout
@@ -62,7 +62,7 @@ def test_a_short_value_is_not_masked(dsops: Dsops) -> None:
 
 
 def test_github_is_told_first(dsops: Dsops) -> None:
-    """In GitHub Actions each line of a secret gets a mask command first; elsewhere none is printed."""
+    """In GitHub Actions a mask command for each line of a secret is printed first; elsewhere none is printed."""
     words = ("exec", "--env", "odd", "--mask", "--", "echo", "ran")
     assert dsops.run(*words).stdout == b"ran\n"
     assert dsops.run(*words, GITHUB_ACTIONS="false").stdout == b"ran\n"
@@ -72,7 +72,7 @@ def test_github_is_told_first(dsops: Dsops) -> None:
 
 
 def test_no_mask_commands_are_written_to_a_file(dsops: Dsops, tmp_path: Path) -> None:
-    """With stdout redirected to a file no mask commands are printed, since they would show the values there."""
+    """If stdout is a file, no mask commands are printed, because they would show the values in the file."""
     log = tmp_path / "log"
     with log.open("wb") as file:
         done = subprocess.run(

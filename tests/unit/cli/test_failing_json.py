@@ -24,7 +24,7 @@ def every_name() -> list[str]:
 
 @pytest.mark.parametrize("name", every_name())
 def test_every_command_tells_its_failure_as_json(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """A failure with `--json` prints only the JSON on stderr, nothing on stdout, and includes the exit code."""
+    """If a command with `--json` fails, stderr has only JSON with the exit code, and stdout is empty."""
     code = main([*name.split(), "--json", "--no-such-flag"])
     out, err = capfd.readouterr()
     told = json.loads(err)
@@ -36,7 +36,7 @@ def test_every_command_tells_its_failure_as_json(name: str, capfd: pytest.Captur
 
 
 def test_an_unknown_command_fails_as_json(capfd: pytest.CaptureFixture[str]) -> None:
-    """An unknown command with `--json` or DSOPS_JSON fails with JSON, too."""
+    """An unknown command with `--json` or DSOPS_JSON fails with a JSON error, too."""
     assert 2 == main(["--json", "exce"])
     assert json.loads(capfd.readouterr().err)["error"]["hint"] == "did you mean `dsops exec`?"
 

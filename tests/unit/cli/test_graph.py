@@ -39,7 +39,7 @@ def test_no_call_is_made(tmp_path: Path) -> None:
 
 
 def test_on_a_terminal_what_is_denied_is_red_and_says_so(tmp_path: Path) -> None:
-    """On a terminal a denied node is red; with NO_COLOR, a file or a pipe only the word `denied` remains."""
+    """On a terminal a denied node is red; with NO_COLOR or in a file or pipe only the word `denied` marks the node."""
     with StubAws(denies=True) as aws:
         dsops = Dsops(tmp_path, aws)
         command = dsops.command("graph", "--check", "--env", "production")
@@ -53,7 +53,7 @@ def test_on_a_terminal_what_is_denied_is_red_and_says_so(tmp_path: Path) -> None
 
 
 def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
-    """A Mermaid diagram that exceeds Mermaid's limits gives a note."""
+    """A Mermaid diagram beyond Mermaid's limits causes a note."""
     dsops = Dsops(tmp_path)
     assert dsops.run("graph", "--format", "mermaid").stderr == b""
     (dsops.folder / "dsops.yaml").write_text("version: 1\n" + many(1200, 5))
@@ -63,7 +63,7 @@ def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
 
 
 def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
-    """With `--check` the drawing goes to stdout and errors go to stderr; the exit code is that of the check."""
+    """With `--check` the drawing goes to stdout, errors go to stderr, and the exit code is the check's."""
     with StubAws(denies=True) as aws:
         dsops = Dsops(tmp_path, aws)
         done = dsops.run("graph", "--check", "--env", "production", "--format", "svg")
@@ -73,7 +73,7 @@ def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
 
 
 def test_an_existing_file_is_drawn_again(tmp_path: Path) -> None:
-    """`--out` overwrites an existing file, with the default file mode, since a drawing contains no secret."""
+    """`--out` overwrites an existing file with the default file mode, because a drawing contains no secret."""
     dsops = Dsops(tmp_path)
     old = dsops.folder / "credentials.svg"
     old.write_text("x" * 100_000)
@@ -83,7 +83,7 @@ def test_an_existing_file_is_drawn_again(tmp_path: Path) -> None:
 
 
 def test_each_variable_has_its_outcome(tmp_path: Path) -> None:
-    """With `--check` a missing optional variable is ok, a missing required one fails, and their store is ok."""
+    """With `--check` a missing optional variable is ok, a missing required one fails, and their shared store is ok."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         done = dsops.run("graph", "--check", "--env", "missing")
@@ -97,7 +97,7 @@ def test_each_variable_has_its_outcome(tmp_path: Path) -> None:
 
 
 def test_a_role_of_many_environments_is_refused_once(tmp_path: Path) -> None:
-    """A refused role shared by environments is reported once; nodes that depend on it are skipped."""
+    """A refused role that several environments share is reported once, and nodes that depend on it are skipped."""
     with StubAws(denies=True) as aws:
         done = Dsops(tmp_path, aws).run("graph", "--check", "--json")
         answer = json.loads(done.stdout)
@@ -120,13 +120,13 @@ def test_what_cant_be_reached_is_not_called_denied(tmp_path: Path) -> None:
 
 
 def test_a_chain_is_planned_from_its_end() -> None:
-    """Stores are ordered so that the end of a chain comes first; its plan includes the stores below."""
+    """Stores are planned from the ends of their chains: stores that others depend on come last."""
     config = config_of(many(4, 1).replace("role1: {", "role1: {credentials_from: role0, "))
     assert ends_first(config) == ["secrets0", "secrets1", "role0", "role1"]
 
 
 def test_a_long_chain_is_drawn(tmp_path: Path) -> None:
-    """A chain of 100 hops is drawn, each hop below the previous one."""
+    """A chain of 100 hops is drawn with each hop below the previous one."""
     dsops = Dsops(tmp_path)
     role = "{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', role_session_name: ada"
     hops = [f"  hop{at}: {role}, credentials_from: hop{at - 1}}}" for at in range(1, 100)]

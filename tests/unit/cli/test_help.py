@@ -44,7 +44,7 @@ def test_a_code_is_explained_with_its_causes(capfd: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_check_of_doctor_is_explained(code: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help CODE` of a doctor check says when the check is ok."""
+    """`dsops help CODE` for a check of doctor says when the check is ok."""
     assert len(CODES[code]) <= 100
     assert main(["help", code]) == 0
     assert capfd.readouterr().out == f"{code}, a check of `dsops doctor`, is ok when\n{CODES[code]}\n"
@@ -59,7 +59,7 @@ def test_explanations_fit_a_terminal_of_a_hundred_columns(capfd: pytest.CaptureF
 
 @pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.summary])
 def test_help_of_a_command_is_the_same_in_both_ways(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help exec` and `dsops exec --help` print the same."""
+    """`dsops help exec` and `dsops exec --help` print the same help."""
     assert main(["help", name]) == 0
     one = capfd.readouterr().out
     assert main([name, "--help"]) == 0
@@ -111,7 +111,7 @@ def every_command() -> list[tuple[str, Command]]:
 
 
 def test_the_first_line_about_a_member_of_a_family_is_a_sentence() -> None:
-    """The first line of a subcommand's help is a sentence, since the list of subcommands shows only that."""
+    """The first line of a subcommand's help is a sentence, because the list of subcommands shows only that line."""
     members = {name: summary_of(command) for name, command in every_command() if " " in name}
     assert {} == {name: summary for name, summary in members.items() if not summary.endswith(".")}
 

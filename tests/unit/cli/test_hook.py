@@ -167,7 +167,7 @@ class TestLoading:
     """The hook loads variables on entering a folder and restores them on leaving it."""
 
     def test_a_folder_has_its_variables_and_no_other_folder(self, house: House, shell: str) -> None:
-        """The variables are set in the folder and below, and unset on leaving."""
+        """The variables are set in the folder and its subfolders, and unset on leaving it."""
         house.allow()
         printed = house.shell(
             shell,
@@ -191,7 +191,7 @@ class TestLoading:
         assert house.loads() == 1
 
     def test_previous_values_come_back_on_leaving(self, house: House, shell: str) -> None:
-        """Leaving the folder restores a variable's previous value, and whether it was exported."""
+        """Leaving the folder restores a variable's previous value and whether it was exported."""
         house.allow()
         printed = house.shell(
             shell,
@@ -206,7 +206,7 @@ class TestLoading:
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=it was  this", "NUMBER=unset", "quiet"]
 
     def test_what_the_user_has_changed_since_stays(self, house: House, shell: str) -> None:
-        """Variables that the user changed after loading keep the user's value on leaving and on reloading."""
+        """A variable that the user changed after loading keeps the user's value on leaving and on reloading."""
         house.allow()
         printed = house.shell(
             shell,
@@ -229,7 +229,7 @@ class TestLoading:
         assert (seen[b"EMPTY"], seen[b"BINARY"], seen[b"QUOTED"]) == (b"", BINARY, QUOTED.encode())
 
     def test_an_inner_file_replaces_the_outer_one(self, house: House, shell: str) -> None:
-        """The file in an inner folder replaces the outer file; on leaving it the outer file is loaded again."""
+        """The file of an inner folder replaces the outer file, which is loaded again on leaving that folder."""
         inner = house.project / "below"
         (inner / "dsops.yaml").write_text("version: 1\nenvs: {only: {GREETING: {literal: inner}}}\n")
         house.allow()
@@ -260,7 +260,7 @@ class TestLoading:
         assert not list(house.home.rglob("MARK"))
 
     def test_a_repository_ends_the_search(self, house: House, shell: str) -> None:
-        """The search for dsops.yaml stops at a repository's root; a symbolic link is followed."""
+        """The search for dsops.yaml stops at a repository's root, and follows a symbolic link."""
         (house.project / "below" / ".git").mkdir()
         (house.home / "link").symlink_to(house.project)
         house.allow()
@@ -292,7 +292,7 @@ class TestLoading:
         assert printed == ["GREETING=hello", "GREETING=from staging", "NUMBER=unset"]
 
     def test_an_identity_is_one_value(self, house: House, shell: str) -> None:
-        """Loading keys unsets AWS_PROFILE, which is restored on leaving."""
+        """Loading keys unsets AWS_PROFILE, and leaving the folder restores it."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
         printed = house.shell(
@@ -325,7 +325,7 @@ class TestLoading:
         assert signers == ["AKIAEXAMPLEEXAMPLE01"] * 2
 
     def test_a_nested_shell_unloads_what_it_loaded(self, house: House, shell: str) -> None:
-        """A nested shell inherits the loaded variables; when it leaves the folder they are unset."""
+        """A nested shell inherits the loaded variables and unsets them when it leaves the folder."""
         inner = {"bash": "bash", "zsh": "fish", "fish": "zsh"}[shell]
         if not shutil.which(inner):
             pytest.skip(f"{inner} is not installed")
@@ -354,7 +354,7 @@ class TestPermission:
     """A cloned repository loads nothing before it is allowed."""
 
     def test_nothing_is_loaded_that_was_not_allowed(self, house: House, shell: str) -> None:
-        """A file loads only after `dsops hook allow`, at the next prompt; until then it is reported once."""
+        """A file is loaded only at the prompt after `dsops hook allow`; until then it is reported once."""
         printed = house.shell(
             shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
         )
@@ -367,7 +367,7 @@ class TestPermission:
         assert house.loads() == 2
 
     def test_a_changed_file_must_be_allowed_again(self, house: House, shell: str) -> None:
-        """When the file, an included file or a new local file changes, its variables are unset until allowed again."""
+        """If the file, an included file or a new local file changes, it is unloaded until it is allowed again."""
         (house.project / "dsops.yaml").write_text(f"include: part.yaml\n{LITERALS}")
         (house.project / "part.yaml").write_text("envs: {production: {PART: {literal: x}}}\n")
         for change in (
@@ -393,7 +393,7 @@ class TestPermission:
     def test_hook_allow_and_allow_are_separate(self, house: House) -> None:
         """`dsops hook allow` and `dsops allow` are separate permissions.
 
-        `hook allow` also shows what the file can do.
+        `dsops hook allow` also shows what the file can do.
         """
         environ = house.dsops.environ
         subprocess.run(["dsops", "allow"], cwd=house.project, env=environ, check=True, capture_output=True)
@@ -408,7 +408,7 @@ class TestPermission:
         assert b"error[config.not-allowed]" in done.stderr
 
     def test_a_file_of_another_user_is_refused_by_the_hook(self, house: House) -> None:
-        """The hook refuses a file that belongs to another user, as other commands refuse a discovered file."""
+        """The hook refuses a file that belongs to another user, as other commands do with a discovered file."""
         if os.geteuid():
             pytest.skip("only root can give files away")
         house.allow()
@@ -417,7 +417,7 @@ class TestPermission:
         assert "belongs to another user" in house.said[0]
 
     def test_the_hook_ignores_a_named_configuration(self, house: House) -> None:
-        """The hook ignores DSOPS_CONFIG, since a configuration named by the user needs no permission."""
+        """The hook ignores DSOPS_CONFIG, because a configuration named by the user needs no permission."""
         house.allow()
         done = house.dsops.run("hook-load", "bash", "1", DSOPS_CONFIG=str(house.project / "dsops.yaml"))
         assert (done.returncode, done.stdout) == (2, b"")
@@ -462,11 +462,11 @@ class TestRefusals:
             require_harmless(["FINE", name])
 
     def test_others_are_not(self) -> None:
-        """Variables that control programs, such as AWS_REGION, are accepted."""
+        """Variables that control programs but not the shell, such as AWS_REGION, are accepted."""
         require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
 
     def test_the_whole_environment_is_refused_also_when_allowed(self, house: House, shell: str) -> None:
-        """One refused variable (PROMPT_COMMAND) blocks the whole environment, in `hook allow` and in the hook."""
+        """One refused variable (PROMPT_COMMAND) blocks its whole environment, both in `hook allow` and in the hook."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nenvs: {p: {GREETING: {literal: x}, PROMPT_COMMAND: {literal: touch MARK}}}\n"
         )
@@ -479,7 +479,7 @@ class TestRefusals:
         assert not list(house.home.rglob("MARK"))
 
     def test_a_variable_that_the_shell_has_otherwise_is_left_alone(self, house: House) -> None:
-        """A variable that is read-only or an array in the shell is skipped; the other variables are loaded."""
+        """A variable that is read-only or an array in the shell is skipped, and the other variables are loaded."""
         house.allow()
         house.shell("bash", "readonly GREETING=fixed", "cd project", show("NUMBER"), "cd ..", show("NUMBER"))
         assert "dsops: hook: GREETING is left alone: in this shell it is not a plain variable" in house.said
@@ -493,7 +493,7 @@ class TestFailures:
     """Failures, each of which the hook reports once, in one line."""
 
     def test_what_is_wrong_is_told_once_and_tried_when_it_is_mended(self, house: House, shell: str) -> None:
-        """A mistake in a file is reported once, not at each prompt; after an edit the hook tries the file again."""
+        """A mistake in a file is reported once, not at each prompt, and the file is tried again after an edit."""
         good = house.home / "good.yaml"
         good.write_text(LITERALS)
         house.allow()
@@ -512,7 +512,7 @@ class TestFailures:
         assert "is not loaded: it changed since you allowed it" in house.said[0]
 
     def test_a_denial_is_reported_in_one_line(self, house: House, aws: StubAws, shell: str) -> None:
-        """A denial is reported in one line, and nothing is loaded; `dsops hook allow` makes the hook try again."""
+        """A denial is reported in one line and nothing is loaded; `dsops hook allow` makes the hook try again."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
         aws.denies = True
@@ -524,7 +524,7 @@ class TestFailures:
         assert house.shell(shell, "cd project", show("TOKEN")) == ["TOKEN=hush-token"]
 
     def test_a_role_that_demands_mfa_asks_at_the_prompt(self, house: House, shell: str) -> None:
-        """A role with MFA prompts on the terminal; without a terminal the hook prints one line of warning."""
+        """A role with MFA shows the prompt on the terminal; without a terminal the hook prints a one-line warning."""
         mfa = "role_session_name: test\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
         text = CONFIG.replace("role_session_name: test", mfa)
         assert text != CONFIG
@@ -541,7 +541,7 @@ class TestFailures:
         assert len(house.said) == 1
 
     def test_an_unset_variable_is_told_where_it_matters(self, house: House) -> None:
-        """`dsops hook allow` accepts a file whose `${...}` variables are unset; loading the file reports them."""
+        """`dsops hook allow` accepts a file with unset `${...}` variables; loading the file reports them."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nsecretStores: {s: {type: aws.ssm, region: '${NOWHERE}'}}\nenvs: {p: {KEY: {from: 's:/a'}}}\n"
         )
@@ -591,7 +591,7 @@ class TestFailures:
             assert house.loads() == 1
 
     def test_no_private_folder_is_an_error(self, house: House) -> None:
-        """Without a private folder for mark files nothing is loaded, since a revoked permission would go unnoticed."""
+        """Without a private folder for mark files nothing is loaded: a revoked permission would go unnoticed."""
         house.allow()
         (Path(house.dsops.sockets) / "dsops").write_text("in the way")
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
@@ -602,7 +602,7 @@ class TestPrompts:
     """What the hook does at each prompt of the user's shell."""
 
     def test_nothing_is_started_when_nothing_has_changed(self, house: House, shell: str) -> None:
-        """A prompt starts no process when nothing has changed."""
+        """If nothing has changed, a prompt starts no process."""
         house.allow()
         house.shell(shell, "true", "cd elsewhere", "true", "cd ../project", "true", "cd below", "true", "true")
         assert house.loads() == 1
@@ -624,7 +624,7 @@ class TestPrompts:
 
     @pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)
     def test_strict_shells_work(self, house: House, shell: str) -> None:
-        """The hook works with `set -u`, `set -e`, `set -f` and another IFS, and a trace shows no value."""
+        """The hook works with `set -u`, `set -e`, `set -f` and an unusual IFS, and a trace shows no value."""
         house.allow()
         printed = house.shell(
             shell,
@@ -652,7 +652,7 @@ class TestPrompts:
         assert "hello" not in house.errors
 
     def test_other_commands_of_the_prompt_are_kept(self, house: House) -> None:
-        """The hook is added to PROMPT_COMMAND once, and keeps the other commands there."""
+        """The hook is added to PROMPT_COMMAND once and keeps the other commands in it."""
         house.allow()
         evaluate = 'eval "$(dsops hook bash)"'
         for value in ("'echo mine $?'", "'echo mine $?;'", "('echo mine $?')"):
@@ -698,7 +698,7 @@ class TestPrompts:
 
     @pytest.mark.parametrize("shell", SHELLS, indirect=True)
     def test_a_script_is_left_alone(self, house: House, shell: str) -> None:
-        """The hook does nothing in scripts, since only interactive shells have prompts."""
+        """The hook does nothing in scripts, because only interactive shells have prompts."""
         house.allow()
         start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
         options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
@@ -735,7 +735,7 @@ class TestPrompts:
             assert "GREETING=hello" in terminal.expect("end")
 
     def test_shells_share_the_agents_session(self, house: House, aws: StubAws) -> None:
-        """Two shells use one session of the agent."""
+        """Two shells share one session of the agent."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
         for _ in range(2):
@@ -755,7 +755,7 @@ class TestTelling:
     """`dsops hook status` and the other subcommands."""
 
     def test_status_shows_what_would_be_and_is_loaded(self, house: House) -> None:
-        """`dsops hook status` shows what would be loaded here and what is loaded, as text and JSON."""
+        """`dsops hook status` shows what would be loaded in this folder and what is loaded, as text and as JSON."""
         house.allow()
         printed = house.shell("bash", "cd project", "dsops hook status", "dsops hook status --json")
         assert printed[:5] == [

@@ -36,7 +36,7 @@ def read(*rows: AnsweredCase, file: str = "suite/trust-cases.yaml") -> Any:
 
 
 def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
-    """A case with an unexpected answer is a failure with its reason; the suite counts cases and failures."""
+    """A case with an unexpected answer is a failure with its reason, and the suite counts cases and failures."""
     report = read(row("gets in", "allow", sts__ExternalId="hush-id"), row("gets in without", "allow"))
     suite = report.find("testsuite")
 
@@ -55,14 +55,14 @@ def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
 
 
 def test_no_external_id_is_in_it() -> None:
-    """The report does not contain the external ID of a request."""
+    """The JUnit report does not contain the external ID of a request."""
     text = junit_report([row("a", "allow", sts__ExternalId="Hush-Id")], "cases.yaml", now=NOON)
 
     assert "hush" not in text.lower()
 
 
 def test_a_name_may_hold_anything() -> None:
-    """In a case name markup is escaped, newlines are kept, and characters that XML can't hold are replaced."""
+    """In a case's name markup is escaped, newlines are kept, and characters that XML cannot express are replaced."""
     name = '<a href="x">&amp;</a>\n\x1b[2J\ud800]]>'
     report = read(row(name, "deny"), row(f"{name} fails", "allow"))
 
@@ -73,7 +73,7 @@ def test_a_name_may_hold_anything() -> None:
 
 
 def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
-    """A case without a name is named after its question; a case without an expectation can't fail."""
+    """A case without a name is named after its question, and a case without an expectation cannot fail."""
     (case,) = read(row("", None), file="").iter("testcase")
 
     assert (case.get("name"), case.get("classname"), len(case)) == (f"sts:AssumeRole on {ROLE}", "policies", 0)
@@ -90,7 +90,7 @@ def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
     ],
 )
 def test_the_schema_refuses_what_readers_refuse(old: str, new: str) -> None:
-    """The schema refuses reports that JUnit readers refuse, so validating against it is meaningful."""
+    """The schema refuses reports that JUnit readers refuse, so that validating against it is meaningful."""
     text = junit_report([row("a", "allow")], "cases.yaml", now=NOON)
     assert old in text
 

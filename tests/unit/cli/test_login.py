@@ -41,13 +41,13 @@ identity_center: {{start_url: "{START_URL}", users: {{alice: {{}}}}, auto_approv
     ],
 )
 def test_a_browser_is_expected_where_there_are_windows(*, environ: dict[str, str], platform: str, can: bool) -> None:
-    """A browser login is chosen on a desktop or with BROWSER set, not on a terminal without a desktop."""
+    """A browser login is chosen on a desktop or if BROWSER is set, but not on a terminal without a desktop."""
     assert can is can_open_browser(environ, platform)
 
 
 @pytest.mark.sandbox_seed(SEED)
 def test_without_a_port_a_code_is_used(sandbox: LocalAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """When no port can be opened, the login continues with a device code and says why."""
+    """If no port can be opened, the login continues with a device code and says why."""
 
     def blocked(_: str) -> LoopbackPort:
         raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))

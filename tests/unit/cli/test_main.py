@@ -60,7 +60,7 @@ def test_the_code_of_the_command_is_ours(install: Callable[..., None]) -> None:
 
 
 def test_without_a_command_the_list_of_them_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    """Without a command the list of commands goes to stderr; with --help it goes to stdout."""
+    """Without a command, `dsops` prints the list of commands on stderr; `dsops --help` prints it on stdout."""
     assert cli.main([]) == 2
     out, err = capfd.readouterr()
     assert out == ""
@@ -75,14 +75,14 @@ def test_an_unknown_command_is_answered_with_the_one_that_was_meant(capfd: pytes
 
 
 def test_flags_before_the_command_are_for_it(install: Callable[..., None]) -> None:
-    """Flags may precede the command, as in the original's `dsops --config FILE plan`."""
+    """Flags may precede the command, as in the original tool's `dsops --config FILE plan`."""
     install(lambda: 0)
     assert cli.main(["--json", "--verbose", "probe"]) == 0
     assert cli.main(["--nonsense", "probe"]) == 2
 
 
 def test_a_member_of_a_family_is_chosen(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops probe one` runs a subcommand; an unknown subcommand gets a suggestion, and help works for both."""
+    """`dsops probe one` runs a subcommand, an unknown subcommand gets a suggestion, and both levels have --help."""
     install(lambda: 5, is_group=True)
     assert cli.main(["probe", "one"]) == 5
     assert cli.main(["probe", "onee"]) == 2
@@ -126,7 +126,7 @@ def test_the_json_flag_of_another_program_is_not_ours(
 
 @pytest.mark.parametrize("error", [UsageError("no"), AccessDenied("no"), RuntimeError("no")])
 def test_a_launchers_own_failures_have_one_code(install: Callable[..., None], error: Exception) -> None:
-    """Failures of dsops in a launcher command exit with 125, except for 126 and 127."""
+    """Every failure of dsops in a command that launches programs exits with 125, except for 126 and 127."""
     install(raises(error), failure_code=125)
     assert cli.main(["probe"]) == 125
     assert cli.main(["probe", "--nonsense"]) == 125
@@ -135,7 +135,7 @@ def test_a_launchers_own_failures_have_one_code(install: Callable[..., None], er
 
 
 def test_ctrl_c_is_130_without_a_message(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C exits with 130 and no message."""
+    """Ctrl-C exits with 130 and prints no message."""
     install(raises(KeyboardInterrupt()))
     assert cli.main(["probe"]) == 130
     assert capfd.readouterr() == ("", "")
@@ -195,7 +195,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 def test_an_answer_that_can_not_be_written_is_an_error() -> None:
-    """If stdout is full or closed the command fails."""
+    """If stdout is full or closed, the command fails."""
     done = dsops("--help", redirect="> /dev/full")
     assert done.returncode == 2
     assert "error[output.not-written]" in done.stderr
@@ -205,7 +205,7 @@ def test_an_answer_that_can_not_be_written_is_an_error() -> None:
 
 
 def test_only_the_chosen_commands_module_is_imported() -> None:
-    """Only the chosen command's module is imported, and argparse never."""
+    """Only the chosen command's module is imported, and argparse is never imported."""
     program = """
     import sys
     from dsops.cli import main

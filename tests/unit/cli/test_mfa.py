@@ -66,7 +66,7 @@ def dsops(tmp_path: Path, home: Path) -> Given:
 
 
 def test_a_seed_is_added_listed_used_and_removed(dsops: Given) -> None:
-    """A seed is added, listed, used and removed; only the keyring contains it."""
+    """A seed is added, listed, used and removed, and only the keyring contains the seed."""
     code, out, err = dsops.add(f"{SEED}\n")
     assert (code, dsops.keyring.secrets) == (0, {f"dsops mfa/{DEVICE}": SEED})
     assert out.startswith(f"the keyring (file keyring FileKeyring) has the seed of {DEVICE}; its current code ")
@@ -86,7 +86,7 @@ def test_a_seed_is_added_listed_used_and_removed(dsops: Given) -> None:
 
 
 def test_a_code_is_all_that_stdout_has(dsops: Given) -> None:
-    """`mfa code` prints only the code on stdout, for pipes and `mfa_process`; stderr shows its remaining validity."""
+    """`mfa code` prints only the code on stdout, for pipes and `mfa_process`; stderr shows its remaining time."""
     dsops.add(SEED)
     done = dsops.run("mfa", "code", DEVICE)
     assert done.stdout.decode().strip().isdigit()
@@ -95,7 +95,7 @@ def test_a_code_is_all_that_stdout_has(dsops: Given) -> None:
 
 
 def test_a_seed_is_typed_unseen(dsops: Given) -> None:
-    """A seed typed at the terminal is not echoed, also with stdout in a pipe."""
+    """A seed typed at the terminal is not echoed, even if stdout is a pipe."""
     with Terminal(
         ["env", *(f"{name}={value}" for name, value in dsops.environ.items()), *dsops.command("mfa", "add", DEVICE)]
     ) as terminal:
@@ -118,7 +118,7 @@ def test_ctrl_c_at_the_question_keeps_nothing(dsops: Given) -> None:
 
 
 def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
-    """`--from-file` warns that the file still contains the seed, and that others can read it."""
+    """`--from-file` warns that the file still contains the seed and that others can read the file."""
     file = dsops.folder / "seed.txt"
     file.write_text(f"otpauth://totp/Amazon%20Web%20Services:ada@x?secret={SEED}&issuer=Amazon%20Web%20Services\n")
     file.chmod(0o644)
@@ -148,14 +148,14 @@ def test_an_invalid_seed_is_not_stored(dsops: Given, text: str, told: str) -> No
     [(DEVICE, SEED), (SEED,), (SEED, DEVICE), ("arn:aws:iam::111122223333:u2f/ada",), ("arn:aws:iam::1:user/a",)],
 )
 def test_an_invalid_device_or_a_seed_as_argument_is_refused(dsops: Given, words: tuple[str, ...]) -> None:
-    """An invalid device is refused; a seed given as an argument is refused and not repeated in the error."""
+    """An invalid device is refused; a seed given as an argument is refused and not shown in the error."""
     code, _, err = dsops.add(SEED, *words)
     assert (code, dsops.keyring.secrets) == (2, {})
     assert "hint" in err
 
 
 def test_a_seed_is_not_replaced_unasked(dsops: Given) -> None:
-    """Without `--replace` an existing seed is kept, since a replaced seed could not be recovered."""
+    """Without `--replace` an existing seed is kept, because it could not be recovered."""
     dsops.add(SEED)
     code, _, err = dsops.add(SECOND)
     assert (code, dsops.keyring.secrets) == (2, {f"dsops mfa/{DEVICE}": SEED})
@@ -178,7 +178,7 @@ def test_a_keyring_that_is_locked_leaves_everything_as_it_was(dsops: Given) -> N
 
 
 def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) -> None:
-    """An unknown device is an error that lists known devices, and so is an omitted name with two devices."""
+    """An unknown device, or an omitted name with two devices, is an error that lists the known devices."""
     dsops.add(SEED)
     done = dsops.run("mfa", "code", DEVICE.replace("ada", "adda"))
     assert (done.returncode, done.stdout) == (3, b"")
@@ -197,7 +197,7 @@ def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
 
 
 def test_without_a_home_there_is_no_place_for_the_list(dsops: Given) -> None:
-    """Without a home folder the device list has no location, so the command fails."""
+    """Without HOME the device list has no location, so the command fails."""
     dsops.environ.pop("HOME")
     code, _, err = dsops.add(SEED)
     assert code == 2
@@ -218,7 +218,7 @@ secretStores:
 
 
 def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) -> None:
-    """The agent uses the client's keyring, not the keyring in its own home, which lacks the seed."""
+    """The agent uses the client's keyring, not the one in its own home, which lacks the seed."""
     mine, other = StubKeyring(home), StubKeyring(tmp_path)
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
@@ -235,7 +235,7 @@ def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) ->
 
 
 def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> None:
-    """The agent does not send a code twice; the client shows the countdown to the next code."""
+    """The agent does not send a code twice, and the client shows the countdown to the next code."""
     keyring = StubKeyring(home)
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
@@ -253,7 +253,7 @@ def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> Non
 
 
 def test_what_is_allowed_to_get_codes_is_shown(dsops: Given) -> None:
-    """`dsops allow` names the MFA device, whether or not the keyring has a seed for it."""
+    """`dsops allow` names the MFA device, whether or not the keyring has the device's seed."""
     (dsops.folder / "dsops.yaml").write_text(CONFIG)
     for _ in range(2):
         assert f"uses     a code of your MFA device {DEVICE}".encode() in dsops.run("allow").stdout
@@ -261,7 +261,7 @@ def test_what_is_allowed_to_get_codes_is_shown(dsops: Given) -> None:
 
 
 def test_devices_are_completed(dsops: Given) -> None:
-    """The ARNs of known MFA devices are offered as completions."""
+    """Completion offers the ARNs of known MFA devices."""
     dsops.add(SEED)
     assert dsops.run("complete", "--", "mfa", "code", "").stdout.decode().split() == [DEVICE]
 

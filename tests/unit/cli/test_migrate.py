@@ -129,7 +129,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
-    """A rewritten file keeps comments, order and blank lines; a second run changes nothing.
+    """A rewritten file keeps comments, order and blank lines, and a second run changes nothing.
 
     Only one problem remains: a store type that needs an extension.
     """
@@ -146,7 +146,7 @@ def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
 
 
 def test_the_difference_is_printed_and_nothing_is_written(project: Project) -> None:
-    """Without `--write` the diff of the changed lines is printed, with values that could be secrets hidden."""
+    """Without `--write` the diff of the changed lines is printed, with possible secrets hidden."""
     done = project.dsops("migrate")
 
     assert (0, OLD) == (done.returncode, project.file.read_text())
@@ -249,7 +249,7 @@ def test_other_file_formats_are_rewritten(project: Project, text: str, expected:
     ],
 )
 def test_lines_that_need_a_decision_are_listed(project: Project, text: str, says: list[str]) -> None:
-    """All lines that need a decision are listed; the file is not changed, and no value is shown."""
+    """All lines that need a decision are listed; the file stays unchanged, and no value is shown."""
     project.file.write_text(text)
     done = project.dsops("migrate", "--write")
 
@@ -259,7 +259,7 @@ def test_lines_that_need_a_decision_are_listed(project: Project, text: str, says
 
 
 def test_another_file_can_be_named(project: Project) -> None:
-    """`migrate FILE` rewrites the named file; a missing file is an error."""
+    """`migrate FILE` rewrites the named file, and a missing file is an error."""
     (project.folder / "old.yaml").write_text("providers: {}\n")
     assert "+secretStores: {}" in project.dsops("migrate", "old.yaml").stdout
     done = project.dsops("migrate", "odl.yaml")
@@ -269,7 +269,7 @@ def test_another_file_can_be_named(project: Project) -> None:
 
 
 def test_a_file_that_is_no_text_is_told(project: Project) -> None:
-    """A file that is not UTF-8 is an error that shows the line number, but no content."""
+    """A file that is not UTF-8 is an error with the line number but without content."""
     project.file.write_bytes(b"version: 0\nx: \xff\n")
     done = project.dsops("migrate")
 

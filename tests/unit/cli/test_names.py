@@ -119,20 +119,19 @@ def test_a_flag_before_another_lists_them_too(capfd: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    """If the word before `--` is a store or an environment, the hint shows the matching flag."""
-    environment, store = "`--env {}`", "`--credentials {}`"
-    for word, is_environment, is_store in (
-        ("deploy", False, True),
-        ("production", True, False),
-        ("both", True, True),
-        ("nothing", False, False),
-    ):
-        text = told(capfd, "exec", word, "--", "true")
-        assert (environment.format(word) in text, store.format(word) in text) == (is_environment, is_store), word
-    assert "the environments are: production, both" in told(capfd, "exec", "nothing", "--", "true")
-    assert store.format("deploy") in told(capfd, "exec", "deploy")
-    assert store.format("deploy") in told(capfd, "exec", "--env", "production", "deploy")
+def test_a_name_before_the_dashes_that_is_two_things_or_none(capfd: pytest.CaptureFixture[str]) -> None:
+    """If NAME is an environment and a store, the error shows both flags; if it is neither, it lists the names."""
+    both = told(capfd, "exec", "both", "--", "true")
+    assert "`both` is both an environment and a store" in both
+    assert "`--env both`" in both
+    assert "`--credentials both`" in both
+    assert "there are production, both, deploy" in told(capfd, "exec", "nothing", "--", "true")
+    assert "did you mean `deploy`?" in told(capfd, "exec", "deplo", "--", "true")
+    two = told(capfd, "exec", "production", "--env", "both", "--", "true")
+    assert "`production` and `both` are both environments" in two
+    assert "`deploy` and `both` are both stores" in told(capfd, "exec", "deploy", "--credentials", "both", "--", "true")
+    assert "`--credentials deploy`" in told(capfd, "exec", "deploy")
+    assert "`--credentials deploy`" in told(capfd, "exec", "--env", "production", "deploy")
 
 
 def test_without_a_configuration_the_hint_stays(

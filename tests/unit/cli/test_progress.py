@@ -30,7 +30,7 @@ from tests.terminal import Terminal, python
     ],
 )
 def test_an_event_is_a_sentence(event: Event, words: str) -> None:
-    """An event is printed as a sentence that omits facts without a value, also for an event of a plugin.
+    """An event, also a plugin's, is printed as a sentence that omits facts without a value.
 
     Control characters are escaped.
     """
@@ -64,7 +64,7 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
 
 
 def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> None:
-    """With `--verbose` a countdown is one line when it begins; a later countdown gets its own line."""
+    """With `--verbose` a countdown is one line when it begins, and a later countdown gets its own line."""
     progress = Progress(is_kept=True)
     for seconds in ("2", "1"):
         progress.report(Event("mfa.waiting", {"device": "D", "seconds": seconds, "why": "it was used"}))
@@ -98,7 +98,7 @@ def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> N
 
 
 def test_without_a_terminal_only_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a terminal and `--verbose` only notes are printed, no progress."""
+    """Without a terminal and `--verbose`, notes are printed but no progress."""
     report = reporter(is_verbose=False)
     report(Event("one", {}))
     report(CORRECTED)

@@ -37,7 +37,7 @@ def test_the_answer_is_not_seen_and_arrives_whole() -> None:
 
 
 def test_control_characters_in_a_prompt_are_escaped() -> None:
-    """Control characters in a prompt are shown as codes; its newlines are kept."""
+    """Control characters in a prompt are shown as codes, but the prompt's newlines are kept."""
     asking = "from dsops.cli.framework.prompt import ask; ask('roles:\\n \\x1b[2Jone \\udcff: '); print('asked')"
     with Terminal(python(asking)) as terminal:
         shown = terminal.expect("\\xdcff: ")
@@ -64,7 +64,7 @@ def test_echo_is_back_afterwards() -> None:
 
 
 def test_a_terminal_that_gives_single_keys_is_asked_for_a_line() -> None:
-    """A terminal in raw mode is switched to line input for the prompt, and back to raw mode afterwards."""
+    """A terminal in raw mode is switched to line input for the prompt and back to raw mode afterwards."""
     line = 'stty -icanon -icrnl min 1 < /dev/tty; "$@"; stty -a < /dev/tty | grep -o -e "-icanon" -e "-icrnl"'
     with Terminal(shell(line, *python(ASKING))) as terminal:
         terminal.expect("MFA code: ")
@@ -85,7 +85,7 @@ print("agreed", confirm("Allow it? [y/N] "), flush=True)
     [("y", "True"), ("Yes", "True"), ("n", "False"), ("", "False"), ("yes please", "False"), (" y", "False")],
 )
 def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
-    """Only a yes confirms; the answer is echoed, and an empty line means no."""
+    """Only a yes confirms; the typed answer is echoed, and an empty line means no."""
     with Terminal(shell('echo y | "$@" 2>/dev/null | cat', *python(CONFIRMING))) as terminal:
         terminal.expect("Allow it? [y/N] ")
         terminal.type(f"{typed}\n")
@@ -94,7 +94,7 @@ def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
 
 
 def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
-    """Without a terminal a confirmation fails, even on a desktop, whose windows are too small for the list."""
+    """Without a terminal a confirmation fails, even on a desktop, because a dialog is too small for the list."""
     window = tmp_path / "zenity"
     window.write_text("#!/bin/sh\necho y\n")
     window.chmod(0o755)
@@ -111,7 +111,7 @@ def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
 
 
 def test_ctrl_d_means_no_answer() -> None:
-    """Ctrl-D returns no answer; an empty line is an answer."""
+    """Ctrl-D at the prompt returns None; an empty line returns an empty text."""
     with Terminal(python(ASKING)) as terminal:
         terminal.expect("MFA code: ")
         terminal.type("\x04")
@@ -167,7 +167,7 @@ def test_without_a_terminal_a_question_fails_at_once() -> None:
 
 
 def test_in_the_background_no_prompt_is_shown() -> None:
-    """A background process does not prompt: reading the terminal would stop it until the user types `fg`."""
+    """A background process shows no prompt, because reading the terminal would suspend it until the user types `fg`."""
     line = 'set -m; "$@" & wait; echo done'
     with Terminal(shell(line, *python(ASKING))) as terminal:
         assert "MFA code" not in terminal.expect("answer None")
@@ -175,5 +175,5 @@ def test_in_the_background_no_prompt_is_shown() -> None:
 
 
 def test_a_terminal_that_can_not_be_opened_is_none() -> None:
-    """If /dev/tty can't be opened, the program behaves as if it had no terminal."""
+    """If /dev/tty cannot be opened, the program behaves as if it had no terminal."""
     assert ask("MFA code: ", terminal="/no/such/terminal") is None

@@ -92,7 +92,7 @@ def page() -> str:
 
 
 def test_the_page_is_what_the_program_says() -> None:
-    """The page has every flag with its present name and help text."""
+    """The reference page has every flag with its current name and help text."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page()
@@ -112,7 +112,7 @@ def test_each_variable_means_one_flag() -> None:
 
 @pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in every_command()])
 def test_each_flag_has_a_variable_and_a_help(name: str, command: Command) -> None:
-    """Every flag has a `DSOPS_*` variable, and a help text without a full stop."""
+    """Every flag has a `DSOPS_*` variable and a help text without a full stop."""
     assert command.help
     names = [flag.name for flag in command.flags + COMMON]
     assert len(set(names)) == len(names), name

@@ -65,7 +65,7 @@ def approve(server: SandboxServer, *words: str) -> int:
 
 @pytest.mark.parametrize("named_by", ["code", "page", ""])
 def test_a_device_gets_its_token(server: SandboxServer, named_by: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """A device login is approved by code, by URL, or as the only pending login; stdout stays empty."""
+    """A device login is approved by code, by URL, or as the only pending login, and stdout stays empty."""
     login = start(server)
 
     assert approve(server, *filter(None, [login.get(named_by, "")]), "--user", "alice") == 0
@@ -141,7 +141,7 @@ def test_a_browser_login_can_be_approved(server: SandboxServer) -> None:
 
 
 def test_a_program_may_wait_for_its_browser_before_it_listens(server: SandboxServer) -> None:
-    """The client may start to listen after the approval, like the AWS CLI since 2.22; the page remains available."""
+    """A client may begin to listen after the approval, as the AWS CLI does since 2.22; the page stays available."""
     brought: list[str] = []
 
     class Waiting(BaseHTTPRequestHandler):
@@ -218,7 +218,7 @@ def test_what_can_not_be_done_is_told(
 def test_who_it_is_must_be_said_where_there_are_several(
     server: SandboxServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With several users the command must name one; a mistyped name gets a suggestion."""
+    """If there are several users, the command must name one; a mistyped name gets a suggestion."""
     login = start(server)
     assert approve(server, login["code"]) == 2
     assert "name a user: there are alice, bob" in capfd.readouterr().err
@@ -227,14 +227,14 @@ def test_who_it_is_must_be_said_where_there_are_several(
 
 
 def test_which_login_must_be_said_where_several_wait(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """With several pending logins the command must name one; the error lists their codes."""
+    """If several logins are pending, the command must name one; the error lists their codes."""
     first, second = start(server), start(server)
     assert approve(server, "--user", "alice") == 2
     assert f"{first['code']} or {second['code']}" in capfd.readouterr().err
 
 
 def test_a_sandbox_without_identity_center_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    """A sandbox whose seed has no Identity Center gives an error."""
+    """`approve` fails with an error if the sandbox's seed has no Identity Center."""
     with open_server(Seed()) as plain:
         assert approve(plain, "--user", "alice") == 2
     assert "its seed has no `identity_center`" in capfd.readouterr().err

@@ -17,7 +17,7 @@ from dsops.sandbox.seed.model import Seed
 
 
 def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Path) -> None:
-    """Only variables with valid names are unset in the printed lines, so an odd name can't run code."""
+    """The printed lines unset only variables with valid names, so an odd name cannot run code."""
     odd = {"AWS_PROFILE": "mine", "AWS_;touch ran;": "x", "AWS_$(touch ran)": "x", "AWS_`touch ran`": "x"}
     words = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", "sandbox", "env"]
     with open_server(Seed()) as server:
@@ -53,7 +53,7 @@ def exported(lines: str) -> dict[str, str]:
 
 
 def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.CaptureFixture[str]) -> None:
-    """For a pod the lines set an endpoint and a token file but no keys; for a function, a session and its name."""
+    """For a pod the lines set an endpoint and a token but no keys; for a function, a session and its name."""
     with open_server(read_seed(ROLES, "seed.yaml")) as server:
         port = str(server.port)
         assert main(["sandbox", "env", "--pod-role", "App", "--service-account", "shop/app", "--port", port]) == 0
@@ -73,7 +73,7 @@ def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.Cap
 
 
 def test_variables_of_a_job_are_unset(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables of a sandbox's CI job are unset for the next identity; those of a real runner stay."""
+    """The variables of a sandbox's CI job are unset for the next identity, but those of a real runner stay."""
     with open_server(Seed()) as server:
         monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")
         for address, is_gone in ((f"{server.url}/_sandbox/github?x", True), ("https://runner.example/", False)):

@@ -67,7 +67,7 @@ def test_a_document_without_line_breaks_has_no_lines_to_tell() -> None:
 
 
 def test_a_negated_operator_wants_anything_but_its_values() -> None:
-    """For a negated operator the text shows `anything but` and the operator's values."""
+    """For a negated operator the text shows `anything but` before the operator's values."""
     key = "aws:PrincipalOrgID"
     assert told(1, operator="StringNotEqualsIfExists", key=key, wanted=["o-1"], actual=["o-1"])[1] == (
         "      Condition StringNotEqualsIfExists aws:PrincipalOrgID wants anything but o-1; the request has o-1"
@@ -90,7 +90,7 @@ def test_where_there_is_nothing_that_could_allow_the_first_line_says_so() -> Non
 
 
 def test_an_event_of_identity_center_names_its_user_and_the_role() -> None:
-    """The text of an Identity Center event names the user by id, and the role from the event's details."""
+    """The text of an Identity Center event names the user by id and the role from the event's details."""
     record = {
         "eventTime": "2026-07-13T10:00:00Z",
         "recipientAccountId": "111111111111",

@@ -76,7 +76,7 @@ def whoami(url: str) -> str:
 def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
     """Ctrl-C and `kill` end the server at once with exit code 0, even with connected clients.
 
-    It prints one line, removes its announcement, and delivers the rest of its trail first.
+    The server prints one line, removes its announcement, and first delivers the rest of its trail.
     """
     with serving(tmp_path, "--trail", "trail") as (process, url), connect(url) as silent, connect(url) as halfway:
         halfway.sendall(HEALTH[:30])
@@ -129,7 +129,7 @@ def test_a_thousand_connections_are_served(tmp_path: Path) -> None:
 
 
 def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
-    """Two sandboxes do not accept each other's keys; while both run, commands require a choice."""
+    """Two sandboxes do not accept each other's keys, and while both run, commands require a choice."""
     with serving(tmp_path) as (_, first), serving(tmp_path) as (_, second):
         assert first != second
         own, other = ask(first, "identity"), ask(second, "identity")
@@ -147,7 +147,7 @@ def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
-    """A port in use is an error with a hint; the process that uses the port is not affected."""
+    """A port in use is an error with a hint, and the process that uses the port is not affected."""
     with serving(tmp_path) as (_, url):
         port = str(urlsplit(url).port)
 
@@ -161,7 +161,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 
 def test_a_seed_with_errors_starts_nothing(tmp_path: Path) -> None:
-    """All errors in a seed are reported at once with their lines, and nothing is started."""
+    """All errors in a seed are reported at once with their lines, and no sandbox is started."""
     seed = tmp_path / "seed.yaml"
     seed.write_text(
         'accounts:\n  "1":\n    usres: {}\n  "111111111111":\n    roles:\n      R: {}\n    users:\n      "a b": {}\n'

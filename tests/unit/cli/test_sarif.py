@@ -160,7 +160,7 @@ def log(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
 
 @pytest.mark.usefixtures("folder")
 def test_it_has_what_code_hosts_need(capfd: pytest.CaptureFixture[str]) -> None:
-    """Results have rule, level and location; a space in the file name is percent-encoded."""
+    """Each SARIF result has rule, level and location; a space in the file name is percent-encoded."""
     results = log(capfd, "a policy.json")["results"]
 
     assert isinstance(results, list)
@@ -173,7 +173,7 @@ def test_it_has_what_code_hosts_need(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_every_rule_is_described_and_results_point_to_theirs(capfd: pytest.CaptureFixture[str]) -> None:
-    """Every rule is described; results refer to it by index and id."""
+    """The SARIF log describes every rule, and results refer to their rule by index and id."""
     run = log(capfd, "a policy.json")
     driver = run["tool"]["driver"]  # type: ignore[index]
 
@@ -184,7 +184,7 @@ def test_every_rule_is_described_and_results_point_to_theirs(capfd: pytest.Captu
 
 
 def test_a_fingerprint_stays_when_lines_move(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-    """A fingerprint does not change when lines move, and differs between findings and files."""
+    """A finding's fingerprint does not change when lines move, and differs between findings and files."""
 
     def prints(*files: str) -> list[str]:
         results = log(capfd, *files)["results"]
@@ -199,7 +199,7 @@ def test_a_fingerprint_stays_when_lines_move(capfd: pytest.CaptureFixture[str], 
 
 
 def test_no_findings_give_an_empty_log(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-    """A check without findings writes an empty log, with which code hosts close earlier findings."""
+    """A check without findings writes an empty SARIF log, which makes code hosts close earlier findings."""
     good = POLICY.replace(" // everybody", "").replace('"*"', '{"Service": "ec2.amazonaws.com"}')
     (folder / "good.json").write_text(good)
     run = log(capfd, "good.json")
@@ -210,14 +210,14 @@ def test_no_findings_give_an_empty_log(capfd: pytest.CaptureFixture[str], folder
 
 @pytest.mark.usefixtures("folder")
 def test_a_file_that_cannot_be_read_is_said_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
-    """An unreadable file is reported in the log and on stderr."""
+    """An unreadable file is reported both in the SARIF log and on stderr."""
     run = log(capfd, "a policy.json", "nowhere.json")
 
     assert run["invocations"][0]["executionSuccessful"] is False  # type: ignore[index]
 
 
 def test_an_absolute_path_is_an_address(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-    """An absolute path becomes a `file:` URI."""
+    """An absolute path becomes a `file:` URI in the SARIF log."""
     results = log(capfd, str(folder / "a policy.json"))["results"]
     place = results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]  # type: ignore[index]
 

@@ -52,7 +52,7 @@ def chosen(mistakes: list[Mistake], count: int, choice: random.Random) -> list[M
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_each_mistake_alone_is_told(validated: Validated, name: str) -> None:
-    """Each known mistake is reported, and the example without it is valid."""
+    """Each known mistake is reported, and the example without the mistake is valid."""
     content = CONFIGURATIONS[name]
     assert validated(content) == set()
     assert [one.name for one in mistakes_in(content) if not validated(one.made(content))] == []
@@ -60,7 +60,7 @@ def test_each_mistake_alone_is_told(validated: Validated, name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_mistakes_made_at_once_are_all_told_at_once(validated: Validated, name: str) -> None:
-    """Two to six mistakes in one file are all reported, with the messages that each has alone."""
+    """Two to six mistakes in one file are all reported, each with the message that it has alone."""
     content, choice = CONFIGURATIONS[name], random.Random(name)  # noqa: S311 - the same choices in each run
     mistakes = mistakes_in(content)
     for _ in range(ROUNDS):
@@ -88,7 +88,7 @@ def test_an_unknown_type_is_a_problem_whether_it_is_needed_or_not(validated: Val
 
 
 def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Problems of planning are reported with the others: conflict, unset variable, limit, type, missing base."""
+    """Problems found by planning are reported, too: conflict, unset variable, limit, type, missing base."""
     monkeypatch.delenv("ROLE", raising=False)
     role = "arn:aws:iam::123456789012:role/App"
     stores: Content = {
@@ -110,7 +110,7 @@ def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch
 
 
 def test_an_unknown_environment_is_reported_with_the_rest(validated: Validated) -> None:
-    """An unknown `--env` is reported with the file's problems; alone it is a usage error."""
+    """An unknown `--env` is reported with the file's problems; if the file has none, it is a usage error."""
     content: Content = {"version": 2, "envs": {"p": {"A": {"literal": "x"}}}}
     assert {path for path, _ in validated(content, "--env", "nowhere")} == {"version", "--env"}
     path = validated.folder / "dsops.yaml"

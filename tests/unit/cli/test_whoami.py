@@ -35,7 +35,7 @@ def hops(dsops: Dsops, *words: str) -> list[dict[str, Any]]:
 
 
 def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
-    """Without the agent `whoami` issues every session of the chain, and shows each expiry."""
+    """Without the agent, `whoami` issues every session of the chain and shows each expiry."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         (dsops.folder / "dsops.yaml").write_text(CHAIN)
@@ -44,7 +44,7 @@ def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
 
 
 def test_an_unneeded_hop_is_not_issued_for_its_expiry(tmp_path: Path) -> None:
-    """With a cached last session `whoami` does not assume the earlier role, and shows its expiry as unknown."""
+    """If the last session is cached, `whoami` does not assume the earlier role and shows its expiry as unknown."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         (dsops.folder / "dsops.yaml").write_text(CHAIN)
         hops(dsops)
@@ -56,7 +56,7 @@ def test_an_unneeded_hop_is_not_issued_for_its_expiry(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_in_it(tmp_path: Path) -> None:
-    """The output contains no external ID, secret key or token, in any format, even with `--debug`."""
+    """The output of `whoami` contains no external ID, secret key or token, in any format, even with `--debug`."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         (dsops.folder / "dsops.yaml").write_text(CHAIN)

@@ -50,7 +50,7 @@ class TestRemembering:
         assert not is_allowed(FILES, environ)
 
     def test_what_was_allowed_is(self, environ: dict[str, str]) -> None:
-        """An allowed configuration has one permission file, readable by the user only, however often it is allowed."""
+        """An allowed configuration has one permission file that only the user can read, however often it is allowed."""
         allow(FILES, environ)
         allow(FILES, environ)
         assert is_allowed(FILES, environ)
@@ -87,19 +87,19 @@ class TestRemembering:
         ],
     )
     def test_any_difference_asks_again(self, environ: dict[str, str], files: tuple[SourceFile, ...]) -> None:
-        """A change of content, list of files, path, link or owner requires a new permission."""
+        """A change of content, list of files, path, link or owner makes a new permission necessary."""
         allow(FILES, environ)
         assert not is_allowed(files, environ)
 
     def test_what_was_allowed_before_stays(self, environ: dict[str, str]) -> None:
-        """A permission for earlier content stays valid, so that switching branches does not require a new one."""
+        """A permission for earlier content stays valid, so that switching branches needs no new permission."""
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         allow(FILES, environ)
         allow(changed, environ)
         assert [True, True] == [is_allowed(FILES, environ), is_allowed(changed, environ)]
 
     def test_the_oldest_are_forgotten(self, environ: dict[str, str]) -> None:
-        """The number of permissions per configuration is limited: the oldest are removed."""
+        """The number of permissions per configuration is limited, and the oldest are removed."""
         contents = [(FILES[0]._replace(sha256=f"{number:064}"),) for number in range(60)]
         for files in contents:
             allow(files, environ)
@@ -107,7 +107,7 @@ class TestRemembering:
         assert is_allowed(contents[-1], environ)
 
     def test_disallow_forgets_all_of_a_file(self, environ: dict[str, str]) -> None:
-        """`disallow` removes all permissions of one configuration and none of another."""
+        """`disallow` removes all permissions of one configuration and none of another configuration."""
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         other = (FILES[0]._replace(written="/other/dsops.yaml"),)
         for files in (FILES, changed, other):
@@ -128,14 +128,14 @@ class TestRemembering:
         assert "HOME" in raised.value.hint
 
     def test_the_files_and_what_they_could_do_are_read_back(self, environ: dict[str, str]) -> None:
-        """The configuration's files and capabilities are read from a permission, even with odd characters in names."""
+        """A permission lists the configuration's files and capabilities, even with odd characters in names."""
         odd = (SourceFile("/a b\\n\\s", "a" * 64, "", f"/repo\n{'e' * 64} \\ \udcff.yaml", (1, 2)),)
         powers = ("runs     ./code\nfile x", "sets     A B\\")
         allow(odd, environ, powers=powers)
         assert [Permission(odd, powers)] == permissions(odd[0].written, environ)
 
     def test_xdg_data_home_is_used_when_absolute(self, environ: dict[str, str], tmp_path: Path) -> None:
-        """An absolute XDG_DATA_HOME is used; a relative one is ignored, as its specification says."""
+        """An absolute XDG_DATA_HOME is used, and a relative one is ignored (XDG specification)."""
         expected = [str(tmp_path / "data" / "dsops" / "allow"), f"{environ['HOME']}/.local/share/dsops/allow"]
         homes = [environ | {"XDG_DATA_HOME": data} for data in (str(tmp_path / "data"), "data")]
         assert expected == [permissions_path(home, "allow") for home in homes]
@@ -160,9 +160,9 @@ class TestThePermissionItself:
     @needs_posix
     @pytest.mark.parametrize("mode", [0o620, 0o602, 0o644])
     def test_a_file_that_is_not_the_users_alone(self, environ: dict[str, str], mode: int) -> None:
-        """A permission file that others can read is ignored: files of a checkout never have mode 0600.
+        """A permission file that others can read is ignored, because files of a checkout never have mode 0600.
 
-        A checkout could set XDG_DATA_HOME to a folder within it.
+        A checkout could set XDG_DATA_HOME to a folder within the checkout.
         """
         allow(FILES, environ)
         stored(environ).chmod(mode)
@@ -184,9 +184,9 @@ class TestThePermissionItself:
         assert not is_allowed(FILES, environ)
 
     def test_a_permission_under_another_name(self, environ: dict[str, str]) -> None:
-        """A permission file with another name is ignored.
+        """A permission file with another file name is ignored.
 
-        Its first line names the configuration that it is for.
+        The first line of a permission file names its configuration.
         """
         allow(FILES, environ)
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
@@ -223,7 +223,7 @@ class TestInAPipeline:
     def test_a_checkout_is_allowed(self, variables: dict[str, str], expected: bool) -> None:  # noqa: FBT001
         """CI=true allows a checkout, unless DSOPS_TRUST says otherwise.
 
-        It never allows a configuration for the hook.
+        CI=true never allows a configuration for the hook.
         """
         assert expected is is_allowed(FILES, variables)
         assert not is_allowed(FILES, variables, HOOKED)
@@ -239,7 +239,7 @@ def folder_with(tmp_path: Path, **files: str) -> Path:
 
 
 def test_a_loaded_configuration_knows_whether_it_is_allowed(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A loaded configuration knows whether it is allowed, after each change to any of its files."""
+    """A loaded configuration's `is_allowed` is right after each change to any of its files."""
     folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
 
     def allowed() -> bool:
@@ -292,7 +292,7 @@ class TestWhoMayWrite:
 
     @needs_posix
     def test_by_others(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """A world-writable file is refused unless it was named or dsops runs in CI.
+        """A world-writable file is refused unless the user named it or dsops runs in CI.
 
         GitLab's runner checks out with umask 0.
         """
@@ -306,7 +306,7 @@ class TestWhoMayWrite:
 
     @needs_posix
     def test_by_the_group(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """A group-writable file is refused, unless the group is the user's own primary group (umask 002)."""
+        """A group-writable file is refused unless the group is the user's own primary group (umask 002)."""
         folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
         (folder / "part.yaml").chmod(0o664)
         assert self.is_carried_out(folder, environ)
@@ -316,7 +316,7 @@ class TestWhoMayWrite:
 
     @needs_posix
     def test_the_error_says_what_to_type(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """The error has the chmod command for the file concerned."""
+        """The error about a writable file has the chmod command for that file."""
         folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
         (folder / "part.yaml").chmod(0o666)
         with pytest.raises(NotAllowed, match=r"other users may write part\.yaml") as raised:
@@ -336,7 +336,7 @@ class TestWhoMayWrite:
 
 @pytest.mark.parametrize("fitting", [1, 5])
 def test_a_full_disk_is_told_and_the_next_time_works(tmp_path: Path, fitting: int) -> None:
-    """If a permission cannot be written completely (disk full), it allows nothing; the next attempt works."""
+    """A permission that cannot be written completely (disk full) allows nothing, and the next attempt works."""
     resource = pytest.importorskip("resource", reason="Windows has no such limits")
     environ = {"HOME": str(tmp_path)}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

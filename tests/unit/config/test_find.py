@@ -53,7 +53,7 @@ class TestFind:
             found(tree / "git" / "a" / "b", tree)
 
     def test_home_is_the_end_and_is_looked_into(self, tree: Path) -> None:
-        """Without a repository the search ends at home, which is included."""
+        """Without a repository, the search ends at the home folder and includes it."""
         (tree / "plain").mkdir()
         (tree.parent / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound):
@@ -62,7 +62,7 @@ class TestFind:
         assert str(tree / "dsops.yaml") == found(tree / "plain", tree)
 
     def test_a_linked_home_is_the_end_too(self, tree: Path, tmp_path: Path) -> None:
-        """The search ends at home even if HOME is a symbolic link to it."""
+        """The search ends at the home folder even if HOME is a symbolic link."""
         (tmp_path / "link").symlink_to(tree)
         (tmp_path / "dsops.yaml").touch()
         (tree / "plain").mkdir()
@@ -83,7 +83,7 @@ class TestFind:
         assert f"rename {tree}/git/dsops.yml" in raised.value.hint
 
     def test_a_local_file_has_the_name_of_its_own(self) -> None:
-        """The local file's name derives from the configuration's: dsops.local.yaml."""
+        """The local file's name derives from the configuration's name: dsops.local.yaml."""
         assert local_path("/a/dsops.yaml") == "/a/dsops.local.yaml"
         assert local_path("/a/ci.yml") == "/a/ci.local.yml"
 
@@ -105,13 +105,13 @@ class TestNamed:
         assert not config.is_allowed
 
     def test_a_missing_file_is_an_error(self, tree: Path) -> None:
-        """If the named file does not exist, that is an error; dsops does not search for another."""
+        """If the named file does not exist, dsops reports an error and does not search for another file."""
         (tree / "git" / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound, match=r"there is no nope\.yaml"):
             load(folder=str(tree / "git"), environ={}, named="nope.yaml")
 
     def test_a_folder_is_an_error(self, tree: Path) -> None:
-        """If the named path is a folder, the error suggests the file in it."""
+        """If the named path is a folder, the error suggests the dsops.yaml in it."""
         with pytest.raises(ConfigNotFound, match="a is a folder") as raised:
             load(folder=str(tree / "git"), environ={}, named="a")
         assert raised.value.hint == "name the file: --config a/dsops.yaml"
@@ -173,12 +173,12 @@ class TestFiles:
         assert str(error.problems[0].where) == "../dsops.yaml:2"
 
     def test_utf_16_is_read(self, tree: Path) -> None:
-        """UTF-16 is read: PowerShell 5 writes it."""
+        """UTF-16, which PowerShell 5 writes, is read."""
         (tree / "git" / "dsops.yaml").write_bytes("version: 1\r\nenvs: {p: }\r\n".encode("utf-16"))
         assert list(load(folder=str(tree / "git"), environ={"HOME": str(tree)}).environments) == ["p"]
 
     def test_a_broken_link_is_unreadable(self, tree: Path) -> None:
-        """A broken link is an error; the search does not continue in the folder above."""
+        """A broken link is an error, and the search does not continue in the folder above."""
         (tree / "git" / "dsops.yaml").touch()
         (tree / "git" / "a" / "dsops.yaml").symlink_to("nowhere")
         error = self.refusal(tree)
@@ -187,7 +187,7 @@ class TestFiles:
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
     def test_a_pipe_that_was_found_is_not_read(self, tree: Path) -> None:
-        """A pipe that was discovered is refused, because reading it would wait for a writer."""
+        """A discovered pipe is refused, because reading it would wait for a writer."""
         os.mkfifo(tree / "git" / "dsops.yaml")
         assert isinstance(self.refusal(tree), ConfigUnreadable)
 
@@ -209,9 +209,9 @@ class TestOwners:
     """A discovered file must be owned by the user or root, because it decides which variables commands get."""
 
     def test_another_users_file_is_refused_when_found_and_read_when_named(self, tree: Path) -> None:
-        """A file of another owner is refused if it was discovered (like git's safe.directory).
+        """A discovered file of another owner is refused (like git's safe.directory).
 
-        It is read if it was named.
+        A file of another owner that the user named is read.
         """
         path = tree / "git" / "dsops.yaml"
         path.write_text("version: 1")
@@ -232,7 +232,7 @@ class TestOwners:
             load(folder=str(tree / "git"), environ={"HOME": str(tree)})
 
     def test_under_sudo_the_callers_own_files_are_good(self, tree: Path) -> None:
-        """Under sudo, files of the user who called sudo (SUDO_UID) are accepted, and those of no other user."""
+        """Under sudo, files of the user who called sudo (SUDO_UID) are accepted, but those of no other user."""
         path = tree / "git" / "dsops.yaml"
         path.write_text("version: 1")
         os.chown(path, 12345, 12345)

@@ -19,19 +19,19 @@ POLICY = next(block for block in blocks("yaml") if block.text.startswith("sessio
 
 @pytest.mark.parametrize("block", WHOLE, ids=lambda block: block.heading)
 def test_each_block_loads_as_it_stands(configured: Configured, block: Block) -> None:
-    """Each of the page's configurations loads unchanged, without notes and within AWS's limits."""
+    """Each of the founding page's configurations loads unchanged, without notes and within AWS's limits."""
     config = configured(block.text)
     assert config.stores
     assert (config.notes, check_limits(config, BUILTIN_TYPES)) == ((), ())
 
 
 def test_there_are_thirteen() -> None:
-    """The page has thirteen configurations, two fragments and another program's workflow."""
+    """The founding page has thirteen configurations, two fragments and another program's workflow."""
     assert (len(WHOLE), len(blocks("yaml"))) == (13, 16)
 
 
 def test_the_first_block_has_two_stores_and_a_variable(configured: Configured) -> None:
-    """The first block has two stores, one with the other's credentials, and a variable from the second."""
+    """The page's first block has two stores (one uses the other's credentials) and one variable."""
     config = configured(WHOLE[0].text)
     assert {name: (store.type, list(store.fields)) for name, store in config.stores.items()} == {
         "aws-sts-prod": ("aws.sts", ["region", "role_arn", "role_session_name", "duration_seconds"]),
@@ -51,7 +51,7 @@ def test_names_of_variables_are_kept_for_later(configured: Configured) -> None:
 
 
 def test_the_duration_block_loads_under_secret_stores_and_24_hours_are_too_long(configured: Configured) -> None:
-    """The page's 24-hour duration exceeds the limit, for the reason that the page gives; its other store is valid."""
+    """The page's 24-hour duration exceeds the limit, for the page's reason; the page's other store is valid."""
     config = configured("secretStores:\n" + indent(DURATION.text, "  "))
     limits = check_limits(config, BUILTIN_TYPES)
     assert [(limit.path, limit.message) for limit in limits] == [
@@ -72,6 +72,6 @@ def test_the_policy_block_is_a_key_of_a_store(configured: Configured) -> None:
 
 
 def test_a_piece_by_itself_tells_where_it_belongs(refused: Refused) -> None:
-    """If a fragment of the page is loaded alone, the hint says where it belongs."""
+    """If a fragment of the founding page is loaded alone, the hint says where the fragment belongs."""
     assert [entry.hint for entry in refused(POLICY.text)] == ["put it into a store in `secretStores:`"]
     assert {entry.hint for entry in refused(DURATION.text)} == {"it looks like a store: put it under `secretStores:`"}

@@ -45,18 +45,18 @@ def accepted_by_validate(text: str, folder: Path) -> bool:
 
 
 def test_it_is_a_json_schema() -> None:
-    """The schema is valid for its declared version."""
+    """The JSON Schema is valid for its declared version."""
     Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("block", [one for one in blocks("yaml") if "secretStores:" in one.text])
 def test_it_accepts_the_founding_pages_configurations(block: Block) -> None:
-    """The schema accepts the founding page's thirteen configurations."""
+    """The JSON Schema accepts the founding page's thirteen configurations."""
     assert accepted_by_schema(block.text)
 
 
 def test_it_knows_the_limits() -> None:
-    """The schema contains AWS's limits, and does not apply them to values with `${NAME}`."""
+    """The schema contains AWS's limits but does not apply them to values with `${NAME}`."""
     store = "secretStores: {{a: {{type: aws.sts, role_arn: '{role}', {rest}}}}}"
     role = "arn:aws:iam::123456789012:role/App"
     assert accepted_by_schema(store.format(role=role, rest="duration_seconds: 43200"))
@@ -198,7 +198,7 @@ CONFIGURATIONS = {**configurations(), **whole()}
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> None:
-    """The schema accepts exactly those mutants of all examples that `validate` accepts, apart from listed rules."""
+    """The schema accepts the same mutants of all examples as `validate`, apart from listed rules."""
     content, first = CONFIGURATIONS[name], list(CONFIGURATIONS).index(name) % STRIDE
     assert VALIDATOR.is_valid(content)
     wrong = []
@@ -217,20 +217,20 @@ def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("text", GOOD)
 def test_it_accepts_what_validate_accepts(text: str, tmp_path: Path) -> None:
-    """Both the schema and `validate` accept every section and notation."""
+    """The schema and `validate` both accept every section and notation."""
     assert accepted_by_validate(text, tmp_path)
     assert accepted_by_schema(text)
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_it_refuses_what_validate_refuses_for_its_shape(text: str, tmp_path: Path) -> None:
-    """Both the schema and `validate` refuse a mistake in every section and notation."""
+    """The schema and `validate` both refuse a mistake in every section and notation."""
     assert not accepted_by_validate(text, tmp_path)
     assert not accepted_by_schema(text)
 
 
 def test_every_key_is_described_for_the_editor() -> None:
-    """Every key of every type has a description, which editors show."""
+    """Every key of every type has a description in the schema, which editors show."""
     for name, keys in SCHEMA["$defs"].items():
         if name.startswith("keys of "):
             described = {key for key, value in keys["properties"].items() if value is True or "description" in value}
@@ -255,13 +255,13 @@ def test_a_message_names_the_limit_or_the_expected_type_first(key: str, value: o
 
 
 def test_no_title_stands_beside_a_description() -> None:
-    """No schema has a title, because language servers would show it in addition to the description."""
+    """No schema has a title, because language servers would show the title besides the description."""
     assert '"title"' not in json.dumps(SCHEMA)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
 def test_editors_can_read_every_pattern(tmp_path: Path) -> None:
-    """All patterns are valid in ECMA-262 with the Unicode flag, as editors read them."""
+    """All patterns of the schema are valid in ECMA-262 with the Unicode flag, as editors use them."""
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
     script = """
         const walk = (node) => { if (node && typeof node === "object") for (const [key, value] of Object.entries(node))

@@ -26,7 +26,7 @@ def test_an_inherited_field_is_told_once(configured: Configured) -> None:
 
 
 def test_what_depends_on_a_variable_is_not_judged(configured: Configured) -> None:
-    """A value with a variable, and a value that must agree with one, are not checked."""
+    """The limit of a value is not checked if the value, or one that it must agree with, contains a variable."""
     good = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', serial_number: '${{S}}', token_code: '123456'}}\n"
     assert told(configured, good) == []
     bad = good.replace("serial_number: '${S}'", "region: us-east-1")
@@ -34,19 +34,19 @@ def test_what_depends_on_a_variable_is_not_judged(configured: Configured) -> Non
 
 
 def test_escapes_are_read_as_what_they_stand_for(configured: Configured) -> None:
-    """`$${` counts as `${`, which is its value after interpolation."""
+    """`$${` is checked as `${`, which is its value after interpolation."""
     text = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', role_session_name: '$${{A}}'}}\n"
     limits = check_limits(configured(text), BUILTIN_TYPES)
     assert ["`$` stands at position 1" in limit.message for limit in limits] == [True]
 
 
 def test_stores_of_unknown_types_have_none(configured: Configured) -> None:
-    """Stores of unknown types are not checked."""
+    """The fields of stores of unknown types are not checked against limits."""
     assert told(configured, "secretStores: {v: {type: vault, duration_seconds: 1}}") == []
 
 
 def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
-    """A session policy is checked as a policy, with the lines of its elements or within its text."""
+    """A session policy is checked as a policy, with line numbers of its elements or within its text."""
     head = f"secretStores:\n  a:\n    type: aws.sts\n    role_arn: {ROLE}\n"
     good = "{Effect: Allow, Action: 's3:*', Resource: '*'}"
     policy = f"    session_policy:\n      Version: '2012-10-17'\n      Statement: {good}\n"
@@ -63,7 +63,7 @@ def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
 def test_a_chain_is_judged_as_far_as_it_is_written(configured: Configured) -> None:
     """A chained role's limit of one hour is checked if the configuration contains the chain.
 
-    Keyring keys are long-term keys, so a role assumed with one is not chained.
+    Keyring keys are long-term keys, so a role assumed with them is not chained.
     """
     jump = f"secretStores:\n  jump: {{type: aws.sts, role_arn: '{ROLE}'}}\n  key: {{type: aws.keys, key_name: k}}\n"
     role = f"  t: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: {{}}, duration_seconds: {{}}}}\n"
@@ -78,7 +78,7 @@ def test_a_chain_is_judged_as_far_as_it_is_written(configured: Configured) -> No
 
 
 def test_tags_and_policies_are_judged_together(configured: Configured) -> None:
-    """Tag limits, and the account of managed policies, are checked without a plan."""
+    """The limits of tags and the account of managed policies are checked without a plan."""
     store = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', "
     other = "arn:aws:iam::111111111111:policy/P"
     assert told(configured, store + "tags: {'AWS:x': y}}\n") == [(2, "secretStores.a.tags")]

@@ -34,12 +34,12 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("version", ["", "version: 1", "version: 0", 'version: "1"', "version:"])
     def test_versions_0_and_1_and_none_are_read(self, configured: Configured, version: str) -> None:
-        """Version 0 (the original dsops'), version 1 (the founding page's), and no version are accepted."""
+        """Version 0 (the original dsops), version 1 (the founding page) and a missing version are accepted."""
         assert list(configured(f"{version}\nenvs: {{p: }}").environments) == ["p"]
 
     @pytest.mark.parametrize("version", ["2", '"one"', "1.0", "[1]", '""'])
     def test_other_versions_are_refused(self, refused: Refused, version: str) -> None:
-        """Other versions are refused."""
+        """A version other than 0 and 1 is refused."""
         problems = refused(f"envs: {{}}\nversion: {version}")
         assert [(problem.where.line, problem.path, problem.hint) for problem in problems] == [
             (2, "version", "write `version: 1`")
@@ -59,7 +59,7 @@ class TestTopLevel:
         assert fields(config, "b") == {"role_arn": ROLE}
 
     def test_sections_of_the_original_get_a_note(self, configured: Configured) -> None:
-        """Sections of the original dsops without a meaning here are ignored, with a note."""
+        """Sections of the original dsops that have no meaning here are ignored with a note."""
         config = configured("envs: {}\npolicies: {a: 1}\nservices: []\n")
         assert config.notes == (
             "`policies` (dsops.yaml:2) is a key of the original dsops without a meaning here",
@@ -114,7 +114,7 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("name", ["a", "aws-sts_prod.1", "012345678901", "プロダクション", "on"])
     def test_other_names_are_good(self, configured: Configured, name: str) -> None:
-        """Other names are accepted; numbers keep their leading zeros."""
+        """Other names of stores and environments are accepted, and numbers keep their leading zeros."""
         config = configured(f"secretStores: {{{name}: {{type: literal, values: {{}}}}}}\nenvs: {{{name}: {{}}}}")
         assert ([name], [name]) == (list(config.stores), list(config.environments))
 
@@ -143,7 +143,7 @@ class TestTopLevel:
         assert all(problem.where.file == "dsops.yaml" for problem in problems)
 
     def test_very_many_problems_are_counted_but_not_all_told(self, configured: Configured) -> None:
-        """If there are very many problems, the first hundred are shown and the rest is counted."""
+        """Of very many problems, the first hundred are shown and the rest are counted."""
         started = time.process_time()
         with pytest.raises(ConfigError, match="it has 20000 problems") as raised:
             configured("\n".join(f"key{number}: 1" for number in range(20_000)))
@@ -156,21 +156,21 @@ class TestStores:
     """Stores and their fields."""
 
     def test_fields_keep_what_was_written_and_where(self, configured: Configured) -> None:
-        """Fields keep text and line as written: variables are not expanded, and leading zeros stay."""
+        """Fields keep text and line as written, with unexpanded variables and leading zeros."""
         config = configured(f"secretStores:\n  a:\n    type: aws.sts\n    role_arn: {ROLE}\n    token_code: 012345\n")
         assert config.stores["a"].where == Where("dsops.yaml", 2)
         field = config.stores["a"].fields["token_code"]
         assert (field.node, field.where) == (Scalar("012345", "integer", 5), Where("dsops.yaml", 5))
 
     def test_providers_are_stores(self, configured: Configured) -> None:
-        """Entries of `providers` (the original's name for the section) are stores."""
+        """Entries of `providers` (the original dsops' name of the section) are stores."""
         config = configured(
             "providers: {a: {type: literal, values: {k: v}}}\nenvs: {p: {A: {from: {provider: a, key: k}}}}"
         )
         assert list(config.stores) == ["a"]
 
     def test_a_name_in_both_sections_is_refused(self, refused: Refused) -> None:
-        """A name in both `secretStores` and `providers` is refused; the original used one of the two silently."""
+        """A name in both `secretStores` and `providers` is refused; the original dsops silently used one of them."""
         problems = refused(
             "secretStores: {a: {type: literal, values: {}}}\nproviders: {a: {type: literal, values: {}}}"
         )
@@ -200,7 +200,7 @@ class TestStores:
         assert [problem.hint for problem in problems] == ["remove `assume_role`"]
 
     def test_an_unused_store_of_an_unknown_type_is_ignored(self, configured: Configured) -> None:
-        """A store of unknown type can have any fields and be referred to; it is an error only if a plan uses it."""
+        """A store of unknown type can have any fields and be referenced, and is an error only if a plan uses it."""
         config = configured(
             "secretStores: {v: {type: vault, addr: [1], path: {a: b}}}\n"
             "envs: {p: {A: {from: 'v:k'}}, q: {B: {literal: x}}}\n"
@@ -229,25 +229,25 @@ class TestStores:
         ]
 
     def test_what_aws_would_refuse_is_left_to_the_plan(self, configured: Configured) -> None:
-        """AWS's limits are checked in the plan, so that an unused store cannot fail."""
+        """AWS's limits are checked in the plan, so that an unused store causes no error."""
         config = configured(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', duration_seconds: 86400}}}}")
         assert fields(config, "a")["duration_seconds"] == 86400
 
     def test_texts_with_names_wait_for_the_plan(self, configured: Configured, refused: Refused) -> None:
-        """A field with variables is checked in the plan; IAM policy variables do not count as such."""
+        """A field with variables is checked in the plan; IAM policy variables are not such variables."""
         config = configured(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', duration_seconds: '${{D}}'}}}}")
         assert fields(config, "a")["duration_seconds"] == "${D}"
         problems = refused("secretStores: {a: {type: aws.sts, role_arn: ['${A}'], duration_seconds: '${aws:x}'}}")
         assert [problem.path for problem in problems] == ["secretStores.a.role_arn", "secretStores.a.duration_seconds"]
 
     def test_an_unencrypted_endpoint_is_refused(self, refused: Refused) -> None:
-        """An unencrypted endpoint is refused even in an unused store."""
+        """An endpoint without TLS is refused even in an unused store."""
         problems = refused("secretStores: {a: {type: aws.ssm, endpoint_url: 'http://ssm.example'}}")
         assert ["secretStores.a.endpoint_url"] == [problem.path for problem in problems]
 
 
 def test_a_type_is_looked_up_once_however_many_stores_have_it(tmp_path: Path) -> None:
-    """A plugin's type is looked up once for all its stores: a lookup scans all installed packages."""
+    """A plugin's type is looked up once for all its stores, because a lookup scans all installed packages."""
 
     class Types(dict[str, StoreType]):
         """Counts the lookups."""
@@ -271,7 +271,7 @@ class TestDefaults:
     """The section `defaults`, by store type."""
 
     def test_stores_of_that_type_get_them(self, configured: Configured) -> None:
-        """Defaults apply to all stores of their type; a store's own fields override them, and null removes them."""
+        """Defaults apply to all stores of their type; a store's own fields override them, and null removes one."""
         config = configured(
             "defaults:\n"
             "  aws.sts: {region: eu-west-1, duration: 900}\n"
@@ -289,7 +289,7 @@ class TestDefaults:
         assert configured(f"defaults: {{aws.sts: {{role_arn: '{ROLE}'}}}}\nsecretStores: {{a: {{type: aws.sts}}}}")
 
     def test_they_are_checked_once(self, refused: Refused) -> None:
-        """Defaults are checked once, even if no store has the type."""
+        """Mistakes in defaults are reported once, even if no store has the type."""
         problems = refused(
             "defaults:\n"
             "  aws.sts: {regoin: x}\n"
@@ -307,7 +307,7 @@ class TestDefaults:
         ]
 
     def test_those_of_an_unknown_type_that_is_used_are_nobodys_business(self, configured: Configured) -> None:
-        """Defaults of an unknown type are accepted if a store has that type, since its plugin may be missing here."""
+        """Defaults of an unknown type are accepted if a store has the type, because its plugin may be missing here."""
         assert configured("defaults: {vault: {addr: x}}\nsecretStores: {v: {type: vault}}")
 
 
@@ -315,7 +315,7 @@ class TestExtends:
     """Inheritance by `extends`, for stores and environments."""
 
     def test_a_store_inherits_what_it_does_not_say(self, configured: Configured) -> None:
-        """A store's own fields override its bases, of which later ones override earlier ones.
+        """A store's own fields override those of its bases, and later bases override earlier ones.
 
         Bases override defaults.
         """
@@ -339,7 +339,7 @@ class TestExtends:
             assert [entry.message for entry in refused(text + use)] == ["`role_arn` is missing"]
 
     def test_a_base_without_a_type_is_no_store(self, configured: Configured) -> None:
-        """A base without a type is not a store; it only passes on its fields."""
+        """A base without a type is no store and only passes on its fields."""
         config = configured("secretStores:\n  base: {region: us-east-1}\n  a: {extends: base, type: aws.ssm}\n")
         assert list(config.stores) == ["a"]
 
@@ -350,7 +350,7 @@ class TestExtends:
         assert [(problem.where.line, problem.path) for problem in problems] == [(2, "secretStores.base.regoin")]
 
     def test_a_cycle_is_named_whole(self, refused: Refused) -> None:
-        """A cycle of `extends` is reported once, with all names in it."""
+        """A cycle of `extends` is reported once, with all names in the cycle."""
         problems = refused(
             "secretStores:\n"
             "  x: {type: aws.ssm, extends: a}\n"
@@ -367,7 +367,7 @@ class TestExtends:
         ]
 
     def test_a_base_has_to_exist_and_be_of_the_same_type(self, refused: Refused) -> None:
-        """A base must exist (otherwise the error suggests one) and have the same type."""
+        """A base must exist (the error suggests a similar name) and have the same type."""
         problems = refused(
             "secretStores:\n"
             "  base: {type: aws.ssm}\n"
@@ -394,7 +394,7 @@ class TestExtends:
         assert {problem.message for problem in problems} == {"`extends` goes more than 50 deep"}
 
     def test_an_environment_inherits_variables_in_order(self, configured: Configured) -> None:
-        """Own variables replace inherited ones in their place; null removes a variable; new variables follow."""
+        """Own variables replace inherited ones in place, null removes a variable, and new variables follow."""
         config = configured(
             "envs:\n"
             "  base: {A: {literal: 1}, B: {literal: 2}, C: {literal: 3}}\n"
@@ -437,7 +437,7 @@ class TestFiles:
         assert after == before
 
     def test_another_type_in_the_local_file_replaces_the_store(self, configured: Configured) -> None:
-        """If the local file gives a store another type, it replaces the whole store."""
+        """If the local file gives a store another type, the local entry replaces the whole store."""
         config = configured(
             "secretStores: {a: {type: aws.secretsmanager, region: us-east-1}}\n",
             dsops__local__yaml="secretStores: {a: {type: literal, values: {k: v}}}\n",
@@ -445,7 +445,7 @@ class TestFiles:
         assert fields(config, "a") == {"values": {"k": "v"}}
 
     def test_included_files_come_first_and_the_including_one_wins(self, configured: Configured) -> None:
-        """The including file overrides included files, of which later ones override earlier ones.
+        """The including file overrides included files, and later included files override earlier ones.
 
         Paths are relative to the including file.
         """
@@ -466,7 +466,7 @@ class TestFiles:
         ]
 
     def test_problems_are_told_file_by_file(self, refused: Refused) -> None:
-        """Problems are grouped by file, with its name; the main file is first."""
+        """Problems are grouped by file, under the file's name, with the main file first."""
         problems = refused(
             "nope: 1\ninclude: sub/a.yaml\n", sub_in_a__yaml="a: [\n", dsops__local__yaml="version: 7\nnope: 1\n"
         )
@@ -478,7 +478,7 @@ class TestFiles:
         ]
 
     def test_a_cycle_of_includes_is_named_whole(self, refused: Refused) -> None:
-        """A cycle of includes is reported with all files in it."""
+        """A cycle of includes is reported with all files in the cycle."""
         problems = refused("include: a.yaml", a__yaml="include: b.yaml", b__yaml="include: ./a.yaml")
         assert [(str(problem.where), problem.message) for problem in problems] == [
             ("b.yaml:1", "files include each other: a.yaml -> b.yaml -> a.yaml")
@@ -504,7 +504,7 @@ class TestFiles:
         ],
     )
     def test_wrong_includes_are_refused(self, refused: Refused, include: str, message: str) -> None:
-        """Invalid includes are refused with their line."""
+        """An invalid `include` is refused with its line."""
         problems = refused(f"version: 1\ninclude: {include}\n", sub_in_x__yaml="")
         assert [(problem.where.line, problem.message) for problem in problems] == [(2, message)]
 
@@ -519,7 +519,7 @@ class TestGraph:
     """The graph that `credentials_from` defines."""
 
     def test_a_cycle_is_named_whole(self, refused: Refused) -> None:
-        """A cycle is reported once, at its first store in the file, but not at stores that lead into the cycle."""
+        """A cycle of sources is reported once, at its first store in the file, not at stores that lead into it."""
         problems = refused(
             "secretStores:\n"
             f"  x: {{type: aws.ssm, credentials_from: a}}\n"
@@ -534,7 +534,7 @@ class TestGraph:
         ]
 
     def test_two_stores_may_share_a_hop(self, configured: Configured) -> None:
-        """Two stores may use the same source."""
+        """Two stores may use the same source of credentials."""
         assert configured(
             "secretStores:\n"
             f"  a: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: c}}\n"
@@ -543,7 +543,7 @@ class TestGraph:
         )
 
     def test_a_bad_source_is_refused(self, refused: Refused) -> None:
-        """A source that is unknown, gives no credentials or contains a variable is refused."""
+        """A source of credentials that is unknown, gives none or contains a variable is refused."""
         problems = refused(
             "secretStores:\n"
             f"  prod: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
@@ -560,7 +560,7 @@ class TestGraph:
         ]
 
     def test_a_source_of_an_unknown_type_is_nobodys_business(self, configured: Configured) -> None:
-        """A source of unknown type is accepted, because its plugin may give credentials."""
+        """A source of credentials of unknown type is accepted, because its plugin may give credentials."""
         assert configured("secretStores: {v: {type: vault}, a: {type: aws.ssm, credentials_from: v}}")
 
 

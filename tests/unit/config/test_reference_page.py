@@ -71,7 +71,7 @@ def tables() -> str:
 
 
 def test_the_tables_are_the_schemas() -> None:
-    """The page's tables equal those generated from the schema."""
+    """The reference page's tables equal those that are generated from the schema."""
     start, end = TEXT.index("### Every type\n"), TEXT.index("\n## ", TEXT.index("### Every type\n"))
     if UPDATE:
         PAGE.write_text(f"{TEXT[:start]}{tables()}{TEXT[end:]}", encoding="utf-8")
@@ -83,11 +83,11 @@ def test_the_tables_are_the_schemas() -> None:
     "name", [*TOP_LEVEL_KEYS, *STEPS, "from", "literal", "default", "optional", "transform", "extends"]
 )
 def test_every_other_key_is_mentioned(name: str) -> None:
-    """Every other key (sections, transforms, keys of a variable) is mentioned on the page."""
+    """Every other key (sections, transforms, keys of a variable) is mentioned on the reference page."""
     assert f"`{name}`" in TEXT or f"`{name}:" in TEXT
 
 
 @pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL))
 def test_every_example_loads(configured: Configured, example: str) -> None:
-    """Every example on the page loads unchanged."""
+    """Every example on the reference page loads unchanged."""
     configured(example, roles__yaml="version: 1\n")

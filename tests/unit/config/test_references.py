@@ -86,7 +86,7 @@ class TestReferences:
         assert expected == parts(variable(f"{{from: {written}}}"))
 
     def test_every_text_has_its_place(self, configured: Configured) -> None:
-        """Every text of a reference has its line, which errors after interpolation report."""
+        """Every text of a reference keeps its line, which errors after interpolation show."""
         config = configured(
             f"{STORES}envs:\n  p:\n    A:\n      from:\n        store: prod\n        key:\n          db\n"
         )
@@ -153,7 +153,7 @@ class TestReferences:
         ],
     )
     def test_what_was_meant_is_offered(self, refused: Refused, written: str, hint: str) -> None:
-        """The error for a malformed reference has a suggestion."""
+        """The hint for a malformed reference is the name or notation that was probably meant."""
         assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: {written}}}}}}}")]
 
     def test_a_store_without_secrets_is_refused(self, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ class TestVariables:
         [("x", "x"), ("007", "007"), ("True", "True"), ('""', ""), ("2026-01-02", "2026-01-02"), ("1.50", "1.50")],
     )
     def test_a_literal_is_the_text_as_written(self, variable: VariableOf, written: str, expected: str) -> None:
-        """A literal is the text as written, also for numbers and booleans."""
+        """A literal is the text as written, even if it looks like a number or boolean."""
         one = variable(f"{{literal: {written}}}")
         assert (one.reference, one.literal) == (None, Text(expected, Where("dsops.yaml", 4)))
 
@@ -192,12 +192,12 @@ class TestVariables:
 
     @pytest.mark.parametrize("name", ["A", "_a1", "camelCase", "extends_"])
     def test_good_names(self, configured: Configured, name: str) -> None:
-        """A variable's name may have letters, digits and `_`."""
+        """A variable's name can have letters, digits and `_`."""
         assert list(configured(f"envs: {{p: {{{name}: {{literal: x}}}}}}").environments["p"].variables) == [name]
 
     @pytest.mark.parametrize("name", ["1A", "A-B", "'A B'", "'A=B'", "Ä", "''", "a.b"])
     def test_a_name_that_no_shell_could_read_back_is_refused(self, refused: Refused, name: str) -> None:
-        """A variable name that no shell can export is refused; the original wrote `BAD NAME=`."""
+        """A variable name that no shell can export is refused (the original dsops wrote `BAD NAME=`)."""
         problems = refused(f"envs: {{p: {{{name}: {{literal: x}}}}}}")
         assert ["can't be the name of an environment variable" in problem.message for problem in problems] == [True]
 
@@ -236,5 +236,5 @@ class TestVariables:
         ],
     )
     def test_an_unknown_key_gets_the_one_that_was_meant(self, refused: Refused, key: str, hint: str) -> None:
-        """The error for an unknown key of a variable suggests a key, even for quite different words."""
+        """The error for an unknown key of a variable suggests a key, even for a quite different word."""
         assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: 'prod:x', {key}: 1}}}}}}")]

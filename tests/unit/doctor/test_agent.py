@@ -99,7 +99,7 @@ def test_a_missing_agent_is_fine(world: dict[str, str]) -> None:
 
 
 def test_a_running_agent_reports_its_age_and_contents(world: dict[str, str]) -> None:
-    """The check's detail has the agent's age and contents; no part of this environment is sent to the agent."""
+    """The check's detail has the agent's age and contents; nothing of doctor's environment is sent to the agent."""
     with agent_that_answers(address_in(world), *RUNNING) as requests:
         agent, sessions = check_agent(world)
     assert agent.detail == f"dsops {__version__}, process 4711, since 2026-11-24T12:00:00Z"
@@ -108,7 +108,7 @@ def test_a_running_agent_reports_its_age_and_contents(world: dict[str, str]) -> 
 
 
 def test_the_sessions_that_end_first_are_named(world: dict[str, str]) -> None:
-    """The detail lists the sessions that end first; `dsops agent status` lists all."""
+    """The check's detail lists the sessions that end first; `dsops agent status` lists all of them."""
     held_sessions = [
         json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)
     ]
@@ -120,7 +120,7 @@ def test_the_sessions_that_end_first_are_named(world: dict[str, str]) -> None:
 
 
 def test_an_older_agent_ends_when_asked(world: dict[str, str]) -> None:
-    """An older agent ends by itself when it is asked; the user need not act."""
+    """An older agent ends by itself at doctor's request, so the user need not act."""
     with agent_that_answers(address_in(world), DECLINED, AGAIN):
         [check] = check_agent(world)
     assert check.status == "ok"
@@ -128,9 +128,9 @@ def test_an_older_agent_ends_when_asked(world: dict[str, str]) -> None:
 
 
 def test_an_agent_of_another_python_is_a_repairable_warning(world: dict[str, str]) -> None:
-    """An agent of another Python is a warning; the repair removes its socket.
+    """An agent of another Python is a warning, and the repair removes its socket.
 
-    The next client starts a new agent, and the old one ends when it is idle.
+    The next client starts a new agent, and the old agent ends when it is idle.
     """
     address = address_in(world)
     with agent_that_answers(address, DECLINED, b""):
@@ -154,7 +154,7 @@ def test_an_agent_of_another_installation_is_left_alone(world: dict[str, str]) -
 def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str], name: str) -> None:
     """A socket without a listener is a warning and is removed by the repair, whichever dsops made it.
 
-    Other files stay.
+    Other files in the folder stay.
     """
     address = f"{client.folder_of(world)}/{name}" if name else address_in(world)
     leave_socket(address)
@@ -174,7 +174,7 @@ def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str
 
 
 def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -> None:
-    """If an agent starts between check and repair, its socket stays: the repair checks again under the start lock."""
+    """If an agent starts between check and repair, its socket stays, because the repair checks again under the lock."""
     address = address_in(world)
     leave_socket(address)
     [repair] = agent_repairs(world)
@@ -185,7 +185,7 @@ def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -
 
 
 def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str, str]) -> None:
-    """A socket folder that other users can enter is a warning; the repair closes it.
+    """A socket folder that other users can enter is a warning, and the repair removes their access.
 
     Until then dsops does not use the folder, and doctor does not check the sockets in it.
     """
@@ -204,7 +204,7 @@ def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str,
 def test_an_open_parent_folder_is_reported_and_left_alone(world: dict[str, str]) -> None:
     """If the parent folder is open to others, doctor reports it but does not change its mode.
 
-    It may be the home folder.
+    The parent folder may be the home folder.
     """
     folder = world["XDG_RUNTIME_DIR"]
     Path(folder).chmod(0o755)
@@ -215,7 +215,7 @@ def test_an_open_parent_folder_is_reported_and_left_alone(world: dict[str, str])
 
 @pytest.mark.parametrize("answer", [b"", pack([b"4711", b"2"])])
 def test_an_unresponsive_agent_is_a_warning(world: dict[str, str], answer: bytes) -> None:
-    """If an agent does not respond, doctor warns but does not end it, since it may be busy."""
+    """If an agent does not respond, doctor warns but does not end the agent, which may be busy."""
     address = address_in(world)
     with agent_that_answers(address, RESULT, answer):
         [check] = check_agent(world)
@@ -248,7 +248,7 @@ def test_a_folder_behind_a_link_is_reported_and_left_alone(world: dict[str, str]
 def test_a_runtime_folder_that_can_not_be_used_is_a_warning(
     world: dict[str, str], folder_of: Callable[[str], str], detail: str
 ) -> None:
-    """Problems of the runtime folder are warnings that doctor cannot repair."""
+    """Problems of the runtime folder are warnings without a repair."""
     environ = {"XDG_RUNTIME_DIR": folder_of(world["XDG_RUNTIME_DIR"])}
     check = next(check for check in check_agent(environ) if check.code == "doctor.agent-folder")
     assert (check.status, check.detail) == ("warning", detail)

@@ -25,14 +25,14 @@ def test_what_fails_for_the_same_reason_is_skipped() -> None:
 
 
 def test_a_longer_wait_for_the_same_server_is_skipped() -> None:
-    """A check that failed at the same server with a longer time limit is skipped, too."""
+    """If a check failed at a server, a later check that waited longer for the same server is skipped, too."""
     endpoint = failed("doctor.endpoint", "endpoint sts.us-east-1", TimedOut("no complete answer from sts within 5 s"))
     base = failed("doctor.base-credentials", "base credentials", TimedOut("no complete answer from sts within 30 s"))
     assert [check.status for check in attributed([endpoint, base])] == ["failed", "skipped"]
 
 
 def test_another_reason_is_a_failure_of_its_own() -> None:
-    """A check that failed with another message or another code is a separate failure."""
+    """A check that fails with another message or code than an earlier failed check is a failure, not skipped."""
     checks = [
         failed("doctor.endpoint", "endpoint sts.us-east-1", Unreachable("could not reach sts")),
         failed("doctor.base-credentials", "base credentials", Unreachable("could not reach another")),
@@ -42,7 +42,7 @@ def test_another_reason_is_a_failure_of_its_own() -> None:
 
 
 def test_without_certificates_no_server_is_a_failure_of_its_own() -> None:
-    """If the certificates check failed, the TLS errors of servers are skipped; otherwise they are failures."""
+    """If the certificates check failed, TLS errors of servers are skipped; otherwise they are failures."""
     certificates = failed("doctor.certificates", "certificates", VariableInvalid("AWS_CA_BUNDLE names x"))
     server = failed("doctor.endpoint", "endpoint sts.us-east-1", TlsRefused("sts can't be trusted without"))
     assert [check.status for check in attributed([certificates, server])] == ["failed", "skipped"]
@@ -51,20 +51,20 @@ def test_without_certificates_no_server_is_a_failure_of_its_own() -> None:
 
 
 def test_equal_errors_of_two_stores_are_both_reported() -> None:
-    """If two stores have the same error, both are failures."""
+    """If two stores have equal errors, both are failures."""
     checks = [failed("doctor.store", name, Unreachable("could not reach sts")) for name in ("store a", "store b")]
     assert list(attributed(checks)) == checks
 
 
 def test_a_check_with_further_problems_stays() -> None:
-    """A check that also reports other problems is not skipped, because they would be lost."""
+    """A check that also has other problems is not skipped, because they would be lost."""
     lost = Unreachable("could not reach sts")
     both = Check("doctor.store", "store a", "failed", "", errors=(lost, VariableInvalid("HTTPS_PROXY is wrong")))
     assert list(attributed([failed("doctor.endpoint", "endpoint", lost), both]))[1] == both
 
 
 def test_every_code_is_known_and_documented() -> None:
-    """The source and the table have the same check codes, and the page lists all of them."""
+    """The source and CODES have the same check codes, and the page lists all of them."""
     files = [*SOURCES.glob("doctor/*.py"), SOURCES / "cli" / "look" / "doctor.py"]
     text = "\n".join(file.read_text() for file in files)
     used = set(re.findall(r'(?:Check|failed)\(\s*"([a-z.-]+)"', text))

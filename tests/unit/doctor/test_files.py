@@ -36,7 +36,7 @@ def file_with(path: Path, mode: int, text: str = "") -> str:
     [(0o644, READ, 0o600), (0o666, WRITTEN, 0o644), (0o604, READ, 0o600), (0o602, WRITTEN, 0o600)],
 )
 def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden: int, wanted: int) -> None:
-    """A mode that gives others access is reported; the suggested mode is the old one without the excess bits."""
+    """A mode that gives others access is reported, with the old mode without the excess bits as suggestion."""
     path = file_with(tmp_path / "file", mode)
     [loose] = loose_files([Watched(path, forbidden)])
     assert loose == TooOpenFile(path, mode, forbidden, is_link=False, is_ours=True)
@@ -45,7 +45,7 @@ def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden
 
 @pytest.mark.parametrize(("mode", "forbidden"), [(0o600, READ), (0o400, READ), (0o644, WRITTEN), (0o755, WRITTEN)])
 def test_a_private_mode_is_fine(tmp_path: Path, mode: int, forbidden: int) -> None:
-    """A private mode is accepted; a file without secrets may be readable by others."""
+    """A private mode is accepted, and a file without secrets may be readable by others."""
     watched = [Watched(file_with(tmp_path / "file", mode), forbidden)]
     assert list(loose_files(watched)) == []
     assert [(check.status, check.detail) for check in check_files(watched, "/")] == [("ok", "1 file looked at")]
@@ -62,7 +62,7 @@ def test_missing_and_special_files_are_ignored(tmp_path: Path) -> None:
 
 
 def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
-    """Doctor checks the configuration, AWS's two files, token files, login caches, and dsops' own lists."""
+    """Doctor checks the modes of the configuration, AWS's two files, token files, login caches, and dsops' lists."""
     file_with(tmp_path / ".aws" / "sso" / "cache" / "0123.json", 0o600)
     file_with(tmp_path / ".aws" / "sso" / "cache" / "notes.txt", 0o644)
     environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}
@@ -83,7 +83,7 @@ def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_our_own_empty_file_is_not_looked_at(tmp_path: Path) -> None:
-    """The empty file that replaces the user's AWS files in a sandbox is not checked; every user may read it."""
+    """The empty file that replaces the user's AWS files in a sandbox is not checked, because every user may read it."""
     environ = {"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": empty_file(), "AWS_CONFIG_FILE": empty_file()}
     assert [
         watched_file.path for watched_file in watched_files([], [], environ, "/") if watched_file.path == empty_file()
@@ -92,13 +92,13 @@ def test_our_own_empty_file_is_not_looked_at(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "forbidden"), [("aws_secret_access_key = hush", READ), ("region = x", WRITTEN)])
 def test_a_config_file_is_a_secret_when_it_has_one(tmp_path: Path, text: str, forbidden: int) -> None:
-    """A config file with keys must be private; without keys others may read it."""
+    """A config file with keys must be private; a config file without keys may be readable by others."""
     path = file_with(tmp_path / ".aws" / "config", 0o644, f"[default]\n{text}\n")
     assert Watched(path, forbidden) in watched_files([], [], {"HOME": str(tmp_path)}, "/")
 
 
 def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> None:
-    """The warning says what other users can do (read a secret, change a configuration) and which command to type."""
+    """The warning says what other users can do (read a secret, change a configuration) and which command to run."""
     secret, config = file_with(tmp_path / "credentials", 0o644), file_with(tmp_path / "dsops.yaml", 0o666)
     first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)], "/")
     assert (first.status, first.detail) == ("warning", "others may read it: its mode is 644")
@@ -127,7 +127,7 @@ def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
 
 
 def test_a_failed_repair_gives_its_reason(tmp_path: Path) -> None:
-    """If the file has disappeared, the repair gives an error with the reason."""
+    """If the file has disappeared, the repair fails with the reason."""
     path = file_with(tmp_path / "file", 0o666)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     os.unlink(path)
@@ -148,7 +148,7 @@ def test_a_link_is_reported_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
-    """If another process puts a link in place of the file between check and repair, the repair does not follow it."""
+    """If a link replaces the file between check and repair, the repair does not follow the link."""
     path = file_with(tmp_path / "file", 0o666)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     victim = file_with(tmp_path / "victim", 0o666)
@@ -181,7 +181,7 @@ def test_a_secret_of_another_user_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_user_is_reported_and_left_alone(tmp_path: Path) -> None:
-    """A file of another user is reported but not changed; its owner has to change it."""
+    """A file of another user is reported but not changed, because only its owner should change it."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     path = file_with(tmp_path / "file", 0o666)

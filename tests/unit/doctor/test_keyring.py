@@ -38,18 +38,18 @@ def steps() -> list[Step]:
 
 
 def test_a_keyring_without_entries_of_dsops_is_skipped(tmp_path: Path) -> None:
-    """If the keyring has no entries of dsops, the check is skipped, and the extra is not required."""
+    """If the keyring has no entries of dsops, the check is skipped and the keyring extra is not required."""
     assert check_keyring(steps(), environ_with(tmp_path), is_installed=False).status == "skipped"
 
 
 def test_a_keyring_that_is_switched_off_is_not_looked_at(tmp_path: Path) -> None:
-    """If the keyring is switched off, as in a sandbox, it is not checked."""
+    """A keyring that is switched off, as in a sandbox, is not checked."""
     check = check_keyring(steps(), {**environ_with(tmp_path, SERIAL), "DSOPS_KEYRING": "off"}, is_installed=False)
     assert (check.status, check.detail) == ("skipped", "not used: DSOPS_KEYRING is off")
 
 
 def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
-    """If a store needs a seed and the keyring extra is missing, the hint says how to install it."""
+    """If a store needs a seed and the keyring extra is missing, the hint says how to install the extra."""
     environ = environ_with(tmp_path, SERIAL)
     check = check_keyring(steps(), environ, is_installed=False)
     assert (check.status, check.hint) == ("warning", install_command("keyring"))
@@ -58,7 +58,7 @@ def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
-    """If no store needs the seed, the extra is not required; the check still counts the seed."""
+    """If no store needs the seed, the keyring extra is not required, and the check only counts the seed."""
     check = check_keyring([], environ_with(tmp_path, SERIAL), is_installed=False)
     assert (check.status, check.detail) == (
         "ok",

@@ -41,7 +41,7 @@ SECRETS = resolve_endpoint("secretsmanager", "us-east-1", {})
     ],
 )
 def test_a_clock_is_well_within_a_minute_and_a_failure_over_five(ahead: float, status: str, detail: str) -> None:
-    """A clock difference over a minute is a warning, over five minutes a failure.
+    """A clock difference over a minute is a warning, and over five minutes a failure.
 
     The detail says in which direction.
     """
@@ -58,7 +58,7 @@ def test_the_time_of_sts_counts_before_others() -> None:
 
 
 def test_without_a_time_nothing_is_said_of_the_clock() -> None:
-    """Without an answer, or without a Date in the answer, the clock check is skipped."""
+    """Without a response, or without a Date header in it, the clock check is skipped."""
     assert check_clock([STS, SECRETS], [Unreachable("x"), ServerProbe(None, 0.0, None)]).status == "skipped"
     assert check_clock([], []).detail == "no AWS endpoint is called"
 
@@ -72,7 +72,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(days: int, status: str) -> No
 
 
 def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
-    """If a server cannot be reached, the check fails with that error, which has the hint."""
+    """If a server cannot be reached, the check fails with the connection's error and its hint."""
     error = Unreachable("could not reach sts.us-east-1.amazonaws.com", hint="check the network")
     [check, other] = check_endpoints([STS, SECRETS], [error, ServerProbe(None, 0.0, None)], NOON)
     assert (check.status, check.errors, check.hint) == ("failed", (error,), "check the network")
@@ -80,7 +80,7 @@ def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
 
 
 def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
-    """A server that answers signed calls, but none without credentials, is a warning: runs still work."""
+    """A server that responds only to signed calls is a warning, because runs still work."""
     error = Unreachable("lost the connection to sts", why="connection reset", hint="try again")
     [check] = check_endpoints([STS], [error], NOON, is_all_well=True)
     assert (check.status, check.errors, check.hint) == ("warning", (), "try again")
@@ -132,7 +132,7 @@ def test_certificates_of_a_variable_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "no certificate", "cut off", "empty folder"])
 def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: str) -> None:
-    """Unusable certificates are a failure whose hint names the variable; an incomplete certificate does not count."""
+    """Unusable certificates are a failure whose hint names the variable; incomplete certificates are not counted."""
     text = make_authority(tmp_path).bundle.read_text()
     path = tmp_path / "bundle"
     if kind == "empty folder":
@@ -146,7 +146,7 @@ def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: s
 
 
 def test_without_tls_no_certificates_are_needed() -> None:
-    """If no server uses TLS (a sandbox on loopback), unusable certificates are only a warning."""
+    """If no server uses TLS (as with a sandbox on loopback), unusable certificates are only a warning."""
     plain = resolve_endpoint("sts", "us-east-1", {}, endpoint_url="http://127.0.0.1:4566")
     check = check_certificates([plain], {"AWS_CA_BUNDLE": "/no/such/file"}, "/")
     assert (check.status, check.errors) == ("warning", ())
@@ -168,7 +168,7 @@ envs:
 
 
 def test_every_server_that_a_plan_calls_is_named() -> None:
-    """Doctor lists every server that a plan calls: a secret's ARN may name another region; a literal has no server."""
+    """Every server that a plan calls is listed; a secret's ARN may name another region, a literal has no server."""
     found = [endpoint.url for endpoint in endpoints_of_plan(plan_of(STORES, "e"), make_runtime())]
     assert sorted(found) == [
         "http://127.0.0.1:4566",
@@ -180,7 +180,7 @@ def test_every_server_that_a_plan_calls_is_named() -> None:
 
 @pytest.mark.parametrize(("silent", "requests"), [(True, 1), (False, 2)])
 def test_a_connection_that_breaks_is_tried_once_more_and_silence_is_not(*, silent: bool, requests: int) -> None:
-    """A connection that breaks is retried once; a server that is silent for the whole time limit is not."""
+    """A connection that breaks is retried once; a server that stays silent until the time limit is not retried."""
     with StubServer(lambda _: _broken(silent=silent, number=len(server.seen))) as server:
         scene = Scene()
         client = scene.client._replace(connect_timeout_ms=300)

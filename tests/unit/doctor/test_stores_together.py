@@ -69,7 +69,7 @@ def examine(aws: Amazon, *plans: Plan, runtime: Runtime | None = None) -> StoreP
 
 
 def test_twenty_stores_take_the_rounds_of_one() -> None:
-    """Twenty stores take two rounds: the caller and all roles, then all secrets; server checks run beside them."""
+    """Checking twenty stores takes two rounds (caller and roles, then secrets); server checks run beside them."""
     aws = Amazon()
     aws.secrets = {"s0": "hush"}
 
@@ -82,7 +82,7 @@ def test_twenty_stores_take_the_rounds_of_one() -> None:
 
 
 def test_one_store_takes_as_many() -> None:
-    """A single store takes the same two rounds."""
+    """A single store takes two rounds, as many as twenty stores."""
     aws = Amazon()
     aws.secrets = {"s0": "hush"}
     examine(aws, plan_with(1))
@@ -124,7 +124,7 @@ def test_batches_that_are_refused_are_a_warning_with_the_statement() -> None:
 
 
 def test_batches_that_are_allowed_or_not_tried_are_no_warning() -> None:
-    """If batch reads are allowed or not needed (up to ten secrets), there is no warning."""
+    """If batch reads are allowed or not needed (up to ten secrets), there is no warning about them."""
     for secrets in (12, 1):
         aws = Amazon()
         aws.secrets = {f"s{n}": "hush" for n in range(12)}
@@ -178,7 +178,7 @@ def test_a_refusal_is_told_with_the_command_that_finds_its_reason() -> None:
 
 
 def test_a_role_that_lets_in_needs_nothing_besides() -> None:
-    """If the role can be assumed, there is no check of its trust policy."""
+    """If the role can be assumed, no check of its trust policy is reported."""
     found = examine(Amazon(), plan_of(TAGGED, store="role", ambient=LONG_TERM))
     assert {check.code for check in found.checks} == {"doctor.base-credentials", "doctor.store"}
 
@@ -199,7 +199,7 @@ def test_a_server_that_is_not_there_is_the_one_failure() -> None:
 
 
 def test_keys_in_the_environment_that_end_soon_are_a_warning() -> None:
-    """Keys in the environment that expire soon are a warning: dsops cannot renew them."""
+    """Keys in the environment that expire soon are a warning, because dsops cannot renew them."""
     for end, status in (("2026-11-24T12:10:00Z", "warning"), ("2026-11-24T12:30:00Z", "ok")):
         environ = {**KEYS, "AWS_SESSION_TOKEN": "hush", "AWS_CREDENTIAL_EXPIRATION": end}
         aws = Amazon()

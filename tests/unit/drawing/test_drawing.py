@@ -13,7 +13,7 @@ def child(name: str, parent: str, depth: int = 1, title: str = "") -> Item:
 
 
 def test_a_first_child_stands_beside_its_parent_and_a_second_below() -> None:
-    """The first child is in the parent's row and next column; a second child is below the first."""
+    """The first child is in its parent's row and the next column; a second child is below the first."""
     root, first, second = lay_out([ROOT, child("one", "root"), child("two", "root")], 5).boxes
     assert (root.y, first.y) == (5, 5)
     assert second.y >= first.y + first.height
@@ -22,14 +22,14 @@ def test_a_first_child_stands_beside_its_parent_and_a_second_below() -> None:
 
 
 def test_every_child_has_a_line_and_no_root_has() -> None:
-    """Each child has a line from its parent's right side to its own left side; a root has none."""
+    """Each child has a line from its parent's right side to its own left side, and a root has no line."""
     text = "\n".join(shapes(lay_out([ROOT, child("one", "root"), child("two", "one", 2)], 0)))
     assert text.count("<path") == 2
     assert "<path" not in "\n".join(shapes(lay_out([ROOT], 0)))
 
 
 def test_a_title_is_shown_where_there_is_one() -> None:
-    """A drawing shows a title only if it has one: `dsops graph` has none, and its files stay unchanged."""
+    """A drawing shows a title only if it has one (`dsops graph` draws without)."""
     text = "\n".join(shapes(lay_out([ROOT, child("one", "root", title="a <whole> name")], 0)))
     assert text.count("<title>") == 1
     assert "<title>a &lt;whole&gt; name</title>" in text
@@ -41,13 +41,13 @@ def test_nothing_is_drawn_of_nothing() -> None:
 
 
 def test_long_lines_are_broken_and_short_ones_are_not() -> None:
-    """Lines break at 38 characters; an empty text is one empty line."""
+    """Lines are broken at 38 characters, and an empty text is one empty line."""
     assert broken(["a" * 38, ""]) == ("a" * 38, "")
     assert broken(["a" * 39]) == ("a" * 38, "a")
 
 
 def test_what_a_viewer_would_obey_is_written_as_its_code() -> None:
-    """Control characters, changes of direction and surrogates are escaped; letters of any language are not."""
+    """Control characters, changes of direction and surrogates are escaped, but no letters of any language."""
     assert plain("a\x00b\u202ec\ud800d\ne") == "a\\x00b\\x202ec\\xd800d e"
     assert plain("żółć 名前") == "żółć 名前"
     assert width("名a") == 3

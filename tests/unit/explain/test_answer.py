@@ -136,7 +136,7 @@ class TestCause:
         ],
     )
     def test_a_trust_policy_refuses_for_a_reason(self, given: Policy, context: dict[str, str], cause: str) -> None:
-        """A trust policy that denies gives the matching cause; the cause is proven because every policy was read."""
+        """A trust policy that denies gives the right cause, which is proven because every policy was read."""
         finding_list = findings(identity=ALL, trust=given, context=context)
 
         assert [(cause, "proven", "role trust policy")] == [
@@ -204,7 +204,7 @@ class TestCause:
 
     @pytest.mark.parametrize("is_by_files", [True, False])
     def test_files_that_allow_what_aws_refuses_may_be_others_than_what_is_there(self, *, is_by_files: bool) -> None:
-        """If only files allow what AWS denied, the remedy is to compare them with what is deployed."""
+        """If only policies in files allow what AWS denied, the remedy is to compare them with what is deployed."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         question = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((ALL,),), "scp": (), "rcp": ()}
@@ -220,7 +220,7 @@ class TestNearest:
     """Which statement of a policy a finding names."""
 
     def test_the_statement_that_names_the_caller_is_nearer(self) -> None:
-        """The statement that names the caller is nearer than one that names another principal."""
+        """The finding names the statement that names the caller rather than one that names another principal."""
         trust_policy = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Sid="Others"),
             allow(
@@ -251,7 +251,7 @@ class TestCertainty:
     """A finding is proven only if no unread policy or value could change it."""
 
     def test_a_refusal_that_stands_whatever_is_unread_is_proven(self) -> None:
-        """A trust policy that does not name the caller is a proven cause, even if other policies are unread."""
+        """If the trust policy does not name the caller, that cause is proven even with other policies unread."""
         unread = (Unread("identity", "denied"), Unread("scp", "denied"), Unread("boundary", "denied"))
 
         finding_list = findings(ALICE, "sts:AssumeRole", TARGET, *unread, trust=trusting({"AWS": OTHER}))
@@ -271,7 +271,7 @@ class TestCertainty:
         assert ["the policies of user alice"] == [fact.what for fact in finding_list[0].facts]
 
     def test_nothing_is_claimed_of_unreadable_policies(self) -> None:
-        """If neither trust nor identity policies could be read, both are listed with a command that reads them."""
+        """If trust and identity policies could not be read, the finding lists both, with a command that reads them."""
         unread = (Unread("trust", "denied"), Unread("identity", "denied"))
 
         finding_list = findings(ALICE, "sts:AssumeRole", TARGET, *unread)
@@ -281,13 +281,13 @@ class TestCertainty:
         assert all(fact.command for fact in finding_list[0].facts)
 
     def test_what_is_left_is_likely(self) -> None:
-        """If the caller's policies allow, the unreadable trust policy of the other account is the likely cause."""
+        """If the caller's policies allow, the other account's unreadable trust policy is the likely cause."""
         finding_list = findings(ALICE, "sts:AssumeRole", ELSEWHERE, Unread("trust", "another account"), identity=ALL)
 
         assert [("trust-policy", "likely")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
     def test_an_allow_with_an_unknown_condition_is_not_reported_as_allowed(self) -> None:
-        """A permission under a condition that cannot be evaluated is not called allowed, so other causes stay open."""
+        """A permission with a condition that cannot be evaluated does not count as allowed; other causes stay open."""
         condition = {"StringEquals": {"aws:ResourceOrgID": "o-1"}}
         unread = (
             Unread("trust", "another account"),
@@ -372,7 +372,7 @@ class TestCertainty:
 
     @pytest.mark.parametrize(("denies", "statement"), [(1, 2), (2, 0)])
     def test_the_only_deny_that_may_be_meant_is_the_one_that_aws_means(self, denies: int, statement: int) -> None:
-        """If AWS names the policy type, its only Deny is a proven cause; one of two Denys is not proven."""
+        """If AWS names the policy type, its only Deny is the proven cause, but one of two Denys is not proven."""
         office = deny("sts:*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
         identity_policy = policy("identity", allow("sts:*"), *[office] * denies)
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
@@ -385,7 +385,7 @@ class TestCertainty:
         assert ("proven", statement) == (finding.certainty, finding.place.statement)
 
     def test_a_statement_keeps_its_number_where_others_hang_on_what_is_unknown(self) -> None:
-        """A statement keeps its number although statements with unknown conditions are left out of the evaluation."""
+        """A statement keeps its number even if the evaluation leaves out statements with unknown conditions."""
         trust_policy = trust(
             allow("sts:AssumeRole", None, Principal=ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
             deny("sts:*", None, Principal="*", Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
@@ -418,7 +418,7 @@ class TestCertainty:
         assert ["proven", "likely"] == certainties
 
     def test_a_role_whose_path_is_unknown_may_be_the_one_that_is_named(self) -> None:
-        """A session's ARN lacks its role's path, so a policy may still name that role: the cause is likely."""
+        """A policy may name a role whose path the session's ARN lacks, so the cause is only likely."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         caller = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App")
         question = CaseQuestion(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
@@ -442,7 +442,7 @@ class TestWhatAwsSays:
     """AWS's denial message names a policy type, which the findings use."""
 
     def test_its_word_counts_where_the_policy_is_unread(self) -> None:
-        """If the policy that AWS names is unread, its type is the proven cause, and no statement is named."""
+        """If the policy type that AWS names is unread, the type is the proven cause, and no statement is named."""
         message_text = RefusalMessage(policy_type="service control policy", is_deny=True)
 
         finding_list = findings(
@@ -460,7 +460,7 @@ class TestWhatAwsSays:
         ]
 
     def test_a_policy_that_is_not_evaluated_here_is_named_by_its_type(self) -> None:
-        """A VPC endpoint policy cannot be evaluated here; if AWS's message names it, it is a proven cause."""
+        """A VPC endpoint policy, which `explain` cannot evaluate, is the proven cause if AWS's message names it."""
         for is_deny in (True, False):
             message_text = RefusalMessage(policy_type="VPC endpoint policy", is_deny=is_deny)
 
@@ -484,7 +484,7 @@ class TestWhatAwsSays:
         )
 
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
-        """The policy type that AWS's message names is the first cause; other denying policies follow."""
+        """The policy type that AWS's message names is the first finding; other denying policies follow."""
         message_text = RefusalMessage(policy_type="permissions boundary")
 
         finding_list = findings(said=message_text, boundary=policy("boundary", allow("s3:*")), trust=trusting(ROOT))
@@ -526,7 +526,7 @@ class TestRemedy:
     def test_an_external_id_is_set_on_the_hop(self) -> None:
         """If the trust policy requires an external ID, the remedy is to set it on the store.
 
-        Its value is never shown.
+        The finding never shows the external ID.
         """
         trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "not-to-be-told"}})
 
@@ -596,7 +596,7 @@ class TestRemedy:
         ids=["without one", "with one"],
     )
     def test_what_null_denies_is_to_be_the_other_way(self, value: str, context: dict[str, str], remedy: str) -> None:
-        """If a Deny matches through a Null condition, the remedy is the opposite of an Allow's."""
+        """If a Deny matches through a Null condition, the remedy is the opposite of the one for an Allow."""
         trust_policy = trust(
             allow("sts:AssumeRole", None, Principal=ROOT),
             deny("*", None, Principal="*", Condition={"Null": {"aws:RequestTag/team": value}}),
@@ -615,10 +615,7 @@ class TestRemedy:
         ],
     )
     def test_what_a_read_does_not_send_is_not_to_be_set_on_it(self, key: str, remedy: str) -> None:
-        """A read of a secret sends only its region.
-
-        The remedy therefore sets session keys on the store that issues the session.
-        """
+        """A read of a secret sends only its region, so the remedy sets session keys on the store of the session."""
         identity_policy = policy("identity", allow(READ, Condition={"StringEquals": {key: "x"}}))
         config = CONFIG.replace("'{}'", f"'{ANY}'") + "  secrets: {type: aws.secretsmanager, credentials_from: app}\n"
         step = plan_of(config, store="secrets").steps["secrets"]
@@ -664,7 +661,7 @@ class TestRemedy:
     def test_what_an_assertion_says_is_the_identity_providers(
         self, key: str, context: dict[str, str], text: str
     ) -> None:
-        """Keys from a SAML assertion are changed at the identity provider: there is no line to edit."""
+        """Keys from a SAML assertion are to be changed at the identity provider, so the remedy has no line to edit."""
         statement = allow("sts:*", None, Principal={"Federated": COMPANY}, Condition={"StringEquals": {key: "blue"}})
 
         (finding,) = findings(ASSERTION, "sts:AssumeRoleWithSAML", trust=trust(statement), context=context)

@@ -52,7 +52,7 @@ def read(text: str) -> SamlResponse:
 
 @pytest.mark.parametrize("more", [{}, EVERYTHING], ids=["little", "everything"])
 def test_keys_and_actions_are_those_that_are_judged(lab: Lab, more: dict[str, list[str]]) -> None:
-    """The derived keys and actions are exactly those that the sandbox evaluates, apart from address, time and role."""
+    """The derived keys and actions are exactly those that the sandbox evaluates, except address, time and role."""
     directory = {"urn:oid:1.3.6.1.4.1.5923.1.1.1.1": ["staff", "member"], "urn:of:nobody": ["x"]}
     text = signed(lab, asked(TAGGED, PROVIDER, **more) | directory)
     assume(lab, text, TAGGED)
@@ -71,7 +71,7 @@ def test_keys_and_actions_are_those_that_are_judged(lab: Lab, more: dict[str, li
 
 
 def test_the_provider_is_the_one_that_was_named_or_given(lab: Lab) -> None:
-    """The provider is the store's, or the one that the response names for the role; if it names two, it is unknown."""
+    """The SAML provider is the store's or the response's for the role; if the response names two, it is unknown."""
     response = read(signed(lab, asked(TAGGED)))
     both = read(signed(lab, asked(TAGGED, Role=[f"{TAGGED},{PROVIDER}", f"{TAGGED},{OTHER_PROVIDER}"])))
 
@@ -89,7 +89,7 @@ def test_a_name_id_without_a_format_has_the_unspecified_one(lab: Lab) -> None:
 
 
 def test_an_assertion_in_a_file_is_put_whole_to_the_trust_policy(lab: Lab, tmp_path: Path) -> None:
-    """If the response is in a file, no context key is unread: there is one question per action, with all keys."""
+    """If the SAML response is in a file, there is one question per action with all context keys and none unread."""
     file = tmp_path / "response.b64"
     file.write_text(signed(lab, asked(ROLE, COMPANY, **EVERYTHING)), encoding="utf-8")
     settings = {**STEP.settings, "saml_assertion_file": str(file)}
@@ -120,7 +120,7 @@ def test_an_assertion_in_a_file_is_put_whole_to_the_trust_policy(lab: Lab, tmp_p
 def test_of_an_assertion_that_is_not_whole_it_is_told_what_is_not_known(
     lab: Lab, tmp_path: Path, content: str, why: str
 ) -> None:
-    """For an incomplete response there is one question, with tags, source identity and other keys unread."""
+    """For an incomplete SAML response there is one question, with tags, source identity and other keys unread."""
     xml = read(signed(lab, asked(ROLE, COMPANY, **EVERYTHING))).encoded.reveal_bytes()
     file = tmp_path / "response.b64"
     if content:
@@ -136,7 +136,7 @@ def test_of_an_assertion_that_is_not_whole_it_is_told_what_is_not_known(
 
 
 def test_a_response_shows_no_attributes(lab: Lab) -> None:
-    """The repr of a response shows no attributes: they are personal data."""
+    """The repr of a SAML response shows no attributes, because they are personal data."""
     response = read(signed(lab, asked(TAGGED, PROVIDER, **EVERYTHING)))
 
     assert response.attributes

@@ -54,7 +54,7 @@ def names(found: Attached) -> list[str]:
 
 
 def test_a_user_has_its_own_policies_and_its_groups() -> None:
-    """A user has inline, attached and group policies, each with its displayed name."""
+    """A user's policies are the inline, attached and group policies, each with its displayed name."""
     parsed = read(stub(), "user", "alice")
 
     assert names(parsed) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
@@ -65,7 +65,7 @@ def test_a_user_has_its_own_policies_and_its_groups() -> None:
 
 
 def test_a_role_has_policies_and_a_boundary() -> None:
-    """For a role the reader returns its identity policies and, separately, its permissions boundary."""
+    """A role's policies are returned as identity policies and, separately, the permissions boundary."""
     parsed = read(stub(), "role", "App")
 
     assert names(parsed) == [SHARED, "own of role App"]
@@ -90,7 +90,7 @@ def test_a_role_has_policies_and_a_boundary() -> None:
 def test_what_may_not_be_read_is_named_and_the_rest_is_read(
     denied: str, left: list[str], unread: tuple[str, ...]
 ) -> None:
-    """If IAM denies one of the reads, the result names that read and contains everything else."""
+    """If IAM denies one read, the result names that read and contains everything else."""
     parsed = read(stub(denied=[denied]), "role", "App")
 
     assert names(parsed) == left
@@ -101,7 +101,7 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_read(
 
 
 def test_the_groups_of_a_user_may_be_hidden() -> None:
-    """If IAM denies the list of a user's groups or a group's policies, the result names the denied read."""
+    """If IAM denies listing a user's groups or a group's policies, the result names the denied read."""
     assert read(stub(denied=["ListGroupsForUser"]), "user", "alice").unread_identity == (
         "not allowed to list the groups of the user alice",
     )
@@ -123,13 +123,13 @@ def test_a_managed_policy_that_many_have_is_read_once() -> None:
 
 
 def test_who_does_not_exist_is_an_error() -> None:
-    """An unknown role is an error, not a role without policies."""
+    """Reading the policies of an unknown role is an error, not a role without policies."""
     with pytest.raises(EntityNotFound, match="IAM can't read the role Ap"):
         read(stub(), "role", "Ap")
 
 
 def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
-    """A failure other than a denial raises an error, since it says nothing about permissions."""
+    """A failure other than a denial raises an error, because it says nothing about permissions."""
     with StubServer(lambda _: sts_error("LimitExceeded", "too much", 400)) as server:
         asking = Asking(server)
         with pytest.raises(ServiceError):

@@ -63,7 +63,7 @@ def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> N
 
 
 def test_the_next_hop_gets_what_goes_on(response: str) -> None:
-    """The next hop inherits the transitive tags (in any case) and the source identity, and nothing else."""
+    """The next hop inherits only the transitive tags (in any case) and the source identity."""
     first = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
     hop = STEPS["target"]
 
@@ -77,9 +77,9 @@ def test_the_next_hop_gets_what_goes_on(response: str) -> None:
 
 
 def test_of_an_assertion_that_is_gone_nothing_is_known() -> None:
-    """If a command supplies the assertion, everything about the session is unknown.
+    """If a command supplies the SAML assertion, everything about the session is unknown.
 
-    The same holds for all later sessions.
+    Everything about all later sessions is unknown, too.
     """
     first = opened(saml_step(Proof("a command", "d", is_fetched=True)))
     second = session_caller(STEPS["target"], SESSION, first)
@@ -93,7 +93,7 @@ def test_of_an_assertion_that_is_gone_nothing_is_known() -> None:
 
 
 def test_a_tokens_provider_and_subject_are_the_sessions() -> None:
-    """A token that can be read gives the session's provider and subject; the session's tags are unknown."""
+    """A token that can be read gives the session's provider and subject, but the session's tags are unknown."""
     caller = opened(token_step(Proof("a file", "d", ("https://id.example.com", "ada", "sts.amazonaws.com"))))
 
     assert ("ada",) == caller.context["id.example.com:sub"]
@@ -102,7 +102,7 @@ def test_a_tokens_provider_and_subject_are_the_sessions() -> None:
 
 
 def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
-    """For a token fetched at run time only the provider is known."""
+    """Of a token fetched at run time, only the provider is known."""
     caller = opened(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)))
 
     assert (GITHUB,) == caller.context["aws:FederatedProvider"]
@@ -110,7 +110,7 @@ def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
 
 
 def test_what_a_login_gives_is_not_known() -> None:
-    """The tags of an SSO login session are unknown: IAM Identity Center sets them by its own rules."""
+    """The tags of an SSO login session are unknown, because IAM Identity Center sets them by its own rules."""
     step = STEP._replace(type=SSO_TYPE, operation="", proof=Proof("a login", "d"))
 
     assert is_opened(step)
@@ -118,6 +118,6 @@ def test_what_a_login_gives_is_not_known() -> None:
 
 
 def test_a_session_that_credentials_sign_for_is_none_of_them() -> None:
-    """A session requested with signed credentials is not a federated one: it inherits the caller's keys."""
+    """A session that credentials sign for (AssumeRole) does not count as opened by a federated login."""
     assert not is_opened(STEP)
     assert not is_opened(STEPS["target"])

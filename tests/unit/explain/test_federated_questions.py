@@ -33,7 +33,7 @@ def saml_step(proof: Proof, **settings: str) -> Step:
 
 
 def test_a_token_is_judged_by_what_it_says() -> None:
-    """The question for a token contains its claims; its provider is in the role's account."""
+    """The question for a token contains the token's claims; the token's provider is in the role's account."""
     proof = Proof("a file", "d", ("https://id.example.com/x", "ada", "sts.amazonaws.com"))
 
     question = unsigned_question(token_step(proof), "us-east-1")
@@ -62,7 +62,10 @@ def test_of_a_token_that_comes_at_run_time_the_claims_are_not_known() -> None:
 
 
 def test_of_a_token_of_a_command_not_even_the_issuer_is_known() -> None:
-    """For a token of a command the issuer is unknown: the trust policy's only provider is assumed, and never proven."""
+    """If a command prints the token, its issuer is unknown.
+
+    The trust policy's only provider is assumed, and never proven.
+    """
     step = token_step(Proof("a command", "d", is_fetched=True))
 
     nameless, taken = unsigned_question(step, "us-east-1"), unsigned_question(step, "us-east-1", GITHUB)
@@ -92,7 +95,7 @@ def test_an_assertion_that_is_at_hand_tells_issuer_and_recipient() -> None:
     ],
 )
 def test_the_only_provider_of_the_kind_is_found(principals: list[dict[str, object]], provider: str) -> None:
-    """If the trust policy has one provider of that kind, it is used; if it has several, none is."""
+    """If the trust policy has one provider of that kind, dsops uses it; if it has several, dsops uses no provider."""
     policy = trust(*[allow("sts:AssumeRoleWithSAML", None, Principal=principal) for principal in principals])
     question = unsigned_question(saml_step(Proof("a login", "d", is_fetched=True)), "us-east-1")
 

@@ -31,7 +31,10 @@ SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:shared/token"
     ],
 )
 def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) -> None:  # noqa: FBT001 - a column
-    """AWS's message shows whether the KMS key is the cause; the default key across accounts is a separate cause."""
+    """AWS's message shows whether the KMS key is the cause.
+
+    The default key, used from another account, is a separate cause.
+    """
     assert is_about_keys(AwsAnswer(code, message, 400, "id", "secretsmanager")) is is_about
 
 
@@ -43,7 +46,7 @@ def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) ->
 def test_a_key_that_no_caller_may_look_up_is_a_missing_fact(
     actions: tuple[str, ...], cause: str, certainty: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """If the key may not be looked up, that is a fact with a command and an administrator to ask."""
+    """If the key may not be looked up, the finding lists that fact with a command and an administrator to ask."""
     fault = FAULTS["the key's policy names another account"]
     with built(with_less(fault.broken, actions), tmp_path / "project") as found:
         finding = explained(found, capfd)[1][0]

@@ -34,7 +34,7 @@ DECODED: dict[str, Any] = {
 
 
 def test_a_sentence_may_be_broken_into_lines() -> None:
-    """A message is read across line breaks, indentation and quotes (S3's ARNs)."""
+    """The parser reads a message across line breaks, indentation and quotes (as around S3's ARNs)."""
     request_asked = read_sentence(SENTENCE).asked
 
     assert (ADA, "s3:GetObject", "arn:aws:s3:::b/k") == (
@@ -45,7 +45,7 @@ def test_a_sentence_may_be_broken_into_lines() -> None:
 
 
 def test_of_a_sentence_the_rest_of_the_call_is_not_known() -> None:
-    """AWS's denial message does not contain source address and MFA, so these keys are unknown."""
+    """AWS's denial message contains neither source address nor MFA, so the values of these keys are unknown."""
     keys = {key for gap in read_sentence(SENTENCE).unread for key in gap.keys}
 
     assert {"aws:sourceip", "aws:multifactorauthpresent"} <= keys
@@ -71,7 +71,7 @@ def test_a_decoded_message_tells_the_whole_call() -> None:
     ],
 )
 def test_an_encoded_message_is_found(text: str, encoded: str) -> None:
-    """The parser finds an encoded authorization message in an error text or alone, also across lines."""
+    """The parser finds an encoded authorization message within an error text or by itself, also across lines."""
     assert encoded == encoded_in(text)
 
 
@@ -115,7 +115,7 @@ def recorded(said: RefusalMessage, **context: str) -> Recorded:
     ],
 )
 def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller: str) -> None:
-    """AWS's record of a denial gives all context keys, even without a readable message; external IDs are hidden."""
+    """AWS's record of a denial gives all context keys even without a readable message; dsops hides external IDs."""
     message_text = RefusalMessage("", "s3:GetObject", "arn:aws:s3:::b/k")
 
     denied_call = read_recorded(recorded(message_text, PrincipalARN=principal_arn, UserId=user_id))

@@ -86,14 +86,14 @@ def missing(completed: CompletedQuestion) -> list[str]:
 
 
 def test_the_callers_policies_the_trust_policy_and_the_tags_of_both_are_read() -> None:
-    """The completer reads the caller's policies, the trust policy and the tags of both; the verdict is then known."""
+    """The completer reads the caller's policies and tags and the role's trust policy and tags: the verdict is known."""
     assert verdict(complete(asked(resource=TARGET), {}, stub())) == "allow"
     untagged = StubIam(users={"alice": Entity(policies={"own": document(allow("sts:*"))})}, roles=stub().roles)
     assert verdict(complete(asked(resource=TARGET), {}, untagged)) == "implicit-deny"
 
 
 def test_what_the_author_says_wins_over_what_iam_knows() -> None:
-    """Context keys in the question override IAM's tags, ignoring case; policies in it replace IAM's."""
+    """Context keys in the question override IAM's tags, ignoring case; policies in the question replace IAM's."""
     question = asked(resource=TARGET)
     other = question._replace(context={"aws:principaltag/TEAM": ("other",)})
     denies: PolicySet = {"identity": ((policy("identity", deny()),),)}
@@ -133,7 +133,7 @@ def test_a_role_is_found_by_its_sessions_name_and_gets_its_path_and_id() -> None
     ],
 )
 def test_what_may_not_be_read_makes_the_answer_unknown_and_is_named(denied: list[str], words: str) -> None:
-    """If IAM denies a read, the verdict is unknown and the answer names that read."""
+    """If IAM denies a read, the verdict is unknown, and the missing facts name the denied read."""
     completed = complete(asked(resource=TARGET), {}, stub(denied=denied))
 
     assert verdict(completed) == "unknown"
@@ -154,7 +154,7 @@ class TestElsewhere:
     """Other accounts, other resources, the organization."""
 
     def test_another_accounts_role_and_caller_are_not_read(self) -> None:
-        """Roles and callers of another account are not read: IAM would answer with a namesake of this account."""
+        """Roles and callers of another account are not read: IAM would return this account's principal of that name."""
         iam = stub()
         role = complete(asked(resource=OTHER_ROLE), {"rcp": ()}, iam)
         open_to_all = StubIam(roles={"Target": Entity(trust=trust("*"))})
@@ -173,7 +173,7 @@ class TestElsewhere:
         assert verdict(complete(asked(resource=TARGET, principal=FOREIGNER), {}, stub())) == "deny"
 
     def test_the_federating_user_of_a_federated_session_is_unknown(self) -> None:
-        """The user behind a federated session is unknown, so its policies are."""
+        """The user behind a federated session is unknown, and therefore the user's policies are unknown, too."""
         question = asked("s3:GetObject", "arn:aws:s3:::b/k", f"arn:aws:sts::{ACCOUNT}:federated-user/bob")
         completed = complete(question, {"resource": (), "session": ((policy("session", allow()),),)}, stub())
 
@@ -181,7 +181,7 @@ class TestElsewhere:
         assert missing(completed)[0].startswith("identity: no API tells which user federated")
 
     def test_the_policy_of_another_resource_is_not_read(self) -> None:
-        """The policy of another kind of resource is unknown, unless the question has it or says that none exists."""
+        """The policy of another kind of resource is unknown, unless the question has it or excludes it."""
         question = asked("s3:GetObject", "arn:aws:s3:::bucket/key")
 
         assert verdict(complete(question, {}, stub())) == "unknown"
@@ -192,7 +192,7 @@ class TestElsewhere:
     def test_an_organization_that_may_not_be_read_may_take_away(self) -> None:
         """If the organization cannot be read, its policies may deny, so the verdict is unknown.
 
-        The question may contain them.
+        The question may contain these policies.
         """
         iam = stub(organizations=StubOrganizations(parents={}, denied=["DescribeOrganization"]))
         question = asked(resource=TARGET)
@@ -230,12 +230,12 @@ class TestSecret:
         return StubIam(users={"alice": Entity()}, secrets={SECRET: policy}, denied=denied)
 
     def test_its_policy_may_allow_by_itself(self) -> None:
-        """A secret's policy can allow access alone; if there is none, only the caller's policies decide."""
+        """A secret's policy can allow access by itself; without such a policy the caller's policies decide."""
         assert verdict(complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE))) == "allow"
         assert verdict(complete(self.QUESTION, {}, self.secrets(None))) == "implicit-deny"
 
     def test_its_tags_are_condition_keys(self) -> None:
-        """The tags of a secret are condition keys under both prefixes."""
+        """The tags of a secret are condition keys under two prefixes, aws: and secretsmanager:."""
         for key in ("aws:ResourceTag/team", "secretsmanager:ResourceTag/team"):
             for team, expected in (("core", "allow"), ("other", "implicit-deny")):
                 own = policy("identity", allow(Condition={"StringEquals": {key: team}}))
@@ -283,7 +283,7 @@ class TestOrganization:
         return verdict(complete(asked(resource=TARGET), {}, stub(organizations=organizations)))
 
     def test_every_level_must_allow(self) -> None:
-        """Every SCP level must allow; a level without FullAWSAccess allows only what its own policies allow."""
+        """Every level must have an SCP that allows; without FullAWSAccess a level allows what its own SCPs allow."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
         denies = {**self.FULL, ROOT: {**FULL, "p-no": document(deny("sts:*"))}}
 
@@ -298,7 +298,7 @@ class TestOrganization:
         assert self.verdict(resource_policies=denies) == "explicit-deny"
 
     def test_what_is_not_in_force_does_not_count(self) -> None:
-        """SCPs have no effect on the management account, without "all features", or if disabled."""
+        """SCPs have no effect on the management account, without "all features", or while their type is disabled."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
 
         assert self.verdict(policies=s3_only, management=ACCOUNT) == "allow"
@@ -332,7 +332,7 @@ class TestOrganization:
         assert context["aws:PrincipalOrgPaths"] == context["aws:ResourceOrgPaths"] == (f"{ID}/{ROOT}/ou-1/",)
 
     def test_each_thing_is_read_once(self) -> None:
-        """Each part of the organization is read once, however many questions there are."""
+        """Each part of the organization is read once, whatever the number of questions."""
         organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
         with StubServer(stub(organizations=organizations)) as server:
             asking = Asking(server)

@@ -81,7 +81,7 @@ def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str
 
 @pytest.mark.parametrize("account", [ANY_ACCOUNT, ACCOUNT], ids=["of no account", "of that one"])
 def test_a_template_replaces_unreadable_policies(account: str) -> None:
-    """A template fills in what could not be read, if its account matches the question's."""
+    """Unread parts of a role come from a template, if the template's account matches the question's."""
     parsed = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
 
     assert parsed.entity is not None
@@ -94,7 +94,7 @@ def test_a_template_replaces_unreadable_policies(account: str) -> None:
 
 
 def test_what_is_there_counts_more_than_a_template() -> None:
-    """The deployed state takes precedence over a template; a role that is not deployed does not exist."""
+    """The deployed state takes precedence over a template; a role that is only in the template does not exist."""
     whole = Attached(Entity(f"arn:aws:iam::{ACCOUNT}:role/App", "AROA", "", {}, "{}"), (OWN,), None, "", (), "")
 
     assert whole == read(Told(whole), given=planned())
@@ -164,7 +164,7 @@ def test_an_accounts_details_have_all_of_a_user() -> None:
 
 
 def test_a_policy_that_is_not_in_the_file_is_not_read() -> None:
-    """A managed policy that is not in the file is unread; a percent-encoded trust policy is decoded."""
+    """A managed policy that is not in the details file is unread; a percent-encoded trust policy is decoded."""
     entity_read = read_details(json.dumps(DETAILS), "iam.json").given[ACCOUNT, "role", "App"]
 
     assert ("arn:aws:iam::aws:policy/Elsewhere is not in the file",) == entity_read.unread_identity

@@ -76,7 +76,7 @@ envs: {{dev: {{}}}}
 
 
 def test_the_account_that_was_refused_is_asked_first() -> None:
-    """The denied account's keys are used first, in the link's region; other keys only if those fail."""
+    """The record is read with the denied account's keys first, in the link's region; with other keys if they fail."""
     toolbox = Toolbox(user=[answer()], session=[])
 
     looked_up, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
@@ -87,7 +87,7 @@ def test_the_account_that_was_refused_is_asked_first() -> None:
 
 
 def test_a_record_that_is_still_to_come_is_waited_for() -> None:
-    """For a fresh denial dsops retries a missing record for some seconds; for an old message it does not."""
+    """For a fresh denial dsops retries a missing record for some seconds; for an old message it does not retry."""
     late = Toolbox(session=[NOT_YET, NOT_YET, answer()])
     looked_up, paused, _ = read(late, keys())
     never, all_pauses, _ = read(Toolbox(session=[NOT_YET] * 4), keys())
@@ -110,7 +110,7 @@ def test_the_keys_of_other_accounts_do_not_wait() -> None:
 
 
 def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
-    """If no key may read the record, the finding has permission, account, AWS's console link and command."""
+    """If no key may read the record, the finding names the permission, the account, the console link and a command."""
     looked_up, _, _ = read(Toolbox(session=[DENIED]), keys())
 
     assert looked_up == Fact(

@@ -85,7 +85,7 @@ def record(
     ],
 )
 def test_a_check_that_nothing_allows_is_its_kind_of_policy(kind: str, policy_type: str) -> None:
-    """A check without an Allow gives that policy type as the cause; several are listed in AWS's order."""
+    """If a check has no Allow, its policy type is the cause; several such types are listed in AWS's order."""
     message_text = record(check("RESOURCE", "ALLOW"), check(kind, "IMPLICIT_DENY")).said
 
     assert (policy_type, False, (policy_type,)) == (
@@ -109,7 +109,7 @@ def test_a_deny_counts_before_a_missing_allow_and_is_told_with_its_statement() -
 
 
 def test_the_policy_says_of_which_kind_a_deny_is() -> None:
-    """The matched policy decides the type of a Deny.
+    """The matched policy decides the policy type of a Deny.
 
     Within one account a resource policy is part of the principal's check.
     """
@@ -123,7 +123,7 @@ def test_the_policy_says_of_which_kind_a_deny_is() -> None:
 
 
 def test_a_deny_of_a_policy_that_is_not_listed_may_be_of_either_kind() -> None:
-    """A Deny in a policy that the record does not list may have any of the check's policy types."""
+    """A Deny in a policy that the record does not list may be of any policy type of that check."""
     both = ("IDENTITY_BASED_POLICY", "RESOURCE_BASED_POLICY")
 
     assert record(check("PRINCIPAL", "EXPLICIT_DENY", kinds=both)).said.policy_type == ""
@@ -131,7 +131,7 @@ def test_a_deny_of_a_policy_that_is_not_listed_may_be_of_either_kind() -> None:
 
 
 def test_a_trust_policy_is_the_resources_of_a_role() -> None:
-    """A role's resource policy is its trust policy; without one listed, the role may not exist."""
+    """A role's resource policy is its trust policy; if the record lists none, the role may not exist."""
     trust = listed("RESOURCE_BASED_POLICY", INLINE, ROLE)
     there = record(check("RESOURCE", "IMPLICIT_DENY"), policies=(trust,), action="sts:AssumeRole", resource=ROLE)
     gone = record(check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE)
@@ -141,7 +141,7 @@ def test_a_trust_policy_is_the_resources_of_a_role() -> None:
 
 
 def test_a_role_of_others_may_be_there_though_nothing_is_listed() -> None:
-    """A role of another organization may exist though nothing is listed: AWS leaves its policies out."""
+    """A role of another organization may exist though the record lists no policy: AWS omits its policies."""
     parsed_record = record(
         check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE.replace(ACCOUNT, OTHER)
     )
@@ -152,7 +152,7 @@ def test_a_role_of_others_may_be_there_though_nothing_is_listed() -> None:
 def test_without_checks_the_statement_that_denies_is_told() -> None:
     """If the record has no checks (an older API), a matched denying statement is the cause.
 
-    A missing Allow is not recorded.
+    The older API does not record a missing Allow.
     """
     policies = (listed("IDENTITY_BASED_POLICY"),)
     denied = record(policies=policies, matched=(denies(INLINE),), effect="EXPLICIT_DENY").said
@@ -169,7 +169,7 @@ def test_what_has_a_new_kind_or_effect_is_no_reason() -> None:
 
 
 def test_the_refused_question_is_the_one_of_the_message() -> None:
-    """dsops uses the record's evaluation of the message's action, or else the first denied one."""
+    """dsops uses the record's evaluation of the message's action; without that evaluation, the first denied one."""
     allowed = Evaluation("sts:AssumeRole", ROLE, {}, "ALLOW", None, ())
     tagging = Evaluation("sts:TagSession", ROLE, {}, "IMPLICIT_DENY", None, ())
     passing = Evaluation("iam:PassRole", ROLE, {}, "EXPLICIT_DENY", None, ())
@@ -198,7 +198,10 @@ def test_a_kind_is_given_when_all_of_it_is_there() -> None:
 
 
 def test_what_is_not_checked_is_not_there() -> None:
-    """A policy type without a check does not apply: AWS checks boundaries and session policies wherever they exist."""
+    """If the record has no check of a policy type, no such policy applies.
+
+    AWS checks boundaries and session policies wherever they exist.
+    """
     given_policies = record(check("PRINCIPAL", "IMPLICIT_DENY")).given
 
     assert (given_policies["boundary"], given_policies["session"], given_policies["scp"], given_policies["rcp"]) == (
@@ -213,7 +216,7 @@ def test_what_is_not_checked_is_not_there() -> None:
 def test_what_refuses_nothing_need_not_be_read() -> None:
     """A policy type that allows need not be readable, except for a trust policy.
 
-    A trust policy matters by the way in which it names the caller.
+    The way in which a trust policy names the caller matters.
     """
     given_policies = record(
         check("RESOURCE", "ALLOW"),
@@ -241,7 +244,7 @@ def test_control_policies_stand_by_level() -> None:
 
 
 def test_the_policies_of_a_resource_are_its_own() -> None:
-    """Only the resource's own policies are used, since a request may involve others."""
+    """Only the resource's own policies are used, since a request may involve other resources."""
     other = listed("RESOURCE_BASED_POLICY", "inline:2", SECRET.replace("db", "other"))
     own = listed("RESOURCE_BASED_POLICY", INLINE, SECRET)
     parsed_record = record(
@@ -290,7 +293,7 @@ def test_context_is_read_as_awss_examples_write_it() -> None:
 
 
 def test_the_record_completes_the_question() -> None:
-    """The record adds the role's path and ID and the context keys to the question; the external ID stays the plan's."""
+    """The record adds role path, role ID and context keys to the question; the external ID stays that of the plan."""
     principal = read_caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/App/s")
     question = CaseQuestion(
         principal, "sts:AssumeRole", ROLE, ACCOUNT, {"AWS:userid": ("x",), "sts:ExternalId": ("hidden",)}
@@ -305,7 +308,10 @@ def test_the_record_completes_the_question() -> None:
 
 
 def test_what_the_record_has_is_not_unread() -> None:
-    """Keys that the record contains are no longer unread, except external IDs and keys of another organization."""
+    """Keys that the record contains no longer count as unread.
+
+    External IDs and keys of another organization stay unread.
+    """
     unread = [Unread("context", "", ("aws:sourceip", "aws:resourcetag/", "sts:externalid")), Unread("trust", "")]
     keys = [unread[0].keys[2:], unread[0].keys[1:], unread[0].keys]
     whole = record(check("PRINCIPAL", "IMPLICIT_DENY"))

@@ -71,7 +71,7 @@ def edit_at(store: str, key: str) -> Where:
     ],
 )
 def test_a_failure_has_a_cause_and_the_key_to_edit(error: DsopsError, cause: str, key: str) -> None:
-    """A failure names a cause and the store's key to edit, or the error's line if no key helps."""
+    """The finding for a failure has a cause and the store's key to edit, or the error's line if no key helps."""
     found = finding_of(error, STEPS["target"], 2, edit_at)
 
     assert not is_policys(error)
@@ -98,7 +98,7 @@ def test_it_is_who_signs_that_is_broken(error: DsopsError, store: str, cause: st
 def test_a_secret_of_another_account_needs_a_key_of_its_own() -> None:
     """A secret encrypted with the default KMS key is unreadable from another account.
 
-    The remedy is a customer managed key.
+    The finding suggests a customer managed key.
     """
     error = SecretRefused("x", aws=said("encrypt the secret with the default KMS service key."))
 
@@ -106,7 +106,7 @@ def test_a_secret_of_another_account_needs_a_key_of_its_own() -> None:
 
 
 def test_a_server_that_fails_is_not_proven() -> None:
-    """A server failure is likely, not proven: the next run may work."""
+    """The finding on a server failure is marked as likely, not as proven: the next run may work."""
     assert finding_of(ServiceError("x"), STEPS["jump"], 1, edit_at).certainty == "likely"
 
 
@@ -119,7 +119,7 @@ def test_a_server_that_fails_is_not_proven() -> None:
     ],
 )
 def test_a_denial_is_a_policys(error: DsopsError) -> None:
-    """A policy denial gives no finding here, whatever the role's name or the message's language."""
+    """For a policy denial these checks return no finding, whatever the role's name or the message's language."""
     assert is_policys(error)
 
 

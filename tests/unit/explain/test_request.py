@@ -61,7 +61,7 @@ def test_aws_asks_in_its_order() -> None:
 
 
 def test_a_hop_has_what_it_sends() -> None:
-    """The request's context has all keys that the hop sends; an external ID is compared and never shown."""
+    """The request's context has all keys that the hop sends; an external ID in it is compared and never shown."""
     every = questions(STEPS["target"], jump(), "us-east-1")
     (asked,) = [asked for asked, _ in every if asked.action == "sts:AssumeRole"]
 
@@ -72,7 +72,7 @@ def test_a_hop_has_what_it_sends() -> None:
 
 
 def test_a_session_has_its_tags_and_hands_on_some() -> None:
-    """A session has its tags and passes on the transitive ones; it always passes on the source identity."""
+    """A session has its tags and passes on the transitive ones; it always passes on its source identity."""
     asked, _ = questions(STEPS["target"], jump(), "us-east-1")[0]
 
     assert (("core",), ("7",)) == (asked.context["aws:PrincipalTag/team"], asked.context["aws:PrincipalTag/cost"])
@@ -90,7 +90,7 @@ def test_a_session_is_known_by_its_roles_whole_arn() -> None:
 
 
 def test_the_origin_of_a_base_session_is_unknown() -> None:
-    """A base session's policy, tags and age are unknown; a long-term key has no such values."""
+    """If base credentials are a session, its policy, tags and age are unknown; a long-term key has no such values."""
     session, user = base(SESSION, is_temporary=True), base()
 
     assert "session" in {gap.place for gap in session.unread}
@@ -100,7 +100,7 @@ def test_the_origin_of_a_base_session_is_unknown() -> None:
 
 
 def test_whether_a_users_session_had_mfa_is_unknown() -> None:
-    """Whether MFA was used for a user's base session is unknown, since GetSessionToken works with and without."""
+    """It is unknown whether a user's base session used MFA, since GetSessionToken works with and without MFA."""
     assert "aws:multifactorauthpresent" in unread_keys(base(is_temporary=True))
 
 
@@ -116,7 +116,7 @@ def test_what_a_base_session_brings_along_goes_on_and_on() -> None:
 
 
 def test_a_hop_sends_what_its_caller_brings_along() -> None:
-    """The tags that a base session adds to a hop's request are unknown; those of a long-term key are known."""
+    """The tags that a base session adds to a hop's request are unknown; a long-term key adds no tags."""
     (_, unread), *_ = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1")
     (_, known_answers), *_ = questions(STEPS["target"], base(), "us-east-1")
 
@@ -135,19 +135,19 @@ def test_a_hop_sends_what_its_caller_brings_along() -> None:
     ],
 )
 def test_the_action_that_aws_names_is_asked_for(refused: str, actions: list[str]) -> None:
-    """The action that AWS denied is among the actions, even if the configuration sends no tags."""
+    """The action that AWS denied is among the request's actions, even if the configuration sends no tags."""
     request_asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
 
     assert actions == [entry.action for entry, _ in request_asked]
 
 
 def test_only_aws_sees_the_address() -> None:
-    """Only AWS knows the source address of a call."""
+    """The source address of a call is unknown, since only AWS sees it."""
     assert {"aws:sourceip", "aws:sourcevpc"} <= unread_keys(base()) & unread_keys(jump())
 
 
 def test_what_is_no_caller_of_policies_is_none() -> None:
-    """An ARN that is not a principal's gives no caller."""
+    """For an ARN that is not a principal's the function returns no caller."""
     assert base_caller(CallerIdentity(ACCOUNT, "arn:aws:sts::111122223333:new-kind/x", "X"), is_temporary=True) is None
 
 

@@ -79,7 +79,7 @@ def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
     ],
 )
 def test_an_id_is_found_in_any_language_and_a_link_only_to_aws(message: str, authorization_id: str, link: str) -> None:
-    """The authorization ID is found in any language; the link only if it leads to AWS."""
+    """The authorization ID is found in any language, and the link is used only if it leads to AWS."""
     message_text = read_refusal(message)
 
     assert (authorization_id, link) == (message_text.authorization_id, message_text.link)

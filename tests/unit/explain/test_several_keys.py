@@ -40,7 +40,7 @@ def secret(*stubs: StubIam) -> ResourcePolicy:
 
 
 def test_an_organization_is_read_with_the_next_keys_where_the_first_may_not() -> None:
-    """If the first keys may not read the organization, the next keys do.
+    """If the first keys may not read the organization, dsops uses the next ones.
 
     Base credentials may have more rights than a role.
     """
@@ -52,7 +52,7 @@ def test_an_organization_is_read_with_the_next_keys_where_the_first_may_not() ->
 
 
 def test_of_a_secret_each_part_is_of_who_may_read_it() -> None:
-    """A secret's policy and tags may come from different keys."""
+    """A secret's policy and its tags may be read with different keys."""
     policy_only = StubIam(secrets={SECRET: {"Version": "2012-10-17", "Statement": []}}, denied=["DescribeSecret"])
     tags_only = StubIam(secrets={SECRET: None}, denied=["GetResourcePolicy"])
 

@@ -121,7 +121,10 @@ def evaluated(text: str, folder: Path) -> dict[str, Any]:
 
 @needs_terraform
 def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None:
-    """Terraform computes the intended policies: IAM's `${...}`, quotes and backslashes stay; blanks are variables."""
+    """Terraform computes the intended policies: IAM's `${...}`, quotes and backslashes are kept.
+
+    Each blank is a variable.
+    """
     found = evaluated(terraform(GRANTS, ALL, "made for a test"), tmp_path)
 
     [statement] = found["aws_iam_role_Jump-1"]["Statement"]
@@ -142,7 +145,7 @@ def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
 
 @needs_terraform
 def test_any_text_stays_a_text(tmp_path: Path) -> None:
-    """Every text of up to four of Terraform's special characters is unchanged after Terraform has evaluated it."""
+    """Every text of up to four of Terraform's special characters has the same value after Terraform evaluates it."""
     texts = ["".join(entry) for length in range(5) for entry in product('$%{}"\\\n', repeat=length)]
     found = evaluated(f'output "texts" {{\n  value = jsonencode({hcl(texts, 1)})\n}}\n', tmp_path)
     assert found["texts"] == texts
@@ -152,7 +155,10 @@ def test_any_text_stays_a_text(tmp_path: Path) -> None:
 
 
 def test_a_template_has_the_same_policies() -> None:
-    """The CloudFormation template has the same policies, with a parameter for each blank; a secret one has NoEcho."""
+    """The CloudFormation template has the same policies, with a parameter for each blank.
+
+    The parameter of a secret blank has NoEcho.
+    """
     parsed_template: dict[str, Any] = json.loads(json.dumps(template(GRANTS, ALL, "made for a test")))
 
     assert list(parsed_template["Resources"]) == ["Jump1", "Jump12", "BaseCredentials"]

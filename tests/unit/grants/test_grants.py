@@ -118,7 +118,10 @@ def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> No
 
 
 def test_roles_behind_a_shared_mfa_session_ask_for_mfa_too() -> None:
-    """A role behind a shared MFA session requires MFA: its trust policy names the user, who also needs permission."""
+    """A role behind a shared MFA session requires MFA.
+
+    Its trust policy names the user, who also needs permission.
+    """
     device = "serial_number: 'arn:aws:iam::111111111111:mfa/ada'"
     stores = (
         target(f", {device}")
@@ -164,7 +167,7 @@ def test_tags_and_source_identity_have_statements_of_their_own() -> None:
 
 
 def test_a_hop_within_an_account_needs_no_permission() -> None:
-    """Within an account a hop needs no permission if the trust policy names the role; across accounts it does."""
+    """Within an account a hop needs no permission if the trust policy names the role; across accounts it needs one."""
     grants = made(JUMP + target(", credentials_from: jump"))
 
     jump = grants.roles[0]
@@ -186,7 +189,7 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
 def test_two_stores_of_one_role_make_one_role() -> None:
     """Two stores of one role give one role with both stores' actions and the longer duration.
 
-    Sessions stay separate.
+    The sessions stay separate.
     """
     stores = (
         target(", duration_seconds: 7200")
@@ -207,7 +210,7 @@ def test_two_stores_of_one_role_make_one_role() -> None:
 
 
 def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None:
-    """What base credentials read directly is limited to their own account by a condition."""
+    """A condition limits what base credentials read directly to the account of these credentials."""
     stores = "  secrets: {type: aws.secretsmanager, region: us-east-1}\n"
     secret = made(stores, written=GrantInputs()).bases[0].permissions[0]
     assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:prod/a-??????"
@@ -222,7 +225,7 @@ def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None
 def test_each_profile_is_a_caller_of_its_own() -> None:
     """Each profile is a separate caller.
 
-    One --caller cannot be the ARN of two, so both stay blanks with their names.
+    One --caller cannot be the ARN of two profiles, so both stay blanks that have the profiles' names.
     """
     stores = target(", profile: work") + "  own: {type: aws.ssm, region: us-east-1}\n"
     reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: own, key: /b}}\n"
@@ -235,7 +238,7 @@ def test_each_profile_is_a_caller_of_its_own() -> None:
 
 
 def test_a_secret_of_another_account_is_noted() -> None:
-    """For a secret of another account the grants have a note: that account must allow the role itself."""
+    """If a secret is in another account, the grants note that this account must allow the role itself."""
     key = "arn:aws:secretsmanager:us-east-1:999999999999:secret:theirs-AbCdEf"
     grants = made(target(), f"    A: {{from: {{store: secrets, key: '{key}'}}}}\n")
     assert grants.notes == (
@@ -315,7 +318,7 @@ def test_a_key_of_the_keyring_is_named_like_a_caller() -> None:
 
 
 def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> None:
-    """A user who requests a federated session needs all of its permissions.
+    """A user who requests a federated session needs all permissions of that session.
 
     The session's rights are the intersection of its policy and the user's permissions.
     """
@@ -360,7 +363,10 @@ def test_contexts_that_are_provided_take_an_action_of_their_own() -> None:
 
 @pytest.mark.parametrize(("partition", "host"), [("aws", "signin.aws.amazon.com"), ("aws-cn", "signin.amazonaws.cn")])
 def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
-    """A SAML provider is trusted with the partition's sign-in URL as audience; its ARN comes from the configuration."""
+    """A SAML provider is trusted with the partition's sign-in URL as audience.
+
+    The provider's ARN comes from the configuration.
+    """
     provider = f"arn:{partition}:iam::222222222222:saml-provider/Idp"
     region = "us-east-1" if partition == "aws" else "cn-north-1"
     stores = target(f", saml_assertion_file: x, principal_arn: '{provider}', region: {region}")
@@ -379,7 +385,7 @@ def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
 def test_a_role_that_only_an_assertion_names_is_noted() -> None:
     """If only the assertion names the role, the grants have a note instead of a policy.
 
-    An unnamed provider is a blank.
+    A provider that the configuration does not name is a blank.
     """
     proof = Proof("a file", "x")
     stores = target(", saml_assertion_file: x")
@@ -421,7 +427,7 @@ def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
 
 
 def test_a_token_at_hand_says_whose_it_is() -> None:
-    """If the token can be read, issuer, audience and subject are compared exactly; `*` in the subject is literal."""
+    """If the token can be read, issuer, audience and subject are compared exactly, also a `*` in the subject."""
     proof = Proof("a file", "x", ("https://idp.example.com/a", "repo:*", "dsops"))
     [statement] = trust(tokens(", web_identity_token_file: token", proof))
     assert statement["Condition"] == {
@@ -441,7 +447,7 @@ def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
 
 
 def test_an_unknown_audience_is_left_open() -> None:
-    """If the audience is unknown, it is a blank; only some platforms have a default audience."""
+    """If the audience is unknown, the condition has a blank; only some platforms have a default audience."""
     grants = tokens(", web_identity: gitlab", Proof("GitLab", "x", is_fetched=True))
     assert trust(grants)[0]["Condition"]["StringEquals"]["gitlab.com:aud"] == "<audience of target>"
 

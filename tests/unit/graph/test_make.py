@@ -40,7 +40,7 @@ class TestNodes:
     """Nodes of the graph."""
 
     def test_every_store_hop_and_variable_is_there_once(self) -> None:
-        """Each store and hop is one node; a variable is one node per environment."""
+        """Each store and each hop is one node; a variable is one node in each of its environments."""
         graph = graph_of(TEXT)
         names = sorted((each.kind, each.environment, each.name) for each in graph.nodes if each.kind != "caller")
         assert names == [
@@ -81,9 +81,9 @@ class TestNodes:
         assert "external ID" not in node(graph_of(TEXT), "hop", "jump").facts
 
     def test_hops_without_a_role_say_whose_session_it_is(self) -> None:
-        """A hop without a role shows whose session it is.
+        """A hop without a role shows the owner of its session.
 
-        It shows a root user's account, a federated user's name, or the user.
+        The owner is a root user's account, a federated user's name, or the user.
         """
         text = """\
 secretStores:
@@ -114,11 +114,11 @@ secretStores:
         )
 
     def test_no_value_is_in_it(self) -> None:
-        """The graph contains no literals, defaults, external IDs, tag values and source identities."""
+        """The graph contains no literals, defaults, external IDs, tag values or source identities."""
         assert "hush" not in repr(graph_of(TEXT))
 
     def test_environments_are_named_where_there_are_several(self) -> None:
-        """If there are several environments, variables show theirs; a single environment is in the title."""
+        """With several environments each variable shows its environment; a single environment is in the title."""
         assert node(graph_of(TEXT), "variable", "URL").facts[0] == "of production"
         plan = plan_of(TEXT, "production")
         one = make_graph("production", config_of(TEXT), [plan], BUILTIN_TYPES)
@@ -129,12 +129,12 @@ class TestCallers:
     """The callers at which the graph begins."""
 
     def test_base_credentials_are_one_caller_for_each_profile(self) -> None:
-        """Each profile of base credentials is one caller, with the facts that are known without a call."""
+        """Each profile of base credentials is one caller node, with the facts that are known without a call."""
         callers = [each.facts for each in graph_of(TEXT, ambient=TEMPORARY).nodes if each.name == "base credentials"]
         assert callers == [("environment", "temporary"), ("environment", "temporary")]
 
     def test_a_login_serves_all_stores_that_work_with_it(self) -> None:
-        """One login is one caller for all its stores; another login is a separate caller, even with the same name."""
+        """One login is one caller for all its stores; another login is a separate caller, even under the same name."""
         text = """\
 secretStores:
   one: {type: aws.sso, start_url: "https://a.example/start", sso_region: us-east-1, account_id: "111111111111",
@@ -164,7 +164,7 @@ class TestAsWritten:
     """Stores that cannot be planned are drawn as the configuration describes them."""
 
     def test_a_store_whose_variable_is_not_set_says_so(self) -> None:
-        """A store with an unset variable says so; the store and its dependents keep their places."""
+        """A store with an unset variable is marked as such; the store and its dependents keep their places."""
         text = TEXT.replace("${EXTERNAL_ID:-hush-external-id}", "${EXTERNAL_ID}")
         graph = graph_of(text)
         target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")

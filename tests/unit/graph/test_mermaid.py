@@ -22,7 +22,7 @@ def test_what_means_something_to_mermaid_is_a_code() -> None:
 
 
 def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
-    """Hops and stores are in the box of their account; variables and callers are outside."""
+    """Hops and stores are in the box of their account; variables and callers are outside of the boxes."""
     text = mermaid_text(graph_of(TEXT))
     box = re.search(r'subgraph a\d+\["account 222222222222"\]\n(.*?)\n  end', text, re.DOTALL)
     assert box is not None
@@ -30,7 +30,7 @@ def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
 
 
 def test_every_node_but_the_callers_has_one_edge() -> None:
-    """Each node is declared once, and each has one edge from its source; callers have none."""
+    """Each node is declared once and has one edge from its source; callers have no edge from a source."""
     graph = graph_of(TEXT)
     text = mermaid_text(graph)
     declared = re.findall(r'^\s+(n\d+)[\[(]+"', text, re.MULTILINE)
@@ -40,7 +40,7 @@ def test_every_node_but_the_callers_has_one_edge() -> None:
 
 
 def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
-    """A denied hop has the word `denied`, the class and a dotted edge; other hops have none of them."""
+    """A denied hop has the word `denied`, the class and a dotted edge; other hops have no such marks."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     text = mermaid_text(graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")}))
@@ -51,7 +51,7 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
 
 
 def test_a_large_graph_has_no_more_edges_than_mermaid_draws() -> None:
-    """Above Mermaid's limit of edges, variables are lines in their store's box, each once; below it they are nodes."""
+    """Above Mermaid's limit of edges each variable is a line in its store's box; below the limit it is a node."""
     large, small = graph_of(many(300, 5)), graph_of(many(100, 5))
     text = mermaid_text(large)
     assert 600 == sum(each.parent is not None for each in large.nodes)

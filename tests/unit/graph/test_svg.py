@@ -27,7 +27,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_boxes_do_not_overlap() -> None:
-    """Boxes do not overlap and stay inside the drawing; a first child is beside its parent."""
+    """Boxes do not overlap and stay inside the drawing; the first group's heading is beside the first box."""
     for drawing in (lay_out(graph_of(TEXT), 64), lay_out(graph_of(many(60, 3)), 64)):
         for one, other in combinations(drawing.boxes, 2):
             apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x
@@ -66,7 +66,7 @@ def test_the_drawings_description_is_the_tree() -> None:
 
 
 def test_colours_can_be_told_apart() -> None:
-    """Text has a contrast of 7:1 and lines 3:1, in light and dark mode (WCAG 2.2, 1.4.6 and 1.4.11)."""
+    """Text has a contrast of at least 7:1 and lines of 3:1, in light and dark mode (WCAG 2.2, 1.4.6 and 1.4.11)."""
     for palette in (LIGHT, DARK):
         for ink in ("ink", "bad"):
             assert contrast(palette[ink], palette["box"]) >= 7
@@ -77,7 +77,7 @@ def test_colours_can_be_told_apart() -> None:
 def test_what_is_denied_says_so_besides_the_colour() -> None:
     """Denied nodes have the word `denied`, the error code, a thicker line and dashes.
 
-    Other nodes have none of these.
+    Other nodes have no such marks.
     """
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")

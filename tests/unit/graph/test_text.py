@@ -8,7 +8,7 @@ from tests.unit.graph.test_make import TEXT
 
 
 def test_only_spaces_show_the_depth() -> None:
-    """Depth is shown by indentation only, since a screen reader would read each character of drawn branches."""
+    """Only indentation shows the depth, since a screen reader would read each character of drawn branches."""
     assert graph_text(graph_of(TEXT)).isascii()
     assert not set("|+`\\") & set(graph_text(graph_of(TEXT)))
 
@@ -21,7 +21,7 @@ def test_a_narrow_terminal_breaks_lines_and_no_arn() -> None:
 
 
 def test_red_is_only_added_to_words() -> None:
-    """Without colours the words are the same; only a denied hop is red, an untried one is not."""
+    """Colours change no word; a denied hop is red, and a hop that was not tried is not."""
     graph = graph_of(TEXT)
     target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")
     graph = graph._replace(
@@ -38,7 +38,7 @@ def test_red_is_only_added_to_words() -> None:
 
 
 def test_many_hops_are_grouped_by_account() -> None:
-    """Six or more parallel hops are grouped under headings by account; fewer are not."""
+    """Six or more parallel hops are grouped under headings by account; fewer hops are not grouped."""
     text = graph_text(graph_of(many(300, 4)))
     headings = [line.strip() for line in text.splitlines() if line.strip().startswith("account ")]
     assert headings == [

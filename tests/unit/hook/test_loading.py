@@ -23,9 +23,9 @@ def session(seconds: int | None) -> Credentials:
     [([], None), ([None], None), ([3600], 2700), ([3600, 7200, None], 2700), ([1200], 1140), ([30], 1)],
 )
 def test_the_hook_renews_before_the_first_session_expires(lifetimes: list[int | None], expected: int | None) -> None:
-    """The hook renews 15 minutes before the end of an hour, a minute before the end of a short session.
+    """The hook renews an hour's session 15 minutes before its end, and a short session one minute before.
 
-    If a session has expired, it renews after a second.
+    If a session has expired, the hook renews it after a second.
     """
     assert expected == renewal_seconds([session(lifetime) for lifetime in lifetimes], NOON)
 
@@ -36,7 +36,7 @@ def test_without_an_environment_a_shell_only_watches_files() -> None:
 
 
 def test_an_environment_is_unset_set_and_timed() -> None:
-    """The shell code unsets inherited credentials, sets the environment's variables, and sets the renewal time."""
+    """The shell code unsets inherited credentials, then sets the environment's variables and the renewal time."""
     loaded = Loaded("e", {"GREETING": b"it's"}, ("AWS_PROFILE",), 2700)
     lines = shell_calls("zsh", {}, loaded).split(b"\n")
     assert [b"__dsops_drop AWS_PROFILE", b"__dsops_until 2700"] == [lines[0], lines[2]]

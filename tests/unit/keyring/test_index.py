@@ -61,7 +61,10 @@ def test_the_file_is_its_owners_alone(environ: dict[str, str]) -> None:
 
 
 def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_path: Path) -> None:
-    """An absolute XDG_DATA_HOME is used, else the default below the home folder; without a home there is no path."""
+    """An absolute XDG_DATA_HOME is used, else the default below the home folder.
+
+    Without XDG_DATA_HOME and home folder there is no path.
+    """
     assert index.path_of({**environ, "XDG_DATA_HOME": str(tmp_path)}) == f"{tmp_path}/dsops/keyring.json"
     assert index.path_of({**environ, "XDG_DATA_HOME": "data"}) == f"{environ['HOME']}/.local/share/dsops/keyring.json"
     assert index.contents({}) == index.EMPTY
@@ -96,7 +99,7 @@ def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: 
     ],
 )
 def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None:
-    """A damaged index file, or one of a later dsops, is an error; an empty list would overwrite it."""
+    """A damaged index file, or one of a later dsops, is an error: an empty list in its place would overwrite it."""
     written(environ).write_text(text)
     with pytest.raises(KeyringFailed, match="is not the list"):
         index.contents(environ)
@@ -106,7 +109,7 @@ def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
 def test_a_pipe_is_not_waited_for(environ: dict[str, str]) -> None:
-    """A pipe in place of the index file is not read, since every run reads the index and would block."""
+    """A pipe in place of the index file is an error: reading it would block every run that uses the index."""
     path = written(environ)
     path.unlink()
     os.mkfifo(path)
@@ -130,7 +133,7 @@ def test_a_list_that_can_not_be_written_leaves_nothing(environ: dict[str, str]) 
 
 
 def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str]) -> None:
-    """Fields that a later dsops has added are ignored, and the rest is used."""
+    """Fields that a later dsops has added to the index are ignored, and the rest of the file is used."""
     path = written(environ)
     value = json.loads(path.read_text())
     value["keys"][0]["colour"] = {"of": "the key"}
@@ -152,7 +155,7 @@ def test_concurrent_changes_lose_nothing(environ: dict[str, str]) -> None:
 
 
 def test_a_folder_that_can_not_be_written_is_told(environ: dict[str, str], home: Path) -> None:
-    """If the folder cannot be written, the error names the file."""
+    """If the folder cannot be written, the error names the index file."""
     (home / ".local").write_text("a file in the way")
     with pytest.raises(FileNotWritten, match="can't be written"), index.changing(environ):
         pass

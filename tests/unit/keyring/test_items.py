@@ -41,7 +41,7 @@ def failure(keyring: Keyring) -> DsopsError:
 
 
 def test_a_kept_secret_is_returned(stub: StubKeyring) -> None:
-    """A stored secret is found by service and account until it is deleted; deleting a missing one is no error."""
+    """A stored secret is found by service and account until it is deleted; deleting a missing secret is no error."""
     ring = keyring(stub)
     assert ring.get("dsops test", "ada") is None
     assert ring.put("dsops test", "ada", Secret(f"{SEED} ü\n")) == "file keyring FileKeyring"
@@ -71,7 +71,7 @@ def test_a_backend_can_be_named_by_its_variable(stub: StubKeyring, tmp_path: Pat
 
 
 def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> None:
-    """Text that a backend prints is not mistaken for the child process's answer."""
+    """Text that a backend prints is not mistaken for the result that the child process returns."""
     keyring(stub).put("dsops test", "ada", Secret("x"))
     stub.set_mood("prints")
     assert keyring(stub).get("dsops test", "ada") == Secret("x")
@@ -107,7 +107,7 @@ def test_waiting_for_the_keyring_has_a_limit(stub: StubKeyring) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have a keyring without any variable")
 def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
-    """Without a desktop (in CI, over ssh, in a container) the error is immediate and names an alternative."""
+    """Without a desktop (in CI, over ssh, in a container) dsops fails at once, and the error names an alternative."""
     error = failure(Keyring({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "/", 30.0))
     assert isinstance(error, KeyringUnavailable)
     assert "mfa_process" in error.hint
@@ -122,14 +122,17 @@ def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
     ],
 )
 def test_a_backend_that_keeps_nothing_or_is_missing_is_an_error(stub: StubKeyring, backend: str, told: str) -> None:
-    """A backend that is missing or stores nothing is an error, so that no seed is lost."""
+    """A backend that is missing or stores nothing is an error; otherwise a seed would be lost."""
     error = failure(keyring(stub, PYTHON_KEYRING_BACKEND=backend))
     assert isinstance(error, KeyringUnavailable)
     assert told in error.message
 
 
 def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the package `keyring` is missing, the error says so; dsops looks for it among its own packages only."""
+    """If the package `keyring` is missing, the error names it.
+
+    dsops looks for the package in its own installation only.
+    """
     others = [entry for entry in sys.path if "site-packages" not in entry]
     monkeypatch.setattr("sys.path", [*others, str(Path(dsops.__file__).parents[1])])
     error = failure(keyring(stub))
@@ -139,7 +142,7 @@ def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no core dumps")
 def test_the_process_that_asks_leaves_no_core_dump(stub: StubKeyring) -> None:
-    """The child process disables core dumps; this process does not, since it may become the user's command."""
+    """The child process disables core dumps; the parent process does not, since it may become the user's command."""
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_CORE)

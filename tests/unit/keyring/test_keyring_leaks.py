@@ -107,7 +107,7 @@ def desk(home: Path, tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_when_all_is_well(desk: Desk) -> None:
-    """Adding, listing, using and rotating leave secrets only in the keyring, which a child process accesses."""
+    """Adding, listing, using and rotating keys leave secrets only in the keyring and its child process."""
     assert desk.search("mfa", "add", DEVICE, given=SEED) == 0
     assert desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}") == 0
     assert desk.search("mfa", "list") == desk.search("keys", "list") == 0
@@ -123,7 +123,7 @@ def test_when_all_is_well(desk: Desk) -> None:
 
 @pytest.mark.parametrize("mood", MOODS)
 def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
-    """No secret leaks if the keyring is locked, broken, loses contents or repeats its input in an error."""
+    """No secret leaks if the keyring is locked, broken, loses contents, or repeats its input in an error."""
     desk.search("mfa", "add", DEVICE, given=SEED)
     desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
     desk.keyring.set_mood(mood)

@@ -32,7 +32,7 @@ def test_every_form_is_read(tmp_path: Path, text: str) -> None:
     ["", "\n", "\ufeff\n", f"{SECRET}", "[" * 9000, '{"AccessKey":' * 1000, f"Access key ID,x\r{KEY_ID},{SECRET}", ","],
 )
 def test_an_invalid_key_is_refused(tmp_path: Path, text: str) -> None:
-    """Other input is refused; the error does not contain it, because it may hold a secret in an unknown format."""
+    """Input in another format is refused; the error does not repeat the input, which may hold a secret."""
     with pytest.raises(KeysRefused) as caught:
         _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
     assert SECRET not in f"{caught.value} {caught.value.why} {caught.value.hint}"

@@ -121,7 +121,7 @@ def test_a_new_key_is_given_time(stub: StubKeyring, reports: Reports) -> None:
 def test_a_new_key_that_never_works_is_not_used(
     stub: StubKeyring, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the new key never works, the old one stays in use, and the next run continues with the new one."""
+    """If the new key never works, the old key stays in use, and the next run continues with the new key."""
     monkeypatch.setattr("dsops.keys.rotation._TRIES", 2)
     error = failure(lambda: rotated(stub, SlowAws(delay=99), reports))
     assert isinstance(error, KeyRotationStopped)
@@ -133,7 +133,10 @@ def test_a_new_key_that_never_works_is_not_used(
 
 
 def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: Reports) -> None:
-    """CreateAccessKey is not retried; if its answer is lost, the error says that a key with a lost secret may exist."""
+    """CreateAccessKey is not retried: if its response is lost, a key whose secret is lost may exist.
+
+    The error says so.
+    """
     aws = SlowAws()
     aws.instead["CreateAccessKey"] = Answer(raw=b"")
     error = failure(lambda: rotated(stub, aws, reports))

@@ -25,7 +25,7 @@ from dsops.migrate.lines import Lines
     ],
 )
 def test_lines_inside_are_found(text: str, expected: set[int]) -> None:
-    """Lines that begin inside braces are found; braces in plain text, comments, quotes and block text do not count."""
+    """Lines that begin inside braces are found; braces in plain text, comments, quotes and block text are ignored."""
     assert expected == lines_between_braces(text)
 
 
@@ -38,7 +38,7 @@ def test_lines_inside_are_found(text: str, expected: set[int]) -> None:
     ],
 )
 def test_an_entry_of_its_own_line_is_taken_out_there(text: str, expected: str) -> None:
-    """An entry on its own line inside braces is deleted; commenting it out would also hide a brace or a neighbour."""
+    """An entry on its own line inside braces is deleted: a comment there would also hide a brace or a neighbour."""
     lines = Lines(text)
 
     assert lines.comment_out(2, "x")

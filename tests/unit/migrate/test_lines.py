@@ -21,7 +21,7 @@ from dsops.migrate.lines import Lines
     ],
 )
 def test_a_key_is_renamed_where_it_stands(line: str, expected: str) -> None:
-    """A key is renamed in its place, even if it is quoted or inside braces; comments and values stay."""
+    """A key is renamed in place, even if it is quoted or inside braces; comments and values are kept."""
     lines = Lines(f"x: y\n{line}\nz: 1\n")
 
     assert lines.rename(2, "duration", "seconds")
@@ -49,7 +49,7 @@ def test_an_ambiguous_key_is_left_alone(line: str) -> None:
     ],
 )
 def test_a_value_is_replaced(line: str, expected: str) -> None:
-    """A value is replaced with its quotes; comments, white space and neighbouring entries stay."""
+    """A value is replaced with its quotes; comments, white space and neighbouring entries are kept."""
     lines = Lines(line)
 
     assert lines.set_value(1, "version", "0", "1")
@@ -114,7 +114,7 @@ def test_an_entry_between_braces_is_taken_out(line: str, expected: str) -> None:
 
 @pytest.mark.parametrize("line", ["a: {x: {y: {z: 1}}, b: 2}", "a: {x: 'it''s', b: 2}", "a: {x: 1", "a: {x: *b, c: d}"])
 def test_an_unclear_end_is_not_guessed(line: str) -> None:
-    """If the end of an entry is unclear, the line stays, so that the user sees and edits it."""
+    """If the end of an entry is unclear, the line is not changed, so that the user sees and edits it."""
     lines = Lines(line)
 
     assert "" == lines.comment_out(1, "x")

@@ -33,7 +33,7 @@ def samples_of(*metrics: Metric) -> dict[tuple[str, frozenset[tuple[str, str]]],
 def test_every_kind_is_told_as_the_standard_writes_it() -> None:
     """Each kind of metric is written exactly as in the standard.
 
-    A metric without counts has no lines, or 0 if it has no labels.
+    A metric without counts has no lines, or the value 0 if it has no labels.
     """
     calls = Counter("calls", "Calls.", ("service",))
     calls.add(("sts",))
@@ -87,7 +87,7 @@ def test_whatever_stands_in_a_label_is_read_back(pairs: list[tuple[str, str]], s
 
 @given(st.lists(st.floats(0, 100, allow_nan=False), max_size=30))
 def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
-    """Each bucket counts the values up to its bound, and the last one counts all."""
+    """Each bucket counts the values up to its bound, and the last bucket counts all values."""
     histogram = Histogram("took", "Time.", (1, 10, 50))
     for value in values:
         histogram.observe(value)
@@ -101,7 +101,7 @@ def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
 
 
 def test_series_have_an_end() -> None:
-    """If an open label has too many values, further ones are counted as `other`; no count is lost."""
+    """If an open label has too many values, further values are counted as `other`; no count is lost."""
     counter = Counter("calls", "Calls.", ("result", "role"), open_labels=("role",))
     for number in range(5 * MOST_SERIES):
         counter.add(("ok", f"role-{number}"))
@@ -115,7 +115,7 @@ def test_series_have_an_end() -> None:
 
 
 def test_closed_labels_have_an_end_too() -> None:
-    """Closed labels are limited, too, in case they have more values than assumed."""
+    """Closed labels have a limit, too, in case they have more values than assumed."""
     counter = Counter("calls", "Calls.", ("result",))
     for number in range(5 * MOST_SERIES):
         counter.add((f"result-{number}",))
@@ -124,7 +124,7 @@ def test_closed_labels_have_an_end_too() -> None:
 
 
 def test_a_label_without_measure_is_cut() -> None:
-    """A label's value is cut at 256 characters, which are enough for every role."""
+    """A label's value is cut at 256 characters, which is enough for every role ARN."""
     counter = Counter("calls", "Calls.", ("role",))
     counter.add(("r" * 10_000,))
     counter.add(("r" * 10_001,))
@@ -133,7 +133,7 @@ def test_a_label_without_measure_is_cut() -> None:
 
 
 def test_invalid_names_are_refused() -> None:
-    """Invalid names, and names that exist already, are refused."""
+    """Invalid metric names, and names that exist already, are refused."""
     with pytest.raises(ValueError, match="can't be names"):
         Counter("no-name", "Calls.")
     with pytest.raises(ValueError, match="can't be names"):
@@ -163,7 +163,7 @@ def test_threads_lose_nothing() -> None:
 
 
 def test_a_process_has_its_own_metrics() -> None:
-    """The process metrics have the names used by Prometheus' own libraries, and the system's values."""
+    """The process metrics have the names that Prometheus' own libraries use, with the values from the system."""
     samples = samples_of(*process_metrics("dsops", 1_800_000_000.0))
 
     names = {name for name, _ in samples}
@@ -175,7 +175,7 @@ def test_a_process_has_its_own_metrics() -> None:
 
 
 def test_counting_is_cheap() -> None:
-    """Counting takes much less than 0.1 ms even on a busy machine, since a warm run counts a few times."""
+    """Counting takes much less than 0.1 ms even on a busy machine: a warm run increments several counters."""
     counter = Counter("calls", "Calls.", ("service",))
 
     assert min(timeit.repeat(lambda: counter.add(("sts",)), number=1000, repeat=5)) / 1000 < 100e-6

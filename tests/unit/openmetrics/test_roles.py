@@ -22,7 +22,7 @@ def told(roles: RoleMetrics) -> Told:
 def test_issued_sessions_are_counted_by_operation_and_role() -> None:
     """Issued sessions are counted by operation and role, with the requested duration.
 
-    A session without an end is in no bucket of the histogram.
+    A session without an end is not in the histogram.
     """
     roles = RoleMetrics("dsops")
     for seconds in (900, 3600, 3600, 0):
@@ -37,7 +37,7 @@ def test_issued_sessions_are_counted_by_operation_and_role() -> None:
 
 
 def test_failures_are_counted_by_code_and_role() -> None:
-    """Failures are counted by error code and role, and do not count as issued sessions."""
+    """Failures are counted by error code and role, and not as issued sessions."""
     roles = RoleMetrics("dsops")
     roles.count_failed("sts.access-denied", OTHERS)
 
@@ -50,7 +50,7 @@ def test_failures_are_counted_by_code_and_role() -> None:
 def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> None:
     """A principal is a user or role, whatever its session's name is.
 
-    Without an ARN it is counted by its key; without either it is not counted.
+    Without an ARN the principal is counted by its key; without ARN and key it is not counted.
     """
     roles = RoleMetrics("dsops")
     for caller, key in (
@@ -68,7 +68,7 @@ def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> Non
 
 
 def test_a_border_is_crossed_where_the_accounts_differ() -> None:
-    """A session crosses accounts if caller and role have different known accounts (from the ARN, else the key ID)."""
+    """A session crosses accounts if caller and role are known to be in two accounts (by ARN, else by key ID)."""
     roles = RoleMetrics("dsops")
     for role, caller, key in (
         (ROLE, ALICE, ""),

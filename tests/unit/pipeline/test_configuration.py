@@ -14,7 +14,7 @@ TWO = config_of("envs:\n  blue: {A: {literal: a}, B: {literal: b}}\n  green: {C:
 
 
 def test_the_named_one_counts_then_the_only_one() -> None:
-    """The named environment is used, even if it does not exist (the plan refuses it); without a name, the only one."""
+    """A named environment is used, and the plan refuses an unknown one; without a name the only one is used."""
     assert choose_environment(TWO, "red") == "red"
     one = config_of("envs:\n  blue: {A: {literal: a}}\n")._replace(default_environment="")
     assert choose_environment(one, "") == "blue"
@@ -30,14 +30,14 @@ def test_the_named_one_counts_then_the_only_one() -> None:
     ],
 )
 def test_without_a_name_the_error_says_what_to_write(command: tuple[str, ...], hint: str) -> None:
-    """If no environment is named and there are several, the hint shows the command with the probable name."""
+    """If no environment is named and there are several, the hint says where to write `--env` and which name."""
     with pytest.raises(EnvironmentUnknown) as caught:
         choose_environment(TWO, "", command)
     assert caught.value.hint.startswith(hint)
 
 
 def test_one_variable_is_all_that_is_left_of_its_environment() -> None:
-    """If one variable is requested, its environment has only that one; other environments are unchanged."""
+    """If one variable is requested, its environment has only that variable; other environments are unchanged."""
     config = only_variable(TWO, "blue", "B")
     assert {name: list(each.variables) for name, each in config.environments.items()} == {"blue": ["B"], "green": ["C"]}
 
@@ -45,7 +45,7 @@ def test_one_variable_is_all_that_is_left_of_its_environment() -> None:
 def test_an_unknown_variable_is_an_error_with_the_nearest_name() -> None:
     """An unknown variable is an error that suggests the nearest name.
 
-    An unknown environment is left to the plan, which has the better error.
+    The plan reports an unknown environment, since its error is better.
     """
     with pytest.raises(VariableUnknown) as caught:
         only_variable(config_of("envs:\n  blue: {TOKEN: {literal: a}}\n"), "blue", "TOKN")

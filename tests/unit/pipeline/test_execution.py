@@ -38,7 +38,7 @@ def test_nothing_is_handed_out_that_is_not_on_record() -> None:
 
 
 def test_a_failure_is_raised_as_it_is() -> None:
-    """If both the work and the trail fail, the error of the work is raised."""
+    """If both the work and the trail fail, the error of the work is the one that is raised."""
     with pytest.raises(ServiceError):
         carry_out(failing(), make_runtime(journal=BrokenTrail()))
 
@@ -67,7 +67,7 @@ def test_given_a_way_to_run_the_pipeline_uses_that() -> None:
 
 
 def test_the_only_value_is_there_or_its_absence_is_an_error() -> None:
-    """A plan with one variable returns its value; if the optional secret does not exist, that is an error."""
+    """A plan with one variable returns its value; if its optional secret does not exist, that is an error."""
     plan = plan_of("envs:\n  blue: {A: {literal: a}}\n", "blue")
     assert only_value({"A": Secret("a")}, plan).reveal() == "a"
     with pytest.raises(SecretNotFound):

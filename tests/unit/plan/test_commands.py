@@ -52,7 +52,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_relative_path_is_the_configurations_wherever_one_stands(tree: Path, folder: str, command: str) -> None:
     """A relative command is resolved against the configuration's folder, not the working folder.
 
-    Otherwise an allowed configuration would run a program of the folder in which dsops happens to run.
+    Otherwise an allowed configuration would run a program of the folder in which the user runs dsops.
     """
     (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: {command}\n")
     assert started(tree, folder) == "ours"
@@ -74,7 +74,7 @@ def test_a_link_to_a_configuration_runs_its_targets_program(tree: Path) -> None:
 
 
 def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
-    """If several roles share an MFA session, its command also runs in the configuration's folder."""
+    """If several roles share an MFA session, its MFA command also runs in the configuration's folder."""
     more = "".join(
         f"""  {name}:
     type: aws.sts

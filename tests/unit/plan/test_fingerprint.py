@@ -90,7 +90,7 @@ def test_the_stores_name_is_nothing() -> None:
 
 
 def test_an_explicit_default_is_the_default() -> None:
-    """The explicit default duration (one hour) has the default's fingerprint."""
+    """A store with the explicit default duration (one hour) has the same fingerprint as one without a duration."""
     fields = {"role_arn": BASE["role_arn"], "role_session_name": "s1"}
     assert fingerprint({**fields, "duration_seconds": "3600"}) == fingerprint(fields)
 
@@ -117,9 +117,9 @@ secretStores:
 
 
 def test_a_generated_timestamp_stays_a_symbol() -> None:
-    """A generated timestamp enters the fingerprint as a placeholder.
+    """A generated timestamp enters the fingerprint as a placeholder, so that a later run finds the session.
 
-    A later run therefore finds the session. A timestamp that the user sets is expanded.
+    A timestamp that the user sets is expanded.
     """
     fields = {"role_arn": BASE["role_arn"], "role_session_name": "dsops-${USER}-${TIMESTAMP}"}
     assert fingerprint(fields, timestamp="1") == fingerprint(fields, timestamp="2")
@@ -168,7 +168,7 @@ envs:
 
 
 def test_partitions_are_worlds_apart() -> None:
-    """Sessions in two partitions have different fingerprints even if all fields are equal (hardware MFA)."""
+    """Sessions in two partitions have different fingerprints even if all their fields are equal (hardware MFA)."""
     text = """
 secretStores:
   a: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/A", serial_number: GAHT12345678}
@@ -183,9 +183,9 @@ envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
 
 
 def test_stores_of_a_plugin_that_start_from_nobody_are_told_apart() -> None:
-    """Plugin stores without AWS credentials get fingerprints from their own fields.
+    """Plugin stores without AWS credentials have fingerprints of their own fields.
 
-    The roles assumed from them do, too.
+    The fingerprints of roles assumed from such stores differ, too.
     """
     vault = StoreType(
         "acme.vault",

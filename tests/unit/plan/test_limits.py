@@ -44,7 +44,7 @@ def test_a_duration_beyond_the_limits_is_refused(seconds: int, limit: str) -> No
 
 
 def test_a_chained_role_gets_one_hour() -> None:
-    """A chained role may last at most one hour; a longer duration is refused before any call."""
+    """A chained role may last at most one hour; the plan refuses a longer duration before any call."""
     chain = f"""
 secretStores:
   jump: {{type: aws.sts, role_arn: "{ROLE}", duration_seconds: 43200}}
@@ -60,7 +60,7 @@ secretStores:
 
 
 def test_temporary_base_credentials_limit_the_first_hop_to_one_hour() -> None:
-    """Temporary base credentials limit the first hop to one hour, checked as soon as they are known."""
+    """Temporary base credentials limit the first hop to one hour, which is checked as soon as they are known."""
     text = store("duration_seconds: 7200")
     assert plan_of(text, store="r", ambient=LONG_TERM).steps
     assert plan_of(text, store="r", ambient=UNKNOWN).steps["r"].is_chained is None
@@ -92,7 +92,7 @@ def test_a_session_name_that_the_user_wrote_is_never_changed(name: str, shown: s
 
 
 def test_a_session_name_of_allowed_characters_is_kept() -> None:
-    """Every character that AWS allows in a session name is kept."""
+    """A session name keeps every character that AWS allows."""
     step = plan_of(store('role_session_name: "a_+=,.@-Z9"'), store="r").steps["r"]
     assert step.settings["role_session_name"] == "a_+=,.@-Z9"
 
@@ -106,7 +106,7 @@ def test_a_code_that_is_not_six_digits_is_refused_without_being_shown(code: str)
 
 
 def test_leading_zeros_of_a_code_stay() -> None:
-    """An MFA code keeps its leading zeros, also unquoted in YAML."""
+    """An MFA code keeps its leading zeros, even if it is not quoted in YAML."""
     step = plan_of(store("serial_number: arn:aws:iam::222222222222:mfa/ada", "token_code: 001234"), store="r").steps[
         "r"
     ]
@@ -115,7 +115,7 @@ def test_leading_zeros_of_a_code_stay() -> None:
 
 
 def test_an_unset_code_is_asked_for_later() -> None:
-    """An unset or empty MFA code is no error in the plan; the plan keeps the variable's name to prompt for it later."""
+    """If the variable of an MFA code is unset or empty, the plan keeps the variable's name for a later prompt."""
     text = store("serial_number: arn:aws:iam::222222222222:mfa/ada", "token_code: '${MFA_TOKEN}'")
     for environ in ({}, {"MFA_TOKEN": ""}):
         settings = plan_of(text, store="r", environ=environ).steps["r"].settings
@@ -192,7 +192,7 @@ def sized_policy(size: int) -> str:
 
 
 def test_session_policies_have_2048_characters_together() -> None:
-    """Inline and managed session policies may have 2048 characters together; white space does not count."""
+    """Inline and managed session policies may have 2048 characters together, not counting white space."""
     arn = "arn:aws:iam::222222222222:policy/" + "p" * 17
     assert plan_of(store(f"session_policy: '{sized_policy(2048)}   '"), store="r").steps
     assert "2048" in refusal(store(f"session_policy: '{sized_policy(2049)}'"))[0][1]
@@ -231,7 +231,7 @@ def test_tags_that_aws_would_refuse_are_refused(tags: str, expected: str) -> Non
 
 
 def test_tags_within_the_limits_are_planned() -> None:
-    """Fifty tags of full length, also with empty values, are accepted."""
+    """Fifty tags of full length are accepted, and so are tags with empty values."""
     tags = "{" + ", ".join(f"{'k' * 126}{n:02}: {'v' * 256}" for n in range(49)) + ", empty: ''}"
     assert len(plan_of(store(f"tags: {tags}"), store="r").steps["r"].settings["tags"]) == 50  # type: ignore[arg-type]
 
@@ -247,7 +247,7 @@ def test_transitive_keys_are_among_the_tags() -> None:
     ("value", "is_good"), [("ab", True), ("x" * 256, True), ("x" * 257, False), ("a", False), ("a:b", False)]
 )
 def test_a_source_identity_has_2_to_256_characters(value: str, *, is_good: bool) -> None:
-    """A source identity has 2 to 256 characters without a colon (so no `aws:`)."""
+    """A source identity has 2 to 256 characters and no colon (so it cannot begin with `aws:`)."""
     text = store(f"source_identity: '{value}'")
     if is_good:
         assert plan_of(text, store="r").steps
@@ -292,14 +292,14 @@ def two_stores(first: str = "", second: str = "", name: str = "ada") -> tuple[st
 def test_sessions_that_cant_be_told_apart_are_noted(second: str, differing: str) -> None:
     """The plan has a note if two stores share role and session name but not rights.
 
-    AWS's logs can't tell them apart.
+    AWS's logs can't tell the two sessions apart.
     """
     (note,) = two_stores(second=second)
     assert note.startswith(f"`one` and `two` (dsops.yaml:4) differ in {differing}, and both are ada of {ROLE}: ")
 
 
 def test_sessions_that_may_share_a_name_are_not_noted() -> None:
-    """Equal sessions, different session names and different durations have no note."""
+    """Two equal sessions, or sessions that differ in name or only in duration, get no note."""
     assert two_stores() == ()
     assert two_stores(first=", tags: {a: b, c: d}", second=", tags: {c: d, a: b}") == ()
     assert two_stores(second=", tags: {team: red}", name="bob") == ()

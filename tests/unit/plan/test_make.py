@@ -42,7 +42,7 @@ def problems_of(error: ConfigError) -> list[tuple[int, str, str]]:
 
 
 def test_a_plan_holds_the_chain_below_each_store_and_nothing_else() -> None:
-    """A plan has the stores that the environment needs, sources first; an unset variable elsewhere is ignored."""
+    """A plan has only the stores that the environment needs, sources first; an unset variable elsewhere is ignored."""
     plan = plan_of(CHAIN, "production")
     assert list(plan.steps) == ["jump", "target", "secrets"]
     assert [variable.name for variable in plan.variables] == ["DATABASE_URL", "GREETING"]
@@ -68,12 +68,12 @@ def test_the_ambient_identity_is_asked_for_once_for_each_profile_in_use() -> Non
 
 
 def test_the_default_environment_is_taken_when_none_is_named() -> None:
-    """Without a name the configuration's default environment is planned."""
+    """If the user names no environment, the default environment of the configuration is planned."""
     assert plan_of(CHAIN).environment == "production"
 
 
 def test_an_unknown_environment_offers_the_nearest() -> None:
-    """The error for an unknown environment suggests the nearest name, or lists all."""
+    """The error for an unknown environment suggests the nearest name, or lists all names."""
     with pytest.raises(EnvironmentUnknown) as caught:
         plan_of(CHAIN, "prodution")
     assert caught.value.hint == "did you mean `production`?"
@@ -83,7 +83,7 @@ def test_an_unknown_environment_offers_the_nearest() -> None:
 
 
 def test_one_store_is_planned_with_its_chain() -> None:
-    """A single store is planned with its chain and without an environment."""
+    """A single store is planned with its chain, without any environment."""
     plan = plan_of(CHAIN, store="target")
     assert (list(plan.steps), plan.variables, plan.calls) == (["jump", "target"], (), 2)
 
@@ -200,14 +200,14 @@ def test_a_region_is_taken_from_the_store_first() -> None:
 
 
 def test_sts_alone_has_a_region_of_its_own_without_any() -> None:
-    """Only STS has a default region (us-east-1, or its partition's); stores that use the role inherit it."""
+    """Only STS has a default region (us-east-1, or its partition's); a store that uses the role inherits it."""
     assert regions({}) == ("us-east-1", "us-east-1")
     text = REGIONS.replace("arn:aws:", "arn:aws-cn:").replace('"ROLE', '"').replace("SECRETS", "")
     assert plan_of(text, environ={}).steps["role"].region == "cn-northwest-1"
 
 
 def test_a_profile_has_a_region() -> None:
-    """A store that names a profile uses the profile's region before AWS_REGION."""
+    """A store that names a profile uses the region of that profile before AWS_REGION."""
     profile = LONG_TERM._replace(region="ap-south-1")
     plan = plan_of(
         """
@@ -220,7 +220,7 @@ envs: {e: {A: {from: {store: s, key: a}}, B: {from: {store: t, key: a}}}}
 
 
 def test_a_secret_store_without_any_region_is_an_error() -> None:
-    """A secret store without any region is an error; the hint names both remedies."""
+    """A secret store without any region is an error; the hint names `region` and AWS_REGION."""
     text = "secretStores: {s: {type: aws.ssm}}\nenvs: {e: {A: {from: {store: s, key: a}}}}"
     with pytest.raises(ConfigError) as caught:
         plan_of(text, environ={})
@@ -230,7 +230,7 @@ def test_a_secret_store_without_any_region_is_an_error() -> None:
 
 
 def test_secrets_named_by_arn_need_no_other_region() -> None:
-    """Secrets given by ARN use the ARN's region; a secret given by plain name needs a region."""
+    """A secret given by ARN is read in the ARN's region; a secret given by plain name needs a region."""
     arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:db-AbCdEf"
     text = f"""
 secretStores: {{s: {{type: aws.secretsmanager}}}}
@@ -254,7 +254,7 @@ def test_a_region_that_is_no_name_is_refused(region: str) -> None:
 
 
 def test_a_role_assumed_with_another_role_is_chained() -> None:
-    """A role assumed with another role is chained; one assumed with a long-term key is not."""
+    """A role assumed with another role is chained; a role assumed with a long-term key is not."""
     steps = plan_of(CHAIN).steps
     assert (steps["jump"].is_chained, steps["target"].is_chained) == (False, True)
 
@@ -265,7 +265,7 @@ def test_temporary_base_credentials_make_the_first_hop_a_chained_one() -> None:
 
 
 def test_the_result_of_the_default_chain_is_unknown_in_the_plan() -> None:
-    """Whether a role is chained is unknown until the default credential chain was read."""
+    """Whether a role is chained is unknown before the default credential chain is read."""
     unknown = LONG_TERM._replace(is_temporary=None)
     assert plan_of(CHAIN, ambient=unknown).steps["jump"].is_chained is None
 
@@ -280,7 +280,7 @@ def test_defaults_of_a_role_stand_in_the_plan() -> None:
 @pytest.mark.parametrize("user", ["", "x" * 200, "añó/:", "root"])
 @pytest.mark.parametrize("environ", [{}, {"TIMESTAMP": "2026-11-24 12:00:00+00:00"}, {"TIMESTAMP": "t" * 90}])
 def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ: dict[str, str]) -> None:
-    """A default session name is always valid, whatever user and time are."""
+    """A default session name is always valid, whatever the user's name and the time are."""
     import re
 
     settings = plan_of(CHAIN, store="jump", user=user, environ=environ).steps["jump"].settings
@@ -291,7 +291,7 @@ def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ:
 
 
 def test_a_found_configuration_is_planned_and_its_plan_is_not_carried_out() -> None:
-    """The plan of a discovered configuration that the user has not allowed contains the file's name."""
+    """The plan of a configuration that was discovered, and that the user has not allowed, contains the file's name."""
     assert [FILE, ""] == [plan_of(CHAIN, is_allowed=is_allowed).unallowed for is_allowed in (False, True)]
 
 

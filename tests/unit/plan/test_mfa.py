@@ -32,7 +32,7 @@ envs:
 
 
 def test_two_roles_behind_one_device_share_a_session() -> None:
-    """Two roles with one MFA device share one GetSessionToken call and one code; the plan says so."""
+    """Two roles with one MFA device share one GetSessionToken call and one code, and the plan has a note about it."""
     plan = planned()
     assert next(iter(plan.steps)) == SESSION
     session, a, b = plan.steps[SESSION], plan.steps["a"], plan.steps["b"]
@@ -88,7 +88,7 @@ def test_a_role_that_is_needed_alone_shares_with_those_of_other_runs() -> None:
     ],
 )
 def test_a_role_that_could_not_share_is_no_reason_for_a_session(second: str) -> None:
-    """A role that cannot share (own duration, other source) does not lead to an MFA session."""
+    """A role that cannot share a session (own duration, other source) does not lead to an MFA session."""
     assert SESSION not in planned(environment="one", second=second).steps
 
 
@@ -120,7 +120,7 @@ def test_without_a_later_prompt_an_mfa_session_of_hours_stands_before_it() -> No
 
 
 def test_two_stores_that_make_the_same_session_need_no_further_call() -> None:
-    """Two stores that make the same session need one code and no MFA session."""
+    """Two stores of the same session need one code and no MFA session."""
     text = f"""
 secretStores:
   us: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"}}
@@ -134,7 +134,7 @@ envs: {{e: {{A: {{from: {{store: us, key: all}}}}, B: {{from: {{store: eu, key: 
 
 
 def test_a_longer_session_asks_for_a_code_of_its_own() -> None:
-    """A role with more than one hour uses its own code, since chaining would limit it to one hour."""
+    """A role of more than one hour uses a code of its own, since chaining would limit the role to one hour."""
     plan = planned(first=", duration_seconds: 3601")
     assert SESSION not in plan.steps
     assert plan.steps["a"].settings["serial_number"] == DEVICE
@@ -154,14 +154,14 @@ def test_temporary_base_credentials_share_nothing() -> None:
 
 
 def test_the_shared_session_takes_the_code_from_any_store_that_has_one() -> None:
-    """The shared MFA session uses the code of whichever role has one."""
+    """The shared MFA session uses the code of any role that has a code."""
     session = planned(second=", token_code: '012345'").steps[SESSION]
     assert session.settings["token_code"] == Secret("012345")
     assert "token_code" not in planned(second=", token_code: '012345'").steps["b"].settings
 
 
 def test_the_same_fixed_code_for_two_is_refused() -> None:
-    """If two roles need their own code and have the same fixed one, the plan refuses it without showing it."""
+    """If two roles each need a code and have the same fixed code, the plan refuses it; the error does not show it."""
     code = ", duration_seconds: 7200, token_code: '012345'"
     with pytest.raises(LimitExceeded, match="environment `e`") as caught:
         planned(code, code)
@@ -173,7 +173,7 @@ def test_the_same_fixed_code_for_two_is_refused() -> None:
 
 
 def test_two_devices_are_two_codes() -> None:
-    """Roles with two MFA devices use two codes."""
+    """Roles with two MFA devices need two codes."""
     other = f', tags: {{a: b}}, external_id: "{DEVICE}"'
     text = f"""
 secretStores:
@@ -185,7 +185,7 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def test_a_code_behind_a_role_is_pointed_out() -> None:
-    """For an MFA code on a chained role the plan has a note.
+    """The plan has a note if a chained role has an MFA code.
 
     AWS checks MFA for the calling user, and a role has no device.
     """

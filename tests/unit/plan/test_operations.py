@@ -43,7 +43,7 @@ def problems_of(fields: str, **options: object) -> list[str]:
     ],
 )
 def test_the_operation_follows_from_the_keys(fields: str, operation: str, seconds: int) -> None:
-    """The store's keys (or `operation`) determine the STS operation, which has AWS's default duration."""
+    """The store's keys (or `operation`) determine the STS operation, and its duration is AWS's default."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     step = planned(fields).steps["s"]
     assert (step.operation, step.settings["duration_seconds"]) == (operation, seconds)
@@ -105,7 +105,7 @@ def test_the_operation_follows_from_the_keys(fields: str, operation: str, second
     ],
 )
 def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None:
-    """Keys that cannot be combined are refused before any call; the error appears once and names the key."""
+    """Keys that cannot be combined are refused before any call; one error names the key."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     if "missing" in problem:
         problem = f"secretStores.s{problem}"
@@ -130,7 +130,7 @@ def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None
     ],
 )
 def test_each_operation_has_its_own_limits(fields: str, good: int, bad: int, limit: str) -> None:
-    """A role's session lasts at most 12 hours; a GetSessionToken session at most 36."""
+    """A role's session lasts at most 12 hours; a session of GetSessionToken lasts at most 36 hours."""
     together = f"{fields}, duration_seconds: " if fields else "duration_seconds: "
     assert planned(f"{together}{good}").steps["s"].settings["duration_seconds"] == good
     (problem,) = problems_of(f"{together}{bad}")
@@ -139,7 +139,7 @@ def test_each_operation_has_its_own_limits(fields: str, good: int, bad: int, lim
 
 @pytest.mark.parametrize("fields", ["", "federated_user_name: ada"])
 def test_a_users_session_is_not_had_with_a_session(fields: str) -> None:
-    """GetSessionToken with temporary base credentials is refused as soon as they are known."""
+    """GetSessionToken with temporary base credentials is refused as soon as the credentials are known."""
     with pytest.raises(LimitExceeded) as caught:
         planned(fields, ambient=TEMPORARY)
     assert "takes a user's long-term key and no session" in caught.value.problems[0].message

@@ -83,7 +83,7 @@ def test_a_secret_that_is_named_is_allowed_in_the_roles_account_and_the_stores_r
 
 
 def test_regions_and_services_share_statements_but_no_resource() -> None:
-    """Resources of several regions and services share statements."""
+    """Resources of several regions and services are in shared statements."""
     plan = planned(read("secrets", "a") + read("far", "b", name="B") + read("parameters", "c/d:3", name="C"))
 
     secrets, parameters, keys = statements(plan)
@@ -123,7 +123,7 @@ def test_a_prefix_is_no_pattern(prefix: str) -> None:
 
 
 def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
-    """The policy allows only the requested version, by label or ID; if none is requested, AWSCURRENT."""
+    """The policy allows only the requested version, by label or ID; by default it allows AWSCURRENT."""
     version = "11111111-2222-3333-4444-555555555555"
     plan = planned(
         read("secrets", "a", ", version: AWSPREVIOUS")
@@ -140,7 +140,7 @@ def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
 
 
 def test_an_arn_is_allowed_as_it_is_and_without_its_six_characters() -> None:
-    """A secret ARN is allowed as written and with a suffix, since AWS finds a secret by both."""
+    """A secret ARN is allowed as written and with a suffix, since AWS finds a secret by either ARN."""
     whole = "arn:aws:secretsmanager:us-east-1:333333333333:secret:db-AbCdEf"
     part = "arn:aws:secretsmanager:us-east-1:333333333333:secret:prod/db"
     plan = planned(read("secrets", whole) + read("secrets", part, name="B"))
@@ -150,7 +150,7 @@ def test_an_arn_is_allowed_as_it_is_and_without_its_six_characters() -> None:
 def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> None:
     """An optional secret is also allowed without suffix.
 
-    Otherwise AWS answers AccessDenied instead of ResourceNotFound.
+    Otherwise AWS responds with AccessDenied instead of ResourceNotFound.
     """
     bare = "arn:aws:secretsmanager:us-east-1:222222222222:secret:a"
     for more in (", optional: true", ", default: x"):
@@ -159,7 +159,7 @@ def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> Non
 
 
 def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
-    """A hop's policy allows assuming the next role, plus TagSession and SetSourceIdentity if it sends them."""
+    """A hop's policy allows assuming the next role, and TagSession and SetSourceIdentity if the hop needs them."""
     plan = planned(read("secrets", "a"))
 
     assert statements(plan, "jump") == [
@@ -186,7 +186,7 @@ def test_a_star_in_a_name_means_a_star() -> None:
 
 
 def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
-    """The policy allows batch reads from eleven secrets on; it still lists each secret."""
+    """The policy allows batch reads if there are eleven secrets or more, and it still lists each secret."""
 
     def actions(count: int, stores: str = STORES) -> list[object]:
         plan = planned("".join(read("secrets", f"s{n}", name=f"V{n}") for n in range(count)), stores)
@@ -200,7 +200,7 @@ def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
 
 
 def test_another_partition_has_other_arns_and_services() -> None:
-    """For China the policy uses ARNs of that partition and both domain names of a service."""
+    """For China the policy uses ARNs of China's partition and both domain names of a service."""
     stores = STORES.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1")
     plan = planned(read("secrets", "a"), stores, environ={"AWS_REGION": "cn-north-1"})
 
@@ -253,7 +253,7 @@ def test_but_one_that_only_assumes_the_next_role_is_not() -> None:
 
 
 def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
-    """A generated policy over AWS's size limit is refused with a remedy.
+    """A generated policy over AWS's size limit is refused, and the error has a remedy.
 
     dsops does not widen resources to save characters.
     """

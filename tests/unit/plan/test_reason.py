@@ -48,7 +48,7 @@ def test_it_becomes_a_tag_besides_others() -> None:
 
 @pytest.mark.parametrize("to", ["source_identity", "tag:Reason"])
 def test_a_session_for_another_reason_is_another_session(to: str) -> None:
-    """Sessions with different reasons, or without a reason, have different fingerprints."""
+    """Sessions with different reasons, and sessions with and without a reason, have different fingerprints."""
     plain = step().fingerprint
     one, same, other, none = (
         step(f"reason_to: {to}", reason=reason).fingerprint for reason in ("INC-1", "INC-1", "INC-2", "")
@@ -66,7 +66,7 @@ def test_where_the_store_does_not_say_so_a_reason_is_no_part_of_the_session() ->
     ("to", "tags"), [("source_identity", ""), ("tag:Reason", ""), ("tag:Reason", "tags: {team: blue}")]
 )
 def test_without_a_reason_it_is_planned_and_lacks_one(to: str, tags: str) -> None:
-    """Without a reason the role is planned and marked as lacking one; the plan still treats it as sending a reason."""
+    """A role without a reason is planned and marked as lacking one; the plan treats it as sending a reason."""
     planned = step(f"reason_to: {to}", *([tags] if tags else []))
     assert planned.lacks_reason
     assert (planned.sends_source_identity, planned.sends_tags) == (to == "source_identity", to != "source_identity")
@@ -81,7 +81,7 @@ def test_every_character_of_a_source_identity_is_taken(character: str) -> None:
 def test_what_a_source_identity_can_not_hold_is_refused_with_the_character() -> None:
     """A reason with a character that AWS forbids in a source identity is refused.
 
-    The error has its position and a valid reason.
+    The error has the character's position and a valid reason.
     """
     [problem] = refusal("reason_to: source_identity", reason="INC-1 disk: full")
     assert problem == (
@@ -123,14 +123,14 @@ def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
     ],
 )
 def test_what_stands_there_already_is_refused(fields: list[str], message: str) -> None:
-    """`reason_to` is refused if the store already sets that source identity or tag, with or without a reason."""
+    """`reason_to` is refused if the store already sets the source identity or tag, with or without a reason."""
     [(line, said, _)] = refusal(*fields)
     assert said.startswith(message)
     assert line == 4 + len(fields)
 
 
 def test_a_session_that_takes_neither_takes_no_reason() -> None:
-    """A session type that has neither tags nor source identity refuses `reason_to`."""
+    """`reason_to` is refused for a session type that has neither tags nor a source identity."""
     with pytest.raises(LimitExceeded, match="reason_to"):
         plan_of("secretStores:\n  r: {type: aws.sts, operation: GetSessionToken, reason_to: tag:R}", store="r")
     text = "secretStores:\n  r: {type: aws.sts, federated_user_name: ada, reason_to: TO}"

@@ -117,7 +117,7 @@ def test_a_parameter_that_aws_would_refuse_is_refused(source: str, expected: str
 
 
 def test_parts_of_a_session_have_one_spelling() -> None:
-    """Names of session parts in the original tool's and AWS's spelling are normalised to dsops's names."""
+    """The original tool's and AWS's names of session parts are normalised to dsops's names."""
     role = '{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R"}'
     for part, spellings in PARTS.items():
         for spelling in (part, *spellings):

@@ -84,7 +84,7 @@ def test_what_a_token_does_not_go_with_is_refused(fields: str, problem: str) -> 
 
 
 def test_an_operation_that_needs_a_token_is_refused_without_one() -> None:
-    """`operation: AssumeRoleWithWebIdentity` without a token is refused."""
+    """A store with `operation: AssumeRoleWithWebIdentity` and no token is refused."""
     with pytest.raises(ConfigError) as caught:
         plan_of(text_of("operation: AssumeRoleWithWebIdentity"), store="r")
     assert "AssumeRoleWithWebIdentity needs a token" in caught.value.problems[0].message

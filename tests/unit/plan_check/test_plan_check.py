@@ -74,7 +74,7 @@ def test_a_group_member_has_its_policies(tmp_path: Path) -> None:
 
 
 def test_a_boundary_takes_away_what_it_does_not_have(tmp_path: Path) -> None:
-    """A permissions boundary limits the user; if its policy is not in the file, the verdict is unknown."""
+    """A permissions boundary limits the user; if the boundary's policy is not in the file, the verdict is unknown."""
     arn = f"arn:aws:iam::{HOME}:policy/Limit"
     content = seed(boundary=arn)
     (hop,) = checked(tmp_path, content, PLAIN)
@@ -85,14 +85,14 @@ def test_a_boundary_takes_away_what_it_does_not_have(tmp_path: Path) -> None:
 
 
 def test_a_managed_policy_that_is_not_in_the_file_leaves_it_open(tmp_path: Path) -> None:
-    """If a managed policy is not in the file, the verdict is unknown, except for AdministratorAccess."""
+    """If a managed policy is not in the file, the verdict is unknown, unless the policy is AdministratorAccess."""
     assert ["unknown"] == verdicts(checked(tmp_path, seed(policies=["arn:aws:iam::aws:policy/PowerUserAccess"]), PLAIN))
     content = seed(policies=["arn:aws:iam::aws:policy/AdministratorAccess"])
     assert ["allowed"] == verdicts(checked(tmp_path, content, PLAIN))
 
 
 def test_mfa_of_a_session_counts_for_the_next_hop(tmp_path: Path) -> None:
-    """A GetSessionToken session with MFA may assume a role that requires MFA; one without may not."""
+    """A GetSessionToken session with MFA may assume a role that requires MFA; a session without MFA may not."""
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["trust"] = document(
         Action="sts:AssumeRole", Principal={"AWS": ADA}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}
@@ -127,7 +127,7 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
 def test_unknown_values_leave_a_condition_open(tmp_path: Path) -> None:
     """If a condition checks the source address, which only AWS sees, the verdict is unknown.
 
-    If the trust policy denies whatever the address is, the verdict is denied.
+    If the trust policy does not name the caller, the verdict is denied, whatever the address is.
     """
     content = seed()
     condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
@@ -224,7 +224,7 @@ def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) ->
     [(["sts:AssumeRoleWithSAML"], "denied"), (["sts:AssumeRoleWithSAML", "sts:TagSession"], "allowed")],
 )
 def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, actions: list[str], verdict: str) -> None:
-    """If the file's SAML response has session tags, the trust policy must allow sts:TagSession."""
+    """If the SAML response in the file has session tags, the trust policy must allow sts:TagSession."""
     [hop] = with_assertion(tmp_path, actions, "response.xml")
 
     assert hop.verdict == verdict
@@ -236,7 +236,7 @@ def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, action
     ids=["the same", "another", "not at hand"],
 )
 def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file: str, team: str, verdict: str) -> None:
-    """A session has the tags of its SAML response; if the response is not in a file, the tags are unknown."""
+    """A session has the tags of its SAML response; if that response is not in a file, the tags are unknown."""
     condition = {"StringEquals": {"aws:PrincipalTag/team": team}}
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ROLE}, Condition=condition)
 
@@ -263,7 +263,7 @@ def test_a_read_is_looked_at_where_the_secret_is_known(tmp_path: Path, resource:
 
 
 def test_a_secret_is_the_same_by_its_arn(tmp_path: Path) -> None:
-    """A secret is found by its ARN, with and without the random suffix."""
+    """A secret is found by its ARN, with or without the random suffix."""
     assert "allowed" == reads(tmp_path, MAY, key=f'"{SECRET}a"').verdict
     assert "allowed" == reads(tmp_path, MAY, key=f'"{SECRET}a-x1Y2z3"').verdict
 

@@ -52,7 +52,7 @@ def attached(kind: str, **properties: Any) -> dict[str, Any]:
     ids=["by name", "by Ref", "among several", "managed", "another's", "whose is open", "what is open", "a user's"],
 )
 def test_a_policy_counts_for_those_it_is_attached_to(tmp_path: Path, policy: dict[str, Any], verdict: str) -> None:
-    """A separate policy resource applies to the roles it is attached to."""
+    """A policy that is a resource of its own applies to the roles that it is attached to."""
     assert verdict == verdicts(checked(tmp_path, template(More=policy), CHAIN))[1]
 
 
@@ -93,7 +93,7 @@ Resources:
 def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
     """CloudFormation tags (`!Ref`, `!GetAtt`, `!Sub`, ...) are read like their long forms.
 
-    A missing name is reported.
+    A tag that refers to a missing name is reported.
     """
     policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "s3:*", Resource: "*"}}'
     text = SHORT.replace('{Version: "2012-10-17", Statement: []}', policy)
@@ -107,7 +107,7 @@ def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
 
 
 def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
-    """A CloudFormation tag in a sandbox seed, or a tag that CloudFormation does not know, is an error."""
+    """A CloudFormation tag in a sandbox seed is an error, and so is a tag that CloudFormation does not know."""
     for text in ("accounts: {'111111111111': {users: !Ref Name}}\n", SHORT.replace("!Ref", "!!python/name")):
         (tmp_path / "t.yaml").write_text(text)
         with pytest.raises(PolicyInvalid) as caught:
@@ -116,7 +116,7 @@ def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
 
 
 def test_a_policy_with_a_short_tag_in_it_is_open(tmp_path: Path) -> None:
-    """A policy that contains `!Sub` gives the verdict unknown, since its value is unknown before deployment."""
+    """A policy that contains `!Sub` gives the verdict unknown, since the tag's value is unknown before deployment."""
     (tmp_path / "t.yaml").write_text(SHORT.replace('"arn:aws:iam::111111111111:user/ada"', "!Sub '${Name}'"))
 
     (role,) = read_policy_file("t.yaml", make_runtime(folder=str(tmp_path))).people
@@ -229,7 +229,7 @@ def test_what_policy_generate_prints_is_enough(
 ) -> None:
     """With both templates of `dsops policy generate` every hop is allowed.
 
-    With one of them the other hops are unknown.
+    With only one of the templates, or with none, at least one hop is unknown.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dsops.yaml").write_text(CONFIG)

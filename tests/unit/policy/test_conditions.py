@@ -48,7 +48,7 @@ NEGATED = {operator for operator in OPERATORS if "Not" in operator}
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_the_operator_tells_a_hit_from_a_miss(operator: str, values: object, hit: str, miss: str) -> None:
-    """The matching request value meets the condition, and the other value does not."""
+    """An operator accepts the matching request value and rejects the other value."""
     assert holds(operator, "aws:some-key", values, {"aws:some-key": hit})
     assert not holds(operator, "aws:some-key", values, {"aws:some-key": miss})
 
@@ -62,7 +62,7 @@ def test_every_operator_is_in_the_table_of_cases() -> None:
 def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
     operator: str, values: object, _hit: str, _miss: str
 ) -> None:
-    """A missing key fails positive operators, meets negated ones, and meets every operator with IfExists."""
+    """If the key is missing, positive operators fail, negated ones are met, and each operator with IfExists is met."""
     assert (operator in NEGATED) is holds(operator, "aws:some-key", values, {})
     assert (operator in NEGATED) is holds(operator, "aws:some-key", values, {"aws:some-key": ()})
     assert holds(f"{operator}IfExists", "aws:some-key", values, {})
@@ -70,14 +70,14 @@ def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_if_exists_changes_nothing_for_a_key_that_is_there(operator: str, values: object, hit: str, miss: str) -> None:
-    """IfExists changes nothing if the request has the key."""
+    """IfExists has no effect if the request has the key."""
     assert holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": hit})
     assert not holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": miss})
 
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_sets_of_values_are_asked_for_one_or_for_all(operator: str, values: object, hit: str, miss: str) -> None:
-    """ForAnyValue requires that one value matches, ForAllValues that all match."""
+    """ForAnyValue requires that one value matches, and ForAllValues requires that all values match."""
     both = {"aws:some-key": (miss, hit)}
     assert holds(f"ForAnyValue:{operator}", "aws:some-key", values, both)
     assert not holds(f"ForAnyValue:{operator}", "aws:some-key", values, {"aws:some-key": (miss, miss)})
@@ -89,7 +89,7 @@ def test_sets_of_values_are_asked_for_one_or_for_all(operator: str, values: obje
 def test_an_empty_set_fails_for_any_value_and_meets_for_all_values(
     operator: str, values: object, _hit: str, _miss: str
 ) -> None:
-    """An empty set fails ForAnyValue and meets ForAllValues: a missing key, no values, only empty strings."""
+    """An empty set (a missing key, no values, only empty strings) fails ForAnyValue and meets ForAllValues."""
     for context in ({}, {"aws:some-key": ()}, {"aws:some-key": ("",)}):
         assert not holds(f"ForAnyValue:{operator}", "aws:some-key", values, context)
         assert holds(f"ForAllValues:{operator}", "aws:some-key", values, context)
@@ -97,7 +97,7 @@ def test_an_empty_set_fails_for_any_value_and_meets_for_all_values(
 
 
 def test_a_plain_operator_on_several_values_is_met_by_one() -> None:
-    """A plain operator on several values acts as ForAnyValue; its negation requires that no value matches."""
+    """A plain operator on several values needs one match; a negated one requires that no value matches."""
     assert holds("StringEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
     assert not holds("StringEquals", "aws:TagKeys", "c", {"aws:TagKeys": ("a", "b")})
     assert not holds("StringNotEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
@@ -112,7 +112,10 @@ def test_empty_text_is_a_value_for_a_plain_operator() -> None:
 
 
 def test_null_true_wants_the_key_absent() -> None:
-    """Null `true` requires that the key is absent, `false` that it is present; the empty string counts as absent."""
+    """Null `true` requires that the key is absent, `false` that it is present.
+
+    A key whose value is the empty string counts as absent.
+    """
     assert holds("Null", "aws:TokenIssueTime", "true", {})
     assert not holds("Null", "aws:TokenIssueTime", "true", {"aws:TokenIssueTime": "2026"})
     assert holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": "2026"})
@@ -123,7 +126,7 @@ def test_null_true_wants_the_key_absent() -> None:
 
 
 def test_keys_are_compared_without_case_values_with_it() -> None:
-    """Condition keys and tag keys are compared ignoring case, tag values are not."""
+    """Condition keys and tag keys are compared ignoring case, and tag values are compared exactly."""
     assert holds("StringEquals", "AWS:principaltag/TEAM", "Red", {"aws:PrincipalTag/Team": "Red"})
     assert not holds("StringEquals", "aws:PrincipalTag/Team", "red", {"aws:PrincipalTag/Team": "Red"})
 
@@ -147,7 +150,10 @@ def test_two_spellings_of_a_key_are_one_key_with_all_values() -> None:
     ],
 )
 def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str, values: str, garbage: str) -> None:
-    """A request value that is no number, date or address fails an Allow and meets a Deny, negated or not."""
+    """A request value that is no number, date or address fails an Allow and meets a Deny.
+
+    The result is the same for negated operators.
+    """
     for prefix in ("", "ForAnyValue:", "ForAllValues:"):
         context = {"aws:some-key": garbage}
         assert not holds(prefix + operator, "aws:some-key", values, context)
@@ -155,7 +161,7 @@ def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str
 
 
 def test_a_value_that_settles_the_matter_outweighs_one_that_cannot_be_read() -> None:
-    """If one value decides the condition, a value that cannot be parsed does not matter, whatever their order."""
+    """If one value decides the condition, a value that cannot be parsed has no effect, before or after it."""
     for context in ({"k:k": ("many", "3")}, {"k:k": ("3", "many")}):
         assert holds("ForAnyValue:NumericLessThan", "k:k", "5", context)
         assert not holds("ForAllValues:NumericGreaterThan", "k:k", "5", context, effect="Deny")
@@ -191,7 +197,7 @@ def test_a_variable_may_bring_a_whole_arn() -> None:
 
 
 def test_a_variable_cannot_move_the_parts_of_an_arn() -> None:
-    """Colons in a variable's value (a tag) do not shift the ARN's parts: the account written after it stays."""
+    """Colons in a variable's value (a tag) do not shift the ARN's parts: the account after the variable stays."""
     pattern = "arn:aws:sns:${aws:PrincipalTag/Region}:222222222222:*"
     other = "arn:aws:sns:us-east-1:111111111111:topic:222222222222:x"
 
@@ -206,7 +212,7 @@ def test_a_variable_cannot_move_the_parts_of_an_arn() -> None:
 
 
 def test_variables_are_text_in_version_2008() -> None:
-    """In version 2008-10-17 `${aws:username}` is compared as these characters."""
+    """In version 2008-10-17 `${aws:username}` is not a variable but literal text."""
     context = {"aws:PrincipalTag/Owner": "alice", "aws:username": "alice"}
     arguments = ("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}")
     assert not holds(*arguments, context, version="2008-10-17")
@@ -216,7 +222,7 @@ def test_variables_are_text_in_version_2008() -> None:
 
 
 def test_wildcards_from_a_variable_are_literal() -> None:
-    """Wildcards from a variable are literal (a user named `*`); the policy's own wildcards work."""
+    """A wildcard from a variable is literal (a user with the name `*`); the policy's own wildcards work."""
     context = {"aws:username": "*", "aws:userid": "anything"}
     assert not holds("StringLike", "aws:userid", "${aws:username}", context)
     assert holds("StringLike", "aws:userid", "${aws:username}", context | {"aws:userid": "*"})
@@ -230,7 +236,7 @@ def test_an_escaped_star_is_a_star() -> None:
 
 
 def test_a_variable_without_value_matches_nothing() -> None:
-    """A variable without a value fails positive operators and meets negated ones; default values still apply."""
+    """A variable without a value fails positive operators and meets negated ones, unless it has a default value."""
     context = {"aws:userid": "x"}
     assert not holds("StringLike", "aws:userid", "${aws:username}*", context)
     assert holds("StringNotEquals", "aws:userid", "${aws:username}", context)
@@ -247,7 +253,7 @@ def test_an_arn_operator_on_what_is_no_arn_matches_nothing() -> None:
 
 
 def test_no_values_match_nothing() -> None:
-    """A condition with an empty list of values is never met; its negation always is."""
+    """A condition with an empty list of values is never met; a negated one is always met."""
     assert not holds("StringEquals", "aws:userid", [], {"aws:userid": "x"})
     assert not holds("StringLike", "aws:userid", [], {"aws:userid": "x"})
     assert holds("StringNotEquals", "aws:userid", [], {"aws:userid": "x"})
@@ -287,7 +293,7 @@ def test_an_operator_that_aws_has_not_is_refused(operator: str) -> None:
     ],
 )
 def test_the_nearest_operator_is_offered(written: str, meant: str) -> None:
-    """The error for a misspelt operator suggests the nearest one, if any resembles it."""
+    """The error for a misspelt operator suggests the nearest operator, if any operator resembles it."""
     assert meant == nearest_operator(written)
 
 
@@ -312,7 +318,7 @@ def test_a_value_that_the_operator_cannot_compare_is_refused(operator: str, valu
 
 
 def test_an_external_id_does_not_print_itself() -> None:
-    """A condition's repr shows key and operator, and for an external ID no value."""
+    """A condition's repr shows key and operator; it does not show the value of an external ID."""
     condition = compile_condition("StringEquals", "sts:ExternalId", ["hush"], 7, has_variables=True)
     assert "hush" not in repr(condition)
     assert "***" in repr(condition)

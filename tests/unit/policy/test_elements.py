@@ -40,7 +40,7 @@ def allows(
     ],
 )
 def test_actions_match_without_case_and_with_wildcards(written: Json, hit: str, miss: str | None) -> None:
-    """Actions ignore case, have wildcards anywhere, and a list matches if one member does."""
+    """Actions match ignoring case, with wildcards anywhere; a list matches if one member does."""
     assert allows_action(written, hit)
     assert miss is None or not allows_action(written, miss)
 
@@ -102,7 +102,7 @@ def test_a_wildcard_region_does_not_reach_into_another_account() -> None:
 
 
 def test_only_a_star_covers_actions_without_resources() -> None:
-    """An action without resources is requested for the resource `*`, which only the pattern `*` matches."""
+    """An action without resources is authorized on the resource `*`, which only the pattern `*` matches."""
     assert allows("*", "*")
     assert not allows("arn:aws:s3:::*", "*")
     assert not allows("arn:*:s3:::bucket", "*")
@@ -135,7 +135,7 @@ def test_variables_work_behind_the_fifth_colon() -> None:
 
 
 def test_variables_are_text_before_the_fifth_colon_and_in_version_2008() -> None:
-    """Variables before the fifth colon, and in version 2008-10-17, are literal and match no real ARN."""
+    """Variables before the fifth colon, and in version 2008-10-17, are literal text, which matches no real ARN."""
     assert not allows("arn:aws:s3:${aws:region}::bucket/*", aws__region="")
     assert not allows("arn:aws:s3:::bucket/home/${aws:username}/*", version="2008-10-17", aws__username="alice")
     literal = "arn:aws:s3:::bucket/home/${aws:username}/x"

@@ -50,7 +50,7 @@ def outcome(decision: Decision) -> tuple[str, str]:
 
 @pytest.mark.parametrize("caller", [ALICE, APP])
 def test_nothing_is_allowed_by_default(caller: Principal) -> None:
-    """Without an Allow a request is implicitly denied; with one it is allowed."""
+    """Without an Allow a request is implicitly denied; with an Allow it is allowed."""
     assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(), caller))
     assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(identity=(SILENT,)), caller))
     assert ("Allow", "identity-based policy") == outcome(ask(Policies(identity=(SILENT, ALLOWING)), caller))
@@ -72,7 +72,7 @@ def test_an_explicit_deny_wins_over_any_allow() -> None:
 
 
 def test_an_allow_names_its_statement() -> None:
-    """The decision names the first Allow that applies."""
+    """The decision names the first matching Allow."""
     document = identity(allow("s3:*"), allow("secretsmanager:*", Sid="This"), allow(Sid="AndThis"))
     decision = ask(Policies(identity=(document,)))
     assert decision.policy is document
@@ -81,14 +81,14 @@ def test_an_allow_names_its_statement() -> None:
 
 
 def test_a_deny_whose_condition_is_not_met_denies_nothing() -> None:
-    """A Deny whose condition is not met does not apply."""
+    """A Deny has no effect if its condition is not met."""
     document = identity(allow(), deny(Condition={"Bool": {"aws:SecureTransport": "false"}}))
     assert ask(Policies(identity=(document,)), aws__SecureTransport="true").is_allowed
     assert not ask(Policies(identity=(document,)), aws__SecureTransport="false").is_allowed
 
 
 def test_all_conditions_of_a_statement_must_hold() -> None:
-    """All condition operators and keys must match; for each key one of the values is enough."""
+    """All condition operators and keys must match; for each key one matching value is enough."""
     conditions = {"StringEquals": {"aws:a": ["1", "2"], "aws:b": "3"}, "Null": {"aws:c": "true"}}
     policies = Policies(identity=(identity(allow(Condition=conditions)),))
     assert ask(policies, aws__a="2", aws__b="3").is_allowed
@@ -102,7 +102,7 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 
 @pytest.mark.parametrize("caller", [ALICE, APP])
 def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
-    """A permissions boundary must allow as well, and never allows alone."""
+    """A permissions boundary must allow in addition to the identity policy, and never allows by itself."""
     assert ask(Policies(identity=(ALLOWING,), boundary=BOUNDARY), caller).is_allowed
     refused = ask(Policies(identity=(ALLOWING,), boundary=NARROW_BOUNDARY), caller)
     assert ("ImplicitDeny", "permissions boundary") == outcome(refused)
@@ -112,7 +112,7 @@ def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
 
 
 def test_a_session_policy_limits_and_never_adds() -> None:
-    """A session policy must allow as well and never allows alone; with only Deny statements it allows nothing."""
+    """A session policy must allow, too, and never allows by itself; with only Deny statements nothing is allowed."""
     assert ask(Policies(identity=(ALLOWING,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=SESSION), APP).is_allowed
     refused = ask(Policies(identity=(ALLOWING,), session=NARROW_SESSION), APP)
@@ -123,7 +123,7 @@ def test_a_session_policy_limits_and_never_adds() -> None:
 
 
 def test_every_layer_of_session_policies_must_allow_one_policy_of_a_layer_is_enough() -> None:
-    """Session policies of one call form a union; those of each further call must allow, too."""
+    """Session policies passed in one call form a union; those passed in each further call must allow, too."""
     union = (policy("session", allow("s3:*")), policy("session", allow("secretsmanager:*")))
     assert ask(Policies(identity=(ALLOWING,), session=(union,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=(union, *SESSION)), APP).is_allowed
@@ -172,7 +172,7 @@ LIMITS = {
 def test_how_the_resource_names_the_caller_decides_what_still_limits(
     caller: Principal, principal: str, allowed_under: set[str]
 ) -> None:
-    """The way in which a resource policy names the caller decides which limits apply (AWS's table)."""
+    """The way in which a resource policy names the caller decides which other policies limit it (AWS's table)."""
     named = resource({"AWS": principal})
     allowed_limits = {
         name for name, limits in LIMITS.items() if ask(limits._replace(resource=named), caller).is_allowed
@@ -181,14 +181,14 @@ def test_how_the_resource_names_the_caller_decides_what_still_limits(
 
 
 def test_a_federated_session_named_by_its_user_is_limited_by_its_session_policy() -> None:
-    """A federated session whose user the resource policy names needs only its session policy to allow."""
+    """If the resource policy names the user of a federated session, only the session policy must allow, too."""
     named = resource({"AWS": BOB.issuer_arn})
     assert ask(Policies(resource=named, session=SESSION), BOB).is_allowed
     assert not ask(Policies(resource=named, session=NARROW_SESSION), BOB).is_allowed
 
 
 def test_the_closest_naming_statement_of_several_counts() -> None:
-    """If several statements name the caller, the most specific one decides, whatever their order."""
+    """If several statements name the caller, the most specific one decides, whatever the order of the statements."""
     document = policy("resource", allow(Principal={"AWS": ACCOUNT}), allow(Principal={"AWS": ALICE.arn}))
     decision = ask(Policies(resource=document))
     assert ("Allow", "resource-based policy") == outcome(decision)
@@ -211,7 +211,7 @@ def test_a_key_that_must_allow_by_itself_is_not_opened_by_identity_policies() ->
 
 
 def test_the_first_of_equally_close_statements_is_named() -> None:
-    """If statements name the caller equally closely, the decision reports the first."""
+    """If several statements name the caller equally closely, the decision reports the first one."""
     document = policy("resource", allow(Principal="*"), allow(Principal={"AWS": ALICE.arn}))
     assert ask(Policies(resource=document)).statement is document.statements[0]
 
@@ -227,7 +227,7 @@ def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
 
 
 def test_a_deny_with_not_principal_spares_no_caller_with_a_boundary() -> None:
-    """A Deny with NotPrincipal applies to every user with a boundary; a root user has none."""
+    """A Deny with NotPrincipal applies to every user with a boundary; it does not apply to a root user."""
     named = {"AWS": [ALICE.arn, f"arn:aws:iam::{ACCOUNT}:root"]}
     document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
     assert ask(Policies(resource=document)).is_allowed
@@ -325,7 +325,7 @@ def test_each_level_of_service_control_policies_must_allow() -> None:
 
 
 def test_resource_control_policies_deny_by_resource() -> None:
-    """An RCP denies by resource; RCPFullAWSAccess on the level allows everything else."""
+    """An RCP denies access to resources that it lists; RCPFullAWSAccess on the level allows all other access."""
     base = Policies(identity=(ALLOWING,))
     assert ask(base._replace(resource_control=(RCP,))).is_allowed
     denied = ask(base._replace(resource_control=(RCP, DENY_RCP)))

@@ -11,7 +11,7 @@ def test_only_ascii_letters_get_another_case() -> None:
 
 
 def test_folding_goes_character_by_character() -> None:
-    """`fold` ignores case character by character, so that the length stays the same."""
+    """`fold` converts case character by character, so that the length stays the same."""
     assert fold("StraßE") == fold("STRAßE")
     assert fold("ß") != fold("ss")
     assert fold("ÀÉ") == fold("àé")

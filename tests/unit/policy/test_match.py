@@ -50,7 +50,7 @@ def arn(pattern: str, text: str) -> bool:
     ],
 )
 def test_star_is_any_run_and_question_mark_any_one_character(pattern: str, hit: str, miss: str) -> None:
-    """A pattern matches whole texts: `*` any run, `?` any one character, every other character itself."""
+    """A pattern matches a whole text: `*` stands for any text, `?` for one character, any other for itself."""
     assert glob(pattern, hit)
     assert not glob(pattern, miss)
 
@@ -84,7 +84,7 @@ class CountedText(str):
 
 
 def test_each_literal_piece_is_looked_for_once_and_only_forward() -> None:
-    """A pattern with 2000 `*` needs 2000 searches, each from the end of the previous one: matching is linear."""
+    """A pattern with 2000 `*` needs 2000 searches, each from the end of the previous match: matching is linear."""
     text = CountedText("a" * 50_000 + "b")
     pattern = "*a" * 2_000 + "*c*b"
     assert not glob(pattern, text)
@@ -93,7 +93,7 @@ def test_each_literal_piece_is_looked_for_once_and_only_forward() -> None:
 
 
 def test_pieces_with_question_marks_look_at_each_character_once() -> None:
-    """Pieces with `?` look at each character of the text once: matching is linear."""
+    """A pattern part with `?` checks each character of the text once, so matching is linear."""
     text = CountedText("a" * 20_000)
     pattern = "*a?a?b" * 200 + "*"
     assert not glob(pattern, text)
@@ -101,7 +101,7 @@ def test_pieces_with_question_marks_look_at_each_character_once() -> None:
 
 
 def test_a_pattern_of_many_pieces_with_question_marks_is_found() -> None:
-    """The matcher finds pieces with `?` at their earliest position."""
+    """The matcher finds pattern parts with `?` at their earliest position."""
     assert glob("*a?c*e?g*i", "xxabcaacdefgghi")
     assert not glob("*a?c*e?g*i", "xxabdefghi")
 
@@ -123,7 +123,7 @@ def test_each_part_of_an_arn_is_matched_on_its_own(pattern: str, hit: str, miss:
 
 
 def test_a_wildcard_does_not_cross_from_region_to_account() -> None:
-    """An ARN comparison rejects what StringLike would match across region and account (AWS's example)."""
+    """An ARN comparison rejects a match across region and account that StringLike would accept (AWS's example)."""
     pattern = "arn:aws:someservice:*:111122223333:finance/*"
     text = "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"
     assert glob(pattern, text)

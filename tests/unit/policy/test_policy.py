@@ -81,7 +81,7 @@ def test_one_statement_and_one_value_need_no_list() -> None:
 @pytest.mark.parametrize("kind", ["identity", "session", "boundary", "scp"])
 @pytest.mark.parametrize("element", ["Principal", "NotPrincipal"])
 def test_a_policy_that_is_attached_to_its_principal_names_none(kind: PolicyKind, element: str) -> None:
-    """A policy attached to its principal has no Principal (IAM: Has prohibited field Principal)."""
+    """A policy that is attached to its principal has no Principal (IAM: Has prohibited field Principal)."""
     statement = allow("s3:*", **{element: "*"})
     assert f"`{element}` does not belong in a" in refusal(kind, statement)
 
@@ -95,7 +95,7 @@ def test_a_trust_policy_has_a_principal_and_no_resource(element: str) -> None:
 
 
 def test_a_trust_policy_speaks_of_sts_only() -> None:
-    """A trust policy may contain only STS actions, `sts:*` or `*`, as IAM requires."""
+    """A trust policy may contain only STS actions, `sts:*` or `*`, as in IAM."""
     assert "no action of STS" in refusal("trust", VALID["trust"] | {"Action": ["sts:AssumeRole", "s3:GetObject"]})
     for action in ("*", "sts:*", "STS:tagsession"):
         parse_policy(text(VALID["trust"] | {"Action": action}), "trust")
@@ -103,7 +103,7 @@ def test_a_trust_policy_speaks_of_sts_only() -> None:
 
 @pytest.mark.parametrize("kind", ["identity", "session", "boundary", "scp", "rcp"])
 def test_permission_policies_need_a_resource(kind: PolicyKind) -> None:
-    """Permission policies need a Resource; only a resource's own policy may omit it."""
+    """Permission policies need a Resource; only a resource policy may omit it."""
     statement = {key: value for key, value in VALID[kind].items() if key != "Resource"}
     assert "`Resource` is missing" in refusal(kind, statement)
     assert parse_policy(text(allow("ecr:*", None, Principal="*")), "resource").statements[0].resources is None
@@ -116,7 +116,7 @@ def test_a_resource_policy_needs_a_principal() -> None:
 
 
 def test_service_control_policies_use_the_whole_language() -> None:
-    """SCPs may use NotAction, NotResource and conditions with Allow (since September 2025)."""
+    """SCPs may use NotAction, NotResource and Allow with conditions (since September 2025)."""
     condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
     parse_policy(text(allow(None, None, NotAction="iam:*", NotResource="*", Condition=condition)), "scp")
 
@@ -132,7 +132,7 @@ def test_service_control_policies_use_the_whole_language() -> None:
     ],
 )
 def test_a_resource_control_policy_denies_everybody_something(change: dict[str, Json], message: str) -> None:
-    """An RCP has Principal "*", Effect Deny and named services; AWS's RCPFullAWSAccess is the exception."""
+    """An RCP must have Principal "*", Effect Deny and named services, unless it is AWS's RCPFullAWSAccess."""
     import re
 
     assert re.search(message, refusal("rcp", RCP | change))
@@ -142,7 +142,7 @@ def test_a_resource_control_policy_denies_everybody_something(change: dict[str, 
 
 @pytest.mark.parametrize("kind", ["scp", "rcp"])
 def test_organisation_policies_need_version_2012(kind: PolicyKind) -> None:
-    """Organization policies need version 2012-10-17; elsewhere a missing version means 2008-10-17."""
+    """Organization policies need version 2012-10-17; other policies have version 2008-10-17 if it is missing."""
     assert "must be 2012-10-17" in refusal(kind, VALID[kind], version="2008-10-17")
     document = json.dumps({"Statement": [VALID[kind]]})
     assert [(1, "Version", "`Version` is missing")] == problems(kind, document)
@@ -159,9 +159,9 @@ def test_only_resource_based_policies_have_an_id() -> None:
 
 
 def test_sids_are_letters_and_digits_and_stand_once() -> None:
-    """In IAM policies a Sid has letters and digits and is unique, unless empty.
+    """In IAM policies a Sid has only letters and digits, and is unique unless it is empty.
 
-    In resource policies it may be any text.
+    In resource policies a Sid may be any text.
     """
     assert "other than letters and digits" in refusal("identity", allow(Sid="no spaces"))
     assert "also that of line 1" in refusal("identity", allow(Sid="A"), allow(Sid="A"))
@@ -264,7 +264,7 @@ def test_comments_and_repeated_keys_are_refused_with_their_lines() -> None:
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    """The error reports all problems at once with their paths; its own location is the first problem's."""
+    """The error reports all problems at once with their paths, and its location is the first problem's location."""
     document = text(allow("x", "y"), deny("s3:*", Condition={"Bool": {"a:b": "maybe"}}), "z")
     paths = [path for _, path, _ in problems("identity", document)]
     assert ["Statement[0].Action", "Statement[0].Resource", "Statement[1].Condition.Bool.a:b", "Statement[2]"] == paths
@@ -291,7 +291,7 @@ def test_every_problem_is_reported_at_once() -> None:
     ],
 )
 def test_iams_own_words_are_kept_for_the_sandbox(kind: PolicyKind, statement: Json, words: str) -> None:
-    """The error has IAM's MalformedPolicyDocument message for the first problem, which the sandbox returns."""
+    """The error has IAM's MalformedPolicyDocument message for the first problem; the sandbox returns it."""
     with pytest.raises(PolicyInvalid, match="that AWS accepts") as refused:
         parse_policy(text(statement), kind, name="mine")
     assert f"AWS would answer MalformedPolicyDocument: {words}" == refused.value.why
@@ -325,7 +325,7 @@ def test_a_near_miss_is_offered() -> None:
 
 
 def test_a_policy_written_as_yaml_is_checked_by_the_same_rules() -> None:
-    """`check_policy` takes a parsed YAML or JSON document and returns problems instead of raising."""
+    """`check_policy` takes a parsed YAML or JSON document and returns the problems instead of raising an error."""
     good = "Version: '2012-10-17'\nStatement:\n- {Effect: Deny, Action: 's3:*', Resource: '*'}\n"
     checked = check_policy(parse_yaml(good, "p.yaml"), "session")
     assert checked.policy is not None
@@ -348,7 +348,7 @@ def test_an_arn_without_its_last_parts_is_for_identity_policies(resource: str) -
 
 
 def test_an_origin_access_identity_is_a_principal_of_resource_policies() -> None:
-    """CloudFront's origin access identity is a valid principal in resource policies, and not in trust policies."""
+    """CloudFront's origin access identity is a valid principal in resource policies, but not in trust policies."""
     name = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E127EXAMPLE51Z"
     assert parse_policy(text(allow("s3:GetObject", Principal={"AWS": name})), "resource").statements
     for wrong in (name.replace(" E1", " 1"), name.replace("E127", "E12*"), "arn:aws:iam::cloudfront:user/Bob"):

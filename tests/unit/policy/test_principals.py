@@ -36,7 +36,7 @@ def test_the_root_arn_of_another_partition_names_no_principal() -> None:
 
 
 def test_a_user_is_named_by_arn_or_id() -> None:
-    """A user is named by the ARN with its path or by its ID; a recreated user has a new ID."""
+    """A user is named by the ARN with its path, or by its ID; a user that is created again has a new ID."""
     assert reach("AWS", ALICE.arn, of=ALICE) == DIRECT
     assert reach("AWS", ALICE.unique_id, of=ALICE) == DIRECT
     assert reach("AWS", f"arn:aws:iam::{ACCOUNT}:user/alice", of=ALICE) == UNNAMED
@@ -44,7 +44,7 @@ def test_a_user_is_named_by_arn_or_id() -> None:
 
 
 def test_a_session_is_named_itself_or_by_its_role() -> None:
-    """A session is named directly by its ARN, and through its role by the role's ARN (with path) or ID."""
+    """A session is named by its own ARN, by the role's ARN (with path), or by the role's ID."""
     assert reach("AWS", APP.arn, of=APP) == DIRECT
     assert reach("AWS", APP.issuer_arn, of=APP) == ISSUER
     assert reach("AWS", APP.unique_id, of=APP) == ISSUER
@@ -53,7 +53,7 @@ def test_a_session_is_named_itself_or_by_its_role() -> None:
 
 
 def test_a_federated_session_is_named_itself_or_by_its_user() -> None:
-    """A federated session is named directly by its ARN, and through its user by the user's ARN or ID."""
+    """A federated session is named by its own ARN, by the user's ARN, or by the user's ID."""
     assert reach("AWS", BOB.arn, of=BOB) == DIRECT
     assert reach("AWS", BOB.issuer_arn, of=BOB) == ISSUER
     assert reach("AWS", BOB.unique_id, of=BOB) == ISSUER
@@ -66,7 +66,7 @@ def test_the_closest_of_several_names_counts() -> None:
 
 
 def test_providers_and_services_are_named_by_their_own_type() -> None:
-    """Providers are named only under Federated and services only under Service, not under AWS."""
+    """A provider is named only under Federated and a service only under Service; neither is named under AWS."""
     assert reach("Federated", GITHUB, of=WORKFLOW) == DIRECT
     assert reach("Service", "lambda.amazonaws.com", of=LAMBDA) == DIRECT
     assert reach("AWS", GITHUB, of=WORKFLOW) == UNNAMED
@@ -87,7 +87,7 @@ def test_providers_and_services_are_named_by_their_own_type() -> None:
     ],
 )
 def test_a_deny_with_not_principal_spares_only_callers_named_in_every_way(caller: Principal, names: list[str]) -> None:
-    """A Deny with NotPrincipal exempts a caller only if it lists every one of the caller's names."""
+    """A Deny with NotPrincipal exempts a caller only if the policy lists every name of the caller."""
     assert reach("AWS", *names, of=caller, negated=True, deny=True) == UNNAMED
     for index in range(len(names)):
         fewer = names[:index] + names[index + 1 :]
@@ -96,7 +96,10 @@ def test_a_deny_with_not_principal_spares_only_callers_named_in_every_way(caller
 
 @pytest.mark.parametrize("name", [ACCOUNT, APP.issuer_arn, APP.arn, APP.unique_id])
 def test_an_allow_with_not_principal_leaves_out_callers_named_in_any_way(name: str) -> None:
-    """An Allow with NotPrincipal excludes a caller if it lists any of the caller's names, and admits all others."""
+    """An Allow with NotPrincipal excludes a caller if any of the caller's names is listed.
+
+    The statement admits all other callers.
+    """
     assert reach("AWS", name, of=APP, negated=True) == UNNAMED
     assert reach("AWS", name, of=ANYBODY, negated=True) == DIRECT
     assert reach("AWS", name, of=LAMBDA, negated=True) == DIRECT

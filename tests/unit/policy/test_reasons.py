@@ -54,7 +54,7 @@ def identity_failures(statement: Json, **context: str) -> list[UnmetElement]:
 
 
 def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
-    """The reasons list every consulted policy type in AWS's order, with level, layer and own effect."""
+    """The reasons list every consulted policy type in AWS's order, each with its level, layer and effect."""
     policies = Policies(
         identity=(identity(allow()),),
         boundary=policy("boundary", deny("iam:*"), allow()),
@@ -78,7 +78,10 @@ def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
 
 
 def test_what_was_not_consulted_is_not_told() -> None:
-    """Policy types that do not apply are not listed: absent ones, and identity policies of a root user or a service."""
+    """The reasons omit policy types that do not apply.
+
+    These are absent policies, and identity policies of a root user or a service.
+    """
     assert [("identity-based policy", "ImplicitDeny")] == types(ask(Policies()))
     bound = Policies(identity=(identity(deny()),), boundary=policy("boundary", deny()))
     assert [] == types(ask(bound, ROOT))
@@ -110,7 +113,7 @@ def test_a_failed_condition_is_told_with_key_wanted_and_actual() -> None:
 
 
 def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
-    """If the request lacks a key, the reason has the actual value None, not ""."""
+    """If the request lacks a key, the reason's actual value is None, not ""."""
     condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     (failed,) = failures(assume(Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition))))
     assert failed.actual is None
@@ -118,7 +121,7 @@ def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
 
 
 def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
-    """The reason hides an external ID in policy and request; it hints at a difference in case or white space."""
+    """The reason hides the external ID of policy and request; it hints at a difference in case or white space."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition={"StringEquals": {"sts:ExternalId": "Hush-1"}}))
     for sent, hint in (
         ("hush-1", "they differ only in upper and lower case"),
@@ -203,7 +206,10 @@ def test_another_resource_and_another_action_are_told() -> None:
 
 
 def test_what_must_not_be_there_is_known_as_such() -> None:
-    """`is_negated` recognises all negated operators and elements, so no text says `wants x; the request has x`."""
+    """`is_negated` recognises all negated operators and elements.
+
+    Otherwise a text would say `wants x; the request has x`.
+    """
     negated = {operator for operator in OPERATORS if is_negated("Condition", operator)}
     assert {
         "StringNotEquals",
@@ -240,7 +246,7 @@ def test_a_variable_in_an_old_version_is_told_to_be_text() -> None:
 
 
 def test_a_value_that_could_not_be_read_is_told() -> None:
-    """If the operator cannot parse a request value, the reason has a hint."""
+    """If the operator cannot parse a value of the request, the reason has a hint."""
     condition = {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}
     (failed,) = identity_failures(allow(Condition=condition), aws__MultiFactorAuthAge="long")
     assert "can't be read" in failed.hint
@@ -254,7 +260,7 @@ def test_every_failed_condition_is_told_not_the_first_alone() -> None:
 
 
 def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
-    """The statement with the fewest failures comes first; statements on other services are omitted."""
+    """The statement with the fewest failures comes first; statements about other services are omitted."""
     document = identity(
         allow("secretsmanager:*", "arn:aws:s3:::x", Sid="Two", Condition={"Bool": {"aws:d": "true"}}),
         allow("s3:GetObject", "arn:aws:s3:::bucket/*", Sid="Stranger"),
@@ -265,7 +271,7 @@ def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
 
 
 def test_what_the_naming_of_the_caller_means_is_said() -> None:
-    """The reason explains what the way of naming the caller implies, and which other policy types must allow."""
+    """The reason explains the effect of the way in which the caller is named, and which policy types must allow."""
     by_account = assume(Policies(resource=trusting({"AWS": ACCOUNT})))
     assert "it names the account" in reason(by_account, "role trust policy").note
     assert reason(by_account, "identity-based policy").is_needed
@@ -280,7 +286,7 @@ def test_what_the_naming_of_the_caller_means_is_said() -> None:
 
 
 def test_across_accounts_both_sides_are_needed() -> None:
-    """Across accounts both sides must allow; the reasons show a missing resource policy as missing."""
+    """Across accounts both sides must allow; the reasons report a missing resource policy as missing."""
     decision = assume(Policies(identity=(identity(allow()),)), role=OTHER_ROLE)
     reason_found = reason(decision, "resource-based policy")
     assert reason_found.is_needed
@@ -298,9 +304,9 @@ def test_a_federated_session_without_session_policy_is_told_why() -> None:
 
 
 def test_reasons_agree_with_the_decision() -> None:
-    """If a request is denied, the reasons contain a denying type that had to allow.
+    """If a request is denied, the reasons contain a policy type that had to allow and denies.
 
-    If it is allowed, they contain none.
+    If a request is allowed, they contain no such type.
     """
     trusted = trust(allow("sts:AssumeRole", None, Principal={"AWS": ACCOUNT}))
     for policies, allowed in (

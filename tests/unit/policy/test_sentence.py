@@ -71,7 +71,7 @@ DENY_SCP = policy("scp", deny(), name="arn:aws:organizations::1:policy/o-1/servi
 def test_the_sentence_names_the_type_that_refused(policies: Policies, ending: str) -> None:
     """The message names the denying policy type, and the ARN of a policy that denies explicitly.
 
-    For an SCP the message always says explicit deny.
+    For an SCP the message always says "explicit deny".
     """
     decision = ask(policies, APP)
     assert not decision.is_allowed
@@ -85,7 +85,7 @@ def test_there_is_no_sentence_for_what_is_allowed() -> None:
 
 
 def test_an_action_without_resources_names_none() -> None:
-    """The message for an action without resources names no resource (as live AWS for s3:ListAllMyBuckets)."""
+    """The message for an action without resources names no resource (as on AWS for s3:ListAllMyBuckets)."""
     decision = ask(Policies(), action="s3:ListAllMyBuckets", resource="*")
     assert (
         f"User: {ALICE.arn} is not authorized to perform: s3:ListAllMyBuckets"
@@ -98,7 +98,7 @@ def test_an_action_without_resources_names_none() -> None:
 def test_a_refused_role_is_told_without_a_reason(action: str, role: str) -> None:
     """The message for a denied AssumeRole gives no reason, whatever is missing (measured).
 
-    Trust, permission, condition and a missing role give the same message.
+    A failure of trust, permission or condition and a missing role give one and the same message.
     """
     decision = ask(Policies(), action=action, resource=role, account=role.split(":")[4])
     assert f"User: {ALICE.arn} is not authorized to perform: {action} on resource: {role}" == denial_sentence(

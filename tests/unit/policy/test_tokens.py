@@ -19,18 +19,18 @@ def test_literals_wildcards_and_variables_are_told_apart() -> None:
 
 
 def test_escapes_are_the_characters_themselves() -> None:
-    """`${*}`, `${?}` and `${$}` become part of the literal around them."""
+    """`${*}`, `${?}` and `${$}` become part of the adjacent literal text."""
     assert ("a*b?c$d", ANY_RUN) == parse("a${*}b${?}c${$}d*")
 
 
 def test_a_default_stands_behind_a_comma_in_quotes() -> None:
-    """A default follows a comma in single quotes and may contain anything but a single quote."""
+    """A default value follows a comma, in single quotes, and may contain anything but a single quote."""
     written = "${aws:PrincipalTag/Team, 'the } team'}"
     assert (PolicyVariable("aws:principaltag/team", "the } team", written),) == parse(written)
 
 
 def test_without_variables_the_text_is_literal_but_wildcards_work() -> None:
-    """In version 2008-10-17, which has no variables, `${*}` is `${`, any run of characters, `}`."""
+    """In version 2008-10-17, which has no variables, `${*}` matches `${`, any text, and `}`."""
     assert ("${", ANY_RUN, "}") == tokenize("${*}", has_variables=False, has_wildcards=True)
 
 
@@ -66,9 +66,9 @@ def test_a_value_takes_the_variables_place_as_literal_text() -> None:
 
 
 def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
-    """A variable without value is replaced by its default; without a default, resolving gives no text.
+    """A variable without value is replaced by its default; without a default, resolving returns None.
 
-    An empty value counts as none.
+    An empty value counts as no value.
     """
     variable, with_default = PolicyVariable("k", None, ""), PolicyVariable("k", "d", "")
     assert resolve([variable], {}) is None
@@ -78,5 +78,5 @@ def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
 
 
 def test_a_key_with_several_values_is_no_variable() -> None:
-    """A key with several values cannot be used as a variable, not even with a default."""
+    """A key with several values cannot be used as a variable, even if the variable has a default."""
     assert resolve([PolicyVariable("k", "d", "")], {"k": ("a", "b")}) is None

@@ -84,7 +84,7 @@ def test_a_caller_named_by_role_is_limited_by_boundary_and_session_policy() -> N
 
 
 def test_a_namesake_with_another_id_is_not_trusted() -> None:
-    """A trust policy with a deleted user's id does not admit a recreated user of the same name."""
+    """A trust policy with a deleted user's ID does not admit a new user of the same name."""
     trusted = Policies(resource=trusting({"AWS": "AIDADELETEDALICE00001"}), identity=(MAY_ASSUME,))
     assert not assume(trusted).is_allowed
     assert assume(Policies(resource=trusting({"AWS": ALICE.unique_id}))).is_allowed
@@ -109,7 +109,7 @@ def test_a_namesake_with_another_id_is_not_trusted() -> None:
     ],
 )
 def test_a_trust_policys_conditions_are_asked(condition: Json, hit: dict[str, str], miss: dict[str, str]) -> None:
-    """If a condition on external ID, MFA, address or session name is not met, AssumeRole is denied."""
+    """If the request does not meet a condition on external ID, MFA, address or session name, AssumeRole is denied."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition), identity=(MAY_ASSUME,))
     assert assume(trusted, **hit).is_allowed
     assert not assume(trusted, **miss).is_allowed
@@ -126,7 +126,7 @@ def test_long_lived_keys_slip_through_bool_but_not_bool_if_exists() -> None:
 
 
 def test_a_deny_in_the_trust_policy_wins() -> None:
-    """An explicit Deny in the trust policy decides; within one account the message says so."""
+    """An explicit Deny in the trust policy overrides every Allow; within one account the error message names it."""
     guarded = trust(
         allow("sts:AssumeRole", None, Principal={"AWS": ALICE.arn}), deny("sts:*", None, Principal={"AWS": ACCOUNT})
     )
@@ -145,7 +145,7 @@ def test_tagging_and_source_identity_are_permissions_of_their_own(action: str) -
 
 
 def test_web_identity_is_let_in_by_its_provider_alone() -> None:
-    """Only Federated principal and token claims decide on AssumeRoleWithWebIdentity, which is an unsigned call."""
+    """Only the Federated principal and the token's claims decide on AssumeRoleWithWebIdentity, which is unsigned."""
     trusted = trust(
         allow(
             "sts:AssumeRoleWithWebIdentity",

@@ -107,7 +107,7 @@ def test_what_is_no_date_is_not_read(text: str) -> None:
     ],
 )
 def test_an_address_is_inside_its_range_and_in_no_other(network: str, inside: str, outside: str) -> None:
-    """An address is in its CIDR range and no other, IPv4 or IPv6; a bare address is a range of one."""
+    """An address (IPv4 or IPv6) is in its CIDR range and in no other; a bare address is a range of one address."""
     contains = read_network(network)
     first, second = read_address(inside), read_address(outside)
     assert contains is not None

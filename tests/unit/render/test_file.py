@@ -83,7 +83,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If writing fails (disk full), the old file stays, and no partial file is left."""
+    """If writing fails (disk full), the old file stays, and no partial file is left beside it."""
 
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")

@@ -28,7 +28,7 @@ VALUES = {"TOKEN": Secret("it's $5"), "PLAIN": Secret("abc-123"), "NO": Secret("
     ],
 )
 def test_each_format_has_its_look(format_name: str, expected: str) -> None:
-    """Each format's output has exactly these bytes, since users compare such files."""
+    """The output of each format has exactly the expected bytes, since users compare such files."""
     assert renderer(format_name)(VALUES).decode() == expected
 
 
@@ -79,7 +79,7 @@ def test_text_formats_refuse_bytes_that_are_not_utf8(format_name: str) -> None:
 
 @pytest.mark.parametrize("format_name", ["shell", "fish"])
 def test_shell_formats_take_bytes_that_are_not_utf8(format_name: str) -> None:
-    """Shell formats accept any bytes, as a shell's variables do."""
+    """Shell formats accept any bytes, since a shell's variables can hold any bytes."""
     assert b"'\xff'" in renderer(format_name)({"BINARY": Secret.from_bytes(b"\xff")})
 
 
@@ -92,7 +92,7 @@ def test_what_no_variable_can_hold_is_refused(format_name: str, value: str) -> N
 
 
 def test_json_and_yaml_hold_a_nul() -> None:
-    """JSON and YAML accept a value with a NUL; only a process's environment cannot hold it."""
+    """JSON and YAML accept a value with a NUL, although a process's environment cannot hold it."""
     assert renderer("json")({"A": Secret("x\0")}) == b'{\n  "A": "x\\u0000"\n}\n'
     assert renderer("yaml")({"A": Secret("x\0")}) == b'"A": "x\\u0000"\n'
 
@@ -106,7 +106,7 @@ def test_a_name_that_a_shell_would_run_is_refused(format_name: str, name: str) -
 
 
 def test_powershell_gets_ascii_on_one_line() -> None:
-    """PowerShell's output is ASCII on one line: line breaks, umlauts, quotes and other characters become numbers."""
+    """PowerShell's output is ASCII on one line: line breaks, umlauts, quotes and the like become numbers."""
     assert renderer("powershell")({"A": Secret("a\nb"), "B": Secret("\xe4\u2019"), "C": Secret("\U0001f511")}) == (
         b"$env:A = 'a' + [char]0x000a + 'b'\n"
         b"$env:B = '' + [char]0x00e4 + [char]0x2019\n"
@@ -115,7 +115,10 @@ def test_powershell_gets_ascii_on_one_line() -> None:
 
 
 def test_github_gets_another_end_for_each_value() -> None:
-    """Each value in GitHub's format has an unpredictable delimiter, so that no value can end it and add variables."""
+    """Each value in GitHub's format has an unpredictable delimiter.
+
+    Otherwise a value could contain the delimiter and add variables.
+    """
     lines = renderer("github")({"A": Secret("x\nB=y\n"), "B": Secret("z")}).decode().splitlines()
     ends = [line.partition("<<")[2] for line in lines if "<<" in line]
     assert lines == [f"A<<{ends[0]}", "x", "B=y", "", ends[0], f"B<<{ends[1]}", "z", ends[1]]
@@ -135,12 +138,12 @@ def test_names_that_githubs_runner_refuses_are_an_error() -> None:
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", " a", "a\t", "$HOME", "a$", "${A}", "%A%", "%%", "a\x1b"], ids=repr)
 def test_gitlab_is_not_given_what_it_would_change(value: str) -> None:
-    """A value that GitLab would change is refused: GitLab strips blanks and expands `$NAME` and `%NAME%`."""
+    """A value that GitLab would change is refused: GitLab strips white space and expands `$NAME` and `%NAME%`."""
     with pytest.raises(ValueUnusable, match="`A`"):
         renderer("gitlab")({"A": Secret(value)})
 
 
 @pytest.mark.parametrize("value", ["", "a b", "'a'", '"', "a=b", "#", "\\n", "100%", "\xe4", "a/b+c=="])
 def test_gitlab_is_given_everything_else_as_it_is(value: str) -> None:
-    """All other values are written unchanged for GitLab, quotes included."""
+    """All other values are written for GitLab unchanged, including their quotes."""
     assert renderer("gitlab")({"A": Secret(value)}).decode() == f"A={value}\n"

@@ -30,7 +30,7 @@ def test_a_session_is_whole() -> None:
 
 
 def test_a_long_term_key_has_no_token() -> None:
-    """If the token is missing or empty, the output has none, since SDKs would send an empty one."""
+    """If the token is missing or empty, the output has no token, since SDKs would send an empty one."""
     for values in (LONG_TERM, {**LONG_TERM, "AWS_SESSION_TOKEN": Secret("")}):
         assert process(keys_of(values, "process")) == (
             b'{\n  "Version": 1,\n  "AccessKeyId": "AKIAONE",\n  "SecretAccessKey": "hush/key+"\n}\n'

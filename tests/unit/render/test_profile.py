@@ -48,7 +48,7 @@ def read(text: str) -> configparser.RawConfigParser:
 
 
 def test_a_section_has_the_three_keys_and_says_when_they_end() -> None:
-    """A section has the three keys, and a comment with their expiry for people, since programs ignore it."""
+    """A section has the three keys, and a comment with their expiry for the reader of the file."""
     assert section("target", SESSION) == (
         "[target]\n"
         "# these keys end at 2099-01-01T00:00:00Z\n"
@@ -64,7 +64,7 @@ def test_a_long_term_key_has_no_token() -> None:
 
 
 def test_only_the_keys_of_that_profile_change() -> None:
-    """Only the keys of that profile are replaced; other profiles, settings and comments stay."""
+    """Only the keys of the named profile are replaced; other profiles, settings and comments are kept."""
     new = put(OLD, "target", SESSION)
     parser = read(new)
     assert dict(parser["target"]) == {
@@ -82,7 +82,7 @@ def test_only_the_keys_of_that_profile_change() -> None:
 
 
 def test_the_same_keys_twice_are_the_same_file() -> None:
-    """Writing the same keys twice gives the same file, so renewals do not make it longer."""
+    """Writing the same keys twice gives the same file, so renewals do not make the file longer."""
     once = put(OLD, "target", SESSION)
     assert put(once, "target", SESSION) == once
 
@@ -109,14 +109,14 @@ def test_lines_of_windows_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("name", ["a]b", "a b", "a\n[b", "", "DEFAULT", "ä"])
 def test_a_name_that_can_not_head_a_section_is_refused(name: str) -> None:
-    """Names that no section can have are refused; so is `[DEFAULT]`, which would give its keys to all profiles."""
+    """A name that no section can have is refused; so is `DEFAULT`, which would give its keys to all profiles."""
     with pytest.raises(UsageError):
         section(name, SESSION)
 
 
 @pytest.mark.parametrize("name", ["a.b", "default", "aws-sts_prod", "me@work", "a/b+c"])
 def test_other_names_are_good(name: str) -> None:
-    """Other names are valid, including `default` in lower case."""
+    """Names other than the forbidden ones are valid, including `default` in lower case."""
     assert read(section(name, SESSION)).sections() == [name]
 
 

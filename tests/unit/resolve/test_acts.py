@@ -92,7 +92,7 @@ def fails(pipeline: Pipeline, text: str) -> None:
 def test_each_session_and_each_secret_is_recorded_once(pipeline: Pipeline) -> None:
     """A run records each session and each secret once, however many variables use it.
 
-    A secret of any store type is recorded; a literal variable is not.
+    Secrets of every store type are recorded; literal variables are not.
     """
     pipeline.resolve(CHAIN)
     assert sorted(pipeline.journal.told) == [
@@ -146,7 +146,7 @@ def test_a_secret_has_its_reader_version_and_request(pipeline: Pipeline) -> None
 
 
 def test_a_held_session_is_marked_as_held(pipeline: Pipeline) -> None:
-    """If a run uses a cached session, its act is marked as `held` and names no service; the reads are new acts."""
+    """If a run uses a cached session, its act is marked as `held` and names no service; reads are recorded as usual."""
     pipeline.resolve(CHAIN)
     pipeline.journal.acts.clear()
     pipeline.resolve(CHAIN)
@@ -177,7 +177,7 @@ def test_a_batch_is_recorded_secret_by_secret(pipeline: Pipeline) -> None:
 
 
 def test_a_refusal_is_recorded_in_awss_words(pipeline: Pipeline) -> None:
-    """The act of a denied hop or secret has AWS's error code; steps that did not happen are not recorded."""
+    """The act of a denied hop or secret has AWS's error code; steps that did not run are not recorded."""
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue db" else None
     fails(pipeline, CHAIN)
     assert "GetSecretValue db secretsmanager secret.access-denied" in pipeline.journal.told
@@ -196,14 +196,14 @@ def _is(call: Call) -> bool:
 
 
 def test_what_fails_before_a_call_names_no_service(pipeline: Pipeline) -> None:
-    """If no user can type the MFA code, the act of the role names no service, because STS was not called."""
+    """If the MFA code cannot be asked for, the role's act names no service, because STS was not called."""
     fails(pipeline, CODE)
     assert pipeline.aws.actions == []
     assert pipeline.journal.told == ["AssumeRole guarded - mfa.required"]
 
 
 def test_a_secret_whose_field_is_missing_was_read(pipeline: Pipeline) -> None:
-    """If a secret lacks the requested field, its act records a successful read; only the run fails."""
+    """If a secret lacks the requested field, its act records a successful read, and the run fails."""
     text = 'secretStores: {s: {type: aws.secretsmanager}}\nenvs: {e: {A: {from: {store: s, key: "json#.no"}}}}'
     fails(pipeline, text)
     assert [(act.facts["version"], act.request_id) for act in pipeline.journal.acts] == [("v", "r-1")]
@@ -224,7 +224,7 @@ def test_an_address_other_than_awss_is_recorded(pipeline: Pipeline) -> None:
     [("aws.sts", True), ("aws.ssm", True), ("literal", None), ("env", None), ("aws.keys", False), ("acme.it", False)],
 )
 def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | None) -> None:  # noqa: FBT001
-    """Only calls of AWS stores can be marked as a sandbox's: not those of a keyring or a plugin.
+    """Only calls of AWS stores can be marked as a sandbox's; calls of a keyring or a plugin cannot.
 
     For a literal or a variable the result is None: the run's other calls decide.
     """
@@ -242,7 +242,7 @@ def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | N
 
 
 def test_no_secret_is_recorded(pipeline: Pipeline) -> None:
-    """The records of these runs contain no secret value."""
+    """The records of successful and denied runs contain no secret value."""
     pipeline.resolve(CHAIN)
     pipeline.resolve(MANY)
     pipeline.aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None

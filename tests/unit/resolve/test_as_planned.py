@@ -50,7 +50,7 @@ def signers(pipeline: Pipeline) -> set[str]:
 def test_a_switch_between_plan_and_call_is_not_kept(pipeline: Pipeline, home: Path) -> None:
     """If the identity changes between plan and call, no session of the new identity is cached.
 
-    After switching back, neither its base key nor a role session of it is used.
+    After a change back to the first identity, neither the base key nor a role session of the new one is used.
     """
     plan = pipeline.plan(CONFIG, "both")
     become(EVE, home)
@@ -62,7 +62,7 @@ def test_a_switch_between_plan_and_call_is_not_kept(pipeline: Pipeline, home: Pa
 
 
 def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
-    """Without a change the base key and both role sessions are cached, and the next run makes no call."""
+    """If the identity stays the same, base key and both role sessions are cached: the next run makes no call."""
     pipeline.resolve(CONFIG, "both")
     assert signers(pipeline) == {ADA}
     assert sorted(held.store for held in pipeline.cache.held()) == ["", "q", "r"]
@@ -71,7 +71,7 @@ def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
 
 
 def test_sessions_of_others_survive_a_switch(pipeline: Pipeline, home: Path) -> None:
-    """A change between plan and call does not remove sessions that the agent already holds."""
+    """If the identity changes between plan and call, the agent keeps the sessions that it already holds."""
     pipeline.resolve(CONFIG, "both")
     other = CONFIG.replace("role_arn", "profile: default, role_arn")
     plan = pipeline.plan(other, "both")

@@ -22,7 +22,7 @@ def digest(environ: dict[str, str], profile: str = "", key: bytes = KEY, folder:
 
 
 def test_keys_in_the_environment_are_the_identity() -> None:
-    """Keys in the environment determine the identity: long-term without a token, temporary with one.
+    """Keys in the environment determine the identity: long-term without a token, temporary with a token.
 
     Other variables do not change the digest.
     """
@@ -39,7 +39,7 @@ def test_each_part_of_the_keys_counts(name: str) -> None:
 
 
 def test_parts_don_t_run_into_each_other() -> None:
-    """The parts are separated in the digest: `ab` + `c` and `a` + `bc` give different digests."""
+    """The digest separates the parts: `ab` + `c` and `a` + `bc` give different digests."""
     first = {"AWS_ACCESS_KEY_ID": "ab", "AWS_SECRET_ACCESS_KEY": "c"}
     second = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "bc"}
     assert digest(first) != digest(second)
@@ -69,7 +69,7 @@ def environ(home: Path) -> dict[str, str]:
 
 
 def test_a_profile_is_named_with_its_region(environ: dict[str, str]) -> None:
-    """An identity from a profile has the profile's region; AWS_PROFILE applies if no profile is named.
+    """An identity from a profile has the profile's region; without a named profile AWS_PROFILE applies.
 
     Only botocore knows whether the profile's credentials are temporary.
     """
@@ -90,7 +90,7 @@ def test_a_named_profile_wins_over_keys_in_the_environment(environ: dict[str, st
     "changed", [".aws/config", ".aws/credentials", ".aws/sso/cache/1.json", ".aws/login/cache/new.json", "token"]
 )
 def test_each_file_that_botocore_may_read_counts(environ: dict[str, str], changed: str) -> None:
-    """If a file that botocore may read is changed or added, the digest changes; if no file changes, it stays."""
+    """If a file that botocore may read changes or is added, the digest changes; otherwise it stays."""
     before = digest(environ, "dev")
     assert digest(environ, "dev") == before
     path = Path(environ["HOME"]) / changed
@@ -111,7 +111,7 @@ def test_a_token_file_of_a_profile_counts(environ: dict[str, str]) -> None:
 def test_variables_of_aws_count_and_others_only_for_a_process(environ: dict[str, str]) -> None:
     """AWS variables change the digest.
 
-    Other variables only if the profile has a credential_process, which may read them.
+    Other variables change it only if the profile has a credential_process, which may read them.
     """
     assert digest({**environ, "AWS_ROLE_ARN": "x"}) != digest(environ)
     assert digest({**environ, "FOO": "x"}) == digest(environ)
@@ -143,7 +143,7 @@ def test_the_home_is_the_clients(environ: dict[str, str], tmp_path: Path) -> Non
 def test_a_relative_path_starts_at_the_clients_folder(environ: dict[str, str], tmp_path: Path, variable: str) -> None:
     """Relative paths in variables are resolved against the client's folder, so the folder changes the digest.
 
-    A change of the file gives a third digest.
+    A change of the file changes the digest once more.
     """
     del environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
     for name in ("one", "two"):
@@ -167,7 +167,7 @@ def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, 
 def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, str]) -> None:
     """With a relative `credential_process` (`./who`) the digest depends on the client's folder.
 
-    Otherwise it does not.
+    Without a relative `credential_process` the folder does not change the digest.
     """
     assert digest(environ, folder="/a") == digest(environ, folder="/b")
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = ./who\n")
@@ -202,13 +202,13 @@ def test_the_issuer_of_a_session_counts(environ: dict[str, str], name: str, keys
 
 
 def test_a_pipe_in_a_files_place_is_not_waited_for(environ: dict[str, str], tmp_path: Path) -> None:
-    """A pipe in place of a file is not read, because botocore does not read it and no writer may ever come."""
+    """A pipe in place of a file is not read: botocore does not read it either, and the read could block forever."""
     os.mkfifo(tmp_path / "pipe")
     assert digest({**environ, "AWS_CONFIG_FILE": str(tmp_path / "pipe")}) != digest(environ)
 
 
 def test_unreadable_files_are_an_error(environ: dict[str, str], tmp_path: Path) -> None:
-    """An unreadable file is an error; if it counted as missing, two identities would get the same digest."""
+    """An unreadable file is an error: if it counted as missing, two identities would get the same digest."""
     (tmp_path / "dead").symlink_to("dead")
     assert content(str(tmp_path / "dead")) == content(str(tmp_path / "absent")) == b""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

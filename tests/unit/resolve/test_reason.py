@@ -38,7 +38,7 @@ def assumed(pipeline: Pipeline) -> list[str]:
 
 @pytest.mark.parametrize("text", [CHAIN, TAGGED])
 def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> None:
-    """Without a reason dsops makes no call, not even for variables that need none; the hint says what to type."""
+    """Without a reason dsops makes no call, even for variables that need no reason; the hint says what to type."""
     [error] = pipeline.errors(text)
     assert isinstance(error, ReasonMissing)
     assert error.message == "store `jump` is only used for a reason, and none is given"
@@ -48,7 +48,7 @@ def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> No
 
 @pytest.mark.parametrize("store", ["jump", "target"])
 def test_no_session_is_issued_without_a_reason(pipeline: Pipeline, store: str) -> None:
-    """Without a reason neither the store nor stores that use its session get credentials."""
+    """Without a reason neither the store nor any store that uses its session gets credentials."""
     with pytest.raises(ReasonMissing):
         pipeline.credentials(CHAIN, store)
     assert pipeline.aws.calls == []
@@ -69,7 +69,7 @@ def test_a_reason_goes_to_aws(pipeline: Pipeline) -> None:
 
 
 def test_a_session_is_held_for_its_own_reason_only(pipeline: Pipeline) -> None:
-    """A cached session, and those assumed with it, are used only for the same reason."""
+    """A cached session, and the sessions assumed with it, are used only for the same reason."""
     pipeline.reason = "INC-1"
     pipeline.resolve(CHAIN)
     assert assumed(pipeline) == ["AssumeRole Jump", "AssumeRole Target"]

@@ -73,7 +73,7 @@ KEPT = CHAIN.replace("credentials_from: target", "credentials_from: target, cach
 def test_values_are_kept_where_the_store_says_so(pipeline: Pipeline) -> None:
     """Values are cached for the store's `cache_seconds`: within that time no AWS call is made.
 
-    Afterwards they are read again.
+    Afterwards the values are read again.
     """
     first = pipeline.resolve(KEPT)
     pipeline.aws.calls.clear()
@@ -136,7 +136,7 @@ def test_a_missing_value_is_read_again(pipeline: Pipeline) -> None:
 
 
 def test_a_chain_gives_the_values_in_the_order_written(pipeline: Pipeline) -> None:
-    """Values are in the order of the variables; hops are called in order, then each secret is read once."""
+    """The values have the order of the variables; hops are called in order, then each secret is read once."""
     assert pipeline.resolve(CHAIN) == {
         "DATABASE_URL": "postgres://",
         "PASSWORD": "p4ss",
@@ -151,7 +151,7 @@ def test_a_chain_gives_the_values_in_the_order_written(pipeline: Pipeline) -> No
 
 
 def test_the_plan_knows_how_many_calls_a_cold_run_makes(pipeline: Pipeline) -> None:
-    """The plan's number of calls equals the number of calls in a run without cache."""
+    """The number of calls in the plan equals the number of calls of a run without cache."""
     for text in (CHAIN, TWO_ROLES):
         pipeline.aws.calls.clear()
         pipeline.cache.clear()
@@ -174,7 +174,7 @@ def test_each_call_is_signed_by_the_session_of_its_own_source(pipeline: Pipeline
 def test_independent_stores_go_side_by_side(pipeline: Pipeline) -> None:
     """Independent stores are called concurrently.
 
-    Two roles in one round, then all reads, each in its store's region.
+    The first round has both roles, and the second has all reads, each in its store's region.
     """
     assert pipeline.resolve(TWO_ROLES) == {"A": "1", "B": "2", "C": "3"}
     assert [sorted(calls) for calls in pipeline.aws.rounds] == [
@@ -217,7 +217,7 @@ envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}
 
 
 def test_two_stores_of_one_role_share_its_session(pipeline: Pipeline) -> None:
-    """Two stores of one role in two regions share one AssumeRole call (founding page)."""
+    """Two stores of one role in two regions share one AssumeRole call, as the founding page promises."""
     text = """
 secretStores:
   us: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/RegionalRole"}
@@ -278,7 +278,7 @@ def test_progress_shows_each_hop_and_no_value(pipeline: Pipeline) -> None:
 
 
 def test_timeout_ms_is_the_stores_own(pipeline: Pipeline) -> None:
-    """A store's `timeout_ms` applies only to its own requests."""
+    """A store's `timeout_ms` applies only to the requests of that store."""
     limits: dict[str, int] = {}
     start = pipeline.aws.start
 
@@ -376,7 +376,7 @@ def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipelin
     ],
 )
 def test_a_failing_jump_role_of_two_targets_is_one_error(pipeline: Pipeline, outcome: Refusal | BaseException) -> None:
-    """If a shared jump role fails, one error reports it for everything that depends on it."""
+    """If a role that two chains share fails, one error reports it for everything that depends on it."""
     text = """
 secretStores:
   jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
@@ -438,7 +438,7 @@ def test_a_failing_read_names_reader_and_hops(pipeline: Pipeline) -> None:
 
 
 def test_failures_come_in_the_order_of_variables(pipeline: Pipeline) -> None:
-    """Errors are sorted by variable, and a denied store does not hide the errors of another store."""
+    """Errors are sorted by variable, and the denial of one store does not hide the errors of another store."""
     text = TWO_ROLES + "    D: {from: {store: second, key: missing}}\n    E: {from: {store: second, key: 'b#.x'}}\n"
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole One" else None
@@ -461,7 +461,7 @@ def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
 
 
 def test_an_unreachable_endpoint_is_one_error(pipeline: Pipeline) -> None:
-    """An unreachable endpoint gives one error for everything that needs it."""
+    """An unreachable endpoint gives one error for all variables that need it."""
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     pipeline.aws.rule = lambda call: unreachable(WireRequest("POST", "http://127.0.0.1:1/"), f"refused {call.action}")
     (error,) = pipeline.errors(CHAIN)
@@ -470,7 +470,7 @@ def test_an_unreachable_endpoint_is_one_error(pipeline: Pipeline) -> None:
 
 
 def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
-    """Ten reads that fail for the same reason give one error; a failure of another store gives its own."""
+    """Ten reads that fail for one reason give one error; a failure of another store gives another error."""
     pipeline.aws.rule = lambda call: (
         unreachable(WireRequest("POST", f"https://{call.host}/"), "no route") if call.service != "sts" else None
     )
@@ -480,7 +480,7 @@ def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
 
 
 def test_throttling_is_retried_and_then_an_error(pipeline: Pipeline) -> None:
-    """Throttling is retried; once the call's total time is used up, it is a separate kind of error."""
+    """Throttling is retried until the call's total time is used up; then the error has a kind of its own."""
     pipeline.aws.rule = lambda call: (
         Refusal("ThrottlingException", "Rate exceeded") if str(call) == "GetSecretValue db" else None
     )
@@ -512,7 +512,7 @@ def test_a_held_session_that_aws_rejects_is_replaced_once(pipeline: Pipeline) ->
 
 
 def test_a_rejected_jump_session_is_replaced_too(pipeline: Pipeline) -> None:
-    """If AWS rejects the jump role's cached session, dsops replaces it and assumes the target again."""
+    """If AWS rejects the jump role's cached session, dsops replaces that session and assumes the target again."""
     pipeline.resolve(CHAIN)
     steps = pipeline.plan(CHAIN).steps
     jump, target = pipeline.cache.peek(steps["jump"].fingerprint), pipeline.cache.peek(steps["target"].fingerprint)
@@ -555,7 +555,7 @@ def test_expired_base_credentials_are_an_error_before_any_call(pipeline: Pipelin
 
 
 def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> None:
-    """If only AWS knows that the base credentials have expired, the error is of the same kind."""
+    """If only AWS knows that the base credentials have expired, the error is the same as for a known expiry."""
     pipeline.environ = RUNNER
     expired = Refusal("ExpiredToken", "The security token included in the request is expired", 403)
     pipeline.aws.rule = lambda _call: expired
@@ -567,7 +567,7 @@ def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> 
 
 
 def test_a_signing_session_is_used_to_its_last_minute(pipeline: Pipeline) -> None:
-    """A session with 60 seconds left still signs reads; one with less is renewed."""
+    """A session with 60 seconds left still signs reads; a session with less time is renewed."""
     pipeline.resolve(CHAIN)
     pipeline.aws.calls.clear()
     pipeline.clock.advance(3600 - 60)
@@ -604,7 +604,7 @@ def test_a_session_that_goes_to_a_child_is_renewed_earlier(pipeline: Pipeline) -
 
 
 def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None:
-    """`min_ttl` applies to sessions for child processes; one above the session's duration is refused."""
+    """`min_ttl` applies to sessions for child processes, and is refused if it exceeds the session's duration."""
     assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
     pipeline.clock.advance(10)
     assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
@@ -617,7 +617,7 @@ def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None
 
 
 def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
-    """Each store has one session: a role its own, a secret store its reader's, otherwise the base credentials."""
+    """A role's credentials are its own session, a secret store's are its reader's, else the base credentials."""
     target = pipeline.credentials(CHAIN, "target")
     assert target.arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
     assert pipeline.credentials(CHAIN, "secrets") is target
@@ -628,7 +628,7 @@ def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
 def test_base_credentials_that_turn_out_temporary_are_limited_before_the_call(pipeline: Pipeline) -> None:
     """If base credentials turn out to be temporary, two hours for a chained role are refused before the call.
 
-    The plan could not know that they are temporary.
+    The plan could not know that the credentials are temporary.
     """
     text = 'secretStores: {r: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", duration_seconds: 7200}}'
     plan = pipeline.plan(text, store="r")
@@ -653,7 +653,7 @@ def test_no_base_credentials_at_all(pipeline: Pipeline, home: object) -> None:
 
 
 def test_a_call_is_what_the_rule_sees() -> None:
-    """The helper of these tests formats calls in the expected form."""
+    """A recorded call of these tests is shown as its operation and the role's name."""
     call = Call("sts", "us-east-1", "AssumeRole", {"RoleArn": "arn:aws:iam::1:role/path/R"}, "k", "h")
     assert str(call) == "AssumeRole R"
 
@@ -678,7 +678,10 @@ STS_US, STS_EU = "sts.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"
 
 
 def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
-    """Roles in different regions and accounts are assumed concurrently: rounds equal the calls of the longest chain."""
+    """Roles in different regions and accounts are assumed concurrently.
+
+    The number of rounds equals the number of calls of the longest chain.
+    """
     pipeline.resolve(WIDE)
     assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole Jump"],
@@ -695,16 +698,16 @@ def test_a_later_hop_in_another_region_finds_its_connection_open(pipeline: Pipel
 
 
 def test_siblings_in_one_region_dont_wait_for_one_connection(pipeline: Pipeline) -> None:
-    """Of two roles in one region, one reuses the connection of the hop before.
+    """If two roles in one region follow a hop, one of them reuses the hop's connection.
 
-    dsops opens a connection for the other.
+    dsops opens a connection for the other role in advance.
     """
     pipeline.resolve(WIDE.replace("region: eu-west-1, role_arn", "region: us-east-1, role_arn"))
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_US]
 
 
 def test_held_and_first_sessions_open_no_connection_ahead(pipeline: Pipeline) -> None:
-    """dsops opens no connection ahead for a first hop, whose own call opens it, and none for a cached session."""
+    """dsops opens no connection in advance for a first hop, whose own call opens it, or for a cached session."""
     pipeline.resolve(CHAIN)
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == []
     pipeline.aws.prepared.clear()
@@ -715,7 +718,7 @@ def test_held_and_first_sessions_open_no_connection_ahead(pipeline: Pipeline) ->
 
 
 def test_a_call_with_a_code_opens_its_own_connection(pipeline: Pipeline) -> None:
-    """A call with an MFA code uses its own new connection: on a dead kept one the code would be sent twice."""
+    """A call with an MFA code opens a new connection: on a dead kept-alive one the code would be sent twice."""
     device = ', serial_number: "arn:aws:iam::111111111111:mfa/ada", token_code: "123456"}'
     pipeline.resolve(WIDE.replace('role/Jump"}', 'role/Jump"' + device))
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]

@@ -14,9 +14,9 @@ from tests.fakes import NOON
 
 
 def test_the_policy_is_the_consoles() -> None:
-    """The policy equals the one of AWS's console: it denies all to sessions issued before a time (aws:TokenIssueTime).
+    """The policy equals the one that AWS's console attaches.
 
-    Source: IAM User Guide.
+    It denies everything to sessions issued before a time (aws:TokenIssueTime). Source: IAM User Guide.
     """
     condition = {"DateLessThan": {"aws:TokenIssueTime": "2026-11-24T12:00:00Z"}}
     statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}
@@ -26,12 +26,12 @@ def test_the_policy_is_the_consoles() -> None:
 
 
 def test_a_moment_is_written_in_utc() -> None:
-    """A time is written in UTC, whatever its time zone."""
+    """A time is converted to UTC and written with a final Z."""
     assert "2026-11-24T12:00:00Z" == time_text(NOON.astimezone(timezone(timedelta(hours=5))))
 
 
 def test_the_moment_of_a_policy_is_read_back() -> None:
-    """The time is parsed from dsops' policy and from the console's, which has milliseconds."""
+    """The time is parsed from dsops' policy and from the console's policy, whose time has milliseconds."""
     written = revocation_policy(NOON)
 
     assert NOON == revoked_before(written)
@@ -54,7 +54,7 @@ def test_the_moment_of_a_policy_is_read_back() -> None:
 def test_another_policy_of_that_name_is_not_taken_for_it(document: str) -> None:
     """Another policy of the same name is not mistaken for a revocation.
 
-    Otherwise its statements would be overwritten.
+    Otherwise dsops would overwrite that policy's statements.
     """
     assert revoked_before(document) is None
 
@@ -71,7 +71,7 @@ def test_another_policy_of_that_name_is_not_taken_for_it(document: str) -> None:
     ],
 )
 def test_roles_that_aws_keeps_are_told(resource: str, says: str) -> None:
-    """Roles that AWS manages cannot be revoked, and the error has a hint; the user's own roles can."""
+    """A role that AWS manages cannot be revoked, and the error has a hint; the user's own roles can be revoked."""
     role = parse_arn(f"arn:aws:iam::123456789012:{resource}")
     assert role is not None
     why, hint = why_not_revocable(role)

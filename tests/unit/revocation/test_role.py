@@ -33,7 +33,7 @@ def test_a_requested_time_may_not_be_in_the_future() -> None:
 def test_no_policy_is_attached_by_this_machines_clock() -> None:
     """If AWS's time is unknown, no policy with this machine's time is attached.
 
-    The policy can be printed, or attached with a requested time.
+    The policy can be printed, or attached with a time that the user passes.
     """
     with pytest.raises(ServiceError, match="could not be asked for the time"):
         cutoff(None, None, ENDPOINT, make_runtime(), applies=True)
@@ -53,7 +53,7 @@ def test_other_arns_are_refused(text: str) -> None:
 
 
 def test_a_role_has_a_region_of_its_partition() -> None:
-    """STS and IAM of the role's partition are called in the region that the partition prescribes."""
+    """STS and IAM are called in the region that the partition of the role prescribes."""
     arn = parse_arn("arn:aws-cn:iam::111122223333:role/Deploy")
     assert arn is not None
     assert role_of_arn(arn).region.startswith("cn-")

@@ -114,7 +114,7 @@ def test_the_session_has_the_arn_of_the_answer(lab: Lab) -> None:
 
 
 def test_a_refusal_has_no_reason(lab: Lab) -> None:
-    """A denying role, a missing role and a role at another path get the same error (measured)."""
+    """A role that denies the caller, a missing role and a role at another path get the same error (measured)."""
     nobody = lab.user("nobody")
 
     for role in (
@@ -161,7 +161,7 @@ accounts:
 
 
 def test_an_external_id_must_be_sent_and_right(lab: Lab) -> None:
-    """A missing, wrong or differently cased external ID is denied; the right one is accepted."""
+    """A call with a missing, wrong or differently cased external ID is denied; with the right one it succeeds."""
     jump = lab.user("alice").assume(JUMP)
 
     for wrong in ({}, {"ExternalId": "wrong-id"}, {"ExternalId": EXTERNAL_ID.upper()}):
@@ -249,7 +249,7 @@ def test_durations_up_to_the_roles_maximum(lab: Lab, duration: int) -> None:
 
 
 def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
-    """A duration above the role's MaxSessionDuration is refused; 43200 works for a role that allows it."""
+    """A duration above the role's MaxSessionDuration is refused; 43200 is accepted if the role allows 12 hours."""
     alice = lab.user("alice")
 
     alice.assume(LONG, DurationSeconds=43200)
@@ -262,7 +262,7 @@ def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
     ("duration", "bound"), [(899, "greater than or equal to 900"), (43201, "less than or equal to 43200")]
 )
 def test_schema_limits_are_checked_before_the_role(lab: Lab, duration: int, bound: str) -> None:
-    """The schema's bounds on the duration are checked first, even if the role does not exist."""
+    """The service model's bounds on the duration are checked first, even if the role does not exist."""
     refused = lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing", DurationSeconds=duration)
 
     assert refused.message == (
@@ -274,7 +274,7 @@ def test_schema_limits_are_checked_before_the_role(lab: Lab, duration: int, boun
 def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
     """A chained role lasts at most an hour.
 
-    If the duration also exceeds the role's maximum, the error for that comes first (measured).
+    If the duration also exceeds the role's maximum, AWS reports that error first (measured).
     """
     jump = lab.user("alice").assume(JUMP)
 
@@ -378,7 +378,7 @@ def test_a_session_policy_of_denials_allows_nothing(lab: Lab) -> None:
 
 
 def test_managed_session_policies_of_the_account_or_aws(lab: Lab) -> None:
-    """PolicyArns may name policies of the account or of AWS; a policy that does not exist is refused."""
+    """PolicyArns may name policies of the account or of AWS; an ARN of no policy is refused."""
     jump = lab.user("alice").assume(JUMP)
     read_only = [{"arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}]
 
@@ -434,7 +434,7 @@ def test_tags_need_tag_session(make_lab: LabFactory) -> None:
 def test_transitive_tags_are_inherited(make_lab: LabFactory) -> None:
     """Transitive tags are inherited along the role chain.
 
-    The next role must allow sts:TagSession, too, and the tags can't be set again.
+    The trust policy of the next role must allow sts:TagSession, too, and the tags can't be set again.
     """
     both = '["sts:AssumeRole", "sts:TagSession"]'
     hop = f'{{AWS: "arn:aws:iam::{ACCOUNT}:role/R"}}'
@@ -509,7 +509,7 @@ def test_source_identity_is_echoed_inherited_and_fixed(lab: Lab) -> None:
 
 
 def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) -> None:
-    """An inherited SourceIdentity needs sts:SetSourceIdentity in the next trust policy, too."""
+    """If SourceIdentity is inherited, the next trust policy must allow sts:SetSourceIdentity, too."""
     jump = lab.user("alice").assume(JUMP, SourceIdentity="alice")
 
     refused = jump.refused_role(TARGET, ExternalId=EXTERNAL_ID)
@@ -518,7 +518,7 @@ def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) 
 
 
 def test_a_rejected_source_identity_is_named_in_the_error(make_lab: LabFactory) -> None:
-    """A wrong SourceIdentity is denied as SetSourceIdentity, a missing one as AssumeRole (measured)."""
+    """A wrong SourceIdentity is denied for sts:SetSourceIdentity, and a missing one for sts:AssumeRole (measured)."""
     condition = '{StringEquals: {"sts:SourceIdentity": "alice"}}'
     both = '["sts:AssumeRole", "sts:SetSourceIdentity"]'
     alice = make_lab(one_role(trust(ALICE, condition, both))).user("alice")

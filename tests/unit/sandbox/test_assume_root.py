@@ -85,7 +85,7 @@ def test_others_may_not(lab: Lab) -> None:
 
 
 def test_only_member_accounts_are_allowed(lab: Lab) -> None:
-    """AssumeRoot is denied for the management account, accounts outside the organization and unknown ones."""
+    """AssumeRoot is denied for the management account, accounts outside the organization and unknown accounts."""
     owner = lab.user("admin", OWNER)
 
     for target in (OWNER, STRANGER, "444444444444"):
@@ -141,7 +141,7 @@ def test_the_session_is_limited_to_its_task(lab: Lab) -> None:
 def test_centralized_root_access_must_be_enabled(
     make_lab: LabFactory, access: str, *, audit: bool, unlock: bool
 ) -> None:
-    """Root credential management and root sessions are separate features, and each must be enabled."""
+    """Root credential management and root sessions are separate features; each must be enabled."""
     owner = make_lab(seed(f"  root_access: {access}")).user("admin", OWNER)
 
     for task, expected in ((AUDIT, audit), (UNLOCK, unlock)):
@@ -172,7 +172,7 @@ def test_the_iam_api_enables_it(make_lab: LabFactory) -> None:
 
 
 def test_it_lasts_fifteen_minutes_at_most(lab: Lab) -> None:
-    """DurationSeconds is at most 900, by the service model."""
+    """DurationSeconds of AssumeRoot is at most 900, as in AWS's service model."""
     owner = lab.user("admin", OWNER)
 
     assert "less than or equal to 900" in refused(owner, DurationSeconds=901)
@@ -182,7 +182,7 @@ def test_it_lasts_fifteen_minutes_at_most(lab: Lab) -> None:
 
 
 def test_an_scp_applies_to_the_session(make_lab: LabFactory) -> None:
-    """DurationSeconds of AssumeRoot is at most 900, as in AWS's service model."""
+    """An SCP that denies root users also applies to AssumeRoot sessions, unless it exempts aws:AssumedRoot."""
     is_root = 'ArnLike: {"aws:PrincipalArn": "arn:aws:iam::*:root"}'
     statement = f'{{Effect: Deny, Action: "*", Resource: "*", Condition: {{{is_root}%s}}}}'
     exempt = ', "Null": {"aws:AssumedRoot": "true"}'

@@ -156,7 +156,7 @@ def test_a_form_of_another_content_type_is_ignored(server: SandboxServer, kind: 
 
 
 def test_the_first_of_repeated_parameters_counts_over_http(server: SandboxServer) -> None:
-    """If a parameter is repeated, its first value is used, and body parameters precede the query's."""
+    """If a parameter is repeated, its first value is used; parameters in the body precede those in the query."""
     body = (urlencode(ASSUME) + "&RoleSessionName=s2&Action=GetCallerIdentity").encode()
     query = "RoleSessionName=s3"
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, body, query)
@@ -185,7 +185,7 @@ def test_a_parameter_name_of_a_million_dots_is_ignored(server: SandboxServer) ->
 
 @pytest.mark.parametrize("statements", [1000, 100_000])
 def test_an_excessive_policy_is_refused(server: SandboxServer, statements: int) -> None:
-    """An oversized policy is refused, as a session policy and as a role's policy; a small one is accepted."""
+    """An oversized policy is refused as a session policy and as a role's policy; a small policy is accepted."""
     text = huge(statements)
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 
@@ -209,7 +209,7 @@ def test_a_policy_with_a_repeated_key_is_refused(server: SandboxServer) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
 def test_invalid_policies_are_malformed(server: SandboxServer, text: str) -> None:
-    """Every parameter that takes a policy refuses other text as MalformedPolicyDocument."""
+    """Every parameter that takes a policy refuses a text that is no policy with MalformedPolicyDocument."""
     assert call(server, ASSUME | {"Policy": text})[:2] in {(400, "MalformedPolicyDocument"), (400, "ValidationError")}
 
 

@@ -63,7 +63,7 @@ def test_a_long_term_key_with_a_token_is_invalid(lab: Lab) -> None:
 
 
 def test_a_token_belongs_to_its_key(lab: Lab) -> None:
-    """A session token works only with its own access key, and unchanged."""
+    """A session token works only with its own access key, and only if the token is unchanged."""
     first, second = lab.user("alice").assume(JUMP), lab.user("alice").assume(JUMP)
     token = str(first.keys.session_token)
 
@@ -174,7 +174,7 @@ def test_get_caller_identity_needs_no_permission(make_lab: LabFactory) -> None:
 
 
 def test_get_session_token_keeps_the_user(lab: Lab) -> None:
-    """GetSessionToken needs no permission and gives the user's own identity, by default for twelve hours."""
+    """GetSessionToken needs no permission; its session has the user's identity and lasts twelve hours by default."""
     session = session_of(lab.user("nobody"))
 
     assert session.arn == f"arn:aws:iam::{ACCOUNT}:user/nobody"
@@ -250,7 +250,7 @@ def test_a_federated_user_is_limited_by_user_and_session_policy(lab: Lab) -> Non
 
 
 def test_get_federation_token_reports_size_zero(lab: Lab) -> None:
-    """GetFederationToken without a policy answers PackedPolicySize 0 (recorded)."""
+    """GetFederationToken without a policy returns PackedPolicySize 0 (recorded)."""
     answer = lab.user("admin").call("sts", "GetFederationToken", Name="ann")
 
     assert answer["PackedPolicySize"] == 0
@@ -285,7 +285,7 @@ def test_an_invented_operation_is_unknown(lab: Lab) -> None:
 
 @pytest.mark.parametrize("operation", sorted(operation_names("sts")))
 def test_all_operations_of_the_model_are_served(lab: Lab, operation: str) -> None:
-    """Every STS operation of the service model is implemented: none answers NotImplemented."""
+    """Every STS operation of the service model is implemented: no operation gets NotImplemented."""
     answer = lab.user("admin").answer("sts", operation)
 
     assert answer.status in {200, 400, 403}
@@ -293,7 +293,7 @@ def test_all_operations_of_the_model_are_served(lab: Lab, operation: str) -> Non
 
 
 def test_a_federated_user_of_root_has_only_the_session_policy(make_lab: LabFactory) -> None:
-    """A federated user of the root user has only the session policy's permissions, and none without one."""
+    """A session that root federates has only the session policy's permissions; without a policy it has none."""
     root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')
     person = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t"))

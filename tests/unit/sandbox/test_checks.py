@@ -91,7 +91,7 @@ def test_aws_aliases_are_reserved(admin: Person) -> None:
 
 
 def test_a_path_begins_with_a_slash(admin: Person) -> None:
-    """A parameter path must begin with a slash; a name without slashes need not."""
+    """A parameter name that contains slashes must begin with a slash; a name without slashes is valid."""
     put = {"Value": "v", "Type": "String"}
     admin.call("ssm", "PutParameter", Name="/a/b/c", **put)
     admin.call("ssm", "PutParameter", Name="plain", **put)
@@ -135,7 +135,7 @@ def test_a_refused_subscription_is_not_created(admin: Person) -> None:
 
 
 def test_versions_are_listed_with_their_keys(admin: Person) -> None:
-    """ListSecretVersionIds returns KMS keys and pages, and versions without stages only on request."""
+    """ListSecretVersionIds returns KMS keys and pages, and returns versions without stages only on request."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
     created = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
     created += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
@@ -193,7 +193,7 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
 def test_a_secret_read_through_parameter_store(admin: Person) -> None:
     """A secret read through Parameter Store has the parameter path as its name.
 
-    Missing secrets are listed in InvalidParameters (both recorded).
+    A missing secret is listed in InvalidParameters (both recorded).
     """
     admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
     path = "/aws/reference/secretsmanager/s"

@@ -55,7 +55,7 @@ def test_times_have_aws_formats() -> None:
 
 @given(st.integers(0, 10**12 - 1))
 def test_a_key_id_encodes_its_account(number: int) -> None:
-    """The account can be decoded from a key id, also by moto's decoder."""
+    """The account can be decoded from a key id, also with moto's decoder."""
     account = f"{number:012d}"
     key_id = access_key_id("ASIA", account)
 

@@ -156,7 +156,7 @@ def allow(action: str, key: str, value: str, operator: str = "StringEquals") -> 
 def test_a_policy_on_the_key_decides(
     lab: Lab, key: str, value: str, service: str, operation: str, parameters: dict[str, Any]
 ) -> None:
-    """A policy with a condition on the key allows the request's own value and no other value."""
+    """A policy with a condition on the key allows the value that the request has, and denies another value."""
     desk = Desk(lab)
     for wanted, is_allowed in ((value, True), (f"not-{value}", False)):
         permit(lab, allow("*", key, wanted))
@@ -261,7 +261,7 @@ def test_s3_signature_condition_keys(lab: Lab, operator: str, key: str, good: st
 
 
 def test_a_presigned_url_is_signed_in_its_query(lab: Lab) -> None:
-    """s3:authType distinguishes a presigned URL from a signed header."""
+    """s3:authType differs between a presigned URL and a signed header."""
     lab.user("admin").call("s3", "CreateBucket", Bucket="data")
     permit(lab, allow("s3:*", "s3:authType", "REST-QUERY-STRING"))
 
@@ -300,7 +300,7 @@ def test_a_function_session_has_its_function_arn(lab: Lab) -> None:
     ],
 )
 def test_unknown_condition_keys_are_absent(lab: Lab, key: str) -> None:
-    """Keys about VPC endpoints, instances and intermediate services are absent, as in AWS requests without these."""
+    """Condition keys of VPC endpoints, instances and intermediate services are absent: no request uses these."""
     desk = Desk(lab)
     for wanted, is_allowed in (("true", True), ("false", False)):
         permit(lab, allow("*", key, wanted, "Null"))

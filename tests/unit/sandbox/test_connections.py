@@ -152,7 +152,7 @@ def test_requests_in_one_piece_are_answered_in_order(server: SandboxServer) -> N
 
 
 def test_http_1_0_is_served(server: SandboxServer) -> None:
-    """HTTP/1.0 is served and the connection closed, unless the client asks to keep it."""
+    """An HTTP/1.0 connection is closed after the response, unless the client asks to keep it open."""
     old = HEALTH.replace(b"HTTP/1.1", b"HTTP/1.0")
     kept = old.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
 
@@ -202,7 +202,7 @@ def test_an_invalid_chunked_body_is_refused(server: SandboxServer, chunks: bytes
     ],
 )
 def test_ambiguous_content_lengths_are_refused(server: SandboxServer, framing: bytes, answered: str) -> None:
-    """A request with a conflicting or malformed length of the body is refused (request smuggling)."""
+    """A request with conflicting or malformed Content-Length headers is refused (request smuggling)."""
     assert statuses(server, NOTHING_ASKED + framing + b"\r\nhello") == [f"HTTP/1.1 {answered}"]
 
 

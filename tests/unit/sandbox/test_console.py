@@ -80,7 +80,7 @@ def test_a_role_session_may_sign_in(control: Control, reader: Person) -> None:
 
 
 def test_a_federated_user_may_sign_in(control: Control, lab: Lab) -> None:
-    """A federated user's session gets a sign-in token, but not with a SessionDuration."""
+    """A federated user's session gets a sign-in token, but only if the request has no SessionDuration."""
     issued = lab.user("alice").call("sts", "GetFederationToken", Name="ann")["Credentials"]
     session = session_of(Keys.of(issued))
     assert ask(control, Action="getSigninToken", Session=session).status == 200

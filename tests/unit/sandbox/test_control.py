@@ -102,7 +102,7 @@ def test_another_machine_is_refused(control: Control, peer: str) -> None:
     ("path", "method", "status"), [("nothing", "GET", 404), ("health", "POST", 405), ("clock", "PUT", 405)]
 )
 def test_an_unknown_endpoint_is_reported(control: Control, path: str, method: str, status: int) -> None:
-    """Unknown endpoints get a 404, wrong methods a 405."""
+    """An unknown endpoint gets a 404, and a wrong method gets a 405."""
     assert ask(control, path, method)[0] == status
 
 
@@ -193,7 +193,7 @@ accounts:
 
 
 def test_container_credentials_of_a_task(make_lab: LabFactory) -> None:
-    """Container credentials work; they need the sandbox's token and a role that trusts ECS tasks."""
+    """Container credentials work if the request has the sandbox's token and the role trusts ECS tasks."""
     lab = make_lab(CONTAINER)
     control = Control(lab.sandbox)
     token = {"authorization": control.container_token}

@@ -79,7 +79,7 @@ def test_a_role_can_create_a_token(lab: Lab) -> None:
 
 
 def test_the_agreed_policy_limits(lab: Lab) -> None:
-    """The policy in the token limits the session to an intersection with the owner's permissions."""
+    """The session has the intersection of the token's policy and the owner's permissions."""
     listing = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:ListSecrets", "iam:*"], "Resource": "*"}],

@@ -104,7 +104,7 @@ CASES: dict[str, tuple[tuple[object, ...], bool]] = {
 
 
 def test_reading_a_secret_needs_kms_decrypt(make_lab: LabFactory) -> None:
-    """Reading a secret needs kms:Decrypt on its key, through Secrets Manager, for that secret."""
+    """Reading a secret needs kms:Decrypt on the secret's key; conditions on service, secret and account apply."""
     lab = make_lab(seed(users={name: statements for name, (statements, _) in CASES.items()}))
 
     assert {name: read(lab.user(name)) for name in CASES} == {
@@ -113,7 +113,7 @@ def test_reading_a_secret_needs_kms_decrypt(make_lab: LabFactory) -> None:
 
 
 def test_the_key_policy_can_allow_and_deny(make_lab: LabFactory) -> None:
-    """A key policy can allow a principal by itself; unless it delegates, identity policies have no effect."""
+    """A key policy can allow a principal by itself; identity policies apply only if the key policy delegates."""
     reader = f"arn:aws:iam::{ACCOUNT}:user/reader"
     via = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
 
@@ -136,7 +136,7 @@ def test_the_kms_denial_is_kept_as_a_decision(make_lab: LabFactory) -> None:
 
 
 def test_in_a_batch_a_denied_key_affects_its_own_secrets(make_lab: LabFactory) -> None:
-    """In a batch, a denied key affects only its own secrets."""
+    """In a batch, a denied key affects only the secrets that are encrypted with that key."""
     answer = make_lab(seed()).user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=["app", "open"])
 
     assert [value["Name"] for value in answer["SecretValues"]] == ["open"]
@@ -169,7 +169,7 @@ def test_across_accounts_both_sides_must_allow_the_key(
 
 
 def test_a_shared_secret_needs_a_customer_managed_key(make_lab: LabFactory) -> None:
-    """A secret with a policy gets a key that all accounts may use, unless the seed names a key."""
+    """A secret with a resource policy gets a key that all accounts may use, unless the seed names a key."""
     for own, expected in (((allow("kms:Decrypt"),), "told"), ((), NOT_ALLOWED)):
         lab = make_lab(seed(other=own))
         described = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="open")
@@ -258,9 +258,9 @@ def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None
 
 
 def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None:
-    """Writing a SecureString needs kms:Encrypt, and for an advanced parameter also kms:GenerateDataKey.
+    """Writing a SecureString needs kms:Encrypt, and writing an advanced parameter also kms:GenerateDataKey.
 
-    New versions keep the key.
+    A new version is encrypted with the parameter's key.
     """
     parameters = {"Name": "/app/token", "Value": "v", "Overwrite": True}
     encrypt, both = ("kms:Encrypt",), ("kms:Encrypt", "kms:GenerateDataKey")
@@ -282,7 +282,7 @@ def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None
 
 
 def test_writing_a_secret_needs_kms_generate_data_key(make_lab: LabFactory) -> None:
-    """Writing a secret needs kms:GenerateDataKey; with a new key also kms:Decrypt, since both are tested."""
+    """Writing a secret needs kms:GenerateDataKey; setting its key also needs kms:Decrypt, since AWS tests both."""
     write = allow("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret")
     both = ("kms:GenerateDataKey", "kms:Decrypt")
     wishes: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
@@ -349,7 +349,7 @@ def test_a_disabled_key_decrypts_nothing(
 
 
 def test_a_service_control_policy_can_deny_kms(make_lab: LabFactory) -> None:
-    """An SCP can deny kms:Decrypt, even for AWS managed keys, because the principal is the caller."""
+    """An SCP can deny kms:Decrypt even for AWS managed keys, because the caller is the principal of the KMS call."""
     scp = policy(allow("*"), allow("kms:Decrypt", effect="Deny"))
     organization = {"management_account": OTHER, "accounts": {OTHER: {}, ACCOUNT: {"service_control_policies": [scp]}}}
     reader = make_lab(seed(allow("kms:Decrypt"), organization=organization)).user("reader")

@@ -29,7 +29,7 @@ def rows() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("file", "rule", "tests"), rows())
 def test_each_rule_has_a_test_that_exists(file: str, rule: str, tests: str) -> None:
-    """Each rule on the page names tests that exist in its file."""
+    """The tests that each rule on the page names exist in the file that the page names."""
     text = (ROOT / file).read_text(encoding="utf-8")
     names = re.findall(r"`(test_\w+)`", tests)
 

@@ -215,7 +215,7 @@ def test_read_only_is_recorded(lab: Lab) -> None:
 
 
 def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
-    """Calls of a global service are recorded in that service's region, other calls in the called region."""
+    """A call of a global service is recorded in that service's region, and any other call in the called region."""
     admin = lab.user("admin")
     admin.region = "eu-west-1"
     admin.call("iam", "ListUsers")

@@ -77,7 +77,7 @@ def test_an_action_inside_a_value_is_ignored(lab: Lab, value: str) -> None:
 
 
 def test_a_second_action_in_a_form_is_ignored(lab: Lab) -> None:
-    """If a form has two Actions, the first one is authorized and performed."""
+    """If a form has two Actions, the sandbox authorizes and performs the first."""
     form = "Action=GetUser&Version=2010-05-08&UserName=writer&Action=DeleteUser"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -150,7 +150,7 @@ def test_unavailable_services_are_refused_with_a_reason(lab: Lab) -> None:
 
 
 def test_the_environment_does_not_configure_moto(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Setting MOTO_ACCOUNT_ID after the start has no effect."""
+    """Setting MOTO_ACCOUNT_ID after the sandbox has started has no effect."""
     monkeypatch.setenv("MOTO_ACCOUNT_ID", OTHER)
 
     users = lab.user("admin").call("iam", "ListUsers")["Users"]

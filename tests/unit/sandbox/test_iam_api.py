@@ -51,7 +51,7 @@ def may(person: Person) -> bool:
 
 
 def test_inline_managed_and_group_policies_count(admin: Person, bob: Person) -> None:
-    """Inline, managed and group policies of a user take effect when added, and end when removed."""
+    """A user's inline, managed and group policies take effect when they are added, and end when they are removed."""
     assert not may(bob)
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow(READ))
     assert may(bob)
@@ -300,7 +300,7 @@ def test_principals_of_a_trust_policy_must_exist(admin: Person, principal: str, 
     ],
 )
 def test_a_malformed_policy_is_refused(admin: Person, text: str, message: str) -> None:
-    """Every operation that stores a policy refuses a malformed one with MalformedPolicyDocument."""
+    """Every operation that stores a policy refuses a malformed policy with MalformedPolicyDocument."""
     for operation, more in (
         ("PutUserPolicy", {"UserName": "bob", "PolicyName": "p"}),
         ("PutRolePolicy", {"RoleName": "Jump", "PolicyName": "p"}),

@@ -115,7 +115,7 @@ identity_center:
 
 
 def test_each_account_has_its_own_role(center: Center) -> None:
-    """The same token gives credentials for a role in another account."""
+    """With one token a user gets credentials for roles in several accounts."""
     admin = center.role(center.log_in("alice", SCOPE), OTHER, "Admin")
     admin.region = "eu-west-1"
 
@@ -145,7 +145,7 @@ def test_a_deleted_role_gives_no_credentials(center: Center, lab: Lab) -> None:
 
 @pytest.mark.parametrize(("name", "seconds"), [("Reader", 3600), ("Long", 43200)])
 def test_the_permission_set_determines_the_session_duration(center: Center, lab: Lab, name: str, seconds: int) -> None:
-    """The session lasts as long as the permission set says; its expiration is in milliseconds."""
+    """The session has the duration of the permission set, and its expiration is in milliseconds."""
     now = int(lab.sandbox.clock.now())
     token = center.log_in("alice")
     found = center.call("sso", "GetRoleCredentials", accessToken=token, accountId=ACCOUNT, roleName=name)
@@ -366,7 +366,7 @@ def test_missing_parameters_are_an_invalid_request(center: Center, missing: str)
 
 
 def test_too_many_requests_are_throttled(center: Center, lab: Lab) -> None:
-    """A throttled request gets the error of its service."""
+    """A throttled request to the portal or the login service gets that service's throttling error."""
     token, program = center.log_in("alice", SCOPE), center.register()
     lab.sandbox.throttle.limit({"sso": 0.001, "sso-oidc": 0.001})
     center.call("sso", "ListAccounts", accessToken=token)

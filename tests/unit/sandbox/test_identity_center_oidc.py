@@ -81,7 +81,7 @@ def who(center: Center, token: str) -> str:
     ids=str,
 )
 def test_invalid_registrations_are_refused(center: Center, changes: dict[str, Any], code: str) -> None:
-    """Invalid registrations get the model's exceptions, misspelled scopes included."""
+    """An invalid registration, such as one with a misspelled scope, gets the exception of the service model."""
     parameters = {
         "clientName": "x",
         "clientType": "public",
@@ -186,7 +186,7 @@ def test_a_user_code_is_read_leniently(center: Center, code: str) -> None:
 
 
 def test_a_device_code_works_once(center: Center) -> None:
-    """A device code can be redeemed once."""
+    """A device code can be redeemed only once."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -275,7 +275,7 @@ def test_two_devices_do_not_slow_each_other(center: Center) -> None:
 
 @pytest.mark.parametrize("url", [START_URL, f"{START_URL}/", f"{START_URL}#", f"{START_URL}/#/", f"{START_URL}#/"])
 def test_a_start_url_copied_from_a_browser_is_accepted(center: Center, url: str) -> None:
-    """A start URL is accepted with any of the endings that browsers show."""
+    """A start URL is accepted with any ending that browsers add to it."""
     assert center.start_device(center.register(), url)["userCode"]
 
 
@@ -283,7 +283,7 @@ def test_a_start_url_copied_from_a_browser_is_accepted(center: Center, url: str)
     "url", ["", "x", "https://d-0000000000.awsapps.com/start", f"{START_URL}x", f"http{START_URL[5:]}"]
 )
 def test_another_start_url_is_refused(center: Center, url: str) -> None:
-    """Another start URL is refused with AWS's message."""
+    """A start URL of another Identity Center is refused with AWS's message."""
     parameters = {**center.register().parameters, "startUrl": url}
     assert NO_START == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
 
@@ -335,7 +335,7 @@ def test_mismatched_parameters_are_refused(center: Center, changes: dict[str, st
 
 
 def test_a_reused_code_ends_the_session(center: Center) -> None:
-    """If a code is redeemed twice its session ends, because the code may be stolen (RFC 6749, 4.1.2)."""
+    """If a code is redeemed twice, the code's session ends, because the code may be stolen (RFC 6749, 4.1.2)."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
     response = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
@@ -368,7 +368,7 @@ def test_a_code_expires_after_ten_minutes(center: Center, lab: Lab) -> None:
 
 
 def test_any_port_of_the_registered_address_is_accepted(center: Center) -> None:
-    """Any port of the registered redirect URI is accepted if the token request has the same (RFC 8252, 7.3)."""
+    """Any port of the registered redirect URI is accepted if the token request has the same port (RFC 8252, 7.3)."""
     program = center.register_for_browser()
     other = REDIRECT.replace("50000", "50001")
     answer = center.authorize(program, "POST", {"user": "alice", "answer": "approve"}, redirect_uri=other)
@@ -402,7 +402,7 @@ def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -
 
 
 def test_a_refresh_token_is_bound_to_its_client(center: Center) -> None:
-    """A refresh token works only for its client; access tokens can't refresh."""
+    """A refresh token works only for its client; an access token can't be used to refresh."""
     program, thief = center.register(SCOPE), center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -446,7 +446,7 @@ def test_without_the_refresh_grant_there_is_no_refresh_token(center: Center) -> 
 
 
 def test_stored_logins_are_limited() -> None:
-    """At most ten thousand clients are stored; a new client replaces the oldest one."""
+    """At most ten thousand clients are stored; after that a new client replaces the oldest."""
     logins = PortalLogins(ticks=iter(count()).__next__)
     first, secret = logins.register("first", (), (), (), 0)
     later = [logins.register(f"{number}", (), (), (), 0)[0] for number in range(10_000)]

@@ -73,7 +73,7 @@ def test_denial_redirects_with_an_error(center: Center) -> None:
 
 
 def test_opening_the_page_gives_no_code(center: Center) -> None:
-    """Only the submitted form with an existing user issues a code."""
+    """A code is issued only if the form is submitted with an existing user; opening the page issues none."""
     program = center.register_for_browser()
     assert center.authorize(program).status == 200
     assert center.authorize(program, "POST", {}).status == 400
@@ -126,7 +126,7 @@ def test_a_device_client_has_no_authorization_page(center: Center) -> None:
 def test_invalid_authorization_requests_are_reported_to_the_client(
     center: Center, changes: dict[str, str], error: str
 ) -> None:
-    """Errors, such as a request without S256, are reported to the client by a redirect to its URI."""
+    """Errors, such as a request without S256, are reported to the client by a redirect to the client's URI."""
     program = center.register_for_browser()
     assert brought(center.authorize(program, "GET", None, **changes)) == {"error": error, "state": "st&te"}
 
@@ -217,7 +217,7 @@ def test_the_pages_are_for_this_machine_only(center: Center) -> None:
 
 
 def test_the_pages_are_neither_framed_nor_cached(center: Center) -> None:
-    """The pages can't be framed or cached. Browsers still send Origin (`no-referrer` would make it `null`)."""
+    """The pages can't be framed or cached, and browsers still send Origin (`no-referrer` would make it `null`)."""
     found = headers_of(center)
     assert "frame-ancestors 'none'" in found["Content-Security-Policy"]
     assert "default-src 'none'" in found["Content-Security-Policy"]

@@ -43,7 +43,7 @@ def decoded(lab: Lab, message: str, name: str = "admin", account: str = ACCOUNT)
 
 
 def test_a_message_has_aws_form(make_lab: LabFactory) -> None:
-    """A message has AWS's format: the denying statement, caller, action, resource and conditions."""
+    """A decoded message has AWS's format, with the denying statement, caller, action, resource and conditions."""
     lab = make_lab(DENYING)
     person = lab.user("chain-user")
     person.refused("secretsmanager", "ListSecrets")
@@ -71,7 +71,7 @@ def test_a_message_has_aws_form(make_lab: LabFactory) -> None:
 
 
 def test_an_implicit_denial_matches_no_statement(lab: Lab) -> None:
-    """An implicit denial has no statement, and only users (not roles) have a name in the message."""
+    """The message of an implicit denial has no statement; it has the principal's name for users, not for roles."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused("secretsmanager", "ListSecrets")
 

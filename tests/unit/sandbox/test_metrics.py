@@ -26,7 +26,7 @@ def told(lab: Lab) -> Told:
 
 
 def test_requests_are_counted_by_result(lab: Lab) -> None:
-    """Requests are counted by result, including wrongly signed ones, but without the control endpoints."""
+    """Requests are counted by result, including those with a wrong signature; control requests are not counted."""
     alice = lab.user("alice")
     alice.call("sts", "GetCallerIdentity")
     alice.refused_role(TARGET)
@@ -102,7 +102,7 @@ def test_metrics_contain_no_secrets(lab: Lab) -> None:
 
 
 def test_metrics_are_served_to_this_machine_in_prometheus_format(lab: Lab) -> None:
-    """The metrics have Prometheus' content type and are refused to rebound host names and POST."""
+    """The metrics have Prometheus' content type; requests with a rebound host name or POST are refused."""
     given = answer(lab)
 
     assert (given.status, dict(given.headers)["Content-Type"]) == (200, CONTENT_TYPE)

@@ -53,7 +53,7 @@ def code(lab: Lab, shift: float = 0) -> str:
 
 
 def test_without_a_code_the_role_is_refused(lab: Lab) -> None:
-    """Without a code the role is denied: requests with a long-term key lack the condition's MFA key."""
+    """Without a code AssumeRole is denied: a request with a long-term key lacks the MFA key of the condition."""
     assert lab.user("alice").refused_role(ROLE).message.startswith("User: ")
 
 
@@ -82,7 +82,7 @@ def test_a_code_of_a_neighbouring_step_is_accepted(lab: Lab, shift: int) -> None
 
 @pytest.mark.parametrize("shift", [-90, -60, 60, 90])
 def test_a_code_of_another_step_is_refused(lab: Lab, shift: int) -> None:
-    """A code two time steps off is refused."""
+    """A code that is two time steps off is refused."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=SERIAL, TokenCode=code(lab, shift))
 
     assert refused.message == INVALID_CODE
@@ -108,7 +108,7 @@ def test_serial_and_code_belong_together(lab: Lab) -> None:
 
 @pytest.mark.parametrize("wrong", ["12345", "1234567", "12345a", ""])
 def test_a_code_is_six_digits(lab: Lab, wrong: str) -> None:
-    """A code must have six digits, by the schema."""
+    """A code must have six digits, as in AWS's service model."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=SERIAL, TokenCode=wrong)
 
     assert refused.code == "ValidationError"
@@ -158,7 +158,7 @@ def test_bool_if_exists_lets_long_term_keys_through(make_lab: LabFactory) -> Non
 
 
 def test_a_device_created_through_iam_works(lab: Lab) -> None:
-    """A device created through IAM is enabled with two consecutive codes, works, and can be deactivated."""
+    """A device created through IAM can be enabled with two consecutive codes, used, and deactivated."""
     import base64
 
     admin = lab.user("admin")

@@ -50,7 +50,10 @@ def test_all_condition_keys_that_aws_lists_exist(key: str) -> None:
 
 
 def test_no_other_condition_keys_exist() -> None:
-    """A token with all claims sets only keys that AWS lists for its issuer, and `email`, which AWS was seen to set."""
+    """A token with all claims sets only the keys that AWS lists for its issuer, and `email`.
+
+    AWS was observed to set `email`.
+    """
     named = {issuer_and_claim(key) for key in LISTED}
     everything = {claim: "v" for _, claim in named} | {"aud": "a", "run_id": "7", "email": "e", "groups": ["g"]}
     hosts = {host for host, _ in named} | {
@@ -121,7 +124,7 @@ def test_google_needs_no_provider(make_lab: LabFactory) -> None:
 
 
 def test_cognito_amr_is_multivalued(make_lab: LabFactory) -> None:
-    """Cognito's `amr` has several values, works with ForAnyValue as in AWS's guide, and applies to the session."""
+    """Cognito's `amr` has several values, works with ForAnyValue (AWS's guide), and applies to the whole session."""
     expected = {
         "StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"},
         "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
@@ -149,7 +152,7 @@ def test_cognito_amr_is_multivalued(make_lab: LabFactory) -> None:
 
 
 def test_an_accounts_own_provider_comes_first(make_lab: LabFactory) -> None:
-    """An account's own provider for Google takes precedence, with its client ids and ARN."""
+    """If an account has its own provider for Google, that provider's client ids and ARN are used."""
     lab = make_lab(
         seed(GOOGLE)
         .replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [app]")

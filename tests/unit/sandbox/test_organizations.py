@@ -68,7 +68,7 @@ def read(lab: Lab, account: str = ACCOUNT, name: str = "admin") -> str:
 
 
 def test_an_scp_applies_to_members_below_it_only(make_lab: LabFactory) -> None:
-    """An SCP applies to all users of the members below it, but not to management or outside accounts."""
+    """An SCP applies to all users of the accounts below it, but not to the management account or outside accounts."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
 
     for account in (ACCOUNT, OTHER):
@@ -123,7 +123,7 @@ def test_an_scp_does_not_apply_to_service_linked_roles(make_lab: LabFactory) -> 
 
 
 def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
-    """Without FullAWSAccess every level must allow the request; the denial is worded like an explicit deny."""
+    """Without FullAWSAccess each level must allow the request; the denial is worded like an explicit deny."""
     only = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: [%s], Resource: "*"}]}'
     for actions, expected in (
         ('"secretsmanager:*", "kms:Decrypt"', "ok"),
@@ -146,7 +146,10 @@ def test_conditions_of_an_scp_are_evaluated(make_lab: LabFactory) -> None:
 
 
 def test_a_refusal_names_the_policy(make_lab: LabFactory) -> None:
-    """A denial names the SCP's ARN (since January 2026), even of an inherited SCP; AWS's own have no account in it."""
+    """A denial names the ARN of the SCP, even of an inherited one (since January 2026).
+
+    The ARN of one of AWS's own SCPs contains no account.
+    """
     named = f"[{{name: NoSecrets, document: {DENY % ''}}}]"
     lab = make_lab(seed(workloads(f"service_control_policies: {named}")))
 
@@ -159,7 +162,7 @@ def test_a_refusal_names_the_policy(make_lab: LabFactory) -> None:
 
 
 def test_consolidated_billing_has_no_policies(make_lab: LabFactory) -> None:
-    """With consolidated billing only, an organization has no policies; a seed that attaches one is refused."""
+    """An organization with consolidated billing only has no policies; a seed that attaches a policy is refused."""
     text = seed(f"  feature_set: CONSOLIDATED_BILLING{workloads('')}")
     lab = make_lab(text)
 
@@ -232,7 +235,7 @@ def test_an_rcp_applies_to_supported_services_only(make_lab: LabFactory) -> None
 
 
 def test_an_rcp_applies_to_federated_callers(make_lab: LabFactory) -> None:
-    """An RCP also applies to web identity tokens; AWS's recommended RCP admits only the own repositories."""
+    """An RCP also applies to web identity tokens; AWS's recommended RCP admits only the user's own repositories."""
     issuer = "token.actions.githubusercontent.com"
     policy = (
         'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
@@ -263,7 +266,7 @@ def test_an_rcp_applies_to_federated_callers(make_lab: LabFactory) -> None:
 
 
 def test_organization_condition_keys_of_the_caller(make_lab: LabFactory) -> None:
-    """Requests have condition keys for the organizations of principal and resource, absent outside of one."""
+    """Condition keys name the organizations of principal and resource; outside an organization they are absent."""
     lab = make_lab(seed(workloads("")))
     lab.user("admin", OTHER).assume(ROLE)
     context = lab.sandbox.judge.decisions[-1].decision.request.context
@@ -301,7 +304,7 @@ def test_without_an_organization_the_keys_are_absent(make_lab: LabFactory) -> No
 
 
 def test_within_the_organization_a_denial_has_its_reason(make_lab: LabFactory) -> None:
-    """Within an organization a cross-account denial names its policy; for outside callers it does not."""
+    """A cross-account denial names its policy to callers in the organization, and not to outside callers."""
     policy = (
         'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
         'Action: "sts:AssumeRole", Resource: "*"}]}]'
@@ -374,7 +377,7 @@ def test_units_are_at_most_five_deep() -> None:
 
 
 def test_organizations_end_with_their_sandbox(make_lab: LabFactory) -> None:
-    """A new sandbox has no organization, although moto keeps members outside its backends."""
+    """A new sandbox has no organization, although moto stores members outside its backends."""
     make_lab(seed(workloads("")))
     world = Sandbox().world
 

@@ -52,7 +52,7 @@ def test_an_attached_policy_applies_at_once(lab: Lab) -> None:
 
 
 def test_a_moved_account_has_the_policies_of_its_new_unit(make_lab: LabFactory) -> None:
-    """The policies of an organizational unit no longer apply to an account that was moved out of it."""
+    """If an account is moved to another organizational unit, the policies of the old unit no longer apply to it."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{json.dumps(json.loads(DENY))}]")))
     owner = lab.user("admin", OWNER)
     root = owner.call("organizations", "ListRoots")["Roots"][0]["Id"]

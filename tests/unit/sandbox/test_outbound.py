@@ -186,7 +186,7 @@ def test_tags_need_a_separate_permission(make_lab: LabFactory) -> None:
 
 
 def test_a_caller_without_permission_is_refused(lab: Lab) -> None:
-    """A federated user is denied; a GetSessionToken session is not."""
+    """A federated user's request for a token is denied; the request of a GetSessionToken session is not."""
     federated = lab.user("admin").call("sts", "GetFederationToken", Name="ann")["Credentials"]
     session = lab.user("admin").call("sts", "GetSessionToken")["Credentials"]
 

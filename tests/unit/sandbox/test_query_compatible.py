@@ -212,7 +212,7 @@ def test_a_message_is_sent_and_received(queues: Lab) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_url_names_the_queue(queues: Lab, method: str) -> None:
-    """A request to a queue's URL applies to that queue; an explicit QueueUrl parameter takes precedence."""
+    """A request to a queue's URL applies to that queue, unless it has a QueueUrl parameter."""
     alone = ask(queues, {"Action": "SendMessage", "MessageBody": "m"}, path=QUEUE, method=method)
     other = ask(queues, {"Action": "SendMessage", "MessageBody": "m", "QueueUrl": f"{URL}x"}, path=QUEUE, method=method)
 
@@ -317,14 +317,14 @@ def test_a_second_purge_is_403_in_both_protocols(queues: Lab) -> None:
 
 
 def test_a_missing_dashboard_is_404(lab: Lab) -> None:
-    """CloudWatch returns the query protocol's status codes in CBOR and JSON, too."""
+    """For a missing dashboard CloudWatch returns the query protocol's status 404 in CBOR and JSON, too."""
     answer = lab.user("admin").answer("cloudwatch", "GetDashboard", DashboardName="none")
 
     assert (404, "ResourceNotFound;Sender") == (answer.status, dict(answer.headers)["x-amzn-query-error"])
 
 
 def test_too_many_actions_are_403(queues: Lab) -> None:
-    """OverLimit of AddPermission has status 403."""
+    """The error OverLimit of AddPermission has status 403."""
     fields = {"Action": "AddPermission", "QueueUrl": URL, "Label": "l", "AWSAccountId.1": OTHER}
     names = (
         "SendMessage",
@@ -343,7 +343,7 @@ def test_too_many_actions_are_403(queues: Lab) -> None:
 
 
 def test_a_caller_without_permission_is_refused_in_xml(queues: Lab) -> None:
-    """A denial is XML; policies apply the same, whichever protocol and URL path the request uses."""
+    """A denial is in XML; policies apply regardless of the protocol and the URL path of the request."""
     for fields, path in (({"QueueUrl": URL}, "/"), ({}, QUEUE), ({"QueueUrl": URL}, f"/{ACCOUNT}/other")):
         answer = ask(queues, {"Action": "SendMessage", "MessageBody": "m", **fields}, "bob", path=path)
         assert (403, ["AccessDenied"]) == (answer.status, texts(answer, "Code"))

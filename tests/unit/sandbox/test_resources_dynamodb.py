@@ -87,7 +87,7 @@ ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
 def test_a_name_means_the_callers_table(desk: Desk) -> None:
-    """A name means the caller's own table; an ARN means its owner's, for which the caller's policy is not enough."""
+    """A table name means the caller's own table; an ARN of another account needs that account's permission, too."""
     assert desk.allows(desk.caller("admin"), "dynamodb", "GetItem", TableName="games", Key=ME)
     assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
     theirs = desk.asked(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName="games", Key=ME)
@@ -95,7 +95,7 @@ def test_a_name_means_the_callers_table(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """Across accounts the table's policy and the caller's policy must allow; a table's policy covers its indexes."""
+    """Across accounts the table's policy and the caller's must both allow; a table's policy covers its indexes."""
     dynamodb_backends[ACCOUNT][REGION].put_resource_policy(TABLE, POLICY, None)
     theirs = desk.caller("admin", OTHER)
 
@@ -332,7 +332,7 @@ def test_a_partiql_statement_has_action_and_table(text: str, expected: tuple[str
     ],
 )
 def test_an_unusual_statement_needs_permission_on_everything(desk: Desk, text: str) -> None:
-    """A PartiQL statement that can't be parsed with certainty needs all PartiQL actions on `*`."""
+    """A PartiQL statement that can't be parsed reliably needs all PartiQL actions on `*`."""
     assert read_statement(text) is None
     assert desk.asked(desk.caller("admin"), "dynamodb", "ExecuteStatement", Statement=text) == [
         (f"dynamodb:PartiQL{verb}", "*") for verb in ("Select", "Insert", "Update", "Delete")

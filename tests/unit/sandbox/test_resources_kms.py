@@ -64,7 +64,7 @@ def test_a_default_key_policy_delegates_to_the_account(desk: Desk) -> None:
 
 
 def test_without_key_policy_access_is_denied(desk: Desk) -> None:
-    """A key policy that does not name the account denies even its administrator."""
+    """A key policy that does not name the account denies even the account's administrator."""
     key = new_key(policy({"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}, "kms:Encrypt"))
 
     assert not desk.allows(desk.caller("admin"), "kms", "Encrypt", KeyId=key)
@@ -73,7 +73,7 @@ def test_without_key_policy_access_is_denied(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """Across accounts both policies must allow; some operations work only in the key's account."""
+    """Across accounts both policies must allow, the key's and the caller's; some operations need the key's account."""
     key = new_key(policy({"AWS": [OTHER, ACCOUNT]}, "kms:*"))
 
     assert desk.allows(desk.caller("admin", OTHER), "kms", "Encrypt", KeyId=key)
@@ -156,7 +156,7 @@ def encrypted(key: str, account: str = ACCOUNT) -> bytes:
 
 
 def test_a_ciphertext_is_authorized_on_its_key(desk: Desk) -> None:
-    """Decrypt needs permission on the key that made the ciphertext; another key's KeyId is refused."""
+    """Decrypt needs permission on the key that made the ciphertext; a request that names another key is refused."""
     key, other = new_key(policy({"AWS": ACCOUNT}, "kms:Encrypt")), new_key()
     blob = encrypted(key)
     admin = desk.caller("admin")
@@ -180,7 +180,7 @@ def test_an_invalid_ciphertext_is_authorized_on_the_named_key(desk: Desk) -> Non
 
 
 def test_re_encrypt_needs_both_keys(desk: Desk) -> None:
-    """ReEncrypt needs ReEncryptFrom and ReEncryptTo, each with its own encryption context."""
+    """ReEncrypt needs kms:ReEncryptFrom and kms:ReEncryptTo, each with its own encryption context."""
     key, other = new_key(), new_key()
     questions = desk.asked(
         desk.caller("admin"), "kms", "ReEncrypt", CiphertextBlob=encrypted(key), DestinationKeyId=other
@@ -253,9 +253,9 @@ def test_a_grant_allows_its_operations(desk: Desk) -> None:
 
 
 def test_grant_constraints_check_the_encryption_context(desk: Desk) -> None:
-    """EncryptionContextSubset allows additional pairs, EncryptionContextEquals does not.
+    """EncryptionContextSubset allows additional pairs, and EncryptionContextEquals does not.
 
-    Operations without an encryption context are not restricted by a grant's constraints.
+    A grant's constraints do not restrict operations without an encryption context.
     """
     pair, more = {"app": "blue"}, {"app": "blue", "x": "y"}
     subset, equals = new_key(), new_key()

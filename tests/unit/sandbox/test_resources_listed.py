@@ -300,7 +300,7 @@ def put_function(**permission: str) -> None:
 
 
 def test_a_function_policy_allows_another_account(desk: Desk) -> None:
-    """A function's policy can allow another account, where the caller's own policy must allow, too."""
+    """A function's policy can allow another account, in which the caller's own policy must allow, too."""
     function = f"arn:aws:lambda:{HERE}:function:work"
     put_function(Principal=OTHER)
 
@@ -392,7 +392,7 @@ def test_tags_of_resources_are_condition_keys(desk: Desk) -> None:
     ],
 )
 def test_tags_are_found_in_all_formats(desk: Desk, service: str, operation: str, parameters: dict[str, object]) -> None:
-    """aws:RequestTag is read from all formats of tags: maps, lists of pairs in any case, EC2's specifications."""
+    """aws:RequestTag is read from all formats of tags: maps, lists of pairs in any case, and EC2's specifications."""
     context = desk.questions(desk.caller("admin"), service, operation, **parameters)[0].context
 
     assert context["aws:RequestTag/team"] == ("blue",)
@@ -419,7 +419,7 @@ def test_tags_of_a_new_ec2_resource_need_a_separate_permission(desk: Desk) -> No
 
 
 def test_parameters_named_like_condition_keys_are_their_values(desk: Desk) -> None:
-    """If AWS lists a condition key for the action, a parameter with the key's name sets it."""
+    """If AWS lists a condition key for the action, a parameter of the same name sets the key."""
     parameters = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
     context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **parameters)[0].context
 

@@ -217,7 +217,7 @@ def test_acl_tags_and_locks_of_an_object_need_separate_permissions(
 
 
 def test_a_copy_needs_read_permission(desk: Desk) -> None:
-    """A copy needs read permission on its source, in whichever account."""
+    """A copy needs read permission on its source, whichever account owns the source."""
     source = "shelf/open/book"
     backend = s3_backends[OTHER]["aws"]
     backend.create_bucket("theirs", "us-east-1")
@@ -311,7 +311,7 @@ def test_passed_tags_are_condition_keys(desk: Desk) -> None:
 
 
 def test_headers_are_condition_keys(desk: Desk) -> None:
-    """Request headers set condition keys, which are absent if the header is."""
+    """Request headers set condition keys; a key is absent if its header is absent."""
     parameters = {"ACL": "private", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA"}
     context = desk.questions(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="x", **parameters)[0].context
 

@@ -82,7 +82,7 @@ def test_a_bucket_policy_must_name_the_bucket(desk: Desk, resource: str) -> None
 
 
 def test_other_attributes_are_not_checked_as_policies(desk: Desk) -> None:
-    """Other attributes are not validated as policies, and an empty policy removes a queue's policy."""
+    """Attributes other than policies are not validated as policies; an empty policy removes a queue's policy."""
     admin = desk.caller("admin")
 
     assert desk.allows(

@@ -121,7 +121,7 @@ def test_numbers(text: str, number: int) -> None:
     [("", "missing value for decimal type"), ("abc", ""), ("900.0", ""), ("2147483648", ""), ("9" * 5000, "")],
 )
 def test_invalid_numbers_are_malformed(text: str, message: str) -> None:
-    """A malformed number gets MalformedInput without a Message, an empty text MalformedInput with one (measured)."""
+    """A malformed number gets MalformedInput without a Message; for an empty text the error has one (measured)."""
     assert refused_parameters(f"{ASSUME}&DurationSeconds={text}") == ("MalformedInput", message)
 
 
@@ -133,7 +133,7 @@ def test_a_negative_number_reaches_the_minimum() -> None:
 
 
 def test_lists_and_structures() -> None:
-    """List items are sorted by their numbers; missing numbers are skipped."""
+    """List items are sorted by their numbers; gaps between the numbers are ignored."""
     body = f"{ASSUME}&Tags.member.2.Key=b&Tags.member.2.Value=2&Tags.member.1.Key=a&Tags.member.10.Key=c"
     body += "&TransitiveTagKeys.member.1=a&PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"
     parameters = read_parameters(route(f"{body}&Tags.member.1.Value=1&Tags.member.10.Value="))
@@ -167,7 +167,7 @@ def test_constraints_of_the_schema(more: str, value: str, constraint: str) -> No
 
 
 def test_lengths_count_code_points_and_tags_allow_all_alphabets() -> None:
-    """Lengths are counted in code points, and tag keys may use any alphabet."""
+    """Lengths are counted in code points, and tag keys may contain letters of any alphabet."""
     body = f"{ASSUME}&Tags.member.1.Key=%CE%B1%CE%B2&Tags.member.1.Value={'%C3%A9' * 256}"
     assert read_parameters(route(body))["Tags"] == [{"Key": "\u03b1\u03b2", "Value": "\u00e9" * 256}]
     assert "length less than or equal to 256" in refused_parameters(f"{body}%C3%A9")[1]
@@ -184,7 +184,7 @@ def test_a_character_beyond_the_bmp_fails_an_arns_pattern() -> None:
 
 
 def test_an_error_without_message_has_no_message_element(lab: Lab) -> None:
-    """MalformedInput has no Message element, as on live STS."""
+    """The XML of MalformedInput has no Message element, as on live STS."""
     body = f"{ASSUME}&DurationSeconds=abc".encode()
     request = sign(lab.user("alice").keys, "sts", "us-east-1", "POST", "/", FORM, body)
 

@@ -54,7 +54,7 @@ def status(person: Person, service: str, headers: dict[str, str], body: bytes) -
     ],
 )
 def test_odd_json(admin: Person, body: bytes) -> None:
-    """Unusual JSON gets a 400, or is accepted where it is harmless."""
+    """Unusual JSON is refused with a 400, or accepted if it is harmless."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.ListSecrets"}
 
     assert status(admin, "secretsmanager", headers, body) in {200, 400}

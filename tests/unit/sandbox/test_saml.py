@@ -149,7 +149,7 @@ def test_a_valid_assertion_gives_a_session(lab: Lab) -> None:
 
 
 def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
-    """saml:sub is a condition key of the session's later requests."""
+    """After AssumeRoleWithSAML, saml:sub is a condition key of the session's requests."""
     answer = assume(lab, signed(lab, subject="bob"))
 
     session = lab.with_keys(Keys.of(answer["Credentials"]))
@@ -158,7 +158,7 @@ def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
 
 @pytest.mark.parametrize("what", ["response", "both"])
 def test_the_response_may_be_signed_too(lab: Lab, what: str) -> None:
-    """The response may be signed instead of its assertion, or both."""
+    """Instead of its assertion the response may be signed, or both may be signed."""
     now = lab.sandbox.clock.now()
     assertion = CORP.assertion(now, asked())
     response = CORP.sign(CORP.response(now, CORP.sign(assertion) if what == "both" else assertion))
@@ -355,7 +355,7 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
     ],
 )
 def test_the_recipient_must_be_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
-    """The recipient must be AWS's sign-in URL, either the global or a regional one."""
+    """The recipient must be the global or a regional sign-in URL of AWS."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"SAML:aud": {json.dumps(recipient.strip())}'))
     data = f'NotOnOrAfter="{{until}}" Recipient="{recipient}"'.replace("\n", "&#10;")
     confirmation = f'<saml:SubjectConfirmation Method="{BEARER}"><saml:SubjectConfirmationData {data}/>'
@@ -418,7 +418,10 @@ def test_each_partition_has_its_own_recipient(make_lab: LabFactory, partition: s
     ],
 )
 def test_there_is_exactly_one_bearer_confirmation(lab: Lab, confirmation: str) -> None:
-    """An assertion needs one bearer confirmation with recipient and end; the typo in the message is AWS's."""
+    """An assertion must have exactly one bearer confirmation, with recipient and NotOnOrAfter.
+
+    The typo in the error message is AWS's.
+    """
     assert refused(lab, signed(lab, confirmation=confirmation)) == invalid(
         "Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter"
     )
@@ -610,7 +613,7 @@ def test_identity_center_roles_are_closed_to_other_providers(lab: Lab) -> None:
     ],
 )
 def test_values_of_the_assertion_are_condition_keys(make_lab: LabFactory, key: str, value: str) -> None:
-    """Each SAML condition key has the assertion's value: a condition on it matches, on another value it does not."""
+    """Each SAML condition key has the assertion's value: a condition on another value is not met."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"{key}": "{value}"'))
     assert assume(lab, signed(lab))["Subject"] == "alice"
 
@@ -790,7 +793,7 @@ def test_a_failed_sign_in_is_reported_with_its_status(lab: Lab) -> None:
 
 
 def test_records_have_the_federated_user_but_not_the_assertion(lab: Lab) -> None:
-    """The CloudTrail record has the SAML user, assertion id, tags, role and provider, but no assertion."""
+    """The CloudTrail record has SAML user, assertion id, tags, role and provider, but not the assertion itself."""
     tags: dict[str, Any] = {"PrincipalTag:Team": ["red"], "TransitiveTagKeys": ["Team"]}
     response = signed(lab, asked(TAGGED, **tags))
     answer = assume(lab, response, TAGGED)

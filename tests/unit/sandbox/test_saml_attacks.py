@@ -268,7 +268,7 @@ def advice() -> Element:
     ],
 )
 def test_wrapped_assertions_are_refused(attack: Callable[[], Element]) -> None:
-    """All wrapping attacks are refused, whether they claim mallory or alice."""
+    """All signature wrapping attacks are refused, whether they claim to be mallory or alice."""
     assert judged(attack()) == SIGNED
 
 
@@ -544,7 +544,7 @@ def test_a_document_type_is_refused(head: bytes, subject: str) -> None:
     ],
 )
 def test_other_documents_are_refused(document: bytes) -> None:
-    """Garbage, other encodings, deep nesting, other documents and bare assertions are refused."""
+    """Garbage, other encodings, deep nesting, other XML documents and bare assertions are refused."""
     assert judged(document) == UNREADABLE
 
 

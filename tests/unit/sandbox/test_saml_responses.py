@@ -57,7 +57,7 @@ def test_a_response_is_issued_on_request(lab: Lab) -> None:
 
 
 def test_an_invalid_response_is_issued_on_request(lab: Lab) -> None:
-    """Responses that AWS would refuse are also issued, for tests of refusals."""
+    """The endpoint also issues responses that AWS would refuse, for tests of refusals."""
     control = Control(lab.sandbox)
     for more, code in (
         ({"session_name": "John Doe"}, "InvalidIdentityToken"),
@@ -121,7 +121,7 @@ def test_the_metadata_creates_a_provider_for_the_sandbox(lab: Lab) -> None:
 
 
 def test_a_web_page_gets_no_response(lab: Lab) -> None:
-    """Web pages can't call the endpoint."""
+    """Web pages can't call the endpoint that issues responses."""
     control = Control(lab.sandbox)
 
     assert ask(control, {"role": DEPLOY}, origin="https://evil.example")[0] == 403

@@ -67,7 +67,7 @@ def test_a_policy_only_limits(session: Person) -> None:
 
 
 def test_at_most_three_layers_of_policies(session: Person) -> None:
-    """At most three scopes can be nested; a fourth one is refused, but a shorter duration is allowed."""
+    """At most three scopes can be nested; a fourth is refused, but shortening the duration further is allowed."""
     key = {"AccessKeyId": session.keys.access_key_id}
     first = narrowed(session, Policy=allow("sts:Get*"))
     second = narrowed(first, Policy=allow("sts:*"))
@@ -101,7 +101,7 @@ def test_long_term_keys_can_not_be_scoped(lab: Lab) -> None:
 
 
 def test_a_user_session_can_be_scoped(lab: Lab) -> None:
-    """A GetSessionToken session can be narrowed, although it may call few other STS operations."""
+    """A GetSessionToken session can be narrowed, although it may call few STS operations."""
     admin = lab.user("admin", OTHER)
     session = Person(lab, Keys.of(admin.call("sts", "GetSessionToken")["Credentials"]))
     inner = narrowed(session, Policy=allow("secretsmanager:ListSecrets"))
@@ -135,7 +135,7 @@ def test_a_federated_user_without_permissions_is_refused(lab: Lab) -> None:
 
 
 def test_scoped_credentials_are_revoked_with_the_session(session: Person) -> None:
-    """A narrowed session keeps aws:TokenIssueTime and MFA, so a policy that revokes old sessions applies to it."""
+    """A narrowed session keeps aws:TokenIssueTime and MFA, so that a policy that revokes old sessions applies."""
     session.lab.sandbox.clock.advance(600)
     narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", AccessKeyId=session.keys.access_key_id)
     inner = session.lab.sandbox.judge.decisions[-1].decision.request.context

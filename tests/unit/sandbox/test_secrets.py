@@ -191,7 +191,7 @@ def test_names_have_a_limited_alphabet(lab: Lab) -> None:
 
 
 def test_a_denied_reader_does_not_learn_what_exists(lab: Lab) -> None:
-    """Without permission the error for a missing secret is AccessDenied, too, with the id as sent."""
+    """Without permission even a missing secret gives AccessDenied, whose message has the id as sent."""
     stranger, arn = lab.user("stranger"), arn_of(lab, "prod/db")
 
     for secret_id, shown in (("prod/db", arn), ("prod/none", "prod/none")):
@@ -204,7 +204,7 @@ def test_a_denied_reader_does_not_learn_what_exists(lab: Lab) -> None:
 
 
 def test_a_permitted_reader_learns_that_a_secret_is_missing(lab: Lab) -> None:
-    """With permission the error for a missing secret is ResourceNotFoundException."""
+    """With permission a missing secret gives ResourceNotFoundException."""
     refused = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/none")
 
     assert (refused.code, refused.message) == (
@@ -223,7 +223,7 @@ def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
 
 
 def test_moto_operations_are_authorized_too(lab: Lab) -> None:
-    """Operations that moto implements are authorized like all others."""
+    """Operations that moto implements are authorized like those that the sandbox implements."""
     admin = lab.user("admin")
     created = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
 
@@ -363,7 +363,7 @@ def test_a_batch_by_filter_needs_list_secrets_too(lab: Lab) -> None:
     ],
 )
 def test_a_batch_has_either_list_or_filter(lab: Lab, parameters: dict[str, object]) -> None:
-    """A batch needs either a list or a filter; only a filter can be paged."""
+    """A batch needs a list or a filter, but not both; only a batch with a filter can be paged."""
     refused = lab.user("admin").refused("secretsmanager", "BatchGetSecretValue", **parameters)
 
     assert refused.code == "InvalidParameterException"

@@ -112,7 +112,7 @@ accounts:
     ],
 )
 def test_other_problems_are_reported(text: str, problem: str) -> None:
-    """Further problems are reported with line and hint."""
+    """Further problems of a seed are reported with line and hint."""
     assert problem in problems(text)
 
 
@@ -289,7 +289,7 @@ accounts:
 
 @pytest.mark.parametrize("partition", PARTITIONS, ids=lambda partition: partition.name)
 def test_all_partitions_are_supported(make_lab: LabFactory, partition: Partition) -> None:
-    """Roles, AWS managed policies and secrets work in every partition, even in those that moto lacks."""
+    """Roles, AWS managed policies and secrets work in every partition, even in a partition that moto lacks."""
     name, region = partition.name, partition.global_region
     lab = make_lab(f"""
 region: {region}

@@ -70,7 +70,7 @@ def shared_names() -> frozenset[str]:
 
 
 def test_the_table_agrees_with_the_models() -> None:
-    """The table matches the installed botocore and moto."""
+    """The table of services matches the installed botocore and moto."""
     table = found()
     if UPDATE:
         TABLE.write_text("".join("\t".join((service, *entry)).rstrip() + "\n" for service, entry in table.items()))

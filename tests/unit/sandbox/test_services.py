@@ -115,7 +115,7 @@ def test_objects_are_put_and_read(client: ClientOf) -> None:
 
 
 def test_large_objects_are_uploaded_in_parts(client: ClientOf) -> None:
-    """boto3's multipart uploads with parallel parts work."""
+    """boto3 can upload a large object in parallel parts."""
     s3, body = client("s3"), os.urandom(9_000_000)
     s3.create_bucket(Bucket="bucket")
 
@@ -206,7 +206,7 @@ def test_keys_encrypt_and_decrypt(client: ClientOf) -> None:
 
 
 def test_ec2_has_its_own_protocol(client: ClientOf) -> None:
-    """EC2 requests use flat lists, and EC2 errors have their own format."""
+    """The sandbox accepts EC2's flat lists and returns errors in EC2's own format."""
     ec2 = client("ec2")
     vpc = ec2.create_vpc(
         CidrBlock="10.0.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v&w"}]}]

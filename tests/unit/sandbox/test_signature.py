@@ -127,7 +127,7 @@ def test_the_scope_must_match(region: str, service: str, message: str) -> None:
 
 
 def test_a_wrong_terminator_and_date_are_named() -> None:
-    """A wrong terminator or date in the credential scope is reported."""
+    """A wrong terminator and a wrong date in the credential scope are both reported."""
     request = signed()
     header = request.headers["authorization"]
     date = header.split("/")[1]
@@ -143,7 +143,7 @@ def test_a_wrong_terminator_and_date_are_named() -> None:
 
 
 def test_a_signature_is_valid_for_15_minutes() -> None:
-    """A signature is valid within 15 minutes of its date; the error for others has the time limits."""
+    """A signature is valid within 15 minutes of its date; outside that time the error has the time limits."""
     request = signed()
 
     check(request, at=now() + 14 * 60)
@@ -201,7 +201,7 @@ def test_a_presigned_request_expires() -> None:
     ],
 )
 def test_a_malformed_header_gets_the_error_of_aws(header: str, code: str, message: str) -> None:
-    """Each malformed Authorization header gets AWS's message for that mistake."""
+    """Each kind of malformed Authorization header gets the message that AWS has for it."""
     assert refusal_of(with_header(signed(), "authorization", header)) == (code, message)
 
 

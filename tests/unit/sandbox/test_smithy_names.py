@@ -78,7 +78,7 @@ def outcome(request: HttpRequest, operation: str) -> str:
 
 @pytest.mark.parametrize("service", [name for name in EVERY_SERVICE if targets_of(name)])
 def test_both_names_of_a_service_find_it(service: str) -> None:
-    """Both names route to the service, in X-Amz-Target and in CBOR paths; unserved services get a 501."""
+    """Both names of a service route to it in X-Amz-Target and in CBOR paths; unserved services get a 501."""
     expected = service if service in SERVED else "501 NotImplemented"
     operation = next(
         name
@@ -97,7 +97,7 @@ def test_both_names_of_a_service_find_it(service: str) -> None:
 
 
 def test_only_timestream_services_share_a_name() -> None:
-    """Only the two Timestream services share a target name; another such pair would need its own rule."""
+    """Only the two Timestream services share a target name; a further pair would need its own routing rule."""
     names = Counter(target for service in EVERY_SERVICE for target in targets_of(service))
 
     assert {"Timestream_20181101"} == {target for target, count in names.items() if count > 1}

@@ -77,7 +77,7 @@ def messages(lab: Lab, account: str, queue: str) -> int:
     "query", ["Action=DeleteTable&TableName=theirs", "TableName=theirs", "Action=DeleteTable&Action=PutItem", "a=b"]
 )
 def test_a_query_beside_json_is_ignored(lab: Lab, query: str) -> None:
-    """A query beside a JSON body, which moto would prefer, is ignored."""
+    """A query string beside a JSON body is ignored, although moto would prefer the query."""
     body = json.dumps({"TableName": "mine", "Item": {"k": {"S": "x&TableName=theirs&"}}}).encode()
     headers = {**JSON, "X-Amz-Target": "DynamoDB_20120810.PutItem"}
 
@@ -287,7 +287,7 @@ def test_a_gzip_body_has_a_limit(lab: Lab) -> None:
 
 
 def test_moto_performs_the_authorized_operation(lab: Lab) -> None:
-    """moto performs the authorized operation even if the request it gets names another one."""
+    """moto performs the authorized operation even if the forwarded request names another operation."""
     gate = find_gate("sns", "ListTopics", "/", "us-east-1", "111111111111")
     assert gate is not None
     url = f"https://{gate.host}/?Action=CreateTopic&Name=t"

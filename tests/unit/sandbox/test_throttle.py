@@ -40,7 +40,7 @@ def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str 
 
 
 def test_a_bucket_refills_with_time() -> None:
-    """A bucket starts with the requests of one second and refills up to that number."""
+    """A bucket starts with a second's number of requests and refills up to that number."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 5})
@@ -79,7 +79,7 @@ def test_accounts_regions_and_services_have_separate_buckets() -> None:
 
 
 def test_full_buckets_are_dropped() -> None:
-    """Full buckets are removed from memory; others are kept."""
+    """Full buckets are removed from memory, and other buckets are kept."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 1})
@@ -159,7 +159,7 @@ def test_web_identity_is_throttled_in_the_account_of_the_role(make_lab: LabFacto
 
 
 def test_the_seed_and_the_endpoint_set_limits(make_lab: LabFactory) -> None:
-    """Limits are set by the seed's `throttle` and by `POST /_sandbox/throttle`; invalid ones are refused."""
+    """Limits are set by the seed's `throttle` and by `POST /_sandbox/throttle`; invalid limits are refused."""
     lab = make_lab("throttle: {sts: 5, secretsmanager: 0.5}\naccounts: {'111111111111': {}}")
     control = Control(lab.sandbox)
 

@@ -53,7 +53,7 @@ def five_times(call: Callable[[], object]) -> None:
 
 
 def test_boto3_gets_through(server: SandboxServer) -> None:
-    """boto3 succeeds with its standard retries; with a single attempt it is throttled."""
+    """Against a throttled service boto3 succeeds with its standard retries; with a single attempt it is throttled."""
     key_id, secret = keys(server)
 
     def client(attempts: int) -> Any:  # boto3 ships no types
@@ -77,7 +77,7 @@ def test_boto3_gets_through(server: SandboxServer) -> None:
 
 
 def test_dsops_gets_through(server: SandboxServer) -> None:
-    """dsops' client succeeds by waiting between attempts; with a single attempt it raises Throttled."""
+    """Against a throttled service dsops' client succeeds by waiting; with a single attempt it raises Throttled."""
     key_id, secret = keys(server)
     credentials = Credentials(key_id, Secret(secret))
     endpoint = resolve_endpoint("sts", "us-east-1", {}, endpoint_url=server.url)

@@ -179,7 +179,7 @@ def test_refusals_without_policy_evaluation_have_no_id(make_lab: LabFactory) -> 
 
 
 def test_cloudtrail_records_the_id(make_lab: LabFactory) -> None:
-    """CloudTrail records the whole message; reading the details has the IAM Toolbox's event source."""
+    """CloudTrail records the whole message of a denial; reading the details is an event of the IAM Toolbox."""
     lab = make_lab(SEED)
     refused = lab.user("bob").refused("iam", "ListUsers")
     lab.user("reader").call("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=id_of(refused))
@@ -206,7 +206,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
-    """The details show the denying statement with check, policy ARN and Sid; other checks have separate results."""
+    """The details show the denying statement with check, policy ARN and Sid; other checks have their own results."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("kms", "ListKeys")
 
@@ -289,7 +289,7 @@ def test_a_trust_policy_is_the_resource_check(make_lab: LabFactory) -> None:
 
 
 def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> None:
-    """Each permission that a request needs is an evaluation, with the context keys that only it has."""
+    """Each permission that a request needs is an evaluation, with the context keys of that permission."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     tags = [{"Key": "ticket", "Value": "7"}]
     refused = lab.user("ada").refused_role(DEPLOY, ExternalId=EXTERNAL_ID, Tags=tags)
@@ -347,7 +347,7 @@ def test_within_an_account_a_resource_deny_is_in_the_principal_check(make_lab: L
 
 
 def test_the_policy_is_shown_as_it_was(make_lab: LabFactory) -> None:
-    """The policy is shown as it was at the denial, even if it was changed or deleted since.
+    """The details show the policy as it was at the denial, even if it was changed or deleted later.
 
     An unknown policy URI is refused.
     """
@@ -446,7 +446,7 @@ def test_a_record_is_kept_for_a_day_in_its_region(make_lab: LabFactory) -> None:
 
 
 def test_the_oldest_records_are_dropped(make_lab: LabFactory) -> None:
-    """Only the latest thousand records are kept."""
+    """Only the latest thousand authorization records are kept."""
     lab = make_lab(SEED)
     lab.user("ada").refused("kms", "ListKeys")
     records, kept = lab.sandbox.authorization_records, lab.sandbox.judge.decisions[-1]

@@ -159,7 +159,7 @@ def test_many_records_are_delivered_at_once(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_old_logs_are_kept(lab: Lab, tmp_path: Path) -> None:
-    """If a folder is used again, its old files are kept."""
+    """If a trail folder is used again, its old files are kept."""
     for _ in range(2):
         trail = start_trail(lab, tmp_path)
         lab.user("alice").call("sts", "GetCallerIdentity")
@@ -244,7 +244,7 @@ def test_the_files_contain_no_secrets(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("account", ["999999999999", "../../../outside"])
 def test_an_unknown_account_has_no_trail(lab: Lab, tmp_path: Path, account: str) -> None:
-    """An unsigned request that names an unknown account creates no files."""
+    """An unsigned request that names an unknown account creates no trail files."""
     trail = start_trail(lab, tmp_path / "trail")
     lab.user("alice").refused(
         "sts",
@@ -260,7 +260,7 @@ def test_an_unknown_account_has_no_trail(lab: Lab, tmp_path: Path, account: str)
 
 
 def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
-    """If the disk can't be written to, that is reported once; records are delivered when it is writable again."""
+    """An unwritable disk is reported once; the records are delivered when it is writable again."""
     messages: list[str] = []
     trail = start_trail(lab, tmp_path, messages)
     in_the_way = tmp_path / "AWSLogs" / ACCOUNT

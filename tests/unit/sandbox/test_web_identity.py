@@ -178,7 +178,7 @@ def test_a_trailing_line_break_is_ignored(lab: Lab) -> None:
 
 
 def test_tokens_are_verified_with_published_keys(lab: Lab) -> None:
-    """Tokens are verified with the keys in the seed, both RSA and elliptic curve keys."""
+    """Tokens are verified with the keys in the seed, which may be RSA or elliptic curve keys."""
     claims = claims_of(lab, PUBLISHED)
 
     by_curve = assume(lab, FOREIGN_ROLE, jwt.encode(claims, EC_KEY, "ES256", headers={"kid": "curve"}))
@@ -530,13 +530,13 @@ def test_the_authorized_party_takes_precedence(lab: Lab) -> None:
 
 
 def test_one_matching_audience_is_enough(lab: Lab) -> None:
-    """One matching audience of several is enough; it sets the trust policy's condition key."""
+    """If one of several audiences matches, the token is accepted, and that audience is the condition key's value."""
     assert assume(lab, DEPLOY, minted(lab, aud=["x", "sts.amazonaws.com"]))["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab, aud=["x", "other"]))[1] == SAID_NO
 
 
 def test_a_token_expires_to_the_second(lab: Lab) -> None:
-    """A token expires to the second by the sandbox's clock; the message has both times."""
+    """A token expires to the second by the sandbox's clock; the message has the expiry and the current time."""
     token = minted(lab)
     expires_at = int(lab.sandbox.clock.now()) + 300
     lab.sandbox.clock.set(expires_at - 1)
@@ -552,7 +552,7 @@ def test_a_token_expires_to_the_second(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
 def test_a_token_from_the_future_is_refused(lab: Lab, name: str) -> None:
-    """A token that is not valid yet is refused until its time."""
+    """A token that is not valid yet is refused until its start time."""
     moment = int(lab.sandbox.clock.now()) + 60
     token = minted(lab, GITHUB, {name: moment})
 
@@ -584,7 +584,7 @@ def test_the_expiry_must_be_a_number(lab: Lab, moment: object) -> None:
 
 
 def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
-    """A denying role, a role that trusts another provider and a missing role get the same error."""
+    """A role that denies, a role that trusts another provider, and a missing role give one and the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
     denied = ("AccessDenied", SAID_NO, 403)
 
@@ -698,7 +698,7 @@ def test_a_token_with_invalid_claims_is_issued_and_refused(lab: Lab, claims: dic
     ],
 )
 def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int) -> None:
-    """Invalid requests, unknown issuers and ambiguous issuers are refused."""
+    """Invalid requests, unknown issuers and ambiguous issuers are refused by the token endpoint."""
     answered, said = ask(Control(lab.sandbox), "POST", "token", wish)
 
     assert (answered, list(said)) == (status, ["error"])
@@ -738,7 +738,7 @@ def test_a_job_without_bearer_token_is_refused(lab: Lab, given: str) -> None:
 
 
 def test_without_github_provider_there_is_no_token(make_lab: LabFactory) -> None:
-    """Without GitHub's provider in the seed the endpoint's error says that it is missing."""
+    """If the seed has no GitHub provider, the endpoint's error says that the provider is missing."""
     control = Control(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}').sandbox)
 
     status, said = ask(control, "GET", "github", authorization=f"bearer {control.tokens.github_token}")

@@ -69,7 +69,7 @@ def pipeline(stub: StubKeyring) -> Pipeline:
 
 
 def test_a_role_is_assumed_with_the_key(pipeline: Pipeline) -> None:
-    """`credentials_from` a keyring store signs AssumeRole with the keyring's key."""
+    """A store with `credentials_from` a keyring store signs AssumeRole with the keyring's key."""
     pipeline.credentials(CONFIG, "r")
     (call,) = pipeline.aws.calls
     assert (call.access_key_id, call.action) == (KEY, "AssumeRole")
@@ -93,7 +93,7 @@ secretStores:
 
 
 def test_the_key_itself_can_be_handed_on(pipeline: Pipeline) -> None:
-    """A keyring key can be used as credentials without expiry, and its parts as secrets."""
+    """A keyring key can be used as credentials without expiry, and its parts can be read as secrets."""
     credentials = pipeline.credentials(CONFIG, "ada")
     assert (credentials.access_key_id, credentials.secret_access_key) == (KEY, Secret("kept-secret"))
     assert (credentials.is_temporary, credentials.expiration, credentials.arn) == (False, None, USER)
@@ -112,7 +112,7 @@ def test_what_only_a_session_has_is_not_there(pipeline: Pipeline) -> None:
 
 
 def test_one_run_asks_the_keyring_once_and_nothing_is_held(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """One run reads the keyring once for two roles; afterwards only the role sessions are cached."""
+    """One run reads the keyring once for two roles; afterwards only the role sessions are cached, not the key."""
     pipeline.resolve(CONFIG, "both")
     assert pipeline.reports.names.count("credentials.issued") == 3
     assert sorted(held.store for held in pipeline.cache.held()) == ["q", "r"]
@@ -137,9 +137,9 @@ def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: 
 
 
 def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """If another user's key replaces the planned one during the run, dsops does not use it.
+    """If another user's key replaces the planned one during the run, dsops does not use the new key.
 
-    Its session would be cached as the former key's.
+    Otherwise the new key's session would be cached as the former key's.
     """
     plan = pipeline.plan(CONFIG, store="r")
     keep(stub, OTHER_KEY, "other-secret", user=f"{USER}-is-bob")
@@ -185,7 +185,7 @@ def test_a_keyring_that_does_not_give_it_is_told_with_the_store(
 
 
 def test_what_dsops_did_not_put_there_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A keyring entry that is damaged or another program's is not used, and no error shows its content."""
+    """A keyring entry that is damaged or another program's is not used, and no error shows the entry's content."""
     Keyring(stub.environ, "/").put("dsops keys", "ada", Secret("kept-secret?"))
     with pytest.raises(KeyringEntryMissing) as caught:
         pipeline.credentials(CONFIG, "r")
@@ -250,7 +250,7 @@ OFF = {"DSOPS_KEYRING": "off", "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00001", "AWS
 def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
     pipeline: Pipeline, stub: StubKeyring
 ) -> None:
-    """With DSOPS_KEYRING=off (as in CI) the environment's key replaces the keyring's, and the plan says so."""
+    """With DSOPS_KEYRING=off (as in CI) the environment's key replaces the keyring's key, which the plan notes."""
     stub.set_mood("breaks")
     pipeline.environ = {**pipeline.environ, **OFF}
     pipeline.credentials(CONFIG, "r")
@@ -261,7 +261,7 @@ def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
 
 
 def test_what_stands_in_is_an_identity_of_its_own(pipeline: Pipeline) -> None:
-    """A key that replaces the keyring's is a separate identity: no other key's cached session is used."""
+    """A key that replaces the keyring's is a separate identity: sessions that another key has cached are not used."""
     others = [{}, OFF, {**OFF, "AWS_SECRET_ACCESS_KEY": "another"}, {**OFF, "AWS_SESSION_TOKEN": "a-session"}]
     environ, fingerprints = pipeline.environ, set()
     for other in others:

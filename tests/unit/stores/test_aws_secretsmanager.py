@@ -49,12 +49,12 @@ def denied_batch(call: Call) -> Refusal | None:
     ],
 )
 def test_names_arns_and_fields(pipeline: Pipeline, source: str, value: str) -> None:
-    """Secrets are read by name or ARN; fields include array items and dotted keys, numbers keep their text."""
+    """Secrets are read by name or ARN; a field may be an array item or a dotted key, and numbers keep their text."""
     assert pipeline.resolve(config(source)) == {"V0": value}
 
 
 def test_versions_are_ids_or_stages(pipeline: Pipeline) -> None:
-    """A UUID is sent as VersionId, other versions as VersionStage, `latest` as neither."""
+    """A version that is a UUID is sent as VersionId, any other as VersionStage, and `latest` is not sent."""
     pipeline.aws.secrets |= {f"db@{VERSION}": "by-id", "db@AWSPREVIOUS": "old"}
     sources = (f"key: db, version: {VERSION}", "key: db, version: AWSPREVIOUS", "key: 'db#.user', version: latest")
     assert pipeline.resolve(config(*sources)) == {"V0": "by-id", "V1": "old", "V2": "app"}
@@ -66,7 +66,7 @@ def test_versions_are_ids_or_stages(pipeline: Pipeline) -> None:
 
 
 def test_binary_secrets_keep_their_bytes(pipeline: Pipeline) -> None:
-    """Binary secrets keep their bytes, UTF-8 or not."""
+    """Binary secrets keep their bytes, whether or not these are UTF-8."""
     pipeline.aws.secrets["db"] = b"\x00\xff\xfe"
     assert pipeline.resolve(config("key: db"))["V0"].encode("utf-8", "surrogateescape") == b"\x00\xff\xfe"
 
@@ -170,7 +170,7 @@ def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_that_fails_otherwise_is_an_error(pipeline: Pipeline) -> None:
-    """If a batch fails for another reason, its error is raised without single reads; other batches still count."""
+    """If a batch fails for another reason, its error is raised without single reads; other batches are used."""
     sources = many(pipeline, 40)
 
     def rule(call: Call) -> Refusal | None:

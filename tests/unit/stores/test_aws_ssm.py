@@ -77,7 +77,7 @@ def test_ten_parameters_a_call_side_by_side(pipeline: Pipeline) -> None:
 
 
 def test_missing_parameters_are_named_each(pipeline: Pipeline) -> None:
-    """Each missing parameter has its own error; a path without leading slash has a hint."""
+    """Each missing parameter has its own error; the error for a path without leading slash has a hint."""
     errors = pipeline.errors(config("key: plain", "key: /nowhere", "key: prod/db"))
     assert [type(error) for error in errors] == [SecretNotFound, SecretNotFound]
     assert errors[0].message == "ssm.us-east-1 has no parameter `/nowhere` (store `s`) (for V1)"
@@ -85,7 +85,7 @@ def test_missing_parameters_are_named_each(pipeline: Pipeline) -> None:
 
 
 def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> None:
-    """If AWS denies a call because of one parameter, each is read alone and the error names the denied one."""
+    """If AWS denies a call because of one parameter, each parameter is read alone; the error names the denied one."""
 
     def rule(call: Call) -> Refusal | None:
         names = call.parameters["Names"]

@@ -61,7 +61,10 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
-    """A valid token takes one GetRoleCredentials request, unsigned, with account, role and the token in a header."""
+    """With a valid token dsops sends one unsigned GetRoleCredentials request with account, role and token.
+
+    The token is sent in a header.
+    """
     desk.center.log_in(desk.home)
     assert f"arn:aws:sts::012345678901:assumed-role/AWSReservedSSO_Admin_0/{ADA}" == desk.caller()
     (request,) = desk.center.requests
@@ -75,7 +78,7 @@ def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
 
 
 def test_the_session_is_the_answers(desk: Desk) -> None:
-    """The session has the keys and the expiry of the portal's answer; AWS gives the expiry in milliseconds."""
+    """The session has the keys and the expiry from the portal's response, in which AWS gives milliseconds."""
     desk.center.log_in(desk.home)
     session = desk.credentials(STORE, "r")
     assert "secret-ASIA0000000000000001" == session.secret_access_key.reveal()
@@ -126,7 +129,7 @@ def test_a_session_that_is_not_there_is_told_when_it_is_planned(
 
 
 def test_a_line_that_cannot_be_read_is_named(desk: Desk) -> None:
-    """A malformed line in the sso-session's section is an error; one elsewhere is not."""
+    """A malformed line in the sso-session's section is an error; a malformed line elsewhere is not."""
     desk.config(f"[default]\nregion = us-east-1\n{CONFIG}what is this\n")
     with pytest.raises(ConfigError) as caught:
         desk.plan(OF_SESSION, store="r")
@@ -170,7 +173,7 @@ def test_a_token_with_time_left_is_left_alone(desk: Desk) -> None:
 def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> None:
     """An expired token that cannot be renewed requires a new login, and no request is made.
 
-    It has no refresh token, or its client registration has expired.
+    The refresh token is missing, or the client registration has expired.
     """
     desk.center.log_in(desk.home, seconds=-60, refreshToken=None)
     assert "it ended at 2026-11-24T11:59:00Z" == desk.failure().why
@@ -180,7 +183,7 @@ def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> N
 
 
 def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
-    """If the endpoint rejects the refresh token, the error has its message and requires a login; no retry."""
+    """If the endpoint rejects the refresh token, the error has its message and requires a login, without a retry."""
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.refresh_tokens.clear()
     failure = desk.failure()
@@ -189,14 +192,14 @@ def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
 
 
 def test_a_token_that_is_still_good_serves_when_renewal_fails(desk: Desk) -> None:
-    """If renewal fails, a token with ten minutes left is used as it is."""
+    """If renewal fails, a token with ten minutes left is used without renewal."""
     desk.center.log_in(desk.home, seconds=600)
     desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
     assert desk.caller()
 
 
 def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
-    """A 5xx answer to a renewal is retried and then reported as an outage, not as a missing login."""
+    """If a renewal gets a 5xx response, it is retried and then reported as an outage, not as a missing login."""
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.outage = lambda *_: Response(503, {}, b"")
     failure = desk.failure()
@@ -208,7 +211,7 @@ def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
 def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
     """If another process renewed the token first, the run fails with the hint to run it again.
 
-    The new token may be another user's.
+    The new token may belong to another user.
     """
 
     def quicker(action: str, _: WireRequest) -> None:
@@ -280,7 +283,7 @@ def test_a_login_that_was_ended_for_good_needs_a_person(desk: Desk) -> None:
 def test_what_is_not_assigned_is_told_with_what_is(desk: Desk, account: str, role: str, hint: str) -> None:
     """If the permission set is not assigned to the user, the error lists the assigned ones.
 
-    The portal itself answers only `No access`.
+    The portal itself returns only `No access`.
     """
     desk.center.log_in(desk.home)
     failure = desk.failure(STORE.replace("012345678901", account).replace("Admin", role))
@@ -323,7 +326,10 @@ def test_another_login_gets_another_session(desk: Desk) -> None:
 
 
 def test_a_login_that_changes_after_the_plan_is_refused(desk: Desk) -> None:
-    """If the login changes after the plan, the run is refused: its session would be cached as the first user's."""
+    """If the login changes after the plan, the run is refused.
+
+    Otherwise the new user's session would be cached as the first user's.
+    """
     desk.center.log_in(desk.home, ADA)
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
@@ -344,7 +350,7 @@ def test_a_run_by_itself_takes_the_login_that_there_is(desk: Desk) -> None:
 
 
 def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -> None:
-    """If a refresh token is rotated within the process, the plan's next store still treats it as the same user's."""
+    """If the process rotates a refresh token, the plan's next store still treats the login as the same user's."""
     desk.center.rotates = True
     desk.center.log_in(desk.home, seconds=-60)
     plan, other = desk.plan(STORE + OTHER, store="r"), desk.plan(STORE + OTHER, store="s")
@@ -397,7 +403,7 @@ def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
 def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
     """A folder in place of the token file counts as no login, and its descriptor is closed.
 
-    The agent checks the path in every run, so an open descriptor would leak each time.
+    The agent checks the path in every run; each time an open descriptor would leak.
     """
     path = token_file(desk.home, {})
     path.unlink()
@@ -423,7 +429,7 @@ def test_a_link_is_followed_and_replaced(desk: Desk) -> None:
 
 
 def test_a_file_that_others_can_read_is_noted(desk: Desk) -> None:
-    """A token file that others can read is used with a note on `chmod`."""
+    """A token file that others can read is used, and a note recommends `chmod`."""
     path = desk.center.log_in(desk.home)
     assert () == desk.plan(STORE, store="r").notes
     path.chmod(0o644)
@@ -509,7 +515,7 @@ def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
     ],
 )
 def test_where_calls_go(desk: Desk, region: str, variables: dict[str, str], portal: str, oidc: str) -> None:
-    """Calls go to the login's region and partition, whatever AWS_REGION contains; endpoint variables apply."""
+    """Calls go to the login's region and partition, whatever AWS_REGION contains; endpoint variables take effect."""
     desk.environ = {**desk.environ, "AWS_REGION": "us-west-2", **variables}
     desk.center.log_in(desk.home, seconds=600, region=region)
     desk.caller(STORE.replace(REGION, region))
@@ -526,7 +532,7 @@ def test_another_address_is_another_session(desk: Desk) -> None:
 
 
 def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
-    """A role assumed with an SSO session is chained: one hour at most, checked before any call."""
+    """A role assumed with an SSO session is chained and may last one hour, which is checked before any call."""
     desk.center.log_in(desk.home)
     role = (
         "  t: {type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/Next', credentials_from: r, "
@@ -543,7 +549,7 @@ def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
 def test_its_parts_can_be_read(desk: Desk) -> None:
     """The session's credentials and IDs can be read as secrets.
 
-    The caller's ARN cannot, since the portal does not return it.
+    The caller's ARN cannot be read, since the portal does not return it.
     """
     desk.center.log_in(desk.home)
     text = STORE + "envs:\n  e:\n    ALL: {from: {store: r, key: credentials}}\n"
@@ -590,7 +596,7 @@ def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
     ],
 )
 def test_an_answer_without_a_session_is_none_of_awss(desk: Desk, answer: object, lacks: str) -> None:
-    """An answer without credentials is an error that names the missing part and shows nothing else of the answer."""
+    """A response without credentials is an error that names the missing part and shows nothing else of it."""
     desk.center.log_in(desk.home)
     desk.center.outage = lambda *_: Response(200, {}, json.dumps(answer).encode())
     assert lacks in desk.failure().why

@@ -46,7 +46,7 @@ def failure(pipeline: Pipeline, text: str) -> DsopsError:
 
 
 def test_assume_role_is_called_with_what_the_store_says(pipeline: Pipeline) -> None:
-    """AssumeRole receives every field of the store, the policy as compact JSON, signed for the store's region."""
+    """AssumeRole gets every field of the store and the policy as compact JSON, signed for the store's region."""
     pipeline.credentials(
         f"""
 secretStores:
@@ -90,7 +90,10 @@ secretStores:
 
 
 def test_what_the_store_does_not_say_is_not_sent(pipeline: Pipeline) -> None:
-    """Fields that the store does not have are not sent, except session name and duration, which the plan shows."""
+    """Fields that the store lacks are not sent, but for the defaults of session name and duration.
+
+    The plan shows these two defaults.
+    """
     pipeline.credentials(store(), "r")
     assert set(pipeline.aws.calls[0].parameters) == {
         "Action",
@@ -105,7 +108,7 @@ def test_what_the_store_does_not_say_is_not_sent(pipeline: Pipeline) -> None:
 
 
 def test_a_code_from_the_environment_is_sent_with_its_zeros(pipeline: Pipeline) -> None:
-    """An MFA code from the environment is sent with the device as six digits, with leading zeros."""
+    """An MFA code from the environment is sent with its device and keeps its leading zeros."""
     pipeline.environ = {**ADA, "MFA_TOKEN": "001234"}
     pipeline.credentials(store(MFA + ", token_code: '${MFA_TOKEN}'"), "r")
     parameters = pipeline.aws.calls[0].parameters
@@ -113,7 +116,7 @@ def test_a_code_from_the_environment_is_sent_with_its_zeros(pipeline: Pipeline) 
 
 
 def test_without_a_terminal_it_says_what_to_set(pipeline: Pipeline) -> None:
-    """Without a terminal, a role with MFA is an error that names the variable or key to set; no call is made."""
+    """Without a terminal, a role with MFA is an error that names the variable or key to set, and no call is made."""
     error = failure(pipeline, store(MFA + ", token_code: '${MFA_TOKEN}'"))
     assert isinstance(error, MfaRequired)
     assert error.hint == "set MFA_TOKEN to the device's current code"
@@ -125,7 +128,7 @@ def test_without_a_terminal_it_says_what_to_set(pipeline: Pipeline) -> None:
 
 
 def test_a_person_is_asked(pipeline: Pipeline) -> None:
-    """dsops prompts the user once, with device and store, and strips white space from the code."""
+    """dsops prompts the user once, showing device and store, and strips white space from the code."""
     pipeline.person = Person(" 012345 ")
     pipeline.credentials(store(MFA), "r")
     assert pipeline.person.asked == [f"MFA code of {DEVICE} for r: "]
@@ -161,7 +164,7 @@ def test_what_is_no_code_is_not_sent(pipeline: Pipeline) -> None:
 
 
 def test_a_used_code_is_never_sent_twice(pipeline: Pipeline) -> None:
-    """dsops never sends a code twice: it tells the user how long to wait for the next."""
+    """dsops never sends a code twice: it tells the user how long to wait for the next code."""
     long = ", duration_seconds: 7200"
     text = f"""
 secretStores:
@@ -194,9 +197,9 @@ def test_a_person_who_gives_up_gets_the_last_refusal(pipeline: Pipeline) -> None
 
 
 def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> None:
-    """If AWS rejects the configured code or has seen it, dsops prompts for another.
+    """If AWS rejects the configured code or has already accepted it, dsops prompts for another.
 
-    Without a terminal it is an error.
+    Without a terminal the rejection is an error.
     """
     pipeline.environ = {**ADA, "MFA_TOKEN": "000000"}
     text = store(MFA + ", token_code: '${MFA_TOKEN}'")
@@ -213,7 +216,7 @@ def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> No
 
 
 def test_one_code_serves_two_roles(pipeline: Pipeline) -> None:
-    """Two roles share one MFA code, through one GetSessionToken call."""
+    """Two roles use one MFA code, through one GetSessionToken call."""
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "{ROLE}A"{MFA}}}
@@ -244,7 +247,7 @@ def test_a_session_that_still_works_is_not_renewed_by_asking(pipeline: Pipeline)
 
 
 def test_base_credentials_that_turn_out_to_be_a_session_can_show_no_device(pipeline: Pipeline) -> None:
-    """Base credentials that turn out to be a session cannot use MFA: dsops raises an error before call and prompt.
+    """Base credentials that turn out to be a session cannot use MFA: dsops fails before any call or prompt.
 
     GetSessionToken refuses temporary credentials.
     """
@@ -318,14 +321,14 @@ def test_a_command_that_is_not_there(pipeline: Pipeline, tmp_path: Path) -> None
 def test_a_command_that_never_ends_is_ended(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that does not end is stopped after a timeout (a minute; shorter here)."""
+    """A command that does not end is stopped after a minute (in this test, after a shorter time)."""
     monkeypatch.setattr("dsops.stores.command._SECONDS", 0.5)
     error = failure(pipeline, with_process(pipeline, tmp_path, "import time; time.sleep(60)"))
     assert "it did not end within" in error.why
 
 
 def test_a_used_code_of_a_command_waits_for_the_next(pipeline: Pipeline, tmp_path: Path) -> None:
-    """If the command prints a code that was used, dsops waits for the next code without a call in between."""
+    """If the command prints a used code, dsops waits for the next code and makes no call in between."""
     codes = tmp_path / "codes"
     codes.write_text("111111\n111111\n222222\n")
     body = f"""
@@ -353,7 +356,7 @@ DENIED = Refusal(
 
 
 def test_a_refusal_names_store_role_line_and_caller_and_claims_no_reason(pipeline: Pipeline) -> None:
-    """A denial names store, role, line and caller; since AWS gives no reason, it lists what to check."""
+    """The error of a denial names store, role, line and caller; since AWS gives no reason, it lists what to check."""
     pipeline.aws.rule = lambda _call: DENIED
     error = failure(pipeline, store())
     assert isinstance(error, AssumeRoleDenied)
@@ -367,7 +370,7 @@ def test_a_refusal_names_store_role_line_and_caller_and_claims_no_reason(pipelin
 
 
 def test_a_refusal_with_an_external_id_says_that_one_was_sent(pipeline: Pipeline) -> None:
-    """If the store sends an external ID, the denial says so without showing the value."""
+    """If the store sends an external ID, the error of a denial says so without showing the value."""
     pipeline.aws.rule = lambda _call: DENIED
     error = failure(pipeline, store(", external_id: unique-customer-id-12345, tags: {a: b}"))
     assert "an external ID was sent: it has to be the trust policy's" in error.hint

@@ -42,7 +42,7 @@ def test_values_and_variables(pipeline: Pipeline) -> None:
 
 
 def test_what_is_missing_is_named(pipeline: Pipeline) -> None:
-    """The error for a missing value has a suggestion; the error for a missing variable has its full name."""
+    """The error for a missing value has a suggestion, and the error for a missing variable has its full name."""
     errors = pipeline.errors(TEXT, "wrong")
     assert [type(error) for error in errors] == [SecretNotFound, FieldMissing, SecretNotFound]
     assert errors[0].message == "store `values` has no value `aa` (for A)"

@@ -65,7 +65,7 @@ def waiting() -> Iterator[Waiting]:
 
 
 def test_the_answer_is_what_the_browser_brings(waiting: Waiting) -> None:
-    """The login's answer is the decoded query; the page says that the window can be closed, and repeats no input."""
+    """The login's answer is the decoded query; the page says that the window can be closed and shows no input."""
     page = waiting.visit(f"{PATH}?code=a%2Fb%3D&state={STATE}")
     assert page.startswith("HTTP/1.1 200 ")
     assert "you can close this window" in page
@@ -74,7 +74,7 @@ def test_the_answer_is_what_the_browser_brings(waiting: Waiting) -> None:
 
 
 def test_an_error_is_an_answer_too(waiting: Waiting) -> None:
-    """An error in the query ends the wait, with the reason."""
+    """If the query contains an error, the wait ends with the reason in that query."""
     waiting.visit(f"{PATH}?error=access_denied&state={STATE}")
     assert "access_denied" == waiting.answer.result(5)["error"]
 
@@ -108,7 +108,7 @@ def test_a_head_request_decides_nothing(waiting: Waiting) -> None:
 
 
 def test_another_name_of_this_machine_is_refused(waiting: Waiting) -> None:
-    """A request with another Host header is refused: a foreign page could resolve its own name to this port."""
+    """A request with another Host header is refused: a foreign page could let its own name resolve to this port."""
     assert "There is nothing here" in waiting.visit(f"{PATH}?code=a&state={STATE}", host="evil.example:80")
     assert not waiting.answer.done()
     assert "close this window" in waiting.visit(
@@ -141,7 +141,7 @@ def test_a_silent_connection_blocks_no_other(waiting: Waiting) -> None:
 
 
 def test_many_silent_connections_make_room_for_the_one_that_speaks(waiting: Waiting) -> None:
-    """If too many connections are silent, the oldest are closed, so that one that sends a request is served."""
+    """If there are too many silent connections, the oldest are closed, so that a new request is served."""
     silent = [waiting.connect() for _ in range(40)]
     waiting.visit(f"{PATH}?code=a&state={STATE}")
     assert "a" == waiting.answer.result(5)["code"]
@@ -173,7 +173,10 @@ def test_only_this_machine_is_listened_to(waiting: Waiting) -> None:
 
 
 def test_one_connection_too_many_ends_no_login() -> None:
-    """A connection above the limit does not end the login, even if the connection closed for it sends just then."""
+    """A connection above the limit does not end the login.
+
+    The connection that is closed in its place may be sending at that moment.
+    """
     connections: list[socket.socket] = []
     with LoopbackPort(PATH) as loopback:
 

@@ -102,7 +102,7 @@ def test_another_device_is_asked_for_as_ever(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("value", ["off", "0", "No", "false"])
 def test_a_keyring_that_is_switched_off_is_not_asked(pipeline: Pipeline, stub: StubKeyring, value: str) -> None:
-    """With DSOPS_KEYRING=off (as in a sandbox, whose seeds differ) dsops prompts the user."""
+    """With DSOPS_KEYRING=off (as in a sandbox, which has other seeds) dsops prompts the user."""
     stub.set_mood("breaks")
     pipeline.environ = {**pipeline.environ, "DSOPS_KEYRING": value}
     account = Account(pipeline)
@@ -120,7 +120,7 @@ def test_a_code_that_is_set_comes_first(pipeline: Pipeline) -> None:
 
 
 def test_a_code_that_this_process_used_waits_for_the_next(pipeline: Pipeline) -> None:
-    """If this process has used the current code, dsops counts down to the next one and sends nothing meanwhile."""
+    """If this process has used the current code, dsops counts down to the next code and sends nothing meanwhile."""
     account = Account(pipeline)
     pipeline.credentials(CONFIG, "r")
     pipeline.cache.clear()
@@ -132,7 +132,7 @@ def test_a_code_that_this_process_used_waits_for_the_next(pipeline: Pipeline) ->
 
 
 def test_a_code_that_was_used_already_waits_for_the_next(pipeline: Pipeline) -> None:
-    """If another process has used the current code, AWS rejects it once and dsops sends the next one."""
+    """If another process has used the current code, AWS rejects it once, and dsops sends the next code."""
     account = Account(pipeline)
     account.used.append(account.code())
     pipeline.credentials(CONFIG, "r")
@@ -161,7 +161,7 @@ def test_a_clock_that_can_not_be_asked_is_taken_for_right(pipeline: Pipeline) ->
 def test_a_seed_of_something_else_ends_after_two_codes(pipeline: Pipeline) -> None:
     """If the seed is another device's, dsops gives up after two codes.
 
-    The error says what to compare and shows no code; the user is not prompted.
+    The error says what to compare and shows no code, and the user is not prompted.
     """
     account = Account(pipeline)
     pipeline.aws.pages[STS] *= 2
@@ -176,7 +176,7 @@ def test_a_seed_of_something_else_ends_after_two_codes(pipeline: Pipeline) -> No
 
 
 def test_a_server_whose_clock_jumps_gets_no_codes_of_all_times(pipeline: Pipeline) -> None:
-    """dsops corrects the clock once only; otherwise a server that poses as STS could collect future codes."""
+    """dsops corrects the clock only once; otherwise a server that impersonates STS could collect future codes."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", f"{FAILED} with invalid MFA one time pass code. ", 403)
     dates = [(NOON + timedelta(days=day)).strftime("%a, %d %b %Y %H:%M:%S GMT") for day in range(1, 40)]
     pipeline.aws.pages[STS] = [Response(302, {"date": date}, b"") for date in dates]
@@ -195,7 +195,7 @@ def test_a_wrong_device_is_not_tried_again(pipeline: Pipeline) -> None:
 
 
 def test_a_locked_keyring_asks_the_person_and_says_why(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """If the keyring is locked, dsops prompts the user and gives the reason."""
+    """If the keyring is locked, dsops prompts the user and shows the reason."""
     stub.set_mood("locked")
     account = Account(pipeline)
     pipeline.person = Person(account.code())
@@ -208,7 +208,7 @@ def test_a_locked_keyring_asks_the_person_and_says_why(pipeline: Pipeline, stub:
 def test_without_a_terminal_the_keyring_is_the_reason(
     pipeline: Pipeline, stub: StubKeyring, mood: str, kind: type[DsopsError]
 ) -> None:
-    """Without a terminal the error is the keyring's problem rather than the missing terminal."""
+    """Without a terminal the error reports the keyring's problem, not the missing terminal."""
     stub.set_mood(mood)
     (stub.folder / "secrets.json").write_text("{}")
     with pytest.raises(kind) as caught:
@@ -233,7 +233,7 @@ def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: 
 
 
 def test_a_list_that_is_broken_asks_the_person(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """If the keyring's index file is broken, dsops prompts the user and gives the reason."""
+    """If the keyring's index file is broken, dsops prompts the user and shows the reason."""
     stub.list.write_text("{")
     account = Account(pipeline)
     pipeline.person = Person(account.code())

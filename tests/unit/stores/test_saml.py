@@ -95,7 +95,7 @@ def failure(pipeline: Pipeline, text: str) -> DsopsError:
 
 
 def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The unsigned call sends the response's role and provider, duration, policies and the response in base64."""
+    """The unsigned call sends role and provider from the response, duration, policies, and the response in base64."""
     policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
     response = response_of(DEPLOY)
     text = put(response, f", region: eu-west-1, duration_seconds: 7200, session_policy: {policy}")
@@ -116,7 +116,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline,
 
 
 def test_a_command_is_a_source_like_any(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A command's output can be the response; no output, another output or a failure is an error."""
+    """The response can be a command's output; no output, other output or a failure is an error."""
     (tmp_path / "response").write_text(encoded(response_of(DEPLOY)))
 
     def text(*words_: str) -> str:
@@ -132,7 +132,7 @@ def test_a_command_is_a_source_like_any(pipeline: Pipeline, tmp_path: Path) -> N
 
 
 def test_a_role_is_chosen_where_only_one_fits(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """If only one role of the response matches the store's role, provider or partition, it is used."""
+    """If only one role of the response matches the store's role, provider or partition, dsops uses that role."""
     several = response_of(DEPLOY, AUDIT, CHINA)
     for fields, role in (
         (f", role_arn: '{AUDIT}'", AUDIT),
@@ -157,7 +157,7 @@ def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., st
 
 
 def test_a_role_that_is_not_given_is_told_with_those_that_are(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """If the response does not contain the store's role, the error lists its roles with a suggestion.
+    """If the response does not contain the store's role, the error lists the response's roles with a suggestion.
 
     No call is made.
     """
@@ -189,16 +189,16 @@ def test_an_encrypted_assertion_needs_both_arns(pipeline: Pipeline, put: Callabl
 
 
 def test_another_assertion_is_another_session(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The response of another user gives another session; the same response is sent once."""
+    """The response of another user gives another session; the response of one user is sent once."""
     for name in ("alice", "alice", "bob"):
         pipeline.credentials(put(response_of(DEPLOY, name=name)), "r")
     assert len(pipeline.aws.calls) == 2
 
 
 def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """If the response's user differs from the plan's, it is not sent.
+    """If the response's user differs from the plan's, the response is not sent.
 
-    Its session would be cached as the first user's.
+    Otherwise the session would be cached as the first user's.
     """
     plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
     put(response_of(DEPLOY, name="bob"))
@@ -210,7 +210,7 @@ def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipel
 def test_a_login_in_another_home_is_another_session(pipeline: Pipeline) -> None:
     """A browser login with another HOME, browser or display gets its own session.
 
-    Another user may be logged in in that browser.
+    In that browser another user may be logged in.
     """
     text = f"secretStores:\n  r: {{type: aws.sts, role_arn: '{DEPLOY}', saml_login_url: 'http://127.0.0.1:1/'}}\n"
     fingerprints = []
@@ -222,7 +222,7 @@ def test_a_login_in_another_home_is_another_session(pipeline: Pipeline) -> None:
 
 
 def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Encrypted responses are compared as a whole, since only AWS can tell which user they name."""
+    """Encrypted responses are compared as a whole, since only AWS can read the user's name in them."""
     both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
     text = put(response_of(encrypted=True), both)
     plan = pipeline.plan(text, store="r")
@@ -306,7 +306,7 @@ def test_any_bytes_are_a_response_or_told(raw: bytes) -> None:
 
 
 def test_pairs_are_read_in_either_order() -> None:
-    """Role and provider are read in either order, as identity providers and IAM's guide differ."""
+    """Role and provider are accepted in either order, since identity providers and IAM's guide differ."""
     swapped = f" {provider_of(DEPLOY)} , {DEPLOY} "
     found = read_response(response_of(AUDIT, values=(swapped,)).encode(), "it")
     assert found.roles == (RoleOffer(DEPLOY, provider_of(DEPLOY)), RoleOffer(AUDIT, provider_of(AUDIT)))
@@ -338,7 +338,10 @@ class Window:
 
 
 def test_the_first_response_counts_and_nothing_else_does() -> None:
-    """The first valid response ends the wait; other pages, host names and malformed input are answered and ignored."""
+    """The first valid response ends the wait; other pages, host names and malformed input are ignored.
+
+    The port replies to all of them.
+    """
     window = Window()
     good = encoded(response_of(DEPLOY))
 
@@ -406,7 +409,7 @@ def test_a_login_without_an_end_ends(command: str) -> None:
 
 
 def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Only the beginning of a huge file is read."""
+    """dsops reads only the beginning of a huge response file."""
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
     text = f"secretStores:\n  r: {{type: aws.sts, saml_assertion_file: '{tmp_path}/huge'}}\n"

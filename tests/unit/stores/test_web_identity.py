@@ -82,7 +82,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline)
     [("gitlab", "GITLAB_OIDC_TOKEN"), ("circleci", "CIRCLE_OIDC_TOKEN_V2"), ("circleci", "CIRCLE_OIDC_TOKEN")],
 )
 def test_a_platforms_variable_is_the_token(pipeline: Pipeline, platform: str, variable: str) -> None:
-    """The token comes from the platform's variable; if that is not set, the error names it."""
+    """The token comes from the platform's variable; if that variable is not set, the error names it."""
     text = store(f"web_identity: {platform}")
     error = failure(pipeline, text)
     assert isinstance(error, NoCredentials)
@@ -105,13 +105,13 @@ def test_a_token_file_is_read_for_each_session(pipeline: Pipeline, tmp_path: Pat
 
 
 def test_a_variable_names_a_file_wherever_one_works(pipeline: Pipeline) -> None:
-    """A relative path in the token file variable is refused: EKS sets an absolute one."""
+    """A relative path in the token file variable is refused, since EKS sets an absolute path."""
     pipeline.environ = {**REGION, "AWS_WEB_IDENTITY_TOKEN_FILE": "token"}
     assert "no absolute path" in failure(pipeline, store("web_identity: kubernetes")).message
 
 
 def test_a_token_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A token whose subject differs from the plan's is not sent, and neither is one that appears after the plan."""
+    """A token whose subject differs from the plan's is not sent, nor is a token that appears after the plan."""
     file = tmp_path / "token"
     text = store(f"web_identity_token_file: '{file}'")
     for before in (token_of("ada"), ""):
@@ -151,7 +151,7 @@ def test_a_pipe_is_not_waited_for(pipeline: Pipeline, tmp_path: Path) -> None:
 
 
 def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Of a huge token file only the beginning is read."""
+    """dsops reads only the beginning of a huge token file."""
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
     assert "is not a JSON Web Token" in failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/huge'")).message
@@ -161,7 +161,10 @@ def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path:
 
 
 def test_a_commands_output_is_the_token(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A command runs for each session and prints the token; any other output is an error that does not show it."""
+    """A command runs for each session and prints the token.
+
+    Any other output is an error that does not show the output.
+    """
     pipeline.folder = str(tmp_path)
     program = tmp_path / "print.py"
     text = store(f"web_identity_process: ['{sys.executable}', '{program}']")
@@ -215,7 +218,7 @@ def test_github_is_asked_for_a_token(pipeline: Pipeline, audience: str) -> None:
 
 
 def test_github_is_asked_again_while_it_is_down(pipeline: Pipeline) -> None:
-    """A 5xx answer of GitHub's endpoint is retried, up to four attempts; a refusal is not."""
+    """A 5xx response of GitHub's endpoint is retried, up to four attempts; a refusal is not retried."""
     pipeline.environ = {**REGION, **GITHUB}
     page, text = f"{URL}&audience=sts.amazonaws.com", store("web_identity: github")
     pipeline.aws.pages[page] = [Unreachable("down"), answer(503, {}), answer(200, {"value": token_of()})]
@@ -254,7 +257,7 @@ def test_githubs_variables_are_checked(pipeline: Pipeline, broken: dict[str, str
 
 
 def test_an_answer_without_a_token_is_an_error(pipeline: Pipeline) -> None:
-    """If GitHub's answer contains no token, dsops raises an error."""
+    """If GitHub's response contains no token, dsops raises an error."""
     pipeline.environ = {**REGION, **GITHUB}
     page = f"{URL}&audience=sts.amazonaws.com"
     contents: list[object] = [{"value": 7}, {}, [], {"value": "PLANTED"}]
@@ -291,7 +294,7 @@ def test_an_answer_without_a_token_is_an_error(pipeline: Pipeline) -> None:
     ],
 )
 def test_a_refusal_says_what_to_check(pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError], hint: str) -> None:
-    """A refusal shows a hint, the store's line, and the token's issuer, subject and audience."""
+    """The error for a refusal shows a hint, the store's line, and the token's issuer, subject and audience."""
     pipeline.environ = {**REGION, "TOKEN": token_of()}
     pipeline.aws.rule = lambda _: refusal
     error = failure(pipeline, store("web_identity_token: '${TOKEN}'"))

@@ -136,7 +136,7 @@ def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) ->
 
 
 def test_a_wrong_seed_is_an_error_with_its_line(suite: pytest.Pytester) -> None:
-    """An invalid seed is an error, with its line, of the test that requested it."""
+    """An invalid seed is an error of the test that requested it, and the error has the seed's line."""
     suite.makepyfile(
         """
         import pytest
@@ -214,7 +214,7 @@ ROLES = """
 
 
 def test_roles_are_assumed_as_their_policies_say(suite: pytest.Pytester) -> None:
-    """Roles are assumed by their trust policies, external IDs, MFA and time, without boto3."""
+    """Role assumption respects trust policies, external IDs, MFA and time, without boto3."""
     passes(suite, ROLES, 4)
 
 
@@ -347,7 +347,7 @@ KILLED = """
 
 
 def test_the_sandbox_ends_with_a_suite_that_is_killed(suite: pytest.Pytester) -> None:
-    """If the suite is killed, its sandbox ends, because it reads from a pipe that the suite holds open."""
+    """If the suite is killed, its sandbox ends, because the sandbox reads from a pipe that the suite holds open."""
     suite.makepyfile(KILLED)
 
     assert suite.runpytest_subprocess().ret == -signal.SIGKILL

@@ -84,7 +84,7 @@ def _caller(place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Cal
     if not name:
         endpoint = _endpoint(place.region or base_region(runtime), base_environ(runtime))
         return _Caller(load_base(runtime), endpoint)
-    plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
+    plan = plan_session(load_config(arguments, runtime, names=(name,)), name, arguments, runtime)
     require_session(plan, name)
     step = plan.steps[name]
     environ = {**runtime.environ, **dict(step.endpoints)}

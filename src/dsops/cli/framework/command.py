@@ -83,6 +83,11 @@ class Arguments:
         self.command = command
         """The words after `--`: a program and its arguments; () for commands that run no program."""
 
+    def with_text(self, flag: str, value: str) -> Arguments:
+        """Return the arguments with another value of that flag."""
+        values = {**self._values, flag: value}
+        return Arguments(values, self._operands, self.command, is_help=self.is_help, name=self.name)
+
     def has(self, flag: str) -> bool:
         """Whether the command has that flag."""
         return flag in self._values
@@ -196,6 +201,7 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
     by_name = {name: flag for flag in flags for name in (flag.name, flag.short) if name}
     texts: dict[str, str] = {}
     words: list[str] = []
+    operands: list[str] = []
     position = 0
     while position < len(argv):
         word = argv[position]
@@ -216,16 +222,17 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
             value = _checked(flag, value, f"`{written}`")
             is_one_more = flag.is_repeatable and flag.name in texts
             texts[flag.name] = f"{texts[flag.name]}{_BETWEEN}{value}" if is_one_more else value
+        elif command.takes_command and command.operands and not operands and "--" in argv[position:]:
+            operands.append(word)
         elif command.takes_command:
-            may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in texts
-            _refuse_words_before_dashes(argv, position - 1, may_be_environment=may_be_environment)
+            _refuse_words_before_dashes([*operands, *argv[position - 1 :]], takes_name=bool(command.operands))
             words.extend(argv[position - 1 :])
             break
         else:
             words.append(word)
     values = {flag.name: texts[flag.name] if flag.name in texts else _from_variable(flag, environ) for flag in flags}
     if command.takes_command:
-        return Arguments(values, {}, tuple(words), name=name)
+        return Arguments(values, _operands(command, operands, called), tuple(words), name=name)
     return Arguments(values, _operands(command, words, called), (), name=name)
 
 
@@ -247,19 +254,17 @@ def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
     return argv[position]
 
 
-def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_environment: bool) -> None:
+def _refuse_words_before_dashes(words: Sequence[str], *, takes_name: bool) -> None:
     """Raises UsageError for words before a later `--`: it is not clear where the program begins."""
-    if "--" in argv[position:]:
-        word = argv[position]
-        error = UsageError(
-            f"`{word}` stands before `--`",
-            why="what follows `--` is the command, and only flags may stand before it",
-            hint=f"an environment is named by `--env {word}`; a command begins after the first `--`"
-            if may_be_environment
-            else f"write `--` in front of `{word}` if the command begins there",
+    if "--" in words:
+        before = words[: words.index("--")]
+        shown = " ".join([word for word in before if not word.startswith("-")])
+        flags = "one name and flags" if takes_name else "flags"
+        raise UsageError(
+            f"`{shown}` stands before `--`",
+            why=f"what follows `--` is the command, and only {flags} may stand before it",
+            hint=f"write `--` in front of `{words[0]}` if the command begins there",
         )
-        error.stray = word if may_be_environment else ""
-        raise error
 
 
 def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Adds the possible names to the error of a command line that lacks a name or has it in the wrong place."""
+"""Adds the possible names to the error of a command line that lacks a name."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import os
 from collections.abc import Sequence
 from random import random
 
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT
 from dsops.errors import DsopsError, UsageError
-from dsops.model import Config
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
@@ -24,9 +22,7 @@ def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
     `words` are the words after the command's `name`.
     """
     try:
-        if error.stray:
-            hint = _place_of(error.stray, words)
-        elif error.missing and name not in _NOT_KNOWN:
+        if error.missing and name not in _NOT_KNOWN:
             before = words[: words.index(error.missing) + 1] if error.missing in words else words
             hint = _listed(error, _candidates([*name.split(" "), *before]))
         else:
@@ -51,32 +47,6 @@ def _candidates(words: list[str]) -> list[str]:
 
     lines = complete([*words, ""], _runtime())
     return [] if lines == FILES else [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
-
-
-def _place_of(word: str, words: Sequence[str]) -> str:
-    """How to write a word that stands before `--`: as the value of the flag for an environment or a store."""
-    config = _config(words)
-    ways = [f"an environment is named by `--env {word}`"] if word in config.environments else []
-    ways += [f"a store's session is given to a command by `--credentials {word}`"] if word in config.stores else []
-    if not ways:
-        names = ", ".join(list(config.environments)[:_MOST]) or "none"
-        ways = [f"an environment is named by `{ENVIRONMENT.name} NAME`, and the environments are: {names}"]
-    return "; ".join([*ways, "a command begins after the first `--`"])
-
-
-def _config(words: Sequence[str]) -> Config:
-    """Load the configuration that the command line names. Raises ConfigError."""
-    from dsops.config import load
-    from dsops.stores import StoreTypes
-
-    own = words[: words.index("--")] if "--" in words else words
-    named = os.environ.get(CONFIG.variable, "")
-    for position, word in enumerate(own):
-        if word == CONFIG.name:
-            named = "".join(own[position + 1 : position + 2])
-        elif word.startswith(f"{CONFIG.name}="):
-            named = word.partition("=")[2]
-    return load(folder=os.getcwd(), environ=os.environ, named=named, types=StoreTypes())
 
 
 def _runtime() -> Runtime:

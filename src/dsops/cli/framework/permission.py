@@ -23,7 +23,7 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
 
     The content already in memory is shown, remembered and used: the file is not read a second time.
     """
-    refuse_shared(config.files)
+    refuse_shared(config.all_files)
     powers, file = powers_of(config, StoreTypes()), config.files[0].shown
     question = [
         f"dsops: you have not allowed {file} as it is now.",

@@ -6,7 +6,7 @@ The pipeline or the agent does the work; this module reads arguments and shows n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from dsops.agent.client import is_wanted
 from dsops.cli.framework.command import Arguments
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from dsops.agent.remote import RemotePipeline
 
 
-def load_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
+def load_config(
+    arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, names: Collection[str] | None = ()
+) -> Config:
     """Load the configuration to use. A discovered configuration must be allowed already, or the user is asked.
 
-    `is_chosen` is a parameter of `dsops.config.load`. Raises NotAllowed.
+    `is_chosen` and `names` are parameters of `dsops.config.load`: `names` are the stores on the command line. Raises
+    NotAllowed.
     """
-    return permitted(read_config(arguments, runtime, is_chosen=is_chosen), runtime)
+    return permitted(read_config(arguments, runtime, is_chosen=is_chosen, names=names), runtime)
 
 
 def permitted(config: Config, runtime: Runtime) -> Config:
@@ -44,13 +47,22 @@ def permitted(config: Config, runtime: Runtime) -> Config:
     return ask_permission(config, runtime)
 
 
-def read_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
+def read_config(
+    arguments: Arguments,
+    runtime: Runtime,
+    *,
+    is_chosen: bool = True,
+    names: Collection[str] | None = (),
+    either: str = "",
+) -> Config:
     """Read the named configuration, or find one from the working folder upward; shows its notes on stderr.
 
     For commands that only compute: the configuration may not be allowed, so a plan made from it may be shown but not
     executed.
     """
-    config = configuration.read_config(runtime, arguments.text("--config"), is_chosen=is_chosen)
+    config = configuration.read_config(
+        runtime, arguments.text("--config"), is_chosen=is_chosen, names=names, either=either
+    )
     show_notes(config.notes)
     return config
 

@@ -24,7 +24,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if seconds is not None and not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
         hint = f"leave it out, or write such as `--duration {_LONGEST_SECONDS}`"
         raise UsageError(f"`--duration` is {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds", hint=hint)
-    plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
+    plan = plan_session(load_config(arguments, runtime, names=(name,)), name, arguments, runtime)
     require_session(plan, name)
     region = plan.steps[name].region
     # Flags are checked first: a wrong flag must fail before any call is made.

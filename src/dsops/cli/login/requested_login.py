@@ -17,7 +17,8 @@ STORE = Operand("STORE", "a store that logs in, or one that uses the credentials
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:
     """The login of the named store; without a name, the only login of the configuration. Raises UsageError."""
-    config, name = load_config(arguments, runtime), arguments.operand("STORE")
+    name = arguments.operand("STORE")
+    config = load_config(arguments, runtime, names=(name,) if name else None)
     # `session_policy: auto` needs an environment for a session; a login needs none.
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     logins, failures = _logins(config, runtime)

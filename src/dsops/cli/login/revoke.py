@@ -13,7 +13,6 @@ from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_one_store
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import RevocationRefused, SessionForNothing, UsageError
-from dsops.model import Config
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.journal import record_run
 from dsops.pipeline.plans import require_session
@@ -41,7 +40,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     requested = _moment(arguments.text("--before"))
     if arguments.text("--with") and not applies:
         raise UsageError("`--with` has no effect without `--apply`", hint="add `--apply`, or leave out `--with`")
-    role, config = _role(name, arguments, runtime)
+    role = _role(name, arguments, runtime)
     why, hint = why_not_revocable(role.arn)
     if why:
         raise RevocationRefused(f"sessions of {role.arn} can't be revoked", why=why, hint=hint)
@@ -49,7 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     before = _before(requested, client, base_endpoint(runtime, role.region), runtime, applies=applies)
     forgotten = 0
     if applies:
-        _apply(role.arn, before, _caller(arguments, runtime, config, role.region), arguments, client, runtime)
+        _apply(role.arn, before, _caller(arguments, runtime, role.region), arguments, client, runtime)
         record_run(
             arguments.name, runtime, subject=name, role=str(role.arn), before=before.strftime("%Y-%m-%dT%H:%M:%SZ")
         )
@@ -73,19 +72,19 @@ def _moment(text: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[RoleToRevoke, Config | None]:
-    """The role to revoke, and the configuration if it was read.
+def _role(name: str, arguments: Arguments, runtime: Runtime) -> RoleToRevoke:
+    """The role to revoke.
 
     A role given by ARN needs no configuration: in an emergency, variables or tokens that the store needs may be
     missing.
     """
     arn = parse_arn(name)
     if arn is not None:
-        return role_of_arn(arn), None
-    config = load_config(arguments, runtime)
+        return role_of_arn(arn)
+    config = load_config(arguments, runtime, names=(name,))
     plan = plan_one_store(config, name, runtime, is_carried_out=False)
     require_session(plan, name)
-    return role_of_store(plan, name), config
+    return role_of_store(plan, name)
 
 
 def _before(
@@ -98,13 +97,13 @@ def _before(
     return cutoff(requested, aws_time, endpoint, runtime, applies=applies)
 
 
-def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, region: str) -> PolicyCaller:
+def _caller(arguments: Arguments, runtime: Runtime, region: str) -> PolicyCaller:
     name = arguments.text("--with")
     iam = resolve_endpoint("iam", region, base_environ(runtime))
     if not name:
         return PolicyCaller(load_base(runtime), base_endpoint(runtime, region), iam, "the base credentials")
     try:
-        plan = plan_one_store(config or load_config(arguments, runtime), name, runtime)
+        plan = plan_one_store(load_config(arguments, runtime, names=(name,)), name, runtime)
     except SessionForNothing as error:
         raise UsageError(
             f"the session of store `{name}` may not attach a policy",

@@ -52,7 +52,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
     if arguments.text(MESSAGE.name):
         return _explain_message(arguments, runtime)
-    config = load_config(arguments, runtime)
+    word = arguments.operand(OPERAND)
+    config = load_config(arguments, runtime, names=(word,) if word else ())
     try:
         plan, about = _plan(config, arguments, runtime)
     except LimitExceeded as error:
@@ -79,7 +80,7 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     store = arguments.operand(OPERAND)
     text = read_policy(arguments.text(MESSAGE.name), runtime)
     if store:
-        config = load_config(arguments, runtime)
+        config = load_config(arguments, runtime, names=(store,))
         plan = _plan_of_store(config, store, _environment(config, arguments), runtime)
     else:
         plan = Plan("", (), {}, {"": base_identity(runtime)}, 0, ())

@@ -16,7 +16,7 @@ from dsops.stores import StoreTypes
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     types = StoreTypes()
     try:
-        config: Config | None = read_config(arguments, runtime)
+        config: Config | None = read_config(arguments, runtime, names=None)
     except ConfigNotFound:
         if arguments.text("--config"):
             raise

@@ -29,7 +29,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
     """The configuration's problems, and those of the named environment's plan. Raises EnvironmentUnknown."""
-    problems, shown = examined.problems, [file.shown for file in examined.config.files]
+    problems, shown = examined.problems, [file.shown for file in examined.config.all_files]
     try:
         plan_environment(plannable(examined.config, examined.unusable), arguments, runtime)
     except ConfigError as error:

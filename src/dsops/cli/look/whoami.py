@@ -71,7 +71,7 @@ def _base_session(runtime: Runtime) -> _Session:
 
 def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
     """Get the session of a store; `ends` receives the expirations of the hops that this run issues."""
-    plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
+    plan = plan_session(load_config(arguments, runtime, names=(name,)), name, arguments, runtime)
     require_session(plan, name)
     ends: dict[str, str] = {}
     credentials = issue(plan, name, arguments, runtime._replace(report=_collect(ends, runtime.report)))

@@ -67,7 +67,7 @@ def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
     name, profile = arguments.operand("STORE"), arguments.text("--for-profile")
     try:
         # The profile was written earlier, and the configuration may have changed since: it needs permission.
-        config = load_config(arguments, runtime, is_chosen=not profile)
+        config = load_config(arguments, runtime, is_chosen=not profile, names=(name,))
     except NotAllowed as error:
         if profile:
             error.retell(error.message, why=f"profile `{profile}` names this file, which may have changed since")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import fetch, load_config, plan_environment
+from dsops.cli.framework.project import fetch, plan_environment
+from dsops.cli.framework.target import CREDENTIALS, NAME, load_target
 from dsops.errors import CommandNotFound, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import environment_of_child
@@ -28,7 +29,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Replace this process with the command, with the environment's variables."""
     if not arguments.command:
         raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
-    config = load_config(arguments, runtime)
+    arguments, config = load_target(arguments, runtime)
     store, session = _session_store(arguments), None
     if store:
         from dsops.cli.run import exec_session
@@ -86,7 +87,7 @@ def _watch_masked(
 
 def _session_store(arguments: Arguments) -> str:
     """The store whose session the command gets; "" without `--credentials`."""
-    store = arguments.text("--credentials")
+    store = arguments.text(CREDENTIALS)
     for flag in ("--serve", "--listen"):
         if not store and arguments.text(flag):
             raise UsageError(f"`{flag}` needs a session to serve", hint=f"name a store: --credentials STORE {flag}")
@@ -131,7 +132,7 @@ COMMAND = Command(
         ENVIRONMENT,
         NO_AGENT,
         REASON,
-        Flag("--credentials", "run the command with the session of this store", value="STORE"),
+        Flag(CREDENTIALS, "run the command with the session of this store", value="STORE"),
         Flag(
             "--serve", "renew the session while the command runs, and serve it to the AWS SDKs of the command", "switch"
         ),
@@ -144,6 +145,7 @@ COMMAND = Command(
         Flag("--timeout", "end the command and its child processes after this time", "seconds", value="SECONDS"),
         Flag("--min-ttl", "do not start with credentials that expire sooner", "seconds", value="SECONDS"),
     ),
+    operands=(NAME,),
     takes_command=True,
     own_failure_code=FAILURE_CODE,
 )

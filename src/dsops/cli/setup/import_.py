@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 
-from dsops.aws.identity.ambient_files import config_file, content, credentials_file
+from dsops.aws.identity.ambient_files import config_file, credentials_file, shown_file
 from dsops.aws_config.as_yaml import to_yaml
-from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
+from dsops.aws_config.profiles import Profiles
 from dsops.aws_config.stores import make_stores
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import answer, answer_bytes, note
 from dsops.cli.setup.allow import remember_written
-from dsops.errors import ConfigError, ConfigNotFound, ConfigUnreadable, UsageError, Where, nearest
+from dsops.errors import ConfigError, ConfigNotFound, UsageError, nearest
+from dsops.pipeline.profiles import read_aws_profiles
 from dsops.runtime import Runtime
 from dsops.text import counted
 
@@ -20,14 +21,14 @@ _STDOUT = "-"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config = _source(config_file(runtime.environ, runtime.folder), runtime)
-    credentials = _source(credentials_file(runtime.environ, runtime.folder), runtime)
-    if not config.text and not credentials.text:
+    profiles, files = read_aws_profiles(runtime)
+    config_shown = shown_file(config_file(runtime.environ, runtime.folder), runtime.environ)
+    if not files:
+        credentials_shown = shown_file(credentials_file(runtime.environ, runtime.folder), runtime.environ)
         raise ConfigNotFound(
-            f"there are no profiles: {config.shown} and {credentials.shown} are empty, or not there",
+            f"there are no profiles: {config_shown} and {credentials_shown} are empty, or not there",
             hint="AWS_CONFIG_FILE names another file; without profiles, `dsops init` writes a file to start from",
         )
-    profiles = read_profiles(config, credentials)
     profile_names = arguments.texts("--profile")
     _refuse_unknown(profile_names, profiles)
     store_entries = make_stores(profiles, profile_names, keeps_external_ids=arguments.switch("--keep-external-ids"))
@@ -41,7 +42,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
     for variable, where in store_entries.variables:
         note(f"set {variable}: the external ID stands in {where}, and is not written to the output")
-    text, out = to_yaml(store_entries, config.shown), arguments.text("--out")
+    text, out = to_yaml(store_entries, config_shown), arguments.text("--out")
     if out in {"", _STDOUT}:
         answer_bytes(text.encode())
     else:
@@ -49,18 +50,6 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         remember_written(os.path.join(runtime.folder, out), text.encode(), runtime)
         answer(f"wrote {out}: {counted(len(store_entries.stores), 'store')}; try `dsops validate --config {out}`")
     return 0
-
-
-def _source(path: str, runtime: Runtime) -> SourceText:
-    """The file's text, and the path for messages, in which `~` replaces the home folder."""
-    home = runtime.environ.get("HOME", "").rstrip("/")
-    shown = f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
-    try:
-        return SourceText(text=content(path).decode(), shown=shown)
-    except UnicodeDecodeError as error:
-        # Raised from None: the original error shows the file's bytes, which may contain keys.
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)) from None
 
 
 def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:

@@ -1,5 +1,5 @@
-"""A request and compiled policies -> the decision that AWS makes. Pure.
+"""Evaluate a request against compiled policies: the decision that AWS makes. Pure.
 
-Also its reasons, and the sentence with which AWS refuses. Imported by `simulation` and `sandbox`; others import its
-names from `dsops.policy`.
+Also returns the reasons for a decision, and AWS's error message for a denial. Imported by `simulation` and `sandbox`;
+others import its names from `dsops.policy`.
 """

@@ -1,6 +1,6 @@
-"""Which policies are consulted for a request, and which of them must allow.
+"""Which policies AWS consults for a request, and which of them must allow it.
 
-`evaluate` decides by these rules, `reasons` explains by the same ones.
+`evaluate` uses these rules to decide, and `reasons` uses them to explain.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PolicyType = Literal[
     "resource control policy",
     "no policy",
 ]
-"""The types of policy, as AWS names them in error messages.
+"""The types of policy, as AWS's error messages name them.
 
 `no policy` is the type for actions that every valid caller may use.
 """
@@ -40,17 +40,17 @@ class Policies(NamedTuple):
     """The identity-based policies: those of a user and of its groups, or those of a role."""
     boundary: Policy | None = None
     session: tuple[tuple[Policy, ...], ...] = ()
-    """The session's layers of policies. Each layer must allow; within a layer one policy is enough. () is no limit."""
+    """The layers of session policies. In each layer at least one policy must allow. () means no limit."""
     resource: Policy | None = None
-    """The resource's policy. For sts:AssumeRole*, TagSession and SetSourceIdentity this is the role's trust policy."""
+    """The resource's policy. For sts:AssumeRole*, TagSession and SetSourceIdentity, it is the role's trust policy."""
     service_control: tuple[tuple[Policy, ...], ...] = ()
-    """The SCPs by level, from root to account. Each level must allow. Empty for a management account."""
+    """The SCPs by level, from root to account. Each level must allow the request. Empty for a management account."""
     resource_control: tuple[tuple[Policy, ...], ...] = ()
     """The RCPs by level for the resource's account, each with RCPFullAWSAccess; only for services that support RCPs."""
     must_resource_allow: bool = False
-    """Whether the resource's policy must allow even in its own account, as for a KMS key.
+    """Whether the resource's policy must allow requests even from its own account, as a KMS key policy must.
 
-    A trust policy always must.
+    A trust policy must always allow the request, whatever this field says.
     """
 
     def all_policies(self) -> Iterator[Policy]:
@@ -63,7 +63,7 @@ class Policies(NamedTuple):
 
 
 HAS_IDENTITY: Final = frozenset({"user", "role-session", "federated-session", "root"})
-"""The kinds of principal that have identity-based policies. For other kinds the resource's policy alone decides."""
+"""The kinds of principal that have identity-based policies. For other kinds, only the resource's policy decides."""
 
 _WITH_IDENTITY_POLICIES: Final = HAS_IDENTITY - {"root"}
 
@@ -72,9 +72,9 @@ Group = tuple[PolicyType, tuple[Policy, ...]]
 
 
 def organization_levels(request: Request, policies: Policies) -> list[Group]:
-    """Return the RCPs and then the SCPs, by level.
+    """Return the groups of RCPs, then the groups of SCPs, each by level.
 
-    Neither kind limits service-linked roles (AWS Organizations User Guide).
+    Service-linked roles are limited by neither (AWS Organizations User Guide).
     """
     if not (policies.resource_control or policies.service_control):
         return []
@@ -118,7 +118,7 @@ def resource_type(policies: Policies) -> PolicyType:
 
 
 def must_resource_allow(request: Request, policies: Policies) -> bool:
-    """Whether the resource's policy must allow: for cross-account requests, role trust policies and KMS keys."""
+    """Whether the resource's policy must allow the request, as for cross-account requests, roles and KMS keys."""
     return (
         policies.must_resource_allow
         or request.is_cross_account
@@ -129,8 +129,8 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
 
 
 def needs_identity(request: Request, reach: Reach) -> bool:
-    """Whether the caller's identity policies must allow too.
+    """Whether the caller's identity policies must allow the request as well.
 
-    That depends on how specifically the resource's policy names the caller.
+    They need not if the resource belongs to the caller's account and its policy names the user, role or session.
     """
     return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

@@ -1,4 +1,4 @@
-"""Which actions resource control policies apply to."""
+"""Decide which actions resource control policies (RCPs) apply to."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Decision(NamedTuple):
     is_allowed: bool
     effect: Effect
     decided_by: PolicyType
-    """The type of policy that allowed the request, or the type that AWS would name in its error message."""
+    """The type of policy that allowed the request, or the type that AWS's error message would name."""
     policy: Policy | None
     statement: Statement | None
     """The Allow or Deny statement that decided the request; None when no statement allowed it."""
@@ -50,20 +50,20 @@ class Decision(NamedTuple):
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """A `Reason` for each type of policy consulted, with the statements that matched or nearly did."""
+        """A `Reason` for each type of policy consulted, with the statements that matched or nearly matched."""
         return explain(self.request, self.policies)
 
 
 class _Answers(NamedTuple):
-    """The result of each type of policy, for a request that no policy denies explicitly."""
+    """The results of all types of policy, for a request that no policy denies explicitly."""
 
     refusing_organization: PolicyType | None
-    """The type (SCP or RCP) of the first level that does not allow the request."""
+    """The type (SCP or RCP) of the first level that does not allow the request; None if all levels allow it."""
     resource: Match | None
     reach: Reach
     identity: Match | None
     refusing_limit: PolicyType | None
-    """The permissions boundary or session policy that does not allow the request."""
+    """`permissions boundary` or `session policy` if that type does not allow the request; otherwise None."""
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:
@@ -125,7 +125,7 @@ def _ask_each(question: PreparedRequest, groups: Sequence[Group]) -> tuple[_Deni
 
 
 def _refusing(request: Request, policies: Policies, answers: _Answers) -> PolicyType | None:
-    """Return the first policy type, in AWS's order, that does not allow the request; None when all allow."""
+    """Return the first policy type, in AWS's order, that does not allow the request; None if all types allow it."""
     if answers.refusing_organization is not None:
         return answers.refusing_organization
     if request.principal.kind not in HAS_IDENTITY:

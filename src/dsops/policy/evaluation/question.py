@@ -24,10 +24,10 @@ class Request(NamedTuple):
     resource_account: str
     """The 12-digit id of the account that owns the resource."""
     context: Mapping[str, tuple[str, ...]]
-    """The condition keys, in any case, with their values. A single-valued key has one value."""
+    """Condition keys, in any case, with the values that the request has. A single-valued key has one value."""
 
     def __repr__(self) -> str:
-        # Values are not shown, because one of them may be an external ID.
+        # The representation omits the values, because one of them may be an external ID.
         keys = ", ".join(self.context)
         caller = self.principal.arn or self.principal.kind
         return f"Request({self.action} on {self.resource} by {caller}, with {keys})"
@@ -63,7 +63,7 @@ class PreparedRequest:
         return self._folded
 
     def is_met(self, statement: Statement) -> bool:
-        """Whether the statement applies to the request, apart from its Principal element.
+        """Whether all elements of the statement except Principal match the request.
 
         A condition that can't be evaluated (see `policy.language.conditions`) counts as met in a Deny and as not met
         in an Allow.
@@ -85,8 +85,8 @@ class PreparedRequest:
     def reach(self, statement: Statement) -> Reach:
         """Return how specifically a statement names the caller; UNNAMED for a statement without principals.
 
-        A Deny with NotPrincipal denies every principal that has a permissions boundary, even one that NotPrincipal
-        lists (AWS IAM User Guide, "Permissions boundaries": resource-based policies).
+        A Deny with NotPrincipal denies every principal that has a permissions boundary, even if NotPrincipal lists it
+        (AWS IAM User Guide, "Permissions boundaries": resource-based policies).
         """
         principals = statement.principals
         if principals is None:
@@ -111,12 +111,11 @@ class PreparedRequest:
         return None, allow
 
     def ask_resource(self, policy: Policy) -> tuple[Match | None, Match | None, Reach]:
-        """Return the first Deny, and the Allow that names the caller most specifically, with its reach."""
+        """Return the first Deny that applies, the Allow that names the caller most specifically, and its reach."""
         allow: Match | None = None
         closest: Reach = UNNAMED
         for statement in policy.statements:
-            # In a resource's policy an Allow without principals grants nothing, but a Deny without principals still
-            # denies.
+            # In a resource's policy an Allow without principals grants nothing. A Deny without principals still denies.
             reach = self.reach(statement)
             if statement.effect == "Deny":
                 if (reach or statement.principals is None) and self.is_met(statement):

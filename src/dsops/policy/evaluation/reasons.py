@@ -1,6 +1,6 @@
 """Explain a decision: what each consulted policy says, and why statements that nearly applied did not.
 
-This module decides nothing. It repeats the tests of `evaluate` and keeps their results. Reasons are computed when
+This module decides nothing. It repeats the tests of `evaluate` and records their results. Reasons are computed when
 `Decision.reasons` is read.
 """
 
@@ -34,7 +34,7 @@ from dsops.startup import NamedTuple
 
 
 class UnmetElement(NamedTuple):
-    """An element or condition that kept a statement from applying."""
+    """An element or condition that prevented a statement from applying."""
 
     element: str
     """The element's name as written: Action, NotResource, Condition and so on."""
@@ -44,14 +44,14 @@ class UnmetElement(NamedTuple):
     """The condition key as written; "" for the other elements."""
     wanted: tuple[str, ...]
     actual: tuple[str, ...] | None
-    """The request's values; None when the request lacks the key. Secret values are `***`, here and in `wanted`."""
+    """The request's values; None when the request lacks the key. Secret values are `***`, as they are in `wanted`."""
     hint: str
-    """A difference that is easy to overlook, described in a few words; often ""."""
+    """A few words about a difference that is easy to overlook; often ""."""
     line: int
 
 
 def is_negated(element: str, operator: str) -> bool:
-    """Whether the element excludes the values in `wanted`: NotAction, StringNotEquals, NotIpAddress and so on."""
+    """Whether the element excludes the values that it lists: NotAction, StringNotEquals, NotIpAddress and so on."""
     return element.startswith("Not") or "Not" in operator
 
 
@@ -66,20 +66,20 @@ class StatementReason(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """The result of one type of policy: one level of an organization, or one layer of a session."""
+    """The result of one type of policy; for SCPs and RCPs that of one level, for session policies that of one layer."""
 
     policy_type: PolicyType
     level: int
     """The level of the organization or the layer of the session, from 0."""
     effect: Effect
-    """The effect that these policies have without the other types."""
+    """The effect that these policies would have if no other type existed."""
     is_needed: bool
-    """Whether the request is refused unless these policies allow it. A Deny refuses it in any case."""
+    """Whether the request is refused unless these policies allow it. (A Deny in them always refuses it.)"""
     matched: tuple[StatementReason, ...]
     near: tuple[StatementReason, ...]
     """The statements that nearly applied, the nearest first."""
     note: str
-    """A sentence about what else affects the result; often ""."""
+    """A sentence about anything else that affects the result; often ""."""
 
 
 def explain(request: Request, policies: Policies) -> tuple[Reason, ...]:
@@ -144,9 +144,9 @@ def _effect(matched: Iterable[StatementReason]) -> Effect:
 def _statements(
     question: PreparedRequest, policies: Sequence[Policy], *, is_resource: bool = False
 ) -> tuple[tuple[StatementReason, ...], tuple[StatementReason, ...]]:
-    """Return the statements that apply, and the near misses, nearest first.
+    """Return the statements that apply, then the near misses, nearest first.
 
-    A near miss matches the action, or fails in only one element.
+    A near miss is a statement that matches the action, or that fails in only one element.
     """
     matched, near = [], []
     for policy in policies:
@@ -236,7 +236,7 @@ def _hint(required: Sequence[str], actual: Sequence[str]) -> str:
 
 
 def _plain_wildcard(question: PreparedRequest, policy: Policy, condition: Condition, actual: Sequence[str]) -> str:
-    """Return a hint when StringEquals compares `*` or `?` literally and StringLike would match the request."""
+    """Return a hint if StringEquals compares `*` or `?` literally, and StringLike would match the request."""
     if condition.parsed.family != "StringEquals" or condition.parsed.is_negated:
         return ""
     for text in condition.values:

@@ -28,7 +28,7 @@ def denial_sentence(request: Request, decision: Decision) -> str:
     sentence = f"User: {caller} is not authorized to perform: {request.action}"
     if request.resource != "*":
         sentence += f" on resource: {request.resource}"
-    # AWS words the message as an explicit deny when an SCP refuses, even if the SCP only lacks an Allow.
+    # If an SCP refuses, AWS's message says "explicit deny", even if the SCP only lacks an Allow.
     is_denied = decision.effect == "ExplicitDeny" or decision.decided_by in _ORGANIZATION
     if request.is_cross_account and not (is_denied and _is_one_organization(request)):
         return sentence
@@ -42,9 +42,9 @@ def denial_sentence(request: Request, decision: Decision) -> str:
 
 
 def _is_one_organization(request: Request) -> bool:
-    """Whether caller and resource belong to the same organization.
+    """Whether caller and resource belong to one organization.
 
-    Since January 2026 AWS's message then names the policy that denied.
+    If they do, AWS's error message names the policy that denied the request (since January 2026).
     """
     own, other = (request.context.get(f"aws:{whose}OrgID") for whose in ("Principal", "Resource"))
     return own is not None and own == other

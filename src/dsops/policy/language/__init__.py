@@ -1,5 +1,5 @@
 """The IAM policy language: documents, statements, wildcards, condition operators, policy variables, principals.
 
-Policy text comes in; compiled policies go out, or problems with their lines. Imports `document` and nothing else of
-dsops but its values; the other rooms of `policy` import it.
+The input is policy text; the output is compiled policies, or problems with their lines. It imports only `document`
+and basic modules such as `arn` and `errors`. The other packages of `policy` import it.
 """

@@ -1,7 +1,7 @@
 """Conditions, which are compiled when a policy is read and then tested against a request's context.
 
-A test returns True or False, or None when the request's value does not have the operator's type (a word for a
-number). For None the evaluator treats a condition as met in a Deny and as not met in an Allow. Rules: AWS IAM User
+A test returns True or False. It returns None if the request's value does not have the operator's type (a word for a
+number); then the evaluator treats the condition as met in a Deny and as not met in an Allow. Rules: AWS IAM User
 Guide, "Conditions with multiple context keys or values".
 """
 
@@ -51,7 +51,7 @@ class Condition(NamedTuple):
     line: int
     parsed: Operator
     test: Test
-    """The compiled test: it takes a context with keys in lower case; None means an unreadable value."""
+    """The compiled test of a context with keys in lower case. Its result None means an unreadable value."""
 
     def __repr__(self) -> str:
         return f"Condition({self.operator!r}, {self.key!r}, {self.shown_values!r}, line={self.line})"
@@ -63,7 +63,7 @@ class Condition(NamedTuple):
 
     @property
     def shown_values(self) -> tuple[str, ...]:
-        """The policy's values, or `***` for each when they are secret."""
+        """The policy's values; each is `***` if the key is secret."""
         return ("***",) * len(self.values) if self.is_secret else self.values
 
 
@@ -129,8 +129,8 @@ def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
 def _null_test(key: str, values: Sequence[str]) -> Test:
     """Return the test of the Null operator.
 
-    The value `true` means that the key is absent; `false` means that it is present with a value that is not empty.
-    AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
+    The operator's value `true` requires that the key is absent; `false` requires that the key is present with a value
+    that is not empty. AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
     """
     expected = {lower_case(value) for value in values}
     if not expected <= {"true", "false"}:
@@ -143,9 +143,9 @@ def _null_test(key: str, values: Sequence[str]) -> Test:
 
 
 def _with_set(parsed: Operator, key: str, policy_values: frozenset[str]) -> Test:
-    """Compile StringEquals or StringNotEquals without variables.
+    """Compile StringEquals or StringNotEquals for policy values without variables.
 
-    These are by far the most frequent conditions, so all values are tested with one set operation.
+    Most conditions are of this kind, so all values are tested with one set operation.
     """
     when_missing = _when_missing(parsed)
     if parsed.quantifier:
@@ -181,7 +181,7 @@ def _with_variables(
     static: Sequence[Sequence[Resolved]],
     dynamic: Sequence[tuple[Token, ...]],
 ) -> Test:
-    """Compile a test whose policy values contain variables, which are resolved for each request.
+    """Compile a test with policy values that contain variables, which are resolved for each request.
 
     A policy value with an unset variable matches nothing. Otherwise the test works as `_with_matcher` does.
     """
@@ -204,10 +204,10 @@ def _with_variables(
 
 
 def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | None:
-    """Compile an ARN pattern with its variables resolved.
+    """Compile an ARN pattern with its variables resolved; None if a variable has no value.
 
-    The value of a variable stays within the part of the ARN that contains the variable, even if the value has colons.
-    A variable may also stand for the whole ARN.
+    A variable's value stays within its part of the ARN, even if the value contains colons. A variable may also stand
+    for the whole ARN.
     """
     sections: Sequence[Sequence[Token]] = split_sections(tokens)
     if len(sections) < 6:
@@ -219,7 +219,7 @@ def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | N
 
 
 def _when_missing(parsed: Operator) -> bool:
-    """Return the test's result for a request without the key."""
+    """Return the test's result for a request that lacks the condition key."""
     if parsed.is_if_exists:
         return True
     if parsed.quantifier:
@@ -228,9 +228,9 @@ def _when_missing(parsed: Operator) -> bool:
 
 
 def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
-    """Return the function that combines the results for the request's values.
+    """Return the function that combines the results for the request's values into one.
 
-    A plain operator with several request values works like ForAnyValue.
+    An operator without quantifier works like ForAnyValue if the request has several values.
     """
     if parsed.quantifier == "ForAllValues:":
         return _all_miss if parsed.is_negated else _all_match
@@ -255,7 +255,7 @@ def _none_matches(values: Sequence[str], matcher: Matcher) -> Answer:
     return None if answer is None else not answer
 
 
-# A set of empty strings counts as empty (AWS IAM User Guide, set operators: "an empty string").
+# A request whose values are all empty strings counts as empty (AWS IAM User Guide, set operators: "an empty string").
 
 
 def _any_matches_of_set(values: Sequence[str], matcher: Matcher) -> Answer:

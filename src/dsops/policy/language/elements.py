@@ -44,7 +44,7 @@ class Actions(NamedTuple):
 
 
 ResourceTest = Callable[[str, Sequence[str] | None, Callable[[], Context]], bool]
-"""A test that takes a resource, its six ARN parts (None for a non-ARN), and a function that returns the context."""
+"""A test of a resource, its six ARN parts (None for a non-ARN), and a function that returns the context."""
 
 
 class ResourceElement(NamedTuple):
@@ -118,7 +118,7 @@ _WILDCARDS: Final = frozenset("*?")
 
 
 class _Pattern(NamedTuple):
-    """One compiled resource pattern; exactly one field is set."""
+    """One compiled resource pattern. Exactly one of the fields is set."""
 
     is_everything: bool = False
     whole: Predicate | None = None
@@ -127,7 +127,7 @@ class _Pattern(NamedTuple):
 
 
 class _Dynamic(NamedTuple):
-    """A resource pattern that contains a variable. Variables can only be in the last part of an ARN."""
+    """A compiled resource pattern with a variable, which can only be in the last part of the ARN."""
 
     head: ArnPredicate
     tail: tuple[Token, ...]
@@ -140,8 +140,8 @@ def compile_resources(
 
     `completes`: whether missing parts of an ARN with fewer than six parts are filled with `*`.
 
-    A pattern with a variable that has no value in the request matches nothing (AWS IAM User Guide, "Variables and
-    tags": it can make the whole statement invalid). In NotResource an unset variable therefore excludes the resource
+    A pattern with a variable that the request has no value for matches nothing (AWS IAM User Guide, "Variables and
+    tags": the whole statement can become invalid). In NotResource an unset variable therefore excludes the resource
     from an Allow and includes it in a Deny.
     """
     patterns = [_compile_resource(text, has_variables=has_variables, completes=completes) for text in texts]
@@ -152,16 +152,16 @@ def compile_resources(
 def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pattern:
     """Compile one resource pattern, part by part.
 
-    A wildcard matches within its part only, except at the very end: `arn:aws:ec2:*` covers the parts that are not
-    written (AWS IAM User Guide, "Resource": a `*` at the end of a segment can expand beyond the colon). Without that
-    `*` AWS completes a short ARN only in an identity policy (AWS IAM User Guide, "Incomplete ARNs"). The partition
-    may be a wildcard, as in 145 resources of AWS's managed policies; the service may not.
+    A wildcard matches within its part only. The exception is a `*` at the very end: `arn:aws:ec2:*` covers the
+    missing parts as well (AWS IAM User Guide, "Resource": a `*` at the end of a segment can expand beyond the colon).
+    Without that `*`, AWS completes a short ARN only in an identity policy (AWS IAM User Guide, "Incomplete ARNs").
+    The partition may be a wildcard, as in 145 resources of AWS's managed policies; the service may not.
     """
     if text == "*":
         return _Pattern(is_everything=True)
     parts = split_arn(text)
     if parts is not None and "$" not in text and _WILDCARDS.isdisjoint("".join(parts[:5])):
-        # In the most frequent form only the last part has wildcards.
+        # This is the most frequent form: only the last part has wildcards.
         tokens = tokenize(text, has_variables=False, has_wildcards=True)
         return _Pattern(whole=compile_glob(_only_resolved(tokens)))
     try:
@@ -183,7 +183,7 @@ def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pa
         return _Pattern(dynamic=_Dynamic(first, tuple(sections[5])) if first is not None else None)
     resolved = [*head, [_as_literal(token) for token in sections[5]]]
     if all(isinstance(token, str) for section in head for token in section):
-        # The first five parts have no `*`, so matching the whole text gives the same result as matching part by part.
+        # The first five parts have no `*`. So a test of the whole text gives the same result as a test of each part.
         return _Pattern(whole=compile_glob(_only_resolved(_joined(resolved))))
     return _Pattern(parts=compile_arn(_only_resolved(_joined(resolved))))
 
@@ -196,9 +196,9 @@ def _completed(sections: list[list[Token]]) -> list[list[Token]]:
 
 
 def _as_literal(token: Token) -> Resolved:
-    """Return a variable as plain text.
+    """Return a token, with a variable replaced by its text `${...}`.
 
-    A variable before the fifth colon is not expanded, and no real ARN contains such text.
+    AWS expands no variables before the fifth colon of an ARN, and no real ARN contains such a text there.
     """
     return token.written if isinstance(token, PolicyVariable) else token
 
@@ -215,7 +215,7 @@ def _joined(sections: Sequence[Sequence[Token]]) -> list[Token]:
 
 
 def _expanding(sections: Sequence[Sequence[Resolved]]) -> Callable[[Sequence[str]], bool]:
-    """Compile a pattern of four or five parts that ends in `*`, which also matches the missing parts."""
+    """Compile an ARN pattern of four or five parts that ends in `*`. That `*` also matches the missing parts."""
     last = len(sections) - 1
     tests = [compile_glob(section) for section in sections]
     return lambda parts: (
@@ -253,9 +253,9 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
 def _any_dynamic(
     dynamic: Sequence[_Dynamic], parts: Sequence[str], context: Callable[[], Context], *, is_negated: bool
 ) -> bool | None:
-    """Whether one of the patterns matches; None when none matches and one has an unset variable.
+    """Whether one of the patterns matches; None if no pattern matches and one has an unset variable.
 
-    For NotResource an unset variable gives None even in a pattern that could not match the resource.
+    In NotResource, an unset variable gives None even if the rest of its pattern does not match the resource.
     """
     answer: bool | None = False
     for head, tail in dynamic:

@@ -1,7 +1,7 @@
-"""Case-insensitive comparison as AWS does it.
+"""Compare texts case-insensitively, as AWS does.
 
-Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z are folded. With
-Python's `str.lower` the KELVIN SIGN (U+212A) would become `k`, and a `Deny` that contains it would seem to work.
+Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z are converted.
+With Python's `str.lower` the KELVIN SIGN (U+212A) would become `k`, and a `Deny` that contains it would seem to work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def lower_case(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the text as `StringEqualsIgnoreCase` compares it, one character for each, so `ß` is not `ss`.
+    """Return the text as `StringEqualsIgnoreCase` compares it: one character for each, so `ß` is not `ss`.
 
     AWS's guide says only "ignoring case". Letters outside of ASCII are folded too (`É` equals `é`), but never to an
     ASCII letter: U+017F is not `s`, U+212A is not `k`, U+0130 and U+0131 are not `i`.

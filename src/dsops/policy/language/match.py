@@ -19,7 +19,7 @@ def anything(text: str) -> bool:  # noqa: ARG001 - a predicate takes the text
 
 
 def compile_glob(tokens: Sequence[Resolved]) -> Predicate:
-    """Compile a test of whole texts. `*` matches any run of characters, `?` any one character."""
+    """Compile a test of a whole text. `*` matches any run of characters, `?` any one character."""
     pieces: list[list[Resolved]] = [[]]
     for token in tokens:
         if token is ANY_RUN:
@@ -52,7 +52,7 @@ def _literal_glob(pieces: list[str]) -> Predicate:
             return False
         position, end = len(first), len(text) - len(last)
         for piece in middle:
-            # The earliest occurrence is the best choice: it leaves the most text for the pieces that follow.
+            # The earliest occurrence is the best choice, because more text is left for the pieces that follow.
             position = text.find(piece, position, end)
             if position < 0:
                 return False
@@ -67,7 +67,7 @@ def _starts(first: str) -> Predicate:
 
 
 class _Piece:
-    """The part of a glob between two `*`: literals and `?`, with a fixed length."""
+    """The part of a glob between two `*`. It consists of literals and `?`, so its length is fixed."""
 
     __slots__ = ("_fixed", "_goal", "_masks", "_open", "length")
 
@@ -145,7 +145,7 @@ def split_arn(text: str) -> list[str] | None:
 
 
 def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
-    """Split the tokens at the first five literal colons. Colons in the values of variables don't split."""
+    """Split the tokens at the first five literal colons. Colons in a variable's value do not split."""
     sections: list[list[Token]] = [[]]
     for token in tokens:
         if not isinstance(token, str):
@@ -163,14 +163,14 @@ def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
 def compile_arn(tokens: Sequence[Resolved]) -> ArnPredicate | None:
     """Compile a test that compares the six parts of an ARN separately; None unless the pattern has six parts.
 
-    So `arn:aws:sqs:*:111122223333:q` does not match a queue of another account whose name contains that text (AWS IAM
-    User Guide, ARN condition operators).
+    Therefore `arn:aws:sqs:*:111122223333:q` does not match a queue of another account whose name contains that text
+    (AWS IAM User Guide, ARN condition operators).
     """
     return compile_arn_sections(split_sections(tokens))
 
 
 def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | None:
-    """Compile an ARN test from a pattern that is already split, so that variable values stay within their parts."""
+    """Compile an ARN test from a pattern that is already split. So a variable's value stays within its part."""
     if len(sections) < 6 or literal_text(_resolved(sections[0])) != "arn":
         return None
     tests = [

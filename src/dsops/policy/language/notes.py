@@ -1,4 +1,4 @@
-"""The problems of a policy document, and methods that read its texts."""
+"""Collect the problems of a policy document, and read the document's texts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Problem, Where
 
 SYNTAX: Final = "Syntax errors in policy."
-"""The message that IAM returns when it has no more specific one."""
+"""The error message that IAM returns if it has no more specific message."""
 
 
 class Notes:
-    """Collects problems, each with the message that IAM returns (from documentation and users' reports)."""
+    """Collects problems, each with IAM's error message for it (from documentation and users' reports)."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[tuple[Problem, str]] = []
@@ -45,7 +45,7 @@ class Notes:
         return scalars
 
     def attempt(self, scalar: Scalar, path: str, check: Callable[[str], object], *, aws: str = SYNTAX) -> None:
-        """Run `check` on a scalar's text and add a ValueError that it raises as a problem."""
+        """Run `check` on a scalar's text. If it raises ValueError, add the error as a problem."""
         try:
             check(scalar.text)
         except ValueError as error:

@@ -1,7 +1,7 @@
 """Condition operators: their names, and how each compares a request's value with the policy's values.
 
-To add an operator, add a member to the Literal of its family and its negation if it has one, then write the branch
-that mypy reports as missing. Rules: AWS IAM User Guide, "Condition operators".
+To add an operator, add a member to the Literal of its family. Add its negation as well if it has one. Then write the
+branch that mypy reports as missing. Rules: AWS IAM User Guide, "Condition operators".
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _NEGATIONS: Final[dict[str, Family]] = {
 _FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 _OPERATORS: Final[dict[str, Family]] = {family: family for family in _FAMILIES} | _NEGATIONS
 OPERATORS: Final = tuple(_OPERATORS)
-"""The plain name of every operator, without quantifier and suffix."""
+"""The name of every operator without quantifier and suffix, such as `StringLike`."""
 PLAIN_FAMILIES: Final[tuple[PlainFamily, ...]] = get_args(PlainFamily)
 STRING_FAMILIES: Final[tuple[StringFamily, ...]] = get_args(StringFamily)
 ARN_FAMILIES: Final[tuple[ArnFamily, ...]] = get_args(ArnFamily)
@@ -72,7 +72,7 @@ class Operator(NamedTuple):
 
     quantifier: Quantifier
     family: Family
-    """The operator without negation: `StringEquals` also for StringNotEquals."""
+    """The operator's name without negation: StringNotEquals has the family `StringEquals`."""
     is_negated: bool
     is_if_exists: bool
 
@@ -161,7 +161,7 @@ def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
 
 
 def _holds(family: NumberFamily | DateFamily, order: int) -> bool:
-    """Whether the operator accepts the order: negative if the request's value is less, 0 if equal."""
+    """Whether the operator accepts the result of a comparison: negative if the request's value is less, 0 if equal."""
     match family:
         case "NumericEquals" | "DateEquals":
             return order == 0

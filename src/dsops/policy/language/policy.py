@@ -23,7 +23,7 @@ class Statement(NamedTuple):
     principals: Principals | None
     actions: Actions
     resources: ResourceElement | None
-    """The Resource element; None in a trust policy, or in a resource policy that means its own resource."""
+    """The Resource element; None in a trust policy, or if a resource policy omits it to mean its own resource."""
     conditions: tuple[Condition, ...]
     line: int
 
@@ -31,7 +31,7 @@ class Statement(NamedTuple):
 class Policy(NamedTuple):
     """A policy that AWS would accept.
 
-    `name` identifies it in decisions: a name, a file, or a managed policy's ARN.
+    `name` identifies the policy in decisions: it is a name, a file, or a managed policy's ARN.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ParsedPolicy(NamedTuple):
     policy: Policy | None
     problems: tuple[Problem, ...]
     aws_message: str
-    """IAM's MalformedPolicyDocument message, as far as known; "" when there is no problem."""
+    """IAM's MalformedPolicyDocument message, as far as known; "" if there is no problem."""
 
 
 KIND_WORDS: dict[PolicyKind, str] = {

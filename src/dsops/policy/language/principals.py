@@ -1,7 +1,7 @@
 """Callers of requests, and the principals that a Principal element names.
 
-How specifically a policy names the caller decides which other policies must allow, so the test returns a Reach rather
-than a bool.
+How specifically a policy names the caller decides which other policies must allow the request. So the test returns a
+Reach, not a bool.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class Principal(NamedTuple):
     arn: str
     """The caller's ARN: user, assumed-role, federated-user or root."""
     issuer_arn: str = ""
-    """For a role session the role's ARN with its path; for a federated session the user's ARN."""
+    """The ARN of the session's role, with its path, or of the user that issued the federated session."""
     unique_id: str = ""
-    """The unique id: AIDA... of a user (for a federated session, of the issuing user), AROA... of a session's role."""
+    """The unique id: AIDA... of the user (of a federated session, the issuing user), AROA... of a session's role."""
     federated: str = ""
     """The ARN or name of the identity provider (web identity and SAML), or the name of the service."""
 
 
 Reach = int
-"""How specifically a policy names a principal.
+"""How specifically a policy names a principal, from UNNAMED to DIRECT.
 
-This decides which other policies of the account must allow (IAM User Guide).
+The reach decides which other policies of the account must allow the request (IAM User Guide).
 """
 UNNAMED: Final = 0
 ACCOUNT: Final = 1
@@ -48,7 +48,7 @@ ACCOUNT: Final = 1
 ISSUER: Final = 2
 """The policy names the session's role or the federating user. Boundary and session policy still limit the session."""
 DIRECT: Final = 3
-"""The policy names the user, the exact session, everyone, a provider or a service. No other policy need allow."""
+"""The policy names the user, the exact session, everyone, a provider or a service. No other policy needs to allow."""
 
 Type = Literal["AWS", "Federated", "Service", "CanonicalUser"]
 Written = tuple[Type, str]
@@ -81,7 +81,7 @@ class Principals(NamedTuple):
         return "NotPrincipal" if self.is_negated else "Principal"
 
     def reach(self, principal: Principal) -> Reach:
-        """Return how specifically the element names the principal; UNNAMED when it does not name it."""
+        """Return how specifically the element names the principal; UNNAMED if the element does not name it."""
         if self.is_negated:
             return UNNAMED if self._is_excepted(principal) else DIRECT
         if self.is_everyone:
@@ -111,11 +111,10 @@ class Principals(NamedTuple):
         return principal.kind == "service" and principal.federated in self.services
 
     def _is_excepted(self, principal: Principal) -> bool:
-        """Whether NotPrincipal excepts the principal.
+        """Whether NotPrincipal lists the principal as an exception.
 
-        A Deny excepts only a caller whose account root, role and session are all listed (AWS IAM User Guide,
-        NotPrincipal). An Allow excludes a caller that is listed in any of these ways. Both readings grant less rather
-        than more.
+        In a Deny, a caller is an exception only if its account root, role and session are all listed (AWS IAM User
+        Guide, NotPrincipal). In an Allow, one of these entries is enough. Both rules grant less rather than more.
         """
         if self.is_everyone:
             return True
@@ -181,8 +180,8 @@ def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) ->
         "Service": _is_service,
         "CanonicalUser": str.isalnum,
     }[kind]
-    # Names in ARNs, services and canonical ids are ASCII on AWS, but `str.isalnum` accepts other letters and digits
-    # too.
+    # Names in ARNs, service names and canonical ids are ASCII on AWS. `str.isalnum` also accepts other letters and
+    # digits.
     if kind == "AWS" and takes_cloudfront and _is_access_identity(text):
         return
     if not text.isascii() or not is_valid(text):
@@ -210,7 +209,7 @@ def _is_aws_principal(text: str) -> bool:
 def _is_access_identity(text: str) -> bool:
     """Whether the text is the ARN of a CloudFront origin access identity.
 
-    Source: Amazon S3 User Guide, "Bucket policy examples". No caller has such an ARN.
+    Source: Amazon S3 User Guide, "Bucket policy examples". No caller has an ARN of this form.
     """
     arn = parse_arn(text)
     if arn is None or (arn.service, arn.region, arn.account) != ("iam", "", "cloudfront"):
@@ -222,7 +221,7 @@ def _is_access_identity(text: str) -> bool:
 def is_unique_id(text: str) -> bool:
     """Whether the text is a unique id of a user (AIDA...) or role (AROA...).
 
-    A policy shows the id in place of the ARN once the user or role is deleted.
+    When a user or role is deleted, a policy that names it shows the id instead of the ARN.
     """
     return text.startswith(("AIDA", "AROA")) and 16 <= len(text) <= 128 and text.isascii() and text.isalnum()
 

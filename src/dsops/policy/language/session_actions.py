@@ -1,8 +1,8 @@
 """The STS actions that issue sessions, and the permissions that accompany them.
 
-The sandbox's metrics and log reports count the sessions that these actions issue. Other STS actions
-(GetScopedCredentials) are decided by policies as the actions of any service are. Sources: STS API Reference, the page
-of each operation; IAM User Guide, "Permissions for GetSessionToken".
+The sandbox's metrics and log reports count the sessions that these actions issue. Policies decide other STS actions
+(GetScopedCredentials) as they decide the actions of any service. Sources: STS API Reference, the page of each
+operation; IAM User Guide, "Permissions for GetSessionToken".
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class SessionAction(NamedTuple):
 
     name: str
     caller: Caller = "signed"
-    """The kind of caller: one with credentials, or one with a provider's token or SAML assertion."""
+    """How the caller authenticates: by a signature (`signed`), a web identity token, or a SAML assertion."""
     is_about_role: bool = False
     """Whether the action's resource is a role, whose trust policy must allow the action."""
     is_permission_only: bool = False
-    """Whether the action is only a permission needed along with the AssumeRole call, and no API operation."""
+    """Whether the action is a permission that an AssumeRole call needs, and not an API operation."""
     is_open: bool = False
-    """Whether every valid caller may use the action, whatever policies say."""
+    """Whether every valid caller may use the action, regardless of policies."""
     is_for_role_sessions: bool = True
     """Whether a role session may call the action."""
     has_bare_refusal: bool = False
@@ -68,11 +68,11 @@ def assuming_action(caller: Caller) -> str:
 
 
 def assumes_role(action: str) -> bool:
-    """Whether the action assumes a role, including AssumeRole variants that are newer than the table."""
+    """Whether the action assumes a role. True also for future AssumeRole variants that the table lacks."""
     return lower_case(action).startswith("sts:assumerole")
 
 
 def is_about_roles(action: str) -> bool:
-    """Whether the action's resource is a role, so that its resource policy is a trust policy."""
+    """Whether the action's resource is a role. The resource's policy is then a trust policy."""
     action_facts = BY_NAME.get(lower_case(action))
     return action_facts.is_about_role if action_facts is not None else assumes_role(action)

@@ -1,4 +1,4 @@
-"""The grammar of one statement, which depends on the kind of policy."""
+"""Parse one statement by the grammar for the kind of policy."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ _STATEMENT_ELEMENTS: Final = tuple(
 _PRINCIPAL_TYPES: Final[tuple[Type, ...]] = get_args(Type)
 
 
-# The message with which IAM refuses CreateRole and UpdateAssumeRolePolicy, as users' reports and provider tests quote
-# it.
+# IAM's message when it refuses CreateRole and UpdateAssumeRolePolicy, quoted from users' reports and provider tests.
 _NO_STS_ACTION: Final = "AssumeRole policy may only specify STS AssumeRole actions."
 
 
@@ -36,7 +35,7 @@ class Rules(NamedTuple):
     completes_arns: bool = False
     """Whether an ARN without its last parts matches any value in those parts."""
     has_strict_sids: bool = True
-    """Whether Sids must be alphanumeric and unique. This is a rule of the IAM service, not of the policy language."""
+    """Whether Sids must be alphanumeric and unique. The IAM service requires this; the policy language does not."""
     needs_2012: bool = False
 
 
@@ -48,7 +47,7 @@ RULES: Final[dict[PolicyKind, Rules]] = {
     "boundary": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "trust": Rules(prohibited=("Resource", "NotResource", "NotPrincipal"), has_id=True, is_resource_optional=True),
     "resource": Rules(prohibited=(), has_id=True, is_resource_optional=True, has_strict_sids=False),
-    # Since September 2025 an SCP may use the whole language (AWS Security Blog, "full IAM language").
+    # Since September 2025 an SCP may use every element of the language (AWS Security Blog, "full IAM language").
     "scp": Rules(prohibited=("Principal", "NotPrincipal"), has_strict_sids=False, needs_2012=True),
     "rcp": Rules(prohibited=("NotPrincipal", "NotAction"), has_strict_sids=False, needs_2012=True),
 }
@@ -139,7 +138,7 @@ class StatementReader(Notes):
         return "Deny"
 
     def _one_of(self, node: Mapping, path: str, positive: str, *, is_required: bool) -> tuple[Node, str, bool] | None:
-        """Return the element or its Not... form, its path, and whether it is the Not... form."""
+        """Return the element or its Not... form, its path, and whether it is the Not... form; None if invalid."""
         first, second = node.get(positive), node.get(f"Not{positive}")
         if first is not None and second is not None:
             self.note(

@@ -1,4 +1,4 @@
-"""Split policy text into literals, wildcards and variables, and fill in the variables from a request."""
+"""Split policy text into literals, wildcards and variables; replace the variables by a request's values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.policy.language.letters import lower_case
 from dsops.startup import NamedTuple
 
 Context = Mapping[str, tuple[str, ...]]
-"""Condition key in lower case -> the request's values for it."""
+"""Condition key in lower case -> the values that the request has for the key."""
 
 
 class Wildcard:
@@ -30,7 +30,7 @@ ANY_ONE: Final = Wildcard("?")
 
 
 class PolicyVariable(NamedTuple):
-    """A policy variable, `${key}` or `${key, 'default'}`; the request's value replaces it as literal text."""
+    """A policy variable, `${key}` or `${key, 'default'}`. The request's value replaces it as literal text."""
 
     key: str
     """The condition key in lower case, as in a Context."""
@@ -122,10 +122,10 @@ def is_static(tokens: Iterable[Token]) -> bool:
 
 
 def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
-    """Replace variables by the request's values; None when a variable has neither a value nor a default.
+    """Replace variables by the request's values; None if a variable has neither a value nor a default.
 
-    The value is literal: a `*` in a user's name matches only itself. A key with several values can't be used as a
-    variable, and an empty string counts as no value (AWS IAM User Guide, "Policy variables with no value").
+    A variable's value is literal: a `*` in a user's name matches only itself. A key with several values can't be used
+    as a variable, and an empty string counts as no value (AWS IAM User Guide, "Policy variables with no value").
     """
     resolved: list[Resolved] = []
     for token in tokens:

@@ -1,4 +1,4 @@
-"""Typed condition values: numbers, dates, addresses, bytes. Readers return None for unreadable text."""
+"""Parse and compare condition values: numbers, dates, addresses, bytes. Parsers return None for invalid text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 _LONGEST_NUMBER: Final = 400
-# Every repetition has a fixed length or ends its group, so the expression never backtracks.
+# Every repetition in this pattern has a fixed length or ends its group, so matching never backtracks.
 _DATE: Final = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,40}))?)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
 )
@@ -18,7 +18,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Number = tuple[int, int]
 """A decimal number: its digits as an integer, and the number of digits after the decimal point."""
 Moment = tuple[int, str]
-"""Seconds since 1970 in UTC, and the digits of the fraction as text, which compares exactly at any precision."""
+"""Seconds since 1970 in UTC, and the fraction's digits as text, because texts compare exactly at any precision."""
 
 
 def read_number(text: str) -> Number | None:
@@ -34,7 +34,7 @@ def read_number(text: str) -> Number | None:
 
 
 def compare_numbers(left: Number, right: Number) -> int:
-    """Return a negative, zero or positive number as left is less than, equal to or greater than right."""
+    """Return a negative number if `left` is less than `right`, zero if they are equal, else a positive number."""
     scaled_left, scaled_right = left[0] * _power(right[1]), right[0] * _power(left[1])
     return (scaled_left > scaled_right) - (scaled_left < scaled_right)
 
@@ -81,7 +81,7 @@ def _read_epoch(text: str) -> Moment | None:
 
 
 def compare_moments(left: Moment, right: Moment) -> int:
-    """Return a negative, zero or positive number as left is before, equal to or after right."""
+    """Return a negative number if `left` is before `right`, zero if they are equal, else a positive number."""
     return (left > right) - (left < right)
 
 
@@ -91,13 +91,13 @@ Address = tuple[int, int]
 
 def read_network(text: str) -> Callable[[Address], bool] | None:
     """Compile a test for an IPv4 or IPv6 range. A single address is a range of one."""
-    import ipaddress  # The import takes milliseconds, and most policies have no address.
+    import ipaddress  # This import takes milliseconds, and most policies contain no address.
 
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
-    # AWS requires CIDR notation, which a mask written as an address (203.0.113.0/255.255.255.0) is not.
+    # AWS requires CIDR notation. A mask that is written as an address (203.0.113.0/255.255.255.0) is refused.
     if "/" in text and not text.rpartition("/")[2].isdigit():
         return None
     version, first, last = network.version, int(network.network_address), int(network.broadcast_address)

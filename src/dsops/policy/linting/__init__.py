@@ -1,7 +1,7 @@
-"""Lint policy documents: what AWS refuses, and what does something else than it seems to.
+"""Lint policy documents: find what AWS refuses, and what has another effect than it seems to have.
 
-A document comes in, a report with findings goes out. What AWS's services have for actions and keys is passed in as a
-reference. Imports `policy.language`. Imported by `simulation`; others import `lint` from `dsops.policy`.
+The input is a document, and a reference with the actions and keys of AWS's services; the output is a report with
+findings. Imports `policy.language`. Imported by `simulation`; others import `lint` from `dsops.policy`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class LintReport(NamedTuple):
 
     kind: PolicyKind
     reason: str
-    """Why the linter guessed this kind of policy; "" when the caller gave the kind."""
+    """Why the linter guessed this kind of policy; "" if the kind was passed in."""
     findings: tuple[Finding, ...]
     """The findings by line, at most a hundred of each rule."""
     left_out: dict[str, int]
@@ -89,7 +89,7 @@ def lint(
     reference: AuthorizationReference | None = None,
     has_comments: bool = False,
 ) -> LintReport:
-    """Lint a document of `size` characters. The kind of policy is guessed when not given.
+    """Lint a document of `size` characters. Guesses the kind of policy if `kind` is None.
 
     Names of services, actions and their condition keys are checked only with a reference, and only in documents that
     are no longer than IAM's API accepts. `has_comments`: whether the file format has comments (.jsonc).
@@ -111,7 +111,7 @@ def _check_policy(
     compact_size = documents.compact_length(view)
     documents.check_document(view, size, compact_size, findings)
     is_storable = compact_size <= documents.API_LIMIT
-    # Comparing all pairs and looking up names takes long, so only documents within AWS's size limit are checked.
+    # Comparing all pairs and looking up names takes long, so both are done only for documents within AWS's size limit.
     if kind in {"trust", "resource"}:
         principals.check_principals(view, findings, has_fences=is_storable)
     if kind == "trust" and is_storable:

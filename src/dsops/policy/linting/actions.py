@@ -1,4 +1,4 @@
-"""Rules about services and actions that AWS does not have."""
+"""Rules about names of services and actions that do not exist on AWS."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ UNKNOWN_ACTION: Final = LintRule(
     "action.unknown",
     "warning",
     "the service has no such action",
-    why="No request has it: an Allow allows nothing, a Deny denies nothing. API operations and actions often have "
-    "different names: S3's ListBuckets is allowed by s3:ListAllMyBuckets. A few actions are not documented.",
+    why="No request has the action: an Allow allows nothing, a Deny denies nothing. API operations and "
+    "actions often have different names: S3's ListBuckets is allowed by s3:ListAllMyBuckets. A few "
+    "actions are not documented.",
     cure="write the action as in the Service Authorization Reference",
     source=_REFERENCE,
 )
@@ -53,7 +54,7 @@ def check_actions(document: DocumentView, lookup: NameLookup, findings: FindingC
 def _check_action(scalar: Scalar, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
     path = view.element("Action")
     prefix, colon, name = scalar.text.partition(":")
-    # AWS's guide excepts this action from a Deny by name.
+    # AWS's guide names this action as one that a Deny does not affect.
     if lower_case(scalar.text) in UNDECIDED_ACTIONS and not view.are_actions_negated:
         message = f"`{scalar.text}` needs no permission, and can't be refused"
         findings.add(NO_EFFECT, scalar.line, path, message)

@@ -37,7 +37,8 @@ FOR_ALL_TAGS: Final = LintRule(
     "condition.for-all-tags",
     "note",
     "ForAllValues on tag keys also matches requests without tags",
-    why="Usually that is intended: only these tags, or none. If tags are required it is not enough.",
+    why="Usually that is intended: the policy allows these tags, or none. If tags are required, ForAllValues "
+    "is not enough.",
     cure='to require tags add {"Null": {"aws:TagKeys": "false"}}',
     source=_SETS,
 )
@@ -70,8 +71,8 @@ PLAIN_STAR: Final = LintRule(
     "condition.wildcard-is-text",
     "warning",
     "a wildcard with an operator that does not support wildcards",
-    why="StringEquals, StringEqualsIgnoreCase and their negations compare `*` as an ordinary character, so the "
-    "value matches no real one.",
+    why="StringEquals, StringEqualsIgnoreCase and their negations compare `*` as an ordinary character, so "
+    "the value with the wildcard matches no real value.",
     cure="use StringLike (or StringNotLike), or write the value in full",
     source=_OPERATORS,
 )
@@ -129,9 +130,9 @@ _FITTING: Final = {
     "Binary": {"Binary", "String"},
     "Bool": {"Bool", "String"},
 }
-"""The key types that each operator can compare, by the prefix of the operator's name.
+"""The operator's prefix -> the key types that the operator can compare.
 
-Text operators compare any type.
+Text operators are missing here, because they compare any type.
 """
 
 
@@ -180,16 +181,16 @@ def _check_type(clause: Clause, kind: str | None, findings: FindingCollector) ->
         findings.add(SET_OF_ONE, clause.line, clause.path, f"`{clause.key}` has one value only")
     single = kind.removeprefix("ArrayOf")
     fitting = next((types for start, types in _FITTING.items() if parsed.family.startswith(start)), None)
-    # The values of tags, and of other keys with a slash, may have any form.
+    # The values of tag keys, and of other keys with a slash, may have any form.
     if fitting is not None and single not in fitting and "/" not in clause.key:
         message = f"{clause.operator} can't compare `{clause.key}`, whose values are of type {single}"
         findings.add(WRONG_OPERATOR, clause.line, clause.path, message)
 
 
 def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCollector) -> None:
-    """Check for wildcards that the operator compares literally.
+    """Report wildcards that the operator compares literally.
 
-    Findings do not show values: a mistyped key may have the secret value of the correct key.
+    The findings show no values: if a key is mistyped, its value may be the secret value of the correct key.
     """
     family = clause.parsed.family
     if family in PLAIN_FAMILIES:

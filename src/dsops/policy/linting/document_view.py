@@ -60,17 +60,17 @@ class View(NamedTuple):
     are_resources_negated: bool
     clauses: tuple[Clause, ...]
     nulls: dict[str, frozenset[str]]
-    """The keys of Null operators, in lower case, with their values: `true` for absent, `false` for present."""
+    """The keys of Null conditions, in lower case, with their values: `true` for absent, `false` for present."""
 
     @property
     def is_for_everyone(self) -> bool:
-        """Whether the Principal element is `*` or contains `*`."""
+        """Whether the Principal element is `*`, or a list that contains `*`."""
         return not self.are_principals_negated and any(
             named.type == "AWS" and named.text == "*" for named in self.principals
         )
 
     def element(self, name: str) -> str:
-        """Return the path of the element, or of its Not... form if the statement has that."""
+        """Return the element's path; the path of its Not... form if the statement has that form."""
         negated = {
             "Principal": self.are_principals_negated,
             "Action": self.are_actions_negated,
@@ -96,7 +96,7 @@ class DocumentView(NamedTuple):
 
 
 def statement_nodes(root: Node | None) -> list[tuple[Mapping, str]]:
-    """Return the statements of a document with their paths. A document that is a bare statement counts as one."""
+    """Return a document's statements with their paths. A document that is a bare statement has one."""
     if not isinstance(root, Mapping):
         return []
     if is_fragment(root):
@@ -109,7 +109,7 @@ def statement_nodes(root: Node | None) -> list[tuple[Mapping, str]]:
 
 
 def is_fragment(root: Node | None) -> bool:
-    """Whether the node is a statement, or part of one, without a policy around it."""
+    """Whether the node is a statement, or part of one, that is not inside a policy."""
     if not isinstance(root, Mapping):
         return False
     keys = {key.text for key, _ in root.entries}
@@ -117,7 +117,7 @@ def is_fragment(root: Node | None) -> bool:
 
 
 def look(root: Mapping, kind: PolicyKind) -> DocumentView:
-    """Return the view of a document, with everything that can be understood."""
+    """Return the view of a document, with everything in it that is valid."""
     version = root.get("Version")
     text = version.text if isinstance(version, Scalar) else ""
     line = version.line if version is not None else root.line
@@ -125,7 +125,7 @@ def look(root: Mapping, kind: PolicyKind) -> DocumentView:
 
 
 def _statement(node: Mapping, path: str) -> View:
-    # Build the dict in one pass over the entries, because every statement of every policy is read here.
+    # The elements are read in one pass, because this function reads every statement of every policy.
     elements = {key.text: value for key, value in node.entries}
     inside = f"{path}." if path else ""
     effect = elements.get("Effect")
@@ -185,7 +185,7 @@ def _clauses(node: Node | None, path: str) -> Iterator[Clause]:
     for operator, keys in node.entries:
         try:
             parsed = parse_operator(operator.text)
-        except ValueError:  # The grammar reports it.
+        except ValueError:  # The grammar check reports an unknown operator.
             continue
         if isinstance(keys, Mapping):
             for key, values in keys.entries:

@@ -34,8 +34,8 @@ SAME_SID: Final = LintRule(
     "sid.twice",
     "warning",
     "two statements have the same Sid",
-    why="IAM refuses identity, trust and session policies with duplicate Sids. Other services differ. A denial "
-    "that names the Sid is ambiguous.",
+    why="IAM refuses identity, trust and session policies with duplicate Sids. Other services differ in "
+    "whether they refuse a duplicate Sid. A denial that names the Sid is ambiguous.",
     cure="give each statement a Sid of its own, or none",
     source="AWS IAM User Guide, IAM JSON policy elements: Sid",
 )
@@ -54,7 +54,8 @@ ONLY_DENIES: Final = LintRule(
     "policy.only-denies",
     "note",
     "an identity policy only denies",
-    why="Together with policies that allow, it removes permissions. Alone, or as a session policy, it allows nothing.",
+    why="Together with policies that allow, a policy that only denies removes permissions. Alone, or as a "
+    "session policy, it allows nothing.",
     cure="if it is a session policy or a permissions boundary, check it with `--type session` or `--type boundary`",
     source="AWS IAM User Guide, Policy evaluation logic",
 )
@@ -140,7 +141,7 @@ def _version_words(document: DocumentView) -> str:
 
 
 def _variables(view: View) -> list[tuple[int, str]]:
-    """Return line and path of each text that would be a variable in version 2012-10-17."""
+    """Return line and path of each text with a `${...}`, which version 2012-10-17 would treat as a variable."""
     places = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
     for clause in view.clauses:
         if clause.parsed.family in TEXT_FAMILIES:
@@ -149,7 +150,7 @@ def _variables(view: View) -> list[tuple[int, str]]:
 
 
 def _check_sids(document: DocumentView, findings: FindingCollector) -> None:
-    if document.kind not in {"resource", "scp", "rcp"}:  # The grammar of the other kinds refuses this.
+    if document.kind not in {"resource", "scp", "rcp"}:  # For other kinds, the grammar refuses repeated Sids.
         return
     lines: dict[str, int] = {}
     for view in document.statements:
@@ -200,7 +201,7 @@ def _check_size(document: DocumentView, size: int, compact_size: int, findings: 
 def _limit(document: DocumentView) -> _Limit | None:
     """Return the size limit for the policy's kind; None for a resource policy of an unknown service.
 
-    Among resource policies only those of Secrets Manager have a limit here; other services have their own limits.
+    The only known limit for resource policies is that of Secrets Manager. Other services have limits of their own.
     """
     if document.kind != "resource":
         return _LIMITS[document.kind]

@@ -1,7 +1,7 @@
 """Rules about trust in OIDC and SAML providers: whether the policy restricts the tokens that it accepts.
 
 Many customers share one provider: every GitHub workflow can get a token from GitHub. AWS's list of shared providers
-names the claim that identifies the customer. Since June 2025 IAM refuses a trust policy that tests no such claim.
+says which claim identifies the customer. Since June 2025 IAM refuses a trust policy that does not test this claim.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ WIDE_SUBJECT: Final = LintRule(
     "oidc.wide-subject",
     "note",
     "every branch, or every repository, of an owner may assume the role",
-    why="A user who can push a branch, open a pull request from within the repository or create a repository can "
-    "use the role. That may be intended.",
+    why="A user who can push a branch, open a pull request from within the repository or create a repository "
+    "can use the role. Such a wide subject may be intended.",
     cure="name the branch or environment that deploys: `repo:octo-org/octo-repo:environment:production` or "
     "`...:ref:refs/heads/main`",
     source="GitHub Docs, OpenID Connect reference",
@@ -49,8 +49,8 @@ NO_SUBJECT: Final = LintRule(
     "oidc.no-subject",
     "warning",
     "every token of the OIDC provider can assume the role",
-    why="The statement does not test the token's subject; only the provider's list of audiences limits it. For an "
-    "EKS cluster that means every service account.",
+    why="The statement does not test the token's subject; only the provider's list of audiences limits it. "
+    "With the provider of an EKS cluster, every service account can assume the role.",
     cure="add a condition on the provider's `sub`",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation; Amazon EKS User Guide, IAM roles for "
     "service accounts",
@@ -77,19 +77,19 @@ NO_SAML_AUDIENCE: Final = LintRule(
     "saml.no-audience",
     "note",
     "the statement does not test the SAML assertion's recipient",
-    why="SAML:aud is the URL to which the assertion was sent. The condition excludes assertions that the provider "
-    "issued for another recipient.",
+    why="SAML:aud is the URL to which the assertion was sent. A condition on SAML:aud excludes assertions "
+    "that the provider issued for another recipient.",
     cure="add a condition StringEquals on SAML:aud with https://signin.aws.amazon.com/saml",
     source="AWS IAM User Guide, Create a role for SAML 2.0 federation",
 )
 
 
 class _Shared(NamedTuple):
-    """A shared provider, and the claim that identifies its customer."""
+    """An OIDC provider that many customers share, and the claim that identifies the customer."""
 
     name: str
     claim: str = "sub"
-    """The name of the claim, or a whole condition key."""
+    """The name of the claim, or a complete condition key."""
 
 
 SHARED: Final = {
@@ -155,7 +155,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
-        # If one of the conditions matches everything, report that condition, because it is the one to change.
+        # If a condition matches every token, the finding names that condition, because it is the one to change.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)
@@ -201,7 +201,7 @@ def _check_github(clause: Clause, findings: FindingCollector) -> None:
 
 
 def _check_hosts(view: View, hosts: list[str], findings: FindingCollector) -> None:
-    """Check for keys that look like a claim of a host that the statement does not name as a provider."""
+    """Report condition keys that look like a claim of a provider that the statement does not name."""
     starts = tuple(lower_case(f"{host}:") for host in hosts)
     for clause in view.clauses:
         host, colon, claim = clause.lower.rpartition(":")

@@ -1,4 +1,4 @@
-"""The linter's rules and findings."""
+"""The data types of the linter: rules and findings."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Final, Literal, NamedTuple
 Severity = Literal["error", "warning", "note"]
 """The severity of a finding.
 
-`error`: AWS refuses the policy, or it allows unintended callers. `warning`: the policy does not do what it seems to
-do. `note`: the policy is correct, and the finding is for information.
+`error`: AWS refuses the policy, or the policy allows unintended callers. `warning`: the policy has another effect
+than it seems to have. `note`: the policy is correct, and the finding is for information.
 """
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
 KEPT: Final = 100
-"""The number of findings kept for each rule in a document; further findings are only counted."""
+"""The maximum number of findings of one rule that a report keeps. Further findings are only counted."""
 
 
 class LintRule(NamedTuple):
-    """One rule. Its texts appear in the reference page, in SARIF and in `dsops help CODE`."""
+    """One rule. Its texts are shown on the reference page, in SARIF and by `dsops help CODE`."""
 
     code: str
     """The rule's code, dotted and stable."""
@@ -63,7 +63,7 @@ class FindingCollector:
         hint: str | Callable[[], str] = "",
         severity: Severity | None = None,
     ) -> None:
-        """Add a finding. The hint (default: the rule's cure) is computed only when the finding is kept."""
+        """Add a finding. The hint (default: the rule's cure) is computed only if the finding is kept."""
         count = self._counts.get(rule, 0)
         self._counts[rule] = count + 1
         if count < KEPT:
@@ -71,7 +71,7 @@ class FindingCollector:
             self._kept.append(Finding(rule, severity or rule.severity, line, path, message, hint_text or rule.cure))
 
     def is_full(self, rule: LintRule) -> bool:
-        """Whether the rule has its maximum of kept findings, so that further ones are only counted."""
+        """Whether the rule has reached its maximum of kept findings. Further findings of it are only counted."""
         return self._counts.get(rule, 0) >= KEPT
 
     def in_order(self) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""Whether a condition restricts requests, given that some requests lack its key."""
+"""Decide whether a condition restricts requests, although some requests lack the condition's key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE_KEYS: Final = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourc
 CALLER_KEYS: Final = frozenset(
     {"aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"}
 )
-"""Condition keys about the caller that AWS sets and no account can choose."""
+"""Condition keys about the caller that AWS sets and that no account can choose."""
 
 NETWORK_KEYS: Final = frozenset(
     """
@@ -33,7 +33,7 @@ NETWORK_KEYS: Final = frozenset(
 
 
 def is_required(view: View, lower: str) -> bool:
-    """Whether the statement can't apply to a request without that key."""
+    """Whether the statement never applies to a request without that key."""
     return lower in ALWAYS_PRESENT or view.nulls.get(lower) == frozenset({"false"})
 
 
@@ -62,7 +62,7 @@ def _is_narrowing(view: View, clause: Clause) -> bool:
 
 
 def is_pattern(clause: Clause) -> bool:
-    """Whether the operator expands wildcards in its values."""
+    """Whether the condition's operator expands wildcards in its values."""
     return clause.parsed.family in ("StringLike", "ArnLike", "ArnEquals")
 
 

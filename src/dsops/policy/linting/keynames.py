@@ -1,4 +1,4 @@
-"""Rules about condition keys and policy variables that do not exist, or that the statement's actions do not support."""
+"""Rules about condition keys and policy variables that do not exist or do not fit the statement's actions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ UNKNOWN_KEY: Final = LintRule(
     "condition.unknown-key",
     "warning",
     "AWS has no such condition key",
-    why="No request has it. A positive operator never matches; a negated one, or one with IfExists, always does.",
+    why="No request has the condition key. A positive operator never matches; a negated one, or one with "
+    "IfExists, always does.",
     cure="use a key from the list of global condition keys or from the service's list",
     source=f"AWS IAM User Guide, AWS global condition context keys; {_REFERENCE}",
 )
@@ -47,7 +48,7 @@ UNKNOWN_VARIABLE: Final = LintRule(
     "variable.unknown",
     "warning",
     "no request has this policy variable",
-    why="It has no value, so the resource or value that contains it matches nothing.",
+    why="The policy variable has no value, so the resource or value that contains it matches nothing.",
     cure="write the name of a condition key, or give a default: `${aws:PrincipalTag/team, 'none'}`",
     source=_VARIABLES,
 )
@@ -55,12 +56,12 @@ MANY_VALUES: Final = LintRule(
     "variable.many-values",
     "warning",
     "a policy variable for a condition key with several values",
-    why="Only keys with a single value can be variables; this one counts as having no value.",
+    why="Only keys with a single value can be variables; a variable for a key with several values has no value.",
     cure="compare the key in a condition with ForAnyValue or ForAllValues",
     source=_VARIABLES,
 )
 
-# Claims that AWS supports for every provider.
+# AWS supports these claims for every provider.
 _CLAIMS: Final = frozenset({"aud", "sub", "amr", "azp", "oaud"})
 
 
@@ -80,7 +81,7 @@ def check_keys(document: DocumentView, lookup: NameLookup, findings: FindingColl
 def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
     """Report an unknown condition key.
 
-    The finding does not show the value, which may be a secret that belongs under the correct key.
+    The finding does not show the condition's value: if the key is mistyped, the value may be a secret.
     """
     prefix, colon, _ = clause.lower.partition(":")
     if "." in prefix:
@@ -102,7 +103,7 @@ def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollecto
 
 
 def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Check a provider's claim. AWS's data lists the claims of well-known providers only."""
+    """Report an unknown claim of a well-known provider. AWS's data does not list the claims of other providers."""
     host, _, claim = clause.lower.rpartition(":")
     if claim in _CLAIMS or "/" in claim:
         return
@@ -112,7 +113,7 @@ def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector)
 
 
 def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Check for a service's condition key that none of the statement's actions supports.
+    """Report a service's condition key that none of the statement's actions supports.
 
     The check runs only if all actions of the statement are known.
     """
@@ -132,7 +133,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
         if "${" in scalar.text:
             yield scalar, view.element("Resource")
     for clause in view.clauses:
-        # The value of an external ID is never shown, not even under a mistyped key.
+        # The value of an external ID is never shown, not even if its key is mistyped.
         is_shown = clause.lower != "sts:externalid" and lookup.key_type(clause.lower) is not None
         if is_shown and clause.parsed.family in TEXT_FAMILIES:
             for value in clause.values:
@@ -143,7 +144,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
 def _check_variables(scalar: Scalar, path: str, lookup: NameLookup, findings: FindingCollector) -> None:
     try:
         tokens = tokenize(scalar.text, has_variables=True, has_wildcards=False)
-    except ValueError:  # The grammar reports it.
+    except ValueError:  # The grammar check reports a malformed variable.
         return
     for token in tokens:
         if not isinstance(token, PolicyVariable):

@@ -1,8 +1,8 @@
 """The global condition keys and their value types.
 
-The data is the table in AWS IAM User Guide, "AWS global condition context keys" (November 2026), with each key's data
-and value type. No package that we know has this table. The keys of single services come from AWS's reference data
-(see `reference`).
+The data comes from AWS IAM User Guide, "AWS global condition context keys" (November 2026), which
+states each key's data type and value type. No package that we know of has this data. The condition keys of single
+services come from AWS's reference data (see `reference`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KeyType = Literal[
     "ArrayOfBool",
     "ArrayOfNumeric",
 ]
-"""The key types as AWS's service authorization data names them. `ArrayOf...` keys may have several values."""
+"""The key types, as AWS's service authorization data names them. `ArrayOf...` keys may have several values."""
 
 
 def _typed(**names: str) -> dict[str, KeyType]:

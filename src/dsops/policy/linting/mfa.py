@@ -31,8 +31,8 @@ NULL_TEST: Final = LintRule(
     "mfa.null-test",
     "warning",
     "a Null operator cannot test whether MFA was used",
-    why="It distinguishes temporary credentials from long-term keys: the key is present in every temporary "
-    "session, with `false` if no MFA was used.",
+    why="A Null operator on aws:MultiFactorAuthPresent distinguishes temporary credentials from long-term "
+    "keys: the key is present in every temporary session, with `false` if no MFA was used.",
     cure="write BoolIfExists with `false` in a Deny, Bool with `true` in an Allow",
     source=_SOURCE,
 )
@@ -47,7 +47,7 @@ def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
         for clause in clauses:
             if clause.parsed.family != "Null":
                 _check_operator(view, clause, findings)
-        # If another operator tests the same key, Null only requires that the key is present.
+        # If the statement also tests the key with another operator, Null only requires that the key is present.
         if all(clause.parsed.family == "Null" for clause in clauses):
             for clause in clauses:
                 _check_null(view, clause, findings)
@@ -58,7 +58,7 @@ def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> N
     parsed = clause.parsed
     if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
         is_without_mfa = (clause.lower == _PRESENT and values == {"false"}) or parsed.family in _ABOVE
-        # A statement that also has a Null operator covers sessions only; another statement may deny long-term keys.
+        # With a Null operator, the statement covers sessions only. Another statement may deny long-term keys.
         if is_without_mfa and clause.lower not in view.nulls:
             message = f"a request signed by long-term keys has no `{clause.key}`, so this does not deny it"
             findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{clause.operator}IfExists`")

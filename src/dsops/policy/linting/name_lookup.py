@@ -13,7 +13,7 @@ from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, 
 class NameLookup:
     """Looks up names of services, actions and condition keys.
 
-    Without a reference only global condition keys are known.
+    Without a reference it knows only global condition keys.
     """
 
     def __init__(self, reference: AuthorizationReference | None) -> None:
@@ -36,9 +36,9 @@ class NameLookup:
         return self._reference.service(prefix) if self._reference else None
 
     def actions(self, text: str) -> tuple[ActionFacts, ...] | None:
-        """Return the actions that an Action element's text matches.
+        """Return the actions that match the text of an Action element.
 
-        The result is None when the actions are unknown: for `*`, or for a service that the reference lacks.
+        The result is None if the actions are unknown: for `*`, or for a service that the reference lacks.
         """
         lower = lower_case(text)
         if lower not in self._actions:
@@ -89,16 +89,16 @@ def _fits(template: str, lower: str) -> bool:
 
 
 def meant(word: str, names: Iterable[str], after: str = "", *, before: str = "") -> Callable[[], str]:
-    """Return a function that finds the name that the author probably meant.
+    """Return a function that finds the name most similar to `word` and returns a hint with it.
 
-    The search is slow, so the function is called only when the hint is shown.
+    The search is slow, so the function is called only if the hint is shown.
     """
 
     def hint() -> str:
         from difflib import get_close_matches
 
         plain = {lower_case(name): name for name in names}
-        # With thousands of names many are similar, so only a close match is suggested.
+        # Among thousands of names many are similar, so only a close match is suggested.
         near = get_close_matches(lower_case(word), plain, n=1, cutoff=0.8)
         return f"did you mean `{before}{plain[near[0]]}{after}`?" if near else ""
 

@@ -1,4 +1,4 @@
-"""Texts with wildcards: which texts they match, and whether two patterns overlap."""
+"""Compare patterns with wildcards: which texts a pattern matches, and whether two patterns overlap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def has_wildcard(text: str) -> bool:
 
 
 def glob(text: str) -> Callable[[str], bool]:
-    """Compile a test of the texts that the pattern matches."""
+    """Compile a test that tells whether the pattern matches a text."""
     tokens = tokenize(text, has_variables=False, has_wildcards=True)
     return compile_glob([token for token in tokens if not isinstance(token, PolicyVariable)])
 
@@ -34,8 +34,8 @@ def filled(template: str) -> str:
 
 
 def overlap(left: str, right: str) -> bool:
-    """Whether some text matches both patterns. Takes time proportional to the product of their lengths."""
-    # `row` holds the positions of `right` that are reachable after the characters of `left` read so far.
+    """Whether a text exists that matches both patterns. Takes time proportional to the product of their lengths."""
+    # `row` contains the positions of `right` that are reachable after the characters of `left` read so far.
     row = {0}
     row = _past_stars(row, right)
     for character in left:
@@ -57,7 +57,7 @@ def overlap(left: str, right: str) -> bool:
 
 
 def _past_stars(places: set[int], right: str) -> set[int]:
-    """Add the positions behind stars, because a star may match nothing."""
+    """Add the positions behind each `*`, because a `*` may match nothing."""
     reachable = set(places)
     for place in places:
         following = place

@@ -1,4 +1,4 @@
-"""Rules about the callers that a trust policy or another resource-based policy admits."""
+"""Rules about the callers that a trust policy or another resource-based policy allows."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ WHOLE_ACCOUNT: Final = LintRule(
     "trust.whole-account",
     "note",
     "the trust policy trusts a whole account without a condition",
-    why="The account's root ARN matches every principal of the account whose own policies allow the call. That is "
-    "usual between accounts of one owner. If the account belongs to a company that also works for others, "
-    "another customer could trick it into using your role (the confused deputy problem); an external ID that "
-    "the company generates for you prevents that.",
+    why="The account's root ARN matches every principal of the account whose own policies allow the call. "
+    "Such a trust policy is usual between accounts of one owner. If the account belongs to a company that"
+    " also works for others, another customer could trick it into using your role (the confused deputy "
+    "problem); an external ID that the company generates for you prevents that.",
     cure="for a third party add a condition on sts:ExternalId; within an organization one on aws:PrincipalOrgID",
     source="AWS IAM User Guide, The confused deputy problem; How to use an external ID",
 )
@@ -47,10 +47,10 @@ ONE_USER: Final = LintRule(
     "principal.one-user",
     "note",
     "the trust policy names one user",
-    why="This is valid, and narrower than the account's root. Within the same account it is sufficient: the user "
-    "needs no policy that allows sts:AssumeRole (measured on AWS in July 2026). From another account the user "
-    "needs one as well. AWS stores the user's unique id, so a user who is deleted and created again is no "
-    "longer trusted.",
+    why="A principal that is one user is valid, and narrower than the account's root. Within the same account"
+    " it is sufficient: the user needs no policy that allows sts:AssumeRole (measured on AWS in July "
+    "2026). A user of another account also needs a policy that allows sts:AssumeRole. AWS stores the "
+    "user's unique id, so a user who is deleted and created again is no longer trusted.",
     cure="keep it, or name the account's root so that the account's own policies decide",
     source="AWS IAM User Guide, Cross-account policy evaluation logic; AWS JSON policy elements: Principal",
 )
@@ -67,7 +67,8 @@ ALL_OTHERS: Final = LintRule(
     "principal.all-others",
     "error",
     "NotPrincipal in an Allow allows every other caller",
-    why="It allows every caller that is not named, including those of all other accounts and anonymous ones.",
+    why="The statement allows every caller that is not named, including anonymous callers and the callers of "
+    "all other accounts.",
     cure="write `Principal` with the allowed callers",
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
 )
@@ -118,7 +119,7 @@ ANY_SOURCE_ROLE: Final = LintRule(
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
 
-# These services assume a role for the code that runs in them and send no source keys to test in a condition.
+# These services assume a role for code that runs in them. Conditions can't test source keys: the services send none.
 _WITHOUT_SOURCE: Final = frozenset(
     """
     ec2.amazonaws.com ec2.amazonaws.com.cn lambda.amazonaws.com edgelambda.amazonaws.com pods.eks.amazonaws.com
@@ -127,18 +128,17 @@ _WITHOUT_SOURCE: Final = frozenset(
 
 
 class _Fence(NamedTuple):
-    """A Deny statement that excepts certain callers from a denial for everyone."""
+    """A Deny statement for everyone, with conditions that except certain callers."""
 
     clauses: tuple[Clause, ...]
     tests: tuple[Callable[[str], bool], ...]
-    """The tests of the denied actions, which take an action in lower case."""
+    """A test for each pattern of denied actions. It takes an action in lower case."""
 
 
 def check_principals(document: DocumentView, findings: FindingCollector, *, has_fences: bool) -> None:
     """Check a policy that has principals.
 
-    `has_fences`: whether each Allow is compared with the other statements' Denys. The comparison takes time for each
-    pair.
+    `has_fences`: whether each Allow is compared with the Deny statements. The comparison takes time for each pair.
     """
     is_trust = document.kind == "trust"
     fences = [fence for view in document.statements if (fence := _fence(view))] if has_fences else []
@@ -167,7 +167,7 @@ def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingColle
     def tells_callers_apart(key: str) -> bool:
         if key in CALLER_KEYS or key in NETWORK_KEYS or key in SOURCE_KEYS:
             return True
-        # A key policy may test keys that the calling service sets for the account's users.
+        # A key policy may test keys that the calling service sets for the users of an account.
         return not is_trust and key.startswith(("kms:calleraccount", "aws:sourceowner"))
 
     if narrows(view, tells_callers_apart) or _is_fenced(view, fences, tells_callers_apart):
@@ -183,7 +183,7 @@ def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingColle
 
 
 def _fence(view: View) -> _Fence | None:
-    """Return the statement as a fence if it is one: a Deny for everyone with a negated operator."""
+    """Return the statement as a fence, or None: a fence is a Deny for everyone with a negated operator."""
     clauses = tuple(clause for clause in view.clauses if clause.parsed.is_negated)
     if view.effect != "Deny" or not view.is_for_everyone or view.are_actions_negated or not clauses:
         return None
@@ -191,7 +191,7 @@ def _fence(view: View) -> _Fence | None:
 
 
 def _is_fenced(view: View, fences: Sequence[_Fence], is_wanted: Callable[[str], bool]) -> bool:
-    """Whether a fence denies all of the statement's actions, except to callers that match a wanted key."""
+    """Whether a fence denies all actions of the statement, except to callers that a wanted key identifies."""
     if view.are_actions_negated:
         return False
     actions = [lower_case(scalar.text) for scalar in view.actions]
@@ -233,7 +233,7 @@ def _is_account(text: str, arn: Arn | None) -> bool:
 
 
 def _is_agreed(key: str) -> bool:
-    """Whether only intended callers can send the key's value."""
+    """Whether only intended callers can send the right value for this condition key."""
     return key == "sts:externalid" or key.startswith("aws:principal") or key in SOURCE_KEYS or key in CALLER_KEYS
 
 
@@ -260,7 +260,7 @@ def _check_services(view: View, findings: FindingCollector, *, is_trust: bool) -
 
 
 def _check_calls(view: View, findings: FindingCollector) -> None:
-    """Check for principals whose AssumeRole action is missing while another AssumeRole action is allowed."""
+    """Report principals that never use the AssumeRole actions which the statement allows."""
     allowed = [call for call in _ASSUMING if _allows(view, lower_case(call))]
     if view.are_actions_negated or not allowed:
         return
@@ -276,7 +276,7 @@ _ASSUMING: Final = tuple(assuming_action(caller) for caller in get_args(Caller))
 
 
 def _call_of(named: Named) -> str:
-    """Return the action that the principal uses to assume a role.
+    """Return the action with which the principal assumes a role.
 
     The result is "" for everyone (`*`) and for texts that are no principal.
     """

@@ -1,4 +1,4 @@
-"""The linter's interface to AWS's service reference: services with their actions, condition keys and resources."""
+"""The linter's interface to AWS's service reference: services, actions, condition keys, resources."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ class AuthorizationReference(Protocol):
         """Return the service with the given prefix (in lower case)."""
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """Return the service of a condition key whose prefix is not a service's: saml:aud belongs to STS."""
+        """Return the service of a condition key with a prefix that is no service's: saml:aud belongs to STS."""

@@ -1,4 +1,4 @@
-"""Rules about statements that can't apply because no resource in them fits an action."""
+"""Rules about statements that never apply because none of their resources fits an action."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NEEDS_STAR: Final = LintRule(
     source=_REFERENCE,
 )
 
-# Both prefixes occur in ARNs (AWS CodeConnections, "Connections rename").
+# CodeConnections was renamed, and both prefixes occur in ARNs (AWS CodeConnections, "Connections rename").
 _RENAMED: Final = {"codestar-connections": "codeconnections"}
 
 # Comparing two patterns character by character is slow. Real policies need far fewer comparisons than this limit.
@@ -84,7 +84,7 @@ class ResourceReachCheck:
                 findings.add(OTHER_KIND, scalar.line, view.element("Action"), message, hint=hint)
 
     def _foreign(self, named: list[tuple[ActionFacts, ...] | None], view: View) -> list[Scalar]:
-        """Return the resources of other services; [] where an action is unknown or takes no resource."""
+        """Return the resources that belong to no service of the actions; [] if an action is unknown or has none."""
         if any(not facts for facts in named):
             return []
         services = {_service(arn) for actions in named for facts in actions or () for arn in facts.arns}
@@ -109,7 +109,7 @@ class ResourceReachCheck:
         if service and _service(arn) not in {"", service}:
             return False
         test = glob(arn)
-        # One of these three texts is nearly always enough to show that the resource fits.
+        # One of these three texts is nearly always enough to show that the patterns overlap.
         if any(test(resource.replace("*", text).replace("?", "x")) for text in ("x", "", "x/x:x")):
             return True
         self._left -= 1
@@ -124,7 +124,7 @@ def _service(text: str) -> str:
 
 
 def _completed(text: str) -> str:
-    """Fill in the missing last parts of a short ARN with `*`, as AWS does in identity policies."""
+    """Append `*` for the missing parts of a short ARN, as AWS does in identity policies."""
     parts = text.split(":")
     is_short = 2 < len(parts) < 6 and parts[0] == "arn" and not text.endswith("*")
     return text + ":*" * (6 - len(parts)) if is_short else text
@@ -135,9 +135,9 @@ def _is_everything(text: str) -> bool:
 
 
 def _is_whole_service(text: str) -> bool:
-    """Whether the ARN is like `arn:aws:s3:::*`.
+    """Whether the ARN covers all resources of a service, like `arn:aws:s3:::*`.
 
-    Such an ARN may also match requests without a resource; that depends on the service.
+    Whether such an ARN also matches requests without a resource depends on the service.
     """
     parts = text.split(":", 5)
     return len(parts) == 6 and not parts[5].strip("*")

@@ -1,4 +1,4 @@
-"""Rules about ARNs that no resource has, and about statements that apply to everything except what they list."""
+"""Rules about ARNs that no resource has, and about statements that apply to all resources except the listed ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_ACTION: Final = LintRule(
     "action.all-others",
     "warning",
     "NotAction in an Allow",
-    why="It allows every action that is not named, of all services, including future ones.",
+    why="The statement allows every action that is not named, of all services, including future ones.",
     cure="write `Action` with the needed actions, or deny the named actions in a separate statement",
     source="AWS IAM User Guide, IAM JSON policy elements: NotAction",
 )
@@ -22,7 +22,8 @@ NOT_RESOURCE: Final = LintRule(
     "resource.all-others",
     "warning",
     "NotResource in an Allow",
-    why="It allows the actions on every resource that is not named, including those of other accounts and future ones.",
+    why="The statement allows the actions on every resource that is not named, including those of other "
+    "accounts and future ones.",
     cure="write `Resource` with the needed resources, or deny the named resources in a separate statement",
     source="AWS IAM User Guide, IAM JSON policy elements: NotResource",
 )
@@ -54,7 +55,7 @@ EARLY_VARIABLE: Final = LintRule(
 )
 
 _PARTITIONS: Final = frozenset(partition.name for partition in PARTITIONS)
-# The other kinds of policy grant nothing; they only limit what these kinds grant.
+# Only these kinds of policy grant anything. The other kinds limit what these kinds grant.
 _GRANTING: Final = ("identity", "trust", "resource")
 
 
@@ -78,7 +79,7 @@ def _check_others(view: View, findings: FindingCollector) -> None:
 
 def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: FindingCollector) -> None:
     parts = _split(scalar.text)
-    if len(parts) < 3 or parts[0] != "arn":  # The text is `*`, or the grammar reports it.
+    if len(parts) < 3 or parts[0] != "arn":  # The text is `*`, or the grammar check reports it.
         return
     path = view.element("Resource")
     if any("${" in part for part in parts[1:5]):
@@ -89,7 +90,7 @@ def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: Fin
     if not has_wildcard(parts[1]) and parts[1] not in _PARTITIONS:
         findings.add(PARTITION, scalar.line, path, f"`{scalar.text}`: AWS has no partition `{parts[1]}`")
     account = parts[4] if len(parts) > 4 else ""
-    # `aws` is the owner of managed policies and public resources; some services use their own names there.
+    # An account field may be `aws` (managed policies, public resources) or another name that a service uses.
     is_number = bool(account) and account.isascii() and account.isdigit()
     if is_number and not is_account_id(account):
         message = f"`{scalar.text}`: the account `{account}` has {len(account)} digits, not twelve"

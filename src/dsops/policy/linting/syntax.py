@@ -1,4 +1,4 @@
-"""Report problems of the parsers and the grammar as findings, with a code for the invalid element."""
+"""Report the problems that the parsers and the grammar find as findings, with a code for the invalid element."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SYNTAX: Final = LintRule(
     "syntax.invalid",
     "error",
     "the text is not well-formed JSON or YAML",
-    why="AWS answers MalformedPolicyDocument.",
-    cure="correct the place that is named; what stands below it was not looked at if nothing could be made of it",
+    why="AWS refuses the document with the error MalformedPolicyDocument.",
+    cure="correct the line that the finding names; the text below that line may not have been checked",
     source=_JSON,
 )
 COMMENT: Final = LintRule(
     "syntax.comment",
     "error",
     "a comment in JSON",
-    why="JSON has no comments, and AWS answers MalformedPolicyDocument. In a file that is named .jsonc, which "
-    "something else reads first, it is a note.",
-    cure="remove it, or say it in a Sid",
+    why="JSON has no comments, and AWS answers MalformedPolicyDocument. In a .jsonc file, which another "
+    "program reads first, a comment is a note.",
+    cure="remove the comment, or put its meaning into a Sid",
     source=_JSON,
 )
 TWICE: Final = LintRule(
     "syntax.duplicate-key",
     "error",
     "an object has the same key twice",
-    why="AWS refuses it, and most programs silently use one of the two values. The other findings are about the "
-    "first one.",
+    why="AWS refuses the document, and most programs silently use one of the two values. The other findings "
+    "are about the first value.",
     cure="keep one of them; several values of one key are a list",
     source=_JSON,
 )
@@ -146,7 +146,7 @@ _STATEMENT: Final = re.compile(r"Statement(?:\[\d+\])?")
 
 
 def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollector, *, has_comments: bool) -> None:
-    """Add every syntax problem and every violation of the grammar.
+    """Add a finding for every syntax problem and every violation of the grammar.
 
     `has_comments`: whether the file format has comments (.jsonc).
     """
@@ -163,8 +163,8 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
         problems = tuple(
             problem
             for problem in check_policy(_wrapped(root), kind).problems
-            # A policy fragment lacks the other elements, which is no problem. `Version` and `Id` are reported on their
-            # own lines.
+            # Other elements may be missing in a fragment of a policy. `Version` and `Id` are reported on their own
+            # lines.
             if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
         )
     else:
@@ -181,7 +181,7 @@ def _wrapped(root: Mapping) -> Document:
 
 
 def _syntax_rule(problem: Problem) -> LintRule:
-    """Return the rule for a parser's message. A test checks that the messages still match."""
+    """Return the rule for a parser's message. A test checks that the parsers still use these messages."""
     if problem.message.startswith("a comment: JSON has none"):
         return COMMENT
     return TWICE if " stands twice: on line " in problem.message else SYNTAX

@@ -1,4 +1,4 @@
-"""Rules about values that a condition key never has: private addresses, and user ids where sessions are meant."""
+"""Rules about values that a condition key never has, such as private addresses, or user ids of the wrong form."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NO_SESSION_ARN: Final = LintRule(
     source="AWS IAM User Guide, AWS global condition context keys, aws:PrincipalArn",
 )
 
-# Documentation ranges (203.0.113.0/24 and so on) are examples of public addresses, so they are not reported.
+# Documentation ranges (203.0.113.0/24 and so on) stand for public addresses, so they are not reported.
 _PRIVATE: Final = tuple(
     """
     10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 169.254.0.0/16 127.0.0.0/8 fc00::/7 fe80::/10 ::1/128
@@ -56,7 +56,7 @@ _PRIVATE: Final = tuple(
 
 
 def check_values(document: DocumentView, findings: FindingCollector) -> None:
-    """Check every condition on one of the three keys."""
+    """Check every condition on aws:SourceIp, aws:userid and aws:PrincipalArn."""
     for view in document.statements:
         for clause in view.clauses:
             if clause.lower == "aws:sourceip" and clause.parsed.family == "IpAddress":
@@ -80,7 +80,7 @@ def _check_addresses(view: View, clause: Clause, findings: FindingCollector) -> 
 
 
 def _consequence(view: View, clause: Clause) -> str:
-    """Return the effect of an address that no request has on the condition or statement."""
+    """Return what a test for an impossible address means for the condition or the statement."""
     if clause.parsed.is_if_exists and not clause.parsed.is_negated:
         return "the condition is met by requests without aws:SourceIp only"
     if clause.parsed.is_negated:
@@ -93,7 +93,7 @@ def _is_private(text: str) -> bool:
 
     try:
         network = ipaddress.ip_network(text, strict=False)
-    except ValueError:  # The grammar check reports this value.
+    except ValueError:  # The grammar check reports an invalid address.
         return False
     first, last = int(network.network_address), int(network.broadcast_address)
     return any(

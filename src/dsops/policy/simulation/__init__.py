@@ -1,7 +1,7 @@
-"""Questions to policies, one or a table of them: what AWS would answer, and whether that is expected.
+"""Ask policies questions, one at a time or as a table: what AWS would decide, and whether that is expected.
 
-Questions, policies and unread facts come in; outcomes with their decisions go out. Imports `evaluation`, `linting`
-and `language`; others import its names from `dsops.policy`.
+The input is questions, policies and unread facts; the output is outcomes with their decisions. Imports `evaluation`,
+`linting` and `language`; others import its names from `dsops.policy`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parse a caller's ARN or name into a Principal, and return the condition keys that its requests have."""
+"""Parse a caller's ARN or name into a Principal, and return the condition keys that its requests contain."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Context = dict[str, tuple[str, ...]]
 def read_caller(text: str, *, role_arn: str = "", unique_id: str = "") -> Principal:
     """Return the Principal for an ARN, service name or provider. Raises ValueError for any other text.
 
-    A role's ARN stands for a session of the role. `role_arn` is the role's ARN with its path, which a session's ARN
-    lacks.
+    A role's ARN stands for a session of the role. `role_arn` is the role's ARN with its path; pass it for a session's
+    ARN, which lacks the path.
     """
     if text == ANONYMOUS:
         return Principal("anonymous", "", "")
@@ -84,8 +84,8 @@ _TYPES: Final = {
 def known_context(question: CaseQuestion, now: datetime) -> Context:
     """Return the condition keys that AWS sets for the caller at time `now`.
 
-    Keys that the case's author sets take precedence. Address, region, use of MFA and tags are unknown here and left
-    out.
+    Keys that the case's author sets take precedence. The caller's address, region, use of MFA and tags are unknown,
+    so their keys are left out.
     """
     context = _of_time(question.context, now) | _of_caller(question.principal, now)
     context["aws:SecureTransport"] = ("true",)
@@ -120,7 +120,7 @@ def _of_caller(principal: Principal, now: datetime) -> Context:
     name = principal.arn.rpartition("/")[2]
     is_role = principal.kind == "role-session"
     context["aws:PrincipalAccount"] = (principal.account,)
-    # A role session has the role's ARN with its path here, never the session's ARN (measured on live AWS).
+    # For a role session this key has the role's ARN with its path, never the session's ARN (measured on live AWS).
     context["aws:PrincipalArn"] = (principal.issuer_arn if is_role else principal.arn,)
     user_id = {
         "user": principal.unique_id,
@@ -133,7 +133,7 @@ def _of_caller(principal: Principal, now: datetime) -> Context:
     if principal.kind == "user":
         context["aws:username"] = (name,)
     if principal.kind in ("role-session", "federated-session"):
-        # Requests with long-term keys lack this key. Sessions have it, with "false" unless they were created with MFA.
+        # Requests with long-term keys lack this key. In sessions it is "false" unless the session was created with MFA.
         context["aws:MultiFactorAuthPresent"] = ("false",)
         context["aws:TokenIssueTime"] = (_iso(int(now.timestamp())),)
     return context

@@ -11,12 +11,12 @@ from dsops.policy.language.policy import PolicyKind
 from dsops.policy.language.principals import Principal
 
 Place = PolicyKind
-"""Where a policy applies, which is its kind. `trust` and `resource` are both policies of the resource."""
+"""Where a policy applies: a PolicyKind. `trust` and `resource` both mean the policy of the resource."""
 
 Verdict = Literal["allow", "deny", "explicit-deny", "implicit-deny", "unknown"]
 """An answer in one word.
 
-`deny` means either denial: in an expectation, and where unread facts leave open which of the two it is.
+`deny` means either denial, explicit or implicit. It is used if both are expected, or if both are possible.
 """
 
 EXPECTATIONS: Final[tuple[Verdict, ...]] = ("allow", "deny", "explicit-deny", "implicit-deny")
@@ -30,14 +30,14 @@ POLICY_TYPES: Final[dict[str, PolicyType]] = {
     "scp": "service control policy",
     "rcp": "resource control policy",
 }
-"""The policy type that AWS's messages name for each place."""
+"""Place -> the policy type, as AWS's messages name it."""
 
 
 class PolicySource(NamedTuple):
     """The source of a policy's text."""
 
     file: str
-    """The file; the table's own file for an inline policy; "" for AWS's FullAWSAccess."""
+    """The file name. For an inline policy it is the table's file; for AWS's FullAWSAccess it is ""."""
     node: Node | None
     """The policy document of an inline policy."""
     line: int
@@ -47,27 +47,27 @@ class PolicySource(NamedTuple):
 
 
 Groups = tuple[tuple[PolicySource, ...], ...]
-"""The levels of an organization, or the layers of a session. Each group must allow; one policy of it is enough."""
+"""The levels of an organization, or the layers of a session. In each group at least one policy must allow."""
 
 
 class CaseQuestion(NamedTuple):
-    """A question to policies: the caller, the action, the resource and the condition keys of a request."""
+    """A question to policies: whether they allow a request with this caller, action, resource and condition keys."""
 
     principal: Principal
     action: str
     resource: str
     resource_account: str
     context: Mapping[str, tuple[str, ...]]
-    """The condition keys that the case's author sets, with their values; () for a key that must be absent."""
+    """The condition keys that the case's author sets, with their values; () for a key that the request must lack."""
 
     def __repr__(self) -> str:
-        # Values are not shown, because one of them may be an external ID.
+        # The representation omits the values, because one of them may be an external ID.
         keys = ", ".join(self.context)
         return f"Asked({self.principal!r}, {self.action} on {self.resource}, with {keys})"
 
 
 class Expected(NamedTuple):
-    """The expected answer. "" and 0 mean that any value is accepted."""
+    """The expected answer. A field that is "" or 0 accepts any value."""
 
     verdict: Verdict
     decided_by: PolicyType | Literal[""] = ""
@@ -76,11 +76,11 @@ class Expected(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A test case of a policy test suite: a question and its expected answer."""
+    """A case of a simulation table: a question and its expected answer."""
 
     name: str
     line: int
     asked: CaseQuestion
     policies: Mapping[Place, Groups]
-    """The policies by place. Only places that the author names are present; an empty place has no policy."""
+    """The policies by place. Only places that the author names are keys; a named place may have no policy."""
     expected: Expected | None

@@ -14,10 +14,10 @@ from dsops.policy.language.policy import Policy
 from dsops.policy.simulation.case import CaseQuestion, Place
 
 PolicySet = Mapping[Place, tuple[tuple[Policy, ...], ...]]
-"""The policies by place, in levels or layers. A missing place has no policies."""
+"""The policies by place, in levels or layers. A place that is missing has no policies."""
 
 FULL_ACCESS: Final[dict[Place, str]] = {"scp": "FullAWSAccess", "rcp": "RCPFullAWSAccess"}
-"""The policies that AWS attaches to every level. RCPFullAWSAccess can't be detached, so every level has it."""
+"""The names of the policies that AWS attaches to every level. RCPFullAWSAccess can't be detached."""
 
 _FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
     "scp": '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
@@ -29,7 +29,7 @@ _FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
 
 @cache
 def full_access(place: Place) -> Policy:
-    """Return AWS's FullAWSAccess or RCPFullAWSAccess, by place."""
+    """Return AWS's FullAWSAccess for SCPs, or its RCPFullAWSAccess for RCPs."""
     return parse_policy(_FULL_ACCESS_TEXT[place], place, name=FULL_ACCESS[place])
 
 
@@ -52,7 +52,7 @@ def compile_policies(policy_set: PolicySet, question: CaseQuestion) -> Policies:
 
 
 def is_kms_key(resource: str) -> bool:
-    """Whether the ARN is that of a KMS key, whose key policy must always allow (KMS Developer Guide, Key policies)."""
+    """Whether the ARN is that of a KMS key. A key policy must always allow (KMS Developer Guide, Key policies)."""
     arn = parse_arn(resource)
     return arn is not None and arn.service == "kms" and arn.resource_type == "key"
 

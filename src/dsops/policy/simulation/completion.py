@@ -1,8 +1,8 @@
 """Complete a question with policies and facts from a source.
 
 The work has two steps, so that this module does no I/O. `needs_of` returns the facts that the question needs, and the
-caller of this module gets them from a source (files, a sandbox, live AWS). `complete` then adds the facts to the
-question. Policies given with the question take precedence over the source's. Facts that the source could not read are
+calling code gets them from a source (files, a sandbox, live AWS). `complete` then adds the facts to the question.
+Policies given with the question take precedence over those of the source. Facts that the source could not read are
 listed as unread and never treated as absent.
 """
 
@@ -36,7 +36,7 @@ class CompletedQuestion(NamedTuple):
 
 
 def needs_of(question: CaseQuestion, policies: PolicySet) -> Needs:
-    """Return the facts that the question needs in addition to the policies given with it."""
+    """Return the facts that the question needs and that the policies given with it do not contain."""
     principal = question.principal
     caller_kind: Literal["role", "user", "federated-session"] | None = None
     if any(place not in policies for place in _CALLERS_PLACES):
@@ -59,7 +59,7 @@ def needs_of(question: CaseQuestion, policies: PolicySet) -> Needs:
 
 
 def complete(case_question: CaseQuestion, policies: PolicySet, facts: Facts) -> CompletedQuestion:
-    """Return the question with the policies, tags, ids and paths from the facts."""
+    """Return the question, completed with the policies, tags, ids and paths from the facts."""
     question = _Question(case_question, policies)
     if facts.caller is not None:
         question.take_caller(facts.caller)
@@ -95,7 +95,7 @@ class _Question:
         return CompletedQuestion(self._asked, self._policies, (*self._unread, *also_unread))
 
     def take_caller(self, attached: Attached) -> None:
-        """Add the caller's policies and boundary, its path, id and tags."""
+        """Add the caller's policies, permissions boundary, path, id and tags."""
         if "identity" not in self._policies:
             self._add_policies("identity", attached.identity, attached.unread_identity)
         if "boundary" not in self._policies:
@@ -128,14 +128,14 @@ class _Question:
         """Add the policy and tags of the resource."""
         self._add_policies("resource", filter(None, [resource.policy]), [resource.unread_policy])
         service = lower_case(self._asked.action.partition(":")[0])
-        # A key policy sees the key's tags only under the global condition key.
+        # In a request to a KMS key, only the global condition key aws:ResourceTag contains the key's tags.
         services = ("aws",) if is_kms_key(self._asked.resource) else ("aws", service)
         prefixes = [f"{name}:ResourceTag" for name in services]
         self._miss_keys([lower_case(f"{prefix}/") for prefix in prefixes], resource.unread_tags)
         self._learn_tags(prefixes, dict(resource.tags))
 
     def take_account(self, place: AccountPlace, kind: Literal["scp", "rcp"], prefix: str) -> None:
-        """Add the organization's id and path for an account, and the control policies that apply to it."""
+        """Add the id and path of an account's organization, and the control policies that apply to the account."""
         if place.organization_id:
             self._learn({f"{prefix}ID": (place.organization_id,)})
         if place.path:
@@ -152,7 +152,7 @@ class _Question:
         self._policies[kind] = tuple(self._compiled(kind, level) for level in place.levels[kind])
 
     def _add_policies(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
-        """Add the policies of one place. Each reason for a missing policy becomes an Unread."""
+        """Add the policies of one place. Each reason why a policy is missing becomes an Unread."""
         compiled = self._compiled(place, policies)
         self._policies[place] = (compiled,) if compiled else ()
         self._unread += [Unread(place, why) for why in missing if why]
@@ -177,7 +177,7 @@ class _Question:
         self._learn({f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()})
 
     def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
-        """Add condition keys. Keys given with the question take precedence, whatever their case."""
+        """Add condition keys. A key given with the question takes precedence, even in a different case."""
         given_keys = {lower_case(key) for key in self._asked.context}
         new = {key: values for key, values in keys.items() if lower_case(key) not in given_keys}
         self._asked = self._asked._replace(context=new | dict(self._asked.context))

@@ -1,4 +1,4 @@
-"""Facts about users, roles, resources and accounts from any source, with the reasons for missing facts."""
+"""Facts about users, roles, resources and accounts, with the reason for each fact that a source could not read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.policy.simulation.uncertain import Unread
 Kind = Literal["role", "user"]
 
 ANY_ACCOUNT: Final = "*"
-"""The account of users and roles in a template, because a template does not name its account."""
+"""The account id of users and roles in a template, which does not name its account."""
 
 
 class PolicyText(NamedTuple):
@@ -38,7 +38,7 @@ class Entity(NamedTuple):
 
 
 class Attached(NamedTuple):
-    """The policies of a user or role. A field that is None is unknown, and its `unread_...` field says why."""
+    """The policies of a user or role. If a field is None, its value is unknown and the `unread_...` field says why."""
 
     entity: Entity | None
     identity: tuple[PolicyText | Policy, ...]
@@ -55,7 +55,7 @@ class Attached(NamedTuple):
     trust: Policy | None = None
     """A role's trust policy from a file. It takes precedence over the text in `entity`."""
     unread_trust: str = ""
-    """Why the trust policy can't be used."""
+    """Why the trust policy can't be used; "" if it can."""
 
 
 class ResourcePolicy(NamedTuple):
@@ -69,49 +69,49 @@ class ResourcePolicy(NamedTuple):
 
 
 class AccountPlace(NamedTuple):
-    """An account's place in its organization, and the control policies that apply to it."""
+    """An account's position in its organization, and the control policies that apply to it."""
 
     organization_id: str | None
     """The organization's id; None when it could not be read, "" for an account in no organization."""
     path: str
-    """The path as in `aws:PrincipalOrgPaths`, `o-.../r-.../ou-.../`; "" when absent or unreadable."""
+    """The path as in `aws:PrincipalOrgPaths`, `o-.../r-.../ou-.../`; "" if there is none or it is unread."""
     levels: Mapping[Place, Sequence[Sequence[PolicyText | Policy]]] | None
     """The SCPs and RCPs that apply to the account, from the root down; None when they could not be read."""
     unread: str
-    """Why something could not be read; "" when everything was read."""
+    """Why a field could not be read; "" if all were read."""
 
 
 class Needs(NamedTuple):
     """The facts that a question needs.
 
-    A kind is None where that policy type does not apply, or where the policy was given with the question.
+    A kind of fact is None if that policy type does not apply to the question, or if the policy was given with it.
     """
 
     caller: str
-    """The ARN of the user or role whose policies apply. For a federated user's session it is the session's own ARN."""
+    """The ARN of the user or role whose policies apply; for a federated user, the ARN of the session itself."""
     caller_kind: Literal["role", "user", "federated-session"] | None
     resource: str
     """The ARN of the resource."""
     resource_kind: Literal["role", "secret", "key", "other"] | None
     action: str
     callers_account: str
-    """The account whose service control policies limit the caller."""
+    """The account of the caller: its service control policies limit the caller."""
     resources_account: str
-    """The account whose resource control policies protect the resource."""
+    """The account of the resource: its resource control policies protect the resource."""
 
 
 class Facts(NamedTuple):
     """The facts for `Needs` from one source.
 
-    A field is None if the fact was not needed or the source does not have it.
+    A field is None if the question does not need the fact, or if the source does not have it.
     """
 
     caller: Attached | None = None
     role: Attached | None = None
-    """The facts about the resource, if it is a role."""
+    """The facts about the role; None if the resource is not a role."""
     resource: ResourcePolicy | None = None
-    """The facts about the resource, if it is not a role."""
+    """The facts about the resource; None if it is a role."""
     callers_account: AccountPlace | None = None
     resources_account: AccountPlace | None = None
     unread: tuple[Unread, ...] = ()
-    """Further facts that the source does not know."""
+    """Other facts that the source does not know."""

@@ -1,4 +1,4 @@
-"""Read values of a simulation table, and the policies that the table names or contains."""
+"""Read the values of a simulation table, and the policies that the table names or contains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SourceReader:
-    """Reads the nodes of one file. `problems` are in order of discovery."""
+    """Reads the nodes of one file, and collects `problems` in the order in which it finds them."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[Problem] = []
@@ -26,7 +26,7 @@ class SourceReader:
         self.problems.append(Problem(Where(self._file, line), path, message, hint))
 
     def keys(self, node: Node, path: str, known_keys: tuple[str, ...]) -> dict[str, Node]:
-        """Return the known keys of a mapping. Unknown keys are problems, except `x-...`."""
+        """Return the known keys of a mapping. An unknown key is a problem, unless it begins with `x-`."""
         values = {}
         for key, value in self.entries(node, path):
             if key.text in known_keys:
@@ -45,14 +45,14 @@ class SourceReader:
             self.note(node.line, path, "this must be a mapping")
 
     def text(self, node: Node, path: str) -> str:
-        """Return the text of a scalar. Numbers keep their spelling."""
+        """Return the text of a scalar. A number is returned as it is written."""
         if isinstance(node, Scalar) and node.kind != "null":
             return node.text
         self.note(node.line, path, "this must be a text")
         return ""
 
     def attempt(self, node: Node | None, path: str, work: Callable[[], T]) -> T | None:
-        """Run `work`. A ValueError from it becomes a problem, and the result is None."""
+        """Run `work` and return its result. If it raises ValueError, add a problem and return None."""
         try:
             return work()
         except ValueError as error:
@@ -70,7 +70,7 @@ class SourceReader:
     def groups(self, place: Place, node: Node, path: str) -> Groups:
         """Return the policies of one place, in groups.
 
-        A plain list is one group for identity and session policies, and a list of levels for SCPs and RCPs.
+        For identity and session policies, a plain list is one group. For SCPs and RCPs, it is a list of levels.
         """
         if _is_nothing(node):
             return ()
@@ -93,7 +93,7 @@ class SourceReader:
         )
 
     def _source(self, place: Place, node: Node, path: str) -> Iterator[PolicySource]:
-        """Yield the source of a policy: inline, from the table's `policies`, one of AWS's own, or a file."""
+        """Yield the sources of a policy: inline, from the table's `policies`, one of AWS's own, or a file."""
         if isinstance(node, Mapping):
             yield PolicySource(self._file, node, node.line, path)
             return

@@ -1,4 +1,4 @@
-"""Answer a question from its policies and its list of unread facts, as far as the answer can be known."""
+"""Answer a question from its policies and its list of unread facts, as far as the answer can be determined."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class Outcome(NamedTuple):
     """The answer to a question, as far as the readable policies and facts determine it."""
 
     decision: Decision
-    """The decision if every unread policy were empty."""
+    """The decision if each unread policy were empty."""
     possible: frozenset[Effect]
-    """All effects that are possible, depending on the content of the unread policies."""
+    """All effects that the unread policies and condition keys could lead to."""
     unread: tuple[Unread, ...]
     """The unread policies and condition keys that AWS consults for this request."""
     refusal: str
-    """Why AWS refuses the request whatever the policies say; "" when the policies decide."""
+    """Why AWS refuses the request regardless of policies; "" if policies decide."""
     at_best: Decision
-    """The decision if everything unread were in the caller's favour."""
+    """The decision if all unread facts were in the caller's favour."""
     at_worst: Decision
-    """The decision if everything unread were against the caller."""
+    """The decision if all unread facts were against the caller."""
 
     @property
     def verdict(self) -> Verdict:
-        """Return the answer in one word; `unknown` when it depends on unread facts."""
+        """Return the answer in one word; `unknown` if unread facts could change it."""
         if len(self.possible) == 1:
             return VERDICTS[next(iter(self.possible))]
         return "unknown" if "Allow" in self.possible else "deny"
@@ -60,7 +60,7 @@ def simulate(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unr
     """Answer the question as AWS would at time `now` (timezone-aware).
 
     `policy_set` has the policies by place. `unread` lists the facts that could not be read; the verdict is `unknown`
-    if it depends on one of them.
+    if it depends on one of these facts.
     """
     request = Request(
         question.principal, question.action, question.resource, question.resource_account, known_context(question, now)
@@ -85,7 +85,7 @@ def _not_given(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[U
 
 
 def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
-    """Return sentences on how the answer differs from the expected answer; () when it does not differ."""
+    """Return sentences on how the answer differs from the expected answer; () if it does not differ."""
     if not _is_met(outcome, expected.verdict):
         return (f"expected {expected.verdict}, got {outcome.verdict}",)
     by_type = deciding(outcome.decision)
@@ -113,8 +113,8 @@ def _is_met(outcome: Outcome, verdict: Verdict) -> bool:
 def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
     """Return the policy types that decided, in AWS's order, each with its deciding statements.
 
-    Several types may have been required: for a cross-account AssumeRole, the role's trust policy and the caller's
-    identity policies.
+    Several types decide if all of them were required. For example, a cross-account AssumeRole needs the role's trust
+    policy and the caller's identity policies.
     """
     by_type: dict[PolicyType, list[Statement]] = {}
     effect = "Allow" if decision.is_allowed else "Deny"

@@ -1,4 +1,4 @@
-"""Check questions for errors, and find the calls that AWS refuses whatever the policies say."""
+"""Check questions for errors, and find the calls that AWS refuses regardless of policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROVIDERS: Final[tuple[tuple[Literal["web-identity", "saml"], str], ...]] = (
     ("web-identity", "an OIDC provider"),
     ("saml", "a SAML provider"),
 )
-# A provider's token can't carry provided contexts.
+# sts:SetContext is missing here, because a provider's token can't carry provided contexts.
 _BESIDE_ASSUMING: Final = ("sts:tagsession", "sts:setsourceidentity")
 # STS API Reference: the only actions that a federated user may call (two were added in 2026).
 _FOR_FEDERATED_USERS: Final = frozenset(
@@ -28,9 +28,9 @@ _NOT_FOR_ROLE_SESSIONS: Final = frozenset(name for name, action in BY_NAME.items
 
 
 def resource_account(resource: str, principal: Principal | None) -> str:
-    """Return the account that owns the resource.
+    """Return the account that owns the resource: that of its ARN, or else the caller's.
 
-    It is the ARN's account, or the caller's account for an ARN without one (as a bucket's).
+    Some ARNs contain no account, such as a bucket's.
     """
     arn = parse_arn(resource)
     if arn is not None and is_account_id(arn.account):
@@ -46,7 +46,7 @@ def check_exact_action(text: str) -> None:
 
 
 def question_problems(question: CaseQuestion, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
-    """Yield the problems of a question: the table's key, and what is wrong with the value."""
+    """Yield each problem of a question as a pair: the key in the table, and what is wrong with its value."""
     action, kind = lower_case(question.action), question.principal.kind
     for provider, words in _PROVIDERS:
         own_action = lower_case(assuming_action(provider))
@@ -65,7 +65,7 @@ def question_problems(question: CaseQuestion, *, has_trust: bool, has_resource: 
 
 
 def refusal_of_aws(principal: Principal, action: str) -> str:
-    """Return why AWS refuses the action to this kind of caller whatever the policies say; "" when policies decide."""
+    """Return why AWS refuses the action to this kind of caller regardless of policies; "" if policies decide."""
     action = lower_case(action)
     if principal.kind == "root" and action == "sts:assumerole":
         return "a root user may assume no role"

@@ -1,4 +1,4 @@
-"""A file of cases (YAML or JSON) -> Cases; every problem at once, each with its line.
+"""Parse a simulation table (YAML or JSON) into Cases; report every problem with its line.
 
     defaults:
       principal: arn:aws:iam::111122223333:user/alice
@@ -13,7 +13,7 @@
         identity: anything
         expect: allow
 
-docs/reference/policy-simulate.md has all keys.
+docs/reference/policy-simulate.md lists all keys.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ def read_cases(document: Document, file: str) -> CaseTable:
     cases = reader.table(document.root) if document.root is not None else ()
     if document.root is None and not document.problems:
         reader.note(1, "", "the file is empty", "the least is `cases: [...]`")
-    # A mistake in the defaults is found again in each case, so duplicates are removed.
+    # A mistake in the defaults is found in each case, so duplicates are removed.
     problems = sorted(dict.fromkeys(reader.problems), key=lambda problem: problem.where.line)
     return CaseTable(cases if not problems else (), tuple(problems))
 
 
 class _Reader(SourceReader):
-    """Reads a table of cases."""
+    """Parses a table of cases."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
@@ -165,7 +165,7 @@ class _Reader(SourceReader):
         return resource_account(resource, principal)
 
     def _context(self, both: _Values) -> dict[str, tuple[str, ...]]:
-        """Merge the condition keys of defaults and case. The case's keys replace the defaults', whatever their case."""
+        """Merge the condition keys of defaults and case. A case's key replaces a default in any upper or lower case."""
         context: dict[str, tuple[str, ...]] = {}
         for node, path in both.layers("context"):
             for key, value in self.entries(node, path):
@@ -188,7 +188,7 @@ class _Reader(SourceReader):
         policies: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
-            # A case uses the default policy (trust or resource) that its resource can have.
+            # From the defaults, a case takes `trust` if its action is about a role, otherwise `resource_policy`.
             is_other = question is not None and key == (
                 "resource_policy" if is_about_roles(question.action) else "trust"
             )
@@ -247,7 +247,7 @@ class _Reader(SourceReader):
 
 
 class _Values:
-    """A case's keys with the defaults as fallback, and each key's path in the file."""
+    """The values of a case, or else of the defaults, by key; and the path of each key in the file."""
 
     def __init__(self, own: MappingOf[str, Node], defaults: MappingOf[str, Node], path: str) -> None:
         self._own = own
@@ -272,7 +272,7 @@ class _Values:
         return node.line if node is not None else 0
 
     def layers(self, key: str) -> list[tuple[Node, str]]:
-        """Return the value in the defaults, then the value in the case, with their paths."""
+        """Return the key's value in the defaults, then its value in the case, each with its path."""
         layered = []
         if key in self._defaults:
             layered.append((self._defaults[key], f"defaults.{key}"))

@@ -1,8 +1,8 @@
-"""Find the answers that are possible for a request when policies or condition keys are unread.
+"""Find the decisions that are possible for a request when policies or condition keys are unread.
 
 At best an unread policy allows everything, at worst it denies everything, and a condition on an unknown value is met
-or not met. So three evaluations are enough: with the known facts alone, with the unknown in the caller's favour, and
-with the unknown against the caller.
+or not met. So three evaluations are enough: with the known facts only, with the unknown facts in the caller's favour,
+and with the unknown facts against the caller.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class Unread(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """The possible answers to a request."""
+    """The possible decisions on a request."""
 
     decision: Decision
-    """The decision if every unread policy were empty."""
+    """The decision if each unread policy were empty."""
     possible: frozenset[Effect]
     unread: tuple[Unread, ...]
     """The unread facts that affect this request."""
     at_best: Decision
-    """The decision if everything unread were in the caller's favour.
+    """The decision if all unread facts were in the caller's favour.
 
-    If it denies, the request is denied in any case.
+    If this decision is a denial, the request is denied in any case.
     """
     at_worst: Decision
-    """The decision if everything unread were against the caller."""
+    """The decision if all unread facts were against the caller."""
 
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
@@ -75,7 +75,7 @@ def _is_relevant(unread_part: Unread, request: Request, policies: Policies, give
         action = lower_case(request.action)
         statements = (statement for policy in policies.all_policies() for statement in policy.statements)
         return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
-    # A boundary that allows everything has the same effect as no boundary, so no boundary is filled in.
+    # A boundary that allows everything has the same effect as no boundary, so the test uses no boundary.
     reasons = evaluate(
         request, _with_stand_ins(policies, [unread_part], "nothing" if unread_part.place == "boundary" else "Allow")
     ).reasons
@@ -86,7 +86,7 @@ _Says = Literal["nothing", "Allow", "Deny"]
 
 
 def _stand_in(place: Place, says: _Says) -> Policy:
-    """Return a policy that allows or denies everything to everyone. `evaluate` does not check its grammar."""
+    """Return a policy that allows, denies or ignores everything. `evaluate` does not check the policy's grammar."""
     effect = "Allow" if says == "nothing" else says
     text = f'{{"Version": "2012-10-17", "Statement": {{"Effect": "{effect}", "Action": "*", %s}}}}'
     if place in ("trust", "resource"):
@@ -97,7 +97,7 @@ def _stand_in(place: Place, says: _Says) -> Policy:
 
 
 def _with_stand_ins(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
-    """Return the policies, with stand-ins for the unread policies."""
+    """Return the policies, with a stand-in for each unread policy."""
     for place in dict.fromkeys(unread_part.place for unread_part in missing):
         if place != "context":
             policies = _with_stand_in(policies, place, says)
@@ -110,8 +110,7 @@ def _with_stand_in(policies: Policies, place: Place, says: _Says) -> Policies:
         case "identity":
             return policies._replace(identity=(*policies.identity, policy))
         case "boundary":
-            # The most permissive case is no boundary at all, since a boundary also makes a Deny with NotPrincipal
-            # apply.
+            # The most permissive case is no boundary, because any boundary makes a Deny with NotPrincipal apply.
             return policies._replace(boundary=None if says == "Allow" else policy)
         case "session":
             return policies._replace(session=(*policies.session, (policy,)))
@@ -128,13 +127,13 @@ def _with_stand_in(policies: Policies, place: Place, says: _Says) -> Policies:
 def _levels(place: Place, policy: Policy, says: _Says) -> tuple[tuple[Policy, ...], ...]:
     """Return a level that contains the stand-in; () for `nothing`.
 
-    AWS's own policies allow everything, so only attached policies make a difference.
+    The policies that AWS itself attaches allow everything, so only other policies can make a difference.
     """
     return () if says == "nothing" else ((full_access(place), policy),)
 
 
 _IsUnknown = Callable[[str], bool]
-"""A function that takes a condition key in lower case and returns whether its value is unknown."""
+"""A function that returns whether the value of a condition key is unknown. The key is in lower case."""
 
 
 def _test_of(keys: set[str], given_keys: set[str]) -> _IsUnknown:
@@ -160,15 +159,15 @@ def variable_keys(values: Sequence[str]) -> Iterator[str]:
     for value in values:
         try:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)
-        except ValueError:  # In version 2008-10-17 the value is plain text.
+        except ValueError:  # In version 2008-10-17 such a value is plain text.
             continue
         yield from (token.key for token in tokens if isinstance(token, PolicyVariable))
 
 
 def _decided(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
-    """Return the policies with conditions on unknown values decided.
+    """Return the policies with each condition on an unknown value treated as met or not met.
 
-    Such conditions are met in statements with the favoured effect and not met in the others.
+    The condition is met in statements with the favoured effect and not met in other statements.
     """
 
     def settle(policy: Policy) -> Policy:

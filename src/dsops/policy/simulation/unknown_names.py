@@ -1,4 +1,4 @@
-"""Report names in questions that AWS does not have, because a denial of such a question proves nothing."""
+"""Report actions and condition keys in questions that do not exist on AWS, since denying them proves nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReferen
 
 
 def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
-    """Yield each unknown name with a sentence about it. Values are not shown, because they may be secret."""
+    """Yield each unknown name with a sentence about it, but never a key's value, which may be secret."""
     prefix, _, name = case.asked.action.partition(":")
     service = lookup.service(lower_case(prefix))
     if service is None:
@@ -36,7 +36,7 @@ def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
         yield case.asked.action, _sentence(f"{prefix} has no action `{name}` that AWS documents", hint)
     for key in case.asked.context:
         owner = lower_case(key).partition(":")[0]
-        # The claims of a provider are not in AWS's reference.
+        # AWS's reference does not contain a provider's claims.
         if lookup.key_type(lower_case(key)) is None and "." not in owner:
             names = (*GLOBAL_KEYS, *TAG_KEYS) if owner == "aws" else ()
             yield key, _sentence(f"AWS has no condition key `{key}`", meant(key, names)())

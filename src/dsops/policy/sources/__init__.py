@@ -1,6 +1,6 @@
-"""Read policies out of files: a sandbox's seed, a CloudFormation template, Terraform's and IAM's own listings.
+"""Read policies from files: a sandbox's seed, a CloudFormation template, output of Terraform or of IAM.
 
-The text of a file comes in; the users, roles, secrets and control policies that it describes go out, each statement
-with its line. What opens a file is passed in. Imports `simulation` and `language`; others import its names from
-`dsops.policy`.
+The input is the text of a file. The output is the users, roles, secrets and control policies that the file describes;
+each statement has its line. The function that opens files is passed in. Imports `simulation` and `language`; others
+import its names from `dsops.policy`.
 """

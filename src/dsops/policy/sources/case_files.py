@@ -1,4 +1,4 @@
-"""Read simulation tables, and the policies that they name, from files."""
+"""Read simulation tables from files, and the policy files that the tables name."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def read_table(file: str, read_file: ReadFile) -> tuple[Case, ...]:
 
 
 class PolicyFiles:
-    """Reads policy files, each once per place. Relative paths are relative to the table's folder."""
+    """Reads policy files, each once for each place. Relative paths are relative to the table's folder."""
 
     def __init__(self, shown_file: str, table: str, read_file: ReadFile) -> None:
-        """`shown_file` is the table's name in messages, `table` its path. Both are "" without a table."""
+        """`shown_file` is the table's name in messages, `table` is its path. Without a table, both are ""."""
         self._shown = shown_file
         self._folder = os.path.dirname(table)
         self._read_file = read_file
@@ -34,7 +34,7 @@ class PolicyFiles:
         self._compiled: dict[tuple[object, Place], Policy | None] = {}
 
     def policies(self, case: Case) -> PolicySet:
-        """Return the policies of a case. Invalid policies are left out; `raise_any` reports them."""
+        """Return the policies of a case. Invalid policies are left out, and `raise_any` reports them."""
         return {
             place: tuple(
                 tuple(policy for source in group if (policy := self._policy(source, place)) is not None)
@@ -52,7 +52,7 @@ class PolicyFiles:
     def _policy(self, source: PolicySource, place: Place) -> Policy | None:
         if place in FULL_ACCESS and source.node is None and source.file in ("", FULL_ACCESS[place]):
             return full_access(place)
-        # Several cases may refer to the same node, which is parsed once.
+        # Several cases may refer to one node, which is parsed only once.
         key = (source.file if source.node is None else id(source.node)), place
         if key not in self._compiled:
             self._compiled[key] = self._compile(source, place)

@@ -1,4 +1,4 @@
-"""Look up the facts for a question in policy files and in single policies given by their owner's ARN."""
+"""Look up the facts for a question in policy files, and in policies given with the ARN of their owner."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from dsops.policy.simulation.uncertain import Unread
 from dsops.policy.sources.entities import Known, PolicyFile
 
 UNKNOWN_SUFFIX: Final = "-??????"
-"""A pattern for the characters that AWS appends to a secret's name in its ARN, where they are unknown."""
+"""The pattern that replaces the six characters that AWS appends to a secret's name, where they are unknown."""
 
 _ORGANIZATION_KEYS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths")
 
 
 class DeclaredPolicies:
-    """The policies that files declare. `trusts` and `identities`, by ARN, take precedence over the files."""
+    """The policies that files declare. Policies given by ARN (`trusts`, `identities`) take precedence over them."""
 
     def __init__(
         self, files: Sequence[PolicyFile], trusts: Mapping[str, Policy], identities: Mapping[str, tuple[Policy, ...]]
@@ -50,15 +50,15 @@ class DeclaredPolicies:
     def complete(self, question: CaseQuestion) -> CompletedQuestion:
         """Complete a question with the policies, tags and ids in the files.
 
-        Raises EntityNotFound for a user, role, provider or secret that a seed lacks, because a seed lists all of
-        them.
+        Raises EntityNotFound for a user, role, provider or secret that a seed does not list, because a seed lists all
+        of them.
         """
         if question.principal.federated:
             self._check_provider(question.principal.federated)
         return complete(question, {}, self.facts(needs_of(question, {})))
 
     def facts(self, needs: Needs) -> Facts:
-        """Return the facts that the question needs. Raises EntityNotFound as `complete` does."""
+        """Return the facts that the question needs. Raises EntityNotFound if a seed does not list an entity."""
         return Facts(
             self._caller(needs),
             self._role(needs.resource) if needs.resource_kind == "role" else None,
@@ -69,11 +69,11 @@ class DeclaredPolicies:
         )
 
     def has_secrets(self, account: str) -> bool:
-        """Whether a file lists secrets of the account. A file without secrets may describe users and roles only."""
+        """Whether a file lists secrets of the account. A file that lists none may describe users and roles only."""
         return any(place[0] == account for place in self._secrets)
 
     def longest_seconds(self, role_arn: str) -> int:
-        """Return the role's maximum session duration in seconds; 0 when no file says."""
+        """Return the role's maximum session duration in seconds; 0 if the files do not contain it."""
         role = self._find("role", parse_arn(role_arn))
         return role.max_seconds if role is not None else 0
 
@@ -122,7 +122,7 @@ class DeclaredPolicies:
         return ResourcePolicy(None, (), policy, "") if isinstance(policy, str) else ResourcePolicy(policy, (), "", "")
 
     def _account(self, account: str) -> AccountPlace | None:
-        """Return the control policies above the account; None when no file has its organization."""
+        """Return the control policies above the account; None if no file describes its organization."""
         organizations = [
             organization
             for organization in self._organizations
@@ -154,11 +154,11 @@ class DeclaredPolicies:
         return exact or self._entities.get((ANY_ACCOUNT, kind, arn.resource_name))
 
     def _named(self, kind: Kind, text: str) -> Known | None:
-        """Return the user or role with that ARN; None when the files need not list it."""
+        """Return the user or role with that ARN; None if it is in no file and may exist."""
         arn = parse_arn(text)
         entity = self._find(kind, arn)
         file = self._accounts.get(arn.account) if arn is not None else None
-        # The role's path is unknown for some sessions.
+        # For some sessions, the path of the role is unknown.
         if entity is not None and entity.arn in (text, _in_any_account(arn)):
             return entity
         if entity is not None and file:
@@ -169,7 +169,7 @@ class DeclaredPolicies:
 
 
 def attached_of(entity: Known, arn: str = "") -> Attached:
-    """Convert an entity of a file to `Attached`. `arn` supplies the account that a template leaves out."""
+    """Convert an entity of a file to `Attached`. `arn` supplies the account, which a template leaves out."""
     boundary_name = entity.boundary.name if entity.boundary is not None else ""
     return Attached(
         Entity(arn or entity.arn, entity.unique_id, boundary_name, dict(entity.tags), ""),
@@ -189,7 +189,7 @@ def _in_any_account(arn: Arn | None) -> str:
 
 
 def assumptions(files: Sequence[PolicyFile], *, has_single: bool) -> Iterator[str]:
-    """Yield the assumptions made because no file says otherwise."""
+    """Yield sentences on assumptions that were made because the files do not say otherwise."""
     if not any(file.organization is not None for file in files):
         yield "no service or resource control policies are given, so none are looked at"
     if has_single:

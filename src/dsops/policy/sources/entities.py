@@ -1,6 +1,6 @@
-"""Users, roles and secrets that a file describes, and the base class of the readers of all four formats.
+"""The users, roles and secrets that a file describes, and the base class of the readers of all four formats.
 
-For a part that can't be read, the reason is kept.
+If a part can't be read, the entity has the reason instead.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Known(NamedTuple):
 
 
 class FileOrganization(NamedTuple):
-    """The control policies above the accounts of a seed."""
+    """The control policies that apply to the accounts of a seed, by account."""
 
     service: dict[str, Levels]
     resource: dict[str, Levels]
     is_there: bool
-    """Whether the seed has an organization, which sets condition keys."""
+    """Whether the seed has an organization. If so, its id and paths are condition keys."""
 
 
 class PolicyFile(NamedTuple):
@@ -59,16 +59,16 @@ class PolicyFile(NamedTuple):
     name: str
     people: tuple[Known, ...]
     accounts: frozenset[str]
-    """The accounts that the file describes completely, so that an entity that it does not list does not exist."""
+    """The accounts that the file describes completely. An entity that is not listed does not exist in them."""
     organization: FileOrganization | None = None
     providers: frozenset[str] = frozenset()
-    """The ARNs of the identity providers in those accounts."""
+    """The ARNs of the identity providers in the completely described accounts."""
     secrets: MappingOf[SecretPlace, Policy | str | None] = {}
-    """The policy of each secret in those accounts. A str in place of a policy says why it can't be used."""
+    """The policy of each secret in the completely described accounts. A str says why the policy can't be used."""
 
 
 class PolicyFileReader:
-    """The base class of the readers, which reads policies from a document's nodes."""
+    """The base class of the readers. It reads policies from the nodes of a document."""
 
     def __init__(self, file: str, read_file: ReadFile) -> None:
         self.file = file
@@ -78,7 +78,7 @@ class PolicyFileReader:
     def policy(self, node: Node | None, kind: PolicyKind) -> Policy | str:
         """Return the policy in a node, or a str that says why it can't be used.
 
-        The node is a document, JSON text or the name of a file.
+        The node contains a document, JSON text, or the name of a file.
         """
         if node is None:
             return "it is not in the file"
@@ -105,7 +105,7 @@ class PolicyFileReader:
 
 
 def _at_line(policy: Policy, line: int) -> Policy:
-    """Set the line of every statement to `line`, for a policy in a JSON text."""
+    """Set the line of every statement to `line`. Used for a policy that is a JSON text inside the file."""
     return policy._replace(
         statements=tuple(
             statement._replace(
@@ -138,7 +138,7 @@ def known(
 
 
 def _gathered(policies_or_reasons: Iterable[Policy | str]) -> tuple[tuple[Policy, ...], str]:
-    """Return the policies, and the first reason why a policy is missing."""
+    """Return the policies, and the first reason why a policy is missing ("" if none is missing)."""
     policies, missing = [], ""
     for policy in policies_or_reasons:
         if isinstance(policy, str):

@@ -1,4 +1,4 @@
-"""Read users, roles and policies from a file, whose format is recognised by its content."""
+"""Read users, roles and policies from a file. The file's format is recognised by its content."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def read_policy_source(text: str, name: str, read_file: ReadFile, hint: str = ""
 
     The text is a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`,
     or a CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin. `read_file` reads the
-    files that a seed refers to. `hint` is added to the error for a file in none of these formats. Raises
+    files that a seed refers to. `hint` is added to the error for a file that has none of these formats. Raises
     PolicyInvalid.
     """
     shown_file = shown_name(name)
     document = parse_policy_text(text, shown_file)
     if document.problems and _is_template(document.root):
-        # Templates may use short forms of functions (`!Ref`), which are errors in other files.
+        # Templates may use the short forms of functions (`!Ref`). In other files these are errors.
         document = parse_yaml(text, shown_file, has_functions=True)
     root = document.root
     if document.problems:

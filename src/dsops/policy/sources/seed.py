@@ -1,6 +1,6 @@
 """Read the users, roles, providers and secrets of a sandbox's seed, with the line of each statement.
 
-The sandbox's own reader is not used: it does not keep lines, and a dry run must not need the sandbox extra.
+The sandbox's own reader is not used, because it drops the lines, and a dry run must not need the sandbox extra.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dsops.policy.sources.entities import (
 )
 
 _ADMIN: Final = "admin"
-"""The name of the user with all permissions that each account of a seed has by default."""
+"""The name of the user with all permissions that each account of a seed has unless the seed says otherwise."""
 
 
 class SeedPolicies(PolicyFileReader):
@@ -106,7 +106,7 @@ class SeedPolicies(PolicyFileReader):
                     yield (account, name, key.text), None if own is None else self.policy(own, "resource")
 
     def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
-        """Return the levels above each account; () for management accounts and accounts outside of the organization."""
+        """Return the control policies above each account; () for the management account and for other accounts."""
         service: dict[str, Levels] = dict.fromkeys(accounts, ())
         resource: dict[str, Levels] = dict(service)
         if not isinstance(node, Mapping):

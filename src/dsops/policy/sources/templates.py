@@ -1,7 +1,7 @@
 """Read the users and roles that CloudFormation templates and `terraform show -json` will create.
 
-A template does not name its account, so entities are identified by name. Values that are known only after deployment
-(a parameter, an attribute of another resource) are reported as unknown.
+A template does not name its account, so entities are identified by name. A value that is known only after deployment
+(a parameter, an attribute of another resource) is reported as unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LATER: Final = "what is known only when it is deployed"
 
 
 class _Entity:
-    """A user or role, while the resources of a template are being collected."""
+    """A user or role whose policies are still being collected from the template's resources."""
 
     def __init__(self, kind: Kind, name: str, values: Mapping) -> None:
         self.kind = kind
@@ -33,7 +33,7 @@ class _Entity:
 
 
 class Template(PolicyFileReader):
-    """Reads a CloudFormation template in JSON or YAML. Short tags are read as their long forms."""
+    """Reads a CloudFormation template in JSON or YAML. Short tags (`!Ref`) are read as their long forms."""
 
     def read(self, root: Mapping) -> PolicyFile:
         """Return the users and roles that the template creates."""
@@ -185,7 +185,7 @@ def _new_entity(
 def _seconds(node: Node | None) -> int:
     """Return the maximum session duration in seconds.
 
-    The default is an hour (CreateRole); 0 stands for a value known only after deployment.
+    The default is an hour (CreateRole). 0 means that the value is known only after deployment.
     """
     if node is None:
         return 3600

@@ -1,9 +1,9 @@
-"""Build the IAM Toolbox's details of a refused request: context, evaluations, checks, policies.
+"""Build the details of a refused request for the IAM Toolbox: context, evaluations, checks, policies.
 
-The format follows botocore's service model `iam-toolbox` 2018-05-10, whose texts describe each member, and AWS's two
-examples in the API reference: a single value is text, several values are in brackets, an address has its prefix
-length, and the time is in ISO format. Data of an organization other than the reader's is omitted. Values of external
-IDs are always omitted.
+The format follows botocore's service model `iam-toolbox` 2018-05-10 (its texts describe each member) and AWS's two
+examples in the API reference. A single value is written as text, several values in brackets, an address with its
+prefix length, and a time in ISO format. A reader from another organization does not see an account's data. The values
+of external IDs are always omitted.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _SPELT: Final = {"aws:userid": "aws:UserId", "aws:principalarn": "aws:PrincipalA
 
 
 class Listed(NamedTuple):
-    """A policy that took part in the evaluation, as the answer lists it."""
+    """An evaluated policy, as the response lists it."""
 
     kind: str
     uri: str
@@ -69,7 +69,7 @@ class Listed(NamedTuple):
 
 
 class MessageReader(NamedTuple):
-    """A record and the account that reads it; decides what the account may see."""
+    """The record of a refused request and the account that reads it; decides which parts the account may see."""
 
     record: Record
     owner: Owner
@@ -80,12 +80,12 @@ class MessageReader(NamedTuple):
         return self.record.caller.lets(self.owner.account, self.owner.organization_id)
 
     def sees_resource(self, decision: Decision) -> bool:
-        """Whether the reader may see the policies of the resource owner's account."""
+        """Whether the reader may see the policies of the account that owns the resource."""
         owner = self.record.owners[decision.request.resource_account]
         return owner.lets(self.owner.account, self.owner.organization_id)
 
     def sees(self, kind: str, decision: Decision) -> bool:
-        """Whether the reader may see policies of the type `kind`."""
+        """Whether the reader may see policies of the type `kind` that took part in the decision."""
         return self.sees_resource(decision) if kind in _OF_RESOURCES else self.sees_caller
 
     @property
@@ -225,7 +225,7 @@ def _combined_effect(identity: Reason, beside: Sequence[Reason]) -> Effect | Non
 
 
 def _effect_of_all(layers: Sequence[Reason]) -> Effect | None:
-    """Return the combined effect of the layers, each of which must allow."""
+    """Return the combined effect of the layers: "Allow" only if every layer allows the request."""
     effects = {reason.effect for reason in layers}
     if "ExplicitDeny" in effects:
         return "ExplicitDeny"

@@ -26,16 +26,16 @@ _CONSOLE: Final = "console.aws.amazon.com"
 
 
 class Owner(NamedTuple):
-    """An account and its place in an organization at the time of a refusal."""
+    """An account and its position in an organization at the time when a request was refused."""
 
     account: str
     organization_id: str
     """The id of the account's organization; "" if the account belongs to none."""
     nodes: tuple[str, ...]
-    """The ARNs of the root, of the organizational units, and of the account."""
+    """The ARNs of the organization's root, of the organizational units above the account, and of the account."""
 
     def lets(self, account: str, organization_id: str) -> bool:
-        """Whether `account` may see this account's data: members of an organization see each other's."""
+        """Whether `account` may see this account's data: it is this account, or is in the same organization."""
         return account == self.account or (bool(organization_id) and organization_id == self.organization_id)
 
 
@@ -66,9 +66,9 @@ class AuthorizationRecords:
         self._records: OrderedDict[str, Record] = OrderedDict()
 
     def note(self, service: str, region: str, decisions: Sequence[RecordedDecision]) -> str:
-        """Record a refused request and return its authorization id; "" if it gets none.
+        """Record a refused request and return its authorization id, or "" without an id.
 
-        Callers without an account, and services that are not in `services`, get no id.
+        A caller without an account gets no id, and a service that is not in `services` returns no ids.
         """
         if not decisions or decisions[-1].decision.is_allowed or not self.services & {service, EVERY_SERVICE}:
             return ""
@@ -88,7 +88,7 @@ class AuthorizationRecords:
         return record if record is not None and record.region == region and now < record.at + _SECONDS else None
 
     def owner(self, account: str) -> Owner:
-        """Return an account with its present place in an organization."""
+        """Return an account with its current position in its organization."""
         membership = self._organizations.membership(account) if account else None
         if membership is None:
             return Owner(account, "", ())

@@ -45,13 +45,13 @@ class AuthorizationQuestion(NamedTuple):
     context: Mapping[str, tuple[str, ...]]
     resource_policy: StoredPolicy | None = None
     shown: str = ""
-    """The name of the resource in the error message, if that is not the ARN: the id as the client sent it."""
+    """The resource's id as the client sent it, if error messages show this id instead of the ARN."""
     must_policy_allow: bool = False
-    """Whether the resource's policy must allow the request even in its own account, as for a KMS key."""
+    """Whether the resource's policy must allow even callers of the owner's account, as a key policy in KMS must."""
 
 
 class Consulted(NamedTuple):
-    """The stored policies that apply to a request; empty or None if there are none."""
+    """The stored policies that apply to a request; empty or None for kinds of policies that do not apply."""
 
     identity: tuple[StoredPolicy, ...] = ()
     boundary: StoredPolicy | None = None
@@ -173,12 +173,12 @@ class Authorizer:
     def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[StoredPolicy, ...]:
         texts = [StoredPolicy(SESSION_POLICY, layer.inline)] if layer.inline else []
         managed_policies = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
-        # If a policy was deleted since the session was issued, it allows nothing, but its layer still applies.
+        # A policy that was deleted after the session was issued allows nothing, but its layer still applies.
         return (*texts, *(policy for policy in managed_policies if policy is not None))
 
 
 def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
-    """Return AccessDenied (403) with AWS's message. `shown_arn` is the resource in it, if that is not the ARN."""
+    """Return AccessDenied (403) with AWS's message, in which `shown_arn` replaces the resource's ARN."""
     request = decision.request
     sentence = denial_sentence(request, decision)
     if shown_arn and shown_arn != request.resource:

@@ -18,7 +18,7 @@ from dsops.sandbox.wire.errors import expired_token, invalid_token
 from dsops.sandbox.wire.signature import Claim, check_scope, check_signature, read_claim
 from dsops.sandbox.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
 
-# How far a signature's time may differ from now: 15 minutes for STS; Secrets Manager and SSM were seen to allow 5.
+# Maximum minutes between a signature's time and now. STS allows 15; Secrets Manager and SSM were seen to allow 5.
 _WINDOW_MINUTES = {"secretsmanager": 5, "ssm": 5}
 _DEFAULT_WINDOW_MINUTES = 15
 

@@ -71,7 +71,7 @@ def s3_context(request: HttpRequest, now: float) -> Context:
 
     Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys".
     """
-    # As for aws:SecureTransport, this is the value at the real endpoint, which uses TLS.
+    # Always 1.3: the sandbox stands for an https endpoint, although it does not serve TLS itself.
     context: Context = {"s3:TlsVersion": ("1.3",)}
     query = dict(parse_qsl(request.query))
     if "authorization" in request.headers:
@@ -104,9 +104,9 @@ def source_ip(world: World, caller: Caller) -> str:
 
 
 def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource", "Source"]) -> Context:
-    """Return the keys `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths` ({} outside an organization).
+    """Return the keys `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`; {} outside an organization.
 
-    `whose` replaces `Principal` in the names of the keys.
+    The word in `whose` replaces `Principal` in the names of the keys.
     """
     if membership is None:
         return {}

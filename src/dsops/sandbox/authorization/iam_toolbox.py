@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/authorization-details/"
 _PAGE: Final = 50
-"""The number of evaluations per page. AWS does not document its page size."""
+"""The number of evaluations on one page of a response. AWS does not document its page size."""
 _JSON: Final = (("Content-Type", "application/json"),)
 
 

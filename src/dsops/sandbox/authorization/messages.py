@@ -27,7 +27,7 @@ class Messages:
     """Encrypts and decrypts messages with a key that only this sandbox has."""
 
     def encode(self, decision: Decision) -> str:
-        """Return the encoded message of a decision, without the request's conditions if it would be too long."""
+        """Return a decision's encoded message; omit the request's conditions if the message would be too long."""
         record = message_record(decision)
         message = self._encrypt(decision, record)
         if len(message) > MAX_LENGTH:

@@ -53,7 +53,7 @@ def listed_tags(value: object) -> Iterator[tuple[str, str]]:
         return
     for tag in cast("Sequence[object]", value or ()):
         if not isinstance(tag, Mapping):
-            # In UntagLogGroup the parameter of this name is a list of keys without values.
+            # UntagLogGroup's parameter `tags` is a list of keys without values.
             continue
         parts = {name.lower().removeprefix("tag"): str(part) for name, part in tag.items()}
         if "key" in parts:

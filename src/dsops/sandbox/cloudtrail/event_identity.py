@@ -28,7 +28,7 @@ def identity_of(caller: Caller) -> dict[str, object]:
     if caller.principal.kind == "anonymous":
         return {"type": _PRINCIPAL_TYPES["anonymous"]}
     if caller.principal.kind in ("web-identity", "saml"):
-        # For SAML, `identityProvider` is the name qualifier in the principal id, not the ARN (CloudTrail User Guide).
+        # For SAML, `identityProvider` is the name qualifier in the principal id, not an ARN (CloudTrail User Guide).
         qualifier = caller.user_id.partition(":")[0]
         return {
             "type": _PRINCIPAL_TYPES[caller.principal.kind],
@@ -80,7 +80,7 @@ def _person(session: Session) -> dict[str, object]:
 def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
     """Return the `webIdFederationData` element with the token's provider and claims; {} for SAML.
 
-    AWS was seen to record claims only for the providers that every account has.
+    AWS was seen to record claims only for the built-in providers that every account has.
     """
     provider = keys["aws:FederatedProvider"][0]
     if "saml:sub" in keys:

@@ -32,7 +32,7 @@ from dsops.sandbox.wire.responses import Moment, Value
 from dsops.sandbox.wire.route import Route
 
 VERSION = "1.11"
-"""Version of the record format. AWS's records had it in 2026."""
+"""Version of the record format, as AWS wrote it in its records in 2026."""
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """AWS's own placeholder for values that it does not record."""
@@ -57,7 +57,7 @@ _KEPT_PARAMETERS = frozenset(
     TableName TopicArn authorizationId policyUri
     """.split()
 )
-"""The request parameters that are recorded. All others (secret values, codes, passwords) are left out."""
+"""The request parameters that are recorded. All other parameters (secret values, codes, passwords) are omitted."""
 
 
 def record_of(
@@ -68,7 +68,7 @@ def record_of(
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
 ) -> dict[str, object]:
-    """Return the record without its event id and recipient account.
+    """Return the record of a call without the record's event id and recipient account.
 
     `answer` is moto's response, from which the error of a failed call is read.
     """
@@ -99,7 +99,7 @@ def record_of(
     }
     host = request.headers.get("host", "")
     if host and caller.principal.kind != "service":
-        # AWS leaves out unknown details. The sandbox has no TLS, so the record lacks its version and cipher.
+        # AWS omits unknown details. The sandbox has no TLS, so the record lacks the TLS version and the cipher.
         record["tlsDetails"] = {"clientProvidedHostHeader": host}
     return record
 
@@ -117,14 +117,14 @@ def unpacked(data: bytes) -> dict[str, Any]:
 
 
 def id_of(name: str) -> str:
-    """Derive a UUID from a text. The result equals uuid5's and takes a third of its time."""
+    """Return a UUID derived from a text, equal to uuid5's result but computed in a third of the time."""
     digits = sha1(NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def _source_of(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, object]:
-    """Return the call's source address and user agent. If an AWS service makes the call, both are its name."""
+    """Return the call's source address and user agent. Both are the service's name if an AWS service calls."""
     if turn.caller.principal.kind == "service":
         return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
     return {
@@ -140,7 +140,7 @@ def _endpoint_data(region: str) -> Mapping[str, object]:
 
 
 def _only_reads(operation: str) -> bool:
-    """Whether AWS marks the operation as read-only. AssumeRole is marked, GetFederationToken is not (both seen)."""
+    """Whether AWS marks the operation as read-only. AWS was seen to mark AssumeRole but not GetFederationToken."""
     return operation.startswith(_READS) and operation != "GetFederationToken"
 
 
@@ -245,7 +245,7 @@ def _lower(name: str) -> str:
 def region_of_trail(service: str, partition: str, region: str) -> str:
     """Return the region whose trail records the call.
 
-    That is us-east-1 for IAM, and the request's region for a regional service.
+    For IAM this is us-east-1; for a regional service it is the request's region.
     """
     known_partition = partition_named(partition)
     home = region if known_partition is None else known_partition.global_region

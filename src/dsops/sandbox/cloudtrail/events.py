@@ -21,7 +21,7 @@ from dsops.sandbox.wire.responses import Value
 from dsops.sandbox.wire.route import Route
 
 _MOST = 2**31
-"""A number of records that no machine can store. A deque's maxlen must fit into a C integer."""
+"""Upper limit for `most_records`: more than any machine can store, but within a C integer, as a deque requires."""
 
 
 class Events:
@@ -61,7 +61,7 @@ class Events:
         if role is None or "errorCode" in record or role.account == recipient:
             self.keep(record, recipient)
             return
-        # A denied call is recorded in the caller's account only; the role's account records only issued sessions.
+        # Only the caller's account records a denied call; the role's account records issued sessions only.
         record["sharedEventID"] = id_of(f"{turn.request_id} shared")
         self.keep(record, recipient)
         stranger = {"type": "AWSAccount", "principalId": caller.user_id, "accountId": caller.account}
@@ -70,11 +70,11 @@ class Events:
     def records(self, after: int = 0, account: str = "", last: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the records after the first `after` records, oldest first, for one account or all accounts.
 
-        With `last`, only the newest `last` records are yielded, and no others are deserialized.
+        With `last`, only the newest `last` records are deserialized and yielded.
         """
         packed_records = list(self._records)
         dropped = self.added - len(packed_records)
-        # If `after` exceeds the count, it comes from an earlier sandbox on this port, so start over.
+        # If `after` exceeds the number of records, `after` comes from an earlier sandbox on this port, so start over.
         start = max(0, after - dropped) if after <= self.added else 0
         newest: list[dict[str, Any]] = []
         for text in islice(reversed(packed_records), max(0, len(packed_records) - start)):

@@ -25,24 +25,24 @@ DELIVERY_SECONDS: Final = 10
 """Delay of a delivery in seconds of the sandbox's time. CloudTrail takes about five minutes, too long for a test."""
 _RECORDS_AT_ONCE: Final = 500
 MOST_WAITING: Final = 100_000
-"""Maximum number of undelivered records.
+"""Maximum number of records that wait for delivery.
 
-Records accumulate when the disk is full, for example; above the maximum the oldest are dropped.
+Records accumulate when the disk is full, for example. Above the maximum the oldest records are dropped.
 """
-# Records have no cycles, and checking for cycles takes as long as writing.
+# Checking records for cycles would take as long as writing them, and they have no cycles.
 _encode = JSONEncoder(separators=(",", ":"), check_circular=False).encode
-# Level 1 doubles the size of the files, and level 9 takes four times as long.
+# Level 1 makes the files twice as large, and level 9 takes four times as long.
 _GZIP_LEVEL: Final = 3
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 Where = tuple[str, str]
-"""Account and region. Each pair has its own files."""
+"""An account and a region. Each such pair has its own log files."""
 
 
 class EventTrail:
     """Undelivered records, and the folder to which they are delivered.
 
-    Not thread-safe: callers hold the sandbox's lock.
+    Not thread-safe: callers must hold the sandbox's lock.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ def _make_folder(path: str) -> None:
     if os.path.isdir(path):
         return
     _make_folder(os.path.dirname(path))
-    with suppress(FileExistsError):  # another process created the folder first
+    with suppress(FileExistsError):  # Another process created the folder first.
         os.mkdir(path, 0o700)
 
 

@@ -1,4 +1,4 @@
-"""Environment variables that point a client at a sandbox only. Imports neither moto nor the server."""
+"""Environment variables that make a client use only a sandbox. Imports neither moto nor the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEPT = frozenset(
     AWS_SDK_UA_APP_ID
     """.split()
 )
-"""The AWS variables that a client keeps: they name no account, endpoint or credentials."""
+"""The AWS variables that stay set for a client: they name no account, endpoint or credentials."""
 
 
 GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
@@ -24,7 +24,7 @@ GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TO
 def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[str, str]:
     """Return the variables that point a client at a sandbox.
 
-    They also keep the client from the user's own configuration files and from the metadata service.
+    The variables also make the client ignore the user's own configuration files and the metadata service.
     """
     return {
         "AWS_ENDPOINT_URL": url,
@@ -41,7 +41,7 @@ def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[st
         "AWS_SHARED_CREDENTIALS_FILE": empty_file(),
         "AWS_CONFIG_FILE": empty_file(),
         "AWS_EC2_METADATA_DISABLED": "true",
-        # Turn off the keyring: the sandbox's MFA devices can have the names of real devices, but have other seeds.
+        # Turn off the keyring: an MFA device of the sandbox can have the name of a real device, but has another seed.
         "DSOPS_KEYRING": "off",
     }
 
@@ -52,7 +52,7 @@ def rivals(environ: Mapping[str, str]) -> list[str]:
 
 
 def client_environment(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the inherited environment plus `variables`, without rival variables and without a proxy for loopback."""
+    """Return the inherited environment plus `variables`, without rival variables, and with no proxy for loopback."""
     rival_names = set(rivals(environ))
     child = {name: value for name, value in environ.items() if name not in rival_names}
     for name in ("NO_PROXY", "no_proxy"):
@@ -72,7 +72,7 @@ def container_variables(url: str, role: str, token: str) -> dict[str, str]:
 def pod_variables(url: str, role: str, namespace: str, service_account: str, token: str) -> dict[str, str]:
     """Return the variables that EKS Pod Identity sets in a pod's containers.
 
-    They contain the token itself, where EKS sets the path of a file with the token.
+    These variables contain the token itself, whereas EKS sets the path of a file with the token.
     """
     query = urlencode({"namespace": namespace, "service_account": service_account})
     return {

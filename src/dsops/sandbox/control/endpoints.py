@@ -1,8 +1,8 @@
 """The control endpoints `/_sandbox/...`, for clients on this machine and not for web pages.
 
-A page in a browser can send requests to loopback, and can read the responses through a name that it makes resolve to
-127.0.0.1 (DNS rebinding). So the peer and the Host header must be loopback, and the headers with which a browser
-marks a page's requests (Origin, Sec-Fetch-Site) must be absent. Requests to the AWS services need no such check,
+A page in a browser can send requests to loopback, and can read the responses through a name that resolves to
+127.0.0.1 (DNS rebinding). So the peer and the Host header must be loopback, and a request must not have the headers
+that browsers add to a page's requests (Origin, Sec-Fetch-Site). Requests to the AWS services need no such check,
 because they are signed.
 """
 
@@ -129,7 +129,7 @@ class Control:
         return _answer(200, {"requests_per_second": self._sandbox.throttle.rates})
 
     def _set_throttle(self, request: HttpRequest) -> HttpAnswer:
-        """Set rate limits in requests a second for each account and region, such as `{"sts": 5}`; 0 removes a limit."""
+        """Set requests per second for each account and region, such as `{"sts": 5}`; a rate of 0 removes the limit."""
         try:
             wish = json.loads(request.body)
             rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}
@@ -145,7 +145,7 @@ class Control:
             return self._throttle({})
 
     def _outbound(self, name: str, request: HttpRequest) -> HttpAnswer:
-        """Serve `ACCOUNT/.well-known/...`, the documents that verify tokens of GetWebIdentityToken."""
+        """Serve `ACCOUNT/.well-known/...`, the documents with which a service verifies GetWebIdentityToken's tokens."""
         account, _, document = name.partition("/")
         outbound = self._sandbox.sts.outbound
         with self._sandbox.world.lock:
@@ -194,7 +194,7 @@ class Control:
     def _events(self, query: Parameters) -> HttpAnswer:
         """Return events in CloudTrail's file format.
 
-        A client that sends the response's `next` as `after` gets only later events.
+        A client that sends the `next` of one response as `after` in the next request gets only later events.
         """
         events = self._sandbox.events
         after, last = _number(query.get("after", "")), _number(query.get("last", ""))
@@ -219,7 +219,7 @@ class Control:
 def find_user(sandbox: Sandbox, name: str) -> User | None:
     """Find a user by `NAME@ACCOUNT` or `NAME`.
 
-    A bare name is looked up in the default account first, and then taken if only one account has such a user.
+    A bare name means a user of the default account, or else the only user of that name in all accounts.
     """
     name, _, account = name.partition("@")
     if account:
@@ -233,7 +233,7 @@ def find_user(sandbox: Sandbox, name: str) -> User | None:
 
 
 def _why_not(request: HttpRequest) -> str:
-    """Return the reason to refuse the request, or "" if it is allowed."""
+    """Return the reason to refuse the request, or "" to accept it."""
     reason = _why_not_here(request)
     if reason or Pages.serves(request):
         return reason or why_not_served(request)
@@ -243,7 +243,7 @@ def _why_not(request: HttpRequest) -> str:
 
 
 def _why_not_here(request: HttpRequest) -> str:
-    """Return the reason to refuse a request that does not come from this machine, else ""."""
+    """Return the reason to refuse a request that was not sent from this machine, or "" to accept it."""
     if not is_loopback(request.peer):
         return "the sandbox's own endpoints answer to this machine only"
     host_match = _HOST.fullmatch(request.headers.get("host", ""))
@@ -254,7 +254,7 @@ def _why_not_here(request: HttpRequest) -> str:
 
 
 def _clock_setting(wish: object, now: float) -> tuple[float, bool | None]:
-    """Return the new time, and whether to freeze the clock there (None: leave that unchanged).
+    """Return the new time, and whether to freeze the clock (None: stay frozen or running as before).
 
     Raises ValueError for an invalid request.
     """

@@ -1,4 +1,4 @@
-"""Start a sandbox from a seed, and make the variables with which a client acts as one of its users."""
+"""Start a sandbox from a seed, and return the variables with which a client acts as one of its users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
 
 _MOST_BYTES = 1 << 22
-"""Maximum size of a seed file in bytes: four for each character that the parser accepts."""
+"""Maximum size of a seed file: four bytes for each character that the parser accepts."""
 
 
 def read_seed_file(path: str) -> Seed:
@@ -37,7 +37,7 @@ class TrailTarget(NamedTuple):
 
     folder: str
     tell: Callable[[str], None]
-    """Called with one line for each problem with the folder while the sandbox runs."""
+    """The function to call with one line for each problem with the folder while the sandbox runs."""
     has_data_events: bool = False
 
 
@@ -52,7 +52,7 @@ def open_server(
 ) -> SandboxServer:
     """Return a listening server with the seed loaded; `run()` serves in this thread, `start()` in a new one.
 
-    A process can have only one at a time. Raises SandboxUnavailable and SeedInvalid.
+    A process can have only one such server at a time. Raises SandboxUnavailable and SeedInvalid.
     """
     sandbox = Sandbox(clock, kept_events)
     plant(sandbox, seed)

@@ -18,9 +18,9 @@ _BROWSER_SECONDS = 60
 
 
 def waiting_login(url: str, seconds: float) -> str:
-    """Return the user code of the only login that waits for approval; wait up to `seconds` for one.
+    """Return the user code of the only login that waits for approval; wait up to `seconds` for a login.
 
-    Raises UsageError if several logins wait, and SandboxUnavailable if none does.
+    Raises UsageError if several logins wait, and SandboxUnavailable if no login does.
     """
     until = monotonic() + seconds
     while True:
@@ -64,8 +64,8 @@ def follow_redirect(address: str) -> None:
 def _read_in_background(connection: HTTPConnection) -> NoReturn:
     """In a child process, read the program's response, however late, and exit.
 
-    The AWS CLI reads this request only after the command that opened its browser has ended. If the connection closed
-    at that point, the CLI could not answer, and the login would fail.
+    The AWS CLI reads this request only after the command that opened its browser has ended. If the connection were
+    closed by then, the CLI could not send its response, and the login would fail.
     """
     try:
         os.setsid()

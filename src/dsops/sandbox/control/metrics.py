@@ -1,4 +1,4 @@
-"""The sandbox's metrics: answered requests, and the same session counts that the agent has for real sessions."""
+"""The sandbox's metrics: answered requests, and the same counts of sessions that the agent has for real ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SandboxMetrics:
             self._throttled.add((service,))
 
     def called(self, turn: AuthenticatedRequest, result: Mapping[str, Value], code: str) -> None:
-        """Count the sessions that a call issued or was refused. `code` is the error's code, "" for a success."""
+        """Count the sessions that a call issued or that were refused. `code` is the error's code, "" for a success."""
         if turn.operation not in SESSION_OPERATIONS:
             return
         role = turn.text("RoleArn") or turn.text("TargetPrincipal")

@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from dsops.sandbox.wire.models import Protocol
     from dsops.sandbox.wire.route import Route
 
-# Services that find a resource in another region by its ARN, and return their own error if it does not exist.
+# Services that find a resource of another region by its ARN, and that report a missing resource themselves.
 _OWN_REGIONS = frozenset({"secretsmanager"})
 
 
 class Operations:
-    """The operations of all services except STS, in one sandbox world."""
+    """The operations of all services except STS, in one sandbox."""
 
     def __init__(self, world: World, secret_storage: SecretStorage, judge: Authorizer, outbound: Outbound) -> None:
         self._world = world
@@ -83,7 +83,7 @@ class Operations:
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._authorize(service, turn)
-        # The response is corrected in its JSON form, so the conversion to CBOR comes last.
+        # The JSON form of the response is corrected first, so the conversion to CBOR comes last.
         protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
         if special is not None:
@@ -105,8 +105,8 @@ class Operations:
     def _authorize(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
         """Authorize the operation; return the account in which it is performed, and its first resource.
 
-        The first authorization question is about the resource acted on. Later questions, such as about a KMS key or
-        the source of a copy, may concern another account.
+        The first authorization check is about the resource that the operation acts on. Later checks, such as about a
+        KMS key or the source of a copy, may concern another account.
         """
         asked_resources: set[str] = set()
         account = first_resource = ""
@@ -122,7 +122,7 @@ class Operations:
                 text = f"{question.resource} is not in {region}, where this request was sent."
                 raise refusal("InvalidParameterValue", text)
         if not asked_resources:
-            # An empty list (of names, of items) raises no authorization question, so the action is required on `*`.
+            # A request with an empty list (of names, of items) has no checks of its own, so `*` is checked.
             action = f"{signing_name(service)}:{turn.operation}"
             self._require(turn, AuthorizationQuestion(action, "*", turn.caller.account, {}))
         # Only an authorized caller learns that the sandbox does not support the operation.
@@ -239,7 +239,7 @@ class Operations:
     def _use_key(self, turn: AuthenticatedRequest, use: KeyUse, service: Service) -> None:
         """Require permission to use the KMS key. Raises SandboxRefusal with the calling service's message."""
         question = _in_context(turn, use.question)
-        # Every caller may use an AWS managed key, so allowed uses are not stored among the decisions; denied uses are.
+        # Every caller may use an AWS managed key, so only denied uses are stored among the decisions.
         decision = self._judge.decide(
             turn.caller, question, turn.request_id, turn.now, is_kept_when_allowed=not use.is_managed
         )
@@ -254,9 +254,9 @@ def _in_context(turn: AuthenticatedRequest, question: AuthorizationQuestion) -> 
 
 
 def _refuse_restricted(caller: Caller) -> None:
-    """Raise InvalidClientTokenId, as AWS does, if a session may not call IAM.
+    """Raise InvalidClientTokenId, as AWS does, if the caller's session must not call IAM.
 
-    That applies to federated users and to GetSessionToken sessions without MFA.
+    IAM refuses federated users, and GetSessionToken sessions without MFA.
     """
     session = caller.session
     if session is not None and session.kind not in {"role", "assumed-root"} and session.mfa_at is None:

@@ -24,8 +24,7 @@ class Announcement:
     def __init__(self, url: str, environ: Mapping[str, str]) -> None:
         folder = _folder(environ)
         self._path = ""
-        # The folder can't be written to, or belongs to another user in /tmp. Then no file is written, and only `--port`
-        # finds the sandbox.
+        # The folder is not writable, or another user owns it in /tmp. Without a file only `--port` finds this sandbox.
         with suppress(OSError):
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if _is_ours(folder):
@@ -44,8 +43,8 @@ class Announcement:
 def find_running(port: int | None, environ: Mapping[str, str]) -> str:
     """Return the URL of a running sandbox.
 
-    That is the sandbox on `port` if given, or else the one that AWS_ENDPOINT_URL names, or else the only one running.
-    Raises SandboxUnavailable.
+    This is the sandbox on `port` if that is set, or else the sandbox that AWS_ENDPOINT_URL names, or else the only
+    running sandbox. Raises SandboxUnavailable.
     """
     if port is not None:
         return _checked(f"http://{LOOPBACK}:{port}")
@@ -127,7 +126,7 @@ def _folder(environ: Mapping[str, str]) -> str:
 
 
 def _user_id() -> int:
-    """Return the current user's id. Systems without user ids report 0 for files, so 0 is returned there too."""
+    """Return the current user's id, or 0 on a system without user ids, which reports 0 as the owner of files."""
     return os.getuid() if hasattr(os, "getuid") else 0
 
 

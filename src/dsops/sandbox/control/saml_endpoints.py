@@ -42,7 +42,7 @@ class SamlResponses:
             return 200, {"metadata": self._sandbox.issuers.saml.metadata}
 
     def mint(self, request: HttpRequest) -> Said:
-        """Issue a base64 SAML response for a request of the form in _FORM; return it with the role and provider ARNs.
+        """Issue a base64 SAML response for a request in the format of _FORM; return it with two ARNs: role, provider.
 
         Responses that STS refuses can be issued too, so that tests can cover refusals.
         """
@@ -71,7 +71,7 @@ class SamlResponses:
         return 200, {"assertion": assertion, "role": role, "provider": provider}
 
     def _provider(self, role: str, named: str) -> tuple[str, str]:
-        """Return the provider's ARN and "", or "" and the reason why there is no such provider.
+        """Return (ARN of the provider, ""), or ("", reason) if the provider can't be determined.
 
         If the request names no provider, the only provider in the role's account is used.
         """
@@ -90,7 +90,7 @@ class SamlResponses:
 
 
 def _wish(wish_data: Mapping[str, Any]) -> SamlOptions:
-    """Parse all fields except the role. Raises ValueError, TypeError or AttributeError for invalid input."""
+    """Parse all fields of the request except the role. Raises ValueError, TypeError or AttributeError."""
     name = str(wish_data.get("session_name") or "user")
     attributes: dict[str, list[str]] = {saml.SESSION_NAME: [name]}
     for key, value in dict(wish_data.get("tags") or {}).items():

@@ -111,16 +111,16 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         number = error.errno or 0
-        if number < 0 or number == errno.EADDRNOTAVAIL:  # negative numbers are getaddrinfo's errors
+        if number < 0 or number == errno.EADDRNOTAVAIL:  # Negative numbers are error numbers of getaddrinfo.
             why, hint = "this machine does not have that address", "choose another with --host, or leave it out"
         else:
-            # The system's message is used, because Python appends its own words to it.
+            # The operating system's message is used, because Python adds text to it.
             why, hint = os.strerror(number).lower(), "choose another port with --port; 0 takes a free one"
         raise SandboxUnavailable(f"the sandbox can't listen on {host}:{port}", why=why, hint=hint) from error
 
 
 def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
-    """Run `work`; log any exception on stderr and answer it with InternalFailure."""
+    """Run `work`; if it raises an exception, log this on stderr and return InternalFailure."""
     try:
         return work()
     except Exception:  # noqa: BLE001 - the server keeps serving
@@ -131,7 +131,7 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
 
 
 def _finished(answered: Answered, request: HttpRequest) -> HttpAnswer:
-    """Add the headers to a response, and for a long poll also to the later one."""
+    """Add the headers to a response, and for a long poll also to its later response."""
     answer = answered.answer._replace(headers=_headers(answered))
     if answer.wait is None:
         return answer

@@ -61,7 +61,7 @@ class Sandbox:
     def __init__(self, clock: MovableClock | None = None, kept_events: int = 10_000) -> None:
         self.clock = clock or MovableClock()
         self.region = "us-east-1"
-        """The region of secrets in a seed that name no region. Clients get it as their default region too."""
+        """The region of secrets for which a seed sets no region, and the default region of clients."""
         self.default_account = ""
         self.default_identity = "admin"
         self.world = World()
@@ -83,7 +83,7 @@ class Sandbox:
         self._toolbox = Toolbox(self.authorization_records, self.judge)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
-        """Set the clock, and freeze or unfreeze it; with None it stays frozen or running as before."""
+        """Set the clock. `is_frozen` freezes or unfreezes the clock; None leaves it frozen or running as before."""
         if self.events.trail is not None:
             # Log files that are due before the jump are delivered first.
             self.events.trail.deliver()
@@ -92,7 +92,7 @@ class Sandbox:
         if is_frozen is not None:
             self.clock.freeze(is_frozen=is_frozen)
         if self.clock.now() < before:
-            # MFA codes that were used at a later time than the new one become valid again.
+            # MFA codes become valid again if they were used at a time that is later than the new time.
             self.world.forget_used_codes()
 
     def maintain(self) -> None:
@@ -102,7 +102,7 @@ class Sandbox:
                 self.events.trail.deliver_due()
 
     def close(self) -> None:
-        """Deliver the remaining log files and close the trail. No request may follow."""
+        """Deliver the remaining log files and close the trail. No request must follow."""
         if self.events.trail is not None:
             with self.world.lock:
                 self.events.trail.close()
@@ -169,8 +169,8 @@ class Sandbox:
             else:
                 result, answer = {}, self._operations.perform(route, turn)
         except SandboxRefusal as refused:
-            # CloudTrail records the authorization id too, so the decision can be looked up from there (seen on AWS,
-            # September 2026).
+            # CloudTrail records the authorization id too, so that users can look up the decision by a record (seen on
+            # AWS, September 2026).
             refusal_with_id = self._with_id(route, turn, refused)
             self.events.add(request, route, turn, {}, refusal_with_id)
             raise self._with_message(route, turn, refusal_with_id) from refused
@@ -191,7 +191,7 @@ class Sandbox:
         )
 
     def _with_message(self, route: Route, turn: AuthenticatedRequest, refused: SandboxRefusal) -> SandboxRefusal:
-        """Return the refusal; add the encoded authorization message to EC2's denials, except of Describe*."""
+        """Return the refusal; add the encoded authorization message if EC2 denied an operation other than Describe*."""
         aws = answer_of(refused)
         if route.service != "ec2" or aws.code != "AccessDenied" or route.operation.startswith("Describe"):
             return refused
@@ -214,7 +214,7 @@ class Sandbox:
         )
         try:
             owner = owner_of_role(turn)
-            # The ARN can contain any account id; rate limits are only kept for accounts that exist.
+            # The ARN can contain any account id, so rate limits are counted only for accounts that exist.
             self.throttle.check(route.service, owner if owner in self.world.partitions else "", region)
             turn, proof = self._federation.prove(turn)
             result = self._federation.assume(turn, proof)

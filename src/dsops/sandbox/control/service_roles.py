@@ -1,7 +1,7 @@
 """Serve role credentials to an ECS task, an EKS pod or a Lambda function.
 
-ECS and EKS serve credentials at a URL that the container gets, protected by a token; Lambda sets environment
-variables. The role's trust policy must allow the service, as on AWS.
+ECS and EKS serve credentials to a container at a URL that requires a token; Lambda sets environment variables. The
+role's trust policy must allow the service, as on AWS.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ServiceRoles:
         )
 
     def function(self, request: HttpRequest) -> Said:
-        """Return the session that Lambda gives a function: `{"role": "Function", "function": "orders"}`."""
+        """Return a Lambda function's session for the request body `{"role": "Function", "function": "orders"}`."""
         try:
             wish = json.loads(request.body)
             name, function = str(wish["role"]), str(wish.get("function", "function"))
@@ -98,7 +98,7 @@ class ServiceRoles:
 def find_role(sandbox: Sandbox, name: str) -> Role | None:
     """Find a role by ARN, `ACCOUNT/NAME` or name.
 
-    A bare name is looked up in the default account first, and then taken if only one account has such a role.
+    A bare name means a role of the default account, or else the only role of that name in all accounts.
     """
     if name.startswith("arn:"):
         return sandbox.world.role_at(name)

@@ -1,4 +1,4 @@
-"""Create the resources that a seed describes in a sandbox's world."""
+"""Create the resources that a seed describes in a sandbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FULL_RIGHTS = StoredPolicy(
 
 
 def plant(sandbox: Sandbox, seed: Seed) -> None:
-    """Create the seed's resources in an empty sandbox. Raises SeedInvalid for anything that moto's IAM refuses."""
+    """Create the seed's resources in an empty sandbox. Raises SeedInvalid for resources that moto's IAM refuses."""
     with sandbox.world.lock:
         sandbox.region = seed.region
         sandbox.default_account = seed.accounts[0].account
@@ -37,7 +37,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
         for account in seed.accounts:
             try:
                 _plant_account(sandbox.world, IamBuilder(sandbox.world), account)
-            except Exception as error:  # moto's exceptions have no base class of their own below Exception
+            except Exception as error:  # The exceptions of moto have no common base class below Exception.
                 raise SeedInvalid(f"account {account.account} can't be made", why=str(error), hint=_CORRECT) from error
             _add_issuers(sandbox.issuers, account)
             _plant_saml_providers(sandbox, account)
@@ -87,7 +87,7 @@ def _plant_account(world: World, planter: IamBuilder, account: SeedAccount) -> N
         world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
     for policy in account.policies:
         planter.add_policy(owner, "/", policy.name, policy.text)
-    # Providers without client ids are Google and Cognito, which every account has already.
+    # A provider without client ids is Google or Cognito, which every account has already.
     for provider in (provider for provider in account.oidc_providers if provider.client_ids):
         planter.add_oidc_provider(owner, provider.url, provider.client_ids)
     for group, policies in account.groups.items():

@@ -21,7 +21,7 @@ DEFAULT_AUDIENCE = "sts.amazonaws.com"
 _DEFAULT_SECONDS = 300
 _MAX_SECONDS = 10 * 366 * 86_400
 _MAX_NAME = 1024
-# Context keys that an assertion may set. Keys that AWS itself sets on requests are excluded.
+# Context keys that an assertion may set, without the keys that AWS itself sets on requests.
 _CONTEXT_KEY = re.compile(r"(?:aws:OriginIdentity/|aws:TransactionContext/|identitystore:)[\w:/.-]+")
 
 Said = tuple[int, Mapping[str, object]]
@@ -57,7 +57,7 @@ class TokenEndpoints:
             return 200, {"token": self._mint(url, {**named, **claims}, seconds)}
 
     def github(self, request: HttpRequest) -> Said:
-        """Answer `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=...` as GitHub does for a job.
+        """Return the response that GitHub sends to a job's `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=...`.
 
         The other query parameters describe the job: `repository`, `ref`, `environment`, `event_name`.
         """
@@ -82,7 +82,7 @@ class TokenEndpoints:
         """Issue a trade-in token.
 
         The body is `{"principal": ARN, "policy": {...}, "duration_seconds": 3600, "expires_seconds": 300}`. IAM sends
-        such a token to a partner once that user or role has accepted the partner's delegation request.
+        such a token to a partner after that user or role has accepted the partner's delegation request.
         """
         usage = 'send {"principal": "arn:aws:iam::...:role/...", "policy": {...}, "duration_seconds": 3600}'
         try:
@@ -126,9 +126,9 @@ class TokenEndpoints:
         return self._sandbox.issuers.mint(url, claims, self._sandbox.clock.now(), seconds)
 
     def _issuer(self, named: str) -> str | None:
-        """Return the issuer URL that matches, with or without `https://`.
+        """Return the issuer URL that equals `named`, with or without `https://`.
 
-        If the request names no issuer, the only one is returned.
+        If the request names no issuer, the only issuer is returned.
         """
         own = list(self._sandbox.issuers.own)
         if not named:

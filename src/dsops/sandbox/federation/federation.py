@@ -1,8 +1,8 @@
 """STS's unsigned operations: exchange an identity provider's token or assertion for a role session.
 
-These requests have no signature, so only the verified token or assertion identifies the sender. It is verified before
-the role is looked up: AWS reports a bad token even when the role does not exist. A role whose trust policy denies the
-caller and a role that does not exist get the same error.
+These requests have no signature, so only the verified token or assertion identifies the sender. The token is verified
+before the role is looked up: AWS reports a bad token even when the role does not exist. AWS returns the same error
+for a role whose trust policy denies the caller and for a role that does not exist.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ UNSIGNED = frozenset({_SAML, _WEB_IDENTITY})
 
 
 class Federation:
-    """The unsigned STS operations of one sandbox world."""
+    """The unsigned STS operations of one sandbox."""
 
     def __init__(self, world: World, sessions: SessionTable, judge: Authorizer, issuers: Issuers) -> None:
         self._world = world
@@ -54,8 +54,7 @@ class Federation:
 
     def _by_token(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         if "ProviderId" in turn.parameters:
-            # ProviderId names an OAuth 2.0 provider: only Amazon's and Facebook's own servers can verify their access
-            # tokens.
+            # ProviderId names an OAuth 2.0 provider, but only Amazon and Facebook can verify their access tokens.
             raise refusal(
                 "IDPCommunicationError", f"The dsops sandbox has no way to the provider {turn.text('ProviderId')}"
             )
@@ -70,7 +69,7 @@ class Federation:
         account, provider_arn = account_of_role(turn), parse_arn(turn.text("PrincipalArn"))
         if provider_arn is None or provider_arn.service != "iam":
             raise validation("Request ARN is invalid")
-        # AWS's documentation only shows a provider in the role's own account, so a provider of another account is
+        # AWS's documentation only shows a provider and a role in the same account, so a provider of another account is
         # refused.
         provider = self._world.saml_provider(str(provider_arn)) if provider_arn.account == account else None
         proof = saml.verify(turn.text("SAMLAssertion"), turn.text("RoleArn"), provider, turn.now)
@@ -89,7 +88,7 @@ class Federation:
         return turn._replace(caller=caller, parameters={**turn.parameters, **from_assertion}), proof
 
     def assume(self, turn: AuthenticatedRequest, proof: IdentityProof) -> dict[str, Value]:
-        """Check that the role trusts the proven identity, and issue the role session. Raises SandboxRefusal."""
+        """Issue the role session if the role trusts the proven identity. Raises SandboxRefusal."""
         role_arn = turn.text("RoleArn")
         role = self._world.role_at(role_arn)
         account = account_of_role(turn)
@@ -137,7 +136,7 @@ class Federation:
             question = AuthorizationQuestion(action, role_arn, account_of_role(turn), context, trust)
             decision = self._judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
-                # The user guide has one message for SAML, whichever permission is missing.
+                # The IAM User Guide shows one message for SAML, whichever permission is missing.
                 if turn.operation == _SAML:
                     raise access_denied(f"Not authorized to perform sts:{_SAML}")
                 raise denied(decision)
@@ -147,7 +146,7 @@ class Federation:
 
 
 def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> int:
-    """Return the requested session duration; the identity provider can shorten it.
+    """Return the requested session duration, which the identity provider can shorten.
 
     Raises ValidationError if the request exceeds the role's MaxSessionDuration.
     """

@@ -1,7 +1,7 @@
 """Token issuers that sign web identity tokens for the issuer URLs in a seed.
 
 Only the issuer is fake, not the protocol: the result is a JSON Web Token (RFC 7519) that verifies against the
-issuer's key set (RFC 7517). The sandbox's own STS verifies these tokens like any others.
+issuer's key set (RFC 7517). The sandbox's own STS verifies these tokens like tokens of any other issuer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ALGORITHM = "RS256"
 
 
 class Issuers:
-    """The token issuers of this sandbox. The caller holds the world's lock."""
+    """The token issuers of this sandbox. Callers must hold `World.lock`."""
 
     def __init__(self) -> None:
         self._keys: dict[str, RSAPrivateKey | None] = {}
@@ -62,7 +62,7 @@ class Issuers:
 
         moment = int(now)
         default_claims = {"iss": url, "iat": moment, "nbf": moment, "exp": moment + seconds, "jti": str(uuid4())}
-        # `jwt.encode` refuses some invalid claims that a careless issuer could sign, so PyJWS is used instead.
+        # `jwt.encode` refuses some invalid claims that a careless issuer could sign, so this code uses PyJWS.
         content = json.dumps({**default_claims, **claims}).encode()
         return jwt.PyJWS().encode(content, self._key(url), _ALGORITHM, headers={"kid": self._key_id(url)})
 
@@ -78,10 +78,10 @@ class Issuers:
 
 @cache
 def _new_key(_url: str) -> RSAPrivateKey:
-    """Generate the issuer's RSA key. All sandboxes of this process share it.
+    """Generate the issuer's RSA key. All sandboxes of this process share the key.
 
-    Generating a key takes 0.1 s of processor time. Without sharing, every test that starts a sandbox would pay for
-    it.
+    Generating a key takes 0.1 s of processor time. Without sharing, every test that starts a sandbox would spend this
+    time.
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 

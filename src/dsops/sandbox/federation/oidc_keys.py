@@ -1,8 +1,8 @@
 """Map claims of a web identity token to condition keys, as AWS does for each issuer.
 
 Every issuer has keys for `aud`, `sub` and `amr` (IAM User Guide, "Available keys for AWS OIDC federation"). The
-issuers listed here have further keys, which only the role's trust policy sees (Service Authorization Reference, AWS
-Security Token Service; the first such keys appeared in January 2026). Other claims are ignored.
+issuers listed in this module have further keys, which only the role's trust policy can use (Service Authorization
+Reference, AWS Security Token Service; the first such keys appeared in January 2026). Other claims are ignored.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _GOOGLE: Final = "accounts.google.com"
 KNOWN_TO_ALL: Final = frozenset({_GOOGLE, "cognito-identity.amazonaws.com"})
 """Issuers that every account trusts without creating a provider, by the names that trust policies use.
 
-Facebook and Login with Amazon are the other two. They are missing here because they issue access tokens, which only
-their own servers can verify.
+AWS has two more, Facebook and Login with Amazon. They are omitted because they issue access tokens, which only their
+own servers can verify.
 """
 
 _GITHUB: Final = tuple(
@@ -55,7 +55,7 @@ _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
 
 
 def provider_of_all(issuer: str) -> OidcProvider | None:
-    """Return the built-in provider that every account has, or None if the issuer is not one of those."""
+    """Return the built-in provider of every account with that issuer, or None if the issuer is not built in."""
     name = issuer.removeprefix("https://")
     return OidcProvider(name, name, ()) if name in KNOWN_TO_ALL else None
 
@@ -72,15 +72,14 @@ def session_keys(host: str, claims: Mapping[str, Any], audience: str, subject: s
 def trust_keys(host: str, claims: Mapping[str, Any]) -> Keys:
     """Return the condition keys that are only available while the trust policy is evaluated."""
     keys: Keys = {}
-    # The guide does not list `email`, but it was seen to work for any issuer.
+    # The IAM User Guide does not list `email`, but this claim was seen to work for any issuer.
     names = ("email", *(name for pattern, names in _CLAIMS if pattern.fullmatch(host) for name in names))
     for name in names:
         value = _text(_claim(claims, name))
         if value is not None:
             keys[f"{host}:{name}"] = (value,)
     intended = claims["aud"]
-    # If the token has an authorized party (`azp`), that becomes the `aud` key, and the token's own audience the `oaud`
-    # key.
+    # If the token has an authorized party, the `aud` key is `azp`, and the `oaud` key is the token's audience.
     if isinstance(intended, str) and (claims.get("azp") is not None or host == _GOOGLE):
         keys[f"{host}:oaud"] = (intended,)
     return keys

@@ -1,8 +1,8 @@
-"""Verify web identity tokens, and refuse invalid ones with STS's error messages.
+"""Verify web identity tokens, and refuse invalid tokens with STS's error messages.
 
 STS API Reference, AssumeRoleWithWebIdentity; IAM User Guide, "Create an OpenID Connect (OIDC) identity provider"
 (algorithms) and "Available keys for AWS OIDC federation" (claims and their condition keys). AWS documents neither the
-wording nor the order of its errors; the messages here were seen on AWS.
+wording nor the order of its errors; the messages in this module were seen on AWS.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LAST_MOMENT: Final = 10**15
 
 
 def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> IdentityProof:
-    """Verify a token that is used to assume a role in the account. Raises SandboxRefusal."""
+    """Verify a token for assuming a role in the account, and return the proven identity. Raises SandboxRefusal."""
     # Guides of CI services write the token with `echo $TOKEN > file`, and AWS accepts the trailing line break.
     token = token.strip()
     header, claims = _read(token)
@@ -145,7 +145,7 @@ def _key_named(key_id: object, key_set: Mapping[str, Any]) -> Mapping[str, Any] 
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
-    """Check that `now` is from `nbf` until before `exp`, and not before `iat` (RFC 7519)."""
+    """Check that `now` is not before `nbf` or `iat`, and is before `exp` (RFC 7519)."""
     expires_at, issued_at = _moment(claims, "exp"), _moment(claims, "iat")
     not_before = _moment(claims, "nbf") if "nbf" in claims else issued_at
     if expires_at <= now:
@@ -159,7 +159,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims[name]
-    # JSON allows integers of any length, and Python's parser accepts NaN. Neither is a valid time.
+    # JSON allows integers of any length, and Python's parser accepts NaN. A time must be neither.
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
         raise _invalid(_NOT_A_JWT)
     return value
@@ -168,7 +168,7 @@ def _moment(claims: Mapping[str, Any], name: str) -> float:
 def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
     """Return the token's `azp`, or else the `aud` value that is one of the provider's client ids.
 
-    The providers that every account has define no client ids: for them only the trust policy restricts the audience.
+    The built-in providers of every account define no client ids; only the trust policy restricts their audience.
     """
     party, audience = claims.get("azp"), claims["aud"]
     named = [party] if party is not None else audience if isinstance(audience, list) else [audience]

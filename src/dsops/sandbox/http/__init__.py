@@ -1,4 +1,4 @@
-"""Bytes of a connection -> an HTTP request, and an answer -> bytes: the server loop and long polls.
+"""HTTP requests and answers for a connection's bytes: the server loop and long polls.
 
-It knows no AWS: a callable that is passed in answers each request. Any room of the sandbox may import it.
+Knows no AWS: a callable that is passed in answers each request. Any room of the sandbox may import this package.
 """

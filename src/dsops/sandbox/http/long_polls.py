@@ -1,4 +1,4 @@
-"""Hold the clients of long polls, and retry their polls within a small time budget so that others are served."""
+"""Keep the connections of long polls open, and poll again within a small time budget, so that others are served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Client = TypeVar("Client")
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.02
 _SHARE = 3
-"""A pause lasts at least this many times as long as the preceding polls that returned nothing."""
+"""A pause lasts at least this many times as long as the polls before it that returned nothing."""
 
 
 class _Poll(NamedTuple, Generic[Client]):
@@ -26,7 +26,7 @@ class _Poll(NamedTuple, Generic[Client]):
 
 
 class Waiting(Generic[Client]):
-    """The waiting long polls of one server. Of several polls of a source, the oldest is answered first."""
+    """The waiting long polls of one server. If several polls wait for one source, the oldest is answered first."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class Waiting(Generic[Client]):
         most: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Set up without any long polls. `deliver` sends an answer, and may add another client while it does.
+        """Set up without any long polls. `deliver` sends an answer, and may add another client during this call.
 
-        If more than `most` clients wait, the next `look` sends the empty answer to the oldest of them early.
+        If more than `most` clients wait, the next `look` sends the oldest clients their empty answers early.
         """
         self._deliver = deliver
         self._is_gone = is_gone
         self._most = most
         self._clock = clock
         self._polls: dict[str, deque[_Poll[Client]]] = {}
-        """Source -> its polls. The source that was polled longest ago comes first."""
+        """Source -> the waiting polls of this source. The source that was polled longest ago is the first."""
         self._look_at = 0.0
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class Waiting(Generic[Client]):
     def _ask_for(self, source: str, until: float) -> float | None:
         """Answer the clients of a source until a poll returns nothing, then move the source to the end of the queue.
 
-        Returns the seconds that the poll without a result took; None if the time budget was used up.
+        Returns how many seconds the poll without a result took, or None if the time budget was used up.
         """
         while (polls := self._polls.get(source)) is not None:
             begun = self._clock()

@@ -1,9 +1,9 @@
 """Run waitress without its threads: the loop that reads a request also handles it.
 
-One lock protects all state, so waitress's threads only waited for each other and for the interpreter: AssumeRole took
-775 us of CPU with eight threads, 521 with one, and takes 250 without. waitress handles the connections, the parsing
-and the limits. This module adds a limit on how long a request may take to arrive, and sets long polls aside until
-there is an answer.
+One lock protects all state, so waitress's threads only waited for each other and for the interpreter. AssumeRole took
+775 us of CPU with eight threads and 521 with one thread, and takes 250 without threads. waitress handles the
+connections, the parsing and the limits. This module adds a limit on how long a request may take to arrive, and sets
+long polls aside until they have an answer.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _ARRIVING_SECONDS = 60
 _CLEANUP_SECONDS = 10
 _MOST_CONNECTIONS = 4096
 _OTHER_DESCRIPTORS = 128
-# Parsing a header that is repeated n times takes time proportional to n squared: 256 KB, waitress's own limit, took 0.3
-# s.
+# Parsing a header that is repeated n times takes time proportional to n squared. With waitress's own limit of 256 KB,
+# this took 0.3 s.
 _MOST_HEADER_BYTES = 65536
 _NAME = "dsops-sandbox"
-# Head and body of an answer up to this size are sent together; waitress would send them separately.
+# The head and body of an answer up to this size are sent together; waitress would send them separately.
 _SEND_AT_ONCE = 65536
-# waitress would block above this amount of unsent data until its own loop has sent it, so the limit is never reached.
+# Above this amount of unsent data waitress would wait until its own loop has sent some, so this limit is never reached.
 _NEVER_TOO_MUCH = 1 << 62
-# RFC 8446, 5.1: the first bytes of a ClientHello record. No HTTP method starts with them.
+# The first bytes of a TLS ClientHello record (RFC 8446, 5.1). No HTTP method starts with these bytes.
 _TLS_HANDSHAKE = b"\x16\x03"
 _NO_REQUEST = b"TLS\r\n\r\n"
 _WITH_UNDERSCORE = re.compile(rb"(?im)^x-amz-sso_bearer_token(?=:)")
@@ -140,7 +140,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         super().handle_write()
 
     def send_what_is_there(self) -> None:
-        """Send buffered data now, without waiting for the next iteration of the loop."""
+        """Send the buffered data now, without waiting for the next iteration of the loop."""
         if self.total_outbufs_len or self.close_when_flushed:
             self.handle_write()
 
@@ -198,9 +198,9 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             cleanup_interval=_CLEANUP_SECONDS,
             outbuf_high_watermark=_NEVER_TOO_MUCH,
             max_request_header_size=_MOST_HEADER_BYTES,
-            channel_request_lookahead=1,  # without it a client that disconnects during its long poll would go unnoticed
+            channel_request_lookahead=1,  # Without this, a client that disconnects while it polls would go unnoticed.
         )
-        adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated, and a later waitress may drop it
+        adjustments.send_bytes = _SEND_AT_ONCE  # Deprecated as an argument, which a later waitress may drop.
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
             None, {}, _sock=listener, dispatcher=object(), adj=adjustments, sockinfo=where, bind_socket=False
@@ -255,10 +255,10 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._maintain()
 
     def run_as_process(self) -> None:
-        """Serve until interrupted. For a process that does nothing else."""
+        """Serve until the process is interrupted. For a process that has no other work."""
         _allow_descriptors()
-        # Service models and moto live as long as the process. Without this, each garbage collection would scan them for
-        # 20 ms.
+        # Service models and moto live as long as the process. Without freezing them, each garbage collection would scan
+        # them for 20 ms.
         gc.freeze()
         self.adj.connection_limit = most_connections()
         self.run()
@@ -270,12 +270,12 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
     def _end(self) -> None:
         for connection in list(self.active_channels.values()):
             connection.handle_close()
-        self._map.clear()  # the loop ends when its map of connections is empty
+        self._map.clear()  # The loop ends when its map of connections is empty.
 
 
 def most_connections() -> int:
-    """Return the connection limit. It leaves descriptors for files, because without a free one every accept fails."""
-    with suppress(ImportError):  # Windows has no descriptor limit
+    """Return the connection limit, which leaves descriptors for files. Without a free descriptor accept() fails."""
+    with suppress(ImportError):  # Windows has no limit on descriptors.
         import resource
 
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

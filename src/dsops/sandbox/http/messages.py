@@ -16,7 +16,7 @@ class HttpRequest(NamedTuple):
     query: str
     """The query string, percent-encoded, without the `?`."""
     headers: Mapping[str, str]
-    """The header names in lower case -> values, with each byte as a Latin-1 character (PEP 3333)."""
+    """The header names in lower case -> values, in which each byte is one Latin-1 character (PEP 3333)."""
     body: bytes
     peer: str
     """The address from which the client is connected."""
@@ -29,7 +29,7 @@ class HttpAnswer(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     wait: Wait | None = None
-    """Set on the empty answer to a long poll. That answer is sent only if the wait ends without a result."""
+    """Set on the empty answer to a long poll, which is sent only if the wait ends without a result."""
 
     def mapped(self, change: Callable[[HttpAnswer], HttpAnswer]) -> HttpAnswer:
         """Return the answer with `change` applied to it and, for a long poll, to its later answer."""
@@ -46,13 +46,13 @@ class HttpAnswer(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The length of a long poll's wait, and the function that polls again."""
+    """How long a long poll waits, and the function that polls again."""
 
     seconds: float
     source: str
-    """Identifies the queue or task list to poll. Of several polls of one source, only the oldest needs to ask."""
+    """The queue or task list to poll. Of several polls of the same source, only the oldest needs to call `ask`."""
     ask: Callable[[], HttpAnswer | None]
-    """Returns the answer if there is one by now, else None. Does not block."""
+    """Returns the answer if there is a result now, else None. Does not block."""
 
 
 def is_loopback(address: str) -> bool:

@@ -1,4 +1,4 @@
 """AWS's IAM around moto's: checks before an operation, operations that moto lacks, and corrected answers.
 
-A request that was authorized comes in; an answer goes out, or IAM's refusal. Imported by `control`.
+An authorized request comes in; an answer or IAM's refusal goes out. Imported by `control`.
 """

@@ -25,7 +25,7 @@ _MADE: Final[Mapping[str, str]] = {"CreateVirtualMFADevice": "VirtualMFADeviceNa
 
 
 class DevicesAndProviders:
-    """These IAM operations in one sandbox world."""
+    """The operations on MFA devices, identity providers and instance profiles in one sandbox."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -42,12 +42,12 @@ class DevicesAndProviders:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str, now: float) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account, now)
 
     def keep_tags(self, operation: str, parameters: Parameters, account: str) -> None:
-        """Store the tags of a new device or provider, because moto discards them."""
+        """Store the tags of a new MFA device or identity provider, because moto discards them."""
         if operation not in _MADE or not parameters.get("Tags"):
             return
         kind = "mfa" if operation == "CreateVirtualMFADevice" else "saml-provider"

@@ -23,7 +23,7 @@ _ROOT_SWITCHES: Mapping[str, tuple[RootFeature, bool]] = {
 
 
 class IamFeatures:
-    """The account-wide IAM features in one sandbox world."""
+    """The account-wide IAM features in one sandbox."""
 
     def __init__(self, world: World, outbound: Outbound) -> None:
         self._world = world
@@ -36,7 +36,7 @@ class IamFeatures:
         }
 
     def perform(self, operation: str, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         if operation in _ROOT_SWITCHES:
             return self._switch_root(account, *_ROOT_SWITCHES[operation])
         work = self._operations.get(operation)

@@ -1,6 +1,6 @@
 """Create and delete service-linked roles as IAM does, with AWS's names, trust policies and policies.
 
-IAM User Guide, "Create a service-linked role"; responses are those that LocalStack's tests recorded.
+IAM User Guide, "Create a service-linked role". The responses are those that LocalStack's tests recorded on AWS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Parameters = Mapping[str, object]
 
 
 class LinkedRoles:
-    """The operations on service-linked roles in one sandbox world; calls `forget` for each deleted role."""
+    """The operations on service-linked roles in one sandbox; calls `forget` for each deleted role."""
 
     def __init__(self, world: World, forget: Callable[[Role], None]) -> None:
         self._world = world
@@ -35,7 +35,7 @@ class LinkedRoles:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account)
 
@@ -60,7 +60,7 @@ class LinkedRoles:
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         backend = self._world.backend(account)
         path = f"{LINKED_PATH}{service}/"
-        shown_description = cast("str", description or None)  # IAM omits an absent description
+        shown_description = cast("str", description or None)  # IAM omits a description that is absent.
         role = backend.create_role(name, trust, path, None, shown_description, [], "3600", linked_service=service)
         arn = f"arn:{self._world.partitions[account]}:iam::aws:policy{LINKED_PATH}{policy}"
         self._world.bring_in(account, arn)

@@ -1,4 +1,4 @@
-"""Perform an authorized IAM operation, with moto and IAM's checks around it, or without moto if moto lacks it."""
+"""Perform an authorized IAM operation with IAM's checks, in moto or, if moto lacks the operation, without moto."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Moto = Callable[[Mapping[str, object]], HttpAnswer]
 
 
 class IamOperations:
-    """The IAM service of one sandbox world."""
+    """The IAM service of one sandbox."""
 
     def __init__(self, world: World, secret_storage: SecretStorage, outbound: Outbound) -> None:
         self._world = world
@@ -65,7 +65,7 @@ class IamOperations:
             raise refusal("DeleteConflict", message, 409)
 
     def _own_result(self, turn: AuthenticatedRequest) -> dict[str, Value] | None:
-        """Return the result of an operation that is performed without moto, or None."""
+        """Return the result of an operation that is performed without moto; return None for other operations."""
         account, operation, parameters = turn.caller.account, turn.operation, turn.parameters
         if is_about_root(operation, parameters, turn.caller):
             return perform_for_root(self._world, operation, parameters, account)
@@ -82,7 +82,7 @@ class IamOperations:
 
 
 def new_user(world: World, account: str, parameters: Mapping[str, object]) -> dict[str, Value]:
-    """Return CreateUser's result. moto's result does not contain the permissions boundary yet."""
+    """Return CreateUser's result, because moto's result does not contain the permissions boundary yet."""
     user = world.backend(account).users[str(parameters["UserName"])]
     user_value: dict[str, Value] = {
         "Path": user.path,

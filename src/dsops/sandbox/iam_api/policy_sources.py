@@ -1,4 +1,4 @@
-"""The policies of the policy simulator: the names that AWS gives them, and the positions of their statements."""
+"""The policies that the policy simulator evaluates: AWS's names for them, and the positions of their statements."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def keys_of(statement: Statement) -> Iterator[str]:
     for text in texts:
         try:
             tokens = tokenize(text, has_variables=True, has_wildcards=False)
-        except ValueError:  # policies of version 2008-10-17 have plain text here, not variables
+        except ValueError:  # In policies of version 2008-10-17 this is plain text, not a variable.
             continue
         for token in tokens:
             if isinstance(token, PolicyVariable):
@@ -80,14 +80,14 @@ def keys_of(statement: Statement) -> Iterator[str]:
 
 
 Position = tuple[int, int]
-"""Line and column, both counted from 1. The column is the one after the brace (as AWS answered LocalStack's tests)."""
+"""Line and column, counted from 1. The column is the one after the brace, as AWS answered LocalStack's tests."""
 
 
 @lru_cache(maxsize=256)
 def statement_spans(text: str) -> tuple[tuple[Position, Position], ...]:
     """Return the start and end of each statement in a well-formed policy document."""
     spans = []
-    opened: list[tuple[str, int, bool]] = []  # bracket, offset, and whether the bracket opens a statement
+    opened: list[tuple[str, int, bool]] = []  # Each item: bracket, offset, whether the bracket opens a statement.
     last_key = ""
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -95,7 +95,7 @@ def statement_spans(text: str) -> tuple[tuple[Position, Position], ...]:
             above = opened[-1] if opened else ("", 0, False)
             in_list = len(opened) == 2 and above[0] == "[" and above[2]
             is_value = len(opened) == 1 and last_key == '"Statement"'
-            # The list of statements is marked too, because a brace directly inside it opens a statement.
+            # The list of statements is marked too, because a brace directly inside this list opens a statement.
             opened.append((token, match.start(), is_value or (in_list and token == "{")))
         elif token in "}]":
             bracket, start, is_statement = opened.pop()

@@ -1,8 +1,8 @@
 """Refuse changes to IAM resources that only AWS can change.
 
 These are AWS managed policies, service-linked roles and the roles of IAM Identity Center. IAM User Guide, "Managed
-policies and inline policies", "Create a service-linked role"; IAM Identity Center User Guide, "Troubleshooting".
-Messages are those published by users.
+policies and inline policies", "Create a service-linked role"; IAM Identity Center User Guide, "Troubleshooting". The
+error messages are from users' published reports.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHANGES_OF_ROLES: Final = frozenset(
     UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription
     """.split()
 )
-"""IAM operations that change an existing role, or how it is used."""
+"""IAM operations that change an existing role or the way in which a role is used."""
 CHANGES_OF_POLICIES: Final = frozenset(
     """
     CreatePolicyVersion DeletePolicy DeletePolicyVersion SetDefaultPolicyVersion TagPolicy UntagPolicy
@@ -44,7 +44,7 @@ def _is_below(kind: str, path: str, arn: str) -> bool:
 
 
 def check_role_change(operation: str, parameters: Mapping[str, object], role: Role | None) -> None:
-    """Raise UnmodifiableEntity if AWS owns the role; the operation itself reports a missing role.
+    """Raise UnmodifiableEntity if AWS owns the role. The operation itself reports a role that does not exist.
 
     The description of a service-linked role can be changed ("Edit a service-linked role").
     """
@@ -74,7 +74,7 @@ def check_new_path(path: str) -> None:
         # Source of the message: tilfin/aws-iam-policy-tool#9
         raise refusal("InvalidInput", f"Path prefix '{LINKED_PATH}' can only be used for AWS Service linked Roles")
     if path.startswith(_RESERVED_PATH):
-        # AWS's message is unknown; this text follows the one above.
+        # AWS's message is unknown; this text is modelled on the message above.
         raise refusal("InvalidInput", f"Path prefix '{_RESERVED_PATH}' can only be used by AWS")
 
 

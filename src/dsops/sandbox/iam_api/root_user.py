@@ -1,4 +1,4 @@
-"""The IAM operations that a root user can call about itself. moto has no root user.
+"""The IAM operations that a root user can call on itself. moto has no root user.
 
 IAM User Guide, "Perform a privileged task": the task policies of AssumeRoot allow these operations.
 """

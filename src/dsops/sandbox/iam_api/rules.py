@@ -1,7 +1,7 @@
 """IAM's checks and side effects that moto lacks: documents, principals, boundaries, MFA codes, conflicts.
 
-For each operation `before` is called first, which refuses it or completes its parameters. Then moto or `instead`
-performs the operation, and `after` applies the side effects.
+For each operation `before` is called first; it refuses the operation or completes the parameters. Then moto or
+`instead` performs the operation, and `after` applies the side effects.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _MOST_ATTACHED = 10
 
 
 class IamRules:
-    """The checks and side effects in one sandbox world."""
+    """The checks and side effects in one sandbox."""
 
     def __init__(self, world: World, secret_storage: SecretStorage) -> None:
         self._world = world
@@ -138,7 +138,7 @@ class IamRules:
         return True
 
     def memory(self, operation: str, parameters: Parameters, caller: Caller) -> User | Role | None:
-        """Return the user or role that the operation will delete or rename. `after` needs it."""
+        """Return the user or role that the operation will delete or rename, which `after` needs."""
         if operation in {"DeleteUser", "UpdateUser"}:
             return self._world.user_named(caller.account, str(parameters["UserName"]))
         if operation == "DeleteRole":
@@ -163,7 +163,7 @@ class IamRules:
     def forget(self, deleted: User | Role) -> None:
         """Replace a deleted principal's ARN in all policies by its unique id.
 
-        Otherwise the policies would trust a new principal of the same name.
+        Otherwise the policies would trust a new principal with the same name.
         """
         replace_principal(self._carriers(), deleted.arn, deleted.unique_id)
 
@@ -232,7 +232,7 @@ class IamRules:
     def _check_renamed(self, kind: str, parameters: Parameters, account: str) -> None:
         """Raise EntityAlreadyExists if the new name is in use.
 
-        moto would drop the user with that name, and give its ARN to the renamed user.
+        moto would delete the user that has the new name, and would assign its ARN to the renamed user.
         """
         old, new = parameters[f"{kind}Name"], parameters.get(f"New{kind}Name")
         if new is not None and lower_case(str(new)) != lower_case(str(old)):
@@ -245,7 +245,7 @@ class IamRules:
             raise refusal("EntityAlreadyExists", f"{kind} with name {name} already exists.", 409)
 
     def _keep_what_is_not_updated(self, parameters: dict[str, object], account: str) -> None:
-        """Add the role's current attributes that an UpdateRole request omits, because moto would reset them."""
+        """Add the role's current attributes that an UpdateRole request omits, because moto would reset these."""
         role = self._world.role_named(account, str(parameters["RoleName"]))
         if role is not None:
             parameters.setdefault("MaxSessionDuration", role.max_session_duration)

@@ -1,7 +1,7 @@
 """Service-specific credentials, which moto lacks: user names and passwords for CodeCommit and Keyspaces.
 
-IAM User Guide, "Service-specific credentials"; messages are AWS's, as LocalStack's tests recorded them. No endpoint
-of the sandbox accepts these credentials.
+IAM User Guide, "Service-specific credentials". The messages are AWS's, as LocalStack's tests recorded them. No
+endpoint of the sandbox accepts these credentials.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST: Final = 2
 
 
 class _Credential(NamedTuple):
-    """A service-specific credential without its password, which is shown only once."""
+    """A service-specific credential without its password, which only the creating response contains."""
 
     identifier: str
     user_id: str
@@ -37,7 +37,7 @@ class _Credential(NamedTuple):
 
 
 class ServiceCredentials:
-    """The operations on service-specific credentials in one sandbox world."""
+    """The operations on service-specific credentials in one sandbox."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -51,9 +51,9 @@ class ServiceCredentials:
         }
 
     def perform(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None if it is not one of this class.
+        """Perform the operation and return its result; return None for operations of other classes.
 
-        Without UserName the operation is about the calling user.
+        Without the parameter UserName, the operation is about the calling user.
         """
         work = self._operations.get(operation)
         if work is None:

@@ -1,7 +1,7 @@
 """IAM's policy simulator: SimulatePrincipalPolicy, SimulateCustomPolicy and GetContextKeysFor....
 
-IAM API Reference, and AWS's responses to LocalStack's tests. As on AWS, a role's trust policy is not evaluated, and
-resource policies are evaluated only if the request contains them.
+IAM API Reference, and AWS's responses to LocalStack's tests. As on AWS, the simulator does not evaluate a role's
+trust policy, and evaluates resource policies only if the request contains them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dsops.sandbox.wire.responses import Value
 Parameters = Mapping[str, object]
 _PAGE: Final = 100
 _MOST_WORK: Final = 200_000
-"""Limit of actions in a page x resources x (10 + statements). Larger requests would block all others."""
+"""Limit of (actions in a page) x resources x (10 + statements). A larger request would block other requests."""
 
 
 class _Entity(NamedTuple):
@@ -40,13 +40,13 @@ class _Entity(NamedTuple):
 
 
 class Simulation:
-    """The policy simulator's operations in one sandbox world."""
+    """The policy simulator's operations in one sandbox."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
         if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
             return _page(self._simulate(parameters, account), parameters)
         if operation in {"GetContextKeysForCustomPolicy", "GetContextKeysForPrincipalPolicy"}:
@@ -61,7 +61,7 @@ class Simulation:
         return (*self._entity(str(parameters["PolicySourceArn"]), account).sources, *listed)
 
     def _simulate(self, parameters: Parameters, account: str) -> list[Callable[[], dict[str, Value]]]:
-        """Return one function per action, which computes that action's result."""
+        """Return a function for each action, which computes the result of this action."""
         if "PolicyExclusionList" in parameters:
             message = "The dsops sandbox does not serve PolicyExclusionList. Nothing was done."
             raise refusal("NotImplemented", message, 501)
@@ -106,7 +106,7 @@ class Simulation:
     def _service_control(
         self, parameters: Parameters, account: str, *, has_source: bool
     ) -> tuple[tuple[Policy, ...], ...]:
-        """Return the SCPs by organization level, from the request or of the principal's account."""
+        """Return the SCPs by organization level, from the request or from the principal's account."""
         levels = cast("list[Parameters]", parameters.get("OrderedOrganizationPolicyInputList") or [])
         name = "ServiceControlPolicyInputList"
         from_request = tuple(
@@ -133,7 +133,7 @@ class Simulation:
         return entity
 
     def _caller(self, arn: str, account: str) -> _Entity:
-        """Return the simulated caller, which need not exist."""
+        """Return the caller to simulate, which need not exist."""
         parts = parse_arn(arn)
         if parts is None or parts.service != "iam" or parts.resource_type not in {"user", "group", "role"}:
             raise invalid_input(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
@@ -169,7 +169,7 @@ class Simulation:
         stored_group = next((group for group in groups if group.arn == arn), None)
         if stored_group is None:
             return None
-        # A member of the group is simulated instead: policies can't name a group as principal.
+        # The simulated caller is a member of the group, because policies can't name a group as principal.
         return _bare_principal(account)._replace(
             sources=tuple(of_owner("group", stored_group.name, policies_of(stored_group)))
         )

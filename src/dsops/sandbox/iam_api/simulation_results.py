@@ -1,4 +1,4 @@
-"""Simulate one action on its resources, and format the engine's decision as IAM's EvaluationResult."""
+"""Simulate one action on its resources, and format the decision as IAM's EvaluationResult."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ RESOURCE_POLICY: Final = "ResourcePolicy"
 _TRUSTING: Final = (
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "%s"}, "Action": "sts:*"}}'
 )
-"""A policy that trusts the whole account. It replaces the trust policy, which the simulator does not evaluate."""
+"""A policy that trusts the whole account, in place of a trust policy, which the simulator does not evaluate."""
 
 
 class SimulationCase(NamedTuple):
-    """The input of a simulation that is the same for all its actions and resources."""
+    """The input of a simulation, which is the same for all actions and resources in it."""
 
     principal: Principal
     policies: Policies
     texts: Sequence[tuple[Policy, str]]
     """The policies and their documents.
 
-    Names would be ambiguous as keys: an account may name its own policy `ReadOnlyAccess`.
+    A name does not identify a policy: an account may have a policy of its own with the name `ReadOnlyAccess`.
     """
     context: Context
     """Condition keys in lower case -> their values."""
@@ -60,7 +60,7 @@ class _Outcome(NamedTuple):
 
 
 def result_of(case: SimulationCase, action: str, resources: list[str]) -> dict[str, Value]:
-    """Return the EvaluationResult of an action on all resources. It states the most restrictive decision."""
+    """Return the EvaluationResult of an action on all resources, which states the most restrictive decision."""
     outcomes = [_weigh(case, action, resource) for resource in resources]
     worst = min((outcome.decision for outcome in outcomes), key=_RESTRICTIVE_FIRST.index)
     decisive = [outcome for outcome in outcomes if outcome.decision == worst]
@@ -135,9 +135,9 @@ def _weigh(case: SimulationCase, action: str, resource: str) -> _Outcome:
 
 
 def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tuple[StatementReason, ...]:
-    """Return the statements that led to the decision; an implicit denial has none.
+    """Return the statements that led to the decision; () for an implicit denial.
 
-    They are from identity policies, the permissions boundary and the resource policy.
+    The statements are from identity policies, the permissions boundary and the resource policy.
     """
     if decision == "implicitDeny":
         return ()
@@ -153,7 +153,7 @@ def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tu
 
 
 def _missing(case: SimulationCase, request: Request) -> tuple[str, ...]:
-    """Return the condition keys that the simulation has no value for.
+    """Return the condition keys for which the simulation has no value.
 
     Only statements of identity and resource policies that match the action and the resource are considered.
     """

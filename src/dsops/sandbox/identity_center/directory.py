@@ -1,4 +1,4 @@
-"""IAM Identity Center's directory: the users, and the roles assigned to them in accounts.
+"""IAM Identity Center's directory: the users, and the roles assigned to users in accounts.
 
 IAM Identity Center User Guide, "Permission sets", "Referencing permission sets in resource policies". The names and
 policy documents of the roles follow examples that users have published.
@@ -20,7 +20,7 @@ class CenterUser(NamedTuple):
     user_id: str
     email: str
     attributes: Tags
-    """Attributes for access control. They become session tags."""
+    """Attributes for access control, which become session tags."""
 
 
 class AssignedRole(NamedTuple):
@@ -46,7 +46,7 @@ class Instance(NamedTuple):
     """The identity store's id, `d-...`."""
     users: Mapping[str, CenterUser]
     roles: Mapping[tuple[str, str], AssignedRole]
-    """The role created for each (account, permission set)."""
+    """(account, permission set) -> the role that was created for this permission set in this account."""
     assigned: frozenset[tuple[str, str, str]]
     """The assignments, as (user, account, permission set)."""
     auto_approve: str = ""
@@ -58,12 +58,12 @@ class Instance(NamedTuple):
 
     @property
     def saml_issuer(self) -> str:
-        """The issuer of the SAML assertions that Identity Center assumes roles with."""
+        """The issuer of the SAML assertions with which Identity Center assumes roles."""
         suffix = partition_of_region(self.region).dns_suffix
         return f"https://portal.sso.{self.region}.{suffix}/saml/assertion/{self.store_id}"
 
     def is_named_by(self, url: str) -> bool:
-        """Whether the URL is the instance's start URL. Ignores a trailing `/`, `#` or `#/`, which users copy."""
+        """Whether the URL is the instance's start URL, ignoring a trailing `/`, `#` or `#/` that users copy with it."""
         return url.split("#", maxsplit=1)[0].rstrip("/") == self.start_url.rstrip("/")
 
     def accounts_of(self, user: str) -> list[str]:
@@ -79,7 +79,7 @@ class Instance(NamedTuple):
         )
 
     def role_of(self, world: World, user: str, account: str, permission_set: str) -> tuple[AssignedRole, Role] | None:
-        """Return the role of a permission set in an account; None if it is not the user's or was deleted."""
+        """Return the role of a permission set in an account; None if it is not assigned to the user or was deleted."""
         if (user, account, permission_set) not in self.assigned:
             return None
         assigned = self.roles[account, permission_set]

@@ -2,7 +2,7 @@
 
 IAM Identity Center User Guide, "Understanding CloudTrail events"; records published by users in 2026. CloudTrail
 records the sign-in service's CreateToken as an API call, and the portal's calls as service events with separate
-details. It does not record client registrations, nor polls before the token is issued.
+details. CloudTrail records neither client registrations nor polls before the token is issued.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dsops.sandbox.wire.route import Route
 _SOURCE = "sso.amazonaws.com"
 _SHOWN = ("clientId", "grantType", "redirectUri", "scope")
 _HIDDEN = ("clientSecret", "deviceCode", "code", "codeVerifier", "refreshToken")
-"""Parameters that records hide. AWS shows the device code, which is used up by then; the sandbox hides it too."""
+"""Parameters that records hide. The sandbox also hides the device code, which AWS shows because it is used up."""
 _DETAILS: Mapping[str, Mapping[str, str]] = {
     "GetRoleCredentials": {"roleName": "role_name", "accountId": "account_id"},
     "ListAccountRoles": {"accountId": "account_id"},
@@ -54,7 +54,7 @@ class CenterEvents:
         now: float,
         request_id: str,
     ) -> None:
-        """Record a CreateToken call that issued a token. Other calls have no known user and are skipped."""
+        """Record a CreateToken call that issued a token. Other calls have no known user and are not recorded."""
         request_parameters = {name: parameters[name] for name in _SHOWN if name in parameters}
         request_parameters |= {name: HIDDEN for name in _HIDDEN if name in parameters}
         response_elements = {name: HIDDEN if name.endswith("Token") else value for name, value in content.items()}
@@ -78,7 +78,7 @@ class CenterEvents:
         now: float,
         request_id: str,
     ) -> None:
-        """Record a portal call that sent a valid access token."""
+        """Record a call to the portal that had a valid access token."""
         record = self._record(request, instance, login, operation, now, request_id)
         if refused is not None:
             aws = answer_of(refused)
@@ -162,5 +162,5 @@ def on_behalf_of(instance: Instance, user: str) -> dict[str, str]:
 
 
 def credential_id(login: PortalLogin) -> str:
-    """Return the credential id shared by all records of a login. No token can be derived from it."""
+    """Return the credential id in all records of a login, from which no token can be derived."""
     return sha256(login.session_id.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""HTML of the two sign-in pages: a form and its result. They use no scripts and no external resources."""
+"""HTML of the two sign-in pages: a form and its result. The pages use no scripts and no external resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.sandbox.http.messages import HttpAnswer
 _HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Cache-Control", "no-store"),
-    # The page loads nothing, and no other page may frame it to trick a user into pressing its button (clickjacking).
+    # The page loads no resources, and no other page may frame it to make a user press its button (clickjacking).
     (
         "Content-Security-Policy",
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
@@ -39,7 +39,7 @@ input, select, button {{ font-size: 1em; margin: .5em 0; padding: .4em }}</style
 
 
 def form_page(client: str, users: Sequence[str], target: str, *, code: str = "", asks_code: bool = False) -> HttpAnswer:
-    """Return the form on which the user picks an identity and approves.
+    """Return the form on which the user selects an identity and approves the login.
 
     With `asks_code` the form also asks for the user code.
     """
@@ -73,7 +73,7 @@ def refused_page(status: int, why: str) -> HttpAnswer:
 
 
 def html_answer(status: int, text: str, more: tuple[tuple[str, str], ...] = ()) -> HttpAnswer:
-    """Return a page with its headers."""
+    """Return an HTML page with the security headers and the headers in `more`."""
     return HttpAnswer(status, (*_HEADERS, *more), text.encode())
 
 

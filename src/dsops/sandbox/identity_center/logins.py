@@ -1,8 +1,8 @@
 """Login state of IAM Identity Center: clients, device codes, authorization codes, sessions and their tokens.
 
-Secrets are stored only as digests under a key of this sandbox: a look-up takes the same time whichever part of the
-secret is right, and a memory dump contains no tokens. All tables are bounded; expired entries are dropped first, then
-the oldest. Lifetimes are those seen on AWS.
+Secrets are stored only as digests under a key of this sandbox. So the time of a look-up does not tell which part of a
+wrong secret is right, and a memory dump contains no tokens. All tables are bounded: expired entries are dropped
+first, then the oldest. Lifetimes are those seen on AWS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dsops.sandbox.identity_center.records import (
 ACCOUNT_ACCESS = "sso:account:access"
 """The scope required to list accounts and roles.
 
-A client that registers no scopes may list them too; older profiles of the AWS CLI do so.
+A client that registers without scopes, as older profiles of the AWS CLI do, may list them too.
 """
 
 CLIENT_SECONDS = 90 * 86_400
@@ -36,16 +36,16 @@ CODE_SECONDS = 600
 INTERVAL_SECONDS = 1
 SESSION_SECONDS = 28_800
 TOKEN_SECONDS = 3600
-"""Lifetime of an access token that has a refresh token. Without a refresh token it lasts as long as the session."""
-# User codes consist of these letters: they form no words and are not confused with one another (RFC 8628, 6.1).
+"""Lifetime of an access token that has a refresh token. Any other access token lasts as long as the session."""
+# The letters of user codes, which form no words and are not confused with one another (RFC 8628, 6.1).
 _CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
 class PortalLogins:
-    """The login state of one Identity Center instance. The caller holds the world's lock."""
+    """The login state of one Identity Center instance. Callers must hold `World.lock`."""
 
     def __init__(self, ticks: Callable[[], float] = monotonic) -> None:
-        """`ticks` is the machine's monotonic clock: polling must not depend on the sandbox's clock."""
+        """`ticks` is the machine's monotonic clock: the sandbox's clock must not change the interval of polls."""
         self._key = os.urandom(32)
         self._ticks = ticks
         self._clients: BoundedTable[RegisteredClient] = BoundedTable()
@@ -68,7 +68,7 @@ class PortalLogins:
         redirect_uris: tuple[str, ...],
         now: float,
     ) -> tuple[RegisteredClient, str]:
-        """Register a client; return it and its secret."""
+        """Register a client; return the client and its secret."""
         client_id, secret = _random(16), _random(48)
         client = RegisteredClient(
             client_id, self._digest(secret), name, scopes, grant_types, redirect_uris, int(now) + CLIENT_SECONDS
@@ -91,7 +91,7 @@ class PortalLogins:
     def start_device(self, client: RegisteredClient, user: str, now: float) -> tuple[str, DeviceLogin]:
         """Start a device login; return its device code and state.
 
-        A non-empty `user` approves the login at once; with "" it waits for a user's decision.
+        A non-empty `user` approves the login at once; with "" the login waits for a user's decision.
         """
         code = _random(32)
         device = DeviceLogin(self._user_code(), client.client_id, int(now) + CODE_SECONDS, user)
@@ -99,7 +99,7 @@ class PortalLogins:
         return code, device
 
     def device(self, code: str, client: RegisteredClient) -> DeviceLogin | None:
-        """Return the device login for a device code, if this client started it."""
+        """Return the device login with that device code, if this client started the login."""
         login = self._devices.get(self._digest(code))
         return login if login is not None and login.client_id == client.client_id else None
 
@@ -128,9 +128,9 @@ class PortalLogins:
         ]
 
     def decide(self, user_code: str, user: str, now: float) -> DeviceLogin | None:
-        """Approve the waiting login with that user code as `user`, or deny it if `user` is "".
+        """Approve the waiting login with that user code as `user`, or deny the login if `user` is "".
 
-        Returns None if no login waits for that code.
+        Returns None if no login with that code waits.
         """
         sent_code = plain_code(user_code)
         for key, login in self._devices.items():
@@ -142,18 +142,18 @@ class PortalLogins:
         return None
 
     def give_code(self, code: AuthorizationCode, now: float) -> str:
-        """Store an authorization code; return its text."""
+        """Store an authorization code; return the text that the client sends."""
         text = _random(32)
         self._codes.put(self._digest(text), code, now)
         return text
 
     def code(self, text: str, client: RegisteredClient) -> AuthorizationCode | None:
-        """Return the stored authorization code for that text, if it was issued to this client."""
+        """Return the authorization code that is stored for that text, if it was issued to this client."""
         stored_code = self._codes.get(self._digest(text))
         return stored_code if stored_code is not None and stored_code.client_id == client.client_id else None
 
     def spend_code(self, text: str, session_id: str) -> None:
-        """Mark the authorization code as used. It stays stored so that a second use is detected."""
+        """Mark the authorization code as used, but keep it stored so that a second use is detected."""
         key = self._digest(text)
         stored_code = self._codes.get(key)
         if stored_code is not None:
@@ -162,7 +162,7 @@ class PortalLogins:
     def log_in(
         self, client: RegisteredClient, user: str, scopes: tuple[str, ...], now: float
     ) -> tuple[PortalLogin, ClientTokens]:
-        """Start a session; return it with its first tokens."""
+        """Start a session; return the session with its first tokens."""
         login = PortalLogin(str(uuid4()), user, client.client_id, scopes, int(now) + SESSION_SECONDS)
         self._sessions.put(login.session_id, login, now)
         refresh = ""
@@ -172,7 +172,7 @@ class PortalLogins:
         return login, self._issue(login, refresh, now)
 
     def refresh(self, token: str, client: RegisteredClient, now: float) -> tuple[PortalLogin, ClientTokens] | None:
-        """Return the session of a refresh token and its tokens: a new access token, the same refresh token.
+        """Return the session of a refresh token and its tokens: a new access token and the unchanged refresh token.
 
         Returns None for an invalid refresh token.
         """

@@ -36,7 +36,7 @@ Parameters = Mapping[str, object]
 
 
 class Visit(NamedTuple):
-    """How the client reached the sandbox: under which URL, from which machine, and when."""
+    """How a client reached the sandbox: the URL that it used, whether it runs on this machine, and the time."""
 
     address: str
     """The sandbox's URL as the client addressed it."""
@@ -46,14 +46,14 @@ class Visit(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """The content of a response, and the session that it was issued for (None if there is no session)."""
+    """The content of a response, and the session for which the response was issued; None without a session."""
 
     content: Mapping[str, object]
     login: PortalLogin | None = None
 
 
 class Oidc:
-    """The sign-in operations of one Identity Center instance. Without an instance (None) logins are impossible."""
+    """The sign-in operations of an Identity Center instance. If the instance is None, clients can't log in."""
 
     def __init__(self, instance: Callable[[], Instance | None], logins: PortalLogins) -> None:
         self._instance = instance
@@ -90,7 +90,7 @@ class Oidc:
                 raise oidc_refusal("InvalidRedirectUriException")
             self._check_start_url(_text(parameters, "issuerUrl"))
         client, secret = self._logins.register(name, scopes, grants, redirects, visit.now)
-        # AWS returns null for the model's two endpoint members: clients append /authorize to the URL that they know.
+        # AWS returns null for the two endpoint members: clients append /authorize to the URL that they already know.
         return Granted(
             {
                 "clientId": client.client_id,
@@ -147,8 +147,7 @@ class Oidc:
         if device.is_denied:
             raise oidc_refusal("AccessDeniedException")
         if not device.user:
-            # RFC 8628, 3.5: `slow_down` is a variant of `authorization_pending`, so it only applies while the login
-            # waits.
+            # `slow_down` is a kind of `authorization_pending` (RFC 8628, 3.5): it is returned while the login waits.
             is_too_fast = self._logins.is_too_fast(code)
             raise oidc_refusal("SlowDownException" if is_too_fast else "AuthorizationPendingException")
         self._logins.spend_device(code)
@@ -162,7 +161,7 @@ class Oidc:
         if code is None:
             raise oidc_refusal("InvalidGrantException")
         if code.session_id:
-            # RFC 6749, 4.1.2: a code that is used twice was stolen, so the session issued for it ends.
+            # A code that is used twice was stolen (RFC 6749, 4.1.2), so the session that was issued for this code ends.
             self._logins.log_out(code.session_id)
             raise oidc_refusal("InvalidGrantException")
         is_proved = is_proof_of(_text(parameters, "codeVerifier"), code.challenge)
@@ -199,7 +198,7 @@ class Oidc:
 
 
 def is_loopback_uri(uri: str) -> bool:
-    """Whether the redirect URI leads to the client's own machine (RFC 8252, 7.3)."""
+    """Whether the redirect URI leads back to the client's own machine (RFC 8252, 7.3)."""
     try:
         parts = urlsplit(uri)
         port = parts.port
@@ -224,7 +223,7 @@ def is_same_redirect(registered: str, requested: str) -> bool:
 def _is_scope(scope: str) -> bool:
     """Whether the scope is acceptable.
 
-    Identity Center itself has one scope. AWS's applications define others, and no list of them is complete.
+    Identity Center itself has one scope. AWS's applications define others, which no list has completely.
     """
     return bool(_SCOPE.fullmatch(scope)) and (scope == ACCOUNT_ACCESS or not scope.startswith("sso:"))
 
@@ -242,7 +241,7 @@ def _text(parameters: Parameters, name: str) -> str:
 
 
 def _texts(parameters: Parameters, name: str) -> tuple[str, ...]:
-    """Return a list-valued parameter. Raises InvalidRequestException for too many or too long values."""
+    """Return a parameter that is a list. Raises InvalidRequestException for too many or too long values."""
     texts = cast("Sequence[str]", parameters.get(name, ()))
     if len(texts) > _MAX_REDIRECTS or any(len(text) > _MAX_TEXT for text in texts):
         raise oidc_refusal("InvalidRequestException")

@@ -1,8 +1,8 @@
-"""Sign-in pages on which a user approves or denies a login, and endpoints with which programs do the same.
+"""Sign-in pages on which a user approves or denies a login, and endpoints with which programs do so.
 
 Clients send a browser to `/authorize` (RFC 6749, 4.1); a user types the client's code at `/_sandbox/device` (RFC
-8628, 3.3). There are no passwords: a user of this machine picks an identity. Therefore only this machine may open the
-pages, like all of `/_sandbox/`, and a form is accepted only from these pages themselves (CSRF).
+8628, 3.3). The pages ask for no password: a user of this machine selects an identity. Therefore only this machine may
+open the pages, as all of `/_sandbox/`, and a form is accepted only from these pages themselves (CSRF).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dsops.sandbox.wire.route import signed_for
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
 _NOBODY_WAITS = "no login waits for that code: it is wrong, already decided, or older than ten minutes"
-_CHALLENGES = range(43, 129)  # lengths of a PKCE challenge (RFC 7636, 4.2)
+_CHALLENGES = range(43, 129)  # The lengths of a PKCE challenge (RFC 7636, 4.2).
 
 Query = Mapping[str, str]
 Said = tuple[int, Mapping[str, object]]
@@ -54,7 +54,7 @@ class _Unwanted(NamedTuple):
 
     why: str
     address: str = ""
-    """The redirect URL that reports the error to the client; "" if the client must not receive it."""
+    """The redirect URL that reports the error to the client; "" if the error must not be reported to the client."""
 
 
 class Pages:
@@ -68,12 +68,12 @@ class Pages:
     @staticmethod
     def serves(request: HttpRequest) -> bool:
         """Whether the request is for one of the two pages."""
-        # A bucket may be named `authorize`, but requests to a bucket have no client_id.
+        # A bucket may be named `authorize`, but a request to a bucket has no client_id.
         is_asked = request.path == AUTHORIZE_PATH and "client_id=" in request.query and not signed_for(request)
         return is_asked or request.path == DEVICE_PATH
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
-        """Return the page or a redirect."""
+        """Return the requested page, or a redirect after a decision."""
         with self._world.lock:
             instance = self._center.instance
             if instance is None:
@@ -123,7 +123,7 @@ class Pages:
             return 200, {"waiting": waiting_logins}
 
     def approve(self, request: HttpRequest) -> Said:
-        """Approve or deny a login, as the JSON body asks: `{"code": CODE or URL, "user": "alice", "deny": false}`.
+        """Approve or deny a login. The JSON body is `{"code": CODE or URL, "user": "alice", "deny": false}`.
 
         Returns the user, and for an authorization request the redirect URL.
         """
@@ -241,5 +241,5 @@ def _redirect(address: str) -> HttpAnswer:
 
 
 def _with_query(uri: str, query: Query) -> str:
-    """Append a query string to a registered redirect URI, which has no query of its own."""
+    """Return a registered redirect URI, which has no query of its own, with a query string."""
     return f"{uri}?{urlencode({name: value for name, value in query.items() if value})}"

@@ -1,7 +1,7 @@
 """The access portal of IAM Identity Center (`sso`): lists a user's accounts and roles, and issues credentials.
 
-IAM Identity Center Portal API Reference. The credentials are ordinary sessions: their policies are enforced, the
-permission set limits their duration, and they stay valid after the user logs out, as on AWS.
+IAM Identity Center Portal API Reference. The credentials are ordinary sessions, as on AWS: the sandbox enforces their
+policies, the permission set limits their duration, and they stay valid after the user logs out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Parameters = Mapping[str, object]
 
 
 class Assumed(NamedTuple):
-    """The result of the AssumeRoleWithSAML call that GetRoleCredentials made for the user."""
+    """The result of the AssumeRoleWithSAML call that GetRoleCredentials made on behalf of the user."""
 
     role: Role
     assigned: AssignedRole
@@ -39,10 +39,10 @@ class Assumed(NamedTuple):
 
 
 class Performed(NamedTuple):
-    """The content of a response, and the role that was assumed for it."""
+    """The content of a response, and the role that the operation assumed."""
 
     content: Mapping[str, object] | None
-    """None if the response has an empty body."""
+    """The content of the response; None if its body is empty."""
     assumed: Assumed | None = None
 
 
@@ -64,7 +64,7 @@ class AccessPortal:
         }
 
     def login(self, parameters: Parameters, now: float) -> tuple[Instance, PortalLogin]:
-        """Return the session of the request's access token. Raises UnauthorizedException."""
+        """Return the instance and the session of the request's access token. Raises UnauthorizedException."""
         instance = self._instance()
         login = self._logins.session(str(parameters.get("accessToken", "")), now)
         if instance is None or login is None:
@@ -112,7 +112,7 @@ class AccessPortal:
             "accessKeyId": issued.access_key_id,
             "secretAccessKey": issued.secret_access_key,
             "sessionToken": issued.session_token,
-            # This time is in milliseconds, unlike all other times of the two services.
+            # The expiration is in milliseconds, unlike all other times of the two services.
             "expiration": int(issued.expires_at) * 1000,
         }
         return Performed({"roleCredentials": content}, Assumed(role, assigned, issued, qualifier, f"_{uuid4()}"))
@@ -153,7 +153,7 @@ def _needed(parameters: Parameters, name: str) -> str:
 
 
 def _page(items: Sequence[T], parameters: Parameters) -> tuple[Sequence[T], dict[str, str]]:
-    """Return the page of items at which the request's token points, and the token of the next page."""
+    """Return the page of items that begins at the request's token, and the token of the next page."""
     most = int(str(parameters.get("maxResults", _MOST_LISTED)))
     if not 1 <= most <= _MOST_LISTED:
         raise refusal("InvalidRequestException", None)
@@ -168,7 +168,7 @@ def _start(token: str) -> int:
         return 0
     try:
         word, _, number = base64.urlsafe_b64decode(token).decode("ascii").partition(" ")
-    except ValueError:  # includes binascii.Error
+    except ValueError:  # binascii.Error is a ValueError, too.
         word = number = ""
     if word != "from" or not number.isdigit() or len(number) > 9:
         raise refusal("InvalidRequestException", None)

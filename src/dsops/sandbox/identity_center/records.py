@@ -1,4 +1,4 @@
-"""Bounded tables of login state: clients, devices, codes, sessions, token owners."""
+"""Bounded tables of login state, and their entries: clients, devices, codes, sessions, token owners."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class RegisteredClient(NamedTuple):
     grant_types: tuple[str, ...]
     """The grant types that the client registered.
 
-    If empty, all grants are allowed except the authorization code, which needs a redirect URI.
+    Without any, the client may use all grants except the authorization code, which needs a redirect URI.
     """
     redirect_uris: tuple[str, ...]
     expires_at: float
 
 
 class DeviceLogin(NamedTuple):
-    """A device login: the user types its code into the device page."""
+    """A device login, for which the user types its code into the device page."""
 
     user_code: str
     client_id: str
@@ -42,7 +42,7 @@ class DeviceLogin(NamedTuple):
     """The user who approved the login; "" before approval."""
     is_denied: bool = False
     polls: tuple[float, ...] = ()
-    """The times of the last polls, on the machine's monotonic clock."""
+    """The times of the last polls by the machine's monotonic clock."""
 
 
 class AuthorizationCode(NamedTuple):
@@ -81,11 +81,11 @@ class ClientTokens(NamedTuple):
     access: str
     expires_in: int
     refresh: str
-    """Empty if the client may not refresh."""
+    """The refresh token; "" if the client must not refresh the session."""
 
 
 class BoundedTable(Generic[T]):
-    """A bounded table, keyed by digest or id. When full, it drops expired entries first, then the oldest."""
+    """A table of limited size, keyed by digest or id. A full table drops expired entries first, then the oldest."""
 
     def __init__(self) -> None:
         self._held: dict[str, T] = {}

@@ -35,31 +35,31 @@ _PORTAL_PREFIX = "com.amazonaws.switchboard.portal#"
 
 
 def oidc_refusal(code: str, description: str | None = None) -> SandboxRefusal:
-    """Return an OIDC error with the HTTP status that AWS's model gives it."""
+    """Return an OIDC error with the HTTP status that AWS's model defines for it."""
     return refusal(code, description, 401 if code == "InvalidClientException" else 400)
 
 
 def unauthorized() -> SandboxRefusal:
-    """Return the portal's error for an access token that is unknown, expired or logged out."""
+    """Return the portal's error for an access token that is unknown, has expired or was logged out."""
     return refusal("UnauthorizedException", "Session token not found or invalid", 401)
 
 
 def no_access() -> SandboxRefusal:
-    """Return the error for a role that is not assigned to the user. AWS's model has no such exception."""
+    """Return the error for a role that is not assigned to the user. AWS's model has no exception for this case."""
     return refusal("ForbiddenException", "No access", 403)
 
 
 def given(content: Mapping[str, object] | None) -> HttpAnswer:
-    """Return a successful response; None gives an empty body."""
+    """Return a successful response with the content as JSON, or with an empty body for None."""
     return HttpAnswer(200, (_JSON, _NO_STORE), b"" if content is None else json.dumps(content).encode())
 
 
 def refused_answer(service: str, refused: SandboxRefusal) -> HttpAnswer:
-    """Return an error response in the format of that service."""
+    """Return an error response in the format of the sign-in service or of the portal."""
     aws = answer_of(refused)
     code, status = aws.code, aws.status
     if service == OIDC:
-        # OAuth defines codes for its own errors only. Throttling becomes slow_down, and any other error
+        # OAuth defines codes only for its own errors. A throttling error becomes slow_down, and any other error becomes
         # invalid_request.
         code = "SlowDownException" if code == "Throttling" else code if code in _OAUTH else "InvalidRequestException"
         content = {"error": _OAUTH[code], "error_description": aws.message or None}

@@ -1,8 +1,8 @@
 """Find the IAM Identity Center operation that an HTTP request calls, if any.
 
 These requests are unsigned and share one address with all services. A request belongs to the portal if it has the
-portal's token header, and to the sign-in service if it sends JSON to one of three paths. A bucket could be named like
-such a path (`/token`), but clients send no unsigned JSON to buckets, and signed requests are left to other services.
+portal's token header, and to the sign-in service if it sends JSON to one of three paths. A bucket could have a name
+such as `token`, but clients send no unsigned JSON to buckets, and signed requests are left to other services.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.route import Route, query_pairs, signed_for
 
 TOKEN_HEADER = "x-amz-sso_bearer_token"
-"""The header that carries the access token. It is AWS's only header with an underscore."""
+"""The header that contains the access token. It is AWS's only header with an underscore."""
 _ON_THE_WIRE = TOKEN_HEADER.replace("_", "-")
-"""The same header as the server passes it on, with hyphens."""
+"""The spelling of TOKEN_HEADER that the server passes on, with hyphens."""
 _OIDC_PATHS = frozenset({"/client/register", "/device_authorization", "/token"})
 
 
@@ -40,7 +40,7 @@ def _oidc_route(request: HttpRequest) -> Route | None:
 def _route(service: str, request: HttpRequest) -> Route | None:
     try:
         match = find_operation(service, request.method, request.path, query_pairs(request.query), request.headers)
-    except ValueError:  # invalid UTF-8 in percent-escapes
+    except ValueError:  # The escapes in the path are not valid UTF-8.
         return None
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""IAM Identity Center of a sandbox: its two services and their shared state."""
+"""The two services of IAM Identity Center in a sandbox, and their shared state."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route
 
 _MAX_BODY = 100_000
-"""Maximum size of a request body in bytes; the JSON of real clients is smaller."""
+"""Maximum size of a request body in bytes; real clients send smaller JSON."""
 
 
 class IdentityCenter:
-    """Both services in one sandbox world. Without an instance, clients can only register, as on AWS."""
+    """Both services of one sandbox. Without an instance, clients can only register, as on AWS."""
 
     def __init__(
         self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock
@@ -39,7 +39,7 @@ class IdentityCenter:
         self._portal = AccessPortal(lambda: self.instance, self.logins, world, sessions)
 
     def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """Answer a request to either service, errors included. The caller holds the world's lock."""
+        """Answer a request to either service with a result or an error. Callers must hold `World.lock`."""
         now = self._clock.now()
         instance = self.instance
         try:

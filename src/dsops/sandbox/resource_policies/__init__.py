@@ -1,4 +1,4 @@
-"""The documents of resource policies: the principals that they name, and the forms that single services give them.
+"""The documents of resource policies: their principals, and the formats that are special to a service.
 
 Text comes in and goes out; nothing is stored here. Any room of the sandbox may import it.
 """

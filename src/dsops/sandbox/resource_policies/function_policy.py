@@ -13,11 +13,11 @@ _AS_CONDITIONS: Final[Mapping[str, tuple[str, str]]] = {
     "FunctionUrlAuthType": ("StringEquals", "lambda:FunctionUrlAuthType"),
     "InvokedViaFunctionUrl": ("Bool", "lambda:InvokedViaFunctionUrl"),
 }
-"""Parameters that AWS turns into conditions. moto stores them as if they were policy elements."""
+"""Parameters that AWS converts to conditions. moto stores these parameters as if they were policy elements."""
 
 
 def function_policy(statements: Iterable[Mapping[str, object]]) -> str:
-    """Return the policy document; "" without valid statements. A statement with unknown elements is dropped."""
+    """Return the policy document, or "" without valid statements. Statements with unknown elements are dropped."""
     policy_statements = [statement for stored in statements if (statement := _stored_statement(stored)) is not None]
     return json.dumps({"Version": "2012-10-17", "Statement": policy_statements}) if policy_statements else ""
 
@@ -36,7 +36,7 @@ def _stored_statement(statement: Mapping[str, object]) -> Mapping[str, object] |
 
 
 def _principal(principal: object) -> object:
-    """Return the principal with its type: moto stores accounts, ARNs and services without one. `*` is unchanged."""
+    """Return the principal with its type, which moto omits for accounts, ARNs and services. `*` is unchanged."""
     if not isinstance(principal, str) or principal == "*":
         return principal
     if is_account_id(principal) or principal.startswith("arn:"):

@@ -33,7 +33,7 @@ def managed_key_policy(account: str, region: str, service: str, partition: str) 
 
 
 def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """Return the policy of a key whose policy is unknown: full access for its account, decryption via the service.
+    """Return a policy for a key whose policy is unknown: full access for its account, decryption via the service.
 
     Callers from other accounts also need permission from their own account, as with every key.
     """

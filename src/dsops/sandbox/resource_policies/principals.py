@@ -1,7 +1,7 @@
-"""Find the principals in trust and resource policies; replace them when a user or role is deleted.
+"""Find the principals in trust and resource policies; replace a principal when a user or role is deleted.
 
-AWS stores a principal by its unique id. After the user or role is deleted, the policy shows that id, and a new user
-or role of the same name does not match (IAM User Guide, "AWS JSON policy elements: Principal").
+AWS stores a principal by its unique id. After the user or role is deleted, the policy shows this id, and a new user
+or role with the same name does not match (IAM User Guide, "AWS JSON policy elements: Principal").
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Carrier(NamedTuple):
-    """A policy document that names principals, and a function that stores a changed document."""
+    """The text of a policy document that names principals, and a function that stores a changed text."""
 
     text: str
     write: Callable[[str], None]
@@ -30,7 +30,7 @@ def principals_of(text: str, kind: str = "AWS") -> list[str]:
 def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
     """Replace the principal `old` with `new` in all policies that name `old`."""
     for carrier in carriers:
-        # JSON may escape any character, so a document with escapes must be parsed.
+        # JSON can escape any character, so a search in the text is not enough for a document with escapes.
         if old not in carrier.text and "\\" not in carrier.text:
             continue
         document = json.loads(carrier.text)

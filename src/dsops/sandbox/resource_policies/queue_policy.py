@@ -1,4 +1,4 @@
-"""Replace resources in a queue policy that are not ARNs, which SQS accepts.
+"""Replace resources in a queue policy that are not ARNs, because SQS accepts such policies.
 
 A text that is not an ARN matches no queue. AWS was seen to accept `$sqs_queue_arn`.
 """
@@ -12,10 +12,10 @@ _NO_QUEUE: Final = "arn:aws:sqs:::-"
 
 
 def readable_queue_policy(text: str) -> str:
-    """Replace resources that are not ARNs by an ARN that matches no queue; return text that is not JSON unchanged.
+    """Replace resources that are not ARNs by an ARN without a match; return text that is not JSON unchanged.
 
-    It is unknown to which queues AWS applies such a text. So a text that restricts access (in the Resource of a Deny,
-    or the NotResource of an Allow) is replaced by `*`.
+    It is unknown to which queues AWS applies such a resource. So a resource that restricts access (in the Resource of
+    a Deny, or the NotResource of an Allow) is replaced by `*`.
     """
     try:
         document = json.loads(text)

@@ -1,8 +1,8 @@
 """Read a signed assertion, with AWS's checks and STS's error messages.
 
 IAM User Guide, "Configure SAML assertions for the authentication response" and "Troubleshoot SAML federation"; SAML
-V2.0 Core, and Profiles 4.1.4.3. Times are checked against the sandbox's clock. Where AWS does not document a message,
-the sandbox has its own.
+V2.0 Core, and Profiles 4.1.4.3. Times are checked against the sandbox's clock. If AWS does not document a message,
+the sandbox uses a message of its own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class AssertionContent(NamedTuple):
     issuer: str
     subject: str
     subject_type: str
-    """`persistent`, `transient`, or the full URI of any other name format."""
+    """The format of the subject's name: `persistent`, `transient`, or the full URI of any other format."""
     recipient: str
     ends_at: float | None
     """The end of the session, if the provider sets one."""
@@ -48,7 +48,7 @@ class AssertionContent(NamedTuple):
 
 
 def read_assertion(assertion: Element, partition: str, now: float) -> AssertionContent:
-    """Check the assertion at time `now` and return its content. It must be addressed to AWS in that partition.
+    """Check the assertion at time `now` and return its content. Its audience must be AWS in that partition.
 
     Raises SandboxRefusal.
     """
@@ -91,7 +91,7 @@ def _check_age(assertion: Element, now: float) -> None:
 
 
 def _recipient(assertion: Element, partition: str, now: float) -> str:
-    """Return the recipient of the assertion. There must be exactly one SubjectConfirmation, with the bearer method."""
+    """Return the recipient of the assertion, which must have exactly one SubjectConfirmation, of method bearer."""
     subject = only(assertion, ASSERTION, "Subject")
     confirmation = None if subject is None else only(subject, ASSERTION, "SubjectConfirmation")
     data = None if confirmation is None else only(confirmation, ASSERTION, "SubjectConfirmationData")
@@ -146,7 +146,7 @@ def _subject(assertion: Element) -> tuple[str, str]:
 
 
 def _session_end(assertion: Element, now: float) -> float | None:
-    """Return the earliest SessionNotOnOrAfter, or None. Raises ExpiredTokenException if it has passed."""
+    """Return the earliest SessionNotOnOrAfter, or None without one. Raises ExpiredTokenException if it has passed."""
     statements = elements_of(assertion, ASSERTION, "AuthnStatement")
     ends = [end for end in (_moment(statement, "SessionNotOnOrAfter") for statement in statements) if end is not None]
     if ends and min(ends) <= now:
@@ -155,7 +155,7 @@ def _session_end(assertion: Element, now: float) -> float | None:
 
 
 def _attributes(assertion: Element) -> dict[str, tuple[str, ...]]:
-    """Return attribute name -> values in document order, without values that have child elements."""
+    """Return attribute name -> values in document order. Values that have child elements are omitted."""
     values_by_name: dict[str, tuple[str, ...]] = {}
     for statement in elements_of(assertion, ASSERTION, "AttributeStatement"):
         for attribute in elements_of(statement, ASSERTION, "Attribute"):
@@ -166,7 +166,7 @@ def _attributes(assertion: Element) -> dict[str, tuple[str, ...]]:
 
 
 def _moment(element: Element, name: str) -> float | None:
-    """Parse a time, which is always UTC (SAML V2.0 Core, 1.3.3).
+    """Parse a time, which SAML always states in UTC (SAML V2.0 Core, 1.3.3).
 
     A time without a zone is ambiguous, so it is refused.
     """

@@ -31,7 +31,7 @@ class Metadata(NamedTuple):
 
 @lru_cache(maxsize=64)
 def read_metadata(document: str) -> Metadata:
-    """Parse the metadata. Raises ValueError with the reason."""
+    """Parse the metadata document. Raises ValueError with the reason if the document is unusable."""
     root = parse(document.encode("utf-8", "surrogatepass"))
     if root.tag != tag(METADATA, "EntityDescriptor"):
         raise ValueError("its root is not an EntityDescriptor of SAML 2.0")
@@ -62,7 +62,7 @@ def _certificate(element: Element) -> Certificate:
         bits: Any = getattr(certificate.public_key(), "key_size", 0)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError("a certificate in it can't be read") from error
-    # Elliptic curve keys are shorter at the same strength; IAM's limit is for RSA.
+    # Elliptic curve keys of the same strength are shorter; IAM's minimum length is for RSA keys.
     if bits < (_MIN_BITS if _is_rsa(certificate) else 1):
         raise ValueError(f"a key in it has fewer than {_MIN_BITS} bits")
     return certificate

@@ -1,8 +1,8 @@
-"""Verify SAML responses, and refuse invalid ones with STS's error messages.
+"""Verify SAML responses, and refuse invalid responses with STS's error messages.
 
 STS API Reference, AssumeRoleWithSAML; IAM User Guide, "Troubleshoot SAML federation". The provider is looked up and
-the issuer's name compared before the signature is verified, so that a wrong issuer is reported as such. After that
-only signed content is read (`signature`). AWS accepts the same response repeatedly within its five minutes: tools use
+the issuer's name is compared before the signature is verified, so that a wrong issuer is reported as the error. After
+that only signed content is read (`signature`). AWS accepts a response repeatedly within its five minutes: tools use
 one response for many roles (Nike-Inc/gimme-aws-creds, issue 251).
 """
 
@@ -33,7 +33,7 @@ TRANSITIVE_KEYS: Final = f"{ATTRIBUTES}TransitiveTagKeys"
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 _SESSION_NAME: Final = re.compile(r"[a-zA-Z_0-9+=,.@-]{2,64}")
-# The service model allows 256 characters since July 2026; AWS's message still says 64.
+# The service model allows 256 characters since July 2026, but AWS's message still says 64.
 _SOURCE_IDENTITY: Final = re.compile(r"(?!aws:)[a-zA-Z_0-9+=,.@-]{2,256}")
 _DURATION: Final = re.compile(r"\d{3,5}", re.ASCII)
 _ENCRYPTED: Final = "The dsops sandbox does not decrypt assertions: let the identity provider send this one unencrypted"
@@ -89,7 +89,7 @@ def name_qualifier(issuer: str, provider: SamlProvider) -> str:
 
 def _response(assertion: str) -> Element:
     try:
-        # Line breaks within the base64 are allowed; any other character outside its alphabet is an error.
+        # The base64 may contain line breaks; any other character outside its alphabet is an error.
         content = base64.b64decode("".join(assertion.split()), validate=True)
     except ValueError as error:
         raise invalid("Invalid base64 SAMLResponse") from error
@@ -110,9 +110,9 @@ def _metadata(provider: SamlProvider) -> Metadata:
 
 
 def _check_outside(response: Element, metadata: Metadata, partition: str) -> None:
-    """Check the response's status and destination, which stand outside the assertion.
+    """Check the response's status and destination, which are outside the assertion.
 
-    They may be unsigned, so they are only used to refuse the response.
+    Both may be unsigned, so they are only used to refuse the response.
     """
     status = only(response, PROTOCOL, "Status")
     code = None if status is None else only(status, PROTOCOL, "StatusCode")
@@ -130,7 +130,7 @@ def _check_outside(response: Element, metadata: Metadata, partition: str) -> Non
 
 
 def _are_paired(values: Sequence[str], role_arn: str, provider_arn: str) -> bool:
-    """Whether one of the attribute's values is the two ARNs separated by a comma, in either order."""
+    """Whether a value of the attribute consists of the two ARNs in either order, separated by a comma."""
     return any({part.strip() for part in value.split(",")} == {role_arn, provider_arn} for value in values)
 
 
@@ -169,7 +169,7 @@ def _tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], .
 
 
 def _longest(statement: AssertionContent, now: float) -> int | None:
-    """Return the provider's limit in seconds, from SessionDuration and SessionNotOnOrAfter; None without both."""
+    """Return the limit in seconds that SessionDuration or SessionNotOnOrAfter sets; None if neither is present."""
     duration = _single_value(statement.attributes, SESSION_DURATION, "SessionDuration")
     if duration is not None and not (_DURATION.fullmatch(duration) and 900 <= int(duration) <= 43200):
         raise invalid("SessionDuration in AuthnResponse must be between 900 and 43200")
@@ -181,6 +181,6 @@ def _longest(statement: AssertionContent, now: float) -> int | None:
 
 
 def check_role_may_be_federated(name: str) -> None:
-    """Raise AccessDenied for roles of IAM Identity Center, which serve only its own users (STS API Reference)."""
+    """Raise AccessDenied for a role of IAM Identity Center, which only its own users can assume (STS API Reference)."""
     if name.startswith("AWSReservedSSO_"):
         raise access_denied("Not authorized to perform sts:AssumeRoleWithSAML")

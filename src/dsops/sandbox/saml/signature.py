@@ -1,10 +1,10 @@
 """Return the assertion of a SAML response exactly as the provider's key signed it.
 
-The result is parsed from the very bytes that were digested; the received document is only used to refuse. So an
-assertion placed beside, around or inside a signed one (signature wrapping) is never read (Somorovsky and others, "On
-Breaking SAML: Be Whoever You Want to Be", USENIX Security 2012). The form must follow SAML V2.0 Core, 5.4: a
-signature is a child of the element that it signs, its only reference names that element's ID, and only two transforms
-are allowed.
+The result is parsed from the very bytes that were digested; the received document is only used to refuse a response.
+So an assertion that an attacker places beside, around or inside a signed assertion (signature wrapping) is never read
+(Somorovsky and others, "On Breaking SAML: Be Whoever You Want to Be", USENIX Security 2012). The form must follow
+SAML V2.0 Core, 5.4: a signature is a child of the element that it signs, its only reference names that element's ID,
+and only two transforms are allowed.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ class _Place(NamedTuple):
     """A signature in the document, with the element that it must sign."""
 
     signed: Element
-    """The element that it must sign: its parent."""
+    """The parent of the signature, which the signature must cover."""
     signature: Element
     path: str
     """The path from the root with which signxml finds the signature."""
 
 
 def signed_assertion(response: Element, certificates: Sequence[Certificate], now: float) -> Element:
-    """Return the signed assertion. Raises InvalidIdentityToken unless the provider has signed exactly one."""
+    """Return the signed assertion. Raises InvalidIdentityToken unless the provider signed exactly one."""
     places = list(_places(response))
     assertions = [element for element in response.iter() if element.tag == tag(ASSERTION, "Assertion")]
     everywhere = sum(1 for _ in response.iter(tag(SIGNATURE, "Signature")))
-    # signxml verifies only the first signature under a path, so a second one there is refused.
+    # signxml verifies only the first signature under a path, so a second signature under this path is refused.
     is_clear = len({place.path for place in places}) == len(places) == everywhere and len(assertions) == 1
     if not places or not is_clear or not _are_ids_unique(response):
         raise _invalid()
     signed = [_verified(response, place, certificates, now) for place in places]
-    # The response's signature covers the assertion too. If both are signed, the assertion's own signature is used.
+    # The response's signature covers the assertion too. If both are signed, the assertion's signature is used.
     innermost = signed[-1]
     if innermost.tag == tag(PROTOCOL, "Response"):
         signed_assertions = elements_of(innermost, ASSERTION, "Assertion")
@@ -71,7 +71,7 @@ def _places(response: Element) -> Iterator[_Place]:
 
 
 def _are_ids_unique(response: Element) -> bool:
-    """Whether all ID-like attributes are unique. If two were equal, a verifier could pick the wrong element."""
+    """Whether all ID-like attributes are unique, so that a verifier can't select the wrong element."""
     everywhere = (pair for element in response.iter() for pair in element.attrib.items())
     seen = [value for name, value in everywhere if name.rpartition("}")[2].lower() == "id"]
     return len(set(seen)) == len(seen)
@@ -132,11 +132,11 @@ def _try(response: Element, place: _Place, certificate: Certificate, now: float)
     return result.signed_xml
 
 
-def _configuration(path: str, now: float) -> Any:  # signxml's own type, which is imported only here
+def _configuration(path: str, now: float) -> Any:  # The type is defined by signxml, which is imported only here.
     from signxml.algorithms import DigestAlgorithm, SignatureMethod
     from signxml.verifier import SignatureConfiguration
 
-    # SHA-1 is excluded: collisions are practical since 2020. AWS does not document which algorithms it accepts.
+    # SHA-1 is excluded, because collisions are practical since 2020. AWS does not document which algorithms it accepts.
     methods = {
         SignatureMethod.RSA_SHA256,
         SignatureMethod.RSA_SHA384,

@@ -1,7 +1,7 @@
-"""Parse untrusted XML into a tree of elements and text only.
+"""Parse untrusted XML into a tree that consists only of elements and text.
 
-The parser refuses a DOCTYPE, and so entities; it never uses the network; lxml's own limits on depth and size stay on
-(OWASP, "XML External Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported when the first document arrives.
+The parser refuses a DOCTYPE, and therefore entities; it never uses the network; lxml's limits on depth and size stay
+on (OWASP, "XML External Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported with the first document.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def parse(content: bytes) -> Element:
     from lxml import etree
 
     content.decode("utf-8")
-    # In UTF-8 a DOCTYPE has only this spelling. A comment with the same characters is refused too, which is harmless.
+    # In UTF-8 a DOCTYPE has only this spelling. A comment with these characters is refused too: no harm.
     if b"<!DOCTYPE" in content:
         raise ValueError("the SAML document has a DOCTYPE")
     try:
@@ -39,7 +39,7 @@ def parse(content: bytes) -> Element:
 
 
 def strict_parser() -> Any:  # lxml's own type
-    """Return a parser with these restrictions. The signed part of a document is parsed with it again."""
+    """Return a parser without entities, network and DTDs. It also parses the signed part of a document."""
     from lxml import etree
 
     return etree.XMLParser(
@@ -51,7 +51,7 @@ def text_of(element: Element) -> str | None:
     """Return the element's text, or None if the element has child nodes.
 
     A comment splits a text: a program that reads only the first part of `admin@example.com<!---->.evil.example`
-    accepts the wrong user (CVE-2017-11427 and related ones).
+    accepts the wrong user (CVE-2017-11427 and related vulnerabilities).
     """
     return None if len(element) else str(element.text or "").strip()
 
@@ -63,6 +63,6 @@ def elements_of(element: Element, namespace: str, name: str) -> list[Element]:
 
 
 def only(element: Element, namespace: str, name: str) -> Element | None:
-    """Return the child of that name if there is exactly one."""
+    """Return the child element with that name if there is exactly one; otherwise return None."""
     children = elements_of(element, namespace, name)
     return children[0] if len(children) == 1 else None

@@ -1,4 +1,4 @@
-"""Seed files: parsed and checked, and the resources of a region and an Identity Center made from them.
+"""Parse and check seed files; create a seed's regional resources and its Identity Center instance.
 
 Takes YAML; returns a Seed. Imported by `control`, which fills a sandbox from it, and by `dsops.seed`, which generates
 seeds from configurations.

@@ -67,7 +67,7 @@ _ROLE_KEYS: Final = ("id", "path", "trust", "source_ip", "tags", "policies", "bo
 
 
 def read_seed(text: str, file: str, folder: str = "") -> Seed:
-    """Parse a seed. Raises SeedInvalid, which lists all problems.
+    """Parse the text of a seed file. Raises SeedInvalid, which lists all problems.
 
     Paths of policy files are relative to `folder`, by default the current folder.
     """
@@ -185,7 +185,7 @@ class _Reader(PolicyNodes):
         )
 
     def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:
-        """Yield the regions in which STS is deactivated. us-east-1 can't be one of them.
+        """Yield the regions in which STS is deactivated; report us-east-1, where this is impossible.
 
         IAM User Guide, "Manage AWS STS in an AWS Region".
         """
@@ -264,7 +264,7 @@ class _Reader(PolicyNodes):
         return unique_id
 
     def _claim(self, keys: MappingOf[str, Node], name: str, value: str, path: str) -> None:
-        """Report a key id or unique id that two principals have, because AWS identifies principals by these ids."""
+        """Report a key id or unique id that two principals have, because AWS identifies a principal by its id."""
         owner = self._owners.setdefault((name, value), path)
         if value and owner != path:
             self.note(keys[name].line, path, f"{owner} has the same {name}")

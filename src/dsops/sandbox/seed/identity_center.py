@@ -25,7 +25,7 @@ _ASSIGNMENT_KEYS: Final = ("account", "permission_set", "users")
 _START_URL: Final = re.compile(r"https://[a-z0-9.-]+(?:/[\w.-]+)*", re.ASCII)
 # The user name becomes the session name (STS API Reference, AssumeRole). Identity Center allows longer names.
 _USER: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-# CreatePermissionSet (IAM Identity Center API Reference).
+# The syntax of a permission set's name in CreatePermissionSet (IAM Identity Center API Reference).
 _PERMISSION_SET: Final = re.compile(r"[\w+=,.@-]{1,32}", re.ASCII)
 
 

@@ -11,20 +11,20 @@ DEFAULT_START_URL = "https://d-1234567890.awsapps.com/start"
 
 
 class SeedCenterUser(NamedTuple):
-    """A user. The user's name becomes the name of the role sessions."""
+    """A user, whose name becomes the name of the user's role sessions."""
 
     name: str
     email: str = ""
     attributes: Tags = ()
-    """Attributes for access control. They become session tags."""
+    """Attributes for access control, which become session tags."""
 
 
 class SeedPermissionSet(NamedTuple):
-    """A permission set. It becomes a role in each account where it is assigned."""
+    """A permission set, which becomes a role in each account where it is assigned."""
 
     name: str
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline policies with their text, and managed policies as their ARN with "" as text."""
+    """Inline policies with their text, and managed policies with their ARN as name and "" as text."""
     session_duration: int = 3600
     boundary: str = ""
     """The ARN of a managed policy."""
@@ -46,6 +46,6 @@ class SeedIdentityCenter(NamedTuple):
     assignments: tuple[SeedAssignment, ...] = ()
     start_url: str = DEFAULT_START_URL
     region: str = ""
-    """Empty for the seed's region."""
+    """The region of the instance; "" for the seed's region."""
     auto_approve: str = ""
     """Logins from this machine are approved automatically as this user; "" for no automatic approval."""

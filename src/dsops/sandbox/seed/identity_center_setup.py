@@ -15,12 +15,12 @@ from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.world import World
 
 _STORE_ID = re.compile(r"https://(d-[0-9a-z]{10})\.")
-# All published roles have this value. The permission set limits the length of a session.
+# All published roles have this maximum session duration. The permission set sets the actual duration.
 _MAX_SESSION_SECONDS = 43200
 
 
 def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner: str) -> Instance:
-    """Create the instance and its roles. Lets moto's exceptions through.
+    """Create the instance and its roles. Does not catch moto's exceptions for invalid resources.
 
     `metadata` is for the SAML provider in the trust policies; `owner` is the management account.
     """
@@ -55,7 +55,7 @@ def _plant_role(
     planter: IamBuilder, seed: SeedIdentityCenter, account: str, permission_set: SeedPermissionSet, provider_arn: str
 ) -> AssignedRole:
     name = f"AWSReservedSSO_{permission_set.name}_{_mark(seed.start_url, account, permission_set.name)}"
-    # In us-east-1 the path has no region (published ARNs; the guide writes `*` there).
+    # In us-east-1 the path contains no region (published ARNs; the user guide writes `*` for the region).
     region = "" if seed.region == "us-east-1" else f"{seed.region}/"
     role_added = planter.add_role(
         account,
@@ -72,7 +72,7 @@ def _plant_role(
 
 
 def _trust(provider_arn: str, partition: str) -> str:
-    """Return a role's trust policy, in the form in which AWS writes it."""
+    """Return a role's trust policy in the format that AWS uses."""
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider_arn},
@@ -85,7 +85,7 @@ def _trust(provider_arn: str, partition: str) -> str:
 def _mark(*parts: str) -> str:
     """Return 16 hexadecimal digits for a role's name.
 
-    On AWS they are random. Here they are derived from `parts`, so that tests can name the roles.
+    On AWS the digits are random. Here they are derived from `parts`, so that tests can name the roles.
     """
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""The content of a sandbox at start: accounts and their resources. Parsed from a seed file or made by `dsops.seed`."""
+"""The content of a sandbox at start, from a seed file or from `dsops.seed`: accounts and their resources."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ADMIN = "admin"
 
 
 class SeedKey(NamedTuple):
-    """An access key; "" for a value to be generated."""
+    """An access key. The id or the secret is generated if it is ""."""
 
     access_key_id: str
     secret_access_key: str
 
 
 class SeedDevice(NamedTuple):
-    """A virtual MFA device; if `seed` is "", a seed is generated."""
+    """A virtual MFA device. The device's secret is generated if `seed` is ""."""
 
     name: str
     seed: str
@@ -42,7 +42,7 @@ class SeedUser(NamedTuple):
     groups: tuple[str, ...] = ()
     tags: Tags = ()
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline policies with their text, and managed policies as their ARN with "" as text."""
+    """Inline policies with their text, and managed policies with their ARN as name and "" as text."""
     boundary: str = ""
     """The ARN of a managed policy."""
 
@@ -62,7 +62,7 @@ class SeedRole(NamedTuple):
 
 
 class SeedSecret(NamedTuple):
-    """A secret of Secrets Manager; either `string` or `binary` (base64) is set."""
+    """A secret of Secrets Manager, with either `string` or `binary` (base64)."""
 
     string: str | None
     binary: str | None = None
@@ -70,8 +70,8 @@ class SeedSecret(NamedTuple):
     kms_key: str = ""
     """The name of one of the region's keys, or an ARN; "" for the account's default key.
 
-    Other accounts can't use the default key. So if the secret has a policy, "" means a key that all callers may use
-    through Secrets Manager.
+    Other accounts can't use the default key. If the secret has a policy, "" therefore means a key that all callers
+    may use through Secrets Manager.
     """
 
 
@@ -79,9 +79,9 @@ class SeedKmsKey(NamedTuple):
     """A customer managed key."""
 
     key_id: str = ""
-    """Empty if an id is to be generated."""
+    """The key's id; "" if an id is to be generated."""
     policy: str | None = None
-    """None for CreateKey's default policy, which lets the account's own policies decide."""
+    """The key policy; None for CreateKey's default policy, with which the account's own policies decide."""
 
 
 class SeedRegion(NamedTuple):
@@ -89,27 +89,27 @@ class SeedRegion(NamedTuple):
 
     secrets: Mapping[str, SeedSecret]
     parameters: Mapping[str, str | tuple[str, ...]]
-    """Name -> value: a string becomes a SecureString, and a tuple a StringList."""
+    """Parameter name -> value. A string becomes a SecureString, and a tuple becomes a StringList."""
     keys: Mapping[str, SeedKmsKey] = {}
-    """Name -> key. The key's alias is `alias/NAME`."""
+    """Key name -> key. The key's alias is `alias/NAME`."""
     parameter_keys: Mapping[str, str] = {}
-    """Parameter -> its key, given as in a secret's `kms_key`."""
+    """Parameter name -> the parameter's key, in the format of a secret's `kms_key`."""
 
 
 class SeedOidcProvider(NamedTuple):
     """An OpenID Connect provider.
 
-    The sandbox signs its tokens, unless `jwks` has the public keys of an external issuer.
+    The sandbox signs the provider's tokens, unless `jwks` contains the public keys of an external issuer.
     """
 
     url: str
     client_ids: tuple[str, ...]
-    """Empty for an issuer that every account trusts without creating a provider."""
+    """The provider's client ids; () for an issuer that every account trusts without creating a provider."""
     is_issued_by_sandbox: bool = False
     jwks: str = ""
-    """A JSON Web Key Set.
+    """A JSON Web Key Set; "" without one.
 
-    Without it no token of an external issuer can be verified, because the sandbox does not use the network.
+    The sandbox does not use the network, so it can't verify an external issuer's tokens without the key set.
     """
 
 
@@ -118,11 +118,11 @@ class SeedSamlProvider(NamedTuple):
 
     name: str
     metadata: str
-    """Empty for the sandbox's own provider."""
+    """The provider's metadata document; "" for the sandbox's own provider."""
 
 
 class SeedAccount(NamedTuple):
-    """An account. A user `admin` with full rights is added unless the seed has a user of that name."""
+    """An account. If the seed has no user `admin` in the account, such a user with full rights is added."""
 
     account: str
     partition: str = "aws"
@@ -147,10 +147,10 @@ class Seed(NamedTuple):
     accounts: tuple[SeedAccount, ...] = (SeedAccount(DEFAULT_ACCOUNT),)
     region: str = DEFAULT_REGION
     default_identity: str = ADMIN
-    """The user whose keys a command gets if `--as` is not given."""
+    """The user whose keys a command uses if `--as` is absent."""
     organization: SeedOrganization | None = None
     throttle: Mapping[str, float] = {}
     """Service -> rate limit in requests a second, for each account and region."""
     identity_center: SeedIdentityCenter | None = None
     authorization_ids: frozenset[str] = frozenset()
-    """Services whose denials include an authorization id; `all` for every service."""
+    """The services whose denials include an authorization id; `all` means every service."""

@@ -1,4 +1,4 @@
-"""Read values from a document with type checks. Problems are collected, each with its line."""
+"""Read values from a document with type checks; collect all problems, each with its line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Nodes:
         self.problems.append(Problem(Where(self.file, line), path, message, hint))
 
     def keys(self, node: Node, path: str, known_keys: tuple[str, ...]) -> dict[str, Node]:
-        """Return a mapping's values by key. Reports and drops unknown keys; an empty node is an empty mapping."""
+        """Return a mapping's values by key; an empty node is an empty mapping. Reports and drops unknown keys."""
         if isinstance(node, Scalar) and node.kind == "null":
             return {}
         if not isinstance(node, Mapping):
@@ -46,7 +46,7 @@ class Nodes:
         return values
 
     def entries(self, node: Node | None, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """Yield the entries of a mapping. An empty or absent mapping has none."""
+        """Yield the entries of a mapping; yield nothing for an empty or absent mapping."""
         if node is None or (isinstance(node, Scalar) and node.kind == "null"):
             return
         if not isinstance(node, Mapping):
@@ -78,7 +78,7 @@ class Nodes:
             yield self.text(item, f"{path}[{index}]")
 
     def value(self, node: Node, _: str = "") -> str:
-        """Return the text of a secret: a scalar as written, anything else as compact JSON."""
+        """Return the text of a secret: a scalar as written, any other node as compact JSON."""
         if isinstance(node, Scalar):
             return "" if node.kind == "null" else node.text
         return to_json(node)
@@ -95,9 +95,9 @@ class Nodes:
     def matching(
         self, keys: MappingOf[str, Node], name: str, path: str, is_valid: Callable[[str], object], description: str
     ) -> str:
-        """Return the text under the key `name`, or "" if it is absent. Reports text that is not valid.
+        """Return the text under the key `name`, or "" if the key is absent. Reports text that is not valid.
 
-        `description` tells the user what valid text looks like.
+        The `description` of valid text becomes part of the message for the user.
         """
         if name not in keys:
             return ""
@@ -109,7 +109,7 @@ class Nodes:
         return ""
 
     def iam_path(self, keys: MappingOf[str, Node], path: str) -> str:
-        """Return the IAM path under the key `path`, or "/" if it is absent."""
+        """Return the IAM path under the key `path`, or "/" if the key is absent."""
         return self.matching(keys, "path", path, _PATH.fullmatch, "like /team/") or "/"
 
     def region(self, node: Node, path: str) -> str:

@@ -37,9 +37,9 @@ class OrganizationSeedReader:
         self._reader = reader
         self._accounts = accounts
         self._placed: dict[str, str] = {}
-        """Account -> the path of its place in the tree."""
+        """Account -> its path in the tree of organizational units."""
         self._policies: dict[str, tuple[PolicyKind, str]] = {}
-        """Policy name -> kind and text. Within an organization one name must stand for one policy."""
+        """Policy name -> kind and text. An organization must not have two policies with one name."""
 
     def read(self, node: Node) -> SeedOrganization | None:
         """Parse the section; return None if it has no management account."""
@@ -79,7 +79,7 @@ class OrganizationSeedReader:
         return self._node(node, keys, path)._replace(accounts=accounts, units=tuple(units))
 
     def _node(self, node: Node, keys: MappingOf[str, Node], path: str) -> SeedNode:
-        """Return the policies attached to a root, organizational unit or account."""
+        """Return a node of the tree with the policies attached to a root, organizational unit or account."""
         full = self._reader.matching(keys, "full_aws_access", path, ("true", "false").__contains__, "true or false")
         attached = SeedNode(
             service_control=self._attached(keys.get("service_control_policies"), "scp", path),

@@ -1,4 +1,4 @@
-"""Read policies from a document and check each according to its kind."""
+"""Read policies from a document and check each policy by the rules for its kind."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from dsops.sandbox.seed.nodes import Nodes
 from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
-"""Suffixes that identify a text as a file name. The text of a policy itself ends in a brace."""
+"""Suffixes by which a text is a file name. The text of a policy ends in a brace."""
 
 _MOST_BYTES = 1 << 22
 
 
 class PolicyNodes(Nodes):
-    """Reads policies written as YAML, as JSON text in YAML, or as the name of a file relative to the seed."""
+    """Reads policies written as YAML, as JSON text in YAML, or as a file name relative to the seed's folder."""
 
     def __init__(self, file: str, folder: str) -> None:
         super().__init__(file)
         self._folder = folder
 
     def policies(self, node: Node | None, path: str) -> tuple[StoredPolicy, ...]:
-        """Return inline identity policies, and managed policies as their ARN with "" as text."""
+        """Return inline identity policies, and managed policies with their ARN as name and "" as text."""
         return self.named_policies(node, path, "identity", "policy-")
 
     def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[StoredPolicy, ...]:
         """Return the policies in a list of documents or `{name, document}` mappings.
 
-        A policy without a name is named with the prefix and its number.
+        The name of an unnamed policy consists of the prefix and the policy's number.
         """
         if node is None:
             return ()
@@ -70,7 +70,7 @@ class PolicyNodes(Nodes):
     def _policy_in_file(self, node: Scalar, path: str, kind: PolicyKind) -> str:
         """Return the policy document in a file as JSON text.
 
-        With a file, tests use the very document that is deployed.
+        By naming a file, a seed can use the very document that is deployed.
         """
         name = os.path.join(self._folder, node.text)
         try:
@@ -85,7 +85,7 @@ class PolicyNodes(Nodes):
         return to_json(document.root) if is_yaml and document.root is not None else text
 
     def _note_all(self, checked: ParsedPolicy, path: str, line: int = 0) -> None:
-        """Report a policy's problems, each at its own line, or all at `line` if given."""
+        """Report each problem of a policy at its own line, or all problems at `line` unless that is 0."""
         for problem in checked.problems:
             where = Where(self.file, line) if line else problem.where
             self.problems.append(problem._replace(where=where, path=f"{path}.{problem.path}".rstrip(".")))

@@ -14,12 +14,12 @@ from dsops.sandbox.seed.model import SeedOidcProvider, SeedSamlProvider
 from dsops.sandbox.seed.nodes import Nodes
 
 _KEYS: Final = ("url", "client_ids", "issued_by_sandbox", "jwks")
-# CreateOpenIDConnectProvider (IAM API Reference): https, at most 255 characters, no port and no query.
+# CreateOpenIDConnectProvider's URLs (IAM API Reference): https, at most 255 characters, no port, no query.
 _URL: Final = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[\w.~%/+-]*)?", re.ASCII)
 _MAX_URL: Final = 255
 _MAX_CLIENT_IDS: Final = 100
 _SAML_KEYS: Final = ("name", "metadata", "issued_by_sandbox")
-# CreateSAMLProvider (IAM API Reference).
+# The names that CreateSAMLProvider accepts (IAM API Reference).
 _SAML_NAME: Final = re.compile(r"[\w._-]{1,128}", re.ASCII)
 
 
@@ -104,7 +104,7 @@ def _read(reader: Nodes, node: Node, path: str) -> SeedOidcProvider:
 
 
 def _key_set(reader: Nodes, node: Node | None, path: str) -> str:
-    """Return the key set as JSON text. The seed may contain it as YAML or as JSON text."""
+    """Return the key set as JSON text. The seed contains the key set either as YAML or as JSON text."""
     if node is None:
         return ""
     text = node.text if isinstance(node, Scalar) else to_json(node) if isinstance(node, Mapping) else ""

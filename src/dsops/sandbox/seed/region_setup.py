@@ -13,7 +13,7 @@ _OPEN_KEY = "alias/sandbox"
 def plant_region(
     secret_storage: SecretStorage, keys: KeyStore, partition: str, place: SecretLocation, region_seed: SeedRegion
 ) -> None:
-    """Create the region's keys, and then the secrets and parameters that they encrypt."""
+    """Create the region's keys, then its secrets and parameters, which are encrypted with these keys."""
     arns = {name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in region_seed.keys.items()}
     for name, secret in region_seed.secrets.items():
         key = arns.get(secret.kms_key, secret.kms_key)
@@ -29,10 +29,10 @@ def plant_region(
 
 
 def open_key(keys: KeyStore, partition: str, place: SecretLocation) -> str:
-    """Return the ARN of a key for secrets that have a policy but no key; create it if needed.
+    """Return the ARN of the key for secrets that have a policy but no key; create the key if needed.
 
-    No other account could read these secrets with the default key. This key's policy lets all callers decrypt through
-    Secrets Manager; another account must allow its own callers kms:Decrypt.
+    No other account could read these secrets with the default key. The policy of the returned key lets all callers
+    decrypt through Secrets Manager; another account must allow its own callers kms:Decrypt.
     """
     key_id = keys.key_of_alias(place, _OPEN_KEY)
     if key_id:

@@ -18,7 +18,7 @@ _KEY_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0
 
 
 def read_region(nodes: PolicyNodes, keys: MappingOf[str, Node], path: str) -> SeedRegion:
-    """Parse the region's sections, which are at `path` in the seed."""
+    """Parse the sections of one region, which are at `path` in the seed."""
     kms_keys = {
         key.text: _kms_key(nodes, key.text, value, f"{path}.keys.{key.text}", key.line)
         for key, value in nodes.entries(keys.get("keys"), f"{path}.keys")
@@ -69,7 +69,7 @@ def _kms_key(nodes: PolicyNodes, name: str, node: Node, path: str, line: int) ->
 
 
 def _parameters(nodes: PolicyNodes, node: Node | None, path: str) -> dict[str, str | tuple[str, ...]]:
-    """Return parameter name -> value. A list becomes a StringList."""
+    """Return parameter name -> value, where a list becomes a StringList."""
     values: dict[str, str | tuple[str, ...]] = {}
     for key, value in nodes.entries(node, path):
         inner = f"{path}.{key.text}"
@@ -84,7 +84,7 @@ def _parameters(nodes: PolicyNodes, node: Node | None, path: str) -> dict[str, s
 def _named_keys(
     nodes: PolicyNodes, keys: MappingOf[str, Node], section: str, path: str, kms_keys: MappingOf[str, SeedKmsKey]
 ) -> dict[str, str]:
-    """Return secret or parameter name -> its key: the name of one of `keys`, or the ARN of any key."""
+    """Return secret or parameter name -> the name of its key in `kms_keys`, or the ARN of any key."""
     key_names = {}
     for key, value in nodes.entries(keys.get(section), f"{path}.{section}"):
         inner = f"{path}.{section}.{key.text}"

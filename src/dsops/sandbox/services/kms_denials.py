@@ -2,7 +2,7 @@
 
 "Access to KMS is not allowed" and Parameter Store's two messages were seen on AWS, in reports of the years 2017 to
 2025. Secrets Manager's errors for a disabled key are from its API reference (`DecryptionFailure`,
-`EncryptionFailure`); no report shows one.
+`EncryptionFailure`), because no report shows such an error.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OTHER_STATE: Final = ("is not in a valid state.", "KMSInvalidStateException")
 
 
 def key_denied(service: Service, decision: Decision, request_id: str) -> SandboxRefusal:
-    """Return the error for a caller without permission on the key. Only Parameter Store repeats KMS's message."""
+    """Return the error for a caller without permission on the key. Parameter Store repeats KMS's message."""
     if service == "secretsmanager":
         return access_denied("Access to KMS is not allowed")
     sentence = denial_sentence(decision.request, decision)
@@ -48,7 +48,7 @@ def key_unusable(service: Service, question: AuthorizationQuestion, state: str, 
 
 
 def is_through_service(service: str, decisions: Sequence[RecordedDecision]) -> bool:
-    """Whether KMS denied a call that Secrets Manager or Parameter Store made, so that their messages apply."""
+    """Whether KMS denied a call by Secrets Manager or Parameter Store, whose error messages then apply."""
     return service in get_args(Service) and bool(decisions) and decisions[-1].decision.request.action[:4] == "kms:"
 
 

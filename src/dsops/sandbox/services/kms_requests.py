@@ -1,4 +1,4 @@
-"""Check KMS requests: the keys that they name must exist, and aliases of AWS can't be changed.
+"""Check KMS requests: their keys must exist, and aliases that belong to AWS can't be changed.
 
 Messages were recorded on live AWS (LocalStack's snapshots of KMS, 2023 to 2025).
 """

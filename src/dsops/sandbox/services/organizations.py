@@ -1,4 +1,4 @@
-"""Check Organizations API requests where moto does not: the calling account, and the policy content.
+"""Checks of Organizations API requests that moto lacks: the calling account, and the policy content.
 
 AWS Organizations API Reference: each operation lists the accounts that can call it. Messages were seen on AWS.
 """
@@ -42,5 +42,5 @@ def check_organization_call(
 
 
 def _kind_of(organizations: Organizations, parameters: Mapping[str, object], account: str) -> PolicyKind | None:
-    """Return the kind of the policy that an UpdatePolicy request changes."""
+    """Return the kind of the policy that UpdatePolicy changes; None for an unknown policy."""
     return _KINDS.get(organizations.policy_type(account, str(parameters.get("PolicyId", ""))))

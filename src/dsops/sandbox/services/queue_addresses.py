@@ -1,4 +1,4 @@
-"""Convert SQS's queue URLs and attributes between client and moto."""
+"""Convert SQS's queue URLs and attributes between the client's and moto's format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.sandbox.http.messages import HttpAnswer
 
 _WITH_URLS = frozenset({"CreateQueue", "GetQueueUrl", "ListDeadLetterSourceQueues", "ListQueues"})
 _REDRIVE_KEY = re.compile(rb'(, )?(\\?"(?:deadLetterTargetArn|maxReceiveCount)\\?"): ')
-"""Matches a key in a RedrivePolicy with moto's extra spaces, in JSON or XML. Terraform's plan would show a change."""
+"""Matches a key in a RedrivePolicy, in JSON or XML, before moto's extra space, which Terraform's plan would show."""
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?")
 
 
@@ -24,7 +24,7 @@ def ready(parameters: Mapping[str, object], resource: str) -> dict[str, object]:
 
 
 def with_compact_redrive(answer: HttpAnswer, operation: str) -> HttpAnswer:
-    """Remove the extra spaces from RedrivePolicy. Most clients send it without them, and AWS returns it unchanged."""
+    """Remove moto's extra spaces from RedrivePolicy. AWS returns the text as sent, usually without spaces."""
     if operation != "GetQueueAttributes":
         return answer
     body = _REDRIVE_KEY.sub(lambda match: (b"," if match[1] else b"") + match[2] + b":", answer.body)
@@ -32,7 +32,7 @@ def with_compact_redrive(answer: HttpAnswer, operation: str) -> HttpAnswer:
 
 
 def with_host(answer: HttpAnswer, operation: str, region: str, host: str) -> HttpAnswer:
-    """Replace AWS's host in queue URLs with `host`, because some SDKs send a queue's requests to its URL."""
+    """Replace AWS's host in queue URLs with `host`, because some SDKs send requests for a queue to its URL."""
     if operation not in _WITH_URLS or not _HOST.fullmatch(host):
         return answer
     body = answer.body.replace(f"https://sqs.{region}.amazonaws.com/".encode(), f"http://{host}/".encode())

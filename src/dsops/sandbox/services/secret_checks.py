@@ -1,4 +1,4 @@
-"""Check writes to Secrets Manager where moto does not: names, scheduled deletion, policies."""
+"""Checks of writes to Secrets Manager that moto lacks: names, scheduled deletion, policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSED_WHEN_DELETED = frozenset(
 def check_secret_call(
     operation: str, parameters: Mapping[str, object], secret: StoredSecret | None, has_principal: Callable[[str], bool]
 ) -> None:
-    """Raise SandboxRefusal if AWS would refuse the call. `secret` is None if it does not exist."""
+    """Raise SandboxRefusal if AWS would refuse the call. `secret` is None if the secret does not exist."""
     if operation == "CreateSecret":
         _check_new(secret)
     if operation == "RotateSecret" and secret is not None and not secret.is_deleted:
@@ -43,7 +43,7 @@ def check_secret_call(
 
 
 def check_secret_name(parameters: Mapping[str, object]) -> None:
-    """Raise ValidationException for an invalid secret name, whatever the operation."""
+    """Raise ValidationException if the request of any operation contains an invalid secret name."""
     name = str(parameters.get("Name") or parameters.get("SecretId") or "")
     if name and parse_arn(name) is None and not _NAME.fullmatch(name):
         raise refusal(

@@ -1,7 +1,7 @@
 """Implement GetSecretValue, BatchGetSecretValue and ListSecretVersionIds on the versions that moto stores.
 
-moto performs the other operations. These three are reimplemented because a batch is authorized secret by secret, and
-moto lists versions without their keys and without pagination.
+moto performs the other operations. These three operations are implemented here because each secret of a batch is
+authorized by itself, and because moto lists versions without their keys and without pagination.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dsops.sandbox.wire.responses import Moment, Value, json_code
 
 Parameters = Mapping[str, object]
 Decrypt = Callable[[StoredSecret, str], None]
-"""Takes a secret and a version id. Raises SandboxRefusal if the caller may not use the secret's KMS key."""
+"""Takes a secret and a version id. Raises SandboxRefusal if the caller must not use the secret's KMS key."""
 _CURRENT = "AWSCURRENT"
 
 
 def read_secret(
     secret_storage: SecretStorage, caller: Caller, parameters: Parameters, decrypt: Decrypt
 ) -> dict[str, Value]:
-    """Answer GetSecretValue for an authorized caller. Raises SandboxRefusal, also if `decrypt` does."""
+    """Return GetSecretValue's result for an authorized caller. Raises SandboxRefusal, also if `decrypt` does."""
     secret = secret_storage.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
@@ -40,7 +40,7 @@ def read_batch(
     check: Callable[[str], None],
     decrypt: Decrypt,
 ) -> dict[str, Value]:
-    """Answer BatchGetSecretValue. `check` raises SandboxRefusal for a secret that the caller may not read."""
+    """Return BatchGetSecretValue's result. `check` raises SandboxRefusal for a secret the caller must not read."""
     ids = cast("Sequence[str]", parameters.get("SecretIdList", ()))
     filters = cast("Sequence[Mapping[str, object]]", parameters.get("Filters", ()))
     if bool(ids) == bool(filters):
@@ -69,7 +69,7 @@ def read_batch(
 
 
 def list_versions(secret_storage: SecretStorage, caller: Caller, parameters: Parameters) -> dict[str, Value]:
-    """Answer ListSecretVersionIds. Versions without a staging label are listed only with IncludeDeprecated."""
+    """Return ListSecretVersionIds's result. IncludeDeprecated adds versions that have no staging label."""
     secret = secret_storage.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
@@ -87,7 +87,7 @@ def _version_entry(secret: StoredSecret, version: Version) -> dict[str, Value]:
 
 
 def _version(secret: StoredSecret, caller: Caller, version_id: str, stage: str) -> Version:
-    """Return the requested version. Raises SandboxRefusal if the version can't be read."""
+    """Return the requested version. Raises SandboxRefusal if this version can't be read."""
     if secret.is_deleted:
         raise _invalid_request("You can't perform this operation on the secret because it was marked for deletion.")
     if secret.account != caller.account and not secret.kms_key:

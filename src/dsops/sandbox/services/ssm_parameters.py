@@ -1,7 +1,7 @@
 """Check and convert Parameter Store names.
 
-A path begins with a slash; a top-level name is the same with and without a slash. Systems Manager User Guide,
-"Understanding requirements and constraints for parameter names"; messages are AWS's.
+A path begins with a slash; a name without further slashes means one parameter with and without a leading slash.
+Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; messages are AWS's.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def check_parameter_names(operation: str, parameters: Parameters) -> None:
 def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tuple[list[str], list[str]]:
     """Split the names of GetParameters into names for moto, and references to missing secrets.
 
-    moto would fail the whole request because of a missing secret.
+    moto would refuse the whole request if one secret is missing.
     """
     split: tuple[list[str], list[str]] = ([], [])
     for name in texts(parameters, "Names"):
@@ -70,8 +70,8 @@ def with_invalid(answer: HttpAnswer, names: list[str]) -> HttpAnswer:
 def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, answer: HttpAnswer) -> HttpAnswer:
     """Return the answer with the parameter names that the client used: `/x` for a parameter stored as `x`.
 
-    A secret gets the path that refers to it, and an invalid name is returned as sent (recorded on AWS). `plain` are
-    the parameters with names instead of ARNs.
+    A secret has the path that refers to it as its name, and an invalid name is returned as sent (recorded on AWS).
+    `plain` are the parameters with names in place of ARNs.
     """
     if operation not in _READING or answer.status != 200:
         return answer

@@ -1,8 +1,8 @@
 """Map an exception raised by moto to the AWS error that fits, or to a 500 error.
 
-The AWS error is used only if the operation's model declares exactly one that fits. moto looks most resources up
-without a check, so a missing resource raises a KeyError. Each failure is logged on stderr with its place in moto's
-code, because the error that the client receives is a guess.
+An AWS error is used only if the operation's model declares exactly one that fits the exception. moto looks most
+resources up without a check, so a missing resource raises a KeyError. Each failure is logged on stderr with the file
+and line in moto that raised it, because the error that the client receives is a guess.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BAD_TOKEN: Final = re.compile(r"Invalid.*Token")
 _BAD_VALUE: Final = re.compile(r"InvalidParameter|Validation")
 _TOKENS: Final = frozenset({"ContinuationToken", "Marker", "NextMarker", "NextToken", "nextToken", "marker"})
 _WORDS: Final = {"secretsmanager": "Secrets Manager can't find the specified secret."}
-"""The message of a service that uses a single message for every missing resource."""
+"""Service -> the message that this service returns for every missing resource."""
 
 
 def failure(
@@ -38,7 +38,7 @@ def failure(
         # moto raises this for a bucket that belongs to another account.
         return access_denied("Access Denied")
     if kind == "ExpatError":
-        # The request has no body. AWS's models allow that, but S3 refuses it.
+        # The request has no body, which AWS's models allow but S3 refuses.
         return malformed_xml()
     if kind == "RangeNotSatisfiable":
         # The part number is higher than the object's number of parts. moto itself refuses invalid byte ranges.
@@ -56,7 +56,7 @@ def failure(
 def _modelled(
     service: str, operation: str, parameters: Mapping[str, object], error: Exception
 ) -> SandboxRefusal | None:
-    """Return the error in the operation's model that fits the exception; None unless exactly one fits."""
+    """Return the only error in the operation's model that fits the exception; None if none or several fit."""
     shapes = operation_model(service, operation).error_shapes
     if isinstance(error, ValueError) or type(error).__name__ == "InvalidToken":
         if _TOKENS & parameters.keys():
@@ -80,7 +80,7 @@ def _refusal_of(shape: Any, message: str) -> SandboxRefusal | None:
 
 
 def _place(error: Exception) -> str:
-    """Return the file and line in which the exception was raised. They contain no value from the request."""
+    """Return the file and line in which the exception was raised, without any value from the request."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Convert moto's response to the one AWS would send: AWS's headers only, in the client's protocol."""
+"""Convert moto's response to the response of AWS: with AWS's headers only, in the client's protocol."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEPT = frozenset(
     """.split()
 )
 _KEPT_PREFIXES = ("x-amz-", "x-amzn-")
-# Request ids of moto are dropped, because the server adds its own.
+# moto's request ids are dropped, because the server adds request ids of its own.
 _IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "x-amz-sts-extended-request-id"})
 _XML: Mapping[Protocol, str] = {"query": "text/xml", "ec2": "text/xml;charset=UTF-8"}
 
@@ -38,15 +38,15 @@ def read_answer(
     headers: Mapping[str, Any],
     content: str | bytes,
 ) -> HttpAnswer:
-    """Return the HTTP answer; `spoken` is the protocol used with moto, `protocol` the one used by the client."""
+    """Return the HTTP answer in the client's protocol; `spoken` is the protocol that was used with moto."""
     body = content.encode() if isinstance(content, str) else bytes(content)
     if spoken in _XML:
         body = _SECOND_MESSAGE.sub(b"", body) if status >= 400 else body
         return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
     if spoken == "json":
         if 400 < status < 500 and "awsQueryCompatible" not in service_model(service).metadata:
-            # moto's JSON services answer 404 where AWS answers 400. Services that migrated from the query protocol keep
-            # that protocol's status codes.
+            # moto's JSON services answer 404 where AWS answers 400. Services that migrated from the query protocol
+            # still use the status codes of that protocol.
             status = 400
         if protocol == "query":
             return queue_answer(operation, status, headers, body)
@@ -72,7 +72,7 @@ def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
 
 
 def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
-    """Return only those of moto's headers that AWS also sends. Line breaks in values become spaces."""
+    """Return those of moto's headers that AWS also sends. Line breaks in values become spaces."""
     kept_headers = []
     for name, value in headers.items():
         lower = name.lower()
@@ -86,7 +86,7 @@ def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[s
 
 
 def _plain(value: object) -> object:
-    """Return the value with only datetimes and JSON types in it; other types are converted to strings."""
+    """Return the value with only datetimes and JSON types in it, after converting other types to strings."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):

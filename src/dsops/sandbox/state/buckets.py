@@ -16,7 +16,7 @@ _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})
 
 @contextmanager
 def reach(operation: str) -> Iterator[None]:
-    """Let moto access other accounts' buckets within the context if the operation may do so."""
+    """Within the context, let moto access other accounts' buckets if the operation may access them."""
     models = _models()
     models.s3_allow_crossdomain_access = _yes if operation in _ACROSS else _no
     try:
@@ -27,7 +27,7 @@ def reach(operation: str) -> Iterator[None]:
 
 
 def check_owners(parameters: Mapping[str, object]) -> None:
-    """Refuse a request whose expected bucket owner is not the actual owner. Raises AccessDenied."""
+    """Raise AccessDenied if the bucket owner that the request expects is not the actual owner."""
     source = str(parameters.get("CopySource", "")).partition("/")[0]
     for name, bucket in (("ExpectedBucketOwner", parameters.get("Bucket")), ("ExpectedSourceBucketOwner", source)):
         _, owner = _models().s3_backends.bucket_accounts.get(bucket, ("", ""))
@@ -36,7 +36,7 @@ def check_owners(parameters: Mapping[str, object]) -> None:
 
 
 def check_upload(account: str, partition: str, bucket: str, key: str, upload_id: str) -> None:
-    """Refuse an upload id that does not exist or belongs to another object key. Raises NoSuchUpload.
+    """Raise NoSuchUpload if the upload id does not exist or belongs to another object key.
 
     moto itself checks only that the id exists.
     """

@@ -1,4 +1,4 @@
-"""Refuse operations of moto that behave differently on AWS or are unsafe."""
+"""Refuse operations that behave differently in moto than on AWS, or that are unsafe in moto."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CLOSED: Mapping[tuple[str, str], str] = {
     ("servicecatalog", "UpdateProvisionedProduct"): _MAKES_OTHERS,
 }
 SHUT: Mapping[str, str] = {"cloudformation": _MAKES_OTHERS}
-"""Service -> the reason why the sandbox serves only its reading operations."""
+"""Service -> the reason why the sandbox serves only the service's reading operations."""
 
 _READING = ("Describe", "Estimate", "Get", "List", "Validate")
 
@@ -69,7 +69,7 @@ def check_open(service: str, operation: str, parameters: Mapping[str, object]) -
 
 
 def _would_send(service: str, operation: str, parameters: Mapping[str, object]) -> bool:
-    """Whether moto would send requests, now or later, to an address that the client chose."""
+    """Whether moto would send requests, at once or later, to an address that the client chose."""
     if (service, operation) == ("sns", "Subscribe"):
         return str(parameters.get("Protocol", "")).lower().startswith("http")
     return service == "firehose" and any(name.startswith("HttpEndpoint") for name in parameters)
@@ -83,7 +83,7 @@ def check_own(
     accounts: Mapping[str, str],
     authorized_arns: frozenset[str],
 ) -> None:
-    """Refuse parameters that name another account's resource unless the caller was authorized for it.
+    """Refuse parameters with an ARN of another account unless the caller was authorized for this ARN.
 
     moto uses such ARNs without a permission check: for example, SNS delivers into a queue of any account. Raises
     NotImplemented.

@@ -1,7 +1,7 @@
 """Look up the owner, policy and tags of resources in moto's backends.
 
-Attributes are read without default values, as in `world`: if a new version of moto renames an attribute, the request
-must fail rather than ignore a policy.
+Attributes are read without default values, as in `world`. If a new version of moto renames an attribute, the request
+must fail, because otherwise a policy would be ignored.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class DatabaseInstance(NamedTuple):
 
 
 class Estate:
-    """Reads resources of all services except IAM, Secrets Manager and Parameter Store. The caller holds the lock."""
+    """Reads resources of all services except IAM, Secrets Manager and Parameter Store. Callers must hold the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def bucket(self, name: str, partition: str) -> Bucket | None:
-        """Return the bucket with this name in the partition, whichever account owns it; None if there is none."""
+        """Return the bucket with this name in the partition, of any account; None if no such bucket exists."""
         stored_bucket = self._bucket(name, partition)
         if stored_bucket is None:
             return None
@@ -89,7 +89,7 @@ class Estate:
         )
 
     def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
-        """Return an object, or one version of it; None if it does not exist or is a delete marker."""
+        """Return an object, or one version of the object; None if it does not exist or is a delete marker."""
         from moto.s3.models import FakeKey, s3_backends
 
         stored_bucket = self._bucket(bucket, partition)
@@ -163,15 +163,15 @@ class Estate:
         return None if policy is None else StoredPolicy(f"the policy of {arn}", policy.policy_doc)
 
     def function(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the function and its policy, which has one statement for each AddPermission call."""
+        """Return the policy and tags of a function; the policy has one statement for each AddPermission call."""
         from moto.awslambda_simple.models import lambda_simple_backends
 
-        # moto has two Lambda backends; `fence` selected the one that runs no code.
+        # moto has two Lambda backends. `fence` selected the backend that runs no code.
         backend = self._backend(lambda_simple_backends, place)
         versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
         if versions is None:
             return None
-        # AddPermission always changes the latest version. The statement's Resource contains the qualifier.
+        # AddPermission always changes the latest version's policy. The statement's Resource has the qualifier.
         latest = versions["latest"]
         document = function_policy(latest.policy.statements)
         return EstateResource(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
@@ -229,7 +229,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """Return the id of the VPC that is or contains the resource (such as a subnet); "" if none is found."""
+        """Return the id of the VPC that has this id, or that contains this subnet or other resource; "" if unknown."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)
@@ -271,7 +271,7 @@ class Estate:
         return resource or EstateResource(None)
 
     def tags_of(self, arn: str, account: str, region: str) -> Tags:
-        """Return the tags of a resource; () if moto does not list the resource with tags."""
+        """Return the tags of a resource; () if moto lists no tags for the resource."""
         from moto.core.resource_tagging import iter_taggable_backends
 
         if account not in self._world.partitions or "*" in arn:
@@ -286,7 +286,7 @@ class Estate:
     def _backend(
         self, backends: Any, place: SecretLocation
     ) -> Any:  # each service's backends have a type of their own in moto
-        """Return the service's backend for an account and region; None if the sandbox does not have them."""
+        """Return the service's backend for an account and region; None if the sandbox has no such backend."""
         if place.account not in self._world.partitions:
             return None
         try:

@@ -1,8 +1,8 @@
-"""Call moto with requests that are rebuilt from the parsed and authorized operation; the only way to call it.
+"""The only way to call moto: with requests that are rebuilt from the parsed and authorized operation.
 
 moto prefers `?Action=` to `X-Amz-Target`, reads the account from a header that any client can send, and takes
-settings from the environment. So nothing that a client sent reaches moto unchanged. Callers hold the sandbox's lock:
-moto is not thread-safe (8 threads caused RuntimeErrors).
+settings from the environment. So nothing that a client sent reaches moto unchanged. Callers must hold the sandbox's
+lock, because moto is not thread-safe (8 threads caused RuntimeErrors).
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class MotoCall(NamedTuple):
 
 
 def prepare() -> None:
-    """Import moto, shielded from environment variables; refuse an unsupported version.
+    """Import moto, shielded from environment variables; refuse an unsupported version of moto.
 
-    The `MOTO_*` variables are removed from this process's environment for good, because moto reads some of them at
-    every request.
+    The `MOTO_*` variables are removed from this process's environment permanently, because moto reads some of these
+    variables at every request.
     """
     try:
         with quiet_surroundings():
@@ -71,7 +71,7 @@ def prepare() -> None:
 
 
 def _run_nothing(settings: dict[str, Any]) -> None:  # `settings` is moto's own dictionary
-    """Turn off the execution of functions, jobs and state machines: moto would use Docker or call the real AWS."""
+    """Turn off the execution of functions, jobs and state machines, which would use Docker or the real AWS."""
     for part in ("lambda", "batch"):
         settings[part] = {"use_docker": False}
     settings["stepfunctions"] = {"execute_state_machine": False}
@@ -86,7 +86,7 @@ def knows_region(region: str) -> bool:
 
 
 def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
-    """Perform the operation in moto and return the answer in the client's protocol; in JSON for a CBOR client."""
+    """Perform the operation in moto and return the answer in the client's protocol; JSON for a CBOR client."""
     check_open(call.service, call.operation, call.parameters)
     os.environ.pop(
         "MOTO_ACCOUNT_ID", None
@@ -127,10 +127,10 @@ def _serialized(call: MotoCall, protocol: Protocol) -> dict[str, Any]:
     try:
         serialized: dict[str, Any] = _serializer(protocol).serialize_to_request(dict(call.parameters), model)
     except (ValueError, TypeError, OverflowError) as error:
-        # botocore's serializer is the first code that parses timestamps and numbers, so it reports the invalid ones.
+        # botocore's serializer is the first code that parses timestamps and numbers, so it also finds invalid values.
         raise refusal("MalformedInput", None) from error
     if protocol in {"rest-json", "rest-xml"} and call.service != "s3" and "?" not in serialized["url_path"]:
-        # Without a query string moto parses the body as a form and prefers its parameters to those in the path.
+        # Without a query string moto parses the body as a form, and prefers the form's parameters to those in the path.
         serialized["query_string"] = serialized["query_string"] or {"-": ""}
     return serialized
 
@@ -145,7 +145,7 @@ def _address(serialized: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _body(body: Any, protocol: Protocol) -> bytes:
-    """Encode the body. In JSON, escape `&`: moto also parses it as a form (`&Action=DeleteSecret&` in a value)."""
+    """Return the body in bytes. In JSON, escape `&`: moto would parse `&Action=DeleteSecret&` in a value as a form."""
     if isinstance(body, dict):
         return urlencode(body, doseq=True).encode()
     data = body.encode() if isinstance(body, str) else bytes(body)
@@ -153,7 +153,7 @@ def _body(body: Any, protocol: Protocol) -> bytes:
 
 
 def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers as text; refuse line breaks, because a value could inject another header with them."""
+    """Return the headers as text. Refuses line breaks, with which a value could inject another header."""
     checked = {}
     for name, value in headers.items():
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
@@ -165,7 +165,7 @@ def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 @cache
 def _request_class(*, is_form: bool) -> type[Request]:
-    """Return moto's request class; unless `is_form`, a subclass that never parses the body as a form."""
+    """Return moto's request class if `is_form`, else a subclass that never parses the body as a form."""
     from moto.core.request import Request
 
     return Request if is_form else type("BodyRequest", (Request,), {"want_form_data_parsed": False})

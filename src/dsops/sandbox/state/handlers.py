@@ -27,7 +27,7 @@ Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, Mapping[str, 
 OPERATION = "dsops.operation"
 """The key under which the WSGI environment of moto's request stores the name of the operation."""
 _MOTO_VARIABLES = ("MOTO_", "TEST_PROXY_MODE", "TEST_SERVER_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
-# moto's `urls` modules choose between two API versions by the request; the sandbox chooses by the service.
+# moto's `urls` modules select one of two API versions by the request. The sandbox selects the version by the service.
 _CHOSEN: Mapping[str, tuple[str, str]] = {
     "elb": ("moto.elb.responses", "ELBResponse"),
     "elbv2": ("moto.elbv2.responses", "ELBV2Response"),
@@ -50,7 +50,7 @@ class MotoHandler(NamedTuple):
 
 @contextmanager
 def quiet_surroundings() -> Iterator[None]:
-    """Hide the `AWS_*` variables within the context; remove moto's variables for good."""
+    """Hide the `AWS_*` variables within the context; remove moto's variables permanently."""
     for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
         del os.environ[name]
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
@@ -63,7 +63,7 @@ def quiet_surroundings() -> Iterator[None]:
 
 
 def find_gate(service: str, operation: str, path: str, region: str, account: str) -> MotoHandler | None:
-    """Return moto's handler for the path; None if there is none. Raises NotImplemented if a package is missing."""
+    """Return moto's handler for the path; None if moto has none. Raises NotImplemented if a package is missing."""
     prefix = service_model(service).metadata["endpointPrefix"]
     for form in _HOSTS:
         host = form.format(prefix=prefix, region=region, account=account)
@@ -98,10 +98,10 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
 
 
 def _keep_from_waiting(service: str) -> None:
-    """Patch the code of moto that would block while the sandbox's lock is held.
+    """Patch the functions of moto that would block while the sandbox's lock is held.
 
-    SWF sleeps for a second when a poll finds nothing. A function that another service invokes (SNS, SQS, S3, DynamoDB
-    streams) would run in Docker for up to five minutes, although moto's settings turn off Docker.
+    SWF sleeps for a second when a poll finds nothing. A Lambda function that another service invokes (SNS, SQS, S3,
+    DynamoDB streams) would run in Docker for up to five minutes, although moto's settings turn off Docker.
     """
     if service == "swf":
         vars(import_module("moto.swf.models"))["sleep"] = lambda _: None
@@ -111,7 +111,7 @@ def _keep_from_waiting(service: str) -> None:
 
 
 def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names
-    """Return an empty function result in moto's form: result, whether the function failed, log."""
+    """Return an empty result of a Lambda function in moto's format: result, whether the function failed, log."""
     return "", False, ""
 
 
@@ -131,13 +131,13 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
 
 
 def _pinned_handler(handler: Any, operation: str) -> Handler | None:
-    """Return the handler restricted to the operation; None if that is impossible for this handler."""
+    """Return the handler restricted to the operation; None if this handler can't be restricted."""
     owner = getattr(handler, "__self__", None)
     if not isinstance(owner, type):
         return None
     if handler.__name__ != "dispatch":
-        # moto has a handler for each path here. It depends only on method and path, which the fence built from the
-        # authorized operation.
+        # moto has one handler for each path of this service, selected only by method and path, which the fence built
+        # from the authorized operation.
         path_handler: Handler = handler
         return path_handler
     pinned_handler: Handler = handler.__func__.__get__(_pinned_class(owner, operation))
@@ -153,18 +153,18 @@ def _pinned_class(owner: type, operation: str) -> type:
     from moto.core.utils import camelcase_to_underscores, method_names_from_class
 
     if camelcase_to_underscores(operation) not in method_names_from_class(owner):
-        # Batch, Polly and X-Ray choose their methods by path only.
+        # Batch, Polly and X-Ray select their methods by the path only.
         return owner if "_get_action" in vars(owner) else _refusing(owner)
     return type(owner.__name__, (owner,), {"_get_action": _allowed_action})
 
 
 def _refusing(owner: type) -> type:
-    """Return a subclass that refuses every operation, for an operation that moto does not implement."""
+    """Return a subclass that refuses every operation, for operations that moto does not implement."""
     return type(owner.__name__, (owner,), {"_get_action": _no_action})
 
 
 def _allowed_action(self: Any) -> str:
-    # Calling the method stores the path's labels, which the operation needs. Its result is not used.
+    # Calling the method stores the path's labels, which the operation needs. The method's result is not used.
     super(type(self), self)._get_action()
     operation: str = self.normalized_request.environ[OPERATION]
     return operation

@@ -32,20 +32,20 @@ class StoredPolicy(NamedTuple):
 
 @cache
 def iam_models() -> Any:  # a module has no static type; `world` annotates the backends
-    """Return moto's IAM models with boundaries of users, AWS's form of unique ids, and policies for root users."""
+    """Return moto's IAM models with user boundaries, AWS's format of unique ids, and policies for root users."""
     pattern = _know_every_partition()
     from moto.core.serialize import never_return, url_encode
     from moto.iam import models, policy_validation
     from moto.iam.responses import IamResponse
 
-    vars(models)["ARN_PARTITION_REGEX"] = pattern  # other modules of moto may already have imported the old pattern
+    vars(models)["ARN_PARTITION_REGEX"] = pattern  # Other modules of moto may already have imported the old pattern.
     kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
     if "root" not in kinds:
-        # `root` is the resource type of sts:AssumeRoot (Service Authorization Reference); moto would call it malformed.
+        # `root` is sts:AssumeRoot's resource type (Service Authorization Reference); moto would call it malformed.
         kinds.append("root")
     _accept_numbers(policy_validation.IAMPolicyDocumentValidator)
     # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers).
-    # CreateRole does so as well (AWS's responses to LocalStack's tests).
+    # CreateRole also omits some attributes (AWS's responses to LocalStack's tests).
     IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER |= {
         "ListUsersResponse.Users.User.PermissionsBoundary": never_return,
         "CreateRoleResponse.Role.MaxSessionDuration": never_return,
@@ -70,7 +70,7 @@ def iam_models() -> Any:  # a module has no static type; `world` annotates the b
 
         @property
         def permissions_boundary(self) -> dict[str, str] | None:
-            """The permissions boundary in the form that GetUser returns."""
+            """The permissions boundary in the format of GetUser's response."""
             if not self.permissions_boundary_arn:
                 return None
             return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": self.permissions_boundary_arn}
@@ -88,14 +88,14 @@ def iam_models() -> Any:  # a module has no static type; `world` annotates the b
 
 
 def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:
-    """Count the users and roles of the account that have the policy as their boundary."""
+    """Return the number of users and roles in the account that have the policy as their boundary."""
     backend = policy.backend
     owners: list[Any] = [*backend.users.values(), *backend.roles.values()]
     return sum(owner.permissions_boundary_arn == policy.arn for owner in owners)
 
 
 def _know_every_partition() -> str:
-    """Add the partitions that moto lacks, before moto's services are imported; return the pattern for all ARNs."""
+    """Add the partitions that moto lacks, before moto's services are imported; return a pattern for all ARNs."""
     from moto.utilities import utils
 
     for partition in PARTITIONS:
@@ -128,7 +128,7 @@ def _with_texts(check: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, 
 
 
 def _texts(keys: object) -> object:
-    """Return a condition operator's keys and values with all numbers converted to strings."""
+    """Return a condition operator's keys and values, with all numbers converted to strings."""
     if not isinstance(keys, dict):
         return keys
     return {
@@ -175,7 +175,7 @@ def reset() -> None:
 
 
 def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[StoredPolicy]:
-    """Yield the holder's inline policies, then the default versions of its attached managed policies."""
+    """Yield the inline policies, then the default versions of the attached managed policies."""
     for name, text in holder.policies.items():
         yield StoredPolicy(name, text)
     for policy in holder.managed_policies.values():

@@ -29,7 +29,7 @@ class EntityRelations:
                 yield Carrier(role.assume_role_policy_document, partial(_set_trust, role))
 
     def move_tags(self, before: User, after: User) -> None:
-        """Move a renamed user's tags to the new ARN: moto stores tags by ARN and would keep them under the old one."""
+        """Move a renamed user's tags to the new ARN, because moto stores tags by ARN and does not move them."""
         tagger = self._world.backend(after.account).tagger
         tagger.delete_all_tags_for_resource(before.arn)
         tagger.tag_resource(after.arn, [{"Key": key, "Value": value} for key, value in before.tags])
@@ -57,7 +57,7 @@ class EntityRelations:
         return arn in boundaries or any(arn in holder.managed_policies for holder in holders)
 
     def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
-        """Return the ARNs of managed policies attached to a `User`, `Role` or `Group`; empty if that does not exist."""
+        """Return the ARNs of managed policies attached to a `User`, `Role` or `Group`; empty if it does not exist."""
         backend = self._world.backend(account)
         owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = [*backend.groups.values()]
         if kind != "Group":
@@ -65,7 +65,7 @@ class EntityRelations:
         return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
 
     def belongings(self, user: User) -> Mapping[str, bool]:
-        """Map each cleanup step that must precede deleting the user, in IAM's words, to whether it is still needed."""
+        """Map each cleanup step, in IAM's words, to whether it is needed before the user can be deleted."""
         backend = self._world.backend(user.account)
         owner = backend.users[user.name]
         return {

@@ -1,7 +1,7 @@
-"""Generate key ids and unique ids in AWS's form: a prefix for the type, then an encoding of the account.
+"""Generate key ids and unique ids in AWS's format: a prefix for the type, then an encoding of the account.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html. The first six bytes behind the prefix
-encode the account. That is known from public research, and AWS's own clients rely on it by now.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html. The first six bytes after the prefix
+encode the account. Public research found this encoding, on which AWS's own clients now rely.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Look up and create KMS keys, aliases and grants in moto's backends.
 
-Attributes are read without default values, as in `world`: if a new version of moto renames an attribute, the request
-must fail rather than ignore a policy.
+Attributes are read without default values, as in `world`. If a new version of moto renames an attribute, the request
+must fail, because otherwise a policy would be ignored.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Grant(NamedTuple):
 
     grantee: str
     retiring: str
-    """The principal that may retire the grant; "" if only the grantee may."""
+    """The principal that may retire the grant; "" if only the grantee may retire it."""
     operations: tuple[str, ...]
     context_subset: tuple[tuple[str, str], ...]
     context_equals: tuple[tuple[str, str], ...]
     names: frozenset[str] = frozenset()
-    """The grant's id and its token, either of which requests can use."""
+    """The grant's id and the grant's token. A request can use either of them."""
 
 
 class KmsKey(NamedTuple):
@@ -44,17 +44,17 @@ class KmsKey(NamedTuple):
     is_multi_region: bool
     grants: tuple[Grant, ...]
     state: str
-    """The state of the key: `Enabled`, or `Disabled` or `PendingDeletion` if the key can't be used."""
+    """The state of the key: `Enabled`, or a state in which the key can't be used (`Disabled`, `PendingDeletion`)."""
 
 
 class KeyStore:
-    """The KMS keys of one sandbox. The caller holds the lock."""
+    """The KMS keys of one sandbox. Callers must hold the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def key(self, place: SecretLocation, key_id: str) -> KmsKey | None:
-        """Return the KMS key with this id; None if it does not exist."""
+        """Return the KMS key with this id; None if the key does not exist."""
         backend = self._kms(place)
         key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
         if backend is None or key is None:
@@ -76,11 +76,11 @@ class KeyStore:
     def key_of_alias(self, place: SecretLocation, alias: str) -> str:
         """Return the id of the key behind an alias such as `alias/app`; "" if the alias does not exist."""
         backend = self._kms(place)
-        # moto creates the key when an AWS alias (`alias/aws/s3`) is looked up, as AWS does at first use.
+        # When an AWS alias (`alias/aws/s3`) is looked up, moto creates the key, as AWS does at first use.
         return "" if backend is None else backend.get_key_id_from_alias(alias) or ""
 
     def key_of_grant(self, place: SecretLocation, token: str) -> str:
-        """Return the id of the key that has the grant with this token; "" if there is none."""
+        """Return the id of the key that has a grant with this token; "" if no key has such a grant."""
         backend = self._kms(place)
         keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
         return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
@@ -111,7 +111,7 @@ class KeyStore:
         return key.arn
 
     def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
-        """Return the backend for an account and region; None if the sandbox does not have them."""
+        """Return the KMS backend for an account and region; None if the sandbox has no such backend."""
         from moto.kms.models import kms_backends
 
         if place.account not in self._world.partitions:

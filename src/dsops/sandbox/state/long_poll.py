@@ -1,7 +1,7 @@
-"""Perform long polls: call moto without a wait time, and let the server wait and retry.
+"""Perform long polls: call moto without a wait time, and let the server wait and poll again.
 
-moto would sleep inside the call, under the sandbox's lock. The server could then serve no other client, and no
-message could arrive.
+moto would sleep inside the call while it holds the sandbox's lock. The server could then serve no other client, and
+no message could arrive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FOUND: Mapping[tuple[str, str], str] = {
     ("swf", "PollForActivityTask"): "taskToken",
     ("swf", "PollForDecisionTask"): "taskToken",
 }
-"""Operation that supports long polling -> the response member that is present once there is a message or task."""
+"""Operation that supports long polling -> the response member that is present if there is a message or task."""
 _SWF_SECONDS = 60
 """How long an SWF poll waits before it returns an empty result (API reference, PollForDecisionTask)."""
 _LONGEST_SECONDS = 20
@@ -30,9 +30,9 @@ _LONGEST_SECONDS = 20
 
 
 def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[object]) -> HttpAnswer:
-    """Perform an operation; the answer of a long poll that found nothing has a `wait` that tells how to retry.
+    """Perform an operation; an empty answer to a long poll has a `wait` with the function that polls again.
 
-    The caller holds the lock for the first call. The function in `wait` takes the lock for each retry.
+    The caller must hold the lock for the first call. The function in `wait` takes the lock for each later call.
     """
 
     def ask_moto(moto_call: MotoCall) -> HttpAnswer:
@@ -55,7 +55,7 @@ def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[obj
 
 
 def _without_wait(call: MotoCall) -> tuple[int, MotoCall]:
-    """Return how many seconds the client wants to wait, and the call with a wait of 0 seconds."""
+    """Return the seconds that the client wants to wait, and the call with a wait of 0 seconds."""
     if call.service == "swf":
         return _SWF_SECONDS, call
     wait_seconds = call.parameters.get("WaitTimeSeconds")
@@ -81,7 +81,7 @@ def _is_empty(answer: HttpAnswer, member: str) -> bool:
         return False
     kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
     if "xml" in kind:
-        return b"<Message>" not in answer.body  # SQS's query protocol; XML writes `<` inside a value as `&lt;`
+        return b"<Message>" not in answer.body  # SQS's query protocol. XML writes `<` inside a value as `&lt;`.
     content: Any = decode(answer.body) if kind == "application/cbor" else json.loads(answer.body)
     return not content.get(member)
 

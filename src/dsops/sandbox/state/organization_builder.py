@@ -1,4 +1,4 @@
-"""Create the organization of a seed in moto's backend, which also serves the Organizations API."""
+"""Create a seed's organization in moto's backend, which also serves the Organizations API."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class SeedNode(NamedTuple):
     """A root, organizational unit or account of an organization, with its children."""
 
     name: str = ""
-    """The name of an account; "" if its id serves as the name."""
+    """The name of an account; "" if the account's id is also the name."""
     service_control: tuple[StoredPolicy, ...] = ()
     resource_control: tuple[StoredPolicy, ...] = ()
     has_full_access: bool = True
-    """Whether AWS's FullAWSAccess policy is attached. It is attached by default."""
+    """Whether AWS's FullAWSAccess policy is attached, as it is by default."""
     accounts: tuple[tuple[str, SeedNode], ...] = ()
     units: tuple[tuple[str, SeedNode], ...] = ()
 
@@ -44,19 +44,19 @@ class SeedOrganization(NamedTuple):
     management_account: str
     root: SeedNode = SeedNode()
     organization_id: str = ""
-    """The organization's id; "" if it is to be generated."""
+    """The organization's id; "" if an id is to be generated."""
     feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
     delegated_administrators: tuple[tuple[str, str], ...] = ()
-    """Pairs of a member account and the service that it administers."""
+    """Pairs of a member account and the service that this account administers."""
     root_access: tuple[RootFeature, ...] = ()
     """The features of centralized root access that are enabled."""
 
 
 @cache
 def organization_models() -> Any:  # a module has no static type
-    """Return moto's Organizations models, after checking them; IAM can be a trusted and delegated service.
+    """Return moto's Organizations models after a check.
 
-    Raises SandboxUnavailable.
+    In the returned models IAM can be a trusted and a delegated service. Raises SandboxUnavailable if the check fails.
     """
     models = _taught_models()
     try:
@@ -125,7 +125,7 @@ class OrganizationBuilder:
         self._backend: moto_organizations.OrganizationsBackend
         self._backend = self._models.organizations_backends[management_account][partition]
         self._policies: dict[str, str] = {}
-        """Policy name -> id. A name is unique in an organization across policy types."""
+        """Policy name -> id. Policies of an organization have different names, even if their types differ."""
 
     def plant(self, organizations: Organizations, seed: SeedOrganization) -> None:
         """Create the tree of accounts and enable the seed's features."""
@@ -183,7 +183,7 @@ class OrganizationBuilder:
                 Name=policy.name, Description="", Type=policy_type, Content=policy.text
             )
             moto_policy = self._backend.get_policy_by_id(policy_created["Policy"]["PolicySummary"]["Id"])
-            # The id is derived from the name because error messages contain it: the same seed gives the same messages.
+            # Error messages contain the id, so it is derived from the name: one seed always leads to the same messages.
             policy_id = self._policies[policy.name] = moto_policy.id = (
                 f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"
             )
@@ -201,5 +201,5 @@ class OrganizationBuilder:
             policy.organization_id = organization_id
 
     def _partition_region(self) -> str:
-        """Return a region in the partition: moto derives the partition of ARNs from a region."""
+        """Return any region in the partition, because moto derives the partition of ARNs from a region."""
         return {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(self._partition, "us-east-1")

@@ -33,7 +33,7 @@ Levels = tuple[tuple[StoredPolicy, ...], ...]
 
 
 class Membership(NamedTuple):
-    """The place of an account in its organization."""
+    """The position of an account in its organization."""
 
     organization_id: str
     path: str
@@ -42,18 +42,18 @@ class Membership(NamedTuple):
 
 
 class Organizations:
-    """Reads all organizations of this sandbox. The caller holds the world's lock."""
+    """Reads all organizations of this sandbox. Callers must hold `World.lock`."""
 
     def __init__(self) -> None:
         self._root_features: dict[str, frozenset[RootFeature]] = {}
 
     @property
     def are_used(self) -> bool:
-        """Whether moto's Organizations module is loaded; without it there is no organization."""
+        """Whether moto's Organizations module is loaded. Without this module no organization exists."""
         return MODULE in sys.modules
 
     def membership(self, account: str) -> Membership | None:
-        """Return the account's place in its organization; None if it belongs to none."""
+        """Return the account's membership in its organization; None if the account is in no organization."""
         backend = _backend_of(account)
         if backend is None or backend.org is None:
             return None
@@ -64,7 +64,7 @@ class Organizations:
         return Membership(backend.org.id, path, backend.org.master_account_id)
 
     def node_arns(self, account: str) -> tuple[str, ...]:
-        """Return the ARNs of root, organizational units and account from the top down; () outside an organization."""
+        """Return the ARNs of root, organizational units and account, in this order; () outside an organization."""
         backend = _backend_of(account)
         return () if backend is None else tuple(node.arn for node in _path_from_root(backend, account))
 
@@ -103,7 +103,7 @@ class Organizations:
         return backend is not None and backend.org is not None and backend.org.feature_set == "ALL"
 
     def root_features(self, organization_id: str) -> frozenset[RootFeature]:
-        """Return the enabled features of centralized root access. They are stored here because moto lacks them."""
+        """Return the enabled features of centralized root access, which are stored here because moto lacks them."""
         return self._root_features.get(organization_id, frozenset())
 
     def switch_root_feature(self, organization_id: str, feature: RootFeature, *, is_on: bool) -> None:
@@ -130,7 +130,7 @@ def _backends() -> moto_organizations.OrganizationsBackendDict:
 
 
 def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
-    """Return the backend of the account's organization, which is that of its management account; create none."""
+    """Return the backend of the account's organization; None without an organization. Creates no backend."""
     if MODULE not in sys.modules:
         return None
     backends = _backends()
@@ -143,7 +143,7 @@ def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
 
 
 def _path_from_root(backend: moto_organizations.OrganizationsBackend, account: str) -> list[Node]:
-    """Return the root, the organizational units and the account, in this order; [] if the account is not a member."""
+    """Return the root, the organizational units and the account, in this order; [] if the account is no member."""
     member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
     if member is None:
         return []
@@ -183,9 +183,9 @@ def _is_enabled(root: moto_organizations.FakeOrganizationalUnit, policy_type: st
 
 
 def policy_arn(policy: moto_organizations.FakePolicy) -> str:
-    """Return the policy's ARN as AWS's errors name it.
+    """Return the policy's ARN as AWS's errors show it.
 
-    For AWS's own policies moto's ARN contains the management account, which is replaced here.
+    moto's ARN of an AWS managed policy contains the management account, which is replaced here.
     """
     if not policy.aws_managed:
         return policy.arn

@@ -1,4 +1,4 @@
-"""Check at startup that moto stores and returns everything that the sandbox relies on."""
+"""Check at startup that moto stores and returns all data on which the sandbox relies."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Limit the request rate of services with a token bucket for each account and region; off by default.
 
-AWS throttles by account and region and does not publish its numbers, so the bucket's size and fill rate are the
-sandbox's own. The bucket fills by the machine's clock: with a frozen sandbox clock it would never fill.
+AWS throttles by account and region and does not publish its numbers, so the sandbox has its own size and fill rate of
+a bucket. The bucket fills by the machine's clock, because with a frozen sandbox clock it would never fill.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, why_unknown
 
 
 class _Bucket(NamedTuple):
-    """The tokens that a bucket had left at the time `at`."""
+    """The number of tokens that were in a bucket at the time `at`."""
 
     tokens: float
     at: float
 
 
 class Throttle:
-    """The rate limits in force and their token buckets. The caller holds the world's lock."""
+    """The rate limits that are set, and their token buckets. Callers must hold `World.lock`."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """Set up without limits. `clock` returns seconds since any fixed time."""
@@ -50,7 +50,7 @@ class Throttle:
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if key[0] not in rates}
 
     def check(self, service: str, account: str, region: str) -> None:
-        """Take one token from the bucket. Raises Throttling (SlowDown for S3) if none is left."""
+        """Take one token from the bucket. Raises Throttling (SlowDown for S3) if the bucket is empty."""
         rate = self._rates.get(service)
         if rate is None:
             return
@@ -86,7 +86,7 @@ def why_not_limited(service: str) -> str:
 
 
 def read_rate(text: str) -> float | None:
-    """Return the requests per second that a text states, 0 for no limit; None if the text is invalid."""
+    """Return the requests per second in the text, where 0 means no limit; None if the text is invalid."""
     try:
         rate = float(text)
     except ValueError:

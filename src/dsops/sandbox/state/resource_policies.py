@@ -1,6 +1,6 @@
 """Find the resource policies of all services except Secrets Manager, with a function to rewrite each.
 
-A service that was never called has no policies; its moto module is not imported for this.
+A service that was never called has no policies, so its moto module is not imported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dsops.sandbox.state.world import World
 
 
 def resource_policies(world: World) -> Iterator[Carrier]:
-    """Yield all resource policies in the accounts of the world."""
+    """Yield all resource policies in the accounts of the sandbox."""
     for (module, name), carriers_of in _READ.items():
         loaded = sys.modules.get(f"moto.{module}.models")
         if loaded is None:
@@ -69,7 +69,7 @@ def _text_policies(resources: str, backend: Any) -> Iterator[Carrier]:
 
 
 def _of_statement(principal: object, write: Callable[[object], None]) -> Carrier:
-    """Return a minimal policy that contains a statement's principal, which moto may store as a plain string."""
+    """Return a minimal policy with a statement's principal, which moto may store as a plain string."""
     named = {"AWS": principal} if isinstance(principal, str) else principal
     text = json.dumps({"Statement": {"Principal": named}})
     return Carrier(text, lambda changed: write(json.loads(changed)["Statement"]["Principal"]))
@@ -93,4 +93,4 @@ _READ: Mapping[tuple[str, str], Callable[[Any], Iterator[Carrier]]] = {
     ("sns", "sns_backends"): partial(_text_policies, "topics"),
     ("sqs", "sqs_backends"): partial(_text_policies, "queues"),
 }
-"""(moto module, name of its backends) -> function that yields the policies of one backend."""
+"""(moto module, name of the module's backends) -> function that yields the policies of one backend."""

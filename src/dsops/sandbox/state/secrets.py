@@ -81,7 +81,7 @@ class SecretStorage:
         self._planned: list[tuple[SecretLocation, str, str, str, str]] = []
 
     def find_secret(self, secret_id: str, place: SecretLocation) -> StoredSecret | None:
-        """Find a secret by name, ARN, or ARN without the six random characters; other accounts' secrets only by ARN."""
+        """Find a secret by name, ARN, or ARN without the random suffix; another account's secret only by ARN."""
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
             return self._find_secret(secret_id, place)
@@ -89,8 +89,8 @@ class SecretStorage:
         if self._world.partitions.get(arn.account) != arn.partition:
             return None
         name = arn.resource.removeprefix("secret:")
-        # If a secret's name ends like the random suffix of an ARN, the short form is ambiguous. A full ARN takes
-        # precedence.
+        # An ARN without its suffix is ambiguous if a secret's name ends like a suffix. A secret with exactly this ARN
+        # takes precedence.
         by_suffix = self._find_secret(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
         if by_suffix is not None and by_suffix.arn == secret_id:
             return by_suffix
@@ -135,14 +135,14 @@ class SecretStorage:
         return arn
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
-        """Store a parameter to be created later, at the first request to Parameter Store.
+        """Store a parameter that will be created at the first request to Parameter Store.
 
-        moto's SSM takes 0.7 s to load.
+        The creation is delayed because moto's SSM takes 0.7 s to load.
         """
         self._planned.append((place, name, value, kind, kms_key))
 
     def parameters(self, place: SecretLocation, names: Iterable[str]) -> Iterator[StoredParameter]:
-        """Yield the parameters that exist; each name may be an ARN or end in a version or label."""
+        """Yield the parameters that exist. Each name may be an ARN, and may end in a version or label."""
         for name in names:
             arn = parse_arn(name)
             bare = arn.resource.removeprefix("parameter") if arn is not None and arn.service == "ssm" else name
@@ -176,7 +176,7 @@ class SecretStorage:
     def drop_leftovers(self, place: SecretLocation) -> None:
         """Remove what moto stores for missing parameters: names that were looked up, tags of deleted parameters.
 
-        moto fails at a name without versions in every later list.
+        moto fails at a name without versions in every later list of parameters.
         """
         backend = self._parameters(place)
         versions_by_name = backend._parameters  # noqa: SLF001 - moto has no public access to parameters
@@ -187,7 +187,7 @@ class SecretStorage:
             del tags[name]
 
     def open_parameters(self) -> None:
-        """Create the planned parameters in moto; called before a request goes to Parameter Store."""
+        """Create the planned parameters in moto. Must be called before a request to Parameter Store."""
         handlers.load("ssm")
         while self._planned:
             place, name, value, kind, key = self._planned.pop()

@@ -1,7 +1,7 @@
 """Issue and look up temporary credentials; drop expired sessions.
 
-A session's secret key and token are derived from its key id with a random key of this sandbox. So 100,000 sessions
-take little memory, and an expired session is still recognized as expired after it was dropped.
+A session's secret key and token are derived from its key id with a random key of this sandbox. Therefore 100,000
+sessions take little memory, and an expired session is still recognized as expired after it was dropped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PolicyLayer(NamedTuple):
 
 
 class Session(NamedTuple):
-    """The data of a session, stored for its temporary credentials."""
+    """The data that the sandbox stores for a session."""
 
     kind: SessionKind
     account: str
@@ -43,9 +43,9 @@ class Session(NamedTuple):
     issued_at: float
     expires_at: float
     mfa_at: float | None = None
-    """The time at which the user signed in with MFA; None without MFA. An assumed role does not inherit it."""
+    """The time at which the user signed in with MFA; None without MFA. The session of an assumed role has None."""
     tags: tuple[tuple[str, str], ...] = ()
-    """The session tags, both passed and inherited."""
+    """The session tags: those in the request and those inherited."""
     transitive_keys: tuple[str, ...] = ()
     source_identity: str = ""
     policy: PolicyLayer | None = None
@@ -69,7 +69,7 @@ class Issued(NamedTuple):
 
 
 class SessionTable:
-    """All sessions that are not dropped. Not thread-safe: callers hold the sandbox's lock."""
+    """All sessions that are not dropped. Not thread-safe: callers must hold the sandbox's lock."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
@@ -99,7 +99,7 @@ class SessionTable:
         return base64.b64encode(hmac.digest(self._key, key_id.encode(), sha256)[:30]).decode()
 
     def token_expiry(self, key_id: str, token: str) -> float | None:
-        """Return the expiry encoded in the token; None if the token was not made for that key id."""
+        """Return the expiry encoded in the token; None if the token does not belong to that key id."""
         if not _TOKEN_LENGTH <= len(token) <= MAX_TOKEN or not token.startswith(_TOKEN_PREFIX):
             return None
         try:
@@ -124,7 +124,7 @@ class SessionTable:
         return token + base64.b64encode(shake_256(self._key + signed).digest(rest)).decode()[:rest]
 
     def _with_shared_moments(self, session: Session) -> Session:
-        """Return the session with the timestamp objects of the previous one if both have the same times.
+        """Return the session with the timestamp objects of the previous session if both have the same times.
 
         The timestamps take 64 of the 440 bytes of a session.
         """
@@ -142,7 +142,7 @@ class SessionTable:
 def session_token_size(session: Session) -> int:
     """Return the length of a session's token, which grows with its policies and tags.
 
-    AWS packs them into tokens in an undocumented way; the sandbox uses their zlib-compressed size.
+    AWS packs policies and tags into tokens in an undocumented format; the sandbox uses their zlib-compressed size.
     """
     layers = session.scopes if session.policy is None else (session.policy, *session.scopes)
     if not layers and not session.tags:

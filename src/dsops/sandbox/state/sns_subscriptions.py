@@ -1,4 +1,4 @@
-"""Undo refused SNS subscriptions: moto creates a subscription before it checks the attributes."""
+"""Undo refused SNS subscriptions, because moto creates a subscription before it checks the attributes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def no_half_subscription(place: SecretLocation) -> Iterator[list[HttpAnswer]]:
-    """Remove the subscriptions created in the context, unless the caller appends a successful answer to the list."""
+    """Remove the subscriptions created in the context, unless a successful answer is appended to the list."""
     from moto.sns.models import sns_backends
 
     subscriptions = sns_backends[place.account][place.region].subscriptions

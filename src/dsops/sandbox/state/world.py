@@ -1,8 +1,8 @@
 """Read accounts, users, roles and their policies from moto's IAM backends.
 
-Only the modules of this package that import moto (`iam_backend`, `estate`, `fence`, `secrets` ...) depend on it.
-Attributes are read without default values: a moto that dropped or renamed an attribute must stop the sandbox, not
-make it ignore a boundary. `probe.py` checks this before the first request.
+Only the modules of this package that import moto (`iam_backend`, `estate`, `fence`, `secrets` ...) depend on moto.
+Attributes are read without default values: a version of moto that dropped or renamed an attribute must stop the
+sandbox, because otherwise a boundary would be ignored. `probe.py` checks this before the first request.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class PrincipalGrants(NamedTuple):
     """The identity policies and permissions boundary of a user or role."""
 
     identity: tuple[StoredPolicy, ...]
-    """The inline and managed policies, including those of a user's groups."""
+    """The inline and managed policies, for a user also those of the user's groups."""
     boundary: StoredPolicy | None
 
 
@@ -84,7 +84,7 @@ class OidcProvider(NamedTuple):
 
     arn: str
     host_and_path: str
-    """The URL without `https://`. The names of the provider's condition keys begin with it."""
+    """The URL without `https://`, with which the names of the provider's condition keys begin."""
     client_ids: tuple[str, ...]
 
 
@@ -99,7 +99,7 @@ class SamlProvider(NamedTuple):
 
 
 class World:
-    """The accounts of this sandbox with their users and roles. The caller holds `lock`."""
+    """The accounts of this sandbox with their users and roles. Callers must hold `lock`."""
 
     def __init__(self) -> None:
         fence.prepare()
@@ -109,7 +109,7 @@ class World:
         self.partitions: dict[str, str] = {}
         """Account -> the account's partition."""
         self.source_ips: dict[str, str] = {}
-        """Unique id of a user or role -> the source address to assume for its requests."""
+        """Unique id of a user or role -> the source address to assume for this principal's requests."""
         self.root_keys: dict[str, tuple[str, str]] = {}
         """Access key id of a root user -> (account, secret). Stored here because moto has no root user."""
         self.closed_sts_regions: dict[str, frozenset[str]] = {}
@@ -160,7 +160,7 @@ class World:
         return None if stored_user is None else view_user(stored_user)
 
     def user_at(self, arn: str) -> User | None:
-        """Return the user with exactly this ARN, including the path; None if there is none."""
+        """Return the user with exactly this ARN, including the path; None if no user has this ARN."""
         parts = parse_arn(arn)
         user = None if parts is None else self.user_named(parts.account, parts.resource_name)
         return user if user is not None and user.arn == arn else None
@@ -183,7 +183,7 @@ class World:
         return next((view_role(role) for role in roles if role.name == name), None)
 
     def role_at(self, arn: str) -> Role | None:
-        """Return the role with exactly this ARN, including the path; None if there is none."""
+        """Return the role with exactly this ARN, including the path; None if no role has this ARN."""
         parts = parse_arn(arn)
         if parts is None or self.partitions.get(parts.account) != parts.partition:
             return None
@@ -197,7 +197,7 @@ class World:
         return view_role(stored_role)
 
     def has_principal(self, principal: str) -> bool:
-        """Whether a principal in a policy exists; True for principals of accounts outside this sandbox."""
+        """Whether a policy's principal exists. Principals of accounts outside this sandbox are assumed to exist."""
         arn = parse_arn(principal)
         if arn is None or arn.service != "iam" or arn.account not in self.partitions:
             return True
@@ -217,7 +217,7 @@ class World:
         return PrincipalGrants(tuple(texts), self.boundary(user.account, owner.permissions_boundary_arn))
 
     def grants_of_role(self, role: Role) -> PrincipalGrants:
-        """Return the identity policies and boundary of a role. A change applies to existing sessions, too."""
+        """Return the current identity policies and boundary of a role, which also apply to existing sessions."""
         owner = self.backend(role.account).roles[role.unique_id]
         return PrincipalGrants(tuple(policies_of(owner)), self.boundary(role.account, owner.permissions_boundary_arn))
 
@@ -230,7 +230,7 @@ class World:
         return None if aws_policy is None else StoredPolicy(arn, json.dumps(aws_policy[1]["Document"]))
 
     def boundary(self, account: str, arn: str | None) -> StoredPolicy | None:
-        """Return the boundary with that ARN, None for no ARN; a missing policy becomes one that allows nothing."""
+        """Return the boundary with that ARN, or None if `arn` is None. A deleted boundary allows nothing."""
         if not arn:
             return None
         return self.managed_policy(account, arn) or StoredPolicy(arn, NOTHING_ALLOWED)
@@ -299,7 +299,7 @@ class World:
         return None
 
     def use_step(self, serial: str, step: int) -> bool:
-        """Mark the MFA code of a time step as used; return False if a code of this or a later step was used before."""
+        """Mark the MFA code of a time step as used; return False if it or a later code was used before."""
         if step <= self._used_steps.get(serial, -1):
             return False
         self._used_steps[serial] = step
@@ -311,7 +311,7 @@ class World:
 
 
 def user_arn(account: str, partition: str, name: str, path: str = "/") -> str:
-    """Return the ARN of a user, whether it exists or not."""
+    """Return the ARN of a user, even if the user does not exist."""
     return str(Arn(partition, "iam", "", account, f"user{path}{name}"))
 
 

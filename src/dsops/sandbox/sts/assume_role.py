@@ -1,7 +1,7 @@
 """AssumeRole, with its checks in AWS's order.
 
 The schema is checked before the role, the role before the duration, and MaxSessionDuration before the role chaining
-limit. A role that denies the caller and a role that does not exist give the same error (measured on live AWS in July
+limit. A role that denies the caller and a role that does not exist cause the same error (measured on live AWS in July
 2026).
 """
 
@@ -28,7 +28,7 @@ from dsops.sandbox.wire.responses import Value
 
 
 class AssumeRole:
-    """The AssumeRole operation of one sandbox world."""
+    """The AssumeRole operation of one sandbox."""
 
     def __init__(self, issuing: Issuing, seal: Seal) -> None:
         self._issuing = issuing
@@ -67,7 +67,7 @@ class AssumeRole:
         mfa_at: float | None,
         contexts: ProvidedContexts,
     ) -> Role:
-        """Return the role if the caller may assume it. All required actions are checked with the same context."""
+        """Return the role if the caller may assume it. The context is the same for all required actions."""
         role_arn = turn.text("RoleArn")
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         owner = parse_arn(role_arn)
@@ -89,9 +89,9 @@ class AssumeRole:
 
 
 def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role, session: Session) -> dict[str, Value]:
-    """Issue the role session; return the response, which states how much of the token policies and tags take.
+    """Issue the role session; return the response with the share of the token that policies and tags take.
 
-    Raises PackedPolicyTooLarge if they do not fit into the token.
+    Raises PackedPolicyTooLarge if policies and tags do not fit into the token.
     """
     is_sized = packed_size(session.policy, session.tags) is not None
     issued = issuing.issue(turn, session)
@@ -127,7 +127,7 @@ def check_role_arn(fields: Mapping[str, str]) -> None:
 
 
 def _source_identity(turn: AuthenticatedRequest) -> str:
-    """Return the source identity, from the request or inherited. It can't change along a role chain."""
+    """Return the source identity in the request or else the inherited one. A role chain can't change it."""
     passed = turn.text("SourceIdentity")
     session = turn.caller.session
     inherited = "" if session is None else session.source_identity
@@ -150,14 +150,14 @@ def _duration(turn: AuthenticatedRequest, role: Role) -> int:
 def assume_context(
     turn: AuthenticatedRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
 ) -> Context:
-    """Return the condition keys for evaluating the trust policy, without those of the calling principal."""
+    """Return the condition keys for evaluating the trust policy, without the keys of the calling principal."""
     context = dict(turn.context)
     context["sts:RoleSessionName"] = (turn.text("RoleSessionName"),)
     for key, value in (("sts:ExternalId", turn.text("ExternalId")), ("sts:SourceIdentity", source_identity)):
         if value:
             context[key] = (value,)
     if mfa_at is not None:
-        # MFA counts for this call only; the new session carries no MFA.
+        # MFA is valid for this call only; the new session has no MFA.
         context["aws:MultiFactorAuthPresent"] = ("true",)
         context["aws:MultiFactorAuthAge"] = ("0",)
     passed_keys = {lower_case(key) for key, _ in tags.passed}

@@ -25,7 +25,7 @@ _TASKS: Mapping[str, RootFeature] = {
     "S3UnlockBucketPolicy": "RootSessions",
     "SQSUnlockQueuePolicy": "RootSessions",
 }
-"""Name of each task policy -> the feature of centralized root access that must be enabled for the task."""
+"""Name of a task policy -> the feature of centralized root access that must be enabled for this task."""
 
 
 def assume_root(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
@@ -39,7 +39,7 @@ def assume_root(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value
     if caller.principal.kind == "root" or (session is not None and session.kind != "role"):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
     context = {**turn.context, "sts:TaskPolicyArn": (policy_arn,), "aws:ResourceAccount": (member,)}
-    # The member's root user has no policy that could allow this, so only the caller's own account decides.
+    # No policy of the member's root user could allow this, so only the caller's own account decides.
     issuing.require(turn, AuthorizationQuestion("sts:AssumeRoot", resource, caller.account, context))
     if not _may_manage(organizations, caller.account, member, feature):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
@@ -87,9 +87,9 @@ def _task(turn: AuthenticatedRequest) -> tuple[str, RootFeature]:
 
 
 def _may_manage(organizations: Organizations, account: str, member: str, feature: RootFeature) -> bool:
-    """Whether the account manages the member's root access.
+    """Whether the account may manage the member's root access.
 
-    Both must be in the same organization, where the feature is enabled.
+    Both accounts must be in one organization, in which the feature is enabled.
     """
     own, other = organizations.membership(account), organizations.membership(member)
     if own is None or other is None or own.organization_id != other.organization_id:

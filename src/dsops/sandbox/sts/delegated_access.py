@@ -22,7 +22,7 @@ DURATIONS = range(300, 43_201)
 
 
 class _Giver(NamedTuple):
-    """The session of the delegating principal, and that principal's ARN."""
+    """The session of the principal that delegated access, and this principal's ARN."""
 
     session: Session
     arn: str

@@ -16,14 +16,14 @@ GLOBAL_HOST = "sts.amazonaws.com"
 
 
 class Issuing(NamedTuple):
-    """Authorizer and session table of one sandbox world."""
+    """Authorizer and session table of one sandbox."""
 
     world: World
     sessions: SessionTable
     judge: Authorizer
 
     def require(self, turn: AuthenticatedRequest, question: AuthorizationQuestion) -> None:
-        """Raise AccessDenied unless the caller's policies allow the action in question."""
+        """Raise AccessDenied unless the caller's policies allow the action on the resource in `question`."""
         self.judge.require(turn.caller, question, turn.request_id, turn.now)
 
     def require_action(self, turn: AuthenticatedRequest, action: str) -> None:
@@ -31,12 +31,12 @@ class Issuing(NamedTuple):
         self.require(turn, AuthorizationQuestion(action, "*", turn.caller.account, turn.context))
 
     def refuse(self, turn: AuthenticatedRequest, action: str, resource: str = "") -> NoReturn:
-        """Raise AccessDenied with a message that gives no reason."""
+        """Raise AccessDenied with a message that states no reason."""
         where = f" on resource: {resource}" if resource else ""
         raise access_denied(f"User: {turn.caller.arn} is not authorized to perform: {action}{where}")
 
     def refuse_restricted(self, turn: AuthenticatedRequest) -> None:
-        """Raise AccessDenied for GetSessionToken and federated sessions, which may call only few STS operations."""
+        """Raise AccessDenied for GetSessionToken and federated sessions, which can call only a few STS operations."""
         session = turn.caller.session
         if session is not None and session.kind != "role":
             self.refuse(turn, f"sts:{turn.operation}")
@@ -63,7 +63,7 @@ def check_region(world: World, account: str, region: str) -> None:
 
 
 def refuse_global_endpoint(turn: AuthenticatedRequest) -> None:
-    """Raise InvalidAction if the request is for sts.amazonaws.com, which lacks the operation."""
+    """Raise InvalidAction if the request is for sts.amazonaws.com, an endpoint that lacks the operation."""
     if turn.host.partition(":")[0].lower() == GLOBAL_HOST:
         raise refusal("InvalidAction", f"Could not find operation {turn.operation} for version 2011-06-15")
 

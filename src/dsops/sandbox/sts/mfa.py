@@ -9,7 +9,7 @@ from dsops.sandbox.wire.errors import access_denied
 
 
 def check_mfa(world: World, turn: AuthenticatedRequest) -> float | None:
-    """Return the time of authentication (the time of the call), or None if the request has no MFA code.
+    """Return the time at which the user authenticates with MFA (now), or None if the request has no MFA code.
 
     Raises AccessDenied for a wrong code.
     """

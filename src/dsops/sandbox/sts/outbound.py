@@ -1,7 +1,7 @@
 """GetWebIdentityToken: a token that identifies the caller to a service outside of AWS.
 
 IAM User Guide, "Understanding token claims"; STS API Reference, GetWebIdentityToken. Key ids and discovery documents
-have the form seen on AWS. Tokens name AWS's own issuer URL; the keys to verify them are at
+have the format that was seen on AWS. Tokens name AWS's own issuer URL; the keys that verify them are at
 `/_sandbox/outbound/ACCOUNT/.well-known/...`.
 """
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CLAIMS: Final = "https://sts.amazonaws.com/"
-"""Name of the claim that holds AWS's data about the caller."""
+"""Name of the claim that contains AWS's data about the caller."""
 
 _KEY_IDS: Final = {"RS256": "RSA_0", "ES384": "EC384_0"}
 _DEFAULT_SECONDS: Final = 300
-# AWS does not publish its limit. Most servers accept headers of up to 8 KB, and the token must fit into one.
+# AWS does not publish its limit. Most servers accept headers of up to 8 KB, and the token must fit into a header.
 _MAX_PAYLOAD: Final = 6_000
 _ORIGIN: Final = "aws:OriginIdentity/"
 
@@ -51,7 +51,7 @@ class Outbound:
         return self._issuers.setdefault(account, f"https://{uuid4()}.tokens.sts.global.api.aws")
 
     def disable(self, account: str) -> None:
-        """Disable outbound federation for the account. Tokens issued before remain valid."""
+        """Disable outbound federation for the account. Tokens that were issued before stay valid."""
         self._enabled.discard(account)
 
     def is_enabled(self, account: str) -> bool:
@@ -118,7 +118,7 @@ class Outbound:
         return {"keys": [{**keys[name], "kid": _KEY_IDS[name], "alg": name, "use": "sig"} for name in _KEY_IDS]}
 
     def discovery(self, account: str, base: str) -> dict[str, object]:
-        """Return `/.well-known/openid-configuration`. The key set's URL is below `base`, the sandbox's own address."""
+        """Return `/.well-known/openid-configuration`, in which the key set's URL is below the sandbox's URL `base`."""
         return {
             "issuer": self._issuers[account],
             "jwks_uri": f"{base}/.well-known/jwks.json",
@@ -213,7 +213,7 @@ def _check_scope(turn: AuthenticatedRequest) -> None:
 
 
 def _subject(turn: AuthenticatedRequest) -> str:
-    """Return the token's subject: the calling principal, or the origin identity that the session carries."""
+    """Return the token's subject: the session's origin identity if SubjectMode asks for it, else the principal."""
     if turn.text("SubjectMode") != "OriginIdentity":
         return _principal(turn)
     session = turn.caller.session

@@ -34,7 +34,7 @@ def get_session_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str,
 
 
 def get_federation_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
-    """Issue a session for a federated user, under the name in the request."""
+    """Issue a session for a federated user with the name in the request."""
     caller = turn.caller
     if caller.session is not None:
         raise access_denied("Cannot call GetFederationToken with session credentials")
@@ -64,8 +64,8 @@ def get_federation_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[s
     result: dict[str, Value] = {
         "Credentials": credentials(issued),
         "FederatedUser": {"FederatedUserId": f"{caller.account}:{name}", "Arn": arn},
-        # AWS sent 0 here without policies or tags, until PackedPolicySize became an alias of SessionTokenUtilization
-        # (recorded).
+        # Without policies or tags AWS returned 0 here, until PackedPolicySize became an alias of
+        # SessionTokenUtilization (recorded).
         "PackedPolicySize": token_share(issued) if is_sized else 0,
     }
     return result | token_size(issued)

@@ -1,7 +1,7 @@
 """ProvidedContexts of AssumeRole: a trusted provider's assertions about the user behind a call.
 
-On AWS, IAM Identity Center issues such assertions; here `/_sandbox/context` does. The session keeps the asserted
-keys, and policies must allow `sts:SetContext`.
+On AWS, IAM Identity Center issues context assertions; in the sandbox `/_sandbox/context` issues them. The session
+keeps the asserted keys, and policies must allow `sts:SetContext`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ IDENTITY_CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 
 
 class ProvidedContexts(NamedTuple):
-    """The providers and the context keys that a call's assertions contain."""
+    """The providers and the context keys in a call's assertions."""
 
     providers: tuple[str, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()

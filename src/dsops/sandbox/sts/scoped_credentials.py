@@ -1,7 +1,7 @@
 """GetScopedCredentials: reissue the calling session with fewer permissions or an earlier end.
 
-STS API Reference, GetScopedCredentials (2026). The service authorization reference lists no such action, so in the
-sandbox no policy allows or denies the call.
+STS API Reference, GetScopedCredentials (2026). The Service Authorization Reference lists no action for this
+operation, so in the sandbox no policy allows or denies the call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOST_SCOPES = 3
 
 
 def get_scoped_credentials(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
-    """Issue the caller's session with a further policy, an earlier end, or both. Raises SandboxRefusal."""
+    """Reissue the caller's session with a further policy, an earlier end, or both. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, session = turn.caller, turn.caller.session
     if session is None:
@@ -37,7 +37,7 @@ def get_scoped_credentials(issuing: Issuing, turn: AuthenticatedRequest) -> dict
                 "The requested DurationSeconds is greater than the remaining lifetime of the calling session.",
             )
     scopes = session.scopes if layer is None else (*session.scopes, layer)
-    # Keep `issued_at`: otherwise a session revoked by aws:TokenIssueTime would look newer, and be valid again.
+    # Keep `issued_at`: otherwise a session that is revoked by aws:TokenIssueTime would look newer and be valid again.
     scoped = session._replace(expires_at=expires_at, scopes=scopes)
     check_token_size(scoped)
     issued = issuing.issue(turn, scoped)

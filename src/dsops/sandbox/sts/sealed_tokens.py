@@ -1,7 +1,7 @@
 """Encrypted tokens that only this sandbox can issue and read: trade-in, context and sign-in tokens.
 
-On AWS other services issue them (IAM's delegation requests, IAM Identity Center, the console), which the sandbox does
-not emulate; here `/_sandbox/...` issues them on request.
+On AWS, other services issue these tokens (IAM's delegation requests, IAM Identity Center, the console). The sandbox
+does not emulate those services; its endpoints `/_sandbox/...` issue the tokens on request.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Seal:
         return self._fernet.encrypt(json.dumps(whole).encode()).decode()
 
     def open(self, kind: Kind, text: str) -> Opened | None:
-        """Decrypt a token, expired or not. Returns None for another kind of token or one of another sandbox."""
+        """Decrypt a token, even an expired one. Returns None for another kind of token or another sandbox's token."""
         from cryptography.fernet import InvalidToken
 
         try:

@@ -1,4 +1,4 @@
-"""Role sessions as ECS, EKS and Lambda assume them for a task, a pod or a function. Nothing is run."""
+"""The role sessions that ECS, EKS and Lambda use for a task, a pod or a function. Nothing is run."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final, NamedTuple
 from dsops.sandbox.state.world import Role, Tags
 
 CLUSTER: Final = "sandbox"
-"""The name of the cluster that all tasks and pods belong to."""
+"""The name of the cluster to which all tasks and pods belong."""
 _MAX_NAME: Final = 64
 
 
 class ServiceUse(NamedTuple):
-    """A service's use of a role: the service that assumes it, and the session's name, keys and tags."""
+    """How a service uses a role: the service that assumes the role, and the session's name, keys and tags."""
 
     service: str
     session_name: str
     source: Mapping[str, tuple[str, ...]]
-    """Condition keys for the trust policy that name the resource, as the services' guides describe."""
+    """Condition keys for the trust policy that identify the resource, as the services' guides describe."""
     tags: Tags = ()
     """Session tags. All of them are transitive."""
     session_keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -28,7 +28,7 @@ class ServiceUse(NamedTuple):
 
 
 def of_task(role: Role, partition: str, region: str) -> ServiceUse:
-    """Return the role use of an ECS task.
+    """Return how an ECS task uses the role.
 
     ECS names the session after the task's id (Amazon ECS Developer Guide, "Amazon ECS task IAM role").
     """
@@ -38,9 +38,9 @@ def of_task(role: Role, partition: str, region: str) -> ServiceUse:
 
 
 def of_pod(role: Role, partition: str, region: str, namespace: str, service_account: str) -> ServiceUse:
-    """Return the role use of a pod with EKS Pod Identity.
+    """Return how a pod uses the role through EKS Pod Identity.
 
-    The session has the six tags of the Amazon EKS User Guide ("... based on tags").
+    The session has the six tags in the Amazon EKS User Guide ("... based on tags").
     """
     pod, uid = f"{service_account}-{os.urandom(3).hex()}", os.urandom(16).hex()
     uid = f"{uid[:8]}-{uid[8:12]}-{uid[12:16]}-{uid[16:20]}-{uid[20:]}"
@@ -57,9 +57,9 @@ def of_pod(role: Role, partition: str, region: str, namespace: str, service_acco
 
 
 def of_function(role: Role, partition: str, region: str, function: str) -> ServiceUse:
-    """Return the role use of a Lambda function.
+    """Return how a Lambda function uses the role.
 
-    The session has the function's name, and its requests the function's ARN as a condition key (Lambda Developer
+    The session has the function's name, and its requests have the function's ARN as a condition key (Lambda Developer
     Guide).
     """
     arn = f"arn:{partition}:lambda:{region}:{role.account}:function:{function}"

@@ -1,4 +1,4 @@
-"""Session policies and session tags in a request for a session, and how much of the token they take."""
+"""Session policies and session tags in a request for a session, and their share of the session token."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PassedTags(NamedTuple):
     inherited: Tags
     """The transitive tags of the caller's session."""
     transitive_keys: tuple[str, ...]
-    """Keys of the tags, from the request or inherited, that the new session passes on."""
+    """Keys of the tags, in the request or inherited, that the new session passes on to further sessions."""
 
     @property
     def all(self) -> Tags:
@@ -86,7 +86,7 @@ def read_tags(turn: AuthenticatedRequest) -> PassedTags:
 
 
 def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
-    """Return the percentage of the size limit that policies and tags take, or None if the request has neither.
+    """Return the percentage of the size limit that policies and tags take; None without policies and tags.
 
     Raises PackedPolicyTooLarge above 100.
     """

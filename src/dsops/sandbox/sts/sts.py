@@ -1,4 +1,4 @@
-"""AWS STS: the signed operations. Each operation of more than a few lines has its own file.
+"""AWS STS: the signed operations. Every operation of more than a few lines has a module of its own.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/. The unsigned operations are in `federation`.
 """
@@ -31,7 +31,7 @@ from dsops.sandbox.wire.responses import Value
 
 
 class StsService:
-    """The signed STS operations of one sandbox world."""
+    """The signed STS operations of one sandbox."""
 
     def __init__(self, world: World, sessions: SessionTable, judge: Authorizer) -> None:
         self._issuing = issuing = Issuing(world, sessions, judge)
@@ -78,7 +78,7 @@ class StsService:
         return {"Account": account}
 
     def _decode_authorization_message(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Decode an authorization message that was issued in the caller's own account; see `messages`."""
+        """Return the decoded authorization message, if it was issued in the caller's own account; see `messages`."""
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:DecodeAuthorizationMessage")
         decoded = self.messages.decode(turn.text("EncodedMessage"), turn.caller.account)
@@ -87,7 +87,7 @@ class StsService:
         return {"DecodedMessage": decoded}
 
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
-        """Return the caller of an AssumeRole that an AWS service makes."""
+        """Return the service as the caller that makes an AssumeRole call for this role."""
         principal = Principal("service", "", "", federated=service)
         return Caller(principal, self._issuing.world.partitions[role.account], "", "", region, None, None, None, {})
 

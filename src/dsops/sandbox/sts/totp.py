@@ -11,7 +11,7 @@ __all__ = ["STEP_SECONDS", "are_consecutive", "code_at", "is_seed", "step_of"]
 
 
 def step_of(seed: str, code: str, now: float) -> int | None:
-    """Return the time step of a code, which must be the current step or an adjacent one; None for a wrong code.
+    """Return the time step of a code, which must be the current step or next to it; None for a wrong code.
 
     RFC 6238 (5.2) recommends a tolerance of one step either way for clock drift.
     """
@@ -20,7 +20,7 @@ def step_of(seed: str, code: str, now: float) -> int | None:
 
 
 def are_consecutive(seed: str, first: str, second: str, now: float) -> bool:
-    """Whether the two codes belong to consecutive, current time steps. Enabling an MFA device requires that."""
+    """Whether the two codes belong to consecutive, current time steps, as enabling an MFA device requires."""
     key = key_of(seed)
     steps = (int(now // STEP_SECONDS) + shift for shift in range(-2, 2))
     return any(

@@ -1,4 +1,4 @@
-"""The identity that a verified web identity token or SAML assertion proves."""
+"""The user's identity that is proven by a verified web identity token or SAML assertion."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ class IdentityProof(NamedTuple):
     """A user's identity as a trusted identity provider has signed it."""
 
     provider: str
-    """The provider's ARN, or the name of a built-in provider. Trust policies name it as their principal."""
+    """The provider's ARN, or the name of a built-in provider, by which trust policies name it as principal."""
     issuer: str
     subject: str
     audience: str
     session_keys: Mapping[str, tuple[str, ...]]
-    """Condition keys that the session keeps: `HOST:sub`, `saml:sub`."""
+    """Condition keys that the session keeps, such as `HOST:sub` and `saml:sub`."""
     other_keys: Mapping[str, tuple[str, ...]]
     """Condition keys that are only available while the trust policy is evaluated."""
     tags: tuple[tuple[str, str], ...]
     transitive_keys: tuple[str, ...]
     source_identity: str
     session_name: str = ""
-    """SAML only: the session's name, which the provider sets instead of the request."""
+    """SAML only: the session's name, which the provider sets and not the request."""
     longest_seconds: int | None = None
     """SAML only: the provider's limit for the session's length, in seconds."""
     subject_type: str = ""
     name_qualifier: str = ""
-    """SAML only: a qualifier that distinguishes subjects of different providers."""
+    """SAML only: a qualifier that distinguishes equal subjects of different providers."""
     assertion_id: str = ""

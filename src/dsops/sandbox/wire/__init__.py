@@ -1,5 +1,5 @@
-"""An HTTP request -> an AWS operation with typed parameters, and a result -> the answer in its protocol.
+"""Convert HTTP requests to AWS operations with typed parameters, and results to answers in the same protocol.
 
-Routing, the readers and writers of AWS's protocols, signatures, and what S3 adds to them. It decides nothing about
-permissions and holds no state. Any room of the sandbox above `http` may import it.
+Routing, the readers and writers of AWS's protocols, signatures, and S3's additions to them. This package decides
+nothing about permissions and holds no state. Any room of the sandbox above `http` may import it.
 """

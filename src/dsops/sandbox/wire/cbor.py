@@ -1,4 +1,4 @@
-"""Encode and decode CBOR as AWS's RPC v2 protocol uses it. The only module that imports cbor2.
+"""Encode and decode CBOR as AWS's RPC v2 protocol uses it. No other module imports cbor2.
 
 https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. cbor2 decodes much more than the
 protocol allows, such as regular expressions and values that contain themselves; such a request is refused.
@@ -18,7 +18,7 @@ _VALUES = frozenset({type(None), bool, int, float, str, bytes, datetime})
 
 
 def decode(data: bytes) -> object:
-    """Decode exactly one value. Tag 1 becomes a datetime in UTC, `undefined` becomes None.
+    """Decode exactly one value. Tag 1 becomes a datetime in UTC, and `undefined` becomes None.
 
     Raises ValueError for malformed bytes, bytes after the value, more than 100 levels, duplicate keys, keys that are
     not text, other tags, and unassigned simple values.
@@ -29,7 +29,7 @@ def decode(data: bytes) -> object:
         semantic_decoders=_DECODERS,
         max_depth=_MOST_LEVELS,
         allow_duplicate_keys=False,
-        # Many keys with equal hashes would make a large map slow.
+        # A map with many keys of equal hashes would be slow.
         strict_hashable_types=True,
     )
     try:
@@ -72,7 +72,7 @@ def _refuse(_value: object, _is_immutable: bool) -> object:  # noqa: FBT001 - ca
 
 
 class _Decoders(dict[int, _Decode]):
-    """A decoder for every tag. For a tag without one, cbor2 would fall back to its built-in decoder."""
+    """A decoder for every tag, because cbor2 decodes a tag that is missing here with its built-in decoder."""
 
     def __missing__(self, tag: int) -> _Decode:
         return _refuse

@@ -13,7 +13,7 @@ from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.errors import refusal
 
 PREFIX = "x-amz-checksum-"
-# The Castagnoli and NVMe polynomials with their bits reversed, and their number of bits.
+# The Castagnoli and NVMe polynomials with reversed bits, and the number of bits in each.
 _CRC32C = 0x82F63B78, 32
 _CRC64NVME = 0x9A6C9329AC4BC9B5, 64
 

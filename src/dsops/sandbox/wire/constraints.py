@@ -23,7 +23,7 @@ def check_parameters(shape: Any, parameters: Mapping[str, object]) -> None:
 
 
 def check_presence(shape: Any, parameters: object) -> None:
-    """Refuse parameters that lack a required member. Raises ValidationError. Checks no other constraint."""
+    """Refuse parameters that lack a required member, without other checks. Raises ValidationError."""
     clauses = list(_absent(shape, parameters, ""))
     if clauses:
         raise validation_errors(clauses)

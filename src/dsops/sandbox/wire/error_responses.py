@@ -1,4 +1,4 @@
-"""Serialize errors in the called service's protocol. S3 and EC2 have their own error codes and formats."""
+"""Serialize errors in the called service's protocol. S3 and EC2 have error codes and formats of their own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _S3_MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your key and signing method."
 )
 _S3_MALFORMED = "The authorization header is malformed; "
-# STS's error code -> S3's code, message and status. Message None keeps the message of the error.
+# STS's error code -> S3's code, message and status. With the message None, S3's error has STS's message.
 _S3: Mapping[str, tuple[str, str | None, int]] = {
     "ExpiredToken": ("ExpiredToken", "The provided token has expired.", 400),
     "IncompleteSignature": ("AuthorizationHeaderMalformed", None, 400),
@@ -141,7 +141,7 @@ def _ec2(refused: SandboxRefusal, request_id: str) -> HttpAnswer:
 def _rest_json(refused: SandboxRefusal) -> HttpAnswer:
     aws = answer_of(refused)
     code = json_code(aws.code)
-    # AccessDenied is the only error that spells `Message` with a capital letter.
+    # AccessDeniedException is the only error in REST-JSON whose `Message` has a capital letter.
     name = "Message" if code == "AccessDeniedException" else "message"
     headers = (("Content-Type", "application/json"), ("x-amzn-ErrorType", code))
     return HttpAnswer(aws.status, headers, json.dumps({name: aws.message or None}).encode())
@@ -157,7 +157,7 @@ def _cbor(service: str, refused: SandboxRefusal) -> HttpAnswer:
 
 
 def _with_query_error(service: str, answer: HttpAnswer, refused: SandboxRefusal) -> HttpAnswer:
-    """Add the x-amzn-query-error header with the old error code, for services that used the query protocol before."""
+    """Add the x-amzn-query-error header with the old error code, if the service once used the query protocol."""
     if not service or "awsQueryCompatible" not in service_model(service).metadata:
         return answer
     aws = answer_of(refused)

@@ -6,7 +6,7 @@ from dsops.errors import AwsAnswer, SandboxRefusal
 
 
 def refusal(code: str, message: str | None, status: int = 400) -> SandboxRefusal:
-    """Return the exception for an AWS error with STS's code. Without a `message` the Message element is omitted."""
+    """Return the exception for an AWS error with STS's code; `message` None omits the Message element."""
     text = "" if message is None else message
     return SandboxRefusal(text or code, aws=AwsAnswer(code, text, status, "", ""))
 
@@ -29,7 +29,7 @@ def invalid_token() -> SandboxRefusal:
 
 
 def expired_token() -> SandboxRefusal:
-    """Return the error for an expired session. STS sends this message without a final period."""
+    """Return the error for an expired session. STS ends this message without a period."""
     return refusal("ExpiredToken", "The security token included in the request is expired", 403)
 
 

@@ -15,7 +15,7 @@ from dsops.sandbox.wire.scalars import bytes_of, fraction, moment
 
 
 def structure_from_json(shape: Any, fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields that the model defines; null means absent. Raises SerializationException."""
+    """Return the fields that the model defines, without fields that are null. Raises SerializationException."""
     if shape.is_document_type:
         return dict(fields)
     parameters = {}
@@ -46,7 +46,7 @@ def _text(value: object) -> object:
 
 
 def _blob(value: object) -> bytes:
-    # CBOR has a type for bytes; JSON has base64 text.
+    # CBOR has a type for bytes; JSON has base64 text instead.
     return value if isinstance(value, bytes) else bytes_of(_of_type(value, str))
 
 
@@ -67,7 +67,7 @@ def _moment(value: object) -> object:
 
 
 def _number(value: object) -> int | float | str:
-    """Return a number, or the text of a timestamp. Raises SerializationException for other types."""
+    """Return a number, or a timestamp's text. Raises SerializationException for other types."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _unreadable()
     return value

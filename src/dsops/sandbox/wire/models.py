@@ -10,16 +10,16 @@ from dsops.errors import nearest
 from dsops.sandbox.wire.service_table import SERVED
 
 TOOLBOX: Final = "iam-toolbox"
-"""The IAM Toolbox. moto lacks this service, so it is not in the table of services."""
+"""The IAM Toolbox, which moto lacks. The table of services therefore does not list it."""
 _SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam"}
 
 OIDC: Final = "sso-oidc"
 PORTAL: Final = "sso"
 CENTER_SERVICES: Final = frozenset({OIDC, PORTAL})
-"""botocore's names for the services of IAM Identity Center, which moto does not implement either."""
+"""botocore's names for the two services of IAM Identity Center, which moto does not implement."""
 
 EVERY_SERVICE: Final = "all"
-"""Means all services where a service's name is expected."""
+"""The word for all services, where the name of a service is expected."""
 
 Protocol = Literal["query", "ec2", "json", "cbor", "rest-json", "rest-xml"]
 
@@ -48,10 +48,10 @@ SIGNED_AS: Mapping[str, tuple[str, ...]] = _gathered("signing_name")
 TARGETS: Mapping[str, tuple[str, ...]] = {
     name: services for prefix, services in _gathered("target").items() for name in (prefix, prefix.rpartition(".")[2])
 }
-"""Prefix of X-Amz-Target -> the services that use it.
+"""Prefix of X-Amz-Target -> the services that use this prefix.
 
-A prefix is either botocore's, or the part of that after its last dot. The latter is the service's shape name in AWS's
-Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
+A prefix is either botocore's, or the text after the last dot of botocore's prefix. This text is the service's shape
+name in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
 """
 
 VERSIONS: Mapping[str, tuple[str, ...]] = _gathered("version")
@@ -93,7 +93,7 @@ def operation_model(service: str, operation: str) -> Any:
 
 @cache
 def protocols(service: str) -> tuple[Protocol, ...]:
-    """Return the protocols of a service. The first is used with moto, which lacks CBOR."""
+    """Return the protocols of a service. moto is called with the first protocol, because moto lacks CBOR."""
     metadata = service_model(service).metadata
     spoken = [_WRITTEN_AS[name] for name in metadata.get("protocols", [metadata["protocol"]]) if name in _WRITTEN_AS]
     return tuple(sorted(spoken, key=lambda protocol: protocol == "cbor"))
@@ -113,7 +113,7 @@ def event_source(service: str) -> str:
 
 
 def why_unknown(service: str, *more: str) -> str:
-    """Return why no service has this name, with a suggestion; "" if it is a service or one of `more`."""
+    """Return why no service has this name, with a suggestion; "" if it is a service's name or one of `more`."""
     names = {*SERVED, *more}
     if service in names:
         return ""

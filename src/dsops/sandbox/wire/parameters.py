@@ -17,8 +17,8 @@ from dsops.sandbox.wire.rest_reader import structure_from_request
 from dsops.sandbox.wire.route import Route
 from dsops.sandbox.wire.xml_reader import malformed_xml
 
-# For these services AWS's validation and its messages were measured. For others the model may be stricter than the
-# service.
+# For these services AWS's validation and its messages were measured. For other services the model may be stricter than
+# the service.
 _CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm", "kms"})
 
 
@@ -45,7 +45,7 @@ def read_parameters(route: Route) -> dict[str, object]:
 def _complete_for_sqs(
     shape: Any, parameters: dict[str, object], protocol: Protocol
 ) -> None:  # botocore ships no type hints
-    """Add required empty lists, which a form can't express. Raises MissingParameter for other missing members."""
+    """Add required lists that are empty, which a form can't express. Raises MissingParameter for other members."""
     for name in shape.required_members:
         if protocol == "query" and shape.members[name].type_name == "list":
             parameters.setdefault(name, [])
@@ -54,7 +54,7 @@ def _complete_for_sqs(
 
 
 def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botocore ships no type hints
-    """Raise MalformedXML if the body lacks a required element: S3 validates bodies against its schema."""
+    """Raise MalformedXML if the body lacks a required element, because S3 validates bodies against a schema."""
     payload = shape.serialization.get("payload")
     if payload in parameters:
         try:
@@ -64,12 +64,12 @@ def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botoco
 
 
 def check_member(service: str, operation: str, name: str, value: object) -> None:
-    """Check a value from another source against the model of this parameter. Raises ValidationError."""
+    """Check a value from another source against the model of the parameter `name`. Raises ValidationError."""
     check_value(operation_model(service, operation).input_shape.members[name], value, name[:1].lower() + name[1:])
 
 
 def unchecked_parameters(route: Route) -> dict[str, object]:
-    """Return the parameters as sent; their values are not checked."""
+    """Return the parameters as sent, without a check of their values."""
     model = operation_model(route.service, route.operation)
     shape = model.input_shape
     if route.protocol in {"query", "ec2"}:

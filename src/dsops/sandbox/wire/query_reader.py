@@ -35,12 +35,12 @@ class _Query:
     @classmethod
     @cache
     def members(cls, shape: Any) -> tuple[tuple[str, Any, str], ...]:
-        """Return (member name, its shape, name on the wire). Cached, because it depends only on the model."""
+        """Return (member name, shape, name on the wire) for each member; cached, as only the model determines it."""
         return tuple((name, member, cls.written(name, member)) for name, member in shape.members.items())
 
     @staticmethod
     def written(name: str, member: Any) -> str:
-        """Return a member's name on the wire; a flattened list uses its items' name."""
+        """Return a member's name on the wire; for a flattened list this is the name of its items."""
         if member.type_name == "list" and member.serialization.get("flattened"):
             name = member.member.serialization.get("name", name)
         own: str = member.serialization.get("name", name)
@@ -65,7 +65,7 @@ class _Query:
 
     @staticmethod
     def entry(shape: Any) -> tuple[str, str]:
-        """Return the names on the wire of key and value in a map entry."""
+        """Return the names on the wire of the key and the value in a map entry."""
         return shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class _Query:
 
 
 class _Ec2(_Query):
-    """Reads EC2's dialect: names begin with a capital letter, lists are always flat."""
+    """Reads EC2's dialect: names begin with a capital letter, and lists are always flat."""
 
     @staticmethod
     def written(name: str, member: Any) -> str:
@@ -106,16 +106,16 @@ class _Sqs(_Query):
 
 
 _DIALECTS = {"ec2": _Ec2, "sqs": _Sqs}
-"""Service -> its dialect of the query protocol, if it has one."""
+"""Service -> its own dialect of the query protocol. Other services use the standard dialect."""
 
 
 def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Turn dotted names into nested dicts. A name's own value is stored under the key ""."""
+    """Convert dotted names to nested dicts. The value of a name is stored under the key "" in the name's dict."""
     root: dict[str, Any] = {}
     for name, value in fields.items():
         parts = name.split(".")
         if len(parts) > _DEEPEST_NAME or "" in parts:
-            continue  # not a parameter name: an empty part would collide with the key "" of values
+            continue  # Not a parameter's name: an empty part would collide with the key "" of values.
         node = root
         for part in parts:
             node = node.setdefault(part, {})

@@ -23,7 +23,7 @@ _DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
 _REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
-# STS's error code -> the JSON services' code for the same error. All these errors have status 400 in JSON services.
+# STS's error code -> the code of the same error in JSON services, where all these errors have status 400.
 _JSON_CODES = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",
@@ -37,7 +37,7 @@ _JSON_CODES = {
     "Throttling": "ThrottlingException",
     "ValidationError": "ValidationException",
 }
-# Errors of AWS's shared authentication front end, which spells `message` in lower case. Other errors use `Message`.
+# Errors of AWS's shared authentication front end, which has `message` in lower case. Other errors have `Message`.
 _SMALL_LETTER = frozenset(
     """
     IncompleteSignatureException InvalidSignatureException MissingAuthenticationTokenException
@@ -59,7 +59,7 @@ Value = str | int | Moment | Mapping[str, "Value"] | Sequence["Value"]
 def query_answer(
     service: str, operation: str, result: Mapping[str, Value], request_id: str, *, as_json: bool = False
 ) -> HttpAnswer:
-    """Serialize a result in the query protocol. Elements keep the order of `result`."""
+    """Serialize a result in the query protocol, with elements in the order of `result`."""
     if as_json:
         content = {
             f"{operation}Response": {
@@ -83,7 +83,7 @@ def json_answer(result: Mapping[str, Value]) -> HttpAnswer:
 
 
 def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_json: bool = False) -> HttpAnswer:
-    """Serialize an error in the query protocol. `service` is "" if the request named none."""
+    """Serialize an error in the query protocol. `service` is "" if the request named no service."""
     code, message, status, _, _ = answer_of(refused)
     kind = "Sender" if status < 500 else "Receiver"
     if as_json:
@@ -100,18 +100,18 @@ def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_
 
 
 def json_code(code: str) -> str:
-    """Return the JSON services' code for an STS error code, or the same code if it does not differ."""
+    """Return the JSON services' code for an STS error code, which for most errors is the same code."""
     return _JSON_CODES.get(code, code)
 
 
 def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
-    """Serialize an error in a JSON protocol. `service` is "" if it is unknown."""
+    """Serialize an error in a JSON protocol. `service` is "" if the service is unknown."""
     aws = answer_of(refused)
     code = json_code(aws.code)
     content = {"__type": code}
     if aws.message:
         message = aws.message
-        # JSON services send this message without a final period.
+        # JSON services end this message without a period.
         if code == "ExpiredTokenException":
             message = message.rstrip(".")
         content[_message_name(service, code)] = message
@@ -121,7 +121,7 @@ def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
 
 @cache
 def _message_name(service: str, code: str) -> str:
-    """Return `message` or `Message`, as the service's model names the message of this error."""
+    """Return `message` or `Message`, whichever the service's model uses for the message of this error."""
     if code in _SMALL_LETTER:
         return "message"
     shapes = service_model(service).error_shapes if service else ()

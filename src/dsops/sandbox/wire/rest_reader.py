@@ -19,7 +19,7 @@ from dsops.sandbox.wire.xml_reader import read_xml, structure_from_xml, value_fr
 def structure_from_request(
     shape: Any, uri: str, labels: Mapping[str, str], request: HttpRequest, *, is_xml: bool
 ) -> dict[str, object]:
-    """Return the parameters that the model defines. `uri` is the URI template of the operation.
+    """Return the parameters that the model defines. `uri` is the operation's URI template.
 
     Raises MalformedInput, SerializationException or MalformedXML.
     """
@@ -108,7 +108,7 @@ def _from_body(shape: Any, request: HttpRequest, *, is_xml: bool) -> dict[str, o
 
 
 def _payload(shape: Any, body: bytes, *, is_xml: bool) -> object:
-    """Return the value of the member that is the whole body."""
+    """Return the value of the member that is stored as the whole body."""
     if shape.type_name == "blob":
         return body
     if shape.type_name == "string":

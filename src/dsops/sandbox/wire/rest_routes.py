@@ -14,7 +14,7 @@ Query = Sequence[tuple[str, str]]
 """Decoded (name, value) pairs in the order in which they were sent."""
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
-# Operations whose requests equal those of newer operations, and operations that other endpoints serve.
+# Operations whose requests equal the requests of newer operations, and operations that other endpoints serve.
 _NOT_ROUTED = frozenset(
     {
         ("s3", "GetBucketLifecycle"),
@@ -42,16 +42,16 @@ class _Template(NamedTuple):
     path: re.Pattern[str]
     labels: tuple[str, ...]
     plain_length: int
-    """The number of characters outside labels. If two paths match, the one with the larger number is used."""
+    """The number of characters outside labels. If two templates match a path, the larger number decides."""
     literals: tuple[tuple[str, str], ...]
-    """Query parameters that must be present with this value; "" allows any value."""
+    """Query parameters that must have this value; "" allows any value."""
     needed_query: frozenset[str]
-    """Query parameters that the model requires. They distinguish UploadPart from PutObject."""
+    """Query parameters that the model requires, by which UploadPart differs from PutObject."""
     needed_headers: frozenset[str]
 
 
 def find_operation(service: str, method: str, path: str, query: Query, headers: Mapping[str, str]) -> RouteMatch | None:
-    """Return the operation that a request matches, or None. `path` is percent-encoded, as sent.
+    """Return the operation that matches a request, or None. `path` is percent-encoded, as sent.
 
     Raises ValueError for a path whose escapes are not valid UTF-8.
     """

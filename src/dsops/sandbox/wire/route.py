@@ -1,4 +1,4 @@
-"""Find the service and operation of an HTTP request. Parameters stay text, and the signature is not verified yet.
+"""Find the service and operation of an HTTP request. Parameters stay text, and no signature is verified yet.
 
 All services share one address, so the request itself must identify the service: by X-Amz-Target, by Version, by the
 path of a CBOR request, or, for REST services, by the signing name. A signature for another service is refused later.
@@ -34,7 +34,7 @@ _FORM = "application/x-www-form-urlencoded"
 _UNKNOWN = HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
 _MAX_FIELDS = 10_000
 _SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
-"""Signing names with the small limit on the body. "" means an unsigned request."""
+"""Signing names of requests with the limit MAX_BODY. "" means an unsigned request."""
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)")
 _QUEUE = re.compile(r"/\d{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?")
 _S3_CONTROL_PATH = "/v20180820/"
@@ -62,11 +62,11 @@ class Route(NamedTuple):
     labels: Mapping[str, str] = {}
     """The decoded labels of the path, for REST."""
     request: HttpRequest | None = None
-    """The whole request, for REST. Parameters are read from it later."""
+    """The whole request, for REST, because its parameters are read later."""
 
 
 def find_route(request: HttpRequest) -> Route | HttpAnswer:
-    """Return the operation, or an answer for a request without one. Raises SandboxRefusal."""
+    """Return the operation, or an answer for a request that calls no operation. Raises SandboxRefusal."""
     name = signed_for(request)
     services = _REST.get(name)
     if services is not None and not _is_rpc_of(request, name):
@@ -80,8 +80,8 @@ def find_route(request: HttpRequest) -> Route | HttpAnswer:
 
 def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     if request.headers.get("content-encoding") == "gzip":
-        # CloudWatch's clients compress long bodies. The signature covers the compressed body, so decompression comes
-        # after.
+        # CloudWatch's clients compress long bodies. The signature covers the compressed body, so the body is
+        # decompressed after routing.
         request = request._replace(body=_unpacked(request.body))
     if "smithy-protocol" in request.headers:
         return _cbor_route(request)
@@ -95,7 +95,7 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """Decompress a gzip body; refuse one whose decompressed size exceeds the limit (zip bomb)."""
+    """Decompress a gzip body; refuse a body that is larger than the limit when decompressed (zip bomb)."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         text = unpacker.decompress(body, MAX_BODY)
@@ -107,7 +107,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def guess_protocol(request: HttpRequest) -> Protocol:
-    """Return the protocol for the answer to a request whose route is unknown."""
+    """Return the protocol in which to answer a request whose route is unknown."""
     if "smithy-protocol" in request.headers:
         return "cbor"
     if "x-amz-target" in request.headers:
@@ -124,7 +124,7 @@ def guess_protocol(request: HttpRequest) -> Protocol:
 
 def _guess_by_body(request: HttpRequest, name: str) -> Protocol:
     if _may_be_of_no_backend(name) and not _is_form(request):
-        # The service is unknown. Nearly all services without a target header or a form use this protocol.
+        # The service is unknown. Nearly all services without a target header or a form use REST-JSON.
         return "rest-json"
     return "json" if "json" in request.headers.get("content-type", "") else "query"
 
@@ -149,15 +149,15 @@ def signed_for(request: HttpRequest) -> str:
 
 
 def is_for_a_bucket(request: HttpRequest) -> bool:
-    """Whether an unsigned request can only be for S3."""
+    """Whether an unsigned request can be for no service but S3."""
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
         return False
-    # An STS request may use any host name of this machine: in `sts.localhost`, `sts` is not a bucket.
+    # An STS request can have any host name of this machine: in `sts.localhost`, `sts` is not a bucket.
     return request.path not in {"/", ""} or (bool(bucket_in_host(request)) and not _is_form(request))
 
 
 def _is_for_a_queue(request: HttpRequest) -> bool:
-    """Whether a client sent a request to a queue's URL. The QueueUrl parameter then decides which queue is used."""
+    """Whether a client sent a request to a queue's URL, with a QueueUrl parameter that determines the queue."""
     is_of_sqs = request.headers.get("x-amz-target", "").startswith("AmazonSQS.") or signed_for(request) == "sqs"
     return is_of_sqs and bool(_QUEUE.fullmatch(request.path))
 
@@ -263,7 +263,7 @@ def _cbor_route(request: HttpRequest) -> Route:
 
 
 def _service_with(services: tuple[str, ...], operation: str) -> str | None:
-    """Return the service that has the operation, of those with the same target prefix; timestream-write if both do."""
+    """Return the service of one target prefix that has the operation; timestream-write if both services have it."""
     if len(services) > 1:
         return next((service for service in reversed(services) if operation in operation_names(service)), services[0])
     return services[0] if services else None

@@ -28,13 +28,13 @@ _LONGEST_LINE = 4096
 
 
 class ChunkSigner(NamedTuple):
-    """Computes the signatures of chunks. Each signature also covers the previous one."""
+    """Computes the signatures of chunks. Each signature also covers the signature of the previous chunk."""
 
     key: bytes
     timestamp: str
     scope: str
     seed: str
-    """The signature in the request's headers, which precedes that of the first chunk."""
+    """The signature in the request's headers, which the first chunk's signature covers."""
 
     def signature(self, kind: str, before: str, *hashes: str) -> str:
         """Return the signature of a chunk or of the trailer."""
@@ -116,7 +116,7 @@ def _chunks(body: bytes, signer: ChunkSigner | None) -> tuple[bytes, bytes, str]
 
 
 def _trailer(request: HttpRequest, data: bytes, signer: ChunkSigner | None, before: str) -> dict[str, str]:
-    """Return the checksums in the trailer, which must be exactly those that the headers announced."""
+    """Return the checksums in the trailer, whose names must be exactly those that the headers announced."""
     fields: dict[str, str] = {}
     for line in data.split(b"\r\n"):
         if line:

@@ -46,7 +46,7 @@ def bucket_in_host(request: HttpRequest) -> str:
 
 
 def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
-    """Turn `x-amz-` query parameters of a presigned URL, such as `x-amz-acl`, back into headers: SDKs move them."""
+    """Convert `x-amz-` query parameters of a presigned URL, such as `x-amz-acl`, to headers, as they were before."""
     if "authorization" in request.headers or "x-amz-" not in request.query.lower():
         return request
     hoisted: dict[str, str] = {}
@@ -65,7 +65,7 @@ def ready(operation: str, parameters: Mapping[str, object], request: HttpRequest
     """Return the parameters in a normalized, unambiguous form. Raises BadDigest or InvalidArgument."""
     if operation_model("s3", operation).http_checksum.get("requestAlgorithmMember"):
         check_checksums(request)
-    # ContentLength is dropped, because it is the length of the body as sent, which may be chunked.
+    # ContentLength is dropped, because it is the length of the body as sent, which may be in chunks.
     result = {name: value for name, value in parameters.items() if name != "ContentLength"}
     if "CopySource" in result:
         result["CopySource"] = _one_source(str(result["CopySource"]))
@@ -73,7 +73,7 @@ def ready(operation: str, parameters: Mapping[str, object], request: HttpRequest
 
 
 def _one_source(text: str) -> str:
-    """Return `BUCKET/KEY?versionId=ID` with a single escaping, so that authorization and moto read the same source."""
+    """Return `BUCKET/KEY?versionId=ID` with a single escaping, so that moto reads the authorized source."""
     path, _, version = text.partition("?versionId=")
     try:
         bucket, slash, key = unquote(path.removeprefix("/"), errors="strict").partition("/")

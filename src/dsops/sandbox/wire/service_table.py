@@ -1,4 +1,4 @@
-"""Read the table of services that moto implements, and how their requests are recognized.
+"""Read the table of services that moto implements, with the data that identifies each service's requests.
 
 `services.tsv` has a line for each service: its name in botocore, then the fields of `Served`. The table is generated
 from the models of botocore and the folders of moto by `DSOPS_UPDATE_GOLDEN=1 pytest
@@ -32,7 +32,7 @@ def _read_table() -> dict[str, Served]:
 
 
 SERVED: Mapping[str, Served] = _read_table()
-"""botocore's service name -> the data that routing needs, so that the model need not be loaded."""
+"""botocore's service name -> the data by which routing identifies the service without loading its model."""
 
 ALSO_SIGNED_AS = frozenset(
     """
@@ -40,4 +40,4 @@ ALSO_SIGNED_AS = frozenset(
     kinesisanalytics kinesisvideo lambda lex payment-cryptography personalize resiliencehub sagemaker sdb ses signer
     """.split()
 )
-"""Signing names that a served service shares with a service that moto lacks."""
+"""Signing names that both a service in the table and a service that moto lacks use."""

@@ -32,7 +32,7 @@ _LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 
 
 class Claim(NamedTuple):
-    """The identity that a request claims. It is unverified until `check_signature` succeeds."""
+    """The identity that a request claims, which is unverified until `check_signature` succeeds."""
 
     access_key_id: str
     date: str
@@ -83,7 +83,7 @@ def check_scope(claim: Claim, service: str) -> None:
 def check_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequest:
     """Refuse a request that was not signed with this secret key or was changed after signing.
 
-    Returns the request. An S3 request is returned with its aws-chunked body decoded.
+    Returns the request; for S3 with its aws-chunked body decoded.
     """
     payload = _payload_hash(request, claim)
     canonical = _canonical_request(request, claim, payload)
@@ -205,9 +205,9 @@ def _stamp(moment: float) -> str:
 def _payload_hash(request: HttpRequest, claim: Claim) -> str:
     """Return the payload hash that the signature must cover; refuse a body that does not match a stated hash.
 
-    `UNSIGNED-PAYLOAD` is refused (measured on live STS), and the signature of a presigned request without a stated
-    hash covers an empty body. There are two exceptions: S3 signs in its own way, and two services have operations
-    whose bodies are never signed.
+    `UNSIGNED-PAYLOAD` is refused (measured on live STS). Without a stated hash, the signature of a presigned request
+    covers an empty body. Two cases are exceptions: S3 signs in its own way, and two services have operations whose
+    bodies are never signed.
     """
     stated = request.headers.get("x-amz-content-sha256")
     is_s3 = claim.service == "s3"
@@ -237,7 +237,7 @@ def _canonical_request(request: HttpRequest, claim: Claim, payload: str) -> byte
 
 
 def _canonical_path(path: str) -> str:
-    """Resolve dot segments and encode the path once more, as all services except S3 sign it."""
+    """Return the path with dot segments resolved, encoded once more, as all services except S3 sign it."""
     if path == "/":
         return path
     segments_kept: list[str] = []
@@ -252,7 +252,7 @@ def _canonical_path(path: str) -> str:
 
 
 def _encoded_once(path: str) -> str:
-    """Encode the path once, as S3 signs it. Dots and slashes are part of an object's key."""
+    """Return the path encoded once, as S3 signs it. Dots and slashes are part of an object's key."""
     return quote(unquote_to_bytes(path), safe="/-_.~")
 
 

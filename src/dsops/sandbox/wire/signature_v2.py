@@ -1,7 +1,7 @@
 """Verify presigned S3 URLs with Signature Version 2, which boto3 still generates by default.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html. AWS accepts it in regions older than 2014;
-the sandbox accepts it only in the query string.
+https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html. AWS accepts this version in regions older
+than 2014; the sandbox accepts it only in the query string.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _SIGNED_QUERY = frozenset(
     """.split()
 )
 _INCOMPLETE = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
-# The only other query parameters that are allowed. Any further parameter would not be covered by the signature.
+# The only other query parameters that are allowed, because the signature would not cover any further parameter.
 _OWN_QUERY = frozenset({"awsaccesskeyid", "signature", "expires", "content-type", "content-md5", "x-id"})
 
 
 def is_signed_so(request: HttpRequest) -> bool:
-    """Whether a request has a version 2 signature in its query string and none in a header."""
+    """Whether a request has a version 2 signature in its query string, and no signature in a header."""
     return "authorization" not in request.headers and "AWSAccessKeyId=" in request.query
 
 
@@ -55,7 +55,7 @@ def read_query_claim(request: HttpRequest, now: float) -> Claim:
 
 
 def check_query_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequest:
-    """Return the request; refuse a URL that was not signed with this secret key or was changed after signing."""
+    """Return the request; refuse a URL that was not signed with this secret key or was changed afterwards."""
     query = _query(request)
     header = {name: value for name, value in request.headers.items() if _is_signed_header(name)}
     header |= {name.lower(): value for name, value in query.items() if _is_signed_header(name.lower())}
@@ -73,7 +73,7 @@ def _is_signed_header(name: str) -> bool:
 
 
 def _query(request: HttpRequest) -> dict[str, str]:
-    """Return the decoded query parameters. A repeated parameter has its first value, as in later steps."""
+    """Return the decoded query parameters. The first value of a repeated parameter is used, as in later steps."""
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True, errors="surrogateescape"):
         parameters.setdefault(name, value)

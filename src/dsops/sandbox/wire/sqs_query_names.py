@@ -1,6 +1,6 @@
 """The names of SQS's members in the query protocol (SQS API reference, sample requests and answers).
 
-A list or map is named like a single value: `Attribute.1.Name=...`, `SendMessageBatchRequestEntry.1.Id=...`.
+A list or map has the name of a single value: `Attribute.1.Name=...`, `SendMessageBatchRequestEntry.1.Id=...`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _SINGULARS: Final = {
     "Tags": "Tag",
     "tags": "Tag",
 }
-"""Member in the model -> name on the wire, in the singular."""
+"""Member in the model -> the member's name on the wire, in the singular."""
 
 
 def written_name(name: str, shape: Any) -> str:  # botocore ships no type hints
-    """Return a member's name on the wire; a list of structures uses the structure's name."""
+    """Return a member's name on the wire; for a list of structures this is the structure's name."""
     if name in _SINGULARS:
         return _SINGULARS[name]
     return str(shape.member.name) if shape.type_name == "list" else name
 
 
 def entry_names(shape: Any) -> tuple[str, str]:  # botocore ships no type hints
-    """Return the names on the wire of key and value in a map entry."""
+    """Return the names on the wire of the key and the value in a map entry."""
     return ("Key" if shape.name == "TagMap" else "Name"), "Value"

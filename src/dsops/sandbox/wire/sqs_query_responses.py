@@ -14,13 +14,13 @@ from dsops.sandbox.wire.sqs_query_names import NAMESPACE, entry_names, written_n
 # botocore ships no type hints, so its shapes are annotated as Any in this module.
 _XML: Final = ("Content-Type", "text/xml")
 _REQUEST_ID: Final = "<RequestId></RequestId>"
-"""Placeholder for the request id, which `with_request_id` fills in."""
+"""Placeholder for the request id, which `with_request_id` replaces."""
 _WORDS: Final = {"AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version."}
-"""Error code -> its message in the query protocol, if that differs from the message in JSON."""
+"""Error code -> the error's message in the query protocol, if this differs from the message in JSON."""
 
 
 def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: bytes) -> HttpAnswer:
-    """Return SQS's answer in XML. The header `x-amzn-query-error` contains the older error code."""
+    """Return SQS's answer in XML. The header `x-amzn-query-error` in the JSON answer has the older error code."""
     content = json.loads(body or b"{}")
     if status >= 400:
         query_error = next((str(headers[name]) for name in headers if name.lower() == "x-amzn-query-error"), "")
@@ -39,7 +39,7 @@ def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: 
 
 
 def queue_error(status: int, code: str, message: str, kind: str) -> HttpAnswer:
-    """Return an error in XML. `kind` states who caused it: `Sender` or `Receiver`."""
+    """Return an error in XML. `kind` states which side caused the error: `Sender` or `Receiver`."""
     inner = _element("Type", kind) + _element("Code", code) + _element("Message", _WORDS.get(code, message))
     text = (
         f'<?xml version="1.0"?><ErrorResponse xmlns="{NAMESPACE}"><Error>{inner}<Detail/></Error>'
@@ -74,5 +74,5 @@ def _elements(name: str, shape: Any, value: Any) -> Iterator[str]:
 
 
 def _element(name: str, text: str) -> str:
-    # A carriage return is escaped, because an XML parser would turn a raw one into a line break.
+    # A carriage return is escaped, because an XML parser would turn a raw carriage return into a line break.
     return f"<{name}>{escaped(text).replace(chr(13), '&#xD;')}</{name}>"

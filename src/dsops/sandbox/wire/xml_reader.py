@@ -14,7 +14,7 @@ _DEEPEST = 50
 
 
 class XmlNode(NamedTuple):
-    """An XML element. The element's name has no namespace prefix; attribute names keep theirs."""
+    """An XML element. The element's name has no namespace prefix, but attribute names keep their prefixes."""
 
     name: str
     attributes: dict[str, str]

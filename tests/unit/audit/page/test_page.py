@@ -46,7 +46,7 @@ def only(*answers: Answer) -> AuditReport:
 
 
 def test_sections_stand_in_order() -> None:
-    """The page has its sections in order (read, unusual, four metrics, costs, summary), each with a link."""
+    """The report page has its sections in order (read, unusual, four metrics, costs, summary), each with a link."""
     page = read(page_of(busy_report()))
     assert tuple(element.text for element in page.all("h2")) == SECTIONS
     assert tuple(element.text for element in page.one("nav").all("a")) == SECTIONS[1:]
@@ -56,7 +56,7 @@ def test_sections_stand_in_order() -> None:
 
 
 def test_headings_are_never_skipped() -> None:
-    """The page has one h1, and no heading skips a level, so a screen reader can walk through them."""
+    """The report page has one h1, and no heading skips a level, so a screen reader can walk through them."""
     levels = [
         int(element.tag[1]) for element in read(page_of(busy_report())).all() if re.fullmatch("h[1-6]", element.tag)
     ]
@@ -68,7 +68,7 @@ class TestRead:
     """The section that describes which logs were read."""
 
     def test_everything_is_counted(self) -> None:
-        """The section counts calls, copies, files and skipped files, and names period and folders."""
+        """The section on what was read counts calls, copies, files and skipped files, and names period and folders."""
         part = section(busy_report(), "read")
         assert [element.text for element in part.all("dd")] == [
             "52,310 580 more records are copies",
@@ -83,7 +83,7 @@ class TestRead:
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
 
     def test_files_that_could_not_be_read_are_named(self) -> None:
-        """The section lists unreadable files with the reason; of very many it shows the first.
+        """The section on what was read lists unreadable files with their reasons, but only the first of very many.
 
         If all files could be read, there is no list.
         """
@@ -94,7 +94,7 @@ class TestRead:
         assert not section(report_of(), "read").all("div", "warning")
 
     def test_since_is_told_where_it_was_asked(self) -> None:
-        """If `--since` was given, the section shows it, because it limits every section."""
+        """If `--since` was given, the section on what was read shows it, because it limits every section."""
         assert "Reported are calls since 2026-11-13 06:00:00." in section(report_of(since=START), "read").text
         assert "since" not in section(report_of(), "read").text
 
@@ -103,7 +103,7 @@ class TestUnusual:
     """The section on unusual events."""
 
     def test_each_kind_says_what_it_means_and_what_is_next(self) -> None:
-        """Each of seven kinds of findings has an explanation, a next step and a link in the summary list."""
+        """Each of seven kinds of unusual findings has an explanation, a next step and a link in the summary list."""
         part = section(busy_report(), "unusual")
         assert part.one("p", "lead").text == "7 things to look at"
         assert [element.text for element in part.one("ul", "links").all("a")] == [
@@ -122,14 +122,14 @@ class TestUnusual:
         assert not part.all("ul", "well")
 
     def test_what_is_well_is_one_line_each(self) -> None:
-        """A kind without findings is one line, not an empty table."""
+        """A kind of finding that did not occur takes one line, not an empty table."""
         part = section(report_of(), "unusual")
         assert part.one("p", "lead").text == "Nothing."
         assert len(part.one("ul", "well").all("li")) == 7
         assert not part.all("table")
 
     def test_what_is_new_is_not_known_without_something_older(self) -> None:
-        """If the logs begin at the boundary, dsops cannot tell what is new, and the section says `unknown`."""
+        """If the logs begin at the boundary, the section says that new principals are `unknown`."""
         part = section(report_of(first=BOUNDARY), "unusual")
         (first, second) = part.all("li", "unknown")
         assert first.text.startswith("Which principals are new can't be told: no call before 2026-11-19")
@@ -146,7 +146,7 @@ class TestUnusual:
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("2 principals new on a role", 3)
 
     def test_many_rows_are_folded_and_then_cut(self) -> None:
-        """Of many rows ten are visible, fifty are in the page, and the rest is counted."""
+        """Of many rows, ten are visible, fifty are on the page (folded), and the rest is given as a number."""
         rows = [(f"user {index}", "s3", "PutObject", "", "AccessDenied", 3, START, END) for index in range(60)]
         item = section(report_of(answer("denials", *rows)), "unusual").one("section", "item")
         assert [len(element.all("tr")) for element in item.all("tbody")] == [10, 40]
@@ -156,7 +156,7 @@ class TestUnusual:
         assert not few.all("details")
 
     def test_a_denial_names_the_command_that_helps(self) -> None:
-        """A denial names the `dsops help` topic of its service, and the topic exists."""
+        """A denial names the `dsops help` topic of its service, which exists."""
         assert command_for("sts") == "dsops help sts.access-denied"
         assert command_for("ssm") == command_for("secretsmanager") == "dsops help secret.access-denied"
         assert command_for("s3") == "dsops explain --message FILE"
@@ -164,7 +164,7 @@ class TestUnusual:
         assert {command_for(service).split()[-1] for service in ("sts", "ssm")} <= codes
 
     def test_without_a_call_there_is_nothing_to_say(self) -> None:
-        """A report without calls says that there were no calls, rather than that nothing is wrong."""
+        """A report on logs without calls says that there were no calls, rather than that nothing is unusual."""
         assert section(empty_report(), "unusual").one("p").text == "There was no call to look at."
 
 
@@ -186,7 +186,7 @@ class TestMetrics:
         assert [element.text for element in part.one("ul", "bars").all("b")] == ["41", "17", "9", "4", "2"]
 
     def test_sessions_are_counted_by_whichever_question_was_asked(self) -> None:
-        """The number of session requests comes from `failures` or `timeline`, so that failures are not 100 % of it."""
+        """Session requests are counted by `failures` or `timeline`, so that failures are not shown as 100 %."""
         answers = (
             answer("failures", (ROLES[0], "AccessDenied", 1, 1, START, END)),
             answer("timeline", (START, 3, 1, 1)),
@@ -197,7 +197,7 @@ class TestMetrics:
         assert part.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
 
     def test_without_a_failure_that_is_said(self) -> None:
-        """If there were no failures, the section says so and draws no plot."""
+        """If there were no failures, the section on failures says so and draws no plot."""
         report = report_of(answer("timeline", (START, 3, 0, 1)), answer("durations", (ROLES[0], 3, 0, 900, 900, 1, 1)))
         part = section(report, "failures")
         assert part.one("p", "lead").text == "Every request for a session was granted."
@@ -212,7 +212,7 @@ class TestMetrics:
         assert "per hour" in part.one("figcaption").text
 
     def test_durations_are_used_against_asked(self) -> None:
-        """Durations are shown as a sentence and a bar for each role: time used as a share of time requested."""
+        """Durations are a sentence and a bar for each role: the time used as a share of the time requested."""
         part = section(busy_report(), "durations")
         assert part.one("p", "lead").text == (
             "36 of 2,601 sessions were never used: 1.4 %. The busiest role asks for 1 h and uses 11 min 52 s."
@@ -234,7 +234,7 @@ class TestMetrics:
         assert [element.text for element in part.one("ul", "bars").all("b")] == ["6", "5", "4", "3", "2", "1"]
 
     def test_accounts_are_pairs(self) -> None:
-        """Requests between accounts are counted as calls, pairs and accounts."""
+        """The section on accounts counts calls between accounts, pairs of accounts, and accounts."""
         part = section(busy_report(), "accounts")
         assert part.one("p", "lead").text == (
             "2,495 requests from one account to another: 4 pairs, from 2 accounts to 4 accounts."
@@ -245,9 +245,9 @@ class TestMetrics:
         )
 
     def test_costs_are_events_and_what_the_cache_saved(self) -> None:
-        """Costs are events by category and service.
+        """The costs section shows events by category and service.
 
-        The section also has the calls that the cache saved, which only dsops' own trail records.
+        It also shows the calls that the cache saved, which only dsops' own trail records.
         """
         part = section(busy_report(), "costs")
         assert part.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
@@ -264,7 +264,7 @@ class TestMetrics:
     def test_what_was_not_asked_is_left_out(self) -> None:
         """A question that the report does not answer has no section.
 
-        An empty section would look as if all is well.
+        An empty section would look as if all were well.
         """
         report = only(answer("failures"))
         page = read(page_of(report))
@@ -283,7 +283,7 @@ class TestAlone:
     """The page is self-contained and runs no code."""
 
     def test_the_policy_comes_before_everything_it_forbids(self) -> None:
-        """The Content-Security-Policy precedes everything that it forbids: loads, scripts, forms, base."""
+        """The page's Content-Security-Policy precedes all elements that it restricts: loads, scripts, forms, base."""
         head = read(page_of(busy_report())).one("head")
         first = head.all("meta")[1]
         assert (first["http-equiv"], first["content"]) == ("Content-Security-Policy", POLICY)
@@ -291,7 +291,7 @@ class TestAlone:
         assert POLICY.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 
     def test_nothing_is_named_that_could_be_loaded(self) -> None:
-        """The page has no script, no source and no URL except links within the page and an empty icon."""
+        """The report page has no script and no URL except links within the page and an empty icon."""
         text = page_of(busy_report())
         page = read(text)
         assert not page.all("script")
@@ -306,7 +306,7 @@ class TestAlone:
         assert not re.search(r"https?:|//|url\(|@import|@font-face", text)
 
     def test_it_is_small_and_the_same_each_time(self) -> None:
-        """Ten thousand rows of each kind give a page under 1 MB, and the same input gives the same page."""
+        """Ten thousand rows of each kind give a page under 1 MB, and equal input gives an equal page."""
         assert page_of(busy_report()) == page_of(busy_report())
         some = [some_answer for some_answer in busy_report().answers if some_answer.rows]
         large = report_of(

@@ -25,7 +25,7 @@ class TestTable:
         assert parsed.one("caption").text == "Durations"
 
     def test_a_long_one_is_cut_and_says_so(self) -> None:
-        """A table with more than MOST_ROWS rows is cut, and a line says how many rows there are."""
+        """A table with more than MOST_ROWS rows is cut, and a line gives the total number of rows."""
         rows = answer("saved", *((f"Call{index}", index) for index in range(MOST_ROWS + 1))).records()
         parsed = read(folded("Calls", ("name", "calls"), rows))
         assert len(parsed.all("tr")) == MOST_ROWS + 1
@@ -51,7 +51,7 @@ class TestPairs:
         ]
 
     def test_many_are_a_matrix_with_every_call_in_it(self) -> None:
-        """Many account pairs are a matrix of at most twelve by twelve; the rest is summed up, so the total stays."""
+        """Many account pairs become a matrix of at most twelve by twelve; a row and column sum up the rest."""
         rows = answer("accounts", *many_pairs(200)).records()
         parsed = read(pairs(rows)).one("table", "matrix")
         assert [len(row.all("td")) for row in parsed.all("tr")] == [1] + [12] * 12
@@ -62,7 +62,7 @@ class TestPairs:
         assert sum(result_text) == sum(int(str(row["calls"])) for row in rows)
 
     def test_what_was_refused_has_a_sign(self) -> None:
-        """A matrix cell with refusals has a sign in addition to the colour."""
+        """A matrix cell with refusals has a symbol in addition to its colour."""
         cells = read(pairs(answer("accounts", *many_pairs(30)).records())).all("td")
         for cell in cells:
             assert ("†" in cell.text) == ("refused" in cell.attributes.get("title", "")), cell  # type: ignore[operator]
@@ -107,13 +107,13 @@ class TestChains:
         assert len(parsed.all("path")) == 7
 
     def test_a_principal_may_have_a_separator_in_its_name(self) -> None:
-        """A principal's name may contain the separator: the number of hops decides where the name ends."""
+        """A principal's name may contain the chain's separator: the number of hops decides where the name ends."""
         assert parts_of("a > b > R1 > R2 > R3", 3) == ["a > b", "R1", "R2", "R3"]
         assert parts_of("a > R1", 3) == ["a", "R1"]
         assert parts_of("", 0) == [""]
 
     def test_only_the_first_are_drawn(self) -> None:
-        """Only the first ten chains are drawn, and a line says so."""
+        """Only the first ten chains are drawn, and a line says how many there are."""
         rows = answer("chains", *((f"p{index} > a > b > c", 3, 1, START, END) for index in range(100))).records()
         parsed = read(chains(rows))
         assert len(parsed.all("rect")) == 4 * MOST_DRAWN

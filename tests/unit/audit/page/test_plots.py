@@ -29,7 +29,7 @@ class TestBars:
     """Lists of bars."""
 
     def test_they_are_as_long_as_their_numbers(self) -> None:
-        """Bars are proportional to the largest, which is 100 % long."""
+        """The length of a bar is proportional to its number, and the largest number has a bar of 100 %."""
         plot = read(bars(rows(40, 20, 1), "calls"))
         assert lengths(plot) == ["100%", "50%", "2.5%"]
         assert [element.one("b").text for element in plot.all("li")] == ["40", "20", "1"]
@@ -40,18 +40,18 @@ class TestBars:
         assert lengths(read(bars(rows(7), "calls"))) == ["100%"]
 
     def test_zeros_have_no_length(self) -> None:
-        """A zero has no bar and causes no division by zero."""
+        """A row whose number is zero has no bar, and zeros cause no division by zero."""
         assert lengths(read(bars(rows(0, 0), "calls"))) == ["", ""]
 
     def test_ten_thousand_are_cut(self) -> None:
-        """Of ten thousand rows the largest are drawn, and a line gives the total number."""
+        """Of ten thousand rows only the largest are drawn, and a line gives the total number."""
         plot = read(bars(rows(*range(10_000, 0, -1)), "calls"))
         assert len(plot.all("li")) == MOST_BARS
         assert plot.one("p", "more").text == "The 12 largest of 10,000."
         assert not read(bars(rows(1, 1), "calls")).all("p")
 
     def test_who_listens_is_spared_the_picture(self) -> None:
-        """Bars are hidden from screen readers, because the number is text beside the bar."""
+        """Bars are hidden from screen readers, because each number is also text beside its bar."""
         assert {element["aria-hidden"] for element in read(bars(rows(1, 2), "calls")).all("svg")} == {"true"}
 
 
@@ -59,7 +59,7 @@ class TestUses:
     """Bars that show the used share of the requested session time."""
 
     def test_the_bar_is_the_usual_share_and_the_mark_the_longest(self) -> None:
-        """The bar is the used share of a typical session, the marker that of the longest."""
+        """The bar shows the used share of a typical session, and the marker that of the longest session."""
         plot = read(uses([Use(Markup("a"), 3600, 3600, 1800, 2700)]))
         assert lengths(plot) == ["50%"]
         assert plot.one("line", "mark")["x1"] == "75%"
@@ -69,7 +69,7 @@ class TestUses:
         )
 
     def test_what_was_never_used_has_neither(self) -> None:
-        """A role whose sessions were never used has neither bar nor marker, and a text says so."""
+        """A role whose sessions were never used has no bar and no marker, and a text says so."""
         plot = read(uses([Use(Markup("a"), 900, 900, None, None)]))
         assert (lengths(plot), plot.all("line", "mark")) == ([""], [])
         assert plot.one("span", "value").text == plot.one("title").text == "never used"
@@ -123,7 +123,7 @@ class TestTimeline:
         ]
 
     def test_columns_stand_in_their_hours(self) -> None:
-        """Of four hours each column has its quarter of the width; a zero leaves its quarter empty."""
+        """Each of four hourly columns has a quarter of the width, and a zero leaves its quarter empty."""
         lefts = [float(element["x"].removesuffix("%")) for element in self.columns(4, 2, 0, 1).all("rect", "fill")]
         assert [left // 25 for left in lefts] == [0, 1, 3]
 
@@ -138,7 +138,7 @@ class TestTimeline:
         assert [element.text for element in plot.all("text")][:2] == ["0", "1"]
 
     def test_one_hour_is_no_wall(self) -> None:
-        """A single column is as narrow as one of twelve."""
+        """The column of a single hour is as narrow as one of twelve columns."""
         assert self.columns(9).one("rect", "fill")["width"] == "8%"
 
     def test_who_does_not_see_it_is_told(self) -> None:

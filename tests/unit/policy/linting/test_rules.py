@@ -18,13 +18,13 @@ def _id(example: Example) -> str:
 
 @pytest.mark.parametrize("example", FOUND, ids=_id)
 def test_it_is_found(example: Example) -> None:
-    """Each example document with a fault is reported by the rule for that fault."""
+    """Each example document with a fault is reported by the rule that the example belongs to."""
     assert example.code in codes(example.document, example.kind)
 
 
 @pytest.mark.parametrize("example", NOT_FOUND, ids=_id)
 def test_it_is_not_found(example: Example) -> None:
-    """The rule does not report the correct example document."""
+    """The rule does not report the example document without the fault."""
     assert example.code not in codes(example.document, example.kind)
 
 
@@ -37,7 +37,7 @@ def test_every_rule_has_an_example_and_a_counter_example() -> None:
 
 
 def test_codes_are_stable_names() -> None:
-    """Rule codes are unique, dotted and lower-case, and severities valid."""
+    """Rule codes are unique, dotted and lower-case, and their severities are valid."""
     assert len(RULES) == len({rule.code for rule in RULES})
     assert all(rule.code.count(".") == 1 and rule.code == rule.code.lower() for rule in RULES)
     assert {rule.severity for rule in RULES} == set(SEVERITIES)
@@ -45,7 +45,7 @@ def test_codes_are_stable_names() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_every_rule_says_what_why_how_and_from_where(rule: object) -> None:
-    """Every rule has all its texts; `what` and `cure` appear within a line, so they have no full stop."""
+    """Every rule has all its texts; `what` and `cure` have no full stop, since they are printed within a line."""
     assert isinstance(rule, tuple)
     assert all(rule)
     _, _, what, why, cure, _ = rule

@@ -69,7 +69,7 @@ def test_who_can_not_call_is_refused(text: str, why: str) -> None:
 
 
 def test_the_path_and_the_id_of_a_role_can_be_said() -> None:
-    """A case can give a role's path and unique ID in addition to its session's ARN, which contains neither."""
+    """A case can give a role's path and unique ID, which the ARN of the role's session does not contain."""
     caller = read_caller(SESSION, role_arn=f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy", unique_id="AROAEXAMPLE0000000001")
 
     assert (caller.issuer_arn, caller.unique_id) == (f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy", "AROAEXAMPLE0000000001")
@@ -81,7 +81,7 @@ def context(principal: Principal, said: dict[str, tuple[str, ...]] | None = None
 
 
 def test_a_user_signs_without_a_word_about_mfa() -> None:
-    """A user's request has no key aws:MultiFactorAuthPresent, so BoolIfExists lets it through."""
+    """A user's request has no key aws:MultiFactorAuthPresent, so a condition with BoolIfExists is met."""
     keys = context(read_caller(f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLE0000000001"))
 
     assert keys == {
@@ -100,7 +100,7 @@ def test_a_user_signs_without_a_word_about_mfa() -> None:
 
 
 def test_a_session_says_that_it_has_no_mfa() -> None:
-    """A role session's context has MFA false and the role's PrincipalArn; a federated user's has the user's own ARN."""
+    """A role session's context has MFA false and the role's PrincipalArn; a federated user's has the user's ARN."""
     session = context(read_caller(SESSION, unique_id="AROAEXAMPLE0000000001"))
     federated = context(read_caller(f"arn:aws:sts::{ACCOUNT}:federated-user/bob"))
 
@@ -113,7 +113,7 @@ def test_a_session_says_that_it_has_no_mfa() -> None:
 
 
 def test_a_service_and_a_stranger_have_no_account() -> None:
-    """Services and anonymous callers have no account, and none of the keys derived from one."""
+    """Services and anonymous callers have no account and no context keys that are derived from an account."""
     service = context(read_caller("ec2.amazonaws.com"))
     stranger = context(read_caller("anonymous"))
 
@@ -124,7 +124,7 @@ def test_a_service_and_a_stranger_have_no_account() -> None:
 
 
 def test_what_the_author_says_wins_in_any_case_of_letters() -> None:
-    """Context keys in the case override derived ones, ignoring case; an empty value removes a key.
+    """Context keys in the case override derived keys, ignoring case; an empty value removes a key.
 
     A time sets both aws:CurrentTime and aws:EpochTime.
     """

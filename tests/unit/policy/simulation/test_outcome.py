@@ -64,7 +64,7 @@ class TestAnswer:
     def test_a_trust_policy_that_names_the_account_leaves_it_to_the_callers_policies(self) -> None:
         """If the trust policy names the account, the caller's policies decide.
 
-        A user that it names needs none (as on AWS).
+        A user that the trust policy names needs no policy (as on AWS).
         """
         assert outcome(asked(), given(trust=TRUSTS_ACCOUNT)).verdict == "implicit-deny"
         assert outcome(asked(), given(trust=TRUSTS_ACCOUNT, identity=ALLOWS)).verdict == "allow"
@@ -82,7 +82,7 @@ class TestAnswer:
 
     @pytest.mark.parametrize("place", ["boundary", "session", "scp"])
     def test_a_limit_must_allow_too(self, place: Place) -> None:
-        """A boundary, session policy or organization level must allow as well; if it denies, the request is denied."""
+        """A boundary, session policy or organization level must allow as well; a denial of one of them denies."""
         question = asked("secretsmanager:GetSecretValue", SECRET, f"arn:aws:iam::{ACCOUNT}:role/App")
         own = given(identity=identity(allow()))
 
@@ -91,7 +91,7 @@ class TestAnswer:
         assert outcome(question, {**own, place: ((policy(place, allow(), deny()),),)}).verdict == "explicit-deny"
 
     def test_several_session_policies_of_one_layer_add_up_and_layers_do_not(self) -> None:
-        """Session policies passed in one call form a union; those of the next call limit the session further."""
+        """Session policies passed in one call form a union; those passed in the next call limit the session further."""
         question = asked("secretsmanager:GetSecretValue", SECRET, f"arn:aws:iam::{ACCOUNT}:role/App")
         reads, other = policy("session", allow("secretsmanager:*")), policy("session", allow("s3:*"))
         own = given(identity=identity(allow()))
@@ -117,7 +117,7 @@ class TestAnswer:
         assert outcome(asked("secretsmanager:GetSecretValue", SECRET), policies).verdict == "explicit-deny"
 
     def test_service_control_policies_do_not_bind_who_has_no_account(self) -> None:
-        """Service control policies do not apply to callers without an account: services, unauthenticated workflows."""
+        """Service control policies do not apply to callers without an account (services, unauthenticated workflows)."""
         scp = policy("scp", allow("s3:*"))
         trust = trusting({"Service": "ec2.amazonaws.com"})
 
@@ -135,7 +135,7 @@ class TestAnswer:
         ],
     )
     def test_some_callers_are_refused_whatever_policies_say(self, principal: str, action: str, resource: str) -> None:
-        """Some callers are denied whatever the policies allow; a user who sends the same request is not."""
+        """AWS denies some callers whatever their policies allow; it does not deny a user who sends the same request."""
         policy_set = given(identity=identity(allow()), session=policy("session", allow()))
         if resource == ROLE:
             policy_set = {**policy_set, **given(trust=trusting("*"))}
@@ -156,7 +156,7 @@ class TestNotGiven:
     """Policies that every resource has are unknown if the case does not give them; they do not count as missing."""
 
     def test_a_role_without_a_trust_policy_gives_no_answer(self) -> None:
-        """If the case gives no trust policy for the role, the outcome is unknown unless it is a denial anyway."""
+        """If the case gives no trust policy for the role, the outcome is unknown, unless other policies deny."""
         assert outcome(asked(), given(identity=ALLOWS)).verdict == "unknown"
         assert outcome(asked(), given(identity=identity(deny("sts:*")))).verdict == "explicit-deny"
         assert outcome(asked(), given(identity=ALLOWS, trust=None)).verdict == "implicit-deny"
@@ -170,7 +170,7 @@ class TestNotGiven:
         assert outcome(asked("kms:ListKeys", "*"), policies).verdict == "allow"
 
     def test_any_other_resource_without_a_policy_has_none(self) -> None:
-        """If the case gives no policy for any other resource, the resource has none."""
+        """If the case gives no policy for a resource of another kind, the resource counts as having no policy."""
         question = asked("secretsmanager:GetSecretValue", SECRET)
 
         assert outcome(question, given(identity=identity(allow()))).verdict == "allow"
@@ -210,7 +210,7 @@ class TestDifferences:
         }
 
     def test_each_of_several_policies_that_had_to_allow_decides(self) -> None:
-        """If several policies had to allow, `decided_by` accepts each of them, by kind and Sid."""
+        """If several policies have to allow, `decided_by` accepts each of them, by kind and Sid."""
         trust = trusting({"AWS": ACCOUNT}, Sid="Partner")
         answer = outcome(asked(resource=OTHER_ROLE), given(trust=trust, identity=identity(allow("sts:*", Sid="Mine"))))
 
@@ -225,14 +225,14 @@ class TestDifferences:
         )
 
     def test_what_need_not_allow_does_not_decide(self) -> None:
-        """`decided_by` rejects a policy that did not have to allow, such as the one of a trusted user."""
+        """`decided_by` rejects a policy that did not have to allow, such as the policy of a trusted user."""
         answer = outcome(asked(), given(trust=TRUSTS_ALICE, identity=ALLOWS))
 
         assert differences(answer, Expected("allow", "role trust policy")) == ()
         assert differences(answer, Expected("allow", "identity-based policy")) != ()
 
     def test_of_a_denial_the_denying_statement_is_told(self) -> None:
-        """The statement that denies decides a denial; if no statement denies, none decides."""
+        """For a denial `decided_by` accepts only the statement that denies; for an implicit denial it accepts none."""
         denied = outcome(
             asked(), given(trust=TRUSTS_ALICE, identity=identity(allow("sts:*", Sid="Yes"), deny("sts:*", Sid="No")))
         )

@@ -47,7 +47,7 @@ class TestQuestion:
     """The question of a case: caller, action, resource, context."""
 
     def test_a_case_has_its_own_values_over_the_defaults(self) -> None:
-        """A case's values override the defaults, and the case has its line."""
+        """A case's values override the defaults, and the case has its line number."""
         read_case = case("action: sts:TagSession\nprincipal: arn:aws:iam::444455556666:user/bob")
 
         assert (read_case.name, read_case.line) == ("alice deploys", 7)
@@ -74,7 +74,7 @@ class TestQuestion:
         assert (len(case_file.cases), case_file.problems) == (1, ())
 
     def test_the_account_of_a_resource_is_in_its_arn_or_said(self) -> None:
-        """A resource's account comes from its ARN, from the case, or else from the caller (a bucket's ARN has none)."""
+        """A resource's account comes from its ARN, from the case, or else (a bucket's ARN has none) from the caller."""
         bucket = "action: s3:GetObject\nresource: arn:aws:s3:::bucket/key\n"
 
         assert case("").asked.resource_account == "111122223333"
@@ -82,7 +82,7 @@ class TestQuestion:
         assert case(bucket + "resource_account: '000011112222'").asked.resource_account == "000011112222"
 
     def test_a_role_has_a_path_and_an_id(self) -> None:
-        """A case can give the path and unique ID of a role caller, which its session's ARN lacks."""
+        """A case can give the path and unique ID of a role caller, which the ARN of its session lacks."""
         read_case = case(
             """\
             principal:
@@ -125,7 +125,10 @@ class TestPolicies:
         assert len(read_case) == 1
 
     def test_levels_and_layers(self) -> None:
-        """A list of SCPs is a list of levels; a list of session policies is one layer, and nested lists are layers."""
+        """A list of SCPs is a list of levels; a list of session policies is one layer.
+
+        A nested list of session policies is several layers.
+        """
         levels = case("scp: [FullAWSAccess, [FullAWSAccess, deny.json]]").policies["scp"]
         layer = case("session: [a.json, b.json]").policies["session"]
         layers = case("session: [[a.json], [b.json, c.json]]").policies["session"]
@@ -136,7 +139,7 @@ class TestPolicies:
         assert [len(policies) for policies in layers] == [1, 2]
 
     def test_null_says_that_there_is_none(self) -> None:
-        """null means that no such policy exists; a place that the case omits may be read from another source."""
+        """null for a policy type means that no such policy exists; an omitted type may be read from another source."""
         read_case = case("identity: null").policies
 
         assert read_case["identity"] == ()
@@ -156,7 +159,7 @@ class TestExpectation:
     """The expected answer."""
 
     def test_the_type_may_be_named_as_aws_does(self) -> None:
-        """`decided_by` accepts the key of a place or AWS's name for the policy type."""
+        """`decided_by` accepts the case's key for a policy type, or AWS's name for the type."""
         by_key = case("decided_by: trust\nsid: Team\nline: 7").expected
         by_words = case("decided_by: role trust policy").expected
 
@@ -212,7 +215,7 @@ class TestProblems:
         ]
 
     def test_an_expectation_is_looked_at_when_it_is_there(self) -> None:
-        """An unknown policy type in `decided_by` and a `line` that is not a number are problems."""
+        """An unknown policy type in `decided_by` is a problem, and so is a `line` that is not a number."""
         assert problems(f"{LEAST}    decided_by: luck\n    line: third\n") == [
             (9, "cases[0].decided_by", "`luck` is not a type of policy"),
             (10, "cases[0].line", "`third` is not the number of a line"),
@@ -237,7 +240,7 @@ class TestProblems:
         ],
     )
     def test_what_can_not_be_asked_is_refused(self, keys: str, path: str, message: str) -> None:
-        """A question that cannot be evaluated is one problem, reported at its line."""
+        """A question that cannot be evaluated is one problem, which has the question's line."""
         lines = "".join(f"    {line}\n" for line in keys.splitlines())
         problem_list = problems(f"{LEAST}{lines}")
 

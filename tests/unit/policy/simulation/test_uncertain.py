@@ -44,7 +44,7 @@ def test_at_best_what_is_unread_is_in_the_callers_favour() -> None:
 
 
 def test_limits_only_take_away() -> None:
-    """An unread boundary, SCP or RCP can only deny: where nothing allows, the answer is a denial."""
+    """An unread boundary, SCP or RCP can only deny: if no policy allows, the answer is a denial."""
     allows = given(identity=identity(allow()))
     for place in ("boundary", "scp", "rcp"):
         assert verdict(allows, place) == "unknown"
@@ -52,7 +52,10 @@ def test_limits_only_take_away() -> None:
 
 
 def test_a_session_policy_that_is_unread_limits_a_session() -> None:
-    """An unread session policy may limit a role session; a federated user may have no policy but the session policy."""
+    """An unread session policy may limit a role session.
+
+    A federated user may have no other policy than the session policy.
+    """
     for caller in (f"arn:aws:iam::{ACCOUNT}:role/App", f"arn:aws:sts::{ACCOUNT}:federated-user/bob"):
         question = READ._replace(principal=read_caller(caller))
 
@@ -68,7 +71,7 @@ def test_the_policy_of_a_resource_may_name_the_caller() -> None:
 
 
 def test_an_unread_trust_policy_of_another_account_does_not_help_who_may_not_call() -> None:
-    """An unread trust policy of another account does not help a caller without a permission of its own."""
+    """If a caller has no permission, an unread trust policy of another account cannot change the denial."""
     question = asked(resource=OTHER_ROLE)
 
     assert outcome(question, given(identity=None), Unread("trust", "?")).verdict == "deny"
@@ -86,7 +89,7 @@ def test_whether_there_is_a_boundary_is_open_too() -> None:
 
 
 def test_what_is_not_consulted_is_not_told_of() -> None:
-    """Unread policies that AWS does not consult are not listed: a root user's own, and all for GetCallerIdentity."""
+    """Unread policies that AWS does not consult are not listed: a root user's own, and all in GetCallerIdentity."""
     root = asked("s3:ListAllMyBuckets", "*", f"arn:aws:iam::{ACCOUNT}:root")
     unread = [Unread("identity", "denied"), Unread("boundary", "denied")]
 
@@ -101,7 +104,7 @@ class TestContext:
     TAGS = Unread("context", "GetUser was denied", ("aws:principaltag/", "aws:userid"))
 
     def test_a_condition_on_an_unknown_key_leaves_both_answers_open(self) -> None:
-        """A condition on an unknown key makes both Allow and Deny uncertain; conditions on known keys still decide."""
+        """A condition on an unknown key makes Allow and Deny uncertain; a condition on a known key decides."""
         team = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
         expected_values = {**team, "Bool": {"aws:SecureTransport": "false"}}
         allows = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
@@ -113,7 +116,7 @@ class TestContext:
         assert outcome(asked(), denies, self.TAGS).verdict == "unknown"
 
     def test_a_key_that_the_author_says_is_known(self) -> None:
-        """A key that the case gives is known, whatever its case."""
+        """A context key that the case gives is known, whether in upper or lower case."""
         team = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
         policies = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
         question = asked()._replace(context={"AWS:PrincipalTag/Team": ("core",)})
@@ -121,7 +124,7 @@ class TestContext:
         assert outcome(question, policies, self.TAGS).verdict == "allow"
 
     def test_a_variable_needs_a_value_too(self) -> None:
-        """A policy variable is certain only if its value is known, in a resource as in a condition's value."""
+        """A policy variable is certain only if its value is known, in a resource and in a condition's value."""
         own = identity(allow("secretsmanager:*", "arn:aws:secretsmanager:*:*:secret:${aws:userid}"))
         resource = given(identity=own)
         value = {"StringEquals": {"sts:RoleSessionName": "${aws:PrincipalTag/name}"}}

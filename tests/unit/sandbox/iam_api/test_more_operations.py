@@ -49,7 +49,7 @@ def test_lifecycle_of_a_service_specific_credential(admin: Person) -> None:
 
 
 def test_two_credentials_for_a_service_and_user(admin: Person) -> None:
-    """A user can have two credentials for a service; the second gets another user name."""
+    """A user can have two credentials for a service; the second has another service user name."""
     names = [
         admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)[
             "ServiceSpecificCredential"
@@ -153,7 +153,7 @@ def test_a_device_is_synchronized_by_two_codes(lab: Lab, admin: Person) -> None:
 
 
 def test_client_ids_are_added_and_removed(lab: Lab, admin: Person) -> None:
-    """Client ids of an OIDC provider can be added and removed, which takes effect at once."""
+    """Client ids can be added to and removed from an OIDC provider, which takes effect at once."""
     admin.call("iam", "CreateOpenIDConnectProvider", Url=ISSUER, ClientIDList=["first"])
 
     def clients() -> tuple[str, ...]:

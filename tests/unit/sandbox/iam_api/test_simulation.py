@@ -167,7 +167,7 @@ def test_positions_of_statements(admin: Person, text: str, statement: dict[str, 
 
 
 def test_context_decides_and_missing_keys_are_listed(admin: Person) -> None:
-    """Context entries affect the decision; missing keys are listed per resource, or at the top for `*`."""
+    """Context entries affect the decision; missing keys are listed for each resource, or at the top for `*`."""
     policy = document(
         {**PUT, "Resource": f"{BUCKET}/${{aws:username}}/*", "Condition": {"StringEquals": {"aws:PrincipalTag/t": "x"}}}
     )
@@ -201,7 +201,7 @@ def test_condition_keys_of_the_principal_are_known(admin: Person) -> None:
 
 
 def test_a_boundary_limits(admin: Person) -> None:
-    """A boundary, passed or the principal's own, limits the decision and is reported."""
+    """A boundary that the request passes or the principal has limits the decision, and the result reports it."""
     other = document({**PUT, "Action": "s3:GetObject"})
     (within,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[document(PUT)])
     (beyond,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[other])
@@ -240,7 +240,7 @@ def test_control_policies_of_an_organization_can_be_passed(admin: Person) -> Non
 def test_a_resource_policy_is_evaluated_for_its_caller(
     admin: Person, identity: list[dict[str, str]], owner: str, said: str
 ) -> None:
-    """Within the account a resource policy alone can allow; across accounts both policies must allow."""
+    """Within the account the resource policy alone can allow; across accounts both policies must allow."""
     resource_policy = document({**PUT, "Principal": {"AWS": USER}})
     policies = [document(*(identity or [{**PUT, "Action": "s3:GetObject"}]))]
     parameters = {"ResourceArns": [f"{BUCKET}/x"], "ResourcePolicy": resource_policy, "CallerArn": USER}

@@ -1,7 +1,7 @@
 """Map an operation and its parameters to the actions, ARNs and condition keys to authorize.
 
-From AWS's Service Authorization Reference. An operation whose resource is unknown here is about `*`, so only a policy
-with `*` allows it. Imported by `control`, `iam_api` and `services`.
+The source is AWS's Service Authorization Reference. An operation whose resource is unknown is authorized on `*`, so
+only a policy with `*` allows it. Imported by `control`, `iam_api` and `services`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Determine the authorization checks of DynamoDB: tables, indexes, streams, backups.
 
-Batches name several tables. The same actions allow DynamoDB Streams, which botocore models as a separate service.
+A batch request names several tables. DynamoDB Streams, a separate service in botocore, needs actions of DynamoDB.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class DynamoDbResources:
     def _about_named_tables(
         self, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield an authorization check for each table or ARN in the parameters; a check on `*` if there is none."""
+        """Yield a check for each table or ARN in the parameters, or a check on `*` if the parameters name neither."""
         context = _common(parameters)
         if operation in _ABOUT_ALL:
             yield AuthorizationQuestion(f"dynamodb:{operation}", "*", caller.account, context)
@@ -162,7 +162,7 @@ class DynamoDbResources:
         if table_match is None or table is None:
             return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context)
         inner = parts.resource.removeprefix(table_match[0])
-        # An index uses its table's policy, and a stream has its own. Backups and exports have no policy.
+        # An index has its table's policy, and a stream has a policy of its own. Backups and exports have no policy.
         policy: StoredPolicy | None = None
         if inner.startswith("/stream/"):
             policy = self._estate.table_policy(place, arn)

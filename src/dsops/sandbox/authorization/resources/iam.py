@@ -122,7 +122,7 @@ def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
 
 
 def _new_linked_role(parameters: Parameters) -> str:
-    """Return the service-linked role to be created. AWS authorizes it by name."""
+    """Return `role/PATH/NAME` of the service-linked role to be created. AWS authorizes the creation by name."""
     service = str(parameters["AWSServiceName"])
     linked = linked_roles().get(service)
     name = "*" if linked is None else linked_name(linked, str(parameters.get("CustomSuffix", "")))
@@ -130,7 +130,7 @@ def _new_linked_role(parameters: Parameters) -> str:
 
 
 def _deleted_linked_role(parameters: Parameters) -> str:
-    """Return the role in a deletion task id of the form `task/aws-service-role/SERVICE/ROLE/ID`."""
+    """Return the resource part of the role's ARN from a task id `task/aws-service-role/SERVICE/ROLE/ID`."""
     return str(parameters["DeletionTaskId"]).rpartition("/")[0].replace("task/", "role/", 1)
 
 

@@ -105,9 +105,9 @@ class KmsResources:
     def through_s3(
         self, operation: str, key: str, caller: Caller, account: str, bucket: str
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield the check for the KMS call that S3 makes on the caller's behalf; none for S3's default key.
+        """Yield the check for S3's KMS call on the caller's behalf; yield nothing for S3's default key.
 
-        `account` is the bucket's account. It also owns a `key` that is named without an account.
+        `account` owns the bucket, and also a `key` that is named without an account.
         """
         if key.endswith("alias/aws/s3"):
             return
@@ -130,9 +130,9 @@ class KmsResources:
             return AuthorizationQuestion(f"kms:{operation}", resource, account, context)
 
     def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """Return the authorization check for retiring a grant. No other grant can allow it.
+        """Return the authorization check for retiring a grant, which no other grant can allow.
 
-        A grant token is sufficient, and moto ignores the other parameters if there is one.
+        A grant token is sufficient permission. If the request has a grant token, moto ignores the other parameters.
         """
         token, key_id = text(parameters, "GrantToken"), text(parameters, "KeyId")
         if token:
@@ -189,7 +189,7 @@ class KmsResources:
         key_id = ciphertext[:_KEY_ID_BYTES].decode("latin-1") if isinstance(ciphertext, bytes) else ""
         sent_key_id = text(parameters, name)
         if not _KEY.fullmatch(key_id) or len(key_id) != _KEY_ID_BYTES:
-            # The ciphertext is not from this sandbox. moto reports that to a caller who may use the key in the request.
+            # The ciphertext is from elsewhere. moto reports this error to a caller who may use the key in the request.
             return (
                 self._of_key(action, sent_key_id, caller, context)
                 if sent_key_id
@@ -222,7 +222,7 @@ class KmsResources:
     def _of_alias(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield checks for the alias, which identity policies must allow, and for its present and its new key."""
+        """Yield checks for the alias, which identity policies must allow, and for its current and its new key."""
         alias = text(parameters, "AliasName")
         if not _ALIAS.fullmatch(alias):
             raise refusal(

@@ -64,7 +64,7 @@ def _statement(principal: str, operations: Sequence[str], conditions: Mapping[st
 
 
 def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Return conditions for CreateGrant: the new grant may not allow more, or have looser constraints."""
+    """Return the conditions for CreateGrant: a new grant must not allow more operations or loosen the constraints."""
     own_conditions = _conditions(grant)
     conditions = {
         **own_conditions,
@@ -77,7 +77,7 @@ def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Return conditions that require each pair. `EncryptionContextEquals` also forbids all other keys."""
+    """Return conditions that require each pair; `EncryptionContextEquals` also forbids all other keys."""
     pairs = {f"kms:EncryptionContext:{key}": value for key, value in (*grant.context_subset, *grant.context_equals)}
     conditions: dict[str, Mapping[str, object]] = {"StringEquals": pairs} if pairs else {}
     if grant.context_equals:
@@ -87,7 +87,7 @@ def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _is_principal(arn: str) -> bool:
-    """Whether a policy can name the ARN as principal. Services and deleted users can't send requests here."""
+    """Whether a policy can name the ARN as principal. Services and deleted users send no requests to the sandbox."""
     try:
         check_principal("AWS", arn)
     except ValueError:

@@ -40,7 +40,7 @@ class PartiqlStatement(NamedTuple):
 
 
 def read_statement(text: str) -> PartiqlStatement | None:
-    """Parse a simple statement on one table; None for several tables, comments or anything else."""
+    """Parse a statement on one table; return None for several tables, comments, or syntax not supported here."""
     tokens = _TOKEN.findall(text)
     words = [token.upper() for token in tokens]
     if not words or words[0] not in _VERBS or ";" in tokens or "--" in text or "/*" in text:
@@ -81,7 +81,7 @@ def _name(tokens: Sequence[str], at: int) -> str:
 
 
 def fixes(statement: PartiqlStatement, partition_key: str) -> bool:
-    """Whether the condition restricts the partition key to given values, so that the table is not scanned."""
+    """Whether the condition limits the partition key to certain values, so that the table is not scanned."""
     places = range(len(statement.condition))
     return not _is_not_equality(statement.condition) and any(
         _is_key(statement.condition, at, partition_key) and _follows(statement.condition, at) in {"=", "IN"}

@@ -100,7 +100,7 @@ def _structures(value: object, deeper: int) -> Iterator[Parameters]:
 
 
 def _roles(value: object, deeper: int) -> Iterator[str]:
-    """Yield the values of parameters whose name ends in `role`, `roleArn` or a plural of these."""
+    """Yield the values of parameters whose name ends in `role` or `roleArn`, also in the plural."""
     for holder in _structures(value, deeper):
         for name, entry in holder.items():
             if str(name).lower().removesuffix("s").removesuffix("arn").endswith("role"):

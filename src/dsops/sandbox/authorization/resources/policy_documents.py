@@ -72,7 +72,7 @@ def check_written_policy(
     outer, dot, inner = policy_write.parameter.partition(".")
     document = text(inside(parameters, outer), inner) if dot else text(parameters, outer)
     if not document:
-        # The policy is absent or removed: an empty text deletes a queue's policy.
+        # The policy is absent or is removed: SQS deletes a queue's policy if the text is empty.
         return
     if service == "sqs":
         document = readable_queue_policy(document)

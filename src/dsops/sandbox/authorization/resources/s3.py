@@ -1,7 +1,7 @@
 """Determine the authorization checks of S3: bucket, object, copy source, encryption key.
 
 A bucket's name does not contain its account, so the owner is looked up; a missing bucket is treated as the caller's
-own. Access points are not supported: an access point's ARN in place of a bucket is allowed only by `*`.
+own. Access points are not supported: an access point's ARN in place of a bucket is allowed only by a policy for `*`.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class _Asked:
         self._estate = estate
         self.bucket: Bucket | None = estate.bucket(self.name, caller.partition) if self.name else None
         if operation == "CreateBucket" and self.bucket is not None and self.bucket.account != caller.account:
-            # The other account's bucket needs no check, because the answer is BucketAlreadyExists.
+            # A bucket of another account is not checked, because the request fails with BucketAlreadyExists anyway.
             self.bucket = None
         self.owner = caller.account if self.bucket is None else self.bucket.account
         self.context: Context = {"s3:ResourceAccount": (self.owner,)}
@@ -195,7 +195,7 @@ class _Asked:
         return self._question(action, f"{self.name}/{key}", context)
 
     def about_anything(self) -> AuthorizationQuestion:
-        """Return an authorization check on `*`, for requests whose resource is unknown."""
+        """Return an authorization check on `*`, for a request whose resource is unknown."""
         prefix = "s3express" if self.operation in _OF_DIRECTORY_BUCKETS else "s3"
         return AuthorizationQuestion(f"{prefix}:{self.operation}", "*", self.caller.account, self.context)
 
@@ -207,7 +207,7 @@ class _Asked:
         if bucket is not None and bucket.restricts_public and is_outsider and policy is not None:
             # RestrictPublicBuckets means that a public policy applies only to the bucket's own account.
             policy = None if _is_public(policy.text) else policy
-        # S3 puts ARNs in its messages in quotes.
+        # S3's error messages have quotes around ARNs.
         return AuthorizationQuestion(f"s3:{action}", arn, self.owner, context, policy, shown=f'"{arn}"')
 
 

@@ -1,4 +1,4 @@
-"""Map S3 operations to the actions that allow them, where the names differ.
+"""Map S3 operations to the actions that allow them, where their names differ.
 
 Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; the Service Authorization Reference for S3.
 """

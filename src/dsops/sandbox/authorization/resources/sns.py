@@ -14,7 +14,7 @@ from dsops.sandbox.state.estate import Estate
 
 _NAMES_A_TOPIC: Final = ("TopicArn", "ResourceArn", "TargetArn")
 _PUSH: Final = ("PlatformApplicationArn", "EndpointArn")
-"""Parameters of mobile push. They determine the account, although AWS lists no resource type for them."""
+"""Parameters of mobile push. AWS lists no resource type for them, but their ARNs determine the account."""
 
 
 class SnsResources:
@@ -38,7 +38,7 @@ class SnsResources:
             if tags:
                 yield self._of_topic("TagResource", arn, caller, context)
             return
-        # Every named topic is checked; otherwise a request could choose which of them is authorized.
+        # Every topic in the request is checked; otherwise a client could choose which topic is authorized.
         named = [text(parameters, name) for name in _NAMES_A_TOPIC if name in parameters]
         if "SubscriptionArn" in parameters:
             # A subscription's ARN has the form `TOPIC:ID`.

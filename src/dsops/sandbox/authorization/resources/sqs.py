@@ -59,7 +59,7 @@ class SqsResources:
     def _about_redrive(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield checks for redriving a dead-letter queue: reading that queue, and sending to the destination."""
+        """Yield checks for redriving a dead-letter queue: to read this queue, and to send to the destination."""
         named_actions = [("SourceArn", operation)]
         if operation == "StartMessageMoveTask":
             named_actions += [
@@ -90,7 +90,7 @@ class SqsResources:
 
 
 def _of_url(url: str, caller: Caller) -> tuple[str, str]:
-    """Return account and name of a queue, parsed as moto does. A name alone means the caller's account."""
+    """Return account and name of a queue, parsed as moto does. A bare name means a queue of the caller's account."""
     if not url.startswith(("http://", "https://")):
         return caller.account, url
     parts = url.split("/")

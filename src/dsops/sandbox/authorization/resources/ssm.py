@@ -48,7 +48,7 @@ class ParameterResources:
             return AuthorizationQuestion(action, name, arn.account, context)
         bare = name.partition(":")[0]
         place = SecretLocation(caller.account, caller.region)
-        # A reference to a secret is not a parameter and has no tags; moto would fetch the secret to look for tags.
+        # A reference to a secret is not a parameter and has no tags, but moto would fetch the secret to look for tags.
         tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._secret_storage.parameter_tags(place, bare)
         own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
         return AuthorizationQuestion(
@@ -62,8 +62,8 @@ class ParameterResources:
 def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object]:
     """Replace ARNs of parameters in the caller's account and region by the parameters' names.
 
-    A parameter has the same tags, and refers to the same secret, by ARN and by name. moto strips every prefix of an
-    ARN that looks like a parameter's.
+    The name leads to the same tags and the same secret as the ARN. Without this, moto would strip every prefix that
+    looks like the prefix of a parameter's ARN.
     """
     plain = dict(parameters)
     for key in {"Name", "ResourceId"} & plain.keys():

@@ -1,4 +1,4 @@
-"""An operation that no module of `resources` describes -> its resources, by AWS's Service Authorization Reference.
+"""Determine resources by AWS's Service Authorization Reference, if no other module of `resources` does.
 
 Parameters come in; ARNs, condition keys and tags go out. Only `resources` imports it.
 """

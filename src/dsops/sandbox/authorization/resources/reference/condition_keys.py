@@ -1,7 +1,7 @@
 """Compute condition keys of EC2, EventBridge, Lambda and RDS whose names differ from parameter names.
 
-Service Authorization Reference of each service. A key is absent if neither the request nor the world has a value for
-it.
+See the Service Authorization Reference of each service. A key is absent if neither the request nor the sandbox's
+state has a value for the key.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
 def keys_of_entries(parameters: Parameters, bus: str, caller: Caller) -> Iterator[Context]:
     """Yield the condition keys for each (source, detail type) of a PutEvents request on a bus.
 
-    Each kind of event must be allowed by itself.
+    A policy must allow each of these combinations.
     """
     entries = many(parameters, "Entries")
     kinds = [

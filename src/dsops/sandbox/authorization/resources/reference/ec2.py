@@ -1,4 +1,4 @@
-"""Authorize EC2's tagging: find resource types by ids such as `vol-0123`, and tags passed at creation."""
+"""Authorize EC2's tagging: resources named by ids such as `vol-0123`, and resources created with tags."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WITHOUT_ACCOUNT: Final = frozenset({"image", "snapshot"})
 
 
 def tagged_things(ids: tuple[str, ...], caller: Caller) -> tuple[str, ...]:
-    """Return the ARNs of the resource ids in CreateTags or DeleteTags; `*` for an id of unknown type."""
+    """Return the ARNs of the resources in CreateTags or DeleteTags; `*` for an id of unknown type."""
     return tuple(
         dict.fromkeys(_arn(_KINDS.get(resource_id.rpartition("-")[0], ""), resource_id, caller) for resource_id in ids)
     )

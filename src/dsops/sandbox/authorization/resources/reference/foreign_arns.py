@@ -8,14 +8,14 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.authorization.parameter_values import Parameters
 
 _READ_BEFORE = {
-    # The policy simulator only names these resources; it does not access them.
+    # The policy simulator evaluates policies for these ARNs; it does not access the resources.
     "iam": frozenset({"CallerArn", "ResourceArns", "ResourceOwner"}),
     "kms": frozenset({"KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId"}),
     "secretsmanager": frozenset({"SecretId"}),
 }
 """Prefix of a service's actions -> parameters that need no further check.
 
-The service's module has already resolved them, or the operation does not access them.
+Either the module of the service has already resolved these parameters, or the operation does not access the resource.
 """
 
 

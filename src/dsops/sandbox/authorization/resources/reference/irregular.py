@@ -1,4 +1,4 @@
-"""Find the resources of Lambda, EventBridge, CloudWatch Logs, EC2, ECS, Kinesis and RDS in their own notations."""
+"""Find resources in special parameters of Lambda, EventBridge, CloudWatch Logs, EC2, ECS, Kinesis and RDS."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ECS_KINDS: Final[Mapping[str, str]] = {
 }
 """ECS parameter -> type of the resource that it names."""
 ANY_KIND: Final = "*"
-"""Used as a resource type: the operation concerns exactly the ARNs under this key."""
+"""A resource type that means all types. If it has ARNs, the operation concerns exactly these resources."""
 
 
 class PartialMatch(NamedTuple):
@@ -73,7 +73,7 @@ def tagged_as(arn: str) -> str:
 
 
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Find the resources in parameters that use the service's own notation."""
+    """Find the resources in parameters with a format that only this service has."""
     reader: Callable[[str, Parameters, Caller], PartialMatch] | None = {
         "ec2": _tagged,
         "ecs": _of_cluster,
@@ -112,7 +112,7 @@ def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> Part
 def _function(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """Parse a function's name: `NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` or an ARN.
 
-    The qualifier can also be a parameter.
+    The request can also contain the qualifier as a separate parameter.
     """
     if "VersionNumber" in parameters:
         parameters = {**parameters, "LayerVersion": parameters["VersionNumber"]}
@@ -136,7 +136,7 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Partia
 
 
 def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Find the resources in CreateTags and DeleteTags, which are ids of any type."""
+    """Find the resources in CreateTags and DeleteTags, which accept ids of any resource type."""
     if operation not in {"CreateTags", "DeleteTags"}:
         return PartialMatch(parameters, {})
     things = tagged_things(texts(parameters, "Resources"), caller)
@@ -188,7 +188,7 @@ def bus_arn(bus: str, caller: Caller) -> str:
 def _log_group(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """Find log groups and return their ARNs with `:log-stream:` appended, as AWS does.
 
-    Therefore policies name `log-group:NAME:*` (CloudWatch Logs User Guide).
+    Because of this ending, policies name `log-group:NAME:*` (CloudWatch Logs User Guide).
     """
     if operation in _ABOUT_GROUP_ITSELF:
         return PartialMatch(parameters, {})

@@ -1,4 +1,4 @@
-"""Determine the authorization checks of all other services by AWS's Service Authorization Reference.
+"""Determine the checks of services without a module in `resources`, by AWS's Service Authorization Reference.
 
 The reference lists an action's resource types and their ARN formats, such as `cluster/${ClusterName}`. The
 placeholders are filled from parameters such as `clusterName` or `cluster`, or a parameter is an ARN of that format.
@@ -61,14 +61,14 @@ _NAMES_NOTHING_YET: Final = tuple(
     Create Run Allocate Register Import Copy Request Purchase List Describe Search
     """.split()
 )
-"""Prefixes of operations on resources that have no id yet, or on all of a type. AWS checks them on `KIND/*`."""
+"""Prefixes of operations that create resources or concern all resources of a type. AWS checks them on `KIND/*`."""
 _MARK: Final = re.compile(r"\$\{(\w+)\}")
 _PLACE: Final = frozenset({"Partition", "Region", "Account"})
 _TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
 _TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
 _UNTAGS: Final = "Untag"
 _OWNERS: Final = ("registryid", "catalogid")
-"""Parameters that contain the account of the resource's owner."""
+"""Parameters that contain the account that owns the resource."""
 _GENERAL: Final = ("resourcearn", "resourceid", "resourcename", "resource", "arn")
 
 
@@ -141,7 +141,7 @@ class ListedResources:
 
 
 class _Value(NamedTuple):
-    """The texts of one parameter, and its name without case, dashes and the plural `s`."""
+    """The texts of one parameter, and its name in lower case without dashes and the plural `s`."""
 
     name: str
     texts: tuple[str, ...]
@@ -162,7 +162,7 @@ class _Given:
         self.place = _ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the texts of the first parameter with one of these names, or with `source` or `target` before it."""
+        """Return the texts of the first parameter with one of these names, which `source` or `target` may precede."""
         for name in names:
             sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
             found_texts = [text for value in self.values if value.name in sides for text in value.texts]
@@ -201,7 +201,7 @@ class _Given:
         return [arn for arns in self.found.values() for arn in arns]
 
     def context(self, use: ActionUse) -> Context:
-        """Return the condition keys of tags in the request, and those that have the name of a parameter."""
+        """Return the condition keys of the request's tags, and each key whose name equals a parameter's name."""
         parameters = self.parameters
         tags = [tag for name in _TAGS for tag in listed_tags(parameters.get(name))]
         for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
@@ -239,15 +239,15 @@ def _arns(use: ActionUse, named: _Given) -> list[str]:
 
 
 def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
-    """Whether a required type has an alternative in the request: an NLB's listener, or any tagged resource."""
+    """Whether the request names an alternative to this required type: an NLB's listener, or any tagged resource."""
     family = kind.name.partition("/")[0]
     return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
 
 
 def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:
-    """Whether the request also names a longer ARN, such as a rule on a bus.
+    """Whether the request also names a longer ARN that has all placeholders of this type.
 
-    The rule alone would mean the default bus.
+    For example, `rule/NAME` is a rule on the default bus, so it is ignored if the request names `rule/BUS/NAME`.
     """
     own = set(_names_in(kind.arn))
     return any(arns and set(_names_in(other.arn)) > own for other, arns in named.items())
@@ -259,7 +259,7 @@ def _is_elsewhere(arn: str, caller: Caller) -> bool:
 
 
 def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-    """Yield checks for an operation that AWS's reference lacks: the action of the same name on `*`."""
+    """Yield checks on `*` for an operation that AWS's reference lacks, assuming an action of the same name."""
     yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
     for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
         yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})

@@ -1,0 +1,30 @@
+"""Turn profiles into the lowest layer of a configuration: each profile is a store with the profile's name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dsops.aws_config.profiles import Profiles
+from dsops.aws_config.stores import MadeStore, make_stores
+from dsops.config.sections import Part, Sections
+from dsops.document import Scalar
+from dsops.model import Field
+
+
+def profile_sections(profiles: Profiles, names: Collection[str] | None) -> tuple[Sections, tuple[str, ...]]:
+    """Return the profiles of these names, and those that they use, as stores; and notes about the named profiles.
+
+    With None, or if one of the names is no profile, all profiles are returned, so that an error can suggest a similar
+    name. A store has exactly the name of its profile, also where a dsops.yaml could not use that name.
+    """
+    is_all = names is None or any(name not in profiles.by_name for name in names)
+    result = make_stores(profiles, () if is_all else tuple(names or ()), keeps_external_ids=True, is_layer=True)
+    starts = tuple(f"profile `{name}` " for name in names or ())
+    notes = tuple(note for note in result.notes if starts and note.startswith(starts))
+    return Sections({store.name: [_part(store)] for store in result.stores}, {}, {}, []), notes
+
+
+def _part(store: MadeStore) -> Part:
+    line = store.where.line
+    entries = {key: Field(Scalar(value, "text", line), store.where) for key, value in store.settings}
+    return Part(store.where, f"secretStores.{store.name}", entries)
