@@ -55,6 +55,7 @@ class OnePassword:
 
     def put(self, service: str, account: str, value: Secret) -> str:
         """Store a secret, replacing any secret of that name. Returns the name of the place, for messages."""
+        self._program.require()
         why = self.check()
         if why:
             raise KeyringUnavailable(why, hint="`op account add` adds an account; or name another backend")

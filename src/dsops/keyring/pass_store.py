@@ -31,6 +31,7 @@ class PassStore:
 
     def put(self, service: str, account: str, value: Secret) -> str:
         """Store a secret, replacing any secret of that name. Returns the name of the place, for messages."""
+        self._program.require()
         why = self.check()
         if why:
             raise KeyringUnavailable(why, hint="`pass init GPG-ID` makes a password store; or name another backend")

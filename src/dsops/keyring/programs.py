@@ -55,18 +55,23 @@ class Program(NamedTuple):
                 return path
         return ""
 
+    def require(self) -> str:
+        """Return the program's path. Raises KeyringUnavailable without the program."""
+        path = self.find()
+        if not path:
+            raise KeyringUnavailable(
+                f"the program `{self.name}` is in no trusted folder of the PATH",
+                why="folders of the current project, and folders that every user may write, are left out",
+                hint=f"install `{self.name}`, or name another backend",
+            )
+        return path
+
     def run(self, *words: str, given: Secret | None = None, terminal: str = "") -> ProgramResult:
         """Run the program with these arguments. `given` becomes its standard input, through a pipe.
 
         `terminal` is the value of GPG_TTY. Raises KeyringUnavailable without the program, KeyringLocked after a minute.
         """
-        path = self.find()
-        if not path:
-            raise KeyringUnavailable(
-                f"the program `{self.name}` is in no trusted folder of the PATH",
-                why="folders of the current project and relative folders are left out",
-                hint=f"install `{self.name}`, or name another backend",
-            )
+        path = self.require()
         environ = self._environment()
         if terminal:
             environ["GPG_TTY"] = terminal
