@@ -23,9 +23,13 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], folder: str
         return Check("doctor.keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
     try:
         entries = index.contents(environ)
-        order = order_of(environ, load_settings(environ).keyring)
+        configured = load_settings(environ).keyring
+        order = order_of(environ, configured)
     except DsopsError as error:
         return Check("doctor.keyring", "keyring", "warning", error.message, error.why, error.hint)
+    is_used = entries.seeds or entries.keys
+    if not is_used and not configured and not environ.get(index.VARIABLE):
+        return Check("doctor.keyring", "keyring", "skipped", "nothing of dsops is in it")
     keyring = Keyring(environ, folder, order=order)
     broken = _broken(keyring, _needed(entries, steps))
     if broken is not None:
@@ -34,7 +38,7 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], folder: str
     first = next((name for name, why in states if not why), "")
     others = "".join(f"; not {name}: {why}" for name, why in states if why)
     new = f"new entries go to {first}" if first else "no backend can take new entries"
-    if not entries.seeds and not entries.keys:
+    if not is_used:
         return Check("doctor.keyring", "keyring", "skipped", f"nothing of dsops is in it; {new}{others}")
     held_by = sorted(
         {*(seed.backend for seed in entries.seeds.values()), *(key.backend for key in entries.keys.values())}

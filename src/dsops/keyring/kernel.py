@@ -61,7 +61,9 @@ class KernelKeyring:
         data = value.reveal_bytes()
         if len(data) > _MOST_BYTES:
             raise KeyringFailed(
-                "the secret is too long for the kernel's keyring", why=f"{_MOST_BYTES} bytes are the limit"
+                "the secret is too long for the kernel's keyring",
+                why=f"{_MOST_BYTES} bytes are the limit",
+                hint="name another backend",
             )
         numbers = _numbers()
         serial = _call(numbers[0], _TYPE, _description(service, account), data, len(data), _USER_KEYRING)

@@ -1,4 +1,4 @@
-"""The store type `aws.keys`: an IAM user's long-term key in the system's keyring, which signs the first hop."""
+"""The store type `aws.keys`: an IAM user's long-term key in the keyring, which signs the first hop."""
 
 from __future__ import annotations
 

@@ -40,8 +40,9 @@ def steps() -> list[Step]:
 
 
 def test_a_keyring_without_entries_of_dsops_is_skipped(home: Path) -> None:
-    """If the keyring has no entries of dsops, the check is skipped, and it says where new entries would go."""
-    check = check_keyring(steps(), environ_with(home))
+    """Without entries of dsops the check is skipped; if the user has set an order, it says where new ones would go."""
+    assert check_keyring(steps(), environ_with(home)).detail == "nothing of dsops is in it"
+    check = check_keyring(steps(), {**environ_with(home), "DSOPS_KEYRING": "desktop,file"})
     assert check.status == "skipped"
     assert check.detail.startswith("nothing of dsops is in it; new entries go to file; not desktop: ")
 
