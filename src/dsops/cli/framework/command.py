@@ -223,7 +223,7 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
             value = _checked(flag, value, f"`{written}`")
             is_one_more = flag.is_repeatable and flag.name in texts
             texts[flag.name] = f"{texts[flag.name]}{_BETWEEN}{value}" if is_one_more else value
-        elif command.takes_command and command.operands and not operands and "--" in argv[position:]:
+        elif command.takes_command and takes_one_more(command, operands) and "--" in argv[position:]:
             operands.append(word)
         elif command.takes_command:
             _refuse_words_before_dashes([*operands, *argv[position - 1 :]], takes_name=bool(command.operands))
@@ -235,6 +235,12 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
     if command.takes_command:
         return Arguments(values, _operands(command, operands, called), tuple(words), name=name)
     return Arguments(values, _operands(command, words, called), (), name=name)
+
+
+def takes_one_more(command: Command, operands: Sequence[str]) -> bool:
+    """Whether the command takes another operand after these."""
+    declared = command.operands
+    return bool(declared) and (len(operands) < len(declared) or declared[-1].is_repeatable)
 
 
 def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoReturn:
