@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from dsops.sandbox.control.server import SandboxServer
-from tests.permission import allow_found
 from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
+from dsops.sandbox.seed.file import read_seed
+from tests.permission import allow_found
 
 SEED = """
 accounts:
@@ -37,7 +38,8 @@ STORE = (
 )
 CONFIG = (
     "secretStores:\n"
-    '  jump: {type: aws.sts, region: us-east-1, role_session_name: me, role_arn: "arn:aws:iam::111111111111:role/Jump"}\n'
+    "  jump: {type: aws.sts, region: us-east-1, role_session_name: me, "
+    'role_arn: "arn:aws:iam::111111111111:role/Jump"}\n'
     + "".join(STORE.format(name, role) for name, role in (("prod-a", "A"), ("prod-b", "B"), ("gone", "Gone")))
     + "  values: {type: literal, values: {a: b}}\n"
 )
@@ -65,7 +67,13 @@ class World:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `dsops each` until it ends."""
         return subprocess.run(
-            self.command(*words), cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=60, check=False
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     def calls(self, name: str) -> int:
@@ -179,9 +187,13 @@ def test_a_closed_pipe_ends_it(world: World) -> None:
 
 
 def test_every_session_is_on_the_audit_trail(world: World) -> None:
-    """The audit trail has one record of the run for each store."""
-    world.run("prod-*", "--reason", "a check", "--", "true")
+    """The audit trail has one record of the run for each store, also for a store without a session."""
+    world.run("prod-*", "gone", "--reason", "a check", "--", "true")
     trail = world.folder / ".local/state/dsops/audit.jsonl"
     events = [json.loads(line) for line in trail.read_text().splitlines()]
-    runs = [event for event in events if event.get("store") in {"prod-a", "prod-b"} and event.get("command") == "each"]
-    assert {event["store"] for event in runs} == {"prod-a", "prod-b"}
+    runs = [event for event in events if event["eventName"] == "Each"]
+    assert [event["additionalEventData"].get("store") for event in runs if "errorCode" not in event] == [
+        "prod-a",
+        "prod-b",
+    ]
+    assert len([event for event in runs if "errorCode" in event]) == 1

@@ -18,7 +18,7 @@ from dsops.environment import ChildIdentity, session_variables
 from dsops.errors import DsopsError, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import Pipeline, environment_of_child
-from dsops.pipeline.journal import record_run
+from dsops.pipeline.journal import add_failure, record_run
 from dsops.pipeline.plans import environment_of_sessions, require_session
 from dsops.process import find_command, start_failure
 from dsops.process.many import STDOUT, CommandResult, SideBySide
@@ -93,6 +93,7 @@ def _run_all(
                 futures[name] = work.start(name, _environment(name, config, pipeline, arguments, runtime))
             except DsopsError as error:
                 outcomes[name] = _Outcome(name, error=error)
+                add_failure(arguments.name, error, runtime)
                 printer.failure(name, error)
         runtime.report(DONE)
         for name, future in futures.items():
