@@ -111,7 +111,7 @@ def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProces
 def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> None:
     """No command uses it without permission: no AWS call, no file, no stdout; the error names `dsops allow`."""
     done = run(dsops, *line.split())
-    assert "error[config.not-allowed]: you have not allowed dsops.yaml as it is now" in done.stderr + done.stdout
+    assert "[config.not-allowed]: you have not allowed the current content of dsops.yaml" in done.stderr + done.stdout
     assert "`dsops allow" in done.stderr + done.stdout
     assert done.returncode != 0
     assert not {"AssumeRole", "GetSecretValue", "PutRolePolicy"} & set(aws.calls)

@@ -191,7 +191,7 @@ def test_an_auto_store_needs_its_environment(place: Place, aws: StubAws, tmp_pat
     for store in ("target", "secrets"):
         done = place.dsops("export", "aws-config", "--store", store)
         assert (2, "") == (done.returncode, done.stdout)
-        assert f"there can be no profile for `{store}`" in done.stderr
+        assert f"can't export a profile for `{store}`" in done.stderr
     assert 2 == place.dsops("export", "aws-config", "--env", "devlopment").returncode
 
     assert 2 == place.exported("--env", "development").count("credential_process") - 1

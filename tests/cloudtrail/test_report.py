@@ -417,7 +417,7 @@ def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
         log(tmp_path / f"{number}.json", [record(each % 3000, eventID=os.urandom(16).hex()) for each in range(20_000)])
     words = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path), str(room)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "the logs can't be put in order; its files can't be written\n"
+    assert done.stdout == "DuckDB has too little space to sort the logs; its files can't be written\n"
 
 
 @pytest.mark.parametrize("text", ["[]", '{"Events": []}', '{"Records": null}', '{"Records": {"a": 1}}', "5"])
@@ -449,7 +449,7 @@ def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
     found = find_logs([str(dirty[0])])
     with pytest.raises(LogsUnreadable) as raised, open_database(), ThreadPoolExecutor(1) as apart:
         CallDatabase(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)
-    assert str(raised.value) == "the logs can't be put in order"
+    assert str(raised.value) == "DuckDB has too little space to sort the logs"
     assert raised.value.why == "there is no room on the disk"
     assert "TMPDIR" in raised.value.hint
 

@@ -207,7 +207,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
     path = trust.file or trust.folder
     number, problem = _certificates_in(path)
     if problem:
-        hint = f"let {origin} name a PEM file that you may read, or unset it: then the system's certificates count"
+        hint = f"set {origin} to a PEM file that you can read, or unset it to use the system's certificates"
         unusable = VariableInvalid(f"{origin} names {path}, {problem}", hint=hint)
         return failed("doctor.certificates", "certificates", unusable)
     return Check("doctor.certificates", "certificates", "ok", f"{number} in {path} ({origin})")

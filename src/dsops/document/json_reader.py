@@ -68,8 +68,10 @@ class _Reader:
         first = text[at : at + 1]
         if first in ("{", "["):
             if depth > MAX_DEPTH:
-                hint = "is it the right file?"
-                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", hint=hint, where=self._here())
+                hint = "check that it is the right file"
+                raise ConfigTooLarge(
+                    f"the values are nested more than {MAX_DEPTH} levels deep", hint=hint, where=self._here()
+                )
             return self._mapping(depth) if first == "{" else self._sequence(depth)
         if first == '"':
             return self._string()

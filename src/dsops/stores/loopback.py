@@ -113,7 +113,7 @@ class LoopbackPort:
                     return request
             for connection in [late for late, (_, end) in self._waiting.items() if end < monotonic()]:
                 self._forget(connection)
-        raise LoginFailed("the browser brought no answer in time", hint="log in again")
+        raise LoginFailed("the login in the browser was not completed in time", hint="log in again")
 
     def _accept(self) -> None:
         try:

@@ -358,7 +358,7 @@ def test_output_of_modules_goes_to_stderr() -> None:
 
 def test_a_folder_that_is_gone(world: World) -> None:
     """If the client's folder is gone, the error says that the child could not start."""
-    with pytest.raises(AmbientFailed, match="could not look for base credentials"):
+    with pytest.raises(AmbientFailed, match="could not look up base credentials"):
         load_ambient(world.environ, "/nowhere/at/all")
 
 

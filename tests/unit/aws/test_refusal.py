@@ -48,7 +48,7 @@ def said(message: str, code: str = "AccessDeniedException") -> AwsAnswer:
         (
             "arn:aws:sts::111122223333:assumed-role/Deploy/ada",
             "with an explicit deny in a service control policy",
-            "a policy denies it explicitly: the message says of which kind",
+            "a policy denies it explicitly: the message names the policy's type",
         ),
     ],
 )

@@ -244,8 +244,8 @@ def test_a_code_is_sent_once(desk: Desk) -> None:
     ("brought", "message"),
     [
         ({"error": "access_denied", "error_description": "by\x1b[31m bob"}, "the login was denied in the browser"),
-        ({"error": "invalid_scope"}, "the browser came back without a login: invalid_scope"),
-        ({}, "the browser came back without a login: no code"),
+        ({"error": "invalid_scope"}, "the login in the browser failed: invalid_scope"),
+        ({}, "the login in the browser failed: no code"),
     ],
 )
 def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, str], message: str) -> None:

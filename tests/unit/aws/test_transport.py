@@ -610,7 +610,7 @@ def test_the_driver_is_chosen_by_the_environment_passed_in() -> None:
     """The driver is libcurl unless DSOPS_TRANSPORT of the passed environment selects another; typos are an error."""
     assert isinstance(open_driver({}), CurlDriver)
     assert isinstance(open_driver({"DSOPS_TRANSPORT": "urllib3"}), ThreadDriver)
-    with pytest.raises(ConfigError, match="DSOPS_TRANSPORT is `curl`"):
+    with pytest.raises(ConfigError, match="DSOPS_TRANSPORT can't be `curl`"):
         open_driver({"DSOPS_TRANSPORT": "curl"})
 
 

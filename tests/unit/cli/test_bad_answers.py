@@ -51,7 +51,7 @@ ANYWHERE = (
         Answer(307, headers=(("Location", "https://evil.example/"),)),
         "service.answer-invalid",
         5,
-        ("redirects", "https://evil.example/, where no credentials are sent"),
+        ("redirects", "https://evil.example/; dsops sends no credentials there"),
     ),
     Case("hangs up", Answer(raw=b""), "service.unreachable", 5, ("lost the connection", "try again"), 4),
     Case("hangs up in the middle", assume_role_answer()._replace(cut_after=20), "service.unreachable", 5, ("missing",)),
@@ -280,7 +280,7 @@ def test_a_certificate_that_can_not_be_trusted(
         ({"HTTPS_PROXY": "nonsense://x"}, ("HTTPS_PROXY is not a proxy", "write http://")),
         ({"AWS_SECRET_ACCESS_KEY": ""}, ("AWS_SECRET_ACCESS_KEY is not", "unset AWS_ACCESS_KEY_ID")),
         ({"AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z"}, ("expired at 2020-01-01", "get new ones")),
-        (WITHOUT_KEYS, ("there are no AWS credentials to start from", "dsops sandbox run")),
+        (WITHOUT_KEYS, ("no AWS credentials were found", "dsops sandbox run")),
         ({**WITHOUT_KEYS, "AWS_PROFILE": "prd"}, ("there is no profile `prd`", "correct AWS_PROFILE")),
     ],
 )

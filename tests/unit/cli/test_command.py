@@ -164,7 +164,7 @@ def test_without_dashes_the_first_word_begins_the_command() -> None:
 
 def test_a_word_before_the_dashes_is_refused() -> None:
     """`dsops exec production -- deploy.sh` is an error with a hint, and does not run `production`."""
-    with pytest.raises(UsageError, match="`production` stands before `--`") as caught:
+    with pytest.raises(UsageError, match="`production` before `--`") as caught:
         parse(LAUNCHER, ["production", "--", "deploy.sh"], {})
     assert "--env production" in caught.value.hint
 

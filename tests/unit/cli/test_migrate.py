@@ -140,7 +140,7 @@ def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
     assert 0o640 == stat.S_IMODE(project.file.stat().st_mode)
     assert OLD == (project.folder / "dsops.yaml.before-migrate").read_text()
     problems = json.loads(project.dsops("validate", "--json").stdout)["problems"]
-    assert ["nothing installed provides the store type `vault`"] == [each["message"] for each in problems]
+    assert ["no installed package provides the store type `vault`"] == [each["message"] for each in problems]
     assert "needs no change" in project.dsops("migrate", "--write").stdout
     assert OLD == (project.folder / "dsops.yaml.before-migrate").read_text()
 

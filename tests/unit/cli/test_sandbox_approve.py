@@ -202,8 +202,8 @@ def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.Cap
     ("words", "told"),
     [
         (["--user", "alice", "--wait", "0.1"], "no login waits"),
-        (["--user", "alice", "BBBB-BBBB"], "no login waits for that code"),
-        (["--user", "alice", "--deny"], "--deny and --user exclude each other"),
+        (["--user", "alice", "BBBB-BBBB"], "no login is pending for that code"),
+        (["--user", "alice", "--deny"], "--deny and --user can't be combined"),
     ],
     ids=str,
 )

@@ -91,7 +91,7 @@ def test_variables_of_a_job_are_unset(capfd: pytest.CaptureFixture[str], monkeyp
         (["env", "--pod-role", "App", "--service-account", "shop"], "it is NAMESPACE/NAME"),
         (["env", "--github-repository", "org"], "it is OWNER/NAME, such as org/app"),
         (["env", "--github-repository", "/app"], "`--github-repository` can't be `/app`"),
-        (["clock", "--now", "yesterday"], "it is a time such as 2026-07-13T10:00:00Z"),
+        (["clock", "--now", "yesterday"], "write a time such as 2026-07-13T10:00:00Z"),
     ],
 )
 def test_what_a_flag_can_not_mean_is_told_before_anything_is_asked(

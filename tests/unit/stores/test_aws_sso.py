@@ -391,7 +391,7 @@ def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
     path = token_file(desk.home, {})
     path.unlink()
     os.mkfifo(path)
-    assert "is not a plain file" in desk.failure().why
+    assert "is not a regular file" in desk.failure().why
 
 
 def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
@@ -404,7 +404,7 @@ def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
     path.mkdir()
     before = os.dup(0)
     os.close(before)
-    assert "is not a plain file" in desk.failure().why
+    assert "is not a regular file" in desk.failure().why
     after = os.dup(0)
     os.close(after)
     assert after == before

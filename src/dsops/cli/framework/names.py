@@ -56,11 +56,11 @@ def _candidates(words: list[str]) -> list[str]:
 def _place_of(word: str, words: Sequence[str]) -> str:
     """How to write a word that stands before `--`: as the value of the flag for an environment or a store."""
     config = _config(words)
-    ways = [f"an environment is named by `--env {word}`"] if word in config.environments else []
+    ways = [f"write an environment as `--env {word}`"] if word in config.environments else []
     ways += [f"a store's session is given to a command by `--credentials {word}`"] if word in config.stores else []
     if not ways:
         names = ", ".join(list(config.environments)[:_MOST]) or "none"
-        ways = [f"an environment is named by `{ENVIRONMENT.name} NAME`, and the environments are: {names}"]
+        ways = [f"write an environment as `{ENVIRONMENT.name} NAME`; the environments are: {names}"]
     return "; ".join([*ways, "a command begins after the first `--`"])
 
 

@@ -196,7 +196,10 @@ class Investigator:
         """
         chain = await self._chains.of(step)
         if not chain:
-            raise NoCredentials("there are no credentials to read policies with", hint="set AWS_PROFILE, or log in")
+            raise NoCredentials(
+                "there are no credentials to read the policies with",
+                hint="set AWS_PROFILE, or log in with `aws sso login`",
+            )
         encoded = encoded_in(text)
         record: Recorded | Fact | None = None
         if encoded:

@@ -130,7 +130,7 @@ class PortalLogins:
     def decide(self, user_code: str, user: str, now: float) -> DeviceLogin | None:
         """Approve the waiting login with that user code as `user`, or deny it if `user` is "".
 
-        Returns None if no login waits for that code.
+        Returns None if no login is pending for that code.
         """
         sent_code = plain_code(user_code)
         for key, login in self._devices.items():
