@@ -146,7 +146,7 @@ def test_a_profile_that_starts_from_itself_is_an_error(place: Place, aws: StubAw
     done = place.run(clients(aws.server.url)["boto3"], tmp_path, {"AWS_PROFILE": "target"})
 
     assert 0 != done.returncode
-    assert "begin with themselves" in done.stderr
+    assert "depend on themselves" in done.stderr
     assert "--for-profile target" in done.stderr
     assert [] == aws.calls
 

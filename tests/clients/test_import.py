@@ -211,7 +211,7 @@ def test_an_existing_file_is_not_overwritten(dsops: Dsops) -> None:
     [
         (("--profile", "jmup"), {}, "did you mean `jump`"),
         (("--profile", "process"), {}, "there is no profile to import"),
-        ((), {"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}, "there are no profiles"),
+        ((), {"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}, "no AWS profiles were found"),
         (("--out", "no/where/dsops.yaml"), {}, "mkdir -p no/where"),
     ],
 )

@@ -456,7 +456,7 @@ def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     """A temporary folder that cannot be created (read-only disks) is an error with a hint at TMPDIR."""
-    with pytest.raises(LogsUnreadable, match="put in order") as raised, open_database(str(tmp_path / "absent")):
+    with pytest.raises(LogsUnreadable, match="sort the logs") as raised, open_database(str(tmp_path / "absent")):
         pass
     assert raised.value.why == "no such file or directory"
     assert "TMPDIR" in raised.value.hint

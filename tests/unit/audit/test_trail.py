@@ -301,7 +301,7 @@ def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> N
     """A trail, head file or folder of another owner is refused."""
     write(path, "a")
     os.chown(path.parent / name, 65534, 65534)
-    with pytest.raises(AuditFailed, match="can't be relied on") as caught:
+    with pytest.raises(AuditFailed, match="is not trusted") as caught:
         write(path, "b")
     assert caught.value.why == "it belongs to another user"
 

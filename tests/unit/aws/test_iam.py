@@ -124,7 +124,7 @@ def test_a_list_without_end_is_given_up() -> None:
     body += b"<Marker>on</Marker></ListRolePoliciesResult></ListRolePoliciesResponse>"
     with StubServer(lambda _: Answer(body=body)) as server:
         asking = Asking(server)
-        with pytest.raises(AnswerInvalid, match="not as AWS does"):
+        with pytest.raises(AnswerInvalid, match="an invalid response"):
             asking.run(api.list_role_policies(asking.iam, "App"))
 
     assert len(server.seen) == 100

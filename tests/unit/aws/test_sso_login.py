@@ -157,7 +157,10 @@ def test_a_rejected_registration_is_replaced_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("said", "message"),
-    [("access_denied", "the login was denied in the browser"), ("expired_token", "the code was not approved in time")],
+    [
+        ("access_denied", "the login was denied in the browser"),
+        ("expired_token", "the login code was not approved in time"),
+    ],
 )
 def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, message: str) -> None:
     """A denied or expired code ends the polling at once."""
@@ -171,7 +174,7 @@ def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, messag
 def test_polling_ends_by_our_clock(desk: Desk) -> None:
     """Polling ends by our clock if the endpoint answers `pending` for ever."""
     desk.center.device = ["authorization_pending"] * 10_000
-    assert "the code was not approved in time" == refused(desk).message
+    assert "the login code was not approved in time" == refused(desk).message
     assert 600 == desk.time.seconds
 
 
@@ -273,4 +276,4 @@ def test_an_answer_without_a_token_is_invalid(desk: Desk, answer: dict[str, obje
         return Response(200, {}, json.dumps(answer).encode()) if action == "CreateToken" else None
 
     desk.center.outage = outage
-    assert "not as AWS does" in refused(desk, "browser").message
+    assert "an invalid response" in refused(desk, "browser").message

@@ -618,7 +618,7 @@ def test_without_pycurl_urllib3_takes_over(monkeypatch: pytest.MonkeyPatch) -> N
     """Without pycurl, or with an old libcurl, urllib3 is used; `DSOPS_TRANSPORT=pycurl` is then an error."""
     monkeypatch.setattr(transport, "pycurl", None)
     assert isinstance(open_driver({}), ThreadDriver)
-    with pytest.raises(ConfigError, match="no pycurl"):
+    with pytest.raises(ConfigError, match=r"pycurl with libcurl 8\.10 or newer is not installed"):
         open_driver({"DSOPS_TRANSPORT": "pycurl"})
 
 

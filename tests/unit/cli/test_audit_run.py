@@ -234,7 +234,7 @@ WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
     "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
     "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB does not call AWS"),
     "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` has no effect here"),
-    "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
+    "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "no log files match `nothing/*.json`"),
 }
 
 

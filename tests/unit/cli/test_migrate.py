@@ -243,8 +243,8 @@ def test_other_file_formats_are_rewritten(project: Project, text: str, expected:
         ("version: 2\nenvs: {}\n", ["dsops.yaml:1: version:"]),
         ("nonsense: {}\n", ["dsops.yaml:1: nonsense:"]),
         ("envs: {a: {A: {literal: x}}}\nenvs: {}\n", ["dsops.yaml:2:"]),
-        ("a b: [\n", ["not well-formed"]),
-        ("- a\n", ["no configuration"]),
+        ("a b: [\n", ["not valid YAML"]),
+        ("- a\n", ["not a configuration"]),
         ("envs:\n  e:\n    A: {from: {store: x, key: y}, transform: mine}\n", ["dsops.yaml:3:"]),
     ],
 )

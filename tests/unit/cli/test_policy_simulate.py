@@ -160,7 +160,7 @@ class TestQuestion:
             ((*ASK, "--resource-policy", "own.json"), "is a role, which has a trust policy instead"),
             ((*ASK, "--context", "hush-id"), "a value of --context is not KEY=VALUE"),
             ((*ASK, "--context", "=hush-id"), "a value of --context is not KEY=VALUE"),
-            ((*ASK, "--cases", "suite/cases.yaml"), "--cases and --principal exclude each other"),
+            ((*ASK, "--cases", "suite/cases.yaml"), "--cases and --principal can't be combined"),
             ((*ASK, "--live", "--sandbox", "http://127.0.0.1:1"), "--live and --sandbox can't be combined"),
             ((*ASK, "--sandbox", "https://sandbox.example.com"), "is not the address of a sandbox on this machine"),
             ((*ASK, "--sandbox", "4566"), "is not the address of a sandbox on this machine"),

@@ -271,7 +271,7 @@ def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
         trail.deliver()
 
     assert messages == [
-        f"the trail can't be written to {tmp_path} (not a directory); the sandbox goes on, and tries it again"
+        f"the trail can't be written to {tmp_path} (not a directory); the sandbox continues and tries again"
     ]
     in_the_way.unlink()
     trail.close()
