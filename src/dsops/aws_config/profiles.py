@@ -134,7 +134,7 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
 def _unreadable(shown: str, error: Error) -> ConfigUnreadable:
     lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
     line = next((line for line in lines if isinstance(line, int)), 0)
-    why = "a line stands before the first `[...]`" if isinstance(error, MissingSectionHeaderError) else ""
+    why = "there is a line before the first `[...]`" if isinstance(error, MissingSectionHeaderError) else ""
     if type(error).__name__.startswith("Duplicate"):
         why = "a section, or a key in a section, occurs twice"
     return ConfigUnreadable(

@@ -73,7 +73,7 @@ class ConfigReader:
         local = self._source(local_path(path)) if has_local else None
         if main is None and self._problems.is_empty:
             where = Where(self.shown[0])
-            self._problems.add(where, "", "the file is empty", "`dsops init` shows what stands in one")
+            self._problems.add(where, "", "the file is empty", "`dsops init` writes an example")
         for file, source in ((path, main), (local_path(path), local)):
             if source is not None:
                 self._add(file, source, (os.path.realpath(file),))
@@ -178,7 +178,7 @@ class ConfigReader:
         if not isinstance(document.root, Mapping):
             message = "the file is not a mapping of keys such as `secretStores:` and `envs:`"
             self._problems.add(
-                Where(shown_path, document.root.line), "", message, "`dsops init` shows what stands in one"
+                Where(shown_path, document.root.line), "", message, "`dsops init` writes an example"
             )
             return None
         return ConfigSource(shown_path, document.root)

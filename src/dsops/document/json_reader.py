@@ -92,7 +92,7 @@ class _Reader:
         while pair or self._has_next("}", is_first=not entries):
             key, value = self._plain_entry(pair, depth) if pair else self._entry(depth)
             if key.text in entries:
-                self._note(key.line, f"`{key.text}` stands twice: on line {entries[key.text][0].line} and here")
+                self._note(key.line, f"`{key.text}` occurs twice: on line {entries[key.text][0].line} and here")
             else:
                 entries[key.text] = key, value
             pair = self._match_pair(self._text, self._at)
@@ -198,11 +198,11 @@ class _Reader:
 
     def _missing_value(self, first: str) -> SyntaxInvalid:
         if not first:
-            return self._wrong("the text ends where a value should stand")
+            return self._wrong("the text ends where a value should be")
         if first == "'":
             return self._wrong("single quotes: JSON has double ones only")
         if first in "]},:":
-            return self._wrong(f"a `{first}` where a value should stand")
+            return self._wrong(f"a `{first}` where a value should be")
         if first == "#":
             return self._wrong("a comment: JSON has none", "remove it")
         return self._wrong("no JSON value starts like this", "put text in double quotes")

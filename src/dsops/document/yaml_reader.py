@@ -174,11 +174,11 @@ class _Reader:
             elif is_merge:
                 if merge_line:
                     hint = "merge several mappings with a list: `<<: [*one, *two]`"
-                    self._note(key.line, f"`<<` stands twice: on line {merge_line} and here", hint)
+                    self._note(key.line, f"`<<` occurs twice: on line {merge_line} and here", hint)
                 merge_line = key.line
                 self._merge(key.line, value, merged)
             elif key.text in own:
-                message = f"`{key.text}` stands twice: on line {own[key.text][0].line} and here"
+                message = f"`{key.text}` occurs twice: on line {own[key.text][0].line} and here"
                 self._note(key.line, message, "keep one of them")
             else:
                 own[key.text] = key, value

@@ -62,5 +62,5 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
     if speaks_of is not None:
         return TokenClaims(issuer_found, audience, speaks_of[1])
     form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
-    meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
+    meaning = f"The subject of the tokens that store `{step.name}` sends: their claim `sub`{form}."
     return TokenClaims(issuer_found, audience, blank("subject", step.name, meaning))

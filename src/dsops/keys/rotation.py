@@ -142,7 +142,7 @@ class Rotation:
         except ServiceError as error:
             self._tell_unchanged(error)
             if error.how_far == "sent":
-                error.retell(error.message, why="IAM may have made a key all the same, whose secret is lost")
+                error.retell(error.message, why="IAM may still have created a key, whose secret is lost")
             raise
         except DsopsError as error:
             self._tell_unchanged(error)

@@ -219,22 +219,22 @@ FAILURES: list[tuple[str, type[DsopsError], str, str]] = [
     (
         "COLUMN_NOT_FOUND: line 3:5: Column 'eventtime' cannot be resolved",
         QueryRefused,
-        "cloudtrail_logs lacks columns that the query needs",
+        "table cloudtrail_logs lacks columns that the query needs",
         "a table of CloudTrail's logs",
     ),
     (
         "Access denied when writing output to url: s3://bucket/p/x.csv",
         AccessDenied,
-        "not allowed to query table cloudtrail_logs by Athena",
+        "not allowed to query table cloudtrail_logs with Athena",
         "s3:PutObject",
     ),
     (
         "Query exhausted resources at this scale factor",
         QueryFailed,
-        "the Athena query of table cloudtrail_logs",
+        "the Athena query of table cloudtrail_logs failed",
         "fewer days",
     ),
-    ("", QueryFailed, "the Athena query of table cloudtrail_logs", "fewer days"),
+    ("", QueryFailed, "the Athena query of table cloudtrail_logs failed", "fewer days"),
 ]
 
 

@@ -120,7 +120,7 @@ def test_a_session_of_another_sts_is_not_sent_to_aws(dsops: Dsops, aws: StubAws)
 
 
 def test_a_chained_role_takes_no_duration(dsops: Dsops, signin: Signin) -> None:
-    """A chained role with `--duration` must be refused; without it the link is printed."""
+    """A chained role with `--duration` is refused; without it the link is printed."""
     path = dsops.folder / "dsops.yaml"
     role = "role_arn: 'arn:aws:iam::111122223333:role/Next'"
     chained = f"  chained: {{type: aws.sts, region: us-east-1, {role}, credentials_from: target}}\n"

@@ -474,7 +474,11 @@ class TestRefusals:
             shell, "cd project", "dsops allow", "dsops hook allow", "dsops hook status", show("GREETING")
         )
         assert "GREETING=unset" in printed
-        assert [line for line in printed if line.startswith("problem      the hook does not set `PROMPT_COMMAND` in a shell")]
+        assert [
+            line
+            for line in printed
+            if line.startswith("problem      the hook does not set `PROMPT_COMMAND` in a shell")
+        ]
         assert "error[config.not-allowed]: the hook does not set `PROMPT_COMMAND` in a shell" in house.errors
         assert not list(house.home.rglob("MARK"))
 

@@ -123,7 +123,7 @@ def _apply(
     check = check_caller(role, before, caller, client, is_named=bool(arguments.text("--before")))
     denied_caller = carry_out(check, runtime)
     if denied_caller:
-        note(f"the session that attaches it, {denied_caller}, is denied as well from then on")
+        note(f"the session that attaches it, {denied_caller}, is then denied, too")
     if not arguments.switch("--yes"):
         _confirm(role, before, runtime)
     carry_out(attach(role, before, caller, client), runtime)

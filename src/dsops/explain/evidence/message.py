@@ -43,7 +43,7 @@ def encoded_in(text: str) -> str:
         return ""
     if len(words) > MAX_LENGTH:
         message = f"the encoded message has {len(words):,} characters, and AWS decodes {MAX_LENGTH:,} at most"
-        raise UsageError(message, hint="give what was printed of one refusal, and nothing else")
+        raise UsageError(message, hint="pass only the output of one refusal")
     return words
 
 
