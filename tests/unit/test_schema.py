@@ -312,7 +312,7 @@ class TestLimits:
             ("'{'", "`session_policy` is not JSON: the text ends before a `}` (line 1 of the policy)"),
             (
                 '|\n  {"a": 1,\n   "a": 2}',
-                "`session_policy` is not JSON: `a` stands twice: on line 1 and here (line 2 of the policy)",
+                "`session_policy` is not JSON: `a` occurs twice: on line 1 and here (line 2 of the policy)",
             ),
             ("'[1]'", "`session_policy` is not a JSON object"),
             ("''", "`session_policy` is not a JSON object"),

@@ -177,9 +177,7 @@ class ConfigReader:
             return None
         if not isinstance(document.root, Mapping):
             message = "the file is not a mapping of keys such as `secretStores:` and `envs:`"
-            self._problems.add(
-                Where(shown_path, document.root.line), "", message, "`dsops init` writes an example"
-            )
+            self._problems.add(Where(shown_path, document.root.line), "", message, "`dsops init` writes an example")
             return None
         return ConfigSource(shown_path, document.root)
 

@@ -123,7 +123,7 @@ def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
     file = path.with_name("audit.jsonl.lost")
     file.chmod(0o666)
     assert not count(path, 7, 1)
-    text = "lines may have been lost after the last one: their count can't be relied on (other users can write it)"
+    text = "lines may have been lost after the last one: their number is unknown (other users can write it)"
     assert findings(path) == [text]
     file.unlink()
     file.symlink_to(path)
