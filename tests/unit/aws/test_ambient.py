@@ -187,7 +187,7 @@ def test_a_credential_process_that_hangs(world: World, tmp_path: Path) -> None:
     """A `credential_process` that hangs is ended by the timeout, even if its children keep the pipes open."""
     os.mkfifo(tmp_path / "never")
     world.config("[profile tool]\ncredential_process = sh -c 'read line < never'\n")
-    with pytest.raises(AmbientFailed, match="within 2 s") as caught:
+    with pytest.raises(AmbientFailed, match="longer than 2 s") as caught:
         load_ambient(world.environ, str(world.folder), "tool", timeout_seconds=2)
     assert "credential_process" in caught.value.hint
     # The waiting shell reads end of file and ends.
@@ -208,7 +208,7 @@ def test_a_profile_with_a_role(world: World) -> None:
 
 
 def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
-    """A profile with an MFA device is an error before any call; its hint is a store with `aws.sts`."""
+    """A profile with an MFA device is an error before any call; its hint is a store with type aws.sts."""
     world.config(
         "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n"
         "mfa_serial = arn:aws:iam::123456789012:mfa/ada\n"
@@ -218,7 +218,7 @@ def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
         error = world.failure("role", AWS_ENDPOINT_URL_STS=server.url)
     assert isinstance(error, MfaRequired)
     assert error.message == "profile `role` asks for an MFA code"
-    assert "`aws.sts`" in error.hint
+    assert "type aws.sts" in error.hint
     assert server.connections == 0
 
 

@@ -283,7 +283,7 @@ def test_the_most_that_a_query_may_have_is_botocores() -> None:
 def test_an_error_while_polling_is_query_failed() -> None:
     """An error while polling a query, such as an unknown id, raises QueryFailed."""
     stub = StubQueries(refused={"GetQueryExecution": ("InvalidRequestException", "QueryExecution x was not found")})
-    with pytest.raises(QueryFailed, match="Athena can't look at the query"):
+    with pytest.raises(QueryFailed, match="Athena could not look at the query"):
         ask(stub, CALLS["GetQueryExecution"])
 
 

@@ -152,7 +152,7 @@ def test_credentials_go_to_their_endpoint_only() -> None:
     with StubServer(lambda _: IDENTITY) as elsewhere:
         error = failure_of(Answer(status=302, headers=(("Location", f"{elsewhere.url}/iam\x1b[31m"),)))
     assert isinstance(error, AnswerInvalid)
-    assert "redirects" in error.message
+    assert "sent a redirect" in error.message
     assert f"the redirect points to {elsewhere.url}/iam" in error.why
     assert "\x1b" not in error.why
     assert elsewhere.connections == 0
@@ -451,8 +451,8 @@ def test_an_mfa_call_is_corrected_too() -> None:
         ("InvalidClientTokenId", CredentialsInvalid, "does not accept the key ASIA...LE02"),
         ("UnrecognizedClientException", CredentialsInvalid, "does not accept the key ASIA...LE02"),
         ("MissingAuthenticationToken", CredentialsInvalid, "does not accept"),
-        ("SignatureDoesNotMatch", CredentialsInvalid, "finds the signature of the key ASIA...LE02 wrong"),
-        ("IncompleteSignature", CredentialsInvalid, "finds the signature"),
+        ("SignatureDoesNotMatch", CredentialsInvalid, "rejected the signature made with the key ASIA...LE02"),
+        ("IncompleteSignature", CredentialsInvalid, "rejected the signature"),
         ("ExpiredToken", CredentialsExpired, "the session of the key ASIA...LE02 has expired"),
         ("ExpiredTokenException", CredentialsExpired, "has expired"),
         ("AccessDenied", AccessDenied, "not allowed to do it"),

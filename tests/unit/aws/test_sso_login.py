@@ -205,7 +205,7 @@ def test_a_verification_url_must_be_https_or_local(desk: Desk, page: str) -> Non
     answer = {"deviceCode": "d", "userCode": "u", "verificationUri": page, "expiresIn": 600}
     body = json.dumps(answer).encode()
     desk.center.outage = lambda action, _: Response(200, {}, body) if action == "StartDeviceAuthorization" else None
-    assert "not an https address" in refused(desk).message
+    assert "address is not https" in refused(desk).message
     assert [] == desk.shown
 
 

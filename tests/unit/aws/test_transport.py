@@ -229,7 +229,10 @@ def test_an_unsigned_request_names_no_key(driver: Driver) -> None:
 )
 def test_a_key_with_a_line_break_never_reaches_the_wire(driver: Driver, signing: Signing, what: str) -> None:
     """Credentials with a line break (header injection) are rejected before connecting; the error shows none of them."""
-    with StubServer(ok) as server, pytest.raises(CredentialsInvalid, match=f"the {what} has a character") as caught:
+    with (
+        StubServer(ok) as server,
+        pytest.raises(CredentialsInvalid, match=f"the {what} contains an invalid character") as caught,
+    ):
         send_one(driver, WireRequest("POST", server.url, (), b"x", signing))
     assert server.connections == 0
     assert "token" not in caught.value.hint

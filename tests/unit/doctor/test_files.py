@@ -103,7 +103,7 @@ def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> N
     first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)], "/")
     assert (first.status, first.detail) == ("warning", "others may read it: its mode is 644")
     assert first.hint == f"`chmod 600 {secret}`, or `dsops doctor --fix`"
-    assert (second.status, second.detail) == ("warning", "other users can write it: its mode is 666")
+    assert (second.status, second.detail) == ("warning", "others may write it: its mode is 666")
     assert "decides which roles are assumed" in second.why
 
 

@@ -119,7 +119,10 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["path"] = "/team/"
     (hop,) = checked(tmp_path, content, PLAIN)
-    assert (hop.verdict, hop.why) == ("denied", f"there is no {ROLE}: given.json has arn:aws:iam::{HOME}:role/team/R")
+    assert (hop.verdict, hop.why) == (
+        "denied",
+        f"there is no {ROLE}: the ARN in given.json is arn:aws:iam::{HOME}:role/team/R",
+    )
     content["accounts"] = {"222222222222": content["accounts"][HOME]}
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN))
 
