@@ -302,6 +302,6 @@ def test_an_unwritable_folder_is_refused_at_start(lab: Lab, tmp_path: Path) -> N
     with pytest.raises(SandboxUnavailable) as caught:
         start_trail(lab, tmp_path / "file" / "trail")
 
-    assert caught.value.message == f"the trail can't be written to {tmp_path}/file/trail"
+    assert caught.value.message == f"the trail can't be written to the folder {tmp_path}/file/trail"
     assert caught.value.why == "not a directory"
     assert "--trail" in caught.value.hint

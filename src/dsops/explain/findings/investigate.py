@@ -212,7 +212,7 @@ class Investigator:
         keys = chain[-1]
         if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]
-        error = AccessDenied("AWS refused it")
+        error = AccessDenied("AWS refused the request")
         recorded = record if isinstance(record, Recorded) else None
         questions = [(refused.asked, refused.unread)]
         return _with_fact(await self._judge(questions, refused.said, step, 0, chain, error, recorded), record)
