@@ -65,7 +65,7 @@ COMMAND = Command(
         "which use the same token. All stores with the same sso-session or start URL share a login. STORE may\n"
         "be left out if the configuration has only one login.\n"
         "\n"
-        "The address is printed, and a browser opens it; the browser returns the result to a port of 127.0.0.1.\n"
+        "The address is printed, and a browser opens it and returns the result to a port of 127.0.0.1.\n"
         "Without a browser, a code is shown that can be approved on any device."
     ),
     run=_run,

@@ -142,8 +142,8 @@ COMMAND = Command(
         "Check everything that an environment needs, or all environments and stores without --env.\n"
         "\n"
         "The checks cover the configuration, file permissions, the clock, proxies, certificates, servers, the\n"
-        "agent, the base credentials, every hop and every secret; they run in parallel. The exit code is 6 if a\n"
-        "check finds an error, but not for a warning. Only MFA codes are asked for on the terminal."
+        "agent, the base credentials, every hop and every secret; they run in parallel. The exit code is 6 if\n"
+        "a check finds an error, but not for a warning. Only MFA codes are asked for on the terminal."
     ),
     run=_run,
     flags=(

@@ -234,9 +234,9 @@ SIMULATE = Command(
     help=(
         "Evaluate whether a caller may perform an action, as AWS would, and show which statement decides.\n"
         "Answers one question, or a table of questions with --cases. Policies come from files; with --live\n"
-        "or --sandbox, policies without a file are read from IAM. If a policy can't be read, the answer may be\n"
-        "`unknown`. Write `none` instead of a file if there is no such policy. The exit code is 6 if an answer\n"
-        "is not the expected one."
+        "or --sandbox, policies without a file are read from IAM. If a policy can't be read, the answer may\n"
+        "be `unknown`. Write `none` instead of a file if there is no such policy. The exit code is 6 if an\n"
+        "answer is not the expected one."
     ),
     run=_run,
     flags=(*_OF_A_QUESTION, CASES, LIVE, SANDBOX, FORMAT),

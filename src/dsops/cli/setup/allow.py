@@ -75,8 +75,8 @@ COMMAND = Command(
         "\n"
         "Shows the roles that the file assumes, which of your files, profiles and variables it uses, the\n"
         "commands that it runs, the addresses that it calls, and every variable that it sets; variables that\n"
-        "can make programs run code are marked (LD_PRELOAD, PIP_*). dsops does not use a file before you allow\n"
-        "it; on a terminal, it asks you. After each change, it asks again and shows the difference. A\n"
+        "can make programs run code are marked (LD_PRELOAD, PIP_*). dsops does not use a file before you\n"
+        "allow it; on a terminal, it asks you. After each change, it asks again and shows the difference. A\n"
         "configuration named by --config or DSOPS_CONFIG needs no permission."
     ),
     run=_run,
