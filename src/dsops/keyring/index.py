@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from dsops.errors import FileNotWritten, KeyringFailed
 from dsops.input_file import read_file, reason
+from dsops.keyring.backend import DESKTOP
 from dsops.keyring.private_file import locked, replace_file
 from dsops.startup import Any, NamedTuple, TypeVar
 
@@ -22,9 +23,6 @@ T = TypeVar("T")
 
 VARIABLE = "DSOPS_KEYRING"
 """The variable that names the backends to use, or disables the keyring if its value is `off`."""
-
-DESKTOP = "desktop"
-"""The backend of entries from the time when dsops had no other backend."""
 
 _OFF = ("off", "0", "no", "false")
 _VERSION = 1
@@ -37,7 +35,7 @@ class SeedEntry(NamedTuple):
     added: str
     """When the seed was added: `2026-11-24T12:00:00Z`."""
     backend: str = DESKTOP
-    """The backend that has the seed."""
+    """The backend that has the seed. Entries from the time before there were other backends have no such field."""
 
 
 class KeysEntry(NamedTuple):
@@ -90,17 +88,17 @@ def contents(environ: Mapping[str, str]) -> Contents:
     is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
     if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise KeyringFailed(
-            f"{path} can't be relied on",
-            why="it belongs to another user, or others may write it",
-            hint=f"make it yours alone: chmod 600 {path}",
+            f"{path} is not trusted",
+            why="the file belongs to another user, or other users can write it",
+            hint=f"make the file yours alone: `chmod 600 {path}`",
         )
     try:
         return _parsed(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KeyringFailed(
-            f"{path} is not the list of what the keyring has",
-            why="it was changed, or a newer dsops has written it",
-            hint="mend it or update dsops; without it the keyring's entries are not found, and have to be added again",
+            f"{path} is not a valid list of the keyring's entries",
+            why="the file was changed, or a newer dsops has written it",
+            hint="repair the file or update dsops; without the file, add the keys and seeds to the keyring again",
         ) from error
 
 
@@ -126,7 +124,7 @@ def changing(environ: Mapping[str, str]) -> Iterator[Contents]:
     path = path_of(environ)
     if not path:
         raise FileNotWritten(
-            "there is no folder for the list of what the keyring has",
+            "there is no folder for the list of the keyring's entries",
             why="neither XDG_DATA_HOME nor HOME is set",
             hint="set HOME to your home folder",
         )

@@ -139,5 +139,5 @@ def _none_works(failures: Sequence[tuple[str, DsopsError]]) -> KeyringUnavailabl
         why="; ".join(reasons),
         hint=hints[0]
         if hints
-        else "run it at a terminal, or without a keyring: `mfa_process` for codes, a profile for keys",
+        else "run the command at a terminal, or without a keyring: `mfa_process` for codes, a profile for keys",
     )

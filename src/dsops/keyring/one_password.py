@@ -118,7 +118,7 @@ class OnePassword:
             raise KeyringLocked(
                 "1Password is locked, or it was not allowed to answer",
                 why=result.why,
-                hint="run `op signin`, or unlock the 1Password app, then run this again",
+                hint="run `op signin`, or unlock the 1Password app, then run the command again",
             )
         raise KeyringFailed(f"`op {' '.join(words[:2])}` failed", why=result.why, hint="try `op item list` by hand")
 

@@ -60,7 +60,7 @@ class PassStore:
             raise KeyringLocked(
                 "gpg did not decrypt the password store",
                 why=result.why,
-                hint="run `export GPG_TTY=$(tty)`, so that gpg can ask for its passphrase, then run this again",
+                hint="run `export GPG_TTY=$(tty)`, so that gpg can ask for its passphrase, then run the command again",
             )
         entry = words[-1]
         raise KeyringFailed(

@@ -63,8 +63,8 @@ def _lock(descriptor: int) -> None:
         except BlockingIOError:
             if monotonic() > until:
                 raise KeyringFailed(
-                    "another dsops is changing what the keyring has",
-                    hint="wait for the other `dsops mfa` or `dsops keys` to end, then run this again",
+                    "another dsops process is changing the keyring",
+                    hint="wait until the other `dsops mfa` or `dsops keys` has ended, then run the command again",
                 ) from None
             sleep(_LOOK_SECONDS)
         else:

@@ -98,7 +98,7 @@ class Program(NamedTuple):
             raise KeyringLocked(
                 f"`{self.name}` did not answer within {self.timeout_seconds:g} s",
                 why="it may be waiting for a password, in a window or for one that can't be shown here",
-                hint=f"unlock it by hand with `{self.name}`, then run this again",
+                hint=f"unlock it by hand with `{self.name}`, then run the command again",
             ) from None
         finally:
             # A `with` block would wait until the pipes are closed, and a helper process may keep them open.

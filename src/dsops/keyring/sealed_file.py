@@ -134,7 +134,7 @@ class SealedFile:
             raise KeyringFailed(
                 f"{self._path} can't be relied on",
                 why="it belongs to another user, or others may write it",
-                hint=f"make it yours alone: chmod 600 {self._path}",
+                hint=f"make the file yours alone: `chmod 600 {self._path}`",
             )
         if len(data) > _MOST_BYTES:
             raise self._damaged("it is larger than dsops makes it")
@@ -182,7 +182,7 @@ class SealedFile:
                 raise KeyringLocked(
                     f"{self._path} is locked",
                     why="there is no terminal to ask for its passphrase, or the question was not answered",
-                    hint="run this at a terminal; for jobs without one, DSOPS_KEYRING=off uses keys from variables",
+                    hint="run the command at a terminal; in a job, use DSOPS_KEYRING=off and keys in variables",
                 )
             key = _derived(passphrase, header.salt, header.log_n)
             if hmac.compare_digest(key.check, header.check):
@@ -192,7 +192,7 @@ class SealedFile:
         raise KeyringLocked(
             f"the passphrase of {self._path} is wrong",
             why=f"{_TRIES} passphrases did not fit; they can't fit if the file's first line was changed",
-            hint="run this again with the right passphrase; without it the secrets can't be recovered",
+            hint="run the command again with the right passphrase; without it the secrets can't be recovered",
         )
 
     def _new_key(self) -> _FileKey:
@@ -205,7 +205,7 @@ class SealedFile:
                 raise KeyringUnavailable(
                     "the encrypted file needs a passphrase",
                     why="there is no terminal to ask on, or the question was not answered",
-                    hint="run this at a terminal",
+                    hint="run the command at a terminal",
                 )
             if len(first.reveal()) < _SHORTEST_PASSPHRASE:
                 complaint = f"a passphrase has at least {_SHORTEST_PASSPHRASE} characters. "
@@ -216,7 +216,7 @@ class SealedFile:
                 self._unlocked.keys[key.salt + bytes([_LOG_N])] = key
                 return key
         raise KeyringUnavailable(
-            "no passphrase was set for the encrypted file", why=complaint.strip(), hint="run this again"
+            "no passphrase was set for the encrypted file", why=complaint.strip(), hint="run the command again"
         )
 
     def _write(self, key: _FileKey, entries: Mapping[str, str]) -> None:

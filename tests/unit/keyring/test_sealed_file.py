@@ -198,7 +198,7 @@ def test_a_damaged_file_is_an_error(home: Path, path: Path, change: object, told
 def test_a_file_that_others_may_write_is_refused(home: Path, path: Path) -> None:
     """A file that other users may write is refused: they could put an older one in its place."""
     path.chmod(0o622)
-    assert failure(keyring(home, PASSPHRASE)).hint.endswith(f"chmod 600 {path}")
+    assert failure(keyring(home, PASSPHRASE)).hint.endswith(f"`chmod 600 {path}`")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
@@ -212,7 +212,7 @@ def test_a_pipe_is_not_waited_for(home: Path, path: Path) -> None:
 def test_a_change_waits_for_another(home: Path, path: Path) -> None:
     """While another process changes the file, a change fails after a while, and the file is unchanged."""
     before = path.read_bytes()
-    with locked(str(path)), pytest.raises(KeyringFailed, match="another dsops is changing"):
+    with locked(str(path)), pytest.raises(KeyringFailed, match="another dsops process is changing"):
         keyring(home, PASSPHRASE).put(SERVICE, "bob", Secret("x"))
     assert path.read_bytes() == before
 
