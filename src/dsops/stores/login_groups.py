@@ -8,6 +8,7 @@ from typing import NamedTuple
 from dsops.aws.apis.sso import PortalClient, logout
 from dsops.aws.http.client import Client, make_client
 from dsops.aws.identity.sso_cache import read_token, remove_file, token_path
+from dsops.aws.identity.sso_lock import locked_token
 from dsops.aws.identity.sso_session import SsoSession
 from dsops.errors import DsopsError, LoginRequired
 from dsops.plan import Step
@@ -71,5 +72,6 @@ async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
             pass  # the login had already ended
         except DsopsError as error:
             failure = error
-    remove_file(path)  # also removes a file without a usable token, because the next login writes to that path
+    with locked_token(path):  # a renewal that is under way ends first, and finds the file gone at the next one
+        remove_file(path)  # also removes a file without a usable token, because the next login writes to that path
     return Ended(token is not None, failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
+from dsops.aws.identity.sso_lock import locked_token
 from dsops.aws.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, note
@@ -31,7 +32,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         seconds = arguments.seconds("--timeout") or LONGEST_SECONDS
         opens = not arguments.switch("--no-browser")
         token = by_browser_or_device(service, runtime, opens=opens, seconds=seconds)
-    write_token(token_path(login.session, runtime.environ, runtime.folder), login.session, token)
+    path = token_path(login.session, runtime.environ, runtime.folder)
+    with locked_token(path):  # otherwise a renewal of the former login could end after this one, and replace it
+        write_token(path, login.session, token)
     runtime.report(DONE)
     _show(arguments, login, token)
     return 0
