@@ -21,7 +21,7 @@ from dsops.tasks import pause
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dsops.aws.identity.sso_lock import TokenLock
+    from dsops.config.file_lock import FileLock
 
 _EARLY = timedelta(minutes=15)
 """How long before its end a token is renewed. The value is botocore's, so that other programs find a new token."""
@@ -62,9 +62,9 @@ async def _renewed_in_turn(
     step: Step, session: SsoSession, context: Context, path: str, refused: Token | None
 ) -> Token:
     """Renew the token under the lock of its file, unless another process has just done that, or is about to."""
-    from dsops.aws.identity.sso_lock import TokenLock
+    from dsops.config.file_lock import FileLock
 
-    lock = TokenLock(path)
+    lock = FileLock(path)
     try:
         token, is_good = _current(step, session, context, path, refused)
         if not await _is_taken(lock, wants_to_wait=not is_good):
@@ -96,12 +96,12 @@ def _is_due(token: Token, context: Context) -> bool:
     return token.expires_at - now < _EARLY and token.can_be_refreshed(now)
 
 
-async def _is_taken(lock: TokenLock, *, wants_to_wait: bool) -> bool:
+async def _is_taken(lock: FileLock, *, wants_to_wait: bool) -> bool:
     """Whether to renew the token now. Without a need to wait, the process that has the lock is left to renew it.
 
     If the lock is not released in time, its process may be suspended: the token is then renewed without the lock.
     """
-    from dsops.aws.identity.sso_lock import LOCK_SECONDS, LOOK_SECONDS
+    from dsops.config.file_lock import LOCK_SECONDS, LOOK_SECONDS
 
     seconds = 0.0
     while not lock.take():
@@ -116,6 +116,9 @@ async def _is_taken(lock: TokenLock, *, wants_to_wait: bool) -> bool:
 
 def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
     """Return the error that tells the user to log in."""
+    if not step.name:
+        message, hint = f"{session.shown} is needed", f"dsops login --start-url {session.start_url}"
+        return LoginRequired(message, why=why, hint=hint)
     return LoginRequired(
         f"store `{step.name}` needs {session.shown}", why=why, hint=f"dsops login {step.name}", where=step.where
     )

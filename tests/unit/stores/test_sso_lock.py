@@ -12,9 +12,9 @@ from threading import Thread
 
 import pytest
 
-from dsops.aws.identity import sso_lock
-from dsops.aws.identity.sso_lock import TokenLock, locked_token
 from dsops.cache import CredentialCache
+from dsops.config import file_lock
+from dsops.config.file_lock import FileLock, locked
 from tests.center_in_memory import ADA
 from tests.loop import Time
 from tests.unit.stores.test_aws_sso import Desk
@@ -40,7 +40,7 @@ class Later(Time):
 @contextmanager
 def another_process(path: Path) -> Iterator[None]:
     """Another process that holds the lock of the token file."""
-    program = "import sys; from dsops.aws.identity.sso_lock import TokenLock; lock = TokenLock(sys.argv[1])\n"
+    program = "import sys; from dsops.config.file_lock import FileLock; lock = FileLock(sys.argv[1])\n"
     program += "print(lock.take(), flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -72,7 +72,7 @@ def test_a_token_with_time_left_is_used_while_another_process_renews_it(desk: De
 def test_a_process_that_waited_takes_the_renewed_token(desk: Desk) -> None:
     """A process with an expired token waits for the lock, then uses the token that the other process saved."""
     path = desk.center.log_in(desk.home, seconds=-60)
-    lock = TokenLock(str(path))
+    lock = FileLock(str(path))
     assert lock.take()
 
     def renew() -> None:
@@ -86,11 +86,11 @@ def test_a_process_that_waited_takes_the_renewed_token(desk: Desk) -> None:
 
 def test_a_suspended_process_does_not_stop_the_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the lock is not released in time, the token is renewed without it."""
-    monkeypatch.setattr(sso_lock, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(file_lock, "LOCK_SECONDS", 0.1)
     path = desk.center.log_in(desk.home, seconds=-60)
     with another_process(path):
         assert desk.caller().endswith(f"/{ADA}")
-        with locked_token(str(path)):
+        with locked(str(path)):
             pass
     assert desk.center.asked == ["CreateToken", "GetRoleCredentials"]
 
@@ -99,7 +99,7 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     """The kernel releases the lock of a process that ends without releasing it."""
     path = tmp_path / "cache" / "token.json"
     with another_process(path):
-        lock = TokenLock(str(path))
+        lock = FileLock(str(path))
         assert not lock.take()
     assert lock.take()
     lock.release()
@@ -108,9 +108,9 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_to_has_no_lock(tmp_path: Path) -> None:
     """Where no lock file can be made, the login works without a lock."""
     (tmp_path / "file").write_text("")
-    with locked_token(str(tmp_path / "file" / "token.json")):
+    with locked(str(tmp_path / "file" / "token.json")):
         pass
-    assert TokenLock(str(tmp_path / "file" / "token.json")).take()
+    assert FileLock(str(tmp_path / "file" / "token.json")).take()
 
 
 def test_the_answer_of_a_program_without_the_lock_is_waited_for(desk: Desk) -> None:

@@ -1,9 +1,4 @@
-"""The lock of a token file among processes of dsops: flock(2) on a file beside it.
-
-A refresh token may work only once. Without a lock, two processes that renew the same login at once can end it: one is
-refused, or the older answer replaces the newer one (aws-cli#10628). The AWS CLI takes no lock, so `stores.sso_login`
-also reads the file again after a refusal.
-"""
+"""A lock for changes of a file by several processes of dsops: flock(2) on a second file beside it."""
 
 from __future__ import annotations
 
@@ -13,13 +8,13 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 
 LOCK_SECONDS = 30.0
-"""How long to wait for the lock: as long as a call to AWS may take. A suspended process may hold the lock for ever."""
+"""How long to wait for a lock: as long as a call to AWS may take. A suspended process may hold a lock for ever."""
 
 LOOK_SECONDS = 0.05
 
 
-class TokenLock:
-    """The lock of one token file. The kernel releases it when the process ends."""
+class FileLock:
+    """The lock of one file. The kernel releases the lock when the process ends."""
 
     def __init__(self, path: str) -> None:
         self._path = f"{path}.lock"
@@ -28,8 +23,8 @@ class TokenLock:
     def take(self) -> bool:
         """Take the lock; return False if another process has it.
 
-        Where no lock can be made (Windows, a folder that can't be written to), the result is True, because a login
-        must work there, too.
+        Where no lock can be made (Windows, a folder that can't be written to), the result is True, because reading
+        and a login must work there, too.
         """
         if os.name == "nt":
             return True
@@ -48,16 +43,16 @@ class TokenLock:
         return True
 
     def release(self) -> None:
-        """Release the lock. The file stays, because a process that waits has it open."""
+        """Release the lock. The lock's file stays, because a process that waits has it open."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 @contextmanager
-def locked_token(path: str) -> Iterator[None]:
-    """Hold the token file's lock while a login is saved or removed; after LOCK_SECONDS, go on without the lock."""
-    lock = TokenLock(path)
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock of the file; after LOCK_SECONDS, go on without the lock."""
+    lock = FileLock(path)
     until = monotonic() + LOCK_SECONDS
     try:
         while not lock.take() and monotonic() < until:
