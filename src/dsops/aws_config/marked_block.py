@@ -20,8 +20,8 @@ def find_block(lines: Sequence[str], begin: str, end: str, shown: str) -> tuple[
     if len(starts) != 1 or len(ends) != 1 or ends[0] < starts[0]:
         number = (starts or ends)[0] + 1
         raise ConfigUnreadable(
-            f"the lines that dsops has put into {shown} have lost their beginning or end",
-            hint=f"remove what is left of them, and of `{end}`",
+            f"{shown} lacks one of the two comments around the lines that dsops wrote",
+            hint=f"remove these lines and the remaining comment (the last one is `{end}`)",
             where=Where(shown, number),
         )
     return starts[0], ends[0]

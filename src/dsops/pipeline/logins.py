@@ -62,5 +62,7 @@ def choose_login(logins: Sequence[RequestedLogin], start_url: str, command: str)
             for login in logins
         ]
         commands = ", ".join(f"`dsops {command} {word}`" for word in words)
-        raise UsageError("there are several logins, and none is named", hint=f"it is one of {commands}")
+        raise UsageError(
+            "the configuration has several logins, and the command names none", hint=f"run one of {commands}"
+        )
     return logins[0] if logins else None

@@ -21,7 +21,7 @@ START_URL = Flag(
 
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin | None:
-    """The login of the named store or start URL; without a name, the only known login, or None if none is known.
+    """Return the login of the named store or start URL; without a name, the only known login (None if there is none).
 
     The logins of AWS's config file count if the configuration has none. Raises UsageError.
     """
@@ -33,7 +33,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
     if start_url:
         return choose_login(logins_of_aws_files(runtime), start_url, command)
     try:
-        logins, failures = logins_of_stores(load_config(arguments, runtime), runtime)
+        logins, failures = logins_of_stores(load_config(arguments, runtime, names=None), runtime)
     except ConfigNotFound:
         logins, failures = [], []
     if not logins and failures:
@@ -43,7 +43,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
 
 def _login_of_store(name: str, arguments: Arguments, runtime: Runtime) -> RequestedLogin:
     config = load_config(arguments, runtime, names=(name,))
-    # `session_policy: auto` needs an environment for a session; a login needs none.
+    # The plan is not carried out: with `session_policy: auto`, a session needs an environment, a login does not.
     plan = plan_one_store(config, name, runtime, is_carried_out=False)
     logins, _ = logins_of_stores(config, runtime)
     steps = [step for step in plan.steps.values() if step.type.service == "sso"]
@@ -60,7 +60,7 @@ def _names(logins: list[RequestedLogin]) -> list[str]:
 
 
 def login_value(login: RequestedLogin) -> dict[str, str | list[str] | None]:
-    """The login as JSON."""
+    """Return the login as JSON."""
     session = login.session
     return {
         "session": session.name or None,

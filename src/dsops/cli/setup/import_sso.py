@@ -122,7 +122,7 @@ def _text(data: bytes, shown: str) -> str:
 
 
 def _profiles(runtime: Runtime) -> Mapping[str, tuple[str, str]]:
-    """The names of profiles: a store of the same name would replace the profile, so it must have the same identity."""
+    """Return the permission set of each profile: a store may have a profile's name only with the same identity."""
     profiles = read_aws_profiles(runtime)[0].by_name.values()
     return {profile.name: (profile.text("sso_account_id"), profile.text("sso_role_name")) for profile in profiles}
 
