@@ -20,6 +20,9 @@ from dsops.schema import SSO_TYPE
 from dsops.startup import NamedTuple
 
 _SECTION = "secretStores"
+_NAMING_KEYS = ("credentials_from", "extends", "store", "provider", "from")
+"""Keys whose value begins with the name of a store: `NAME`, or `NAME:KEY`."""
+_ADDRESS = "store://"
 _NAMING_SECTIONS = (_SECTION, "providers", "envs")
 _HEAD = "# Your own stores, for every folder. A project's dsops.yaml comes first.\nversion: 1\n"
 _INDENT = "  "
@@ -140,16 +143,18 @@ def _used(root: Tree, names: Collection[str]) -> set[str]:
     """Return which of these stores other parts of the file name: without such a store, the file would be invalid."""
     used: set[str] = set()
 
-    def look(node: Node) -> None:
+    def look(node: Node, key: str = "") -> None:
         if isinstance(node, Scalar):
-            store = node.text.removeprefix("store://").partition("/")[0]
-            used.update({node.text, store}.intersection(names))
+            is_address = node.text.startswith(_ADDRESS)
+            store = re.split("[/:]", node.text.removeprefix(_ADDRESS), maxsplit=1)[0]
+            if store in names and (is_address or key in _NAMING_KEYS):
+                used.add(store)
         elif isinstance(node, Tree):
-            for _, value in node.entries:
-                look(value)
+            for name, value in node.entries:
+                look(value, name.text)
         else:
             for item in node.items:
-                look(item)
+                look(item, key)
 
     for key, value in root.entries:
         if key.text == _SECTION and isinstance(value, Tree):
