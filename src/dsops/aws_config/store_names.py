@@ -29,9 +29,7 @@ def check_template(template: str) -> str:
     unknown = [name for name in placeholders if name not in GrantedRole._fields]
     if unknown or not placeholders or "{" in _PLACEHOLDER.sub("", template):
         known = ", ".join(f"`{{{name}}}`" for name in GrantedRole._fields)
-        what = (
-            f"`{{{unknown[0]}}}` is no part of a store's name" if unknown else f"`{template}` is no template of names"
-        )
+        what = f"a template of names has no `{{{unknown[0]}}}`" if unknown else f"`{template}` has no placeholder"
         raise UsageError(what, hint=f"write text with {known}, such as `{DEFAULT_TEMPLATE}`")
     return template
 
