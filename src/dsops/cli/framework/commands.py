@@ -20,7 +20,7 @@ class CommandEntry(NamedTuple):
 
 COMMANDS: Mapping[str, CommandEntry] = {
     "init": CommandEntry("dsops.cli.setup.init", "write a dsops.yaml to start from"),
-    "import": CommandEntry("dsops.cli.setup.import_", "make a dsops.yaml from the profiles in ~/.aws/config"),
+    "import": CommandEntry("dsops.cli.setup.import_", "make stores from ~/.aws/config or IAM Identity Center"),
     "migrate": CommandEntry("dsops.cli.setup.migrate", "rewrite a configuration of the original dsops"),
     "validate": CommandEntry("dsops.cli.look.validate", "check a configuration and report every problem"),
     "allow": CommandEntry("dsops.cli.setup.allow", "show what the dsops.yaml of this folder can do, and allow it"),
