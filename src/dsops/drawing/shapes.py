@@ -15,7 +15,8 @@ _ARROW = 8
 def shapes(drawing: Drawing) -> Iterator[str]:
     """Yield lines of SVG: frames, then edges with their arrowheads, then boxes.
 
-    Their CSS classes are `frame`, `frame-name`, `edge`, `arrow`, `box`, `name`, `state`, and the kind and state of each item.
+    Their CSS classes are `frame`, `frame-name`, `edge`, `arrow`, `box`, `name`, `state`, and the kind and state of each
+    item.
     """
     for frame in drawing.frames:
         place = _place(frame)

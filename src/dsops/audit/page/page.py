@@ -26,7 +26,11 @@ def page_of(report: AuditReport) -> str:
         section for section in SECTIONS if any(report.answer(question) is not None for question in section.questions)
     ]
     first = (_section("attention", "Needs attention", attention(report)),) if can_be_judged(report) else ()
-    links = [*([("attention", "Needs attention")] if first else []), ("unusual", "What is unusual"), *((section.identity, section.heading) for section in sections)]
+    links = [
+        *([("attention", "Needs attention")] if first else []),
+        ("unusual", "What is unusual"),
+        *((section.identity, section.heading) for section in sections),
+    ]
     content = [
         element("header", element("h1", "Who assumed what"), _period(report)),
         element("nav", *(element("a", text, href=f"#{identity}") for identity, text in links), aria_label="Sections"),

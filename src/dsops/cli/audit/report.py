@@ -91,7 +91,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         write_new(runtime.folder, page, page_of(report), replaces=True, how="")
     if arguments.switch("--json"):
         findings = [finding._asdict() for finding in make_findings(report)] if can_be_judged(report) else None
-        answer_json({**report_value(report), "findings": findings})
+        answer_json(report_value(report) | {"findings": findings})
     elif session:
         answer(history_text(report, session))
     elif not page:
@@ -227,7 +227,7 @@ def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
     return count_read
 
 
-def report_value(report: AuditReport) -> Json:
+def report_value(report: AuditReport) -> dict[str, Json]:
     """The report as JSON: every row of every answer."""
     return {
         "sources": list(report.sources),
