@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dsops.audit.findings import (
+from dsops.audit.cloudtrail.findings import (
     REVOKE_DOES,
-    Finding,
+    ReportFinding,
     finding_counts,
     group_findings,
     is_new_unknown,
@@ -33,7 +33,7 @@ def attention(report: AuditReport) -> Markup:
     return joined([*parts, *([element("ul", *items, class_="findings")] if items else [])])
 
 
-def _item(finding: Finding) -> Markup:
+def _item(finding: ReportFinding) -> Markup:
     revocation = (
         [element("dt", "If not intended"), element("dd", element("code", finding.revoke), " ", told(REVOKE_DOES))]
         if finding.revoke

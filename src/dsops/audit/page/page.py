@@ -5,7 +5,7 @@ The first section has what needs attention, for a reader who reads nothing else.
 
 from __future__ import annotations
 
-from dsops.audit.findings import can_be_judged
+from dsops.audit.cloudtrail.findings import can_be_judged
 from dsops.audit.page.attention import attention
 from dsops.audit.page.formatting import LONGEST_PATH, count, counted, moment, name
 from dsops.audit.page.markup import Markup, element, joined, told

@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from dsops.audit.cloudtrail.findings import (
+    REVOKE_DOES,
+    ReportFinding,
+    finding_counts,
+    group_findings,
+    is_new_unknown,
+    make_findings,
+    nothing_found,
+)
 from dsops.audit.cloudtrail.questions import (
     ACCOUNTS,
     CHAINS,
@@ -25,15 +34,6 @@ from dsops.audit.cloudtrail.questions import (
     THROTTLING,
     WITHOUT_MFA,
     AuditQuestion,
-)
-from dsops.audit.findings import (
-    REVOKE_DOES,
-    Finding,
-    finding_counts,
-    group_findings,
-    is_new_unknown,
-    make_findings,
-    nothing_found,
 )
 from dsops.audit.report import Answer, AuditReport
 from dsops.cli.framework.output import table
@@ -90,7 +90,7 @@ def _first_page(report: AuditReport) -> str:
     return "\n".join(lines)
 
 
-def _finding_lines(finding: Finding) -> list[str]:
+def _finding_lines(finding: ReportFinding) -> list[str]:
     lines = [
         f"{finding.severity.upper():8}{clean(finding.what)}",
         f"{'':8}{finding.why}",

@@ -42,7 +42,7 @@ _LONGEST_MATCH = 2048
 Row = Mapping[str, object]
 
 
-class Finding(NamedTuple):
+class ReportFinding(NamedTuple):
     """One thing that a person has to look at."""
 
     severity: Severity
@@ -61,13 +61,13 @@ class Finding(NamedTuple):
 class FindingGroup(NamedTuple):
     """The findings of one kind and severity: the first of them, and the number of the others."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ReportFinding, ...]
     others: int
     look: str
     """The command that shows the others."""
 
 
-def make_findings(report: AuditReport) -> tuple[Finding, ...]:
+def make_findings(report: AuditReport) -> tuple[ReportFinding, ...]:
     """Return all findings of a report, the most severe first."""
     findings = [*_of_trail(report), *_of_files(report)]
     for question, make in _MAKERS.items():
@@ -88,9 +88,9 @@ def nothing_found(report: AuditReport) -> str:
     return "Nothing needs attention in the rows that are shown." if report.match else "Nothing needs attention."
 
 
-def group_findings(report: AuditReport, findings: Sequence[Finding]) -> list[FindingGroup]:
+def group_findings(report: AuditReport, findings: Sequence[ReportFinding]) -> list[FindingGroup]:
     """Group the findings by severity and kind, and shorten each group."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str], list[ReportFinding]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.kind), []).append(finding)
     return [
@@ -101,7 +101,7 @@ def group_findings(report: AuditReport, findings: Sequence[Finding]) -> list[Fin
     ]
 
 
-def finding_counts(findings: Sequence[Finding]) -> str:
+def finding_counts(findings: Sequence[ReportFinding]) -> str:
     """Return the number of findings by severity: `2 high, 1 medium`."""
     numbers = {severity: sum(finding.severity == severity for finding in findings) for severity in SEVERITIES}
     return ", ".join(f"{number} {severity}" for severity, number in numbers.items() if number)
@@ -112,10 +112,10 @@ def is_new_unknown(report: AuditReport) -> bool:
     return report.boundary is not None and (report.first is None or report.first >= report.boundary)
 
 
-def _of_trail(report: AuditReport) -> Iterator[Finding]:
+def _of_trail(report: AuditReport) -> Iterator[ReportFinding]:
     if report.defects:
         more = f", and {len(report.defects) - 1} more" if len(report.defects) > 1 else ""
-        yield Finding(
+        yield ReportFinding(
             "high",
             "trail",
             f"The audit trail of dsops has lost or changed lines: {report.defects[0]}{more}",
@@ -124,10 +124,10 @@ def _of_trail(report: AuditReport) -> Iterator[Finding]:
         )
 
 
-def _of_files(report: AuditReport) -> Iterator[Finding]:
+def _of_files(report: AuditReport) -> Iterator[ReportFinding]:
     if report.unreadable:
         path = report.unreadable[0][0]
-        yield Finding(
+        yield ReportFinding(
             "medium",
             "unreadable",
             f"{counted(len(report.unreadable), 'log file')} could not be read",
@@ -136,10 +136,10 @@ def _of_files(report: AuditReport) -> Iterator[Finding]:
         )
 
 
-def _new_principals(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _new_principals(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     for row in rows:
         role, principal = str(row["role"]), str(row["principal"])
-        yield Finding(
+        yield ReportFinding(
             "high",
             "new-principals",
             f"{short_name(principal)} got a session of {short_name(role)} for the first time, at {_time(row['first'])}",
@@ -157,7 +157,7 @@ def _revocation(role: str) -> str:
     return f"dsops revoke {quote(role)}"
 
 
-def _root_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _root_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     """Yield a finding for each account of which a root session was issued, or requested by the root user itself."""
     by_root: dict[str, list[Row]] = {}
     for row in rows:
@@ -167,7 +167,7 @@ def _root_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
     for root, used in by_root.items():
         sessions = sum(_number(row["sessions"]) for row in used)
         callers = ", ".join(dict.fromkeys(short_name(str(row["principal"])) for row in used[:2]))
-        yield Finding(
+        yield ReportFinding(
             "high",
             "principals",
             f"{counted(sessions, 'session')} of the root user: {short_name(root)}, issued to {callers}",
@@ -181,12 +181,12 @@ def _is_root(name: str) -> bool:
     return arn is not None and arn.service == "iam" and arn.resource == "root"
 
 
-def _new_accounts(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _new_accounts(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     for row in rows:
         calls, failures = _number(row["calls"]), _number(row["failures"])
         is_refused = calls == failures
         failed = "all of which failed" if is_refused else f"{failures} of which failed"
-        yield Finding(
+        yield ReportFinding(
             "medium" if is_refused else "high",
             "new-accounts",
             f"Account {row['from_account']} requested sessions in account {row['to_account']} for the first time: "
@@ -196,7 +196,7 @@ def _new_accounts(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]
         )
 
 
-def _denials(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _denials(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     """Yield a finding for each principal, whatever the number of its denied calls."""
     by_principal: dict[str, list[Row]] = {}
     for row in rows:
@@ -207,7 +207,7 @@ def _denials(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
         is_high = sessions >= MANY_DENIALS or len(targets) >= MANY_TARGETS
         more = f" and {len(targets) - 2} more" if len(targets) > 2 else ""
         calls = sum(_number(row["calls"]) for row in denied)
-        yield Finding(
+        yield ReportFinding(
             "high" if is_high else "medium",
             "denials",
             f"{short_name(principal)} was denied {counted(calls, 'call')}: {', '.join(targets[:2])}{more}",
@@ -224,11 +224,11 @@ def _target(row: Row) -> str:
     return f"{call} on {short_name(str(row['role']))}" if row["role"] else call
 
 
-def _failures(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _failures(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     for row in rows:
         code, failures = str(row["code"]), _number(row["failures"])
         if failures >= MANY_FAILURES and not is_denial(code) and code not in THROTTLED:
-            yield Finding(
+            yield ReportFinding(
                 "medium",
                 "failures",
                 f"{counted(failures, 'request')} for {short_name(str(row['role']))} failed with {code}",
@@ -237,9 +237,9 @@ def _failures(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
             )
 
 
-def _without_mfa(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _without_mfa(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     for row in rows:
-        yield Finding(
+        yield ReportFinding(
             "medium",
             "without-mfa",
             f"{short_name(str(row['principal']))} assumed {short_name(str(row['role']))} without MFA "
@@ -249,9 +249,9 @@ def _without_mfa(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def _throttling(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _throttling(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     for row in rows:
-        yield Finding(
+        yield ReportFinding(
             "medium",
             "throttling",
             f"AWS throttled {counted(_number(row['calls']), 'call')} of {row['service']}:{row['name']}",
@@ -260,9 +260,9 @@ def _throttling(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def _long_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _long_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     for row in rows:
-        yield Finding(
+        yield ReportFinding(
             "low",
             "long-use",
             f"{counted(_number(row['sessions']), 'session')} of {short_name(str(row['role']))} "
@@ -272,9 +272,9 @@ def _long_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def _short_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _short_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     for row in rows:
-        yield Finding(
+        yield ReportFinding(
             "low",
             "short-use",
             f"{counted(_number(row['sessions']), 'session')} of {short_name(str(row['role']))} "
@@ -284,10 +284,10 @@ def _short_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def _chains(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
+def _chains(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     if rows:
         hops = max(_number(row["hops"]) for row in rows)
-        yield Finding(
+        yield ReportFinding(
             "low",
             "chains",
             f"{counted(len(rows), 'chain')} of three or more hops, the longest of {hops}",
@@ -296,7 +296,7 @@ def _chains(report: AuditReport, rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-_MAKERS: Mapping[str, Callable[[AuditReport, Sequence[Row]], Iterator[Finding]]] = {
+_MAKERS: Mapping[str, Callable[[AuditReport, Sequence[Row]], Iterator[ReportFinding]]] = {
     "principals": _root_use,
     "new-principals": _new_principals,
     "new-accounts": _new_accounts,

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from dsops.audit.findings import (
+from dsops.audit.cloudtrail.findings import (
     MANY_DENIALS,
     MOST_OF_A_KIND,
     REVOKE_DOES,
-    Finding,
+    ReportFinding,
     can_be_judged,
     finding_counts,
     group_findings,
@@ -28,7 +28,7 @@ from tests.reports import ACCOUNTS, BOUNDARY, END, PEOPLE, ROLES, START, answer,
 ROOT = f"arn:aws:iam::{ACCOUNTS[1]}:root"
 
 
-def only(*answers: Answer) -> Finding:
+def only(*answers: Answer) -> ReportFinding:
     """Return the one finding of a report with these answers."""
     (finding,) = make_findings(report_of(*answers))
     return finding
