@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from select import select
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -44,6 +44,8 @@ class Browser:
         self._write, self._read = write, read
         self._number = 0
         self._buffer = b""
+        self._loads = 0
+        """The number of pages that have been loaded."""
         self._session = ""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -52,20 +54,28 @@ class Browser:
 
     def open(self, url: str) -> None:
         """Open the URL, and wait until the page is loaded."""
+        loads = self._loads
         self._call("Page.navigate", url=url)
-        self._event("Page.loadEventFired")
+        if self._loads == loads:
+            self._wait(lambda _: self._loads > loads)
 
     def type(self, text: str) -> None:
-        """Type the text into the focused field."""
+        """Type the text into the field that gets the focus by itself, which may be some time after the page's load."""
+        end = monotonic() + SECONDS
+        while self.focused() == "undefined=undefined":
+            assert monotonic() < end, "no field has the focus"
+            sleep(0.02)
         self._call("Input.insertText", text=text)
 
     def press(self, key: str, *, loads: bool = False) -> None:
         """Press Tab or Enter; with `loads`, wait until another page is loaded."""
+        loads_before = self._loads
         code = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
         self._call("Input.dispatchKeyEvent", type="keyDown", text="\r" if key == "Enter" else "", **code)
         self._call("Input.dispatchKeyEvent", type="keyUp", **code)
-        if loads:
-            self._event("Page.loadEventFired")
+        # The page may have been loaded while the answer for the key was awaited.
+        if loads and self._loads == loads_before:
+            self._wait(lambda _: self._loads > loads_before)
 
     def text(self, selector: str = "body") -> str:
         """The visible text of the first matching element."""
@@ -89,13 +99,11 @@ class Browser:
         result: dict[str, Any] = answer["result"]
         return result
 
-    def _event(self, name: str) -> None:
-        self._wait(lambda message: message.get("method") == name)
-
     def _wait(self, is_meant: Any) -> dict[str, Any]:
         end = monotonic() + SECONDS
         while True:
             message = self._message(end)
+            self._loads += message.get("method") == "Page.loadEventFired"
             if is_meant(message):
                 return message
 

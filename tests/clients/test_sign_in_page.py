@@ -83,7 +83,7 @@ def test_a_wrong_code_then_the_right_one_then_allow(sandbox: LocalAws, page: Bro
     page.open(login.started["verificationUri"])
     page.type("BBBB-BBBB")
     page.press("Enter", loads=True)
-    assert "No login waits for that code." in page.text(".problem")
+    assert "No login is pending for that code." in page.text(".problem")
     page.open(login.started["verificationUri"])
     page.type(login.started["userCode"].lower())
     page.press("Enter", loads=True)

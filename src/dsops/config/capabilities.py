@@ -13,7 +13,7 @@ from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Where
 from dsops.interpolate import TIMESTAMP, names_in
-from dsops.model import Config, Field, Reference, StoreEntry, Variable
+from dsops.model import Config, Environment, Field, Reference, StoreEntry, Variable
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
@@ -53,8 +53,20 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
 
     The most dangerous powers come last, next to the prompt, where users read them.
     """
-    powers = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
-    powers += _of_environments(config, types)
+    files = {file.shown for file in config.files}
+    # The user's own stores need no permission; but it is shown which of them the project uses.
+    of_project = {name: store for name, store in config.stores.items() if store.where.file in files}
+    environments = {
+        name: environment for name, environment in config.environments.items() if environment.where.file in files
+    }
+    project = config._replace(environments=environments)
+    powers = [power for store in of_project.values() for power in _of_store(store, types.get(store.type))]
+    powers += _of_environments(project, types)
+    powers += [
+        Power("uses", f"your own store {used} ({user})", path, where)
+        for used, user, path, where in _uses(of_project, environments)
+        if used in config.stores and used not in of_project
+    ]
     # Paths are absolute, so that the line is the same from every folder.
     powers += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
@@ -83,6 +95,21 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
         if store_type is None or not store_type.is_local:
             for variable in _names(field.node):
                 yield Power("sends", f"your ${variable} in {name} ({store.name})", place, field.where)
+
+
+def _uses(
+    stores: Mapping[str, StoreEntry], environments: Mapping[str, Environment]
+) -> Iterator[tuple[str, str, str, Where]]:
+    """Yield each used store, the name of the store or variable that uses it, and the path and place of that use."""
+    for store in stores.values():
+        field = store.fields.get("credentials_from")
+        if field is not None:
+            yield _text(field), store.name, f"secretStores.{store.name}.credentials_from", field.where
+    for environment in environments.values():
+        for variable in environment.variables.values():
+            if variable.reference is not None:
+                path = f"envs.{environment.name}.{variable.name}"
+                yield variable.reference.store, variable.name, path, variable.where
 
 
 def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator[Power]:

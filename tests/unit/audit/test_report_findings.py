@@ -68,7 +68,7 @@ def test_the_first_session_of_a_principal_is_high_and_can_be_ended() -> None:
     finding = only(answer("new-principals", (ROLES[4], PEOPLE[4], 1, END)))
     assert finding.what == (
         "user/emery of 111122223333 got a session of role/BreakGlass of 555566667777 for the first time, "
-        "at 2026-11-20 05:59 UTC"
+        "at 2026-11-20T05:59:58Z"
     )
     assert (finding.severity, finding.revoke) == ("high", f"dsops revoke {ROLES[4]}")
     assert finding.look == f"dsops audit report --match {PEOPLE[4]}"

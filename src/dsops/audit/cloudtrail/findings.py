@@ -339,4 +339,4 @@ def _number(cell: object) -> int:
 
 
 def _time(cell: object) -> str:
-    return f"{cell:%Y-%m-%d %H:%M} UTC" if isinstance(cell, datetime) else str(cell)
+    return f"{cell:%Y-%m-%dT%H:%M:%SZ}" if isinstance(cell, datetime) else str(cell)

@@ -33,12 +33,12 @@ from dsops.sandbox.wire.route import signed_for
 
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
-_NOBODY_WAITS = "no login waits for that code: it is wrong, already decided, or older than ten minutes"
+_NOBODY_WAITS = "no login is pending for that code: it is wrong, already decided, or older than ten minutes"
 _TYPE_AGAIN = (
-    "No login waits for that code. The code is wrong, was already used, or is older than ten minutes. Compare it with "
-    "the code that the program shows and type it again, or start the login again in the program to get a new code."
+    "No login is pending for that code. The code is wrong, was already used, or is older than ten minutes. Compare it "
+    "with the code that the program shows and type it again, or start the login again in the program to get a new code."
 )
-_CHALLENGES = range(43, 129)  # The lengths of a PKCE challenge (RFC 7636, 4.2).
+_CHALLENGES = range(43, 129)  # lengths of a PKCE challenge (RFC 7636, 4.2)
 
 _CHOOSE_USER = "Go back, and choose one of the users that the page offers."
 
