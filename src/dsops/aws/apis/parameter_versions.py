@@ -13,7 +13,7 @@ from dsops.errors import AwsAnswer, DsopsError, SecretAccessDenied, SecretExists
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-MOST_BYTES = {"Standard": 4096, "Advanced": 8192}
+MOST_BYTES = {"Standard": 4096, "Advanced": 8192, "Intelligent-Tiering": 8192}
 """Tier -> the maximum length of a value (Systems Manager User Guide, "Managing parameter tiers")."""
 
 _MOST_PAGES = 20

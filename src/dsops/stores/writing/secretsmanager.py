@@ -94,9 +94,14 @@ class ManagedSecret:
             version_stage="" if is_id else version,
         )
         asked = {"secretId": self.name, **({"version": version} if version else {})}
-        answer = await self._recorder.call(
-            "GetSecretValue", work, asked, lambda answer: Outcome({}, answer.request_id, answer.version_id)
-        )
+        try:
+            answer = await self._recorder.call(
+                "GetSecretValue", work, asked, lambda answer: Outcome({}, answer.request_id, answer.version_id)
+            )
+        except SecretNotFound as error:
+            if version:
+                self._say_version_is_missing(error, version)
+            raise
         return VersionValue(answer.version_id, answer.value)
 
     async def previous(self) -> str:
@@ -158,7 +163,11 @@ class ManagedSecret:
                 hint = f"`{self._line('history')}` shows the versions and their labels"
                 raise SecretNotFound(f"no version of the secret `{self.name}` has the label `{label}`", hint=hint)
         if version != expected:
-            await self._make_current(version, expected)
+            try:
+                await self._make_current(version, expected)
+            except SecretNotFound as error:
+                self._say_version_is_missing(error, version)
+                raise
         return version
 
     async def delete(self, days: int | None) -> datetime | None:
@@ -179,6 +188,10 @@ class ManagedSecret:
     async def _describe(self) -> SecretDescription:
         work, asked = self._calls.describe(), {"secretId": self.name}
         return await self._recorder.call("DescribeSecret", work, asked, lambda result: Outcome({}, result.request_id))
+
+    def _say_version_is_missing(self, error: SecretNotFound, version: str) -> None:
+        hint = f"`{self._line('history')}` shows the versions"
+        error.retell(f"the secret `{self.name}` has no version `{version}`", hint=hint)
 
     async def _make_current(self, version: str, expected: str) -> None:
         try:
