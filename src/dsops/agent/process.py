@@ -1,6 +1,6 @@
-"""Prepares the agent's process before it gets a secret: hardening, and the listening socket.
+"""Prepares the agent's process before it receives a secret: hardens it, and opens the listening socket.
 
-Nothing here loads libcurl or OpenSSL, which read the environment when they are loaded.
+This module does not load libcurl or OpenSSL, which read the environment when they are loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PR_SET_DUMPABLE = 4
 def drop_environment() -> None:
     """Drop the environment and folder inherited from the parent process; each request brings its own.
 
-    Libraries would read such variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
+    Libraries would read inherited variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
     """
     os.environ.clear()
     os.chdir("/")
@@ -55,7 +55,7 @@ def harden() -> None:
 
 
 def inherited_listener(descriptor: int) -> socket.socket:
-    """The listening socket that the parent process bound. Raises UsageError if the descriptor is anything else."""
+    """Return the listening socket that the parent process bound. Raises UsageError for any other descriptor."""
     try:
         listener = socket.socket(fileno=descriptor)
         if listener.family == socket.AF_UNIX and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -63,7 +63,8 @@ def inherited_listener(descriptor: int) -> socket.socket:
     except (OSError, OverflowError, ValueError):
         pass
     raise UsageError(
-        f"`--listener {descriptor}` is not a listening socket", hint="leave it out: the agent makes its own"
+        f"`--listener {descriptor}` is not a listening socket",
+        hint="leave out `--listener`: the agent then opens its own socket",
     )
 
 
@@ -81,7 +82,10 @@ def own_listener(environ: Mapping[str, str]) -> socket.socket:
                 raise AgentUnavailable("an agent is running already", hint="`dsops agent stop` ends it")
             return listen(address)
     except OSError as error:
-        why, hint = (error.strerror or "").lower(), "is its folder yours? commands work without an agent"
+        why, hint = (
+            (error.strerror or "").lower(),
+            "check the owner and mode of its folder; commands work without an agent",
+        )
         raise AgentUnavailable(f"the agent can't listen on {address}", why=why, hint=hint) from error
 
 
@@ -89,6 +93,6 @@ def unsafe_folder(folder: str) -> AgentUnavailable:
     """The error for a folder that other users may enter."""
     return AgentUnavailable(
         f"the agent's folder {folder} is not safe",
-        why="it has to be your own folder, closed to other users, and no link",
-        hint=f"look at it with `ls -ld {folder}`, and remove it if it is not needed",
+        why="it must be a folder of yours that other users can't access, and not a symbolic link",
+        hint=f"inspect the folder with `ls -ld {folder}`, and remove it if it is not needed",
     )

@@ -1,8 +1,8 @@
-"""Profiles that use dsops as `credential_process`, and the block that contains them in the user's own ~/.aws/config.
+"""Profiles that use dsops as `credential_process`, and their block in the user's ~/.aws/config.
 
-AWS SDKs and Tools Reference Guide, "Process credential provider": some SDKs split the command line of
-`credential_process` like a shell (botocore, the AWS CLI, PHP), others pass it to a shell (Go, Java, JavaScript,
-.NET). Shell quoting works for both.
+Source: AWS SDKs and Tools Reference Guide, "Process credential provider". Some SDKs split the command line of
+`credential_process` like a shell (botocore, the AWS CLI, PHP), others pass the command line to a shell (Go, Java,
+JavaScript, .NET). Shell quoting works for both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.endpoint import is_region_name
 from dsops.errors import ConfigUnreadable, UsageError, ValueUnusable, Where
 
-# Names that every reader of config files accepts without quotes, and that a shell does not require to be quoted.
+# Profile names that every reader of config files accepts without quotes, and that need no quotes in a shell.
 _NAME = re.compile(r"(?!DEFAULT$)[A-Za-z0-9][\w.@+/-]*", re.ASCII)
 
 
@@ -38,21 +38,20 @@ def profile_lines(
     """Return the lines of the profile's section.
 
     `program` is the command that starts dsops, and `config` the configuration's absolute path. `join` quotes words as
-    a shell does; Windows has other rules, which botocore knows.
-
-    Raises UsageError for a name that a section can't have, and ValueUnusable for a line that the file can't contain.
+    a shell does; on Windows, it quotes by the rules of Windows, which botocore knows. Raises UsageError for a name
+    that a section can't have, and ValueUnusable for a line that the file can't contain.
     """
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(
-            f"`{profile.name}` can't be the name of such a profile",
-            why="that has ASCII letters, digits and `_.@+/-`, and `default` is where dsops itself begins",
-            hint="`--prefix` puts something before the names: `--prefix dsops-`",
+            f"`{profile.name}` can't be the name of an exported profile",
+            why="a profile name has ASCII letters, digits and `_.@+/-`; `default` has the base credentials of dsops",
+            hint="put a prefix before the names: `--prefix dsops-`",
         )
     if profile.region and not is_region_name(profile.region):
-        # With a line break, the region could add arbitrary sections to a file that runs commands.
+        # A region with a line break could add any section to the file, and a section can contain a command to run.
         raise ValueUnusable(
             f"the region of store `{profile.store}` is invalid: {profile.region!r}",
-            hint="`region` is a name such as us-east-1",
+            hint="set `region` to a name such as us-east-1",
         )
     words = [*program, "credentials", profile.store, "--config", config, "--format", "process"]
     words += ["--env", profile.environment] if profile.environment else []
@@ -66,9 +65,9 @@ def _checked(line: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]|\s[#;]", line):
         # Some readers would treat the rest of the line as a comment.
         raise ValueUnusable(
-            "that command line can't stand in ~/.aws/config",
-            why="a path in it has a control character, or a blank before `#` or `;`",
-            hint="move or rename the configuration, or dsops",
+            "the credential_process command can't be written into ~/.aws/config",
+            why="a path in the command has a control character, or a space before `#` or `;`",
+            hint="move or rename the configuration file, or dsops",
         )
     return line
 
@@ -79,7 +78,7 @@ class Block:
 
     config: str
     profiles: tuple[tuple[str, tuple[str, ...]], ...]
-    """(name, lines) of each profile."""
+    """The name and the lines of each profile."""
 
     @property
     def begin(self) -> str:
@@ -98,14 +97,14 @@ class Block:
 
 
 def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
-    """Return the config file's text with the block replaced, or added at the end. All other text stays unchanged.
+    """Return the config file's text with the block replaced, or added at the end. Other text stays unchanged.
 
-    Raises UsageError if the user has a profile of the same name in either file, and ConfigUnreadable for a block
-    without its end marker or a file that AWS's programs can't read.
+    Raises UsageError if the user has a profile of the same name in either file. Raises ConfigUnreadable for a block
+    without its end marker, or a file that AWS's programs can't read.
     """
     lines = old.text.split("\n")
     place = _place(lines, block, old.shown)
-    # A file with Windows line ends keeps them, and the added lines get them too.
+    # A file with Windows line ends keeps them, and the added lines get Windows line ends, too.
     ending = "\r\n" if "\r\n" in old.text else "\n"
     new = block.text().replace("\n", ending)
     if place is None:
@@ -131,8 +130,8 @@ def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | 
     if len(starts) != 1 or len(ends) != 1 or ends[0] < starts[0]:
         number = (starts or ends)[0] + 1
         raise ConfigUnreadable(
-            f"the lines that dsops has put into {shown} have lost their beginning or end",
-            hint=f"remove what is left of them, and of `{block.end}`",
+            f"{shown} lacks one of the two comments around the profiles that dsops wrote",
+            hint=f"remove these profiles and the remaining comment (the last one is `{block.end}`)",
             where=Where(shown, number),
         )
     return starts[0], ends[0]
@@ -144,8 +143,8 @@ def _refuse_others(profiles: Profiles, block: Block) -> None:
         own = profiles.by_name.get(name)
         if own is not None:
             raise UsageError(
-                f"there is a profile `{name}` already",
-                why="dsops replaces only what it has written itself, for the same configuration",
-                hint="give its own ones other names: `--prefix dsops-`; or export fewer: `--store NAME`",
+                f"a profile `{name}` exists already",
+                why="dsops replaces only profiles that it wrote itself for the same configuration",
+                hint="use other profile names: `--prefix dsops-`; or export fewer stores: `--store NAME`",
                 where=own.where,
             )

@@ -1,4 +1,4 @@
-"""Parse JSON. Reading continues after problems from which the parser can recover."""
+"""Parse JSON. The parser continues after problems from which it can recover."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
-# Regular expressions for the most frequent parts of a document, each matched at once: a comma, a key, and a text or the
-# opening bracket of a value; a comma and a text in a list. Everything else is parsed more slowly.
+# Patterns for the most frequent parts of a document: a comma, a key, and a text or the opening bracket of a value; a
+# comma and a text in a list. Each part is matched as a whole; everything else is parsed more slowly.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
 _PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
 _FIRST_PAIR, _NEXT_PAIR = re.compile(_W + _PAIR), re.compile(f"{_W},{_W}{_PAIR}")
@@ -68,8 +68,10 @@ class _Reader:
         first = text[at : at + 1]
         if first in ("{", "["):
             if depth > MAX_DEPTH:
-                hint = "is it the right file?"
-                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", hint=hint, where=self._here())
+                hint = "check that it is the right file"
+                raise ConfigTooLarge(
+                    f"the values are nested more than {MAX_DEPTH} levels deep", hint=hint, where=self._here()
+                )
             return self._mapping(depth) if first == "{" else self._sequence(depth)
         if first == '"':
             return self._string()
@@ -90,7 +92,7 @@ class _Reader:
         while pair or self._has_next("}", is_first=not entries):
             key, value = self._plain_entry(pair, depth) if pair else self._entry(depth)
             if key.text in entries:
-                self._note(key.line, f"`{key.text}` stands twice: on line {entries[key.text][0].line} and here")
+                self._note(key.line, f"`{key.text}` occurs twice: on line {entries[key.text][0].line} and here")
             else:
                 entries[key.text] = key, value
             pair = self._match_pair(self._text, self._at)
@@ -131,7 +133,7 @@ class _Reader:
         return Sequence(tuple(items), line)
 
     def _has_next(self, end: str, *, is_first: bool) -> bool:
-        """Whether another entry follows. Moves past the comma before that entry, or past the end."""
+        """Return whether another entry follows. Moves past the comma before that entry, or past the closing bracket."""
         has_comma = False
         while True:
             following = self._skip()
@@ -172,8 +174,8 @@ class _Reader:
             return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
         number = int(code, 16)
         if 0xD800 <= number <= 0xDFFF:
-            # RFC 8259, section 8.2, calls the behaviour for lone surrogates "unpredictable", and UTF-8 can't encode
-            # them.
+            # RFC 8259, section 8.2, calls the behaviour of software that gets lone surrogates "unpredictable", and
+            # UTF-8 can't encode lone surrogates.
             self._note(self._line, f"`\\u{code}` is half a character", "write both halves, or the character itself")
             return "\ufffd"
         return chr(number)
@@ -196,11 +198,11 @@ class _Reader:
 
     def _missing_value(self, first: str) -> SyntaxInvalid:
         if not first:
-            return self._wrong("the text ends where a value should stand")
+            return self._wrong("the text ends where a value should be")
         if first == "'":
             return self._wrong("single quotes: JSON has double ones only")
         if first in "]},:":
-            return self._wrong(f"a `{first}` where a value should stand")
+            return self._wrong(f"a `{first}` where a value should be")
         if first == "#":
             return self._wrong("a comment: JSON has none", "remove it")
         return self._wrong("no JSON value starts like this", "put text in double quotes")

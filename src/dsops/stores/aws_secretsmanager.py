@@ -52,8 +52,8 @@ class SecretsManagerStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return the value or field of each secret."""
         if credentials is None:
-            hint = "name a store that gives credentials in `credentials_from`"
-            raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
+            hint = "set `credentials_from` to a store that provides credentials"
+            raise NoCredentials(f"store `{step.name}` needs AWS credentials", hint=hint, where=step.where)
         regions = _by_region(step, references)
         readers = [
             _Reader(step, credentials, context, endpoint_of(step, "secretsmanager", context.runtime, region))
@@ -81,7 +81,8 @@ class SecretsManagerStore:
         # Imported here because reading secrets must not load the code that writes them.
         from dsops.stores.writing.secretsmanager import ManagedSecret
 
-        return ManagedSecret(step, key, credentials, context)
+        endpoint = endpoint_of(step, "secretsmanager", context.runtime, region_of(key, step))
+        return ManagedSecret(step, key, credentials, context.client, endpoint)
 
     def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
         """Return what an operation calls and needs."""

@@ -45,13 +45,13 @@ class AthenaQuery:
         """
         _check_length(sql)
         self._api, self._question, self._sql, self._table, self._caller = api, question, sql, table, caller
-        self._token = os.urandom(24).hex()  # Athena recognises a repeated statement by this token
+        self._token = os.urandom(24).hex()  # idempotency token: Athena starts one query for each token
         self.id = ""
         """The QueryExecutionId, once Athena has accepted the query."""
         self.is_sent = False
-        """Whether the query may have begun, even though its id is not known yet."""
+        """Whether the query may have started in Athena, even though its id is not known yet."""
         self.is_under_way = False
-        """Whether the query still runs in AWS, and is billed, unless it is stopped."""
+        """Whether the query still runs in AWS, and so costs money, unless it is stopped."""
         self.scanned_bytes: int | None = None
 
     async def run(
@@ -90,9 +90,9 @@ class AthenaQuery:
                 raise self._with_call(athena.failure(self._api, status, self._table))
             if status.state == "cancelled":
                 self.is_under_way = False
-                hint = "ask the account's administrator, then run it again"
+                hint = "ask the account's administrator, then run the query again"
                 raise self._with_call(
-                    QueryCancelled(f"the query {self.id} was cancelled in Athena", why=status.reason, hint=hint)
+                    QueryCancelled(f"query {self.id} was cancelled in Athena", why=status.reason, hint=hint)
                 )
             if status.state == "done":
                 self.is_under_way = False
@@ -127,7 +127,7 @@ class AthenaQuery:
         return f"aws athena stop-query-execution --query-execution-id {self.id}"
 
     def _with_call(self, error: DsopsError) -> DsopsError:
-        """Return the error with StartQueryExecution as the attempted operation: the call itself succeeded."""
+        """Add StartQueryExecution to the error as the attempted operation: the call succeeded, the query failed."""
         endpoint = self._api.endpoint
         error.add_tried(
             FailedOperation(
@@ -154,13 +154,16 @@ def _cell(column: str, text: str | None) -> object:
         with suppress(ValueError):
             return datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=UTC)
     kind = "time" if column in TIMES else "number"
-    raise AnswerInvalid(f"the result has no {kind} in its column `{column}`", hint="is it really AWS that answered?")
+    raise AnswerInvalid(
+        f"Athena's result has no {kind} in the column `{column}`",
+        hint="check that the endpoint of Athena belongs to AWS",
+    )
 
 
 def _check_length(sql: str) -> None:
     length = len(sql.encode("utf-8", "surrogateescape"))
     if length > athena.MOST_BYTES:
         raise QueryRefused(
-            f"the question's SQL has {length} bytes, and Athena takes at most {athena.MOST_BYTES}",
-            hint="shorten `--session`, or the table's name",
+            f"the SQL query has {length} bytes, but Athena accepts at most {athena.MOST_BYTES}",
+            hint="use a shorter `--session` or a shorter table name",
         )

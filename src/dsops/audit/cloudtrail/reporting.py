@@ -24,22 +24,22 @@ def report_on(
     report_read: Told = lambda _: None,
     display_name: Callable[[str], str] = str,
 ) -> AuditReport:
-    """Answer the questions over those files; `sources` and `display_name` give the names that the user used.
+    """Answer the questions over those files.
 
-    Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out.
-
-    Raises LogsUnreadable if no file can be read, and ExtraMissing without DuckDB.
+    `sources` and `display_name` give the names that the user used. Without `sandbox`, lines of dsops' own trail that
+    are marked as a sandbox's are left out. Raises LogsUnreadable if no file can be read, and ExtraMissing without
+    DuckDB.
     """
     if not log_files.batches and log_files.unreadable:
         path, why = log_files.unreadable[0]
-        hint = "name folders or files that you may read"
+        hint = "name folders or files that you can read"
         raise LogsUnreadable(f"no log file can be read: {display_name(path)}: {why}", hint=hint)
     with open_database() as database:
         database.load(log_files.batches, report_read, sandbox=sandbox)
         unreadable = tuple(sorted((*log_files.unreadable, *database.unreadable)))
         if len(unreadable) == log_files.files and unreadable:
             path, why = unreadable[0]
-            hint = 'are they CloudTrail\'s? a log file is `{"Records": [...]}`, as a rule pressed by gzip'
+            hint = 'name CloudTrail log files: each is `{"Records": [...]}`, usually compressed with gzip'
             raise LogsUnreadable(f"no log file can be read: {display_name(path)}: {why}", hint=hint)
         database.finish()
         boundary = database.boundary(since)

@@ -13,7 +13,7 @@ from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
 
 _PAGE = 100
 _MOST_PAGES = 20
-"""The maximum number of pages read, so that names beyond the first 2000 secrets are not listed."""
+"""The maximum number of pages that are read, which limits the list to 2000 secrets."""
 
 
 class SecretsManagerClient(NamedTuple):
@@ -99,6 +99,8 @@ def _arn(api: SecretsManagerClient, action: str, content: Mapping[str, object]) 
 
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if answer.code == "ResourceNotFoundException":
-        hint = "check the ARN, with the six characters at its end"
-        return EntityNotFound(f"Secrets Manager can't {doing}", why=answer.message, hint=hint, aws=answer)
+        hint = "check the ARN, including the six characters at its end"
+        return EntityNotFound(
+            f"could not {doing}: not found in Secrets Manager", why=answer.message, hint=hint, aws=answer
+        )
     return None

@@ -29,7 +29,7 @@ MOST_BYTES = 65536
 _MOST_PAGES = 20
 
 
-class SecretDescription(NamedTuple):
+class DescribedSecret(NamedTuple):
     """A secret without its value."""
 
     arn: str
@@ -69,14 +69,14 @@ class SecretCalls:
         self._endpoint = endpoint
         self._secret_id = secret_id
 
-    async def describe(self) -> SecretDescription:
+    async def describe(self) -> DescribedSecret:
         """Return the secret's ARN and labels (DescribeSecret)."""
         content = await self._call("DescribeSecret", "look up", {})
         arn, stages = text_in(content, "ARN"), content.get("VersionIdsToStages") or {}
         if not arn or not isinstance(stages, dict):
             raise lacks(self._endpoint, "DescribeSecret", "ARN and versions")
         labels = {str(version): _texts(names) for version, names in stages.items()}
-        return SecretDescription(arn, text_in(content, "Name"), labels, content.request_id)
+        return DescribedSecret(arn, text_in(content, "Name"), labels, content.request_id)
 
     async def list_versions(self) -> list[ListedVersion]:
         """Return all versions, also those without a label (ListSecretVersionIds)."""

@@ -1,7 +1,7 @@
 """Exchange a session for a console sign-in link, at AWS's federation endpoint.
 
-IAM User Guide, "Enable custom identity broker access to the AWS console". The endpoint takes the session in the query
-of a GET request. TLS protects it in transit, and dsops shows it in no log, error or repr.
+Source: IAM User Guide, "Enable custom identity broker access to the AWS console". The session is sent in the query of
+a GET request. TLS protects it in transit, and dsops shows it in no log, error or repr.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LINK_SECONDS = 15 * 60
 
 _FIRST_PAUSE_SECONDS = 0.2
 
-# Federation endpoint and console domain of the partitions that document them. The European Sovereign Cloud has no
-# endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
+# The federation endpoint and the console domain of each partition that documents them. The European Sovereign Cloud has
+# no endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
 _PLACES = {
     "aws": ("https://signin.aws.amazon.com/federation", "console.aws.amazon.com"),
     "aws-cn": ("https://signin.amazonaws.cn/federation", "console.amazonaws.cn"),
@@ -36,37 +36,40 @@ _PLACES = {
 
 
 def federation_endpoint(partition: Partition, own: str = "") -> str:
-    """Return the sign-in endpoint: `own`, or else the partition's. Raises UsageError when neither is usable."""
+    """Return the sign-in endpoint: `own` if set, otherwise the partition's. Raises UsageError if it is not usable."""
     if not own:
         if partition.name not in _PLACES:
             raise UsageError(
-                f"dsops does not know where {partition.name} signs in to its console", hint="name it with `--endpoint`"
+                f"the console sign-in address of the partition {partition.name} is unknown",
+                hint="set the address with `--endpoint`",
             )
         return _PLACES[partition.name][0]
     address = parse_address(own)
     if address is None or (address.scheme != "https" and not is_loopback(address.host)):
         raise UsageError(
-            "`--endpoint` is not an address that the session can be sent to",
-            why="it is an https address, or one of this machine",
-            hint="leave it out for AWS's own sign-in page",
+            "`--endpoint` is not an https address",
+            why="the session is sent to the endpoint, so only https and loopback addresses are accepted",
+            hint="leave out `--endpoint` to use AWS's own sign-in endpoint",
         )
     return own
 
 
 def console_page(partition: Partition, region: str, own: str = "") -> str:
-    """Return the page to open after sign-in: `own`, or else the console's home page in the region.
+    """Return the page to open after sign-in: `own` if set, otherwise the region's console home page.
 
-    Raises UsageError.
+    Raises UsageError if `own` is not an https URL, or if the partition's console is unknown.
     """
     if own:
         if not own.startswith("https://") or not own.isascii() or not own.isprintable() or " " in own:
             raise UsageError(
-                "`--destination` is not an https address", hint="such as https://console.aws.amazon.com/s3/home"
+                "`--destination` is not an https address",
+                hint="write an address such as https://console.aws.amazon.com/s3/home",
             )
         return own
     if partition.name not in _PLACES:
         raise UsageError(
-            f"dsops does not know the console of {partition.name}", hint="name its page with `--destination`"
+            f"the console address of the partition {partition.name} is unknown",
+            hint="set the page to open with `--destination`",
         )
     return f"https://{region}.{_PLACES[partition.name][1]}/console/home?region={region}"
 
@@ -74,7 +77,7 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
 async def signin_link(
     client: Client, credentials: Credentials, endpoint: str, page: str, duration_seconds: int | None
 ) -> Secret:
-    """Return the sign-in link, which is itself a credential for fifteen minutes. Retries outages, but not refusals."""
+    """Return the sign-in link, itself a credential for 15 minutes. Retries if the endpoint is not available."""
     token = credentials.session_token
     session = json.dumps(
         {
@@ -112,7 +115,7 @@ async def _ask(client: Client, request: WireRequest) -> Response:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
-            # Replace the hint, which is written for AWS's service endpoints.
+            # The original hint is replaced, since it is written for AWS's service endpoints.
             error.retell(
                 f"the sign-in endpoint: {error.message}",
                 hint="try again later; where another one is meant, `--endpoint` or DSOPS_SIGNIN_ENDPOINT names it",
@@ -125,10 +128,10 @@ async def _ask(client: Client, request: WireRequest) -> Response:
             if response.status < 500 and response.status != 429:
                 # The body is an HTML page that may contain the session, so it is not shown.
                 raise ConsoleRefused(
-                    f"{host} refused to sign in with this session: it answered {response.status}",
-                    hint="without `--duration` it lasts as long as the session; the role's own limit may be lower",
+                    f"{host} refused to sign in with this session (status {response.status})",
+                    hint="leave out `--duration`, which may be longer than the role's maximum session duration",
                 )
-            failure = ServiceError(f"{host} answered {response.status}", hint="try again")
+            failure = ServiceError(f"{host} failed with status {response.status}", hint="try again")
         if attempt >= client.attempts:
             raise failure
         await pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
@@ -137,5 +140,7 @@ async def _ask(client: Client, request: WireRequest) -> Response:
 def _token(response: Response, endpoint: str) -> str:
     token = (parse_json(response.body) or {}).get("SigninToken")
     if not isinstance(token, str) or not token:
-        raise ConsoleRefused(f"what answers at {endpoint} gives no sign-in token", hint="is it really AWS?")
+        raise ConsoleRefused(
+            f"{endpoint} returned no sign-in token", hint="check that this is AWS's federation endpoint"
+        )
     return token

@@ -56,10 +56,10 @@ async def get_parameters(
 
 
 def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]] | None:
-    """Return the entry with a rank of its match with the name; None for another parameter's entry.
+    """Return the entry and how well it matches the name; None for an entry of another parameter.
 
     AWS returns the requested version or label in `Selector`. Servers other than AWS leave it out; then the exact
-    version matches best, and for a plain name the newest version.
+    version matches best, or for a plain name the newest version.
     """
     if not isinstance(entry, dict):
         return None
@@ -77,7 +77,7 @@ def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split off the version or label after the name or ARN. `parameter/a` in an ARN contains no colon."""
+    """Split a name or ARN, in which `parameter/a` has no colon, from the version or label that follows it."""
     start = name.find(":parameter/") + 1 if name.startswith("arn:") else 0
     base, colon, selector = name[start:].partition(":")
     return (name[:start] + base, selector) if colon else (name, "")
@@ -106,9 +106,9 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
             hint = "allow kms:Decrypt on the key that encrypts them to the role that reads them"
         return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     if answer.code in ("ParameterNotFound", "ParameterVersionNotFound"):
-        hint = "check its name, the `/` at the beginning included, and the store's `region`"
+        hint = "check the parameter's name, including the `/` at its beginning, and the store's `region`"
         return SecretNotFound(
-            f"could not {doing}: it does not exist in {answer.endpoint}", why=answer.message, hint=hint, aws=answer
+            f"could not {doing}: no such parameter in {answer.endpoint}", why=answer.message, hint=hint, aws=answer
         )
     hint = "check the key that encrypts it" if answer.code == "InvalidKeyId" else "check the parameter's name"
     return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

@@ -17,8 +17,8 @@ from dsops.errors import (
     Throttled,
 )
 
-# The error codes for which AWS's SDKs slow down (botocore/retries/standard.py), without LimitExceededException, which
-# in Secrets Manager is a quota that waiting does not change.
+# Error codes that make AWS's SDKs slow down (botocore/retries/standard.py). LimitExceededException is left out: in
+# Secrets Manager it is a quota that waiting does not change.
 _THROTTLING = frozenset(
     """
     BandwidthLimitExceeded EC2ThrottledException PriorRequestNotComplete ProvisionedThroughputExceededException
@@ -32,7 +32,7 @@ TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 501 is not among them: a server that lacks a feature will not have it a second later.
 """
 
-# Temporary failures with status 400; AWS documents the last one as worth a retry.
+# Error codes of temporary failures with status 400; AWS documents the last code as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
 _UNKNOWN_KEY = frozenset(
@@ -52,7 +52,7 @@ _REGION = frozenset({"RegionDisabledException", "OptInRequired"})
 
 
 def is_throttling(answer: AwsAnswer) -> bool:
-    """Whether AWS asked the caller to slow down."""
+    """Whether AWS throttled the request."""
     return answer.code in _THROTTLING or answer.status == 429
 
 
@@ -68,7 +68,7 @@ def is_skew(answer: AwsAnswer) -> bool:
 
 
 def is_bad_signature(answer: AwsAnswer) -> bool:
-    """Whether AWS refused the signature. Some services say only this when the signing time was wrong."""
+    """Return whether AWS refused the signature; some services report a wrong signing time only in this way."""
     return answer.code in _BAD_SIGNATURE
 
 
@@ -78,15 +78,15 @@ def is_denied(answer: AwsAnswer) -> bool:
 
 
 def throttled(service: str, why: str = "", answer: AwsAnswer | None = None) -> Throttled:
-    """Return the error for a throttling service, when there is no time left for another attempt."""
+    """Return the error for a service that throttles, when no time is left for another attempt."""
     hint = "try again in a while, raise the store's `timeout_ms`, or ask AWS for a higher limit"
-    return Throttled(f"{service} asks to slow down", why=why, hint=hint, aws=answer)
+    return Throttled(f"{service} throttled the request", why=why, hint=hint, aws=answer)
 
 
 def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
-    """Return the error for a clock difference that signing with the server's time did not solve."""
+    """Return the error for a clock difference that remained after signing with the server's time."""
     return ClockSkewed(
-        f"{answer.endpoint} finds this machine's clock too far from its own",
+        f"this machine's clock differs too much from the clock of {answer.endpoint}",
         why=answer.message,
         hint=f"set the clock: `{_SET_CLOCK.get(sys.platform, 'sudo timedatectl set-ntp true')}`",
         aws=answer,
@@ -124,18 +124,18 @@ def _unusable_credentials(
 
             hint = "; ".join(filter(None, (hint, hint_for_unknown_key(credentials, region))))
         return CredentialsInvalid(
-            f"{answer.endpoint} does not accept {key} to {doing}", why=answer.message, hint=hint, aws=answer
+            f"could not {doing}: {answer.endpoint} does not accept {key}", why=answer.message, hint=hint, aws=answer
         )
     if is_bad_signature(answer):
         return CredentialsInvalid(
-            f"{answer.endpoint} finds the signature of {key} wrong",
+            f"{answer.endpoint} rejected the signature made with {key}",
             why=answer.message,
-            hint="check the secret access key: it does not belong to this key id",
+            hint="check the secret access key: it does not match this key id",
             aws=answer,
         )
     if answer.code in _EXPIRED:
         return CredentialsExpired(
-            f"the session of {key} has expired and may not {doing}",
+            f"could not {doing}: the session of {key} has expired",
             why=answer.message,
             hint="get new base credentials, for example with `aws sso login`",
             aws=answer,
@@ -158,7 +158,7 @@ def permission_hint(answer: AwsAnswer, action: str) -> str:
     return f"allow {action} on it to {principal}"
 
 
-_EXPLICIT = "a policy denies it explicitly: the message says of which kind"
+_EXPLICIT = "a policy denies it explicitly: the message names the policy's type"
 
 
 def _denied_hint(answer: AwsAnswer) -> str:
@@ -168,7 +168,7 @@ def _denied_hint(answer: AwsAnswer) -> str:
 
 
 def concerns_credentials(answer: AwsAnswer) -> bool:
-    """Whether the refusal concerns the key, the signature, the clock or the region rather than the request itself.
+    """Return whether the refusal concerns the key, signature, clock or region, not the request itself.
 
     `as_error` handles those refusals.
     """

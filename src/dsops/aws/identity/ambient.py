@@ -1,7 +1,8 @@
-"""Load the base credentials, which sign the first hop: keys from the environment, everything else with botocore.
+"""Load the base credentials, which sign the first hop.
 
-botocore is the reference for profiles, SSO, `credential_process`, web identity, containers and instances. It takes
-190 ms to import and reads its process's environment, so it runs in a new process with the client's environment.
+Keys in the environment are read here, everything else by botocore, which is the reference for profiles, SSO,
+`credential_process`, web identity, containers and instances. botocore takes 190 ms to import and reads its process's
+environment, so it runs in a new process with the client's environment.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ if TYPE_CHECKING:
     from dsops.aws.identity.ambient_advice import CredentialLookup
 
 TIMEOUT_SECONDS = 120.0
-"""The timeout of a lookup. A `credential_process` may open a browser, but must not hang forever."""
+"""The timeout of a lookup in seconds. A `credential_process` may open a browser, but must not hang forever."""
 
 # The child runs as `python -I -c`, so that the client's folder and PYTHON* variables don't affect what is imported.
 _ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
 
 LOOKING = "DSOPS_LOOKING_UP"
-"""The variable with the profiles being looked up, one per line.
+"""The environment variable with the profiles that are being looked up, one per line.
 
-A `credential_process` that runs dsops again detects a loop by this variable.
+When a `credential_process` runs dsops again, that dsops detects a loop by this variable.
 """
 
 
 def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:
     """Return the keys in AWS_ACCESS_KEY_ID and related variables; None when they are not set.
 
-    They take precedence over AWS_PROFILE, as in botocore and the AWS CLI. Their order is `--profile` (here a store's
-    `profile`, for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An empty
-    variable counts as unset. Raises AmbientFailed for an incomplete key pair or an unreadable expiry, and, when `now`
-    is given, CredentialsExpired for AWS_CREDENTIAL_EXPIRATION in the past.
+    These keys take precedence over AWS_PROFILE, as in botocore and the AWS CLI. The whole order is: `--profile` (here
+    a store's `profile`, for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An
+    empty variable counts as unset. Raises AmbientFailed for an incomplete key pair or an unreadable expiry. With
+    `now`, raises CredentialsExpired for an AWS_CREDENTIAL_EXPIRATION in the past.
     """
     access_key_id = environ.get("AWS_ACCESS_KEY_ID", "").strip()
     secret_access_key = environ.get("AWS_SECRET_ACCESS_KEY", "").strip()
@@ -48,14 +49,14 @@ def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = 
         if not access_key_id:
             name_set, missing = missing, name_set
         raise AmbientFailed(f"{name_set} is set, but {missing} is not", hint=f"set {missing} too, or unset {name_set}")
-    # The name AWS_SECURITY_TOKEN is from before 2014; boto still accepts it.
+    # The variable AWS_SECURITY_TOKEN is from before 2014; boto still accepts it.
     token = (environ.get("AWS_SESSION_TOKEN") or environ.get("AWS_SECURITY_TOKEN", "")).strip()
     expiration = _expiration_from(environ)
     if expiration is not None and now is not None and expiration <= now:
         raise CredentialsExpired(
             f"the keys in the environment expired at {expiration:%Y-%m-%d %H:%M:%S} UTC",
-            why="AWS_CREDENTIAL_EXPIRATION says so",
-            hint="get new ones, or unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+            why="AWS_CREDENTIAL_EXPIRATION contains this time",
+            hint="get new keys, or unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
         )
     return Credentials(
         access_key_id, Secret(secret_access_key), Secret(token) if token else None, expiration, source=OF_ENVIRONMENT
@@ -99,14 +100,14 @@ def load_ambient(
 
 
 def _refuse_to_go_round(lookup: CredentialLookup) -> None:
-    """Raise AmbientFailed for a `credential_process` that runs dsops, which starts from the same profile.
+    """Raise AmbientFailed if the profile's `credential_process` runs dsops with the same profile.
 
     The lookups would otherwise form an endless loop.
     """
     if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
         raise AmbientFailed(
-            f"the credentials of profile `{lookup.name}` begin with themselves",
-            why="its credential_process runs dsops, and that looks for its base credentials in the same profile",
+            f"the credentials of profile `{lookup.name}` depend on themselves",
+            why="its credential_process runs dsops, which takes its base credentials from the same profile",
             hint=f"add `--for-profile {lookup.name}` to that credential_process, or unset AWS_PROFILE",
         )
 
@@ -123,7 +124,7 @@ def _expiration_from(environ: Mapping[str, str]) -> datetime | None:
     expiration = _instant(text)
     if expiration is None:
         raise AmbientFailed(
-            "AWS_CREDENTIAL_EXPIRATION is not a time", hint="write it as 2026-11-24T12:00:00Z, or unset it"
+            "AWS_CREDENTIAL_EXPIRATION is not a timestamp", hint="write it as 2026-11-24T12:00:00Z, or unset it"
         )
     return expiration
 
@@ -158,16 +159,16 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
             stderr=subprocess.PIPE,
         )
     except (OSError, ValueError) as error:
-        raise AmbientFailed(f"could not look for {lookup.whose}", why=str(error), hint=_ASK_YOURSELF) from error
+        raise AmbientFailed(f"could not look up {lookup.whose}", why=str(error), hint=_ASK_YOURSELF) from error
     try:
         out, err = child.communicate(timeout=timeout_seconds)
     except subprocess.TimeoutExpired as error:
         raise AmbientFailed(
-            f"found no credentials of {lookup.whose} within {timeout_seconds:g} s",
-            hint="a credential_process, or a metadata service, does not answer",
+            f"looking up {lookup.whose} took longer than {timeout_seconds:g} s",
+            hint="check whether a credential_process or a metadata service does not answer",
         ) from error
     finally:
-        # `with` would wait for the end of the pipes, which a grandchild may hold open.
+        # A `with` statement would wait until the pipes are closed, and a grandchild may keep them open.
         child.kill()
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
@@ -180,7 +181,7 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
     if not isinstance(answer, dict):
         lines = scrubbed(err.decode("utf-8", "replace")).strip().splitlines()
         why = lines[-1] if lines else "the lookup process ended without an answer"
-        raise AmbientFailed(f"could not look for {lookup.whose}", why=why, hint=_ASK_YOURSELF)
+        raise AmbientFailed(f"could not look up {lookup.whose}", why=why, hint=_ASK_YOURSELF)
     return answer
 
 
@@ -190,7 +191,7 @@ def _found(lookup: CredentialLookup, answer: Mapping[str, object]) -> Credential
 
     key_id, secret, token = (answer.get(name) for name in ("access_key_id", "secret_access_key", "session_token"))
     if not isinstance(key_id, str) or not isinstance(secret, str) or not isinstance(token, str | None):
-        why = "key id, secret access key or session token is no text"
+        why = "the key id, secret access key or session token is not text"
         raise AmbientFailed(f"the {lookup.whose} are incomplete", why=why, hint=_ASK_YOURSELF)
     return Credentials(
         key_id,

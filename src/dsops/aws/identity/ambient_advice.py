@@ -26,8 +26,8 @@ _OF_A_PROFILE = {
 }
 """Settings of a profile that configure a source of credentials.
 
-Without any of them, botocore would use the role of the container or instance, which is another identity than the
-profile that a store names.
+If a profile had none of them, botocore would use the role of the container or instance, which is another identity
+than the profile that a store names.
 """
 
 INSTANCE = "the instance's role"
@@ -45,7 +45,7 @@ _CREDENTIAL_SOURCES = {
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
-# The agent's addresses on a node, and the mount path of a pod's token (EKS User Guide, "How EKS Pod Identity works").
+# EKS Pod Identity: the agent's addresses on a node, the path of a pod's token ("How EKS Pod Identity works").
 _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 
@@ -62,12 +62,12 @@ class CredentialLookup:
 
     @property
     def name(self) -> str:
-        """The profile that botocore reads."""
+        """The name of the profile that botocore reads."""
         return self.profile or chosen_profile(self.environ) or "default"
 
     @property
     def whose(self) -> str:
-        """The credentials that are looked up, for messages: `credentials of profile ...` or `base credentials`."""
+        """The name of the credentials in messages: `credentials of profile ...` or `base credentials`."""
         return f"credentials of profile `{self.profile}`" if self.profile else "base credentials"
 
 
@@ -117,7 +117,7 @@ def _of_no_profile(environ: Mapping[str, str], method: str) -> str:
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """Return the container credential service that was used. botocore prefers the relative URI."""
+    """Return the container credential service that was used; botocore prefers the relative URI."""
     if _RELATIVE_URI in environ:
         return f"{_RELATIVE_URI}, as on ECS"
     address = parse_address(environ.get(_FULL_URI, "").partition("?")[0])
@@ -137,13 +137,13 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
     if error == "MfaRequired":
         return MfaRequired(
             f"profile `{name}` asks for an MFA code",
-            why="dsops can't pass one on to a profile",
-            hint="put its role_arn and mfa_serial into an `aws.sts` store: dsops asks for the code itself",
+            why="dsops can't pass an MFA code to a profile",
+            hint="move its role_arn and mfa_serial to a store of type aws.sts: dsops then asks for the code",
         )
     if error == "ProfileNotFound":
         return _no_profile(lookup, answer)
     if "still expired" in why:
-        hint = "log in to it once more, as with `aws sso login`, or renew what its `credential_process` prints"
+        hint = "log in again, for example with `aws sso login`, or renew what its `credential_process` prints"
         return CredentialsExpired(f"the credentials of profile `{name}` have expired", why=why, hint=hint)
     if error == "JSONDecodeError":
         why = "its `credential_process` does not print JSON"
@@ -155,13 +155,13 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
 
 
 def _blamed(lookup: CredentialLookup, why: str) -> tuple[str, str]:
-    """Return what failed to load, and a hint if that is not the profile. botocore's message shows which it is."""
+    """Return what failed to load according to botocore's message, and a hint unless it is the profile."""
     environ = lookup.environ
     token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
     if "container-role" in why:
         return "the container's role", f"check what answers at {_address(environ)}, and the token that it wants"
     if "Error retrieving metadata" in why:
-        # IMDSv2's hop limit is 1 by default (EC2 User Guide, "Configure IMDS options").
+        # By default, the hop limit of IMDSv2 is 1 (EC2 User Guide, "Configure IMDS options").
         hint = "in a container the metadata hop limit has to be 2; AWS_EC2_METADATA_DISABLED=true leaves it out"
         return INSTANCE, hint
     if token_file and ("WithWebIdentity" in why or token_file in why):
@@ -185,7 +185,7 @@ def _hint(lookup: CredentialLookup, error: str) -> str:
         from dsops.extras import pip_install
 
         return f"install what botocore needs for it beside dsops: `{pip_install('botocore[crt]')}`"
-    return f"see what `aws sts get-caller-identity --profile {name}` says"
+    return f"see what `aws sts get-caller-identity --profile {name}` prints"
 
 
 def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> AmbientFailed:
@@ -193,12 +193,12 @@ def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> Ambie
     names = [str(profile_name) for profile_name in profiles] if isinstance(profiles, list) else []
     meant = nearest(lookup.name, names)
     place = "`profile`" if lookup.profile else "AWS_PROFILE"
-    hint = f"did you mean `{meant}`? else" if meant else f"correct {place}, or"
+    hint = f"did you mean `{meant}`? otherwise," if meant else f"correct {place}, or"
     files = f"{config_file(lookup.environ)} and {credentials_file(lookup.environ)}"
     return AmbientFailed(
         f"there is no profile `{lookup.name}`",
         why=f"{files} have {', '.join(names[:20]) or 'none'}",
-        hint=f"{hint} make it with `aws configure --profile {lookup.name}`",
+        hint=f"{hint} create it with `aws configure --profile {lookup.name}`",
     )
 
 
@@ -211,29 +211,30 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
     if instead:
         return NoCredentials(
             f"profile `{profile}` gives no credentials",
-            why=f"it names none, and {instead} is another identity than the one that was asked for",
-            hint="leave `profile` out to use that one, or add keys, a role or `sso_session` to the profile",
+            why=f"the profile has no credentials of its own, and {instead} may be another identity",
+            hint=f"leave out `profile` to use {instead}, or add keys, a role or `sso_session` to the profile",
         )
     if profile:
         return NoCredentials(
             f"profile `{profile}` gives no credentials",
-            why=f"looked at {_looked_at(lookup, answer)}",
+            why=f"dsops looked at {_looked_at(lookup, answer)}",
             hint=f"add keys, a role or `sso_session` to it, for example with `aws configure sso --profile {profile}`",
         )
     instance = "no metadata service gives one"
     if lookup.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         instance = "switched off by AWS_EC2_METADATA_DISABLED"
     return NoCredentials(
-        "there are no AWS credentials to start from",
-        why=f"looked at AWS_ACCESS_KEY_ID and AWS_WEB_IDENTITY_TOKEN_FILE (not set), {_looked_at(lookup, answer)}, "
-        f"the container's role (no AWS_CONTAINER_CREDENTIALS_*_URI is set), {INSTANCE} ({instance})",
-        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try without an account, "
+        "no AWS credentials were found",
+        why="dsops looked at AWS_ACCESS_KEY_ID and AWS_WEB_IDENTITY_TOKEN_FILE (not set), "
+        f"{_looked_at(lookup, answer)}, the container's role (no AWS_CONTAINER_CREDENTIALS_*_URI is set), "
+        f"{INSTANCE} ({instance})",
+        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try dsops without an account, "
         "`dsops sandbox run --from dsops.yaml -- COMMAND`",
     )
 
 
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """Describe the files searched and settings found: `profile x in A (no such file) and B, which has only region`."""
+    """Describe where the lookup searched: `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
     keys = answer.get("keys")

@@ -1,8 +1,8 @@
 """Translate a profile's endpoint settings (`endpoint_url`, `services`, FIPS, dual stack) to environment variables.
 
-The order is that of the AWS SDKs and Tools Reference Guide, "Service-specific endpoints": a service's variable, the
-general variable, the profile's `services` section, the profile's `endpoint_url`. The profile files belong to the
-user, as the environment does, so they need no `dsops allow`, unlike a discovered configuration.
+The order of precedence is that of the AWS SDKs and Tools Reference Guide, "Service-specific endpoints": a service's
+variable, the general variable, the profile's `services` section, the profile's `endpoint_url`. The profile files
+belong to the user, as the environment does, so they need no `dsops allow`, unlike a discovered configuration.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _checked(url: str, what: str, path: str) -> str:
     if address.scheme == "http" and not is_loopback(address.host):
         raise ConfigUnreadable(
             f"{what} would send credentials unencrypted to {address.authority}",
-            why="http:// is used for loopback addresses only",
+            why="http:// is allowed for loopback addresses only",
             hint=f"write https://{address.host}",
             where=Where(path),
         )

@@ -24,18 +24,16 @@ from dsops.runtime import Event, Runtime
 from dsops.text import counted
 
 SHOWN = 10
-"""Number of rows of a table without --top."""
+"""The number of rows of each table if `--top` is not set."""
 _NAMED = 3
 TOP = Flag(
     "--top",
-    f"number of rows of each table (default {SHOWN}); 0 for all",
+    f"maximum number of rows in each table (default {SHOWN}); 0 for all",
     "integer",
     value="NUMBER",
     own_variable="DSOPS_AUDIT_TOP",
 )
-SANDBOX = Flag(
-    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
-)
+SANDBOX = Flag("--sandbox", "include events of sandboxes on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX")
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -45,20 +43,20 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if session and page:
         raise UsageError(
             "`--session` can't be combined with `--html`",
-            hint="leave out `--html`; `--json` prints its hops for programs",
+            hint="leave out `--html`; `--json` prints the session's hops as JSON",
         )
     if session and arguments.texts("--question"):
         raise UsageError("`--session` can't be combined with `--question`", hint="run the other questions separately")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
-        # Checked before the logs are read, which may take minutes.
+        # Flags are checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
-        raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
+        raise FileNotWritten(f"{page} can't be written", why="its folder does not exist", hint=hint)
     sources, log_files = _logs(arguments, runtime)
     if not log_files.files:
         raise UsageError(
             f"there are no logs in {', '.join(sources)}",
             why="log files end in .json.gz, .json or .jsonl",
-            hint="name the folder that a trail delivers into, or a copy: `aws s3 sync s3://BUCKET/AWSLogs logs`",
+            hint="name a folder of CloudTrail logs; `aws s3 sync s3://BUCKET/AWSLogs logs` copies them",
         )
     since = arguments.text("--since")
     report = reported(
@@ -87,15 +85,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """The value of `--session`, "" without it. Raises UsageError if it is not UTF-8: no SQL engine accepts it."""
+    """Return the value of `--session`; "" without the flag. Raises UsageError if it is not UTF-8."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
-        raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
+        raise UsageError("`--session` is not UTF-8", hint="write an ASCII session name, access key id or ARN")
     return session
 
 
 def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
-    """The questions named by `--question`; without it, all questions of the report."""
+    """Return the questions named by `--question`; without the flag, all questions of the report."""
     known = {question.name: question for question in REPORTED}
     for name in arguments.texts("--question"):
         if name == HISTORY.name:
@@ -106,18 +104,20 @@ def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
 
 
 def no_session() -> UsageError:
-    """The error for the question `history` without a session."""
-    return UsageError("the question `history` needs a session", hint="name it: `--session NAME`, or its key id or ARN")
+    """Return the error for the question `history` without `--session`."""
+    return UsageError(
+        "the question `history` needs a session", hint="name the session: `--session NAME`, or its access key id or ARN"
+    )
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
-    """The error for an unknown question; `otherwise` is the hint to show if no known question has a similar name."""
+    """Return the error for an unknown question; `otherwise` is the hint if no known question has a similar name."""
     meant = nearest(name, known)
     return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
 
 
 def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
-    """A function that shows paths as the user wrote them: relative to the working folder, unless one is absolute."""
+    """Return a function that displays paths as the user wrote them: absolute, or relative to the working folder."""
     if any(os.path.isabs(source) for source in sources):
         return str
     return lambda path: os.path.relpath(path, runtime.folder)
@@ -134,7 +134,7 @@ def reported(
     session: str,
     sandbox: bool = True,
 ) -> AuditReport:
-    """The report on these files. Shows progress, and notes unreadable files and the lines left out."""
+    """Make the report on these files. Shows progress, and notes about unreadable files and left-out lines."""
     with ends_tidily():
         report = report_on(
             found,
@@ -162,14 +162,14 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
 
 
 def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
-    """The log sources and the files found in them; without LOGS, the audit trail of dsops."""
+    """Return the sources of logs and the files found in them; without LOGS, the audit trail of dsops."""
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
-            hint = "copy it first (`aws s3 sync ...`), or let Athena read it there: `dsops audit sql`"
-            raise UsageError(f"{word} is not on this machine", hint=hint)
+            hint = "copy the logs first (`aws s3 sync ...`), or query them with Athena: `dsops audit sql`"
+            raise UsageError(f"{word} is not a file or folder of this machine", hint=hint)
         if not os.path.lexists(os.path.join(runtime.folder, word)):
-            raise UsageError(f"there is no file or folder {word}", hint="name what a trail delivers into, or a copy")
+            raise UsageError(f"there is no file or folder {word}", hint="name a folder of CloudTrail logs")
     if words:
         return words, find_logs(os.path.join(runtime.folder, word) for word in words)
     file = load_settings(runtime.environ).file
@@ -221,7 +221,7 @@ def answers_value(answers: Iterable[Answer]) -> Json:
 
 
 def json_value(cell: object) -> Json:
-    """A cell or a time as a JSON value."""
+    """Convert a cell or a time to a JSON value."""
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
     return cell if isinstance(cell, int | str) else None
@@ -248,7 +248,7 @@ COMMAND = Command(
     flags=(
         Flag(
             "--since",
-            "report events after this time (`2h`, `7d`, or a timestamp); older events show what is new",
+            "report events after this time (`2h`, `7d`, or a timestamp); earlier events only show what is new",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),

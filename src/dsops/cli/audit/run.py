@@ -107,8 +107,8 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
     pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
     log_files = find_logs(sorted(glob.iglob(pattern, recursive=True)))
     if not log_files.files:
-        hint = "name them: `--from 'logs/**/*.json.gz'`, in quotes, or their folder"
-        raise UsageError(f"there are no logs {wanted.source}", hint=hint)
+        hint = "name the files in quotes, such as `--from 'logs/**/*.json.gz'`, or their folder"
+        raise UsageError(f"no log files match `{wanted.source}`", hint=hint)
     report = reported(
         log_files,
         (wanted.source,),
@@ -129,8 +129,8 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
     if not wanted.begin and not arguments.switch(_EVERYTHING.name):
         week_ago = runtime.now() - _WEEK
         raise UsageError(
-            f"without a first day all of {wanted.source} is scanned, and AWS bills for it",
-            hint=f"add `--begin {week_ago:%Y-%m-%d}`, or `--since 7d`; `--everything` reads all of it",
+            f"without a first day, Athena scans the whole table {wanted.source}, and AWS bills for it",
+            hint=f"add `--begin {week_ago:%Y-%m-%d}`, or `--since 7d`; `--everything` scans the whole table",
         )
     from dsops.cli.audit.aws import ask_aws
 
@@ -142,7 +142,7 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
     answer_json(
         {
             "sources": [wanted.source],
-            # The number of files is unknown: only reading all log files could tell it.
+            # Athena does not report how many log files it read.
             "files": None,
             "unreadable": [],
             **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
@@ -156,7 +156,7 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
 
 
 def _place(arguments: Arguments) -> AthenaTarget:
-    """The target of the query from the flags. Raises UsageError for an invalid value, before anything is sent."""
+    """Return where the query runs, from the flags. Raises UsageError for an invalid value before any call."""
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
     if output and not _BUCKET.fullmatch(output):
@@ -174,10 +174,10 @@ def _place(arguments: Arguments) -> AthenaTarget:
 
 
 def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:
-    """Raises UsageError for a flag that has no effect with this dialect."""
+    """Raises UsageError if one of the named flags is set, since it has no effect with this dialect."""
     set_flags = [flag for flag in names if arguments.text(flag)]
     if set_flags:
-        hint = f"leave out `{set_flags[0]}`, and its variable"
+        hint = f"leave out `{set_flags[0]}`, and unset its environment variable"
         raise UsageError(f"`{set_flags[0]}` has no effect here: {why}", hint=f"{hint}; {instead}" if instead else hint)
 
 

@@ -1,6 +1,6 @@
-"""The possible causes of each error code with their remedies: for `dsops help CODE` and docs/reference/errors.md.
+"""The possible causes of each error code with their remedies, for `dsops help CODE` and docs/reference/errors.md.
 
-An error's message describes one failure; this module lists the causes that its code can have, the most frequent first.
+An error's message is about one failure; this module lists a code's possible causes, most frequent first.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ _CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "config.limit": _causes(("the value exceeds a limit of AWS", f"lower it; {_SHOW_PLAN}")),
     "config.not-allowed": _causes(
         (
-            "the file was found in this folder, and you have not allowed it",
-            "`dsops allow` shows what it can do and allows it",
+            "dsops found the file in this folder, and you have not allowed it",
+            "`dsops allow` shows what the file can do, and allows it",
         ),
         ("a file, its owner or a link has changed since you allowed it", "`dsops allow` shows the change"),
         ("there is no terminal for a prompt", "run `dsops allow` in a terminal, or name the file with `--config`"),
@@ -307,4 +307,4 @@ CAUSES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     **_SERVICE,
     **_QUERIES,
 }
-"""Error code -> causes. A code without an entry needs no more than its message."""
+"""Map each error code to its causes. A code is missing here if the error's message says enough."""

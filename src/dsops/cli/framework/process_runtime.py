@@ -13,16 +13,15 @@ from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""The event that erases the progress line; reported before an answer, a question, a command or the end of the process.
-"""
+"""The event that erases the progress line, reported before an answer, a question, a command or the end."""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
-    """The Runtime with the environment, folder and terminal of this process and the clock of this machine."""
+    """Return the Runtime of this process: its environment, folder and terminal, and this machine's clock."""
     try:
         folder = os.getcwd()
     except OSError as error:
-        raise UsageError("the working folder no longer exists", hint="change into another one") from error
+        raise UsageError("the working folder no longer exists", hint="change to another folder") from error
     report = reporter(is_verbose=arguments.switch("--verbose"))
     journal = LazyJournal(os.environ, folder, utc_now, _after_done(report, warn), _after_done(report, tell_person))
     journal.about(command=arguments.name)
@@ -46,7 +45,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
 
 
 def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -> Callable[[str], None]:
-    """A function that writes a text after the progress line has been erased."""
+    """Return a function that erases the progress line, then writes a text."""
 
     def write_after(text: str) -> None:
         report(DONE)
@@ -93,7 +92,7 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
+    """Return a function that shows events on stderr; without --verbose or a terminal, only those in NOTES."""
     if is_verbose or is_terminal():
         from dsops.cli.framework.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Shows events of the pipeline on stderr: a line each with --verbose, otherwise one line that is overwritten."""
+"""Shows the pipeline's events on stderr: one line per event with --verbose, otherwise one overwritten line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dsops.text import clean
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _ERASE_LINE = "\r\x1b[K"
 _COLUMNS = 80
-"""The width to assume for a terminal that does not report one."""
+"""The width in columns to assume for a terminal that does not report its width."""
 
 
 class Progress:
-    """Shows events on stderr. Unless `is_kept`, each event overwrites the previous one, and the last is erased."""
+    """Shows events on stderr; unless `is_kept`, each event overwrites the last, and `done` erases the line."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
@@ -35,7 +35,7 @@ class Progress:
             return
         text = f"dsops: {sentence(event)}"
         if self._is_kept:
-            # A wait is reported every second; the log gets only the first of these reports.
+            # A wait is reported every second; only the first of its events is written.
             if event.name != self._last or event.name not in _REPEATED:
                 tell(text)
             self._last = event.name
@@ -60,7 +60,7 @@ def _columns() -> int:
 
 
 def _fitted(text: str, columns: int) -> str:
-    """The text cut to one row: a wrapped text could not be erased, since only one row is.
+    """Cut the text to one row of the terminal, since only one row can be erased.
 
     Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
     """
@@ -111,11 +111,11 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
-"""Event -> (fact, words) pairs in the order of the sentence; the words of a fact without a value are left out."""
+"""Map each event to its facts and their words, in sentence order; words of a fact without a value are left out."""
 
 
 def sentence(event: Event) -> str:
-    """The event as a sentence; an unknown event, such as a plugin's, as its name and facts."""
+    """Return the event as a sentence; for an unknown event, such as a plugin's, its name and facts."""
     facts = {name: value for name, value in event.facts.items() if value}
     if event.name in _SENTENCES:
         words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]

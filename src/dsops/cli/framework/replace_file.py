@@ -13,9 +13,9 @@ _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
 def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
-    """Replace the content `old` (None: no file exists) with `new`; returns the backup's path, "" if no backup was made.
+    """Replace the content `old` (None: no file exists) with `new`; return the backup's path, or "".
 
-    Follows a symbolic link. Raises FileNotWritten, also if the file's content no longer equals `old`.
+    Follows a symbolic link. Raises FileNotWritten, also if the file's content is no longer `old`.
     """
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
@@ -26,19 +26,21 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
             return ""
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise FileNotWritten(f"`{path}` was not written: it is not a plain file", hint="name another file")
+            raise FileNotWritten(f"`{path}` was not written: it is not a regular file", hint="name another file")
         if read_file(path, len(old) + 1).data != old:
             raise FileNotWritten(f"`{path}` was not written: another program has changed it", hint="try again")
         _put(f"{path}{backup}", old, status)
         _put(path, new, status)
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
-        raise FileNotWritten(f"`{path}` was not written", why=why, hint="is its folder yours?") from error
+        raise FileNotWritten(
+            f"`{path}` was not written", why=why, hint="check the owner and mode of its folder"
+        ) from error
     return f"{path}{backup}"
 
 
 def _put(path: str, data: bytes, like: os.stat_result | None) -> None:
-    """Write a temporary file in the same folder, then rename it: a rename within a file system is atomic."""
+    """Write a temporary file in the same folder, then rename it, which is atomic within a file system."""
     part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), _PRIVATE_FILE)
     try:

@@ -21,7 +21,7 @@ _MOST_BYTES = 16384
 
 
 def piped_or_in_file(path: str, most_bytes: int = _MOST_BYTES) -> Secret | None:
-    """The content of the file, or of stdin if it is piped; None if the user has to be asked."""
+    """Return the content of the file, or of stdin if it is piped; None if the user has to be asked."""
     if path not in {"", "-"}:
         return _in_file(path, most_bytes)
     if sys.stdin is None or (not path and sys.stdin.isatty()):
@@ -31,18 +31,18 @@ def piped_or_in_file(path: str, most_bytes: int = _MOST_BYTES) -> Secret | None:
     except OSError as error:
         why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
         raise UsageError("standard input can't be read", why=why, hint=hint) from error
-    # An empty stdin is no input: services, tests and editors start programs that way, and a terminal may still be there
-    # to ask on.
+    # An empty stdin is no input: services, tests and editors start programs in this way, and there may still be a
+    # terminal on which the user can be asked.
     return Secret.from_bytes(data) if data.strip() or path else None
 
 
 def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
-    """What the user types. Raises UsageError without a terminal or an answer."""
+    """Return what the user types. Raises UsageError without a terminal or an answer."""
     typed = runtime.ask(f"{what}: ")
     if typed is None:
         raise UsageError(
             f"the {what[:1].lower()}{what[1:]} was not entered",
-            why="there is no terminal to ask on, or the question was not answered",
+            why="there is no terminal to ask on, or nothing was typed",
             hint=f"pipe it in: `{command} < FILE`, or name the file: `{command} --from-file FILE`",
         )
     return typed
@@ -52,7 +52,7 @@ def _in_file(path: str, most_bytes: int) -> Secret:
     try:
         data, status = read_file(path, most_bytes + 1, takes_pipes=True)
     except OSError as error:
-        hint = "name a file of yours, or `-` for standard input"
+        hint = "name a file that you can read, or `-` for standard input"
         raise UsageError(f"`{path}` can't be read", why=reason(error), hint=hint) from error
     _check_length(data, most_bytes)
     if os.name == "posix" and stat.S_ISREG(status.st_mode):

@@ -16,10 +16,10 @@ STORE = Operand("STORE", "a store that logs in, or one that uses the credentials
 
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:
-    """The login of the named store; without a name, the only login of the configuration. Raises UsageError."""
+    """Return the login of the named store; without a name, the only login of the configuration. Raises UsageError."""
     name = arguments.operand("STORE")
     config = load_config(arguments, runtime, names=(name,) if name else None)
-    # `session_policy: auto` needs an environment for a session; a login needs none.
+    # The plan is not carried out: with `session_policy: auto`, a session needs an environment, a login does not.
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     logins, failures = _logins(config, runtime)
     if plan is not None:
@@ -33,15 +33,19 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
     if not logins and failures:
         raise failures[0]
     if not logins:
-        raise UsageError("no store of the configuration has a login", hint="a login is for stores of the type aws.sso")
+        raise UsageError(
+            "no store of the configuration needs a login", hint="only stores of the type aws.sso need a login"
+        )
     if len(logins) > 1:
         commands = ", ".join(f"`dsops {command} {login.stores[0]}`" for login in logins)
-        raise UsageError("there are several logins, and none is named", hint=f"it is one of {commands}")
+        raise UsageError(
+            "the configuration has several logins, and the command names none", hint=f"run one of {commands}"
+        )
     return logins[0]
 
 
 def _logins(config: Config, runtime: Runtime) -> tuple[list[RequestedLogin], list[ConfigError]]:
-    """Every login of the configuration, and the errors of the stores that could not be planned."""
+    """Return every login of the configuration, and the errors of stores that can't be planned."""
     steps: list[Step] = []
     failures: list[ConfigError] = []
     types = StoreTypes()

@@ -1,4 +1,4 @@
-"""`dsops revoke`: deny everything to the sessions of a role that were issued before a time."""
+"""`dsops revoke`: deny everything to those sessions of a role that were issued before a certain time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _moment(text: str) -> datetime | None:
-    """The time of `--before`; None without the flag. Raises UsageError for a time without a time zone."""
+    """Parse the time of `--before`; None without the flag. Raises UsageError for a time without a time zone."""
     if not text:
         return None
     hint = "write it as 2026-11-24T12:00:00Z"
@@ -73,10 +73,10 @@ def _moment(text: str) -> datetime | None:
 
 
 def _role(name: str, arguments: Arguments, runtime: Runtime) -> RoleToRevoke:
-    """The role to revoke.
+    """Return the role to revoke.
 
-    A role given by ARN needs no configuration: in an emergency, variables or tokens that the store needs may be
-    missing.
+    If the user names the role by ARN, no configuration is read: in an emergency, variables or tokens that the store
+    needs may be missing.
     """
     arn = parse_arn(name)
     if arn is not None:
@@ -90,7 +90,7 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> RoleToRevoke:
 def _before(
     requested: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
 ) -> datetime:
-    """The time before which sessions are denied: `requested`, or now by AWS's clock instead of this machine's."""
+    """Return the time before which sessions are denied: `requested`, or the present time by AWS's clock."""
     aws_time = carry_out(time_of_aws(client, endpoint), runtime)
     if aws_time is None and (requested or not applies):
         note(f"{endpoint.short} did not tell the time: using this machine's clock")
@@ -106,9 +106,9 @@ def _caller(arguments: Arguments, runtime: Runtime, region: str) -> PolicyCaller
         plan = plan_one_store(load_config(arguments, runtime, names=(name,)), name, runtime)
     except SessionForNothing as error:
         raise UsageError(
-            f"the session of store `{name}` may not attach a policy",
-            why="its `session_policy: auto` allows what an environment reads, and nothing else",
-            hint="name another store with `--with`, or leave it out for the base credentials",
+            f"the session of store `{name}` is not allowed to attach a policy",
+            why="its `session_policy: auto` allows only the reads of an environment",
+            hint="name another store with `--with`, or leave out `--with` to use the base credentials",
         ) from error
     require_session(plan, name)
     credentials = issue(plan, name, arguments, runtime)
@@ -122,7 +122,7 @@ def _apply(
     check = check_caller(role, before, caller, client, is_named=bool(arguments.text("--before")))
     denied_caller = carry_out(check, runtime)
     if denied_caller:
-        note(f"the session that attaches it, {denied_caller}, is denied as well from then on")
+        note(f"the session that attaches it, {denied_caller}, is then denied, too")
     if not arguments.switch("--yes"):
         _confirm(role, before, runtime)
     carry_out(attach(role, before, caller, client), runtime)
@@ -131,10 +131,10 @@ def _apply(
 def _confirm(role: Arn, before: datetime, runtime: Runtime) -> None:
     typed = runtime.ask(f"deny everything to sessions of {role} issued before {time_text(before)}? type yes: ")
     if typed is None:
-        raise UsageError("there is no terminal to confirm at", hint="`--yes` skips the confirmation")
+        raise UsageError("there is no terminal to ask for confirmation", hint="`--yes` skips the confirmation")
     if typed != _YES:
-        why, hint = "the answer was not `yes`", "run it again and type yes, or give `--yes`"
-        raise UsageError("nothing was done", why=why, hint=hint)
+        why, hint = "the answer was not `yes`", "run the command again and type yes, or add `--yes`"
+        raise UsageError("no session was revoked", why=why, hint=hint)
 
 
 def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgotten: int) -> None:
@@ -171,11 +171,11 @@ COMMAND = Command(
         "Deny everything to the sessions of a role that were issued before now, or before --before.\n"
         "\n"
         "Prints the policy; --apply attaches it to the role, under the name that the button `Revoke active\n"
-        "sessions` of the console uses. The role is that of the store's last hop. New sessions still work,\n"
-        "those of the same store too; the agent forgets the old ones.\n"
+        "sessions` of the console uses. For a store, the role is the one of its last hop. New sessions still\n"
+        "work, also new sessions of the store; the agent forgets the old sessions.\n"
         "\n"
-        "The caller has to be in the role's account and needs iam:PutRolePolicy. It is the base credentials,\n"
-        "or the session of the store named by --with."
+        "The policy is attached with the base credentials, or with the session of the store named by --with.\n"
+        "They must belong to the role's account and need iam:PutRolePolicy."
     ),
     run=_run,
     is_audited=True,
@@ -191,7 +191,7 @@ COMMAND = Command(
             value="STORE",
             own_variable="DSOPS_REVOKE_WITH",
         ),
-        Flag("--yes", "do not ask for confirmation", "switch", own_variable="DSOPS_REVOKE_YES"),
+        Flag("--yes", "revoke without asking for confirmation", "switch", own_variable="DSOPS_REVOKE_YES"),
     ),
     operands=(Operand("STORE", "a store of the configuration that assumes a role, or the ARN of a role"),),
 )

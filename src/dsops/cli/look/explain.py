@@ -22,7 +22,7 @@ OPERAND = "VARIABLE|STORE"
 
 TRUST_POLICY = Flag(
     "--trust-policy",
-    "the trust policy of a role that can't be read: ROLE is an ARN or a store; may be repeated",
+    "a file with the trust policy of a role, if you can't read it in AWS; ROLE is an ARN or a store; may be repeated",
     value="ROLE=FILE",
     is_repeatable=True,
     own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
@@ -30,7 +30,7 @@ TRUST_POLICY = Flag(
 POLICIES = Flag(
     "--policies",
     (
-        "users and roles with their policies: the output of `aws iam get-account-authorization-details` or "
+        "a file with users, roles and their policies: the output of `aws iam get-account-authorization-details` or "
         "`terraform show -json`, a CloudFormation template, or the seed of a sandbox; may be repeated"
     ),
     value="FILE",
@@ -40,7 +40,7 @@ POLICIES = Flag(
 
 MESSAGE = Flag(
     "--message",
-    "the output of another program that AWS refused, encoded or not; `-` is stdin",
+    "explain the error output of another program, with a plain or encoded message; `-` is stdin",
     value="FILE",
     own_variable="DSOPS_EXPLAIN_MESSAGE",
 )
@@ -71,7 +71,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     """Explain an error that another program printed.
 
-    Uses the policies that the base credentials or a store's session can read.
+    Uses the policies that can be read with the base credentials or a store's session.
     """
     from dsops.cli.look.explain_text import show
     from dsops.cli.policy.files import read_policy
@@ -92,7 +92,7 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
-    """The policies in the files named by the flags."""
+    """Read the policies from the files that the flags name."""
     from dsops.cli.look.explain_files import evidence_of
 
     policy_files, trust_policies = arguments.texts(POLICIES.name), arguments.texts(TRUST_POLICY.name)
@@ -100,7 +100,7 @@ def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
 
 
 def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan, str]:
-    """The plan to try, and the name that the answer gives to it: an environment, a variable, or a store."""
+    """Return the plan to try, and its name in the answer: an environment, a variable, or a store."""
     word = arguments.operand(OPERAND)
     if not word:
         name = environment_name(config, arguments)
@@ -112,7 +112,7 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
     if word not in config.stores:
         known_names = [*(environment.variables if environment is not None else ()), *config.stores]
         meant = nearest(word, known_names)
-        hint = f"did you mean `{meant}`?" if meant else f"it may be one of {', '.join(known_names)}"
+        hint = f"did you mean `{meant}`?" if meant else f"use one of {', '.join(known_names)}"
         raise StoreUnknown(f"`{word}` is neither a variable of the environment nor a store", hint=hint)
     if environment is not None:
         store_variables = {
@@ -130,7 +130,7 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
 
 
 def _environment(config: Config, arguments: Arguments) -> Environment | None:
-    """The named environment, else the default, else the only one; None if it is ambiguous."""
+    """Return the named environment, or the default, or the only one; None if there are several and no default."""
     name = arguments.text("--env") or config.default_environment
     if not name and len(config.environments) == 1:
         name = next(iter(config.environments))
@@ -138,10 +138,10 @@ def _environment(config: Config, arguments: Arguments) -> Environment | None:
 
 
 def _plan_of_store(config: Config, store: str, environment: Environment | None, runtime: Runtime) -> Plan:
-    """The plan for the session of the store; shows its notes on stderr.
+    """Return the plan for the session of the store; shows its notes on stderr.
 
     With `session_policy: auto`, the plan has the variables that the environment reads through the store. Raises
-    SessionForNothing if there are none.
+    SessionForNothing if there are no such variables.
     """
     try:
         return plan_one_store(config, store, runtime)
@@ -158,7 +158,7 @@ def _plan_of_store(config: Config, store: str, environment: Environment | None, 
 
 
 def _chain(plan: Plan, name: str) -> list[str]:
-    """The named step, and the steps whose credentials it uses."""
+    """Return the named step, and the steps whose credentials it uses, directly or through other steps."""
     chain = []
     while name in plan.steps:
         chain.append(name)

@@ -39,12 +39,12 @@ _FORMATS = ("text", "mermaid", "svg")
 
 
 class _Drawn(NamedTuple):
-    """A graph, and the errors from trying its hops and secrets."""
+    """A graph, and the errors found by trying its hops and secrets."""
 
     graph: Graph
     errors: tuple[DsopsError, ...] = ()
     named_config: str = ""
-    """The value of --config."""
+    """The value of --config; "" without the flag."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -64,7 +64,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
         for environment, why in unplanned.environments.items():
             note(f"environment `{environment}` is drawn without a plan: {why}")
-    # The graph shows only the source of base credentials, not their digests, so a random HMAC key is sufficient.
+    # The graph shows the source of base credentials but no digest of them, so a random HMAC key is sufficient.
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
     drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
@@ -83,7 +83,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _format(arguments: Arguments) -> str:
-    """The format named by a flag, or implied by the file name's extension."""
+    """Return the format that a flag names or that the extension of the file's name implies."""
     named = arguments.text("--format")
     if arguments.switch("--json"):
         if named in {"mermaid", "svg"}:
@@ -94,8 +94,8 @@ def _format(arguments: Arguments) -> str:
     ending = os.path.splitext(arguments.text("--out"))[1].lower()
     if ending and ending not in _ENDINGS:
         raise UsageError(
-            f"the file name {arguments.text('--out')} does not tell the format",
-            hint=f"end it in one of {', '.join(_ENDINGS)}, or name the format with `--format`",
+            f"the ending of the file name {arguments.text('--out')} is not a known format",
+            hint=f"use one of the endings {', '.join(_ENDINGS)}, or set `--format`",
         )
     return _ENDINGS.get(ending, "text")
 
@@ -113,7 +113,7 @@ def _try(graph: Graph, plans: list[Plan], runtime: Runtime) -> _Drawn:
 
 
 def _on_screen(graph: Graph, runtime: Runtime) -> str:
-    """The tree, with the width and colours of the terminal."""
+    """Return the tree, with the width and colours of the terminal."""
     if not os.isatty(1):
         return graph_text(graph)
     environ = runtime.environ
@@ -127,7 +127,7 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
 
 
 def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: bool) -> None:
-    """Print the errors below the tree or on stderr, and a note if Mermaid's limits are exceeded."""
+    """Print the errors below the tree or on stderr; add a note if Mermaid's limits are exceeded."""
     for error in drawn.errors if format_name != "json" else ():
         shown_error = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:
@@ -188,11 +188,11 @@ COMMAND = Command(
         "Show the credential graph of a configuration, or of one environment.\n"
         "\n"
         "The graph starts from the base credentials, tokens and logins, and leads over the roles, hop by\n"
-        "hop, to the stores and their variables. It contains no secret, and AWS is not called. It is a tree\n"
-        "as text, a Mermaid flowchart for a Markdown page, or a self-contained SVG file.\n"
+        "hop, to the stores and their variables. It contains no secret, and AWS is not called. The output is\n"
+        "a text tree, a Mermaid flowchart for a Markdown page, or a self-contained SVG file.\n"
         "\n"
-        "With --check, each hop is tried and each secret is read, as `dsops doctor` does. What is refused is\n"
-        "marked with the word, the error's code and red; the exit code is 6 then.\n"
+        "With --check, each hop is tried and each secret is read, as `dsops doctor` does. A denied hop or\n"
+        "secret is marked red, with `denied` and the error's code; the exit code is 6 then.\n"
         "\n"
         "  dsops graph --env production\n"
         "  dsops graph --out credentials.svg"
@@ -204,14 +204,14 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format, if the file name does not tell it (text on stdout)",
+            "the output format (default: by the ending of the file name; text on stdout)",
             value="FORMAT",
             choices=_FORMATS,
             own_variable="DSOPS_GRAPH_FORMAT",
         ),
         Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_GRAPH_OUT"),
         Flag(
-            "--check", "try every hop and secret, and mark what is denied", "switch", own_variable="DSOPS_GRAPH_CHECK"
+            "--check", "try every hop and secret, and mark the denied ones", "switch", own_variable="DSOPS_GRAPH_CHECK"
         ),
     ),
 )

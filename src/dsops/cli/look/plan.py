@@ -52,7 +52,7 @@ def _row(variable: PlannedVariable) -> tuple[str, ...]:
 
 
 def _tree(plan: Plan) -> Iterator[str]:
-    """The credential graph as a tree: each step stands below the step whose session it uses."""
+    """Yield the credential graph as a tree: each step stands below the step whose session it uses."""
     for profile, ambient in plan.ambient.items():
         steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
         steps = [step for step in steps if step.type.takes_credentials and step.proof is None]
@@ -87,7 +87,7 @@ def _ambient_text(ambient: Ambient) -> str:
 
 
 def _does(plan: Plan, step: Step) -> str:
-    """What the step does: the call that issues its session, or the number of secrets read with it."""
+    """Describe what the step does: the call that issues its session, or the number of secrets read with it."""
     references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
     if not step.type.gives_credentials:
         region = f" in {step.region}" if step.region else ""
@@ -102,7 +102,7 @@ def _does(plan: Plan, step: Step) -> str:
 
 
 def _session(step: Step) -> Iterator[str]:
-    """The settings that decide whose session the step issues, and what the session may do."""
+    """Yield the settings that decide which principal gets the session, and what the session may do."""
     if not step.type.gives_credentials:
         return
     if step.proof is not None and step.proof.speaks_of is not None:
@@ -120,7 +120,7 @@ def _session(step: Step) -> Iterator[str]:
 
 
 _OF = ("target_principal", "federated_user_name")
-"""For operations without a role, the settings that name the principal or user of the session."""
+"""The settings that name the principal or user of the session, for operations without a role."""
 
 _TOLD = (
     ("task_policy_arn", "for {}"),
@@ -141,7 +141,7 @@ _TOLD = (
 
 
 def _setting_text(setting: Setting) -> str:
-    """A setting on one line. Secrets are hidden; a policy is shown as its length."""
+    """Format a setting on one line. Secrets are hidden; a policy is replaced by its length."""
     if isinstance(setting, Secret):
         return HIDDEN
     if isinstance(setting, str) and setting.startswith("{"):
@@ -202,7 +202,7 @@ def _step_value(step: Step) -> Json:
 
 
 def _proof_value(step: Step) -> Json:
-    """The proof (such as a token) that replaces base credentials, and the known facts about it."""
+    """Return the proof (such as a token) that the step uses instead of base credentials, and facts known about it."""
     if step.proof is None:
         return None
     return {"source": step.proof.source, "login": step.proof.login.told if step.proof.login is not None else None}
@@ -219,12 +219,14 @@ def _setting_value(setting: Setting) -> Json:
 
 COMMAND = Command(
     help=(
-        "Show what a run of an environment would do, without network access and credentials.\n"
+        "Show what a run of an environment would do, without network access or credentials.\n"
         "\n"
         "Shows each variable's source, the roles hop by hop with session name and duration, and the number of\n"
-        "calls of a cold run. What AWS would refuse is an error. With --check, it evaluates for each hop\n"
-        "whether the given policies allow it, and shows which statement decides and what it requires; without\n"
-        "a needed policy, the answer is `unknown`. The exit code is 6 if a hop is denied."
+        "AWS calls of a run without cached sessions. A setting that AWS would refuse is an error.\n"
+        "\n"
+        "With --check, it evaluates for each hop whether the policies in the named files allow it, and shows\n"
+        "which statement decides and what that statement requires; if a policy is missing, the answer is\n"
+        "`unknown`. The exit code is 6 if a hop is denied."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, REASON, *FLAGS),

@@ -37,7 +37,7 @@ def _lines(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Ite
                 yield from (f"  {line}" for line in answer_lines(row))
     verdicts = ("allowed", "denied", "unknown")
     counts = [f"{sum(hop.verdict == verdict for hop in hops)} {verdict}" for verdict in verdicts]
-    yield clean(f"environment {plan.environment}: {', '.join(counts)}") if hops else "no hop has to be made"
+    yield clean(f"environment {plan.environment}: {', '.join(counts)}") if hops else "the plan has no hop"
     for sentence in assumed if hops else ():
         yield f"assumed: {sentence}"
 
@@ -50,7 +50,7 @@ def _told(hop: HopResult) -> str:
 
 
 def _allowed_by(row: AnsweredCase) -> str:
-    """For each policy that has to allow the request, its first statement that does."""
+    """Name the first statement that allows the request, for each policy that has to allow it."""
     places = []
     for reason in row.outcome.decision.reasons:
         if reason.is_needed and reason.matched:
@@ -81,7 +81,7 @@ def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Jso
 
 
 def _question_value(row: AnsweredCase) -> Json:
-    """The verdict as JSON, as in `policy simulate`, without the fields that only tables have."""
+    """Return the verdict as JSON, as in `policy simulate`, but without the fields that only tables have."""
     return {key: fact for key, fact in row_value(row).items() if key not in _OF_TABLES}
 
 

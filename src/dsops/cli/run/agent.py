@@ -19,12 +19,12 @@ from dsops.text import counted, duration_text
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Run the agent in this process, on the socket that its parent process bound or on a new socket."""
+    """Run the agent in this process, on the socket that its parent process bound, or on a new socket."""
     harden()
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # Imported only after the environment has been dropped: libcurl and OpenSSL read it when they are loaded.
+    # imported after the environment was dropped, which libcurl and OpenSSL read when they are loaded
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 
@@ -51,7 +51,10 @@ def _start(arguments: Arguments, runtime: Runtime) -> int:
         raise unsafe_folder(folder)
     connection = start(address, client.connect, arguments.text("--idle")) if client.make_folder(folder) else None
     if connection is None:
-        why, hint = f"nothing can listen in {folder}", "is that folder yours, and its disk not full?"
+        why, hint = (
+            f"the agent can't listen in {folder}",
+            "check that the folder is yours and that its disk is not full",
+        )
         raise AgentUnavailable("the agent could not be started", why=why, hint=hint)
     connection.close()
     port = arguments.integer("--metrics-port")
@@ -68,7 +71,7 @@ def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
     """Print the agent's metrics."""
     fields = ask_running("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
-        raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
+        raise AgentUnavailable("no agent is running, so there are no metrics", hint="`dsops agent start` starts one")
     sys.stdout.write(fields[0].decode())
     return 0
 
@@ -80,7 +83,7 @@ def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
 
 
 def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Clear the agent's cache."""
+    """Remove all sessions and values from the agent's cache."""
     ask_running("clear")
     return 0
 
@@ -146,7 +149,7 @@ METRICS_PORT = Flag(
 )
 
 SANDBOX = Flag(
-    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AGENT_SANDBOX"
+    "--sandbox", "include metrics of sandboxes on this machine", "switch", own_variable="DSOPS_AGENT_SANDBOX"
 )
 
 COMMAND = Group(

@@ -1,4 +1,4 @@
-"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin to read here."""
+"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin reading here."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from dsops.cli.run.exec_session import CommandSession
 
 FAILURE_CODE = 125
-"""The exit code of failures of dsops itself, as in `env` and `timeout`: all other codes are the command's."""
+"""The exit code of failures of dsops itself, as in `env` and `timeout`; any other code is the command's."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Replace this process with the command, with the environment's variables."""
+    """Replace this process with the command, which gets the variables of the environment."""
     if not arguments.command:
-        raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
+        raise UsageError(
+            "there is no command to run", hint="write the command after `--`: dsops exec --env NAME -- CMD"
+        )
     arguments, config = load_target(arguments, runtime)
     store, session = _session_store(arguments), None
     if store:
@@ -72,7 +74,7 @@ def _watch_masked(
     session: CommandSession | None,
     runtime: Runtime,
 ) -> int:
-    """Run the command as a child process, and mask secrets in its output."""
+    """Run the command as a child process, with secrets in its output masked; return its exit code."""
     from dsops.cli.run.exec_mask import patterns_of, secrets_of, secrets_to_mask, tell_github
     from dsops.process.masked import Masking
 
@@ -86,7 +88,7 @@ def _watch_masked(
 
 
 def _session_store(arguments: Arguments) -> str:
-    """The store whose session the command gets; "" without `--credentials`."""
+    """Return the store whose session the command gets; "" without `--credentials`."""
     store = arguments.text(CREDENTIALS)
     for flag in ("--serve", "--listen"):
         if not store and arguments.text(flag):
@@ -95,14 +97,14 @@ def _session_store(arguments: Arguments) -> str:
 
 
 def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Raises CommandNotFound before the first call if the command does not exist, unless the plan sets PATH."""
+    """Raises CommandNotFound before any call to AWS if the command does not exist, unless the plan sets PATH."""
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))
         except CommandNotFound as error:
             word = arguments.command[0]
             if word in config.environments:
-                error.retell(error.message, hint=f"an environment is named by `--env {word}`")
+                error.retell(error.message, hint=f"write an environment as `--env {word}`")
             elif word in config.stores:
                 hint = f"a store's session is given to a command by `--credentials {word}`"
                 error.retell(error.message, hint=hint)
@@ -140,10 +142,15 @@ COMMAND = Command(
             "--listen", "serve the session on this address, for containers that can't reach 127.0.0.1", value="ADDRESS"
         ),
         Flag("--mask", "replace secrets in the command's output with ***", "switch"),
-        Flag("--keep-existing", "keep variables that are already set instead of replacing them", "switch"),
+        Flag("--keep-existing", "keep variables that are already set, instead of replacing them", "switch"),
         Flag("--pristine", "pass only the environment's variables, and PATH, HOME, TERM, LANG and the like", "switch"),
         Flag("--timeout", "end the command and its child processes after this time", "seconds", value="SECONDS"),
-        Flag("--min-ttl", "do not start with credentials that expire sooner", "seconds", value="SECONDS"),
+        Flag(
+            "--min-ttl",
+            "minimum remaining lifetime of the credentials when the command starts",
+            "seconds",
+            value="SECONDS",
+        ),
     ),
     operands=(NAME,),
     takes_command=True,

@@ -14,7 +14,7 @@ from dsops.secret import Secret
 
 
 def mask_lines(secrets: Iterable[Secret]) -> bytes:
-    """The workflow commands that make the runner mask each line of these values; the runner does not show the commands.
+    """Return workflow commands that mask each line of these values; the runner does not show the commands.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
     """
@@ -23,36 +23,36 @@ def mask_lines(secrets: Iterable[Secret]) -> bytes:
 
 
 def require_step(out: str, runtime: Runtime) -> str:
-    """The path in GITHUB_ENV. Raises UsageError if no runner reads that file, or stdout.
+    """Return the path in GITHUB_ENV. Raises UsageError if no runner reads that file and stdout.
 
-    Call it before anything is fetched: without a runner, the commands that mask values would show the values.
+    Call this before anything is fetched: without a runner, the commands that mask values would show the values.
     """
     if runtime.environ.get("GITHUB_ACTIONS") != "true" or not runtime.environ.get("GITHUB_ENV"):
         raise UsageError(
-            "`--format github` is for a step of GitHub Actions",
+            "`--format github` works only in a step of GitHub Actions",
             why="GITHUB_ACTIONS is not `true`, or GITHUB_ENV names no file",
-            hint="on this machine take another format",
+            hint="outside of GitHub Actions, use another format",
         )
     if out:
         raise UsageError(
             "`--format github` takes no `--out`",
             why="it writes to the file that GITHUB_ENV names",
-            hint="leave `--out` out, or take `--format dotenv`",
+            hint="leave out `--out`, or use `--format dotenv`",
         )
     if S_ISREG(os.fstat(1).st_mode):
         raise UsageError(
-            "`--format github` can't have a file for its stdout",
-            why="no runner would read there what to mask, and the values would stay in the file",
-            hint="leave out the `>`: the variables go to the file that GITHUB_ENV names by themselves",
+            "`--format github` can't print to a file",
+            why="the runner reads from stdout which values to mask; in a file, the values would stay unmasked",
+            hint="leave out the `>`: dsops adds the variables to the file that GITHUB_ENV names",
         )
     return runtime.environ["GITHUB_ENV"]
 
 
 def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
-    """Mask the values first, then append the variables to the runner's file."""
+    """Make the runner mask the values, then append the variables to the runner's file."""
     answer_bytes(mask_lines(hidden))
     try:
-        # The runner creates the file before the step; the file is not created here, since its absence is an error.
+        # The runner creates the file before the step, so a missing file is an error and is not created here.
         with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC), "rb+", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             is_open_line = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
@@ -63,5 +63,5 @@ def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
         raise FileNotWritten(
             f"`{path}` was not written",
             why=os.strerror(error.errno or 0).lower(),
-            hint="GITHUB_ENV names it; the runner makes that file for each step",
+            hint="check GITHUB_ENV: it must name the file that the runner creates for each step",
         ) from error

@@ -91,7 +91,7 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
             for name in _KEYS:
                 del variables[name]
             variables |= add(arguments, url, identity)
-    # Inherited variable names are checked: a name that is no identifier would run as shell code after `unset`.
+    # A name that is not an identifier is left out: after `unset`, it would run as shell code.
     names = [name for name in rivals(runtime.environ) if name.isascii() and name.isidentifier()]
     if runtime.environ.get(GITHUB_VARIABLES[0], "").startswith(f"{url}/"):
         names += [name for name in GITHUB_VARIABLES if name in runtime.environ]
@@ -104,14 +104,14 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _check_who(arguments: Arguments) -> None:
-    """Raises UsageError if two identities are given, and for malformed names."""
+    """Raises UsageError for two identities at once, and for malformed names."""
     chosen = [flag for flag in (AS.name, *_PLAYED) if arguments.text(flag)]
     if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="use one of them")
+        raise UsageError(f"{chosen[0]} and {chosen[1]} can't be combined", hint="use one of them")
     for flag, what in ((GITHUB_REPOSITORY, "OWNER/NAME, such as org/app"), (SERVICE_ACCOUNT, "NAMESPACE/NAME")):
         named = arguments.text(flag.name)
         if named and not all(named.partition("/")[::2]):
-            raise UsageError(f"`{flag.name}` can't be `{named}`", hint=f"it is {what}")
+            raise UsageError(f"`{flag.name}` can't be `{named}`", hint=f"write {what}")
 
 
 def _container(arguments: Arguments, url: str, identity: dict[str, Any]) -> Variables:
@@ -143,7 +143,7 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
     FUNCTION_ROLE.name: _function,
     GITHUB_REPOSITORY.name: _job,
 }
-"""Flag -> a function that returns the environment variables of that workload, from which SDKs get credentials."""
+"""Map each flag that names a workload to a function that returns variables from which its SDK gets credentials."""
 
 ENV = Command(
     help='Print shell exports for the running sandbox: eval "$(dsops sandbox env --as alice)".',

@@ -48,7 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _folder(arguments: Arguments, runtime: Runtime) -> str:
-    """The folder for the file. Raises UsageError if no folder is in memory and the user does not allow the disk."""
+    """Return the folder for the file. Raises UsageError if no folder is in memory and the user does not allow the disk."""
     folder = memory_folder(runtime.environ)
     if folder:
         return folder

@@ -97,7 +97,7 @@ def _replace(target: Target, current: CurrentVersion, field: str, arguments: Arg
 
 
 def _new_value(what: str, arguments: Arguments, runtime: Runtime) -> Secret:
-    """The value from the file, a pipe without its last newline, or typed twice."""
+    """Return the value from the file or pipe without its last newline, or the value that is typed twice."""
     value = piped_or_in_file(arguments.text(FROM_FILE.name), _MOST_BYTES)
     if value is None:
         line = f"dsops set {arguments.operand(STORE.name)} {arguments.operand(KEY.name)}"

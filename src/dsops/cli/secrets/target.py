@@ -15,7 +15,7 @@ from dsops.pipeline.execution import carry_out
 from dsops.plan import Plan
 from dsops.plan.statements import policy, statements_of
 from dsops.runtime import Runtime
-from dsops.schema import OWN_POLICY
+from dsops.schema import BUILTIN_TYPES, OWN_POLICY
 from dsops.secret_editing import open_secret, planned_calls
 from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
@@ -103,7 +103,8 @@ def _other_stores(config: Config) -> str:
     ]
     if names:
         return f"write through {', '.join(names)}"
-    return "add a store of the type aws.secretsmanager or aws.ssm whose role has no `session_policy: auto`"
+    writable = " or ".join(name for name, store_type in BUILTIN_TYPES.items() if store_type.is_writable)
+    return f"add a store of the type {writable} whose role has no `session_policy: auto`"
 
 
 def _reads_only(name: str, config: Config) -> bool:

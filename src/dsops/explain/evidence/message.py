@@ -1,8 +1,8 @@
-"""Parse the refused call from an error message that any program printed.
+"""Parses the refused call from an error message that any program printed.
 
 An encoded message (EC2 and some other services return one) contains every condition key of the call. A plain message
-contains caller, action and resource only. The rest is unknown unless the message has an authorization id and AWS's
-record for that id may be read.
+contains only caller, action and resource. Everything else is unknown, unless the message has an authorization id and
+AWS's record with that id may be read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def encoded_in(text: str) -> str:
         return ""
     if len(words) > MAX_LENGTH:
         message = f"the encoded message has {len(words):,} characters, and AWS decodes {MAX_LENGTH:,} at most"
-        raise UsageError(message, hint="give what was printed of one refusal, and nothing else")
+        raise UsageError(message, hint="pass only the output of one refusal")
     return words
 
 
@@ -54,8 +54,8 @@ def read_sentence(text: str) -> Refused:
     if caller is None or not refusal.action:
         raise UsageError(
             "the message names no principal and no action",
-            why="it has no sentence such as `User: ARN is not authorized to perform: ACTION`, and no encoded message",
-            hint="give the program's whole output, in English",
+            why="the message has no `User: ARN is not authorized to perform: ACTION`, and no encoded message",
+            hint="pass the whole output of the program, in English",
         )
     return _refused(refusal, caller, refusal.action, refusal.resource or "*", {}, caller.unread)
 
@@ -71,7 +71,7 @@ def read_decoded(text: str) -> Refused:
     caller = _caller(text_in(principal, "arn"), text_in(principal, "id"))
     action = text_in(context, "action")
     if caller is None or not action:
-        raise UsageError("the decoded message is not one that dsops can read", why="it names no caller and action")
+        raise UsageError("dsops can't read the decoded message", why="the message names no caller or no action")
     keys = {text_in(item, "key"): tuple(_values(item)) for item in _items(context.get("conditions"))}
     refusal = RefusalMessage(text_in(principal, "arn"), action, text_in(context, "resource"))
     hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
@@ -87,8 +87,8 @@ def read_recorded(recorded: Recorded) -> Refused:
         refusal.caller or _caller_arn(values_by_key.get("aws:principalarn", ""), user_id), user_id.partition(":")[0]
     )
     if caller is None or not refusal.action:
-        why = "it names no caller and action"
-        raise UsageError("the record of the denial can't be read", why=why)
+        why = "the record names no caller or no action"
+        raise UsageError("dsops can't read the record of the denial", why=why)
     hidden = Unread("context", "AWS's record leaves it out", tuple(SECRET_KEYS))
     return _refused(
         refusal, caller, refusal.action, refusal.resource or "*", recorded.context, (*caller.unread, hidden)
@@ -96,7 +96,7 @@ def read_recorded(recorded: Recorded) -> Refused:
 
 
 def _caller_arn(principal_arn: str, user_id: str) -> str:
-    """Return the ARN of the role session, built from the role's ARN and the session name in the user id."""
+    """Return a role session's ARN from the role's ARN and the session name in the user id; other ARNs unchanged."""
     arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
     return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
 
@@ -123,7 +123,7 @@ def _refused(
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
     """Return the caller with that ARN; None for an invalid ARN.
 
-    The caller is treated as temporary. A user may or may not use a session (GetSessionToken); all other callers do.
+    The caller is treated as temporary: a user may have a session (GetSessionToken), and every other caller has one.
     """
     parsed = parse_arn(arn)
     return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None
@@ -138,7 +138,7 @@ def _member(content: object, name: str) -> Object:
 
 
 def _items(value: object) -> Iterator[Object]:
-    """Yield the objects in the `items` list that AWS uses for lists."""
+    """Yield the objects in an `items` list, which is the form of every list in the message."""
     items = value.get("items") if isinstance(value, dict) else None
     yield from (item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
 

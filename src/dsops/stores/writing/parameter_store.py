@@ -11,15 +11,15 @@ from datetime import datetime
 
 from dsops.aws.apis.parameter_versions import MOST_BYTES, ParameterCalls, ParameterVersion
 from dsops.aws.apis.ssm import get_parameters
+from dsops.aws.http.client import Client
 from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
 from dsops.errors import SecretChanged, SecretNotFound, UsageError
-from dsops.plan import Step, region_of
+from dsops.plan import Step
 from dsops.plan.required_permissions import OWN_ACCOUNT, Condition, Need, parameter_resource
 from dsops.secret import Secret
-from dsops.stores.endpoints import endpoint_of
-from dsops.stores.interface import Context
 from dsops.stores.writing.key_check import checked_key
-from dsops.stores.writing.recording import CallRecorder, Outcome, command_line, key_needs, time_of
+from dsops.stores.writing.recording import CallOutcome, CallRecorder, command_line, key_needs, time_of
 from dsops.stores.writing.writable_secret import CurrentVersion, Operation, PlannedCalls, VersionRecord, VersionValue
 
 _REPLACE = ("GetParameterHistory", "PutParameter")
@@ -62,15 +62,15 @@ class ManagedParameter:
     options = frozenset({"kms_key", "type", "tier"})
     can_restore = False
 
-    def __init__(self, step: Step, key: str, credentials: Credentials, context: Context) -> None:
+    def __init__(self, step: Step, key: str, credentials: Credentials, client: Client, endpoint: Endpoint) -> None:
         self.name = f"{step.settings.get('parameter_prefix', '')}{_checked(step, key)}"
         self._step, self._key = step, key
-        self.region = region_of(self.name, step)
-        self._endpoint = endpoint_of(step, "ssm", context.runtime, self.region)
+        self.region = endpoint.signing_region
+        self._endpoint = endpoint
         self._credentials = credentials
-        self._client = context.client
-        self._calls = ParameterCalls(context.client, credentials, self._endpoint, self.name)
-        self._recorder = CallRecorder(step, self.name, credentials, context, self._endpoint)
+        self._client = client
+        self._calls = ParameterCalls(client, credentials, endpoint, self.name)
+        self._recorder = CallRecorder(step, self.name, credentials, client, endpoint)
 
     async def current(self) -> CurrentVersion:
         """Return the newest version, which is the current one."""
@@ -141,7 +141,7 @@ class ManagedParameter:
         if days is not None:
             raise UsageError("Parameter Store deletes at once", hint="write `--now` instead of `--days`")
         work, asked = self._calls.delete(), {"name": self.name}
-        await self._recorder.call("DeleteParameter", work, asked, lambda request: Outcome({}, request))
+        await self._recorder.call("DeleteParameter", work, asked, lambda request: CallOutcome({}, request))
         return None
 
     async def restore(self) -> None:
@@ -160,7 +160,7 @@ class ManagedParameter:
         asked |= {f"{name[0].lower()}{name[1:]}": text for name, text in settings.items() if text}
         work = self._calls.put(value, settings, overwrite=overwrite)
         version, _ = await self._recorder.call(
-            "PutParameter", work, asked, lambda result: Outcome({"version": result[0]}, result[1], str(result[0]))
+            "PutParameter", work, asked, lambda result: CallOutcome({"version": result[0]}, result[1], str(result[0]))
         )
         return str(version)
 
@@ -169,7 +169,9 @@ class ManagedParameter:
         name = f"{self.name}:{version}" if version else self.name
         work = get_parameters(self._client, self._credentials, self._endpoint, [name], with_decryption=with_decryption)
         asked = {"names": [name], "withDecryption": with_decryption}
-        answer = await self._recorder.call("GetParameters", work, asked, lambda result: Outcome({}, result.request_id))
+        answer = await self._recorder.call(
+            "GetParameters", work, asked, lambda result: CallOutcome({}, result.request_id)
+        )
         parameter = answer.found.get(name)
         if parameter is None:
             history, create = f"`{self._line('history')}` shows its versions", f"`{self._line('set')} --create`"
@@ -180,7 +182,7 @@ class ManagedParameter:
     async def _history(self) -> list[ParameterVersion]:
         work, asked = self._calls.history(), {"name": self.name}
         versions, _ = await self._recorder.call(
-            "GetParameterHistory", work, asked, lambda result: Outcome({}, result[1])
+            "GetParameterHistory", work, asked, lambda result: CallOutcome({}, result[1])
         )
         if not versions:
             raise SecretNotFound(f"{self._endpoint.short} has no versions of the parameter `{self.name}`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from dsops.aws.http.client import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import (
@@ -20,11 +21,10 @@ from dsops.plan import Step
 from dsops.plan.required_permissions import Need, via_services
 from dsops.runtime import Act
 from dsops.startup import NamedTuple
-from dsops.stores.interface import Context
 from dsops.tasks import T, Work
 
 
-class Outcome(NamedTuple):
+class CallOutcome(NamedTuple):
     """The facts of a successful call for the audit trail."""
 
     answer: Mapping[str, object]
@@ -36,14 +36,16 @@ class Outcome(NamedTuple):
 class CallRecorder:
     """Awaits calls about one secret, and adds a record of each to the audit trail."""
 
-    def __init__(self, step: Step, key: str, credentials: Credentials, context: Context, endpoint: Endpoint) -> None:
+    def __init__(self, step: Step, key: str, credentials: Credentials, client: Client, endpoint: Endpoint) -> None:
         self._step = step
         self._key = key
         self._credentials = credentials
-        self._context = context
+        self._client = client
         self._endpoint = endpoint
 
-    async def call(self, action: str, work: Work[T], asked: Mapping[str, object], outcome: Callable[[T], Outcome]) -> T:
+    async def call(
+        self, action: str, work: Work[T], asked: Mapping[str, object], outcome: Callable[[T], CallOutcome]
+    ) -> T:
         """Return the result of a call. `asked` are its parameters without the value, under CloudTrail's names."""
         try:
             result = await work
@@ -54,7 +56,7 @@ class CallRecorder:
             )
             error.add_tried(facts)
             self._advise(error)
-            self._add(action, asked, Outcome({}, ""), error)
+            self._add(action, asked, CallOutcome({}, ""), error)
             raise
         self._add(action, asked, outcome(result), None)
         return result
@@ -73,8 +75,8 @@ class CallRecorder:
             undo = f"`{command_line('rm', self._step, self._key)} --undo` cancels the deletion"
             error.retell(error.message, hint=undo)
 
-    def _add(self, action: str, asked: Mapping[str, object], outcome: Outcome, error: DsopsError | None) -> None:
-        journal = self._context.runtime.journal
+    def _add(self, action: str, asked: Mapping[str, object], outcome: CallOutcome, error: DsopsError | None) -> None:
+        journal = self._client.runtime.journal
         if journal is None:
             return
         step, was_sent = self._step, error is None or error.aws is not None or isinstance(error, ServiceError)
@@ -93,7 +95,7 @@ class CallRecorder:
                 request_id=outcome.request_id,
                 error=error,
                 facts=facts,
-                is_of_sandbox=self._endpoint.url in self._context.client.sandboxes,
+                is_of_sandbox=self._endpoint.url in self._client.sandboxes,
             )
         )
 

@@ -12,17 +12,17 @@ from datetime import datetime
 from uuid import uuid4
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.secret_versions import CURRENT, MOST_BYTES, PREVIOUS, SecretCalls, SecretDescription, WrittenVersion
+from dsops.aws.apis.secret_versions import CURRENT, MOST_BYTES, PREVIOUS, DescribedSecret, SecretCalls, WrittenVersion
 from dsops.aws.apis.secretsmanager import get_secret_value
+from dsops.aws.http.client import Client
 from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
 from dsops.errors import DsopsError, SecretChanged, SecretNotFound, SecretRefused, UsageError
 from dsops.plan import Step, is_version_id, region_of
 from dsops.plan.required_permissions import OWN_ACCOUNT, Condition, Need, secret_resources
 from dsops.secret import Secret
-from dsops.stores.endpoints import endpoint_of
-from dsops.stores.interface import Context
 from dsops.stores.writing.key_check import checked_key
-from dsops.stores.writing.recording import CallRecorder, Outcome, command_line, key_needs, time_of
+from dsops.stores.writing.recording import CallOutcome, CallRecorder, command_line, key_needs, time_of
 from dsops.stores.writing.writable_secret import CurrentVersion, Operation, PlannedCalls, VersionRecord, VersionValue
 
 STAGED = "dsops-staged"
@@ -67,15 +67,15 @@ class ManagedSecret:
     options = frozenset({"kms_key"})
     can_restore = True
 
-    def __init__(self, step: Step, key: str, credentials: Credentials, context: Context) -> None:
+    def __init__(self, step: Step, key: str, credentials: Credentials, client: Client, endpoint: Endpoint) -> None:
         self.name = checked_key(step, key)
         self._step, self._key = step, key
-        self.region = region_of(self.name, step)
-        self._endpoint = endpoint_of(step, "secretsmanager", context.runtime, self.region)
+        self.region = endpoint.signing_region
+        self._endpoint = endpoint
         self._credentials = credentials
-        self._client = context.client
-        self._calls = SecretCalls(context.client, credentials, self._endpoint, self.name)
-        self._recorder = CallRecorder(step, self.name, credentials, context, self._endpoint)
+        self._client = client
+        self._calls = SecretCalls(client, credentials, endpoint, self.name)
+        self._recorder = CallRecorder(step, self.name, credentials, client, endpoint)
 
     async def current(self) -> CurrentVersion:
         """Return the id of the version with AWSCURRENT; "" for a secret without a version."""
@@ -96,7 +96,7 @@ class ManagedSecret:
         asked = {"secretId": self.name, **({"version": version} if version else {})}
         try:
             answer = await self._recorder.call(
-                "GetSecretValue", work, asked, lambda answer: Outcome({}, answer.request_id, answer.version_id)
+                "GetSecretValue", work, asked, lambda answer: CallOutcome({}, answer.request_id, answer.version_id)
             )
         except SecretNotFound as error:
             if version:
@@ -118,7 +118,7 @@ class ManagedSecret:
     async def history(self) -> list[VersionRecord]:
         """Return all versions that AWS still has, the newest first."""
         work, asked = self._calls.list_versions(), {"secretId": self.name, "includeDeprecated": True}
-        listed = await self._recorder.call("ListSecretVersionIds", work, asked, lambda _: Outcome({}, ""))
+        listed = await self._recorder.call("ListSecretVersionIds", work, asked, lambda _: CallOutcome({}, ""))
         listed.sort(key=lambda each: (CURRENT in each.stages, PREVIOUS in each.stages, each.created or 0), reverse=True)
         return [
             VersionRecord(each.version_id, each.stages, CURRENT in each.stages, time_of(each.created), "")
@@ -174,20 +174,24 @@ class ManagedSecret:
         """Schedule the deletion, or delete at once."""
         window = {"recoveryWindowInDays": days} if days is not None else {"forceDeleteWithoutRecovery": True}
         work, asked = self._calls.delete(days), {"secretId": self.name, **window}
-        seconds, _ = await self._recorder.call("DeleteSecret", work, asked, lambda result: Outcome({}, result[1]))
+        seconds, _ = await self._recorder.call("DeleteSecret", work, asked, lambda result: CallOutcome({}, result[1]))
         return time_of(seconds) if days is not None else None
 
     async def restore(self) -> None:
         """Cancel the deletion."""
         asked = {"secretId": self.name}
-        await self._recorder.call("RestoreSecret", self._calls.restore(), asked, lambda request: Outcome({}, request))
+        await self._recorder.call(
+            "RestoreSecret", self._calls.restore(), asked, lambda request: CallOutcome({}, request)
+        )
 
     def _line(self, command: str) -> str:
         return command_line(command, self._step, self._key)
 
-    async def _describe(self) -> SecretDescription:
+    async def _describe(self) -> DescribedSecret:
         work, asked = self._calls.describe(), {"secretId": self.name}
-        return await self._recorder.call("DescribeSecret", work, asked, lambda result: Outcome({}, result.request_id))
+        return await self._recorder.call(
+            "DescribeSecret", work, asked, lambda result: CallOutcome({}, result.request_id)
+        )
 
     def _say_version_is_missing(self, error: SecretNotFound, version: str) -> None:
         hint = f"`{self._line('history')}` shows the versions"
@@ -216,7 +220,7 @@ class ManagedSecret:
         asked = {"versionStage": label, "moveToVersionId": to, "removeFromVersionId": away_from}
         asked = {"secretId": self.name, **{name: text for name, text in asked.items() if text}}
         work = self._calls.move_stage(label, to=to, away_from=away_from)
-        await self._recorder.call("UpdateSecretVersionStage", work, asked, lambda request: Outcome({}, request, to))
+        await self._recorder.call("UpdateSecretVersionStage", work, asked, lambda request: CallOutcome({}, request, to))
 
     def _check_length(self, value: Secret) -> None:
         length = len(value.reveal_bytes())
@@ -227,5 +231,5 @@ class ManagedSecret:
             )
 
 
-def _written(written: WrittenVersion) -> Outcome:
-    return Outcome({"aRN": written.arn, "versionId": written.version_id}, written.request_id, written.version_id)
+def _written(written: WrittenVersion) -> CallOutcome:
+    return CallOutcome({"aRN": written.arn, "versionId": written.version_id}, written.request_id, written.version_id)
