@@ -35,9 +35,10 @@ class EditorText(NamedTuple):
                 raise UsageError(
                     f"the text is not JSON any more: line {error.lineno}, column {error.colno}",
                     why="the stored value is a JSON object",
+                    hint="correct that line; to store a text that is not JSON, use `dsops set`",
                 ) from None
             except RecursionError:
-                raise UsageError("the text is nested too deep for JSON") from None
+                raise UsageError("the text is nested too deep for JSON", hint="use fewer levels") from None
             return Secret(json.dumps(content, separators=self.separators, ensure_ascii=self.is_ascii))
         return Secret(text.removesuffix("\n") if self.adds_newline else text)
 

@@ -116,7 +116,8 @@ def _refusal_of(action: str) -> Refusal:
             message = f"could not {doing}: it does not exist in {answer.endpoint}"
             return SecretNotFound(message, why=answer.message, hint="check its name and region", aws=answer)
         if answer.code == "ParameterAlreadyExists":
-            return SecretExists(f"could not {doing}: it exists already", why=answer.message, aws=answer)
+            message, hint = f"could not {doing}: it exists already", "choose another name"
+            return SecretExists(message, why=answer.message, hint=hint, aws=answer)
         hint = "check the key that encrypts it" if answer.code == "InvalidKeyId" else "check the parameter's name"
         return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 

@@ -193,10 +193,11 @@ def _refusal_of(action: str) -> Refusal:
             message = f"could not {doing}: it does not exist in {answer.endpoint}"
             return SecretNotFound(message, why=answer.message, hint="check its name and region", aws=answer)
         if answer.code == "ResourceExistsException":
-            return SecretExists(f"could not {doing}: it exists already", why=answer.message, aws=answer)
+            message, hint = f"could not {doing}: it exists already", "choose another name"
+            return SecretExists(message, why=answer.message, hint=hint, aws=answer)
         if answer.code == "InvalidRequestException" and "delet" in answer.message:
             message = f"could not {doing}: it is scheduled for deletion"
-            return SecretDeleted(message, why=answer.message, aws=answer)
+            return SecretDeleted(message, why=answer.message, hint="restore it first", aws=answer)
         hint = "check the key that encrypts it" if answer.code == "EncryptionFailure" else "check its name and version"
         return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 

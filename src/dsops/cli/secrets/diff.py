@@ -66,9 +66,10 @@ def _text(value: Secret | None) -> str | None:
 
 COMMAND = Command(
     help=(
-        "Show what differs between two versions of a secret or parameter: for JSON objects, which fields were\n"
-        "added, removed or changed. Values are masked, unless --show is given.\n"
-        "Without OLD and NEW, the current version is compared with the one before it."
+        "Show what differs between two versions of a secret or parameter.\n"
+        "\n"
+        "For JSON objects, the fields that were added, removed or changed are listed. Values are masked,\n"
+        "unless --show is given. Without OLD and NEW, the current version is compared with the one before."
     ),
     run=_run,
     is_audited=True,

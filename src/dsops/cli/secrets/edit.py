@@ -48,7 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _folder(arguments: Arguments, runtime: Runtime) -> str:
-    """Return the folder for the file. Raises UsageError if no folder is in memory and the user does not allow the disk."""
+    """Return the folder for the file. Raises UsageError if none is in memory, unless the user allows the disk."""
     folder = memory_folder(runtime.environ)
     if folder:
         return folder
@@ -86,10 +86,10 @@ COMMAND = Command(
     help=(
         "Open the value of a secret or parameter in $VISUAL or $EDITOR, and write what was saved.\n"
         "\n"
-        "The file is in memory (XDG_RUNTIME_DIR or /dev/shm), only you can read it, and it is removed in any case.\n"
-        "A JSON object on one line is shown indented, and is stored on one line again. Nothing is written if the\n"
-        "text is unchanged, if the editor fails, or if another client has changed the secret meanwhile; then the\n"
-        "error says where your text is."
+        "The file is in memory (XDG_RUNTIME_DIR or /dev/shm), no other user can read it, and it is\n"
+        "removed at the end. A JSON object on one line is shown indented, and stored on one line again.\n"
+        "Nothing is written if the text is unchanged or the editor fails. If another client has changed\n"
+        "the secret meanwhile, nothing is written either, and the error says where your text is."
     ),
     run=_run,
     is_audited=True,

@@ -59,9 +59,10 @@ def _row(each: VersionRecord, values: dict[str, Secret], *, shows: bool) -> tupl
 
 COMMAND = Command(
     help=(
-        "List the versions of a secret or parameter, the newest first: when each was written, its labels, and\n"
-        "for parameters who wrote it. Secrets Manager does not record that; CloudTrail does.\n"
-        "Values are printed only with --show."
+        "List the versions of a secret or parameter, the newest first.\n"
+        "\n"
+        "Each has the time at which it was written, its labels, and for parameters the identity that wrote\n"
+        "it, which Secrets Manager does not record. Values are printed only with --show."
     ),
     run=_run,
     is_audited=True,

@@ -85,9 +85,9 @@ COMMAND = Command(
     help=(
         "Delete a secret or parameter.\n"
         "\n"
-        "Secrets Manager deletes it after 30 days, or after --days; until then, clients can't read it, and --undo\n"
-        "cancels the deletion. With --now it is deleted at once. Parameter Store always deletes at once, so a\n"
-        "parameter needs --now."
+        "Secrets Manager deletes it after 30 days, or after --days. Until then, clients can't read it, and\n"
+        "--undo cancels the deletion. With --now it is deleted at once. Parameter Store always deletes at\n"
+        "once, so a parameter needs --now."
     ),
     run=_run,
     is_audited=True,

@@ -48,11 +48,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Make an old version of a secret or parameter current again, if no other client changes it meanwhile.\n"
+        "Make an old version of a secret or parameter current again.\n"
         "\n"
-        "In Secrets Manager, the label AWSCURRENT moves to the old version. In Parameter Store, the old value is\n"
-        "written as a new version. Without VERSION, it is the version before the current one, so that a second\n"
-        "rollback undoes the first."
+        "In Secrets Manager, the label AWSCURRENT moves to the old version. In Parameter Store, the old\n"
+        "value is written as a new version. Without VERSION, it is the version before the current one, so\n"
+        "that a second rollback undoes the first."
     ),
     run=_run,
     is_audited=True,

@@ -115,9 +115,9 @@ COMMAND = Command(
     help=(
         "Write the value of a secret or parameter, if no other client changes it meanwhile.\n"
         "\n"
-        "Type the value twice (it is not shown), pipe it in, or name a file. Of a pipe or file, one newline at\n"
-        "the end is removed. With --field, one field of a JSON object is set, and the others stay as they are.\n"
-        "A secret that does not exist is an error, unless --create is given.\n"
+        "Type the value twice (it is not shown), pipe it in, or name a file. One newline at the end of a\n"
+        "pipe or file is removed. With --field, one field of a JSON object is set, and the others stay as\n"
+        "they are. A secret that does not exist is an error, unless --create is given.\n"
         "\n"
         "  pg-password | dsops set secrets prod/database --field password"
     ),

@@ -139,9 +139,11 @@ class SecretStorage:
 
         Without this, the next PutSecretValue leaves AWSCURRENT on two versions.
         """
+        from moto.secretsmanager.models import FakeSecret
+
         stored = self._backend(SecretLocation(secret.account, secret.region)).secrets[secret.arn]
         current = [version for version, content in stored.versions.items() if "AWSCURRENT" in content["version_stages"]]
-        if current:
+        if current and isinstance(stored, FakeSecret):
             stored.set_default_version_id(current[0])
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:

@@ -185,7 +185,8 @@ class ManagedParameter:
             "GetParameterHistory", work, asked, lambda result: CallOutcome({}, result[1])
         )
         if not versions:
-            raise SecretNotFound(f"{self._endpoint.short} has no versions of the parameter `{self.name}`")
+            hint = "check name and region"
+            raise SecretNotFound(f"{self._endpoint.short} has no versions of the parameter `{self.name}`", hint=hint)
         return versions
 
 
