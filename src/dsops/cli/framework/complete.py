@@ -156,10 +156,9 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
         return {name: entry.summary for name, entry in COMMANDS.items() if entry.summary}
     if operand.name in {"STORE", "PATTERN", "NAME"}:
         return _stores(line, runtime, has_environments=operand.name == "NAME")
-    if operand.name == "KEY" and line.operands:
-        return _keys_of(line.operands[0], line, runtime)
     if operand.name in {"KEY", "SERIAL"}:
-        return _kept(operand.name, runtime)
+        # After a store, KEY is the name of a secret.
+        return _keys_of(line.operands[0], line, runtime) if line.operands else _kept(operand.name, runtime)
     config = _config(line, runtime)
     if config and operand.name.startswith("VARIABLE"):
         variables = dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")
