@@ -100,7 +100,7 @@ class Vault:
 
     def answer(self, *words: str, text: str = "", **environ: str) -> Any:
         """The JSON that a command prints."""
-        return json.loads(self.run(*words, "--json", text=text, **environ).stdout)
+        return json.loads(self.run(*words, "--json", text=text, code=0, **environ).stdout)
 
     def on_terminal(self, *words: str) -> Terminal:
         """Start a command on a terminal."""
@@ -167,7 +167,7 @@ def test_the_aws_cli_reads_the_field_that_was_set(vault: Vault) -> None:
     vault.run("set", "secrets", "prod/db", "--field", "password", text="hush-2")
     vault.run("set", "secrets", "prod/db", "--field", "port", text="5433\n")
 
-    command = [Path(sys.executable).parent / "aws", "secretsmanager", "get-secret-value", "--secret-id", "prod/db"]
+    command = [str(Path(sys.executable).parent / "aws"), "secretsmanager", "get-secret-value", "--secret-id", "prod/db"]
     environ = {**vault.admin.environment(vault.program.environ), "AWS_DEFAULT_REGION": "us-east-1"}
     done = subprocess.run(
         [*command, "--query", "SecretString", "--output", "text"], env=environ, capture_output=True, check=True
@@ -518,15 +518,16 @@ def test_editing_needs_an_editor_and_text(vault: Vault) -> None:
 
 def test_a_dry_run_sends_nothing_and_its_policy_suffices(vault: Vault, sandbox: LocalAws) -> None:
     """`--dry-run` makes no call; a role with exactly the printed policy can do what was planned."""
-    offline = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    planned = vault.answer("set", "secrets", "prod/db", "--field", "password", "--dry-run", **offline)
+    nowhere = "http://127.0.0.1:1"
+    words = ("set", "secrets", "prod/db", "--field", "password", "--dry-run")
+    planned = vault.answer(*words, AWS_ENDPOINT_URL=nowhere)
     assert [
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetSecretValue",
         "secretsmanager:PutSecretValue",
         "secretsmanager:UpdateSecretVersionStage",
     ] == planned["calls"]
-    assert "secretsmanager:PutSecretValue" in vault.run("set", "secrets", "prod/db", "--dry-run", **offline).stdout
+    assert "secretsmanager:PutSecretValue" in vault.run(*words, AWS_ENDPOINT_URL=nowhere).stdout
 
     account = sandbox.account(ACCOUNT)
     trust = {

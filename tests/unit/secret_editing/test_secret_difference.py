@@ -9,9 +9,13 @@ from dsops.secret_editing import changes_between
 def changes(old: str, new: str) -> list[tuple[str, str, str | None, str | None]]:
     """The changes as plain tuples."""
     return [
-        (each.field, each.kind, each.old and each.old.reveal(), each.new and each.new.reveal())
-        for each in changes_between(Secret(old), Secret(new))
+        (each.field, each.kind, text(each.old), text(each.new)) for each in changes_between(Secret(old), Secret(new))
     ]
+
+
+def text(value: Secret | None) -> str | None:
+    """The plain value, if there is one."""
+    return value.reveal() if value is not None else None
 
 
 def test_fields_are_compared_by_name() -> None:
