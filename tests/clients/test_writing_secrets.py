@@ -277,6 +277,17 @@ def test_a_session_policy_of_an_environment_names_other_stores(vault: Vault) -> 
     assert "hint: write through secrets, parameters, denied\n" in refused.stderr
 
 
+def test_a_store_that_only_signs_is_told_from_one_that_writes(vault: Vault) -> None:
+    """If no store can be written to, the hint is the store to add for the session that was named."""
+    config = "version: 1\nsecretStores:\n  only: {type: aws.sts, region: us-east-1, role_arn: 'ROLE'}\n"
+    (vault.program.folder / "dsops.yaml").write_text(config.replace("ROLE", f"arn:aws:iam::{ACCOUNT}:role/Writer"))
+    refused = vault.run("set", "only", "prod/db", text="x", code=2)
+    assert (
+        "hint: add a store to dsops.yaml: `secrets: {type: aws.secretsmanager, credentials_from: only}`"
+        in refused.stderr
+    )
+
+
 @pytest.mark.parametrize("words", [("hush-11",), ("hush-11", "-"), ("--create", "hush-11")])
 def test_a_value_on_the_command_line_is_refused_and_not_repeated(vault: Vault, words: tuple[str, ...]) -> None:
     """A value among the words is an error that does not repeat it, as an extra word or as `KEY=VALUE`."""

@@ -80,7 +80,7 @@ def plan_target(arguments: Arguments, runtime: Runtime) -> Plan:
     if not plan.steps[name].type.is_writable:
         raise UsageError(
             f"dsops can't write to store `{name}`: its type is {plan.steps[name].type.name}",
-            hint=_other_stores(config),
+            hint=_other_stores(config, name if plan.steps[name].type.gives_credentials else ""),
             where=plan.steps[name].where,
         )
     return plan
@@ -93,8 +93,11 @@ def open_target(plan: Plan, arguments: Arguments, runtime: Runtime) -> Target:
     return Target(store, key, plan, open_secret(plan, store, key, credentials, runtime), credentials)
 
 
-def _other_stores(config: Config) -> str:
-    """Return the hint that names the stores that dsops can write to."""
+def _other_stores(config: Config, signer: str = "") -> str:
+    """Return the hint that names the stores that dsops can write to, or a store to add.
+
+    `signer` is a store whose session could sign the calls.
+    """
     types = StoreTypes()
     names = [
         store.name
@@ -103,8 +106,10 @@ def _other_stores(config: Config) -> str:
     ]
     if names:
         return f"write through {', '.join(names)}"
-    writable = " or ".join(name for name, store_type in BUILTIN_TYPES.items() if store_type.is_writable)
-    return f"add a store of the type {writable} whose role has no `session_policy: auto`"
+    writable = [name for name, store_type in BUILTIN_TYPES.items() if store_type.is_writable]
+    if signer:
+        return f"add a store to dsops.yaml: `secrets: {{type: {writable[0]}, credentials_from: {signer}}}`"
+    return f"add a store of the type {' or '.join(writable)} whose role has no `session_policy: auto`"
 
 
 def _reads_only(name: str, config: Config) -> bool:
