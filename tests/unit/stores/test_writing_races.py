@@ -114,6 +114,14 @@ def test_another_reason_of_the_refusal_stays() -> None:
     assert f"the new value is stored as version {MINE}, and version {OLD} is still current" in error.why
 
 
+def test_an_unknown_outcome_is_not_called_unchanged() -> None:
+    """If AWS fails at the move, the error does not claim which version is current, but says how to find out."""
+    broken = {"PutSecretValue": put, "UpdateSecretVersionStage": lambda _: json_error("InternalServiceError", "x", 500)}
+    error = failure(broken)
+    assert "still current" not in error.why
+    assert f"stored as version {MINE}, and `dsops history vault prod/db` shows" in error.why
+
+
 def test_a_denied_move_says_what_is_stored_and_what_to_allow() -> None:
     """Without UpdateSecretVersionStage, nothing becomes current; the error says so and names the permission."""
 
@@ -203,3 +211,16 @@ def test_a_parameter_that_changes_in_the_last_moment_is_named() -> None:
     assert "version 6 of the parameter `/p` is written, but it replaces another client's change" == error.message
     assert error.why.startswith("version 5 ")
     assert "`dsops rollback vault /p 5`" in error.hint
+
+
+def test_a_parameter_is_not_written_twice_if_the_response_is_lost() -> None:
+    """A PutParameter that may have arrived is not repeated, as that would make a second version."""
+    lost = json_error("InternalServerError", "try again", 500)
+    answers = {"GetParameterHistory": parameter_history(4), "PutParameter": lost}
+    with StubServer(lambda seen: answers[action_of(seen)]) as server:
+        scene = Scene()
+        parameter = ManagedParameter(step("aws.ssm"), "/p", SESSION, scene.client, endpoint_at(server))
+        with pytest.raises(DsopsError) as raised:
+            scene.run(parameter.replace(Secret(NEW_VALUE), "4"))
+        assert 1 == [action_of(seen) for seen in server.seen].count("PutParameter")
+    assert "`dsops history vault /p` shows whether the value was written" in raised.value.hint

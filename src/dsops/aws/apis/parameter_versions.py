@@ -83,7 +83,9 @@ class ParameterCalls:
         self, action: str, verb: str, parameters: Mapping[str, object], hidden: Secret | None = None
     ) -> Content:
         doing = f"{verb} the parameter `{self._name}`"
-        call = Call(self._endpoint, self._credentials, action, doing, _refusal_of(action), (hidden,))
+        # Each PutParameter that arrives makes a version, and a second DeleteParameter finds nothing.
+        is_once = action in ("PutParameter", "DeleteParameter")
+        call = Call(self._endpoint, self._credentials, action, doing, _refusal_of(action), (hidden,), is_once)
         return await call_json(self._client, call, "AmazonSSM", {"Name": self._name, **parameters})
 
 

@@ -14,7 +14,7 @@ from dsops.aws.apis.ssm import get_parameters
 from dsops.aws.http.client import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
-from dsops.errors import SecretChanged, SecretNotFound, UsageError
+from dsops.errors import SecretChanged, SecretNotFound, ServiceError, UsageError
 from dsops.plan import Step
 from dsops.plan.required_permissions import OWN_ACCOUNT, Condition, Need, parameter_resource
 from dsops.secret import Secret
@@ -159,9 +159,17 @@ class ManagedParameter:
         asked = {"name": self.name, "overwrite": overwrite}
         asked |= {f"{name[0].lower()}{name[1:]}": text for name, text in settings.items() if text}
         work = self._calls.put(value, settings, overwrite=overwrite)
-        version, _ = await self._recorder.call(
-            "PutParameter", work, asked, lambda result: CallOutcome({"version": result[0]}, result[1], str(result[0]))
-        )
+        try:
+            version, _ = await self._recorder.call(
+                "PutParameter",
+                work,
+                asked,
+                lambda result: CallOutcome({"version": result[0]}, result[1], str(result[0])),
+            )
+        except ServiceError as error:
+            seen = f"`{self._line('history')}` shows whether the value was written"
+            error.retell(error.message, hint="; ".join(filter(None, (error.hint, seen))))
+            raise
         return str(version)
 
     async def _get(self, version: str, *, with_decryption: bool) -> tuple[str, str, Secret]:

@@ -17,7 +17,7 @@ from dsops.aws.apis.secretsmanager import get_secret_value
 from dsops.aws.http.client import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
-from dsops.errors import DsopsError, SecretChanged, SecretNotFound, SecretRefused, UsageError
+from dsops.errors import DsopsError, SecretChanged, SecretNotFound, SecretRefused, ServiceError, UsageError
 from dsops.plan import Step, is_version_id, region_of
 from dsops.plan.required_permissions import OWN_ACCOUNT, Condition, Need, secret_resources
 from dsops.secret import Secret
@@ -149,8 +149,10 @@ class ManagedSecret:
             await self._remove_label(version)
             raise
         except DsopsError as error:
-            why = f"{error.why}; the new value is stored as version {version}, and version {expected} is still current"
-            error.retell(error.message, why=why)
+            state = f"version {expected} is still current"
+            if isinstance(error, ServiceError):  # the request may have arrived
+                state = f"`{self._line('history')}` shows which version is current"
+            error.retell(error.message, why=f"{error.why}; the new value is stored as version {version}, and {state}")
             raise
         await self._remove_label(version)
         return version
