@@ -114,7 +114,10 @@ class Call(NamedTuple):
     hidden: tuple[Secret | None, ...] = ()
     """Secret parameters, which are masked in error messages because AWS may repeat them there."""
     is_once: bool = False
-    """Whether the request has an MFA code, which works once: it is not sent again if it may have arrived."""
+    """Whether the request must not arrive twice: it is not sent again if it may have arrived.
+
+    That is so for a request with an MFA code, and for one that writes a new version each time.
+    """
     method: str = "POST"
     path: str = ""
     """Path and query after the endpoint's address, percent-encoded, for REST APIs."""
