@@ -123,13 +123,17 @@ def environment_of_child(
     secrets: Mapping[str, Secret],
     runtime: Runtime,
     *,
+    marks: Mapping[str, str],
     session: ChildIdentity | None = None,
     is_pristine: bool,
     keeps_existing: bool,
 ) -> Mapping[bytes, bytes]:
-    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be in a variable."""
+    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be in a variable.
+
+    `marks` are those of `marks_of`.
+    """
     child = child_environment(
-        runtime.environ, secrets, session=session, is_pristine=is_pristine, keeps_existing=keeps_existing
+        runtime.environ, secrets, session=session, is_pristine=is_pristine, keeps_existing=keeps_existing, marks=marks
     )
     try:
         return encode(child)

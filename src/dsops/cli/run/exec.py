@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import fetch, plan_environment
+from dsops.cli.framework.project import fetch_with_sessions, plan_environment
 from dsops.cli.framework.target import CREDENTIALS, NAME, load_target
 from dsops.errors import CommandNotFound, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import environment_of_child
+from dsops.pipeline.plans import dangerous_steps, marks_of
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
@@ -26,26 +27,38 @@ FAILURE_CODE = 125
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Replace this process with the command, which gets the variables of the environment."""
+    """Run the command, or open a shell if there is none, or if the only word is NAME."""
+    if not arguments.has_dashes and len(arguments.command) <= 1:
+        from dsops.cli.run import shell
+
+        if target := shell.target_of(arguments, runtime):
+            return shell.open_shell(target, runtime)
     if not arguments.command:
-        raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
+        hint = "write it after `--`: dsops exec NAME -- CMD; `dsops shell NAME` opens a shell"
+        raise UsageError("there is no command to run", hint=hint)
+    return run_program(arguments, runtime)
+
+
+def run_program(arguments: Arguments, runtime: Runtime) -> int:
+    """Replace this process with the command, which gets the variables of the environment."""
     arguments, config = load_target(arguments, runtime)
-    store, session = _session_store(arguments), None
+    store, session, sessions = _session_store(arguments), None, []
     if store:
         from dsops.cli.run import exec_session
 
         plan = exec_session.plan_with_session(config, store, arguments, runtime)
-        _find_early(arguments, plan, config, runtime)
+        _check_early(arguments, plan, config, runtime)
         session = exec_session.fetch_with_session(plan, store, arguments, runtime)
-        secrets = session.secrets
+        secrets, sessions = session.secrets, [] if session.attendants else [session.credentials]
     else:
         plan = plan_environment(config, arguments, runtime)
-        _find_early(arguments, plan, config, runtime)
-        secrets = fetch(plan, arguments, runtime)
+        _check_early(arguments, plan, config, runtime)
+        secrets, sessions = fetch_with_sessions(plan, arguments, runtime)
     environment = environment_of_child(
         plan,
         secrets,
         runtime,
+        marks=marks_of(plan, sessions, store),
         session=session.identity if session else None,
         is_pristine=arguments.switch("--pristine"),
         keeps_existing=arguments.switch("--keep-existing"),
@@ -94,8 +107,11 @@ def _session_store(arguments: Arguments) -> str:
     return store
 
 
-def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Raises CommandNotFound before any call to AWS if the command does not exist, unless the plan sets PATH."""
+def _check_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
+    """Check before any call to AWS that the command exists, and that the user confirms stores with `danger: true`.
+
+    Raises CommandNotFound unless the plan sets PATH, and NotConfirmed.
+    """
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))
@@ -107,6 +123,10 @@ def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runti
                 hint = f"a store's session is given to a command by `--credentials {word}`"
                 error.retell(error.message, hint=hint)
             raise
+    if dangerous_steps(plan):
+        from dsops.cli.run.danger import confirm
+
+        confirm(plan, runtime)
 
 
 COMMAND = Command(
@@ -123,7 +143,7 @@ COMMAND = Command(
         "  dsops exec --credentials target --serve -- terraform apply\n"
         "\n"
         "With --credentials, the command runs with the session of a store. With --serve, dsops keeps running\n"
-        "and renews the session until the command ends."
+        "and renews the session until the command ends. Without a command, it opens a shell, as `dsops shell`."
     ),
     run=_run,
     is_audited=True,
