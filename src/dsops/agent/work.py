@@ -29,7 +29,7 @@ from dsops.cache import CredentialCache
 from dsops.errors import AgentUnavailable, DsopsError, bug_of
 from dsops.pipeline.execution import environment_of_child, only_value
 from dsops.pipeline.journal import add_run
-from dsops.pipeline.plans import marks_of, require_session, stores_in_variables
+from dsops.pipeline.plans import marks_of, require_session
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
@@ -117,9 +117,7 @@ class SessionKeeper:
             plan = run.confirmed_plan(line.request, line.program)
             if plan is None:
                 return DECLINE
-            secrets, sessions = pipeline.secrets_and_sessions(
-                plan, stores_in_variables(plan), min_ttl_seconds=line.request.min_ttl_seconds
-            )
+            secrets, sessions = pipeline.secrets_with_sessions(plan, min_ttl_seconds=line.request.min_ttl_seconds)
             environment = environment_of_child(
                 plan,
                 secrets,

@@ -119,13 +119,14 @@ def fetch_with_sessions(
     plan: Plan, arguments: Arguments, runtime: Runtime
 ) -> tuple[Mapping[str, Secret], list[Credentials]]:
     """Return the value of every variable, and the sessions that are values; writes the audit record first."""
-    stores, agent = stores_in_variables(plan), agent_of(arguments, runtime)
+    agent = agent_of(arguments, runtime)
     # The sessions come first: if one is renewed in between, the variables have the session that ends later.
-    answers = [agent.credentials(store, environment_of_sessions(plan)) for store in stores] if agent else []
+    stores, environment = stores_in_variables(plan), environment_of_sessions(plan)
+    answers = [agent.credentials(store, environment) for store in stores] if agent else []
     values = agent.secrets(plan.environment) if agent else None
     sessions = [session for session in answers if session is not None]
     if values is None:
-        values, sessions = Pipeline(runtime).secrets_and_sessions(plan, stores, min_ttl_seconds=min_ttl_of(arguments))
+        values, sessions = Pipeline(runtime).secrets_with_sessions(plan, min_ttl_seconds=min_ttl_of(arguments))
     record_run(arguments.name, runtime, variables=list(values))
     return values, sessions
 

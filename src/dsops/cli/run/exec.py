@@ -29,10 +29,10 @@ FAILURE_CODE = 125
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Run the command, or open a shell if there is none, or if the only word is NAME."""
     if not arguments.has_dashes and len(arguments.command) <= 1:
-        from dsops.cli.run import shell
+        from dsops.cli.run.users_shell import target_of, with_shell
 
-        if target := shell.target_of(arguments, runtime):
-            return shell.open_shell(target, runtime)
+        if target := target_of(arguments, runtime):
+            return run_program(with_shell(target, runtime), runtime)
     if not arguments.command:
         hint = "write it after `--`: dsops exec NAME -- CMD; `dsops shell NAME` opens a shell"
         raise UsageError("there is no command to run", hint=hint)
@@ -143,7 +143,9 @@ COMMAND = Command(
         "  dsops exec --credentials target --serve -- terraform apply\n"
         "\n"
         "With --credentials, the command runs with the session of a store. With --serve, dsops keeps running\n"
-        "and renews the session until the command ends. Without a command, it opens a shell, as `dsops shell`."
+        "and renews the session until the command ends.\n"
+        "\n"
+        "Without a command, `dsops exec NAME` opens a shell, as `dsops shell NAME` does."
     ),
     run=_run,
     is_audited=True,

@@ -2,81 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
-from dsops.cli.framework.command import ENVIRONMENT, Arguments, Command
-from dsops.cli.framework.target import CREDENTIALS, NAME
+from dsops.cli.framework.command import Arguments, Command
+from dsops.cli.framework.target import NAME
 from dsops.cli.run.exec import COMMAND as EXEC
 from dsops.cli.run.exec import FAILURE_CODE, run_program
-from dsops.environment import ACTIVE
-from dsops.errors import CommandFailed, DsopsError, UsageError
-from dsops.pipeline.configuration import read_config
-from dsops.process import SHELL, find_command
+from dsops.cli.run.users_shell import with_shell
 from dsops.runtime import Runtime
-from dsops.text import clean
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    return open_shell(arguments, runtime)
-
-
-def open_shell(arguments: Arguments, runtime: Runtime) -> int:
-    """Replace this process with the user's shell; raises UsageError in such a shell, and without a terminal."""
-    active = runtime.environ.get(ACTIVE, "")
-    if active:
-        raise UsageError(
-            f"this is already the shell of `{clean(active)}`",
-            why="in a shell within a shell, it is easy to run a command with the wrong identity",
-            hint="`exit` leaves it; `dsops exec NAME -- CMD` runs one command with another name",
-        )
-    if not os.isatty(0):
-        raise UsageError(
-            "a shell needs a terminal, and stdin is none", hint="run a command instead: dsops exec NAME -- CMD"
-        )
-    shell = users_shell(runtime)
-    if runtime.journal is not None:
-        runtime.journal.about(program=shell)
-    return run_program(arguments.with_command(shell), runtime)
-
-
-def users_shell(runtime: Runtime) -> str:
-    """Return the path of the shell: SHELL, or that of the user's account, or /bin/sh."""
-    import pwd
-
-    try:
-        of_account = pwd.getpwuid(os.getuid()).pw_shell
-    except KeyError:
-        of_account = ""
-    for path in (runtime.environ.get("SHELL", ""), of_account):
-        try:
-            if os.path.isabs(path):
-                return find_command(path, None)
-        except CommandFailed:
-            continue
-    return SHELL
-
-
-def target_of(arguments: Arguments, runtime: Runtime) -> Arguments | None:
-    """Return the arguments of a shell for an `exec` without a command; None if the `exec` has one.
-
-    In `dsops exec prod`, the word is a program if one has that name, and else an environment or a store.
-    """
-    if not arguments.command:
-        is_named = any(arguments.text(flag) for flag in (ENVIRONMENT.name, CREDENTIALS))
-        return arguments if is_named else None
-    word = arguments.command[0]
-    try:
-        find_command(word, runtime.environ.get("PATH"))
-    except CommandFailed:
-        pass
-    else:
-        return None
-    try:
-        config = read_config(runtime, arguments.text("--config"), either=word)
-    except DsopsError:
-        return None
-    is_named = word in config.environments or word in config.stores
-    return arguments.with_command().with_operand(NAME.name, word) if is_named else None
+    return run_program(with_shell(arguments, runtime), runtime)
 
 
 COMMAND = Command(
@@ -85,9 +20,10 @@ COMMAND = Command(
         "\n"
         "  dsops shell prod\n"
         "\n"
-        "The shell is that of SHELL, and reads its files as usual. It has DSOPS_ACTIVE=NAME, DSOPS_EXPIRES (the\n"
-        "time when the first session ends) and DSOPS_DANGER=1 for a store with `danger: true`, which the prompt\n"
-        "of `dsops hook prompt` shows. `exit` ends it; the exit code is the shell's, or 125 if dsops fails.\n"
+        "The shell is that of SHELL, and reads its files as usual. Its variables are DSOPS_ACTIVE=NAME,\n"
+        "DSOPS_EXPIRES, which is the time when the first session ends, and DSOPS_DANGER=1 for a store with\n"
+        "`danger: true`. The prompt of `dsops hook prompt` shows them. `exit` ends the shell. The exit code\n"
+        "is the shell's, or 125 if dsops fails.\n"
         "\n"
         "The session ends at its time, so that a forgotten shell loses its access. With --serve, dsops renews\n"
         "the session until the shell ends."
