@@ -10,12 +10,12 @@ from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, 
 from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer
-from dsops.config import load as load_config
+from dsops.cli.framework.target import NAME
 from dsops.errors import DsopsError
 from dsops.keyring.index import contents as in_keyring
 from dsops.model import Config
+from dsops.pipeline.configuration import read_config
 from dsops.runtime import Runtime
-from dsops.stores import StoreTypes
 from dsops.text import clean
 
 Candidates = Mapping[str, str]
@@ -129,6 +129,10 @@ def _value_lines(flag: Flag, word: str, line: _Line, runtime: Runtime) -> tuple[
         return _lines(word, dict.fromkeys(config.environments if config else (), ""))
     if flag.value == "STORE":
         return _lines(word, _stores(line, runtime))
+    if flag.value == "SERVICE":
+        from dsops.cli.login.console_services import SERVICES
+
+        return _lines(word, dict.fromkeys(SERVICES, ""))
     return FILES if flag.value == "FILE" else ()
 
 
@@ -137,8 +141,8 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
         return dict.fromkeys(operand.choices, "")
     if operand.name == "TOPIC":
         return {name: entry.summary for name, entry in COMMANDS.items() if entry.summary}
-    if operand.name == "STORE":
-        return _stores(line, runtime)
+    if operand.name == "STORE" or operand == NAME:
+        return _stores(line, runtime, has_environments=operand == NAME)
     if operand.name in {"KEY", "SERIAL"}:
         return _kept(operand.name, runtime)
     config = _config(line, runtime)
@@ -157,9 +161,12 @@ def _kept(operand: str, runtime: Runtime) -> Candidates:
     return {key.name: key.arn for key in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
 
 
-def _stores(line: _Line, runtime: Runtime) -> Candidates:
+def _stores(line: _Line, runtime: Runtime, *, has_environments: bool = False) -> Candidates:
     config = _config(line, runtime)
-    return {store.name: store.type for store in config.stores.values()} if config else {}
+    if config is None:
+        return {}
+    environments = dict.fromkeys(config.environments if has_environments else (), "environment")
+    return {**{store.name: store.type for store in config.stores.values()}, **environments}
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
@@ -173,7 +180,7 @@ def _config(line: _Line, runtime: Runtime) -> Config | None:
     """Return the configuration; None if it can't be read, since pressing Tab must show no errors."""
     named = _given(CONFIG, line, runtime)
     try:
-        return load_config(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+        return read_config(runtime, named, names=None)
     except DsopsError:
         return None
 
