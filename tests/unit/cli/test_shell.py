@@ -151,7 +151,7 @@ def test_an_empty_command_opens_no_shell(desk: Desk, words: tuple[str, ...]) -> 
         assert terminal.code() == 125
 
 
-@pytest.mark.parametrize("named", ["", "bash", "/nonexistent/shell", "/tmp"])
+@pytest.mark.parametrize("named", ["", "bash", "/nonexistent/shell", "/etc"])
 def test_a_shell_that_does_not_exist_is_passed_over(desk: Desk, named: str) -> None:
     """Without a usable SHELL the account's shell is opened, or /bin/sh."""
     with desk.terminal("dsops", "shell", "plain", SHELL=named, PS1="ready> ") as terminal:

@@ -85,12 +85,12 @@ COMMAND = Command(
         "\n"
         "  dsops console prod --service iam --open\n"
         "\n"
-        "Anyone who has the link can sign in with it for fifteen minutes. With --open or --container, the link\n"
-        "is not printed, and is no argument of a process: the browser fetches it from dsops.\n"
+        "Anyone who has the link can sign in with it for fifteen minutes. With --open or --container, the\n"
+        "link is not printed, and is no argument of a process: the browser fetches it from dsops.\n"
         "\n"
-        "With --container, each store has cookies of its own, so that several sessions are open side by side: a\n"
-        "container tab of Firefox, which needs the add-on `Open external links in a container`, or a profile of\n"
-        "its own of Chrome.\n"
+        "With --container, each store has cookies of its own, so that several sessions are open side by side:\n"
+        "in a container tab of Firefox, which needs the add-on `Open external links in a container`, or in a\n"
+        "Chrome profile of the store.\n"
         "\n"
         "The console session lasts as long as the role session, or --duration, up to the maximum of the role."
     ),
@@ -101,11 +101,27 @@ COMMAND = Command(
         SESSION_ENVIRONMENT,
         NO_AGENT,
         REASON,
-        Flag("--service", "the service to open, such as iam, ec2 or logs", value="SERVICE", short="-s"),
+        Flag(
+            "--service",
+            "the service to open, such as iam, ec2 or logs",
+            value="SERVICE",
+            short="-s",
+            own_variable="DSOPS_CONSOLE_SERVICE",
+        ),
         Flag("--open", "open the link in the browser instead of printing it", "switch"),
-        Flag("--container", "open it in a container or browser profile of the store", "switch"),
+        Flag(
+            "--container",
+            "open it in a container or browser profile of the store",
+            "switch",
+            own_variable="DSOPS_CONSOLE_CONTAINER",
+        ),
         Flag("--browser", "the browser to open", choices=BROWSERS, own_variable="DSOPS_CONSOLE_BROWSER"),
-        Flag("--url", "print the link, also if a variable sets --open or --container", "switch"),
+        Flag(
+            "--url",
+            "print the link, also if a variable sets --open or --container",
+            "switch",
+            own_variable="DSOPS_CONSOLE_URL",
+        ),
         Flag("--destination", "the page of the console to open", value="URL"),
         Flag("--duration", "how long the console session lasts, 900 to 43200", "integer", value="SECONDS"),
         Flag("--endpoint", "the federation endpoint, instead of that of AWS", value="URL", own_variable=_OWN_ENDPOINT),
