@@ -88,7 +88,7 @@ def open_link(link: Secret, choice: BrowserChoice, command: Sequence[str], runti
 
 def _look(opening: Opening) -> None:
     if opening.has_failed:
-        raise UsageError("the browser could not be started", hint="`--url` prints the link instead")
+        raise UsageError("no browser could be started", hint="`--url` prints the link instead")
 
 
 def _in_container(address: str, choice: BrowserChoice) -> str:
