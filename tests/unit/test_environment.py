@@ -186,3 +186,12 @@ def test_the_region_is_the_stores_unless_a_variable_names_one(
     child = child_environment(parent, secrets, session=ChildIdentity(session_variables(KEYS), "us-east-1"))
     found = encode(child)
     assert (found[b"AWS_REGION"], found[b"AWS_DEFAULT_REGION"]) == (region.encode(), region.encode())
+
+
+@pytest.mark.parametrize("flags", [{}, {"is_pristine": True}, {"keeps_existing": True}], ids=str)
+def test_marks_replace_those_of_the_parent(flags: dict[str, bool]) -> None:
+    """No mark of an outer session remains, with any flag; without new marks the parent's are inherited."""
+    parent = {"DSOPS_ACTIVE": "outer", "DSOPS_EXPIRES": "2026-11-28T15:07:18Z", "DSOPS_DANGER": "1"}
+    child = child_environment(parent, {}, marks={"DSOPS_ACTIVE": "inner"}, **flags)
+    assert child.variables == {"DSOPS_ACTIVE": "inner"}
+    assert child_environment(parent, {}).variables == parent

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -11,7 +14,10 @@ from typing import Self
 import pyte
 import pytest
 
+from dsops.cli.framework.command import parse
+from dsops.cli.hook.hook import COMMAND
 from dsops.hook.prompt import PROMPTS
+from tests.fakes import make_runtime
 from tests.terminal import Terminal
 
 OWN_PROMPT = {
@@ -162,3 +168,55 @@ def test_the_exit_code_is_kept_and_no_process_starts(shell: str, tmp_path: Path)
         if shell != "fish":
             prompt.terminal.type("echo code:$?:\n")
             prompt.terminal.expect("code:1:")
+
+
+@pytest.mark.parametrize("shell", PROMPTS)
+def test_the_command_prints_the_code(shell: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """`dsops hook prompt` prints the code of each shell."""
+    command = COMMAND.commands["prompt"]
+    assert command.run(parse(command, [shell], {}), make_runtime()) == 0
+    assert capfdbinary.readouterr().out.decode() == PROMPTS[shell].lstrip()
+
+
+def test_powerlevel10k_gets_a_segment(tmp_path: Path) -> None:
+    """With powerlevel10k loaded, zsh gets the segment `dsops`, with `%` doubled, instead of a changed prompt."""
+    before = 'p10k() { print -r -- "p10k:$*:" }'
+    environ = {"DSOPS_ACTIVE": "100%n", "DSOPS_DANGER": "1"}
+    with Prompt("zsh", tmp_path, before=before, **environ) as prompt:
+        assert prompt.line() == "own>"
+        prompt.terminal.type("prompt_dsops\n")
+        prompt.terminal.expect("p10k:segment -f 1 -t 100%%n!:")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, {}),
+        ({"DSOPS_ACTIVE": HOSTILE}, {"dsops": HOSTILE}),
+        ({"DSOPS_ACTIVE": HOSTILE, "DSOPS_DANGER": "1"}, {"dsops_danger": f"{HOSTILE}!"}),
+        ({"DSOPS_ACTIVE": "dev", "DSOPS_EXPIRES": "in an hour"}, {"dsops": "dev", "dsops_minutes": "60m"}),
+        ({"DSOPS_EXPIRES": "2020-01-01T00:00:00Z"}, {"dsops_minutes": "expired"}),
+        ({"DSOPS_EXPIRES": "$(touch ran)"}, {"dsops_minutes": ""}),
+    ],
+    ids=str,
+)
+def test_the_commands_for_starship_print_the_mark(
+    tmp_path: Path, environ: dict[str, str], expected: dict[str, str]
+) -> None:
+    """The documented modules of starship, run by `sh` as starship does, show the same and evaluate nothing."""
+    page = (Path(__file__).parents[3] / "docs/how-to/shell.md").read_text()
+    block = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert block
+    shown = {}
+    for name, module in tomllib.loads(block[1])["custom"].items():
+        variables = {"PATH": "/usr/bin:/bin", **environ}
+        if environ.get("DSOPS_EXPIRES") == "in an hour":
+            variables["DSOPS_EXPIRES"] = after(minutes=60, seconds=-30)
+        command = [*module["shell"], "-c"]
+        if subprocess.run([*command, module["when"]], env=variables, cwd=tmp_path, check=False).returncode == 0:
+            done = subprocess.run(
+                [*command, module["command"]], env=variables, cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            shown[name] = done.stdout.rstrip("\n")
+    assert shown == expected
+    assert not (tmp_path / "ran").exists()
