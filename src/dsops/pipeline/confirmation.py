@@ -43,9 +43,9 @@ def remember(steps: Iterable[Step], environ: Mapping[str, str], now: datetime) -
 
 
 def _path(step: Step, environ: Mapping[str, str]) -> str:
-    """Return the path of the confirmation: another role or type under the same name has another path."""
+    """Return the path of the confirmation: another role, type or profile under the same name has another path."""
     folder = state_folder(environ)
-    name = digest(json.dumps([step.name, step.type.name, step.role]).encode())[:32]
+    name = digest(json.dumps([step.name, step.type.name, step.role, step.profile]).encode())[:32]
     return f"{folder}/danger/{name}" if folder else ""
 
 

@@ -43,10 +43,14 @@ def _listed(error: UsageError, names: list[str]) -> str:
 
 def _candidates(words: list[str]) -> list[str]:
     """The completions at the end of the command line."""
-    from dsops.cli.framework.complete import FILES, complete
+    from dsops.cli.framework.complete import COMMAND_LINE, FILES, complete
 
     lines = complete([*words, ""], _runtime())
-    return [] if lines == FILES else [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
+    return (
+        []
+        if lines == FILES or lines[:1] == (COMMAND_LINE,)
+        else [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
+    )
 
 
 def _runtime() -> Runtime:

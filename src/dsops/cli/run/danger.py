@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dsops.cli.framework.prompt import has_terminal
 from dsops.errors import NotConfirmed
 from dsops.pipeline.confirmation import remember, unconfirmed_steps
@@ -9,12 +11,13 @@ from dsops.plan import Plan
 from dsops.runtime import Runtime
 
 
-def confirm(plan: Plan, runtime: Runtime) -> None:
-    """Ask about the stores that the user has not confirmed today. Raises NotConfirmed.
+def confirm(plans: Iterable[Plan], runtime: Runtime) -> None:
+    """Ask about the stores of the plans that the user has not confirmed today. Raises NotConfirmed.
 
     Nothing is asked without a terminal, in a background job, and in CI, whose jobs may have a terminal.
     """
-    steps = unconfirmed_steps(plan, runtime.environ, runtime.now())
+    unconfirmed = [step for plan in plans for step in unconfirmed_steps(plan, runtime.environ, runtime.now())]
+    steps = list({step.name: step for step in unconfirmed}.values())
     if not steps or runtime.environ.get("CI") or not has_terminal():
         return
     names = " and ".join(f"`{step.name}`{f' ({step.role})' if step.role else ''}" for step in steps)
