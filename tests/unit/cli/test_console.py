@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from dsops.aws.apis.console_services import SERVICES, service_page
 from dsops.cli.login.console_browser import BrowserChoice, browser_command
-from dsops.cli.login.console_services import SERVICES, service_page
 from dsops.stores.loopback import uid_of_client
 from tests.fakes import make_runtime
 from tests.stubs.server import Answer, Seen, StubServer

@@ -280,6 +280,24 @@ def test_a_confirmation_that_can_not_be_relied_on_does_not_count(desk: Desk, cha
         terminal.expect(QUESTION)
 
 
+def test_each_asks_before_its_first_command(desk: Desk, aws: StubAws) -> None:
+    """`each` asks once for all its stores, and gives each command the marks of its store."""
+    (desk.home / "dsops.yaml").write_text(DANGER)
+    run = ("dsops", "each", "t*", "--", "sh", "-c", f'echo "{MARKS}."')
+    with desk.terminal(*run) as terminal:
+        terminal.expect(QUESTION)
+        terminal.type("n\n")
+        assert terminal.code() == 125
+    assert (aws.calls, desk.confirmations) == ([], [])
+    with desk.terminal(*run) as terminal:
+        terminal.expect(QUESTION)
+        terminal.type("yes\n")
+        terminal.expect(f"target | target|{END}|1.")
+        assert terminal.code() == 0
+    with desk.terminal(*run) as terminal:
+        assert QUESTION not in terminal.expect(f"target | target|{END}|1.")
+
+
 def test_plan_and_stores_show_danger(desk: Desk) -> None:
     """`plan` and `stores` mark the store, in text and in JSON."""
     (desk.home / "dsops.yaml").write_text(DANGER)
