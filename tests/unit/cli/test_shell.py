@@ -135,6 +135,34 @@ def test_a_program_of_that_name_wins(desk: Desk) -> None:
         terminal.expect("the command `keys` was not found")
 
 
+@pytest.mark.parametrize(
+    ("words", "expected", "code"),
+    [
+        (("shell", "targt"), b"did you mean `target`?", 125),
+        (("exec", "targt"), b"did you mean `target`?", 127),
+        (("exec", "target", "aws", "s3"), b"write `--` before it: dsops exec target -- aws", 125),
+        (("exec", "no-such-program"), b"was not found", 127),
+        (("exec", "--", "target"), b"the command `target` was not found", 127),
+    ],
+    ids=str,
+)
+def test_a_mistyped_command_line_is_explained(
+    desk: Desk, aws: StubAws, words: tuple[str, ...], expected: bytes, code: int
+) -> None:
+    """A misspelled name, and a name without `--` before the command, get the corrected form."""
+    with desk.terminal("dsops", *words, DSOPS_ENV="plain" if words[1] in {"--", "no-such-program"} else "") as terminal:
+        terminal.expect(expected.decode())
+        assert terminal.code() == code
+    assert aws.calls == []
+
+
+def test_without_a_file_a_shell_needs_a_name(desk: Desk) -> None:
+    """In an empty home, `dsops shell` says that the name of a profile is enough."""
+    (desk.home / "dsops.yaml").unlink()
+    with desk.terminal("dsops", "shell", DSOPS_CONFIG="") as terminal:
+        terminal.expect("name an AWS profile: dsops shell NAME")
+
+
 @pytest.mark.parametrize("words", [("shell", "plain"), ("exec", "plain"), ("exec", "--env", "plain")])
 def test_without_a_terminal_there_is_no_shell(desk: Desk, words: tuple[str, ...]) -> None:
     """A script whose command is missing gets an error, not a shell that reads the script's input."""

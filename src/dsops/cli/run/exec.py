@@ -9,7 +9,7 @@ from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, A
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import fetch_with_sessions, plan_environment
 from dsops.cli.framework.target import CREDENTIALS, NAME, load_target
-from dsops.errors import CommandNotFound, UsageError
+from dsops.errors import CommandFailed, CommandNotFound, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import environment_of_child
 from dsops.pipeline.plans import dangerous_steps, marks_of
@@ -28,7 +28,7 @@ FAILURE_CODE = 125
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Run the command, or open a shell if there is none, or if the only word is NAME."""
-    if not arguments.has_dashes and len(arguments.command) <= 1:
+    if not arguments.has_dashes and not _is_program(arguments, runtime):
         from dsops.cli.run.users_shell import target_of, with_shell
 
         if target := target_of(arguments, runtime):
@@ -37,6 +37,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         hint = "write it after `--`: dsops exec NAME -- CMD; `dsops shell NAME` opens a shell"
         raise UsageError("there is no command to run", hint=hint)
     return run_program(arguments, runtime)
+
+
+def _is_program(arguments: Arguments, runtime: Runtime) -> bool:
+    """Whether the command line has a command, and the command's first word is a program."""
+    try:
+        return bool(arguments.command and find_command(arguments.command[0], runtime.environ.get("PATH")))
+    except CommandFailed:
+        return False
 
 
 def run_program(arguments: Arguments, runtime: Runtime) -> int:

@@ -7,11 +7,17 @@ from dsops.cli.framework.target import NAME
 from dsops.cli.run.exec import COMMAND as EXEC
 from dsops.cli.run.exec import FAILURE_CODE, run_program
 from dsops.cli.run.users_shell import with_shell
+from dsops.errors import ConfigNotFound
 from dsops.runtime import Runtime
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    return run_program(with_shell(arguments, runtime), runtime)
+    try:
+        return run_program(with_shell(arguments, runtime), runtime)
+    except ConfigNotFound as error:
+        if not arguments.operand(NAME.name):
+            error.retell(error.message, hint="name an AWS profile: dsops shell NAME; `dsops init` writes a file")
+        raise
 
 
 COMMAND = Command(

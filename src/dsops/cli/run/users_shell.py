@@ -7,7 +7,7 @@ import os
 from dsops.cli.framework.command import ENVIRONMENT, Arguments
 from dsops.cli.framework.target import CREDENTIALS, NAME
 from dsops.environment import ACTIVE
-from dsops.errors import CommandFailed, DsopsError, UsageError
+from dsops.errors import CommandFailed, CommandNotFound, DsopsError, UsageError, nearest
 from dsops.pipeline.configuration import read_config
 from dsops.process import SHELL, find_command
 from dsops.runtime import Runtime
@@ -54,23 +54,28 @@ def users_shell(runtime: Runtime) -> str:
 
 
 def target_of(arguments: Arguments, runtime: Runtime) -> Arguments | None:
-    """Return the arguments of a shell for an `exec` without a command; None if the `exec` has one.
+    """Return the arguments of a shell for an `exec` without a command, or whose only word is NAME; None for another.
 
-    In `dsops exec prod`, the word is a program if one has that name, and else an environment or a store.
+    The first word of the command, if there is one, is no program. Raises UsageError if it is NAME before a command,
+    and CommandNotFound if it is nearly a NAME.
     """
     if not arguments.command:
         is_named = any(arguments.text(flag) for flag in (ENVIRONMENT.name, CREDENTIALS))
         return arguments if is_named else None
-    word = arguments.command[0]
+    word, *others = arguments.command
     try:
-        find_command(word, runtime.environ.get("PATH"))
-    except CommandFailed:
-        pass
-    else:
-        return None
-    try:
-        config = read_config(runtime, arguments.text("--config"), either=word)
+        config = read_config(runtime, arguments.text("--config"), names=None)
     except DsopsError:
         return None
-    is_named = word in config.environments or word in config.stores
-    return arguments.with_command().with_operand(NAME.name, word) if is_named else None
+    names = (*config.environments, *config.stores)
+    if word in names and others:
+        hint = f"write `--` before it: dsops exec {clean(word)} -- {clean(others[0])}"
+        raise UsageError(f"`{clean(word)}` is no program, and it is not clear where the command begins", hint=hint)
+    if word in names:
+        return arguments.with_command().with_operand(NAME.name, word)
+    near = nearest(word, names)
+    if near and not others:
+        raise CommandNotFound(
+            f"there is no program, environment, store or profile `{clean(word)}`", hint=f"did you mean `{clean(near)}`?"
+        )
+    return None
