@@ -44,6 +44,7 @@ ALLOWED = {
     "render/shell.py": "files that were asked for",
     "resolve/identity.py": "digests",
     "seed/world.py": "external IDs of an invented account",
+    "stores/loopback.py": "redirects the browser to the sign-in link of the console",
     "stores/aws_keys.py": "tells whose key it is",
     "stores/mfa.py": "tells codes apart",
     "stores/saml.py": "tells whose assertion it is, and which role was picked",
