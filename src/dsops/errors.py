@@ -646,6 +646,18 @@ class SecretRefused(SecretError):
     code = "secret.refused"
 
 
+class SecretExists(SecretError):
+    """A secret or parameter of that name exists already, so it can't be created."""
+
+    code = "secret.exists"
+
+
+class SecretChanged(SecretError):
+    """Another client has changed the secret since dsops read it."""
+
+    code = "secret.changed"
+
+
 class FieldMissing(SecretError):
     """The secret does not contain the requested field."""
 

@@ -231,6 +231,13 @@ _SECRETS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "secret.scheduled-for-deletion": _causes(
         ("it was deleted, and can be restored for some days", "aws secretsmanager restore-secret --secret-id NAME")
     ),
+    "secret.exists": _causes(
+        ("a secret of that name was created before", "omit `--create` to write a new version of it")
+    ),
+    "secret.changed": _causes(
+        ("another client wrote a version meanwhile", "`dsops diff STORE KEY` shows what it changed; then try again"),
+        ("`--expect` names a version that is not current", "`dsops history STORE KEY` shows which one is"),
+    ),
     "secret.refused": _causes(
         ("the KMS key that encrypts it is disabled or deleted", "enable the key in KMS; AWS's message has its state")
     ),
