@@ -89,6 +89,7 @@ class ClientRun:
             tell=client.tell,
             measure=tally.measure,
             has_left=client.has_left,
+            run_memory={},
         )
 
     def _ask(self, question: str) -> Secret | None:

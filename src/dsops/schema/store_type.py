@@ -160,7 +160,7 @@ class StoreType(NamedTuple):
     session_parts: tuple[str, ...] = ()
     """The parts of a session that variables can read; () for a store that has no session."""
     keyring_key: str = ""
-    """The key that names a long-term key in the system's keyring."""
+    """The key that names a long-term key in the keyring."""
     read_action: str = ""
     """The API action of `service` that reads a secret, such as `GetSecretValue`."""
     read_noun: str = "secret"

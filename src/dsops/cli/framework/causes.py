@@ -156,13 +156,19 @@ _CREDENTIALS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("a metadata service does not answer in time", "is the role attached to the instance, task or pod?"),
         ("the profile, or one that it names, does not exist", "`aws configure list-profiles` lists the profiles"),
     ),
-    "keyring.failed": _causes(("the keyring's program reported an error", "open the keyring by hand, and try again")),
+    "keyring.failed": _causes(
+        ("the keyring's program reported an error", "open the keyring by hand, and try again"),
+        ("the encrypted file is damaged", "restore it from a backup, or move it away and add its entries again"),
+    ),
     "keyring.unavailable": _causes(
-        ("there is no desktop session (SSH, CI)", "use a profile or `mfa_process` instead"),
+        ("there is neither a desktop session nor a terminal (CI)", "use a profile or `mfa_process` instead"),
+        ("the backends of `DSOPS_KEYRING` are not set up", "`dsops doctor` says why each can't be used"),
         ("the extra is not installed", "the error's hint has the command that installs it"),
     ),
     "keyring.locked": _causes(
-        ("the unlock dialog was closed, or timed out", "unlock the keyring, and run the command again")
+        ("the unlock dialog was closed, or timed out", "unlock the keyring, and run the command again"),
+        ("the encrypted file needs its passphrase", "run the command at a terminal, and type the passphrase"),
+        ("gpg can't ask for the passphrase of its key", "run `export GPG_TTY=$(tty)`, and try again"),
     ),
     "keyring.entry-missing": _causes(
         ("nothing was stored under that name, or by another user", "see `dsops keys list` and `dsops mfa list`")

@@ -41,8 +41,8 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "console": CommandEntry("dsops.cli.login.console", "print a link that opens the AWS console as a store's role"),
     "login": CommandEntry("dsops.cli.login.login", "log in to IAM Identity Center"),
     "logout": CommandEntry("dsops.cli.login.logout", "end a login to IAM Identity Center"),
-    "mfa": CommandEntry("dsops.cli.login.mfa", "keep MFA seeds in the system keyring and print codes"),
-    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term access keys in the system keyring and rotate them"),
+    "mfa": CommandEntry("dsops.cli.login.mfa", "keep MFA seeds in the keyring and print codes"),
+    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term access keys in the keyring and rotate them"),
     "whoami": CommandEntry(
         "dsops.cli.look.whoami", "ask AWS who the caller is, with the base credentials or a store's session"
     ),

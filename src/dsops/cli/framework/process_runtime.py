@@ -41,6 +41,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
         timestamp=utc_now().strftime("%Y%m%dT%H%M%SZ"),
         journal=journal,
         reason=reason,
+        run_memory={},
     )
 
 
