@@ -282,6 +282,13 @@ class NotAllowed(ConfigError):
     code = "config.not-allowed"
 
 
+class NotConfirmed(DsopsError):
+    """The user did not confirm a run with a store that has `danger: true`."""
+
+    code = "danger.not-confirmed"
+    exit_code = 2
+
+
 class EnvironmentUnknown(ConfigError):
     """The configuration has no environment of that name."""
 

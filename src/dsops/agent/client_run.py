@@ -23,6 +23,7 @@ from dsops.config.allow import not_allowed
 from dsops.errors import DsopsError, MfaRequired, NotAllowed
 from dsops.model import Config
 from dsops.pipeline.configuration import choose_environment, only_variable, read_config
+from dsops.pipeline.confirmation import unconfirmed_steps
 from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import LazyJournal, add_failure, write_quietly
 from dsops.pipeline.plans import plan_named, plan_of_session
@@ -160,14 +161,23 @@ class ClientRun:
         is_special = path.startswith(_PROCESS_FOLDERS) or (os.path.exists(path) and not os.path.isfile(path))
         return bool(request.config) and is_special
 
-    def plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
+    def confirmed_plan(self, request: PipelineRequest, program: tuple[str, ...]) -> Plan | None:
+        """Return the plan of a command's run; None if the client has to ask its user to confirm the run."""
+        plan = self._plan(request, program)
+        is_unconfirmed = unconfirmed_steps(plan, self.runtime.environ, self.runtime.now())
+        return None if is_unconfirmed else self._announced(plan)
+
+    def plan(self, request: PipelineRequest) -> Plan:
         """Plan the environment of the request: all its variables, or only the requested variable."""
+        return self._announced(self._plan(request))
+
+    def _plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
         config = self._config(request)
         name = choose_environment(config, request.environment, program)
         if request.variable:
             config = only_variable(config, name, request.variable)
         lasts = bool(request.store) and request.lasts
-        return self._announced(plan_named(config, name, self.runtime, also=request.store, lasts=lasts))
+        return plan_named(config, name, self.runtime, also=request.store, lasts=lasts)
 
     def plan_session(self, request: PipelineRequest) -> Plan:
         """Plan the session of the requested store, as the request's environment uses it."""

@@ -111,6 +111,8 @@ class Resolver:
         self._client = client
         self._cache = cache
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
+        self.handed_on: dict[str, Credentials] = {}
+        """Step -> its session, for the sessions that are values of variables; filled by `secrets`."""
 
     async def credentials(self, step_name: str) -> Credentials:
         """Return the session that a step issues or reads with. It lasts long enough for the child process."""
@@ -227,6 +229,9 @@ class Resolver:
                 sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
                 renewed = (await get()).credentials
                 outcomes = {**outcomes, **await fetch(refused, renewed)}
+                obtained = obtained._replace(credentials=renewed)
+            if step.type.gives_credentials:
+                self.handed_on[step.name] = obtained.credentials
         outcomes_read = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
         self._runtime.report(
             Event("secrets.fetched", {"store": step.name, "count": str(outcomes_read), "of": str(len(references))})

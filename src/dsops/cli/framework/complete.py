@@ -146,6 +146,10 @@ def _value_lines(flag: Flag, word: str, line: _Line, runtime: Runtime) -> tuple[
         return _lines(word, dict.fromkeys(config.environments if config else (), ""))
     if flag.value == "STORE":
         return _lines(word, _stores(line, runtime))
+    if flag.value == "SERVICE":
+        from dsops.aws.apis.console_services import SERVICES
+
+        return _lines(word, dict.fromkeys(SERVICES, ""))
     return FILES if flag.value == "FILE" else ()
 
 

@@ -105,6 +105,8 @@ def _session(step: Step) -> Iterator[str]:
     """Yield the settings that decide which principal gets the session, and what the session may do."""
     if not step.type.gives_credentials:
         return
+    if step.settings.get("danger") is True:
+        yield "danger"
     if step.proof is not None and step.proof.speaks_of is not None:
         issuer, subject, audience = step.proof.speaks_of
         yield f"token of {issuer} about {subject} for {audience}"
