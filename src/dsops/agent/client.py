@@ -57,7 +57,7 @@ PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl", "--reason")
 """Flags with which the client needs only a new environment from the agent to run `exec`."""
 ANSWERED = ("credentials", "get")
 """Commands whose complete output the agent can produce."""
-_OWN_WORK = ("--no-agent", "--verbose", "-v", "--debug", "--help", "-h")
+_OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
 

@@ -75,8 +75,14 @@ def user_config_path(environ: MappingOf[str, str]) -> str:
 
 def default_file(environ: MappingOf[str, str]) -> str:
     """The default path of the trail; "" without a home folder."""
+    folder = state_folder(environ)
+    return f"{folder}/audit.jsonl" if folder else ""
+
+
+def state_folder(environ: MappingOf[str, str]) -> str:
+    """The folder for the user's state, ~/.local/state/dsops (XDG base directory specification); "" without a home."""
     folder = _xdg(environ, "XDG_STATE_HOME", ".local/state")
-    return f"{folder}/dsops/audit.jsonl" if folder else ""
+    return f"{folder}/dsops" if folder else ""
 
 
 def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from random import random
 
-from dsops.errors import DsopsError, UsageError
+from dsops.errors import DsopsError
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
@@ -16,8 +16,8 @@ _MOST = 20
 """Maximum number of names in a hint."""
 
 
-def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
-    """Add the possible names to the error's hint, if any are known.
+def add_names(error: DsopsError, name: str, words: Sequence[str]) -> bool:
+    """Add the possible names to the error's hint; returns whether any are known.
 
     `words` are the words after the command's `name`.
     """
@@ -26,14 +26,15 @@ def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
             before = words[: words.index(error.missing) + 1] if error.missing in words else words
             hint = _listed(error, _candidates([*name.split(" "), *before]))
         else:
-            return
+            return None
     except (DsopsError, OSError):
-        return  # If the configuration can't be read, the user's next run reports that.
+        return None  # If the configuration can't be read, the user's next run reports that.
     if hint:
         error.retell(error.message, hint=hint)
+    return bool(hint)
 
 
-def _listed(error: UsageError, names: list[str]) -> str:
+def _listed(error: DsopsError, names: list[str]) -> str:
     if not names:
         return ""
     more = f", and {len(names) - _MOST} more" if len(names) > _MOST else ""
@@ -45,11 +46,11 @@ def _candidates(words: list[str]) -> list[str]:
     """The completions at the end of the command line."""
     from dsops.cli.framework.complete import FILES, complete
 
-    lines = complete([*words, ""], _runtime())
+    lines = complete([*words, ""], quiet_runtime())
     return [] if lines == FILES else [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
 
 
-def _runtime() -> Runtime:
+def quiet_runtime() -> Runtime:
     """A runtime with the environment and folder of this process, without a terminal."""
     return Runtime(
         environ=os.environ, now=utc_now, ask=no_prompt, report=ignore, random=random, folder=os.getcwd(), timestamp=""

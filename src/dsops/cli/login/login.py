@@ -6,7 +6,7 @@ import sys
 
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
 from dsops.aws.sso_login import LoginService
-from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
+from dsops.cli.framework.command import CONFIG, PICK, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.login.requested_login import STORE, login_value, requested_login
@@ -70,6 +70,7 @@ COMMAND = Command(
     changes_who=True,
     flags=(
         CONFIG,
+        PICK,
         Flag("--device", "show a code that can be approved on any device", "switch", own_variable="DSOPS_LOGIN_DEVICE"),
         Flag(
             "--no-browser", "print the address instead of opening it", "switch", own_variable="DSOPS_LOGIN_NO_BROWSER"

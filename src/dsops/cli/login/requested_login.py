@@ -36,7 +36,9 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
         raise UsageError("no store of the configuration has a login", hint="a login is for stores of the type aws.sso")
     if len(logins) > 1:
         commands = ", ".join(f"`dsops {command} {login.stores[0]}`" for login in logins)
-        raise UsageError("there are several logins, and none is named", hint=f"it is one of {commands}")
+        error = UsageError("there are several logins, and none is named", hint=f"it is one of {commands}")
+        error.missing = STORE.name
+        raise error
     return logins[0]
 
 
