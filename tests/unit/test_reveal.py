@@ -23,6 +23,7 @@ ALLOWED = {
     "aws/http/wire.py": "the signing key's repr is hidden there",
     "agent/remote.py": "what a person typed goes to the agent",
     "agent/messages.py": "values and sessions cross the agent's socket",
+    "cli/framework/prompt.py": "a number or a filter, typed where it can be seen",
     "cli/login/console.py": "prints the link that it was asked for",
     "cli/run/credentials.py": "prints what it was asked for",
     "cli/run/exec_mask.py": "values to look for in the output",

@@ -10,18 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from dsops.cli.framework.command import (
-    COMMON,
-    CONFIG,
-    ENVIRONMENT,
-    NO_AGENT,
-    PICK,
-    Arguments,
-    Command,
-    Group,
-    is_on,
-    parse,
-)
+from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, PICK, Command, Group, is_on, parse
 from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.process_runtime import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, bug_of, nearest
@@ -104,7 +93,10 @@ def _run(name: str, words: list[str]) -> int:
             from dsops.cli.framework.help import show_command
 
             return show_command(name, command)
-        _leave_to_picker(command, arguments)
+        if arguments.has(PICK.name) and arguments.switch(PICK.name):
+            from dsops.cli.framework.open_choice import leave_to_picker
+
+            leave_to_picker(command, arguments, words)
         runtime = real_runtime(arguments)
         report = runtime.report
         audited = runtime if command.is_audited or command.changes_who else None
@@ -129,18 +121,10 @@ def _run(name: str, words: list[str]) -> int:
     return code
 
 
-def _leave_to_picker(command: Command, arguments: Arguments) -> None:
-    """Raises UsageError for `--pick`: the command runs again, with the name that the user chooses."""
-    if arguments.has(PICK.name) and arguments.switch(PICK.name):
-        from dsops.cli.framework.picker.open_choice import pick_error
-
-        raise pick_error(command)
-
-
 def _failed(error: DsopsError, name: str, command: Command | None, words: list[str], audited: Runtime | None) -> int:
     """Show the error; returns the exit code. If a name is missing, the command first runs with the user's choice."""
     if error.missing and command is not None:
-        from dsops.cli.framework.picker.open_choice import chosen_line
+        from dsops.cli.framework.open_choice import chosen_line
 
         try:
             line = chosen_line(error, name, command, words)

@@ -97,9 +97,10 @@ def chooser(report: Callable[[Event], None]) -> Callable[[str, Sequence[Choice]]
 
     def choose(question: str, choices: Sequence[Choice]) -> Choice | None:
         from dsops.cli.framework.picker.terminal import pick
+        from dsops.cli.framework.prompt import ask_visibly
 
         report(DONE)
-        picked = pick(question, choices, os.environ)
+        picked = pick(question, choices, os.environ, ask=ask_visibly)
         return picked.choice if picked is not None else None
 
     return choose

@@ -1,6 +1,5 @@
-"""The picker: a person chooses a store, an environment or a role from a list on the terminal.
+"""The picker: lets a person choose a store, an environment or a role from a list on the terminal.
 
-An error about a missing name comes in (`open_choice`), or a list of choices (`terminal`); a command line or a choice
-goes out. `choices` reads the names, `matcher` filters and sorts them, `list_box` draws them. The parent package and
-`cli` import it, only when a choice is open.
+Choices come in; the choice of the user goes out, or None without a terminal. `choices` reads the names, `matcher`
+filters and sorts them, `list_box` draws them. Imported by the other modules of `framework`, only when a choice is open.
 """

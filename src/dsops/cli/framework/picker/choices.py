@@ -18,25 +18,25 @@ _STORE_KEYS = ("role_arn", "account_id", "role_name", "profile", "credentials_fr
 _LOGIN = ("sso_account_id", "sso_role_name")
 
 
-class Named(NamedTuple):
+class NamedChoice(NamedTuple):
     """A choice, and what it names: an `environment`, a `store` or a `profile`."""
 
     choice: Choice
     kind: str
 
 
-def environments(config: Config | None) -> list[Named]:
+def environments(config: Config | None) -> list[NamedChoice]:
     """The environments of the configuration."""
     found = config.environments.values() if config is not None else ()
     return [
-        Named(
+        NamedChoice(
             Choice(environment.name, f"environment, {counted(len(environment.variables), 'variable')}"), "environment"
         )
         for environment in found
     ]
 
 
-def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -> list[Named]:
+def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -> list[NamedChoice]:
     """The stores of the configuration that have a session, and the profiles that are stores below it.
 
     With `is_login`, only those that log in to IAM Identity Center. Profiles are not checked: checking 2,000 of them
@@ -50,12 +50,12 @@ def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -
         for profile in below
         if profile.name not in own and _has_session(profile, is_login=is_login)
     ]
-    return [Named(choice, "store") for choice in found]
+    return [NamedChoice(choice, "store") for choice in found]
 
 
-def profiles(runtime: Runtime) -> list[Named]:
+def profiles(runtime: Runtime) -> list[NamedChoice]:
     """All profiles of AWS's files."""
-    return [Named(_of_profile(profile), "profile") for profile in read_aws_profiles(runtime)[0].by_name.values()]
+    return [NamedChoice(_of_profile(profile), "profile") for profile in read_aws_profiles(runtime)[0].by_name.values()]
 
 
 def config_of(named: str, runtime: Runtime) -> Config | None:

@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from dsops.cli.framework import prompt
 from dsops.cli.framework.picker.matcher import Matcher, Picked
 from dsops.cli.framework.picker.recent import recent_names, remember
 from dsops.runtime import Choice
 from dsops.text import clean
 
 _MOST_NUMBERED = 15
+_NO_LOCALE = ("", "C", "POSIX")
 _DUMB = ("", "dumb", "unknown")
 
 
@@ -21,13 +21,14 @@ def pick(
     choices: Sequence[Choice],
     environ: Mapping[str, str],
     *,
+    ask: Callable[[str], str | None],
     with_session: Collection[Choice] = (),
     terminal: str = "/dev/tty",
 ) -> Picked | None:
     """Return what the user chooses; None without a terminal, for a background job, and in CI.
 
-    For a choice in `with_session`, a key opens the console instead, and another one prints `export` lines. Raises
-    KeyboardInterrupt if the user chooses none.
+    `ask` reads a line where the terminal is dumb. For a choice in `with_session`, a key opens the console instead, and
+    another one prints `export` lines. Raises KeyboardInterrupt if the user chooses none.
     """
     if not choices or environ.get("CI") or sys.platform == "win32":
         return None
@@ -40,7 +41,7 @@ def pick(
             return None
         matcher = Matcher(choices, recent_names(environ))
         if environ.get("TERM", "") in _DUMB:
-            picked = _by_number(question, matcher, lambda text: prompt.ask_visibly(text, terminal=terminal))
+            picked = _by_number(question, matcher, ask)
         else:
             picked = _from_list(question, matcher, descriptor, environ, with_session)
     finally:
@@ -63,7 +64,10 @@ def _from_list(
 
 def _is_utf8(environ: Mapping[str, str]) -> bool:
     """Whether the locale says that the terminal shows UTF-8."""
-    locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
+    names = ["LC_ALL", "LC_CTYPE", "LANG"]
+    if environ.get("LC_CTYPE") == "C.UTF-8" and environ.get("LANG", "") in _NO_LOCALE:
+        names.remove("LC_CTYPE")  # Python itself has set it (PEP 538), and knows nothing of the terminal.
+    locale = next((environ[name] for name in names if environ.get(name)), "")
     return "UTF8" in locale.upper().replace("-", "")
 
 
