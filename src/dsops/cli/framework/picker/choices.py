@@ -46,7 +46,7 @@ def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -
     below = read_aws_profiles(runtime)[0].by_name.values()
     found = [Choice(store.name, _detail(store)) for store in own.values() if _fits(store, is_login=is_login)]
     found += [
-        _of_profile(profile)
+        choice_of_profile(profile)
         for profile in below
         if profile.name not in own and _has_session(profile, is_login=is_login)
     ]
@@ -55,7 +55,9 @@ def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -
 
 def profiles(runtime: Runtime) -> list[NamedChoice]:
     """All profiles of AWS's files."""
-    return [NamedChoice(_of_profile(profile), "profile") for profile in read_aws_profiles(runtime)[0].by_name.values()]
+    return [
+        NamedChoice(choice_of_profile(profile), "profile") for profile in read_aws_profiles(runtime)[0].by_name.values()
+    ]
 
 
 def config_of(named: str, runtime: Runtime) -> Config | None:
@@ -87,5 +89,6 @@ def _detail(store: StoreEntry) -> str:
     return " ".join([store.type, *filter(None, [store.text_of(key) for key in _STORE_KEYS])])
 
 
-def _of_profile(profile: Profile) -> Choice:
+def choice_of_profile(profile: Profile) -> Choice:
+    """The choice of a profile, with the keys by which the user can find it."""
     return Choice(profile.name, " ".join(["profile", *filter(None, [profile.text(key) for key in _PROFILE_KEYS])]))
