@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dsops.agent.command_lines import CommandLines
 from dsops.agent.drivers import Drivers
@@ -19,18 +19,20 @@ from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.config import HOOKED, RUNNING
 from dsops.config.allow import not_allowed
-from dsops.errors import DsopsError, MfaRequired, NotAllowed
+from dsops.errors import ConfigNotFound, DsopsError, EnvironmentUnknown, MfaRequired, NotAllowed
 from dsops.model import Config
 from dsops.pipeline.configuration import choose_environment, only_variable, read_config
 from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import LazyJournal, add_failure, write_quietly
 from dsops.pipeline.plans import plan_named, plan_of_session
 from dsops.plan import Plan
-from dsops.runtime import NOTES, Event, Runtime, random_fraction
+from dsops.runtime import NOTES, Choice, Event, Runtime, random_fraction
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
+
+T = TypeVar("T")
 
 HOOK = "hook-load"
 """The command that a shell's hook runs, which needs its own permission."""
@@ -79,6 +81,7 @@ class ClientRun:
             environ={name: value for name, _, value in pairs},
             now=shared.now,
             ask=self._ask,
+            choose=self._choose,
             report=self._report,
             random=random_fraction,
             folder=os.fsdecode(asked.folder),
@@ -89,15 +92,23 @@ class ClientRun:
         )
 
     def _ask(self, question: str) -> Secret | None:
+        typed = self._answered(lambda: self._client.ask(question))
+        return None if typed is None else Secret.from_bytes(typed)
+
+    def _choose(self, question: str, choices: Sequence[Choice]) -> Choice | None:
+        return self._answered(lambda: self._client.choose(question, choices))
+
+    def _answered(self, ask: Callable[[], T | None]) -> T | None:
+        """Return the user's answer, and count it. Raises MfaRequired if it does not come in time."""
         try:
-            typed = self._client.ask(question)
+            typed = ask()
         except TimeoutError as error:
             self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
             raise MfaRequired(
                 "no answer was typed in time", why="other requests wait for the same device", hint="run it again"
             ) from error
         self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
-        return None if typed is None else Secret.from_bytes(typed)
+        return typed
 
     def _report(self, event: Event) -> None:
         if event.name in NOTES or self._asked.watches:
@@ -205,8 +216,8 @@ def _ignore(_text: str) -> None:
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Return whether the client may succeed: it can ask for permission, and has descriptors and memory of its own."""
-    return isinstance(error, NotAllowed) or is_exhausted(error)
+    """Whether the client may succeed instead: its user can allow a file or choose a name, and it has own resources."""
+    return isinstance(error, (NotAllowed, ConfigNotFound, EnvironmentUnknown)) or is_exhausted(error)
 
 
 def is_exhausted(error: BaseException) -> bool:
