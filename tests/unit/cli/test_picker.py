@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.screen import Screen
-from tests.unit.cli.stub_aws import Dsops, StubAws
+from tests.stubs.aws import assume_role_answer, parameters_of
+from tests.stubs.server import Answer, Seen
+from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 from tests.unit.cli.test_console import Signin
+from tests.unit.stores.test_saml import response_of
 
 ENTER, ESCAPE, DOWN, CTRL_C, CTRL_O, CTRL_Y, CTRL_Z = "\r", "\x1b", "\x1b[B", "\x03", "\x0f", "\x19", "\x1a"
 HELP = "Esc: cancel"
@@ -384,3 +388,53 @@ def test_suspend_and_resume(dsops: Dsops) -> None:
         screen.expect(HELP)
         screen.type("plain" + ENTER)
         screen.expect("it ran")
+
+
+class SamlStub(StubAws):
+    """A stub of STS that also exchanges SAML responses."""
+
+    def _answer(self, seen: Seen) -> Answer:
+        if seen.method != "GET" and parameters_of(seen).get("Action") == "AssumeRoleWithSAML":
+            return assume_role_answer(action="AssumeRoleWithSAML", expiration="2099-01-01T00:00:00Z")
+        return super()._answer(seen)
+
+
+SAML_CONFIG = """\
+secretStores:
+  company: {type: aws.sts, region: us-east-1, saml_assertion_file: response.xml}
+"""
+
+
+@pytest.mark.parametrize("kind", [Dsops, Agent])
+def test_a_role_of_a_saml_response_is_chosen(tmp_path: Path, kind: type[Dsops]) -> None:
+    """If a SAML response gives several roles, the user chooses one, also if the agent makes the call."""
+    roles = [f"arn:aws:iam::{n}11122223333:role/Role{n}" for n in range(1, 4)]
+    with SamlStub() as aws, ExitStack() as stack:
+        program = kind(tmp_path, aws)
+        if isinstance(program, Agent):
+            stack.enter_context(program)
+        (tmp_path / "dsops.yaml").write_text(SAML_CONFIG)
+        (tmp_path / "response.xml").write_text(response_of(*roles))
+        program.environ |= {"HOME": str(tmp_path), "TERM": "xterm-256color"}
+        with shown(program, "exec", "company", "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID") as screen:
+            screen.expect("role of store `company`>")
+            screen.type("role2")
+            screen.expect("1/3")
+            screen.type(ENTER)
+            screen.expect("key=ASIAEXAMPLEEXAMPLE01")
+            assert screen.code() == 0
+        assert [parameters_of(seen)["RoleArn"] for seen in aws.server.seen if seen.method != "GET"] == [roles[1]]
+
+
+def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
+    """The agent leaves an `exec` without an environment to its client, which shows the list."""
+    with StubAws() as aws, Agent(tmp_path, aws) as program:
+        program.environ |= {"HOME": str(tmp_path), "TERM": "xterm-256color"}
+        assert program.run("exec", "--env", "production", "--", "true").returncode == 0
+        with shown(program, "exec", "--", "sh", "-c", "echo $PLAIN-ran") as screen:
+            screen.expect(HELP)
+            screen.type("plain")
+            screen.expect("> plain ")
+            screen.type(ENTER)
+            screen.expect("info-ran")
+            assert screen.code() == 0
