@@ -272,7 +272,7 @@ def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(
-        f"new credentials last {issued.seconds_left(now):.0f} s, and at least {need.min_ttl_seconds:.0f} s"
-        " are asked for",
-        hint="ask for less with --min-ttl, or raise duration_seconds on the store",
+        f"new credentials last {issued.seconds_left(now):.0f} s, but at least {need.min_ttl_seconds:.0f} s"
+        " are required",
+        hint="use a smaller `--min-ttl`, or raise `duration_seconds` on the store",
     )

@@ -279,7 +279,7 @@ class SyntaxInvalid(ConfigError):
 
 
 class NotAllowed(ConfigError):
-    """A configuration was found, but not named by the user, who has not allowed its present content."""
+    """dsops found the configuration by itself, and the user has not allowed its current content."""
 
     code = "config.not-allowed"
 
@@ -446,7 +446,7 @@ class LogsUnreadable(UsageError):
 
 
 class QueryRefused(UsageError):
-    """Athena can't run the query because of its workgroup, result location, table, or length."""
+    """Athena can't run the query because of its workgroup, result location, table or length."""
 
     code = "audit.query-refused"
 
@@ -787,8 +787,8 @@ def bug_of(error: Exception) -> DsopsError:
     frame = extract_tb(error.__traceback__)[-1]
     place = f"{frame.filename.rpartition(os.sep)[2]}:{frame.lineno}"
     bug = DsopsError(
-        f"something inside dsops went wrong: {type(error).__name__} in {place}",
-        hint="run the same with `--debug` and report what it prints; no secret's value is in it",
+        f"internal error in dsops: {type(error).__name__} in {place}",
+        hint="run the command with `--debug` and report the output; it contains no value of a secret",
     )
     bug.__cause__ = error
     return bug

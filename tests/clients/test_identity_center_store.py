@@ -191,7 +191,7 @@ def test_a_browser_that_cannot_be_opened(desk: Login) -> None:
     """If no browser starts, `login` prints the URL and waits; the error of a timeout suggests --device."""
     done = desk.dsops("login", "--timeout", "1", BROWSER="/nonexistent/browser %s")
     assert "open the address above yourself" in done.stderr
-    assert "the browser brought no answer in time" in done.stderr
+    assert "the login in the browser was not completed in time" in done.stderr
     assert "log in with `--device`" in done.stderr
 
 

@@ -105,7 +105,9 @@ class ClientRun:
         except TimeoutError as error:
             self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
             raise MfaRequired(
-                "no answer was typed in time", why="other requests wait for the same device", hint="run it again"
+                "the question on the terminal was not answered in time",
+                why="other requests wait for the same MFA device",
+                hint="run the command again",
             ) from error
         self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
         return typed

@@ -198,7 +198,10 @@ def serve(
 ) -> None:
     """Run an agent on this socket until it is stopped or idle. Raises AgentUnavailable for too few descriptors."""
     if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
-        raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
+        raise AgentUnavailable(
+            "the agent can't run: the limit of open files is too low",
+            hint=f"raise the hard limit, which `ulimit -Hn` shows, to {2 * SPARE_DESCRIPTORS} or more",
+        )
     keeper = SessionKeeper(now, lines)
     limits = ClientLimits() if idle_seconds is None else ClientLimits(idle_seconds=idle_seconds)
     server = AgentServer(listener, keeper.work, limits)

@@ -103,12 +103,12 @@ def _read(path: str) -> tuple[bytes, int] | None:
         elif status.st_uid not in (os.geteuid(), 0):
             why = "it belongs to another user"
         elif status.st_mode & 0o022:
-            why = "others may write it"
+            why = "other users can write it"
         elif status.st_size > _MOST_BYTES:
             why = f"it has more than {_MOST_BYTES // 1024} KiB"
         if why:
-            hint = f"make it yours alone: `chmod 600 {path}`"
-            raise UserConfigInvalid(f"{path} does not count", why=why, hint=hint)
+            hint = f"make the file yours alone: `chmod 600 {path}`"
+            raise UserConfigInvalid(f"{path} is not trusted", why=why, hint=hint)
 
     try:
         data, status = read_file(path, _MOST_BYTES, check=check)
@@ -116,7 +116,7 @@ def _read(path: str) -> tuple[bytes, int] | None:
         return None
     except OSError as error:
         raise UserConfigInvalid(
-            f"{path} can't be read", why=reason(error), hint="give yourself read permission"
+            f"{path} can't be read", why=reason(error), hint=f"give yourself read permission: `chmod u+r {path}`"
         ) from error
     return data, status.st_mode
 

@@ -43,15 +43,15 @@ def profile_lines(
     """
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(
-            f"`{profile.name}` can't be the name of such a profile",
-            why="that has ASCII letters, digits and `_.@+/-`, and `default` is where dsops itself begins",
-            hint="`--prefix` puts something before the names: `--prefix dsops-`",
+            f"`{profile.name}` can't be the name of an exported profile",
+            why="a profile name has ASCII letters, digits and `_.@+/-`; `default` has the base credentials of dsops",
+            hint="put a prefix before the names: `--prefix dsops-`",
         )
     if profile.region and not is_region_name(profile.region):
         # A region with a line break could add any section to the file, and a section can contain a command to run.
         raise ValueUnusable(
             f"the region of store `{profile.store}` is invalid: {profile.region!r}",
-            hint="`region` is a name such as us-east-1",
+            hint="set `region` to a name such as us-east-1",
         )
     words = [*program, "credentials", profile.store, "--config", config, "--format", "process"]
     words += ["--env", profile.environment] if profile.environment else []
@@ -65,9 +65,9 @@ def _checked(line: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]|\s[#;]", line):
         # Some readers would treat the rest of the line as a comment.
         raise ValueUnusable(
-            "that command line can't stand in ~/.aws/config",
-            why="a path in it has a control character, or a blank before `#` or `;`",
-            hint="move or rename the configuration, or dsops",
+            "the credential_process command can't be written into ~/.aws/config",
+            why="a path in the command has a control character, or a space before `#` or `;`",
+            hint="move or rename the configuration file, or dsops",
         )
     return line
 
@@ -130,8 +130,8 @@ def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | 
     if len(starts) != 1 or len(ends) != 1 or ends[0] < starts[0]:
         number = (starts or ends)[0] + 1
         raise ConfigUnreadable(
-            f"the lines that dsops has put into {shown} have lost their beginning or end",
-            hint=f"remove what is left of them, and of `{block.end}`",
+            f"{shown} lacks one of the two comments around the profiles that dsops wrote",
+            hint=f"remove these profiles and the remaining comment (the last one is `{block.end}`)",
             where=Where(shown, number),
         )
     return starts[0], ends[0]
@@ -143,8 +143,8 @@ def _refuse_others(profiles: Profiles, block: Block) -> None:
         own = profiles.by_name.get(name)
         if own is not None:
             raise UsageError(
-                f"there is a profile `{name}` already",
-                why="dsops replaces only what it has written itself, for the same configuration",
-                hint="give its own ones other names: `--prefix dsops-`; or export fewer: `--store NAME`",
+                f"a profile `{name}` exists already",
+                why="dsops replaces only profiles that it wrote itself for the same configuration",
+                hint="use other profile names: `--prefix dsops-`; or export fewer stores: `--store NAME`",
                 where=own.where,
             )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from dsops.errors import ConfigUnreadable, Where
 
-KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
-"""The keys of a profile that hold a long-term key."""
-_SECRET = KEYS | {"aws_session_token", "aws_security_token"}
+_KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
+SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
+"""The keys of a profile whose values are secret."""
 _HIDDEN = "***"
 _PLAIN_HEADER = re.compile(r"([\w-]+) +([\w.@/:+-]+)", re.ASCII)
 """Two words without a character that is special in a shell."""
@@ -49,7 +49,7 @@ class Profile:
     @property
     def has_keys(self) -> bool:
         """Whether botocore considers the profile to have an access key; one half of the key pair is enough."""
-        return not KEYS.isdisjoint(self.entries)
+        return not _KEYS.isdisjoint(self.entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
         for key, value in parser.items(header):
             # A key without a line in its own section is from `[DEFAULT]`, which configparser applies to all sections.
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
-            visible_value = _HIDDEN if key in _SECRET else value
+            visible_value = _HIDDEN if key in SECRET_KEYS else value
             is_nested = value.startswith("\n")
             entries[key] = ProfileEntry(text=visible_value, where=Where(source.shown, line), is_nested=is_nested)
         yield header, where, entries
@@ -141,13 +141,13 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
 def _unreadable(shown: str, error: Error) -> ConfigUnreadable:
     lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
     line = next((line for line in lines if isinstance(line, int)), 0)
-    why = "a line stands before the first `[...]`" if isinstance(error, MissingSectionHeaderError) else ""
+    why = "there is a line before the first `[...]`" if isinstance(error, MissingSectionHeaderError) else ""
     if type(error).__name__.startswith("Duplicate"):
-        why = "a section, or a key in one, stands there a second time"
+        why = "a section, or a key in a section, occurs twice"
     return ConfigUnreadable(
         f"{shown} can't be read, and AWS's programs can't read it either",
         why=why,
-        hint="correct that line, then try again",
+        hint="correct the line, then try again",
         where=Where(shown, line),
     )
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dsops.aws_config.profiles import KEYS, Profile, ProfileEntry, Profiles
+from dsops.aws_config.profiles import SECRET_KEYS, Profile, ProfileEntry, Profiles
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
-from dsops.schema import SSO_TYPE, STS_TYPE, StoreType, check_store, fitted
+from dsops.schema import PROFILE_TYPE, SSO_TYPE, STS_TYPE, StoreType, check_store, fitted
 
 _ROLE = {
     "role_arn": "role_arn",
@@ -24,6 +24,9 @@ _ROLE = {
     "duration_seconds": "duration_seconds",
     "region": "region",
 }
+_PROVIDERS = frozenset({"credential_process", "login_session"})
+"""The keys with which a profile gets credentials from a program or from `aws login`."""
+_PROVIDED = {"region": "region"}
 _USER = {"mfa_serial": "serial_number", "region": "region"}
 _TOKEN = {
     "role_arn": "role_arn",
@@ -135,8 +138,15 @@ class _Maker:
                 return self._leave(profile, f"there is no `[sso-session {session}]`", entries["sso_session"])
             return self._store(profile, SSO_TYPE, _SSO, (), ())
         self.as_they_are[profile.name] = profile
-        if self._is_layer and profile.has_keys and "aws_session_token" not in entries:
-            return self._store(profile, STS_TYPE, _USER, (("profile", _literal(profile.name)),), ())
+        return self._as_it_is(profile) if self._is_layer else ""
+
+    def _as_it_is(self, profile: Profile) -> str:
+        """Create the store of a profile without a role; "" for a profile without credentials."""
+        entries, own_name = profile.entries, (("profile", _literal(profile.name)),)
+        if profile.has_keys and "aws_session_token" not in entries:
+            return self._store(profile, STS_TYPE, _USER, own_name, ())
+        if profile.has_keys or not _PROVIDERS.isdisjoint(entries):
+            return self._store(profile, PROFILE_TYPE, _PROVIDED, own_name, ())
         return ""
 
     def _token_comments(self, profile: Profile) -> tuple[str, ...]:
@@ -205,9 +215,7 @@ class _Maker:
         if "sso_session" in entries:
             # With `sso_session`, botocore reads these keys from its section, and requires the profile's to agree.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
-        if not self._check(
-            profile, store_type, entries, is_chained=any(key == "credentials_from" for key, _ in source)
-        ):
+        if not self._check(profile, store_type, entries, source):
             return ""
         name = self._free_name(profile.name)
         settings = [("type", store_type.name), *source]
@@ -216,7 +224,7 @@ class _Maker:
             name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
         )
         self.stores.append(store)
-        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source", *KEYS})
+        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source", *SECRET_KEYS, *_PROVIDERS})
         return name
 
     def _text(self, key: str, entry: ProfileEntry, store: str) -> str:
@@ -232,9 +240,14 @@ class _Maker:
         return f"${{{variable}}}"
 
     def _check(
-        self, profile: Profile, store_type: StoreType, entries: dict[str, ProfileEntry], *, is_chained: bool
+        self,
+        profile: Profile,
+        store_type: StoreType,
+        entries: dict[str, ProfileEntry],
+        source: tuple[tuple[str, str], ...],
     ) -> bool:
         """Return whether the entries form a valid store. Drops optional values that AWS would refuse."""
+        is_chained = any(key == "credentials_from" for key, _ in source)
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
             problem_text = (
@@ -245,6 +258,7 @@ class _Maker:
         fields = {
             name: Field(Scalar(entry.text, "text", entry.where.line), entry.where) for name, entry in entries.items()
         }
+        fields |= {name: Field(Scalar(text, "text", profile.where.line), profile.where) for name, text in source}
         checked = check_store(fitted(store_type, fields), fields, profile.where, profile.name)
         for problem in (*checked.problems, *checked.limits):
             key = problem.path.rpartition(".")[2]

@@ -151,7 +151,7 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
             "doctor.agent-folder",
             name,
             "warning",
-            f"others may enter it: its mode is {mode:03o}",
+            f"other users can enter it: its mode is {mode:03o}",
             "the XDG base directory specification wants 700; the agent has a folder of its own in it",
             f"`chmod 700 {folder}`, unless it is for other things as well",
         )

@@ -66,7 +66,7 @@ def _do(backend: Any, request: Mapping[str, str]) -> str | None:
     if request["do"] == "put":
         backend.set_password(service, account, request["value"])
         if backend.get_password(service, account) != request["value"]:
-            raise DsopsError("it took the entry and gives another one back")
+            raise DsopsError("the keyring accepted the entry, but returns another value")
         return None
     stored_value: str | None = backend.get_password(service, account)
     if request["do"] == "delete" and stored_value is not None:

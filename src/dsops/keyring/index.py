@@ -86,17 +86,17 @@ def contents(environ: Mapping[str, str]) -> Contents:
     is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
     if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise KeyringFailed(
-            f"{path} can't be relied on",
-            why="it belongs to another user, or others may write it",
-            hint=f"make it yours alone: chmod 600 {path}",
+            f"{path} is not trusted",
+            why="the file belongs to another user, or other users can write it",
+            hint=f"make the file yours alone: `chmod 600 {path}`",
         )
     try:
         return _parsed(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KeyringFailed(
-            f"{path} is not the list of what the keyring has",
-            why="it was changed, or a newer dsops has written it",
-            hint="mend it or update dsops; without it the keyring's entries are not found, and have to be added again",
+            f"{path} is not a valid list of the keyring's entries",
+            why="the file was changed, or a newer dsops has written it",
+            hint="repair the file or update dsops; without the file, add the keys and seeds to the keyring again",
         ) from error
 
 
@@ -137,7 +137,7 @@ def changing(environ: Mapping[str, str]) -> Iterator[Contents]:
     path = path_of(environ)
     if not path:
         raise FileNotWritten(
-            "there is no folder for the list of what the keyring has",
+            "there is no folder for the list of the keyring's entries",
             why="neither XDG_DATA_HOME nor HOME is set",
             hint="set HOME to your home folder",
         )
@@ -165,8 +165,8 @@ def _lock(descriptor: int) -> None:
         except BlockingIOError:
             if monotonic() > until:
                 raise KeyringFailed(
-                    "another dsops is changing what the keyring has",
-                    hint="wait for the other `dsops mfa` or `dsops keys` to end, then run this again",
+                    "another dsops process is changing the keyring",
+                    hint="wait until the other `dsops mfa` or `dsops keys` has ended, then run the command again",
                 ) from None
             sleep(_LOOK_SECONDS)
         else:

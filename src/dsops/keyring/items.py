@@ -79,16 +79,16 @@ class Keyring(NamedTuple):
                 stderr=subprocess.DEVNULL,
             )
         except (OSError, ValueError) as error:
-            hint = "is the Python that dsops runs with still where it was?"
-            raise KeyringFailed("the keyring could not be asked", why=str(error), hint=hint) from error
+            hint = "check that the Python interpreter of dsops still exists"
+            raise KeyringFailed("the keyring could not be read", why=str(error), hint=hint) from error
         try:
             out, _ = child.communicate(question, self.timeout_seconds)
         except subprocess.TimeoutExpired:
             # `from None`, because the cause would contain the child's output so far.
             raise KeyringLocked(
                 f"the keyring did not answer within {self.timeout_seconds:g} s",
-                why="it may be waiting for its password, in a window or for one that can't be shown here",
-                hint="unlock the keyring in your desktop session, then run this again",
+                why="it may be waiting for its password, perhaps in a window that can't be shown here",
+                hint="unlock the keyring in your desktop session, then run the command again",
             ) from None
         finally:
             # A `with` block would wait until the pipes are closed, and a helper process may keep them open.
@@ -102,8 +102,8 @@ class Keyring(NamedTuple):
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            why = "the process that asks it ended without an answer"
-            raise KeyringFailed("the keyring could not be asked", why=why, hint=_DIAGNOSE)
+            why = "the process that reads the keyring ended without an answer"
+            raise KeyringFailed("the keyring could not be read", why=why, hint=_DIAGNOSE)
         return answer
 
 
@@ -120,14 +120,14 @@ def _failure(error: str, why: str, backend: str) -> DsopsError:
     if error == "SwitchedOff":
         return KeyringUnavailable(
             "the keyring is disabled",
-            why="keyringrc.cfg or PYTHON_KEYRING_BACKEND names keyring.backends.null, which keeps nothing",
-            hint="name another one there, or none; `python -m keyring --list-backends` lists them",
+            why="keyringrc.cfg or PYTHON_KEYRING_BACKEND names keyring.backends.null, which stores nothing",
+            hint="name another backend there, or remove the setting; `python -m keyring --list-backends` lists them",
         )
     if error == "NotLoaded":
         return KeyringUnavailable(
-            "the keyring that is set can't be loaded",
+            "the configured keyring backend can't be loaded",
             why=why,
-            hint="correct PYTHON_KEYRING_BACKEND or keyringrc.cfg; `python -m keyring diagnose` shows the file",
+            hint="correct PYTHON_KEYRING_BACKEND or keyringrc.cfg; `python -m keyring diagnose` shows the file's path",
         )
     if error in ("NoKeyringError", "InitError"):
         return KeyringUnavailable(
@@ -137,8 +137,8 @@ def _failure(error: str, why: str, backend: str) -> DsopsError:
         )
     if error == "KeyringLocked":
         return KeyringLocked(
-            f"the keyring{name} is locked, or it was not allowed to answer",
+            f"the keyring{name} is locked, or access to it was denied",
             why=why,
-            hint="unlock the keyring in your desktop session, then run this again",
+            hint="unlock the keyring in your desktop session, then run the command again",
         )
     return KeyringFailed(f"the keyring{name} failed", why=why, hint=_DIAGNOSE)

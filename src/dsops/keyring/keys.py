@@ -28,9 +28,9 @@ def entry_named(contents: Contents, name: str) -> KeysEntry:
         names = ", ".join(contents.keys) or "none"
         hint = f"did you mean `{near}`? " if near else ""
         raise KeyringEntryMissing(
-            f"the keyring has no keys named `{name}`",
-            why=f"dsops' list has {names}",
-            hint=f"{hint}`dsops keys add {name}` puts some there",
+            f"the keyring has no key named `{name}`",
+            why=f"the keys on dsops' list are: {names}",
+            hint=f"{hint}`dsops keys add {name}` adds one",
         )
     return entry
 
@@ -47,8 +47,8 @@ def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
         secrets = None
     if not isinstance(secrets, dict) or not all(isinstance(each, str) for each in secrets.values()):
         raise KeyringEntryMissing(
-            f"what the keyring has as `{name}` was not put there by dsops",
-            hint=f"put the keys there again: `dsops keys add {name} --replace`",
+            f"the keyring's entry `{name}` was not written by dsops",
+            hint=f"add the key again: `dsops keys add {name} --replace`",
         )
     return {key_id: Secret(secret) for key_id, secret in secrets.items()}
 
@@ -65,9 +65,9 @@ def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str 
     secret = secrets.get(key_id)
     if secret is None:
         raise KeyringEntryMissing(
-            f"the keyring has no secret of the key {key_id[:4]}...{key_id[-4:]} of `{entry.name}` (any more)",
-            why="it is on dsops' list, but not in this keyring",
-            hint=f"put the keys there again: `dsops keys add {entry.name} --replace`",
+            f"the keyring has no secret for the key {key_id[:4]}...{key_id[-4:]} of `{entry.name}`",
+            why="the key is on dsops' list, but not in this keyring",
+            hint=f"add the key again: `dsops keys add {entry.name} --replace`",
         )
     return Credentials(key_id, secret, arn=entry.arn)
 

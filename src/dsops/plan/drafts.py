@@ -75,7 +75,7 @@ class Drafts:
         if store_type is None:
             near = nearest(store.type, self._store_types)
             hint = f"did you mean `{near}`?" if near else "install the package that provides it"
-            message = f"nothing installed provides the store type `{store.type}`"
+            message = f"no installed package provides the store type `{store.type}`"
             self._findings.add(StoreTypeUnknown, store.where, f"{path}.type", message, hint)
             return None
         draft = self._draft(store, store_type, path)

@@ -320,8 +320,8 @@ def require_reason(step: Step) -> None:
     if step.lacks_reason:
         to = str(step.settings[REASON_TO])
         raise ReasonMissing(
-            f"store `{step.name}` is only used for a reason, and none is given",
-            why=f"it goes into the {'source identity' if to == 'source_identity' else f'session {to}'}",
+            f"store `{step.name}` requires a reason",
+            why=f"AWS gets the reason as the {'source identity' if to == 'source_identity' else f'session {to}'}",
             hint="write `--reason TEXT`, or set DSOPS_REASON",
             where=step.where,
         )

@@ -49,8 +49,8 @@ class SecretsManagerStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return the value or field of each secret."""
         if credentials is None:
-            hint = "name a store that gives credentials in `credentials_from`"
-            raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
+            hint = "set `credentials_from` to a store that provides credentials"
+            raise NoCredentials(f"store `{step.name}` needs AWS credentials", hint=hint, where=step.where)
         regions = _by_region(step, references)
         readers = [
             _Reader(step, credentials, context, endpoint_of(step, "secretsmanager", context.runtime, region))

@@ -29,8 +29,8 @@ class ParameterStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return the value or field of each parameter."""
         if credentials is None:
-            hint = "name a store that gives credentials in `credentials_from`"
-            raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
+            hint = "set `credentials_from` to a store that provides credentials"
+            raise NoCredentials(f"store `{step.name}` needs AWS credentials", hint=hint, where=step.where)
         names = {reference: _name(step, reference) for reference in references}
         regions: dict[str, dict[str, None]] = {}
         for name in names.values():
@@ -94,7 +94,11 @@ class _Reader:
 
     def _missing(self, name: str) -> SecretNotFound:
         is_path = "/" in name and not name.startswith(("/", "arn:"))
-        hint = f"a path begins with `/`: /{name}" if is_path else "check name, version or label, and region"
+        hint = (
+            f"a path begins with `/`: /{name}"
+            if is_path
+            else "check the parameter's name, version or label, and the region"
+        )
         return SecretNotFound(
             f"{self._endpoint.short} has no parameter `{name}` (store `{self._step.name}`)", hint=hint
         )

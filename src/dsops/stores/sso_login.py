@@ -124,8 +124,8 @@ def _check_planned(step: Step, session: SsoSession, token: Token | None, context
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
         return
     raise LoginRequired(
-        f"{session.shown} for store `{step.name}` is another login than when this run was planned",
-        hint="run it again",
+        f"{session.shown} for store `{step.name}` has changed since this run was planned",
+        hint="run the command again",
         where=step.where,
     )
 

@@ -72,7 +72,7 @@ def test_a_list_that_can_not_be_relied_on_is_a_warning(tmp_path: Path) -> None:
     path = Path(index.path_of(environ))
     path.chmod(0o666)
     check = check_keyring(steps(), environ, is_installed=True)
-    assert (check.status, check.hint) == ("warning", f"make it yours alone: chmod 600 {path}")
+    assert (check.status, check.hint) == ("warning", f"make the file yours alone: `chmod 600 {path}`")
     path.chmod(0o600)
     path.write_text("{")
     assert check_keyring(steps(), environ, is_installed=True).status == "warning"

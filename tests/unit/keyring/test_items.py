@@ -85,7 +85,7 @@ def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> No
         ("breaks", KeyringFailed, "something of somebody else's"),
         ("dies", KeyringFailed, "ended without an answer"),
         ("refuses", KeyringFailed, "no, *** is not for me"),
-        ("forgets", KeyringFailed, "gives another one back"),
+        ("forgets", KeyringFailed, "returns another value"),
     ],
 )
 def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[DsopsError], told: str) -> None:

@@ -142,7 +142,7 @@ def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: 
     error = failure(lambda: rotated(stub, aws, reports))
     assert isinstance(error, ServiceError)
     assert aws.called == ["ListAccessKeys OLD", "CreateAccessKey OLD"]
-    assert "may have made a key" in error.why
+    assert "may still have created a key" in error.why
     assert entry_of(stub).key_id == OLD
 
 

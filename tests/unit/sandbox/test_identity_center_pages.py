@@ -247,10 +247,10 @@ def test_a_program_decides_by_code_or_url(center: Center) -> None:
 @pytest.mark.parametrize(
     ("code", "status", "words"),
     [
-        ("BBBB-BBBB", 404, "no login waits for that code"),
+        ("BBBB-BBBB", 404, "no login is pending for that code"),
         ("http://127.0.0.1:4566/other", 400, "must be a user code, or a link"),
         ("http://127.0.0.1:4566/authorize?client_id=x", 400, "no client with that id"),
-        ("http://127.0.0.1:4566/_sandbox/device", 404, "no login waits"),
+        ("http://127.0.0.1:4566/_sandbox/device", 404, "no login is pending"),
     ],
 )
 def test_invalid_decisions_are_reported(center: Center, code: str, status: int, words: str) -> None:

@@ -106,7 +106,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError:
         message = f"{answer.endpoint} does not accept the login to {doing}"
         return LoginRequired(message, why=answer.message, hint="log in again: `dsops login STORE`", aws=answer)
     if answer.code in ("ForbiddenException", "ResourceNotFoundException") or answer.status in (403, 404):
-        hint = "check account and name, or have the permission set assigned"
+        hint = "check the account and the permission set's name, or ask for the permission set to be assigned to you"
         return NotAssigned(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     hint = "check the start URL and the region of the Identity Center"
     return SsoRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

@@ -192,9 +192,9 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
     """Return the error for a response that lacks a part which AWS always sends; does not show the response."""
     return AnswerInvalid(
-        f"{endpoint.short} answered {action}, but not as AWS does",
-        why=f"the answer has no {what}",
-        hint=f"is {endpoint.url} really AWS, or something that speaks like it?",
+        f"{endpoint.short} sent an invalid response to {action}",
+        why=f"the response has no {what}",
+        hint=f"check that {endpoint.url} is AWS, and not a proxy or another program",
     )
 
 

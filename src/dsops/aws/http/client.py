@@ -386,17 +386,17 @@ def _unreadable(call: Call, response: Response) -> DsopsError:
     if status == 429:
         return throttled(endpoint.short)
     if status >= 500:
-        return ServiceError(f"{endpoint.short} failed to {call.doing}: it answered {status}", hint="try again")
+        return ServiceError(f"{endpoint.short} failed to {call.doing}: status {status}", hint="try again")
     if 300 <= status < 400:
         where = "".join(character for character in response.headers.get("location", "") if character.isprintable())
         return AnswerInvalid(
-            f"{endpoint.short} redirects instead of answering",
-            why=f"it points to {where[:200] or 'nowhere'}, where no credentials are sent",
-            hint=f"is {endpoint.url} really the address of {endpoint.service}?",
+            f"{endpoint.short} sent a redirect instead of a response",
+            why=f"the redirect points to {where[:200] or 'nowhere'}; dsops sends no credentials there",
+            hint=f"check that {endpoint.url} is the address of {endpoint.service}",
         )
     return AnswerInvalid(
-        f"{endpoint.short} answered {status}, but not as AWS does",
-        hint=f"is {endpoint.url} really AWS, or a proxy or something else in its place?",
+        f"{endpoint.short} sent an invalid response with status {status}",
+        hint=f"check that {endpoint.url} is AWS, and not a proxy or another program",
     )
 
 

@@ -130,7 +130,9 @@ def remove_file(path: str) -> None:
         pass
     except OSError as error:
         why = (error.strerror or "").lower()
-        raise FileNotWritten(f"{path} can't be removed", why=why, hint="remove it yourself: it is a login") from error
+        raise FileNotWritten(
+            f"{path} can't be removed", why=why, hint="remove the file yourself: it contains a login token"
+        ) from error
 
 
 def write_file(path: str, text: str) -> None:
@@ -154,7 +156,9 @@ def write_file(path: str, text: str) -> None:
             raise
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        raise FileNotWritten(f"{path} can't be written", why=reason, hint="check who owns the folder") from error
+        raise FileNotWritten(
+            f"{path} can't be written", why=reason, hint="check the owner and mode of its folder"
+        ) from error
 
 
 def read_client(path: str) -> ClientRegistration | None:
@@ -193,7 +197,7 @@ def _read(path: str) -> tuple[bytes, str, str]:
         data, status = read_file(path, _MOST_BYTES + 1)
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.EISDIR):
-            return b"", f"{path} is not a plain file", ""
+            return b"", f"{path} is not a regular file", ""
         check_absent(path, error)
         is_there = isinstance(error, PermissionError)
         return b"", f"{path} can't be read: permission denied" if is_there else "", ""

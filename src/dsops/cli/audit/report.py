@@ -28,14 +28,12 @@ SHOWN = 10
 _NAMED = 3
 TOP = Flag(
     "--top",
-    f"number of rows of each table (default {SHOWN}); 0 for all",
+    f"maximum number of rows in each table (default {SHOWN}); 0 for all",
     "integer",
     value="NUMBER",
     own_variable="DSOPS_AUDIT_TOP",
 )
-SANDBOX = Flag(
-    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
-)
+SANDBOX = Flag("--sandbox", "include events of sandboxes on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX")
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -45,20 +43,20 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if session and page:
         raise UsageError(
             "`--session` can't be combined with `--html`",
-            hint="leave out `--html`; `--json` prints its hops for programs",
+            hint="leave out `--html`; `--json` prints the session's hops as JSON",
         )
     if session and arguments.texts("--question"):
         raise UsageError("`--session` can't be combined with `--question`", hint="run the other questions separately")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
         # Flags are checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
-        raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
+        raise FileNotWritten(f"{page} can't be written", why="its folder does not exist", hint=hint)
     sources, log_files = _logs(arguments, runtime)
     if not log_files.files:
         raise UsageError(
             f"there are no logs in {', '.join(sources)}",
             why="log files end in .json.gz, .json or .jsonl",
-            hint="name the folder that a trail delivers into, or a copy: `aws s3 sync s3://BUCKET/AWSLogs logs`",
+            hint="name a folder of CloudTrail logs; `aws s3 sync s3://BUCKET/AWSLogs logs` copies them",
         )
     since = arguments.text("--since")
     report = reported(
@@ -90,7 +88,7 @@ def session_in(arguments: Arguments) -> str:
     """Return the value of `--session`; "" without the flag. Raises UsageError if it is not UTF-8."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
-        raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
+        raise UsageError("`--session` is not UTF-8", hint="write an ASCII session name, access key id or ARN")
     return session
 
 
@@ -107,7 +105,9 @@ def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
 
 def no_session() -> UsageError:
     """Return the error for the question `history` without `--session`."""
-    return UsageError("the question `history` needs a session", hint="name it: `--session NAME`, or its key id or ARN")
+    return UsageError(
+        "the question `history` needs a session", hint="name the session: `--session NAME`, or its access key id or ARN"
+    )
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
@@ -166,10 +166,10 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
-            hint = "copy it first (`aws s3 sync ...`), or let Athena read it there: `dsops audit sql`"
-            raise UsageError(f"{word} is not on this machine", hint=hint)
+            hint = "copy the logs first (`aws s3 sync ...`), or query them with Athena: `dsops audit sql`"
+            raise UsageError(f"{word} is not a file or folder of this machine", hint=hint)
         if not os.path.lexists(os.path.join(runtime.folder, word)):
-            raise UsageError(f"there is no file or folder {word}", hint="name what a trail delivers into, or a copy")
+            raise UsageError(f"there is no file or folder {word}", hint="name a folder of CloudTrail logs")
     if words:
         return words, find_logs(os.path.join(runtime.folder, word) for word in words)
     file = load_settings(runtime.environ).file
@@ -248,7 +248,7 @@ COMMAND = Command(
     flags=(
         Flag(
             "--since",
-            "report events after this time (`2h`, `7d`, or a timestamp); older events show what is new",
+            "report events after this time (`2h`, `7d`, or a timestamp); earlier events only show what is new",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),

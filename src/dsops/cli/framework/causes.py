@@ -190,8 +190,8 @@ _CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "config.limit": _causes(("the value exceeds a limit of AWS", f"lower it; {_SHOW_PLAN}")),
     "config.not-allowed": _causes(
         (
-            "the file was found in this folder, and you have not allowed it",
-            "`dsops allow` shows what it can do and allows it",
+            "dsops found the file in this folder, and you have not allowed it",
+            "`dsops allow` shows what the file can do, and allows it",
         ),
         ("a file, its owner or a link has changed since you allowed it", "`dsops allow` shows the change"),
         ("there is no terminal for a prompt", "run `dsops allow` in a terminal, or name the file with `--config`"),

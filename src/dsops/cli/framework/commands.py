@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "plan": CommandEntry("dsops.cli.look.plan", "show which calls a run would make, without making them"),
     "graph": CommandEntry("dsops.cli.look.graph", "show the credential graph: callers, hops, stores, variables"),
     "exec": CommandEntry("dsops.cli.run.exec", "run a command with an environment's secrets"),
+    "each": CommandEntry("dsops.cli.run.each", "run a command with the session of many stores, side by side"),
     "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
     "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell code, JSON, YAML and others"),
     "credentials": CommandEntry("dsops.cli.run.credentials", "print the session of a store as AWS credentials"),

@@ -6,22 +6,33 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.command import (
+    COMMON,
+    CONFIG,
+    ENVIRONMENT,
+    Arguments,
+    Command,
+    Flag,
+    Group,
+    Operand,
+    takes_one_more,
+)
 from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer
-from dsops.config import load as load_config
 from dsops.errors import DsopsError
 from dsops.keyring.index import contents as in_keyring
 from dsops.model import Config
+from dsops.pipeline.configuration import read_config
 from dsops.runtime import Runtime
-from dsops.stores import StoreTypes
 from dsops.text import clean
 
 Candidates = Mapping[str, str]
 """Map each completion to its description."""
 
 FILES = (":files",)
+COMMAND_LINE = ":command"
+"""The line before the position at which a program's own command line begins."""
 
 _PLAIN = re.compile(r"[\w.,:=@%+/-]+")
 """Matches a text that needs no quoting in a shell."""
@@ -37,6 +48,8 @@ class _Line(NamedTuple):
     """The flag whose value is at the cursor."""
     program: int | None
     """The position of the first word of the program to run, counted from the first word after `dsops`."""
+    first_operand: int = 0
+    """The position of the first operand, which may be the program of a command line without `--`."""
 
 
 def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
@@ -56,7 +69,7 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
         return _lines(words[-1], {name: summary_of(member) for name, member in command.commands.items()})
     line = _take_apart(command, words[:-1], before)
     if line.program is not None:
-        return (":command", str(line.program + 1))
+        return (COMMAND_LINE, str(line.program + 1))
     return _at_cursor(line, words[-1], runtime)
 
 
@@ -77,13 +90,16 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
     by_name = {name: flag for flag in command.flags + COMMON for name in (flag.name, flag.short) if name}
     flags: dict[str, str] = {}
     operands: list[str] = []
+    first_operand = 0
     open_flag: Flag | None = None
     for position, word in enumerate(words[start:], start):
         if open_flag:
             if word != "=":
                 flags[open_flag.name] = word
                 open_flag = None
-        elif command.takes_command and (word == "--" or not word.startswith("-")):
+        elif command.takes_command and (
+            word == "--" or not (word.startswith("-") or takes_one_more(command, operands))
+        ):
             return _Line(command, flags, operands, None, position + 1 if word == "--" else position)
         elif word.startswith("-"):
             name, equals, value = word.partition("=")
@@ -95,8 +111,9 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
             elif flag:
                 flags[flag.name] = "1"
         else:
+            first_operand = first_operand or position
             operands.append(word)
-    return _Line(command, flags, operands, open_flag, None)
+    return _Line(command, flags, operands, open_flag, None, first_operand)
 
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
@@ -114,7 +131,7 @@ def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
         return _lines(word, {flag.name: flag.help for flag in left})
     declared = line.command.operands
     if not declared or (len(line.operands) >= len(declared) and not declared[-1].is_repeatable):
-        return ()
+        return (COMMAND_LINE, str(line.first_operand + 1)) if line.command.takes_command else ()
     operand = declared[min(len(line.operands), len(declared) - 1)]
     if operand.name == "FILE":
         return FILES
@@ -137,8 +154,8 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
         return dict.fromkeys(operand.choices, "")
     if operand.name == "TOPIC":
         return {name: entry.summary for name, entry in COMMANDS.items() if entry.summary}
-    if operand.name == "STORE":
-        return _stores(line, runtime)
+    if operand.name in {"STORE", "PATTERN", "NAME"}:
+        return _stores(line, runtime, has_environments=operand.name == "NAME")
     if operand.name in {"KEY", "SERIAL"}:
         return _kept(operand.name, runtime)
     config = _config(line, runtime)
@@ -157,9 +174,12 @@ def _kept(operand: str, runtime: Runtime) -> Candidates:
     return {key.name: key.arn for key in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
 
 
-def _stores(line: _Line, runtime: Runtime) -> Candidates:
+def _stores(line: _Line, runtime: Runtime, *, has_environments: bool = False) -> Candidates:
     config = _config(line, runtime)
-    return {store.name: store.type for store in config.stores.values()} if config else {}
+    if config is None:
+        return {}
+    environments = dict.fromkeys(config.environments, "environment") if has_environments else {}
+    return {**environments, **{store.name: store.type for store in config.stores.values()}}
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
@@ -173,7 +193,7 @@ def _config(line: _Line, runtime: Runtime) -> Config | None:
     """Return the configuration; None if it can't be read, since pressing Tab must show no errors."""
     named = _given(CONFIG, line, runtime)
     try:
-        return load_config(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+        return read_config(runtime, named, names=None)
     except DsopsError:
         return None
 

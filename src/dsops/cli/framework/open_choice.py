@@ -194,10 +194,12 @@ def _listed(error: DsopsError, names: list[str]) -> str:
 
 def _candidates(words: list[str]) -> list[str]:
     """The completions at the end of the command line."""
-    from dsops.cli.framework.complete import FILES, complete
+    from dsops.cli.framework.complete import COMMAND_LINE, FILES, complete
 
     lines = complete([*words, ""], _quiet_runtime())
-    return [] if lines == FILES else [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
+    if lines == FILES or lines[:1] == (COMMAND_LINE,):
+        return []
+    return [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
 
 
 def _quiet_runtime() -> Runtime:

@@ -21,7 +21,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
     try:
         folder = os.getcwd()
     except OSError as error:
-        raise UsageError("the working folder no longer exists", hint="change into another one") from error
+        raise UsageError("the working folder no longer exists", hint="change to another folder") from error
     report = reporter(is_verbose=arguments.switch("--verbose"))
     journal = LazyJournal(os.environ, folder, utc_now, _after_done(report, warn), _after_done(report, tell_person))
     journal.about(command=arguments.name)

@@ -26,14 +26,16 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
             return ""
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise FileNotWritten(f"`{path}` was not written: it is not a plain file", hint="name another file")
+            raise FileNotWritten(f"`{path}` was not written: it is not a regular file", hint="name another file")
         if read_file(path, len(old) + 1).data != old:
             raise FileNotWritten(f"`{path}` was not written: another program has changed it", hint="try again")
         _put(f"{path}{backup}", old, status)
         _put(path, new, status)
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
-        raise FileNotWritten(f"`{path}` was not written", why=why, hint="is its folder yours?") from error
+        raise FileNotWritten(
+            f"`{path}` was not written", why=why, hint="check the owner and mode of its folder"
+        ) from error
     return f"{path}{backup}"
 
 

@@ -42,7 +42,7 @@ def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
     if typed is None:
         raise UsageError(
             f"the {what[:1].lower()}{what[1:]} was not entered",
-            why="there is no terminal to ask on, or the question was not answered",
+            why="there is no terminal to ask on, or nothing was typed",
             hint=f"pipe it in: `{command} < FILE`, or name the file: `{command} --from-file FILE`",
         )
     return typed
@@ -52,7 +52,7 @@ def _in_file(path: str) -> Secret:
     try:
         data, status = read_file(path, _MOST_BYTES + 1, takes_pipes=True)
     except OSError as error:
-        hint = "name a file of yours, or `-` for standard input"
+        hint = "name a file that you can read, or `-` for standard input"
         raise UsageError(f"`{path}` can't be read", why=reason(error), hint=hint) from error
     _check_length(data)
     if os.name == "posix" and stat.S_ISREG(status.st_mode):

@@ -35,7 +35,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
         raise UsageError(
             "this is not a valid key name: use up to 64 letters, digits and _+=,.@-",
             why="the name is the value of `key_name` in dsops.yaml; the key itself does not belong on a command line",
-            hint="write `dsops keys add ada`: the key is asked for",
+            hint="write a name, such as `dsops keys add ada`: dsops then asks for the key",
         )
     replaces = arguments.switch("--replace")
     _refuse_known(index.contents(runtime.environ).keys.get(name), replaces=replaces)
@@ -66,9 +66,9 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
     credentials = load_ambient(runtime.environ, runtime.folder, profile, now=runtime.now())
     if credentials.is_temporary:
         raise KeysRefused(
-            f"profile `{clean(profile)}` gives a session, not a key",
-            why="sessions expire; only long-term keys can be kept",
-            hint=f"a store can use it as it is: `profile: {clean(profile)}`",
+            f"profile `{clean(profile)}` has a session, not a long-term key",
+            why="sessions expire; the keyring stores long-term keys only",
+            hint=f"use the profile in a store instead: `profile: {clean(profile)}`",
         )
     KeyInput(credentials.access_key_id, credentials.secret_access_key).check()
     return credentials
@@ -89,8 +89,8 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
     if entry is not None and not replaces:
         raise UsageError(
             f"the keyring has a key named `{entry.name}` already: {masked(entry.key_id)} of {entry.arn}",
-            why="its secret would be lost",
-            hint=f"choose another name, or replace it: `dsops keys add {entry.name} --replace`",
+            why="the secret of that key would be overwritten",
+            hint=f"choose another name, or replace the key: `dsops keys add {entry.name} --replace`",
         )
 
 
@@ -194,7 +194,9 @@ def _remove(arguments: Arguments, runtime: Runtime) -> int:
 def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime) -> str:
     """Delete the old key that a rotation has replaced."""
     if not entry.old_key_id:
-        raise UsageError(f"`{entry.name}` has no old key", hint="`dsops keys list` shows what a rotation has left")
+        raise UsageError(
+            f"`{entry.name}` has no old key left by a rotation", hint="`dsops keys list` shows the old keys"
+        )
     if not entry.old_is_off:
         raise UsageError(
             f"the old key {masked(entry.old_key_id)} of `{entry.name}` is still active",
@@ -225,7 +227,7 @@ def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
     return clean(result)
 
 
-_KEY = Operand("KEY", "the name of a key in the keyring")
+_KEY = Operand("KEY", "the name of the key in the keyring")
 
 COMMAND = Group(
     help=(
@@ -253,7 +255,7 @@ COMMAND = Group(
         "list": Command(help="List the keys with their users and ages, without opening the keyring.", run=_list),
         "rotate": Command(
             help=(
-                "Create a new access key, use it from then on, and deactivate the old one.\n"
+                "Create a new access key, store it in the keyring, and deactivate the old key.\n"
                 "An interrupted rotation continues where it stopped; at any time, one key works. The user needs\n"
                 "iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
                 "arn:aws:iam::*:user/${aws:username}."
@@ -262,7 +264,7 @@ COMMAND = Group(
             changes_who=True,
             flags=(
                 Flag("--delete-old", "delete the old key, and any key left by an earlier rotation", "switch"),
-                Flag("--serial-number", "use this MFA device if IAM requires MFA", value="SERIAL"),
+                Flag("--serial-number", "use this MFA device, if IAM requires MFA for the rotation", value="SERIAL"),
             ),
             operands=(_KEY,),
         ),

@@ -21,7 +21,9 @@ from dsops.text import clean
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--device") and arguments.switch("--no-browser"):
-        raise UsageError("`--device` opens no browser anyway", hint="leave out `--no-browser`")
+        raise UsageError(
+            "`--no-browser` has no effect with `--device`, which opens no browser", hint="leave out `--no-browser`"
+        )
     login = requested_login(arguments, runtime, "login")
     endpoint = endpoint_of(login.step, "sso-oidc", runtime, login.session.region)
     service = LoginService(client_of(login, runtime), endpoint, login.session)
@@ -61,9 +63,9 @@ COMMAND = Command(
     help=(
         "Log in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs,\n"
         "which use the same token. All stores with the same sso-session or start URL share a login. STORE may\n"
-        "be left out if the configuration has one login only.\n"
+        "be left out if the configuration has only one login.\n"
         "\n"
-        "The address is printed, and a browser opens it; the answer comes back to a port of 127.0.0.1.\n"
+        "The address is printed, and a browser opens it and returns the result to a port of 127.0.0.1.\n"
         "Without a browser, a code is shown that can be approved on any device."
     ),
     run=_run,

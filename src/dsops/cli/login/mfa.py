@@ -58,7 +58,7 @@ def _remove(arguments: Arguments, runtime: Runtime) -> int:
     serial_number = _device(arguments, runtime)
     remove_seed(_keyring(runtime), serial_number)
     runtime.report(DONE)
-    note(f"the keyring has no seed of {serial_number} any more; the device itself is still in AWS")
+    note(f"the seed of {serial_number} was removed from the keyring; the device itself is still in AWS")
     return 0
 
 
@@ -85,7 +85,9 @@ def _device(arguments: Arguments, runtime: Runtime) -> str:
     return device_named(index.contents(runtime.environ), arguments.operand("SERIAL"))
 
 
-_SERIAL = Operand("SERIAL", "the device (default: the only device in the keyring)", is_required=False)
+_SERIAL = Operand(
+    "SERIAL", "the serial number of the device (default: the only device in the keyring)", is_required=False
+)
 
 COMMAND = Group(
     help=(

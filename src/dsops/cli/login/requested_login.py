@@ -33,10 +33,14 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
     if not logins and failures:
         raise failures[0]
     if not logins:
-        raise UsageError("no store of the configuration has a login", hint="a login is for stores of the type aws.sso")
+        raise UsageError(
+            "no store of the configuration needs a login", hint="only stores of the type aws.sso need a login"
+        )
     if len(logins) > 1:
         commands = ", ".join(f"`dsops {command} {login.stores[0]}`" for login in logins)
-        error = UsageError("there are several logins, and none is named", hint=f"it is one of {commands}")
+        error = UsageError(
+            "the configuration has several logins, and the command names none", hint=f"run one of {commands}"
+        )
         error.missing = STORE.name
         raise error
     return logins[0]

@@ -26,7 +26,7 @@ def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "")
     if checked.policy is not None:
         return checked.policy
     raise PolicyInvalid(
-        f"{name or file or 'this'} is no {KIND_WORDS[kind]} that AWS accepts",
+        f"{name or file or 'the text'} is not a valid {KIND_WORDS[kind]}",
         why=f"AWS would answer MalformedPolicyDocument: {checked.aws_message}",
         where=Where(file, checked.problems[0].where.line) if file else None,
         problems=checked.problems,

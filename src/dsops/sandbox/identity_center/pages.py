@@ -26,8 +26,8 @@ from dsops.sandbox.wire.route import signed_for
 
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
-_NOBODY_WAITS = "no login waits for that code: it is wrong, already decided, or older than ten minutes"
-_CHALLENGES = range(43, 129)  # The lengths of a PKCE challenge (RFC 7636, 4.2).
+_NOBODY_WAITS = "no login is pending for that code: it is wrong, already decided, or older than ten minutes"
+_CHALLENGES = range(43, 129)  # lengths of a PKCE challenge (RFC 7636, 4.2)
 
 Query = Mapping[str, str]
 Said = tuple[int, Mapping[str, object]]
