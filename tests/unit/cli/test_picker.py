@@ -319,6 +319,49 @@ def test_a_missing_store_is_chosen(dsops: Dsops) -> None:
         assert screen.code() == 0
 
 
+@pytest.mark.parametrize("words", [["revoke"], ["explain", "--pick"], ["console"], ["whoami", "--pick"]])
+def test_commands_about_a_store_show_the_stores(dsops: Dsops, words: list[str]) -> None:
+    """Commands that need a store, or get `--pick`, show the stores and profiles with a session."""
+    with shown(dsops, *words) as screen:
+        screen.expect(HELP)
+        assert screen.lines[0] == "store>"
+        screen.expect("6/6")
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+@pytest.mark.parametrize("words", [["login"], ["logout"], ["login", "--pick"]])
+def test_a_login_is_chosen_among_several(dsops: Dsops, words: list[str]) -> None:
+    """`login` and `logout` show the stores of IAM Identity Center if these have several logins."""
+    config = Path(dsops.environ["HOME"], ".aws", "config")
+    logins = [
+        f"[profile center-{n}]\nsso_start_url = https://center{n}.awsapps.com/start\nsso_region = us-east-1\n"
+        f"sso_account_id = 11112222333{n}\nsso_role_name = ReadOnly\n"
+        for n in (1, 2)
+    ]
+    config.write_text("".join([config.read_text(), *logins]))
+    with shown(dsops, *words) as screen:
+        screen.expect("2/2")
+        assert screen.lines[0] == "store>"
+        assert [line.split("profile")[0].strip(" >") for line in screen.lines[1:3]] == ["center-1", "center-2"]
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_commands_about_an_environment_show_the_environments(dsops: Dsops, command: str) -> None:
+    """Commands that need an environment show the environments only, and go on with the chosen one."""
+    with shown(dsops, command) as screen:
+        screen.expect("Enter: use, Esc: cancel")
+        assert screen.lines[0] == "environment>"
+        assert "target" not in screen.text
+        screen.type("plain")
+        screen.expect("1/7")
+        screen.type(ENTER)
+        screen.expect_gone("Esc: cancel")
+        assert screen.code() == 0
+
+
 @pytest.mark.parametrize(
     ("words", "environ"),
     [
@@ -351,7 +394,7 @@ def test_no_picker_in_a_pipe(dsops: Dsops) -> None:
     assert b"name one of ada, shop-prod, two words" in done.stderr
     assert b"\x1b]0;" not in done.stderr
     done = dsops.run("credentials")
-    assert (done.returncode, b"name one of ada, shop-prod" in done.stderr) == (2, True)
+    assert (done.returncode, b"there are ada, shop-prod" in done.stderr) == (2, True)
 
 
 def test_pick_and_a_name_contradict(dsops: Dsops) -> None:

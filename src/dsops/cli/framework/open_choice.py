@@ -86,7 +86,7 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
     if picked.action != "use":
         return _instead(picked.action, chosen.choice.name, arguments)
     is_clear = [each.choice.name for each in named].count(chosen.choice.name) == 1
-    return [*name.split(" "), *_with_choice(chosen, arguments, words, is_clear=is_clear)]
+    return [*name.split(" "), *_with_choice(chosen, command, arguments, words, is_clear=is_clear)]
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -128,12 +128,14 @@ def _has_store(arguments: Arguments) -> bool:
 def _list_names(error: DsopsError, named: Sequence[NamedChoice]) -> None:
     """Add the names to the hint of an error that does not list them."""
     names = list(dict.fromkeys(each.choice.name for each in named))
-    if error.missing in {_NAME, *_STORES} and names:
+    if error.missing == _NAME and names:
         more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         error.retell(error.message, hint=f"name one of {', '.join(names[:_MOST_NAMES])}{more}")
 
 
-def _with_choice(chosen: NamedChoice, arguments: Arguments, words: Sequence[str], *, is_clear: bool) -> list[str]:
+def _with_choice(
+    chosen: NamedChoice, command: Command, arguments: Arguments, words: Sequence[str], *, is_clear: bool
+) -> list[str]:
     """The words of the command with the chosen name: as an operand where that is clear, else as a flag."""
     after = arguments.command
     before = list(words[: len(words) - len(after)])
@@ -144,7 +146,8 @@ def _with_choice(chosen: NamedChoice, arguments: Arguments, words: Sequence[str]
     name = chosen.choice.name
     flag = {"environment": ENVIRONMENT.name, "store": _CREDENTIALS, "profile": _PROFILE}[chosen.kind]
     takes_name = arguments.has(_CREDENTIALS) and not _has_store(arguments)
-    if takes_name and is_clear and not name.startswith("-"):
+    is_word = is_clear and not name.startswith("-") and (after or not command.takes_command)
+    if takes_name and is_word:
         before.append(name)
     elif arguments.has(flag):
         before.append(f"{flag}={name}")

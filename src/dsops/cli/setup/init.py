@@ -104,7 +104,7 @@ def _talk(name: str, runtime: Runtime) -> str:
         if chosen in choices:
             text = proposed_text(findings, choices[chosen])
     if runtime.confirm(f"{text}\nWrite this as {name}? [y/N] ") is False:
-        raise UsageError("nothing was written", why="the answer was not `yes`")
+        raise UsageError("nothing was written", why="the answer was not `y`", hint="run it again and answer `y`")
     return text
 
 
@@ -115,8 +115,9 @@ COMMAND = Command(
     help=(
         "Write a commented dsops.yaml into this folder (or the file named by --config).\n"
         "\n"
-        "On a terminal, dsops looks at the profiles in ~/.aws/config and at the roles in .github/workflows and\n"
-        ".gitlab-ci.yml, lets you choose one of them to start with, and shows the file before it writes it.\n"
+        "On a terminal, dsops looks at the profiles in ~/.aws/config and at the roles in .github/workflows\n"
+        "and .gitlab-ci.yml, lets you choose one of them to start with, and shows the file before it writes\n"
+        "it. "
         "Elsewhere it writes an example with invented names."
     ),
     run=_run,
