@@ -63,7 +63,7 @@ HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class NamedLocks:
-    """Locks by name (a fingerprint, an MFA device) that coroutines and threads wait for without blocking."""
+    """Locks by name (a fingerprint, an MFA device), for coroutines and threads. Waiting blocks no other coroutine."""
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}

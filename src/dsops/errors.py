@@ -428,7 +428,7 @@ class AuditFailed(DsopsError):
 
 
 class UserConfigInvalid(ConfigError):
-    """Your own configuration, ~/.config/dsops/config.yaml, can't be used as it is, or can't be trusted."""
+    """Your own configuration, ~/.config/dsops/config.yaml, is invalid, or other users can write it."""
 
     code = "audit.config-invalid"
 

@@ -186,7 +186,7 @@ class Drafts:
             try:
                 node = expand_node(field.node, self._names, field.where.file, f"{path}.{name}")
             except VariableUnset as error:
-                # `${MFA_TOKEN:?message}` requires the variable, so a prompt for the code can't replace it.
+                # `${MFA_TOKEN:?message}` fails if the variable is unset, so dsops can't ask for the code instead.
                 if name not in askable or error.why:
                     failed.add(name)
                     self._findings.add_error(error, field.where, f"{path}.{name}")

@@ -43,7 +43,7 @@ class HopResult(NamedTuple):
     """The number of the hop; 0 for a store's reads."""
     verdict: Verdict
     rows: tuple[AnsweredCase, ...]
-    """The questions with their answers, in AWS's order. Questions after a denial are not asked."""
+    """The permission checks with their results, in the order in which AWS makes them, up to the first denial."""
     why: str
     """The reason why no policy decides; "" if policies do."""
 

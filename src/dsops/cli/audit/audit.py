@@ -89,7 +89,7 @@ def _file(runtime: Runtime) -> str:
         raise UsageError(
             "the path of the audit trail is unknown",
             why="HOME is not set",
-            hint="set HOME, or name the file of the trail",
+            hint="set HOME, or name the file: `audit: {file: PATH}` in $XDG_CONFIG_HOME/dsops/config.yaml",
         )
     return file
 

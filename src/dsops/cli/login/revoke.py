@@ -66,9 +66,9 @@ def _moment(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"`--before` can't be `{text}`", hint=hint) from error
+        raise UsageError(f"`--before {text}` is not a time", hint=hint) from error
     if moment.tzinfo is None:
-        raise UsageError(f"`--before` can't be `{text}`: it has no time zone", hint=hint)
+        raise UsageError(f"`--before {text}` has no time zone", hint=hint)
     return moment.astimezone(UTC)
 
 

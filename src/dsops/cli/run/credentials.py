@@ -179,7 +179,7 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format",
+            "the output format",
             value="FORMAT",
             choices=tuple(FORMATS),
             default="json",
