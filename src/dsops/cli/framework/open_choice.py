@@ -79,7 +79,8 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
         question, offered = " or ".join(dict.fromkeys(each.kind for each in named)), [each.choice for each in named]
         picked = pick(question, offered, os.environ, ask=ask_visibly, with_session=with_session)
     if picked is None:
-        if not (isinstance(error, UsageError) and add_names(error, name, words)):
+        is_required = any(operand.name == error.missing and operand.is_required for operand in command.operands)
+        if not (is_forced or is_required) or not add_names(error, name, words):
             _list_names(error, named)
         return []
     chosen = next(each for each in named if each.choice is picked.choice)
