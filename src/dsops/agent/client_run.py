@@ -19,7 +19,7 @@ from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.config import HOOKED, RUNNING
 from dsops.config.allow import not_allowed
-from dsops.errors import ConfigNotFound, DsopsError, EnvironmentUnknown, MfaRequired, NotAllowed
+from dsops.errors import ConfigNotFound, DsopsError, MfaRequired, NotAllowed
 from dsops.model import Config
 from dsops.pipeline.configuration import choose_environment, only_variable, read_config
 from dsops.pipeline.execution import Pipeline
@@ -193,13 +193,17 @@ class ClientRun:
 
     def _config(self, request: PipelineRequest) -> Config:
         """Load the client's configuration. Raises NotAllowed: the client can ask its user for permission."""
-        config = read_config(
-            self.runtime,
-            request.config,
-            is_chosen=not request.profile,
-            permission=HOOKED if request.command == HOOK else RUNNING,
-            names=(request.store,) if request.store else (),
-        )
+        try:
+            config = read_config(
+                self.runtime,
+                request.config,
+                is_chosen=not request.profile,
+                permission=HOOKED if request.command == HOOK else RUNNING,
+                names=(request.store,) if request.store else (),
+            )
+        except ConfigNotFound as error:
+            error.missing = "" if request.config or request.store or request.environment else "--env"
+            raise
         if not config.is_allowed:
             raise not_allowed(config.files[0].shown)
         self._show_notes(config.notes)
@@ -219,7 +223,8 @@ def _ignore(_text: str) -> None:
 
 def is_for_client(error: BaseException) -> bool:
     """Whether the client may succeed instead: its user can allow a file or choose a name, and it has own resources."""
-    return isinstance(error, (NotAllowed, ConfigNotFound, EnvironmentUnknown)) or is_exhausted(error)
+    is_open = isinstance(error, DsopsError) and error.missing != ""
+    return is_open or isinstance(error, NotAllowed) or is_exhausted(error)
 
 
 def is_exhausted(error: BaseException) -> bool:
