@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -405,6 +407,19 @@ def test_pick_and_a_name_contradict(dsops: Dsops) -> None:
         assert b"`--pick` chooses the name, and the command line has one" in done.stderr
 
 
+def test_nothing_to_choose_from(dsops: Dsops) -> None:
+    """In an empty home folder, `--pick` says that there are no names, and `exec` that there is no dsops.yaml."""
+    without_project(dsops)
+    (dsops.folder / "home" / ".aws" / "config").unlink()
+    (dsops.folder / "home" / ".aws" / "credentials").unlink()
+    with shown(dsops, "whoami", "--pick") as screen:
+        screen.expect("there is nothing to choose from")
+        assert screen.code() == 2
+    with shown(dsops, "exec", "--", "true") as screen:
+        screen.expect("there is no dsops.yaml")
+        assert screen.code() == 125
+
+
 def test_a_profile_to_import_is_chosen(dsops: Dsops) -> None:
     """`import aws-config --pick` asks for one profile and imports it."""
     with shown(dsops, "import", "aws-config", "--pick") as screen:
@@ -481,3 +496,24 @@ def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
             screen.type(ENTER)
             screen.expect("info-ran")
             assert screen.code() == 0
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="there is no tmux")
+def test_in_tmux(dsops: Dsops) -> None:
+    """The list is drawn and a choice works in a pane of tmux, and nothing of the list is left in it."""
+    tmux = [str(shutil.which("tmux")), "-f", "/dev/null", "-S", str(dsops.folder / "tmux.sock")]
+    command = dsops.command("exec", "--", "sh", "-c", "echo $PLAIN-ran; sleep 30")
+    with Screen([*tmux, "new-session", "-s", "picker", *command], dsops.environ, dsops.folder, columns=90) as screen:
+        try:
+            screen.expect(HELP)
+            screen.type("plain")
+            screen.expect("environment or store> plain")
+            screen.expect("1/13")
+            screen.type(ENTER)
+            screen.expect("info-ran")
+            capture = [*tmux, "capture-pane", "-p", "-t", "picker"]
+            pane = subprocess.run(capture, check=True, env=dsops.environ, capture_output=True, text=True).stdout
+            assert "info-ran" in pane
+            assert HELP not in pane
+        finally:
+            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ)

@@ -73,6 +73,11 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
         return []
     is_forced = arguments.has(PICK.name) and arguments.switch(PICK.name)
     named = _named(error.missing, name, arguments, is_forced=is_forced)
+    if is_forced and not named:
+        raise UsageError(
+            "there is nothing to choose from: neither a dsops.yaml nor a profile of AWS's files has a name for this",
+            hint="`dsops init` writes a dsops.yaml, and `aws configure` a profile",
+        )
     picked = None
     if not arguments.switch("--json") and (is_forced or (_is_terminal(sys.stdin) and _is_terminal(sys.stdout))):
         with_session = [each.choice for each in named if each.kind == "store" and name in _WITH_SESSION]

@@ -78,6 +78,7 @@ class ListBox:
                 enable_bell=False,
                 enable_cpr=False,
             )
+            output.write_raw("\r\x1b[K")  # removes the echo of keys that were typed too early
             self._application = Application(
                 Layout(self._layout()),
                 key_bindings=self._keys(),
