@@ -511,7 +511,7 @@ class TestLinksAndSwaps:
         run(dsops, "allow")
         path.chmod(0o666)
         for line in ("get --env plain PLAIN", "allow"):
-            assert "other users may write dsops.yaml" in run(dsops, *line.split()).stderr
+            assert "other users can write dsops.yaml" in run(dsops, *line.split()).stderr
         run(dsops, "doctor", "--fix")
         assert "info" == run(dsops, "get", "--env", "plain", "PLAIN").stdout
 

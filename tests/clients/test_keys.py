@@ -324,7 +324,7 @@ def test_iam_asks_for_mfa_and_the_keyring_answers(desk: Desk) -> None:
     [
         ("AKIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "does not accept the key"),
         ("{first}\nnot-the-secret-of-it-at-all-0000000000000", "signature"),
-        ("ASIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "the key of a session"),
+        ("ASIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "the access key belongs to a session"),
         ("not-the-secret-of-it-at-all-0000000000000\nAKIAEXAMPLEEXAMPLE99", "swapped"),
         ("AKIAEXAMPLEEXAMPLE99", "it has 1 line\n"),
         ("{{}}", "it has no `AccessKey`"),

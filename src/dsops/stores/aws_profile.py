@@ -22,7 +22,11 @@ class ProfileStore:
         """Return a copy of the profile's credentials. Raises NoCredentials for a long-term key."""
         del context
         if source is None:
-            raise NoCredentials(f"store `{step.name}` has no credentials of a profile", where=step.where)
+            raise NoCredentials(
+                f"store `{step.name}` has no credentials of profile `{step.profile}`",
+                hint=f"check the profile: `aws sts get-caller-identity --profile {step.profile}`",
+                where=step.where,
+            )
         if not source.is_temporary:
             raise NoCredentials(
                 f"store `{step.name}`: profile `{step.profile}` provides a long-term key",
