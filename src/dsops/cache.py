@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from dsops.credentials import Credentials
+from dsops.credentials import Credentials, SandboxRun
 from dsops.errors import DsopsError, TooLittleTimeLeft
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -177,6 +177,10 @@ class CredentialCache:
             for fingerprint, session in list(self._held.items())
             if session.is_usable(now)
         ]
+
+    def sandbox_runs(self) -> set[SandboxRun]:
+        """Return the sandboxes that issued cached sessions."""
+        return {session.sandbox for session in list(self._held.values()) if session.sandbox is not None}
 
     def peek(self, fingerprint: str) -> Credentials | None:
         """Return the cached session; None if it can't sign a call any more."""

@@ -572,19 +572,19 @@ class MfaRefused(CredentialsError):
 
 
 class KeyringFailed(CredentialsError):
-    """The system's keyring could not be reached, or an operation on it failed."""
+    """The keyring could not be reached, or an operation of its backend failed."""
 
     code = "keyring.failed"
 
 
 class KeyringUnavailable(KeyringFailed):
-    """There is no keyring to use: no desktop session, no usable backend, or the keyring is turned off."""
+    """There is no keyring to use: this machine can't use any backend of the order, or the keyring is turned off."""
 
     code = "keyring.unavailable"
 
 
 class KeyringLocked(KeyringFailed):
-    """The keyring is locked: the user declined its prompt, or did not answer in time."""
+    """The keyring is locked: its prompt was declined or not answered in time, or its passphrase is missing or wrong."""
 
     code = "keyring.locked"
 
@@ -639,6 +639,18 @@ class SecretRefused(SecretError):
     """The service refused to return the secret for a reason other than access."""
 
     code = "secret.refused"
+
+
+class SecretExists(SecretError):
+    """A secret or parameter of that name exists already, so it can't be created."""
+
+    code = "secret.exists"
+
+
+class SecretChanged(SecretError):
+    """Another client has changed the secret since dsops read it."""
+
+    code = "secret.changed"
 
 
 class FieldMissing(SecretError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from stat import S_ISREG
 from time import monotonic as system_monotonic
@@ -153,6 +153,8 @@ class Runtime(NamedTuple):
     """
     reason: str = ""
     """The reason of the run, in the user's words; "" if the user has given none."""
+    run_memory: MutableMapping[str, object] | None = None
+    """Remembers what the user has unlocked, until the run ends; None: nothing is remembered."""
 
 
 REASON_CHARACTERS = 256

@@ -158,7 +158,7 @@ def test_a_key_is_kept_used_rotated_and_removed(desk: Desk) -> None:
     assert "is inactive" in desk.dsops("keys", "list").stdout
     assert desk.dsops("keys", "remove", "ada", "--old").returncode == 0
     assert desk.in_aws() == {second: "Active"}
-    assert list(get_secrets(desk.ring, "ada")) == [second]
+    assert list(get_secrets(desk.ring, "ada", "desktop")) == [second]
     assert desk.dsops("keys", "remove", "ada", "--from-aws").returncode == 0
     assert (desk.in_aws(), desk.keyring.secrets) == ({}, {})
 
@@ -287,7 +287,7 @@ def test_replacing_a_key_during_a_rotation_names_the_lost_secret(desk: Desk) -> 
     desk.allow(*STEPS)
     desk.dsops("keys", "rotate", "ada")
     second = desk.entry.key_id
-    key_lines = "\n".join((second, get_secrets(desk.ring, "ada")[second].reveal()))
+    key_lines = "\n".join((second, get_secrets(desk.ring, "ada", "desktop")[second].reveal()))
     done = desk.dsops("keys", "add", "ada", "--replace", given=key_lines)
     assert f"the secret of {desk.first[0]}, of a rotation, is gone" in done.stderr
     assert desk.works()

@@ -22,6 +22,7 @@ from dsops.agent.messages import (
 )
 from dsops.agent.metrics import AgentMetrics, Tally
 from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, failed, result
+from dsops.agent.sandbox_watch import SandboxWatch
 from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
 from dsops.arn import is_session_of, parse_arn
 from dsops.audit.shared_writer import SharedWriter
@@ -53,7 +54,7 @@ class SessionKeeper:
         self.writer = SharedWriter()
         """The writer of all clients' audit trails."""
         services: KnownServices = {}
-        self._shared = SharedState(now, self._cache, Drivers(), self.writer, services, set())
+        self._shared = SharedState(now, self._cache, Drivers(), self.writer, services, {}, SandboxWatch())
         started = self._started.timestamp()
         self.metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=False), lambda: len(self._cache.values))
         self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)
@@ -153,6 +154,7 @@ class SessionKeeper:
 
     def _status(self, _asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
         now = self._shared.now()
+        self._shared.watch.drop_ended(self._cache, is_fresh=True)
         started = self._started.strftime("%Y-%m-%dT%H:%M:%SZ")
         numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode(), started.encode()]
         return result([*numbers, *[session_fields(session, now) for session in self._cache.held()]])
@@ -174,6 +176,7 @@ class SessionKeeper:
         return result([b"%d" % self._cache.forget(lambda session: session.source == source)])
 
     def _metrics(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
+        self._shared.watch.drop_ended(self._cache, is_fresh=True)
         metrics = self.sandbox_metrics if asked.words[1:] == [b"sandbox"] else self.metrics
         return result([metrics.registry.text().encode()])
 

@@ -12,9 +12,10 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dsops.aws_config.marked_block import find_block
 from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.endpoint import is_region_name
-from dsops.errors import ConfigUnreadable, UsageError, ValueUnusable, Where
+from dsops.errors import UsageError, ValueUnusable
 
 # Profile names that every reader of config files accepts without quotes, and that need no quotes in a shell.
 _NAME = re.compile(r"(?!DEFAULT$)[A-Za-z0-9][\w.@+/-]*", re.ASCII)
@@ -103,7 +104,7 @@ def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
     without its end marker, or a file that AWS's programs can't read.
     """
     lines = old.text.split("\n")
-    place = _place(lines, block, old.shown)
+    place = find_block(lines, block.begin, block.end, old.shown)
     # A file with Windows line ends keeps them, and the added lines get Windows line ends, too.
     ending = "\r\n" if "\r\n" in old.text else "\n"
     new = block.text().replace("\n", ending)
@@ -118,23 +119,6 @@ def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
         between = ""
     _refuse_others(read_profiles(SourceText(text=before + after, shown=old.shown), credentials), block)
     return f"{before}{between}{new}{after}"
-
-
-def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | None:
-    """Return the line numbers of the two markers, or None if the file has no block."""
-    marks = [line.removesuffix("\r") for line in lines]
-    starts = [number for number, line in enumerate(marks) if line == block.begin]
-    ends = [number for number, line in enumerate(marks) if line == block.end]
-    if not starts and not ends:
-        return None
-    if len(starts) != 1 or len(ends) != 1 or ends[0] < starts[0]:
-        number = (starts or ends)[0] + 1
-        raise ConfigUnreadable(
-            f"{shown} lacks one of the two comments around the profiles that dsops wrote",
-            hint=f"remove these profiles and the remaining comment (the last one is `{block.end}`)",
-            where=Where(shown, number),
-        )
-    return starts[0], ends[0]
 
 
 def _refuse_others(profiles: Profiles, block: Block) -> None:

@@ -13,7 +13,7 @@ from dsops.credentials import Credentials
 from dsops.errors import KeyringEntryMissing, nearest
 from dsops.keyring import index
 from dsops.keyring.index import Contents, KeysEntry
-from dsops.keyring.items import Keyring
+from dsops.keyring.items import Kept, Keyring
 from dsops.secret import Secret
 
 SERVICE = "dsops keys"
@@ -35,9 +35,9 @@ def entry_named(contents: Contents, name: str) -> KeysEntry:
     return entry
 
 
-def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
-    """Return the secrets stored under a name, by access key id; {} if the keyring has no such entry."""
-    stored_text = keyring.get(SERVICE, name)
+def get_secrets(keyring: Keyring, name: str, backend: str) -> dict[str, Secret]:
+    """Return the secrets stored under a name, by access key id; {} if the backend has no such entry."""
+    stored_text = keyring.get(SERVICE, name, backend)
     if stored_text is None:
         return {}
     try:
@@ -53,10 +53,10 @@ def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
     return {key_id: Secret(secret) for key_id, secret in secrets.items()}
 
 
-def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret]) -> str:
-    """Store the secrets, replacing those stored under the name before. Returns the keyring backend's name."""
+def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret], backend: str = "") -> Kept:
+    """Store the secrets, replacing those stored under the name before. Without a backend, the order decides."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
-    return keyring.put(SERVICE, name, Secret(text))
+    return keyring.put(SERVICE, name, Secret(text), backend)
 
 
 def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str = "") -> Credentials:
@@ -75,4 +75,4 @@ def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str 
 def get_credentials(keyring: Keyring, name: str) -> Credentials:
     """Return the credentials of the key with that name. Raises KeyringEntryMissing, and the errors of `Keyring.get`."""
     entry = entry_named(index.contents(keyring.environ), name)
-    return credentials_of(entry, get_secrets(keyring, name))
+    return credentials_of(entry, get_secrets(keyring, name, entry.backend))

@@ -8,7 +8,7 @@ from dsops import totp
 from dsops.errors import KeyringEntryMissing, SeedRefused, UsageError, nearest
 from dsops.keyring import index
 from dsops.keyring.index import Contents, SeedEntry
-from dsops.keyring.items import Keyring
+from dsops.keyring.items import Kept, Keyring
 from dsops.secret import Secret
 from dsops.text import clean
 
@@ -84,9 +84,10 @@ def parse_seed(text: Secret) -> Secret:
         ) from None
 
 
-def get_seed(keyring: Keyring, serial_number: str) -> Secret:
+def get_seed(keyring: Keyring, entry: SeedEntry) -> Secret:
     """Return the device's seed. Raises KeyringEntryMissing, or KeyringFailed if the keyring can't be read."""
-    seed = keyring.get(SERVICE, serial_number)
+    serial_number = entry.serial_number
+    seed = keyring.get(SERVICE, serial_number, entry.backend)
     if seed is None:
         raise KeyringEntryMissing(
             f"the keyring has no seed for {serial_number}",
@@ -96,18 +97,19 @@ def get_seed(keyring: Keyring, serial_number: str) -> Secret:
     return seed
 
 
-def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> str:
-    """Store a seed; return the keyring backend's name.
+def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> Kept:
+    """Store a seed; return where it is. A previous seed in another backend is deleted there.
 
     Raises UsageError if the keyring already has a seed of the device, unless `replaces` is true.
     """
     with index.changing(keyring.environ) as before:
         if not replaces:
             refuse_known(before, serial_number)
-        kept_by = keyring.put(SERVICE, serial_number, seed)
-        entry = SeedEntry(serial_number, added)
+        kept = keyring.put(SERVICE, serial_number, seed)
+        entry = SeedEntry(serial_number, added, kept.backend)
         index.write(keyring.environ, before._replace(seeds={**before.seeds, serial_number: entry}))
-    return kept_by
+        previous = before.seeds.get(serial_number)
+        return keyring.delete_previous(SERVICE, serial_number, kept, previous.backend if previous is not None else "")
 
 
 def refuse_known(contents: Contents, serial_number: str) -> None:
@@ -123,7 +125,9 @@ def refuse_known(contents: Contents, serial_number: str) -> None:
 def remove_seed(keyring: Keyring, serial_number: str) -> None:
     """Remove the seed from the keyring and from dsops' list."""
     with index.changing(keyring.environ) as before:
-        keyring.delete(SERVICE, serial_number)
+        entry = before.seeds.get(serial_number)
+        if entry is not None:
+            keyring.delete(SERVICE, serial_number, entry.backend)
         seeds = {serial: entry for serial, entry in before.seeds.items() if serial != serial_number}
         index.write(keyring.environ, before._replace(seeds=seeds))
 

@@ -76,8 +76,8 @@ class Rotation:
         self._note = note
         self._deletes_old = deletes_old
         self._serial_number = serial_number
-        self._keyring = Keyring(runtime.environ, runtime.folder)
-        self._secrets = get_secrets(self._keyring, entry.name)
+        self._keyring = Keyring.of(runtime)
+        self._secrets = get_secrets(self._keyring, entry.name, entry.backend)
         self._user = user_of(entry)
         self._session: Credentials | None = None
 
@@ -150,7 +150,7 @@ class Rotation:
         self._report(f"IAM has made the key {masked(new_key.access_key_id)}")
         try:
             self._secrets[new_key.access_key_id] = new_key.secret_access_key
-            put_secrets(self._keyring, entry.name, self._secrets)
+            put_secrets(self._keyring, entry.name, self._secrets, entry.backend)
             self._write(entry._replace(next_key_id=new_key.access_key_id, next_created=created))
         except BaseException:
             self._take_back(new_key.access_key_id)
@@ -229,7 +229,7 @@ class Rotation:
     def _forget_old(self) -> None:
         entry = self.entry
         self._secrets.pop(entry.old_key_id, None)
-        put_secrets(self._keyring, entry.name, self._secrets)
+        put_secrets(self._keyring, entry.name, self._secrets, entry.backend)
         self._write(entry._replace(old_key_id="", old_is_off=False))
 
     def _write(self, entry: KeysEntry) -> None:

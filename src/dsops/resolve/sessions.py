@@ -202,7 +202,7 @@ class PlanSessions:
             self.add_act(step, lambda: acts.issued(step, source, issued, self.hop(step), self._runtime))
             self._tell_issued(step, source, issued)
             origin = source.source if source else step.proof.source if step.proof else ""
-            return issued.from_source(origin, is_of_sandbox=self.is_of_sandbox(step) is True)
+            return issued.from_source(origin, sandbox=acts.sandbox_of(step, self._runtime, self._client.sandboxes))
 
         if not store.store_type.takes_credentials or step.proof is not None:
             return await use(None)

@@ -1,7 +1,7 @@
 """Find the store of a type: in a module of this package, or through a plugin's entry point.
 
 A store gets a plan step and credentials, and returns secrets or a session. Imported by `cli`, `doctor`, `explain`,
-`hook`, `keys`, `pipeline`, `resolve`, `seed` and `testing`.
+`hook`, `keys`, `pipeline`, `resolve`, `secret_editing`, `seed` and `testing`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dsops.startup import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from dsops.stores.interface import CredentialStore, ProvingStore, SecretStore, Store
+    from dsops.stores.interface import CredentialStore, ProvingStore, SecretStore, Store, WritableStore
 
 ENTRY_POINT_GROUP = "dsops.stores"
 """The group of the plugins' entry points. An entry point's name is the store type, its object is a Store."""
@@ -52,6 +52,14 @@ def proving_store(type_name: str) -> ProvingStore:
     if not store.store_type.proof_keys:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` use no token or login")
     return cast("ProvingStore", store)
+
+
+def writable_store(type_name: str) -> WritableStore:
+    """Return the store of a type with `is_writable`. Raises StoreTypeUnknown."""
+    store = find_store(type_name)
+    if not store.store_type.is_writable:
+        raise StoreTypeUnknown(f"dsops can't write to stores of the type `{type_name}`")
+    return cast("WritableStore", store)
 
 
 class StoreTypes(Mapping[str, StoreType]):

@@ -1,4 +1,4 @@
-"""The store type `aws.keys`: an IAM user's long-term key in the system's keyring, which signs the first hop."""
+"""The store type `aws.keys`: an IAM user's long-term key in the keyring, which signs the first hop."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class KeysStore:
         environ = context.runtime.environ
         if index.is_off(environ):
             return _from_environment(step, environ, context.runtime.now())
-        keyring = Keyring(environ, context.runtime.folder)
+        keyring = Keyring.of(context.runtime)
         name = str(step.settings["key_name"])
         try:
             key = await blocking(lambda: get_credentials(keyring, name))

@@ -34,7 +34,7 @@ class ProfileStore:
                 hint=f"write `type: aws.sts` and `profile: {step.profile}`: GetSessionToken then issues a session",
                 where=step.where,
             )
-        return source.from_source(source.source, is_of_sandbox=source.is_of_sandbox)
+        return source.from_source(source.source, sandbox=source.sandbox)
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context

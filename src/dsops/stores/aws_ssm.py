@@ -11,10 +11,14 @@ from dsops.errors import DsopsError, NoCredentials, SecretAccessDenied, SecretNo
 from dsops.plan import SecretReference, Step, in_calls, parameter_name, region_of
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
 from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather
+
+if TYPE_CHECKING:
+    from dsops.stores.writing.writable_secret import Operation, PlannedCalls, WritableSecret
 
 _Outcome = Secret | DsopsError
 
@@ -45,6 +49,19 @@ class ParameterStore:
             if name in metadata:
                 context.note(reference, metadata[name])
         return {reference: _picked(outcomes[name], name, reference, step) for reference, name in names.items()}
+
+    def open_secret(self, step: Step, key: str, credentials: Credentials, context: Context) -> WritableSecret:
+        """Return the parameter with that key for writing."""
+        # Imported here because reading secrets must not load the code that writes them.
+        from dsops.stores.writing.parameter_store import ManagedParameter
+
+        return ManagedParameter(step, key, credentials, context.client, endpoint_of(step, "ssm", context.runtime))
+
+    def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
+        """Return what an operation calls and needs."""
+        from dsops.stores.writing.parameter_store import planned_calls
+
+        return planned_calls(step, key, operation, account)
 
 
 class _Reader:

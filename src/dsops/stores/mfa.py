@@ -106,13 +106,14 @@ async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | Non
     """Return the device's seed from the keyring; None if the keyring has none."""
     from dsops.keyring import index
 
-    environ, folder = context.runtime.environ, context.runtime.folder
-    if index.is_off(environ) or serial_number not in index.contents(environ).seeds:
+    environ = context.runtime.environ
+    entry = None if index.is_off(environ) else index.contents(environ).seeds.get(serial_number)
+    if entry is None:
         return None
     from dsops.keyring.items import Keyring
     from dsops.keyring.seeds import get_seed
 
-    return await blocking(lambda: get_seed(Keyring(environ, folder), serial_number))
+    return await blocking(lambda: get_seed(Keyring.of(context.runtime), entry))
 
 
 async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:

@@ -97,6 +97,8 @@ def test_an_unknown_key_in_an_opt_in_region(region: str, *, is_told: bool) -> No
     [
         ("http://127.0.0.1:4566", "dsops-sandbox", True),
         ("https://localhost:4566", "dsops-sandbox", True),
+        ("http://127.0.0.1:4566", "dsops-sandbox/8e0c55aa", True),
+        ("http://127.0.0.1:4566", "dsops-sandboxes/8e0c55aa", False),
         ("http://127.0.0.1:4566", "Server", False),
         ("http://127.0.0.1:4566", "", False),
         ("https://sts.us-east-1.amazonaws.com", "dsops-sandbox", False),
@@ -107,7 +109,7 @@ def test_a_sandbox_is_on_loopback_and_identifies_itself(url: str, server: str, *
     """A server counts as a sandbox only if it is on loopback and its latest response identifies it as one."""
     client, acts = Scene().client, Acts()
     client = client._replace(runtime=client.runtime._replace(journal=acts))
-    client.sandboxes.add("http://127.0.0.1:4566")
+    client.sandboxes["http://127.0.0.1:4566"] = "dsops-sandbox/1"
     endpoint = resolve_endpoint("sts", "us-east-1", {}, endpoint_url=url)
     _note_who_answered(client, endpoint, Response(200, {"server": server} if server else {}, b""))
     assert (endpoint.url in client.sandboxes, acts.facts) == (expected, {"sandbox": expected})

@@ -80,7 +80,7 @@ def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: 
     path.chmod(mode)
     with pytest.raises(KeyringFailed, match="is not trusted") as caught:
         index.contents(environ)
-    assert caught.value.hint.endswith(f"chmod 600 {path}")
+    assert caught.value.hint.endswith(f"chmod 600 {path}`")
 
 
 @pytest.mark.parametrize(

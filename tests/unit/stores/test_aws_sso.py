@@ -160,7 +160,7 @@ def test_a_token_that_ends_soon_is_renewed_and_put_back(desk: Desk) -> None:
     same = ("startUrl", "region", "clientId", "clientSecret", "registrationExpiresAt", "refreshToken")
     assert {name: before[name] for name in same} == {name: after[name] for name in same}
     assert 0o600 == path.stat().st_mode & 0o777
-    assert [path.name] == os.listdir(path.parent)
+    assert [path.name, f"{path.name}.lock"] == sorted(os.listdir(path.parent))
 
 
 def test_a_token_with_time_left_is_left_alone(desk: Desk) -> None:
@@ -461,7 +461,7 @@ def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
     (facts,) = desk.reports.facts("login.renewed")
     assert f"but not kept: {path} can't be written, file too large" == facts["why"]
     assert before == path.read_bytes()
-    assert [path.name] == os.listdir(path.parent)
+    assert [path.name, f"{path.name}.lock"] == sorted(os.listdir(path.parent))
 
 
 @pytest.mark.parametrize("user", [EVE, ""])

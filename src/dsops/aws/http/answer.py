@@ -22,7 +22,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
 
 # A ValidationError repeats the rejected value: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
-_ECHO = r"(?si)Value '.*?' at '([\w.]*?(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"
+_ECHO = (
+    r"(?si)Value '.*?' at '(value|secretString|secretBinary|[\w.]*?"
+    r"(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"
+)
 
 
 class Element(NamedTuple):

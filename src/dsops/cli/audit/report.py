@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from dsops.audit.cloudtrail.files import Form, LogFiles, find_logs
+from dsops.audit.cloudtrail.findings import can_be_judged, make_findings
 from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, AuditQuestion
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.reading import find_trail
 from dsops.audit.report import Answer, AuditReport
 from dsops.audit.settings import load_settings
+from dsops.audit.verify import verify
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report_text import answers_text, history_text, report_text
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
@@ -32,6 +36,13 @@ TOP = Flag(
     "integer",
     value="NUMBER",
     own_variable="DSOPS_AUDIT_TOP",
+)
+MATCH = Flag(
+    "--match",
+    "show only rows that contain this text: the name or ARN of a principal or role, an account, an error code",
+    "filled",
+    value="TEXT",
+    own_variable="DSOPS_AUDIT_MATCH",
 )
 SANDBOX = Flag("--sandbox", "include events of sandboxes on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX")
 
@@ -69,12 +80,16 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         session=session,
         sandbox=arguments.switch(SANDBOX.name),
     )
+    report = replace(report, command=_command(arguments, report), defects=_defects(arguments, runtime))
+    if arguments.text(MATCH.name):
+        report = report.matching(arguments.text(MATCH.name))
     if page:
         from dsops.audit.page import page_of
 
         write_new(runtime.folder, page, page_of(report), replaces=True, how="")
     if arguments.switch("--json"):
-        answer_json(report_value(report))
+        findings = [finding._asdict() for finding in make_findings(report)] if can_be_judged(report) else None
+        answer_json(report_value(report) | {"findings": findings})
     elif session:
         answer(history_text(report, session))
     elif not page:
@@ -82,6 +97,24 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         text = report_text if questions == REPORTED else answers_text
         answer(text(report, most=SHOWN if most is None else most))
     return 0
+
+
+def _command(arguments: Arguments, report: AuditReport) -> str:
+    """Return the command that makes the report again, without the flags for its output."""
+    words = ["dsops", "audit", "report", *arguments.words("LOGS")]
+    if report.since is not None:
+        words += ["--since", f"{report.since:%Y-%m-%dT%H:%M:%SZ}"]
+    if arguments.switch(SANDBOX.name):
+        words.append(SANDBOX.name)
+    return shlex.join(words)
+
+
+def _defects(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
+    """Verify dsops' own trail, if the report is on it; return the defects that are not harmless."""
+    if arguments.words("LOGS"):
+        return ()
+    verdict = verify(find_trail(load_settings(runtime.environ).file))
+    return tuple(defect.message for defect in verdict.findings if not defect.is_harmless)
 
 
 def session_in(arguments: Arguments) -> str:
@@ -194,7 +227,7 @@ def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
     return count_read
 
 
-def report_value(report: AuditReport) -> Json:
+def report_value(report: AuditReport) -> dict[str, Json]:
     """The report as JSON: every row of every answer."""
     return {
         "sources": list(report.sources),
@@ -240,6 +273,8 @@ COMMAND = Command(
         "role have it, sessions used until they expire or for seconds only, repeated denials, and long\n"
         "role chains.\n"
         "\n"
+        "It begins with what needs attention, by severity, each with the command that looks closer.\n"
+        "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"
         "  dsops audit report logs/ --session dsops-deploy-20261127T101500Z"
@@ -274,6 +309,7 @@ COMMAND = Command(
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
         ),
+        MATCH,
         TOP,
         Flag(
             "--html",

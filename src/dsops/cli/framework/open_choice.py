@@ -13,7 +13,7 @@ from dsops.cli.framework.picker import choices
 from dsops.cli.framework.picker.choices import NamedChoice
 from dsops.cli.framework.picker.matcher import Action
 from dsops.cli.framework.picker.terminal import pick
-from dsops.cli.framework.prompt import ask_visibly
+from dsops.cli.framework.prompt import ask_text
 from dsops.errors import DsopsError, UsageError
 from dsops.runtime import Runtime, ignore, no_prompt, random_fraction, utc_now
 
@@ -82,7 +82,7 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
     if not arguments.switch("--json") and (is_forced or (_is_terminal(sys.stdin) and _is_terminal(sys.stdout))):
         with_session = [each.choice for each in named if each.kind == "store" and name in _WITH_SESSION]
         question, offered = " or ".join(dict.fromkeys(each.kind for each in named)), [each.choice for each in named]
-        picked = pick(question, offered, os.environ, ask=ask_visibly, with_session=with_session)
+        picked = pick(question, offered, os.environ, ask=ask_text, with_session=with_session)
     if picked is None:
         is_required = any(operand.name == error.missing and operand.is_required for operand in command.operands)
         if not (is_forced or is_required) or not add_names(error, name, words):

@@ -42,6 +42,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
         timestamp=utc_now().strftime("%Y%m%dT%H%M%SZ"),
         journal=journal,
         reason=reason,
+        run_memory={},
     )
 
 
@@ -97,10 +98,10 @@ def chooser(report: Callable[[Event], None]) -> Callable[[str, Sequence[Choice]]
 
     def choose(question: str, choices: Sequence[Choice]) -> Choice | None:
         from dsops.cli.framework.picker.terminal import pick
-        from dsops.cli.framework.prompt import ask_visibly
+        from dsops.cli.framework.prompt import ask_text
 
         report(DONE)
-        picked = pick(question, choices, os.environ, ask=ask_visibly)
+        picked = pick(question, choices, os.environ, ask=ask_text)
         return picked.choice if picked is not None else None
 
     return choose

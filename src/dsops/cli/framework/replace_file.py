@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from dsops.errors import FileNotWritten
 from dsops.input_file import read_file
+from dsops.runtime import empty_file
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
@@ -17,6 +18,7 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
 
     Follows a symbolic link. Raises FileNotWritten, also if the file's content is no longer `old`.
     """
+    refuse_empty_file(path)
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
     try:
@@ -37,6 +39,16 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
             f"`{path}` was not written", why=why, hint="check the owner and mode of its folder"
         ) from error
     return f"{path}{backup}"
+
+
+def refuse_empty_file(path: str) -> None:
+    """Raise FileNotWritten for dsops' own empty file, which stands for the user's AWS files in a sandbox."""
+    if os.path.realpath(path) == os.path.realpath(empty_file()):
+        raise FileNotWritten(
+            "AWS_CONFIG_FILE names the empty file of dsops, which keeps its place",
+            why="`dsops sandbox run` and `dsops exec --serve` set it, so that your own profiles do not count there",
+            hint="name a file of your own: `export AWS_CONFIG_FILE=~/.aws/config`, perhaps with another HOME",
+        )
 
 
 def _put(path: str, data: bytes, like: os.stat_result | None) -> None:

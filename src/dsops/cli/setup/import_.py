@@ -1,4 +1,4 @@
-"""`dsops import`: make a dsops.yaml from the profiles of ~/.aws/config."""
+"""`dsops import`: make a dsops.yaml from the profiles of ~/.aws/config, or from a login to IAM Identity Center."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dsops.cli.framework.command import PICK, Arguments, Command, Flag, Group
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import answer, answer_bytes, note
 from dsops.cli.setup.allow import remember_written
+from dsops.cli.setup.import_sso import SSO
 from dsops.errors import ConfigError, ConfigNotFound, UsageError, nearest
 from dsops.pipeline.profiles import read_aws_profiles
 from dsops.runtime import Runtime
@@ -61,8 +62,9 @@ def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
 
 
 COMMAND = Group(
-    help="Make a dsops.yaml from the configuration of another program.",
+    help="Make stores from the profiles of ~/.aws/config, or from what a login to IAM Identity Center may use.",
     commands={
+        "sso": SSO,
         "aws-config": Command(
             help=(
                 "Make a dsops.yaml from the profiles in ~/.aws/config.\n"
@@ -86,6 +88,6 @@ COMMAND = Group(
                 Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
                 Flag("--keep-external-ids", "write external IDs into the file instead of variables", "switch"),
             ),
-        )
+        ),
     },
 )
