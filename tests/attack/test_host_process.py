@@ -171,6 +171,7 @@ OWN = {
     "aws/identity/ambient_child.py": "the child that looks for base credentials",
     "audit/sender.py": "the sender, a process of its own",
     "agent/process.py": "the agent",
+    "cli/framework/open_choice.py": "the command, until its user has chosen from a list",
     "cli/framework/output.py": "the command, whose standard error is gone",
     "cli/framework/picker/list_box.py": "the command, while its user chooses from a list",
     "cli/framework/prompt.py": "the command, while it asks on the terminal",
