@@ -128,10 +128,10 @@ class _Person:
     def __call__(self, kind: int, data: bytes) -> "bytes | None":
         if self._person is None:
             from dsops.agent.remote import AgentPerson
-            from dsops.cli.framework.process_runtime import asker, reporter
+            from dsops.cli.framework.process_runtime import asker, chooser, reporter
 
             report = reporter(is_verbose=False)
-            self._person = AgentPerson(asker(report), report)
+            self._person = AgentPerson(asker(report), chooser(report), report)
         return self._person(kind, data)
 
 

@@ -166,6 +166,8 @@ class DsopsError(Exception):
 
     code = "internal.bug"
     exit_code = 1
+    missing = ""
+    """The operand that is missing, or the flag whose value is missing: at a terminal, the user can choose it."""
 
     def __init__(
         self,

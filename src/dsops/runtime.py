@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from stat import S_ISREG
 from time import monotonic as system_monotonic
@@ -94,6 +94,18 @@ def no_terminal(_question: str) -> bool | None:
     return None
 
 
+class Choice(NamedTuple):
+    """One of several things to choose from: its name, and what distinguishes it, such as an account or an ARN."""
+
+    name: str
+    detail: str = ""
+
+
+def no_choice(_question: str, _choices: Sequence[Choice]) -> Choice | None:
+    """Return None: the `choose` for processes without a terminal."""
+    return None
+
+
 Measure = Callable[[str, tuple[str, ...], float], None]
 
 
@@ -134,6 +146,11 @@ class Runtime(NamedTuple):
     """Returns the seconds of a clock that is never adjusted, for time limits and pauses."""
     confirm: Callable[[str], bool | None] = no_terminal
     """Shows a text on the terminal and asks yes or no; the answer is visible. Returns None without a terminal."""
+    choose: Callable[[str, Sequence[Choice]], Choice | None] = no_choice
+    """Lets the user choose from a list on the terminal. Returns None without a terminal.
+
+    Raises KeyboardInterrupt if the user chooses none.
+    """
     reason: str = ""
     """The reason of the run, in the user's words; "" if the user has given none."""
     run_memory: MutableMapping[str, object] | None = None

@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "google": "protobuf",
     "opentelemetry": "opentelemetry-proto",
     "prometheus_client": "prometheus-client",
+    "prompt_toolkit": "prompt-toolkit",
     "promql_parser": "promql-parser",
     "yaml": "pyyaml",
 }

@@ -185,6 +185,7 @@ SESSION_ENVIRONMENT = Flag(
 Its variable is not DSOPS_ENV, which users set for `exec`.
 """
 NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
+PICK = Flag("--pick", "choose the name from a list on the terminal, even if there is a default", "switch")
 
 REASON = Flag(
     "--reason",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dsops.cli.framework.command import REASON, Arguments
 from dsops.errors import UsageError
 from dsops.pipeline.journal import LazyJournal
-from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
+from dsops.runtime import NOTES, Choice, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
@@ -35,6 +35,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
         now=utc_now,
         ask=asker(report),
         confirm=confirmer(report),
+        choose=chooser(report),
         report=report,
         random=random_fraction,
         folder=folder,
@@ -90,6 +91,20 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
         return prompt.confirm(question)
 
     return confirm
+
+
+def chooser(report: Callable[[Event], None]) -> Callable[[str, Sequence[Choice]], Choice | None]:
+    """Return a function that erases the progress line, then lets the user choose from a list at the terminal."""
+
+    def choose(question: str, choices: Sequence[Choice]) -> Choice | None:
+        from dsops.cli.framework.picker.terminal import pick
+        from dsops.cli.framework.prompt import ask_text
+
+        report(DONE)
+        picked = pick(question, choices, os.environ, ask=ask_text)
+        return picked.choice if picked is not None else None
+
+    return choose
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:

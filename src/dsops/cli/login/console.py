@@ -8,7 +8,17 @@ from dsops.arn import Partition, partition_of_region
 from dsops.aws.apis.console_services import service_page
 from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoint, signin_link
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.framework.command import (
+    CONFIG,
+    NO_AGENT,
+    PICK,
+    REASON,
+    SESSION_ENVIRONMENT,
+    Arguments,
+    Command,
+    Flag,
+    Operand,
+)
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
@@ -98,6 +108,7 @@ COMMAND = Command(
     is_audited=True,
     flags=(
         CONFIG,
+        PICK,
         SESSION_ENVIRONMENT,
         NO_AGENT,
         REASON,

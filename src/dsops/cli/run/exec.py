@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, PICK, REASON, Arguments, Command, Flag
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import fetch_with_sessions, plan_environment
 from dsops.cli.framework.target import CREDENTIALS, NAME, load_target
@@ -159,6 +159,7 @@ COMMAND = Command(
     is_audited=True,
     flags=(
         CONFIG,
+        PICK,
         ENVIRONMENT,
         NO_AGENT,
         REASON,
