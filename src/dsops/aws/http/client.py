@@ -23,7 +23,7 @@ from dsops.aws.http.wire import Response, Signing, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address
 from dsops.errors import AnswerInvalid, AwsAnswer, DsopsError, FailedOperation, ServiceError, TimedOut, Unreachable
-from dsops.runtime import CLOCK_CORRECTED, Event, Runtime
+from dsops.runtime import CLOCK_CORRECTED, Event, Runtime, Wait
 from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING, NamedTuple, cast
 from dsops.tasks import pause, prepare, transfer
@@ -198,6 +198,14 @@ _ReadRefusal = Callable[[Response], "tuple[str, str, str] | None"]
 
 
 async def _send(
+    client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, read_refusal: _ReadRefusal
+) -> Response:
+    """Send the request with retries, as a wait that the progress line can show."""
+    with Wait(client.runtime.report, "call", call.endpoint.short, action=call.action):
+        return await _send_until_answered(client, call, headers, body, read_refusal)
+
+
+async def _send_until_answered(
     client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, read_refusal: _ReadRefusal
 ) -> Response:
     """Send the request; retry failures until the attempts run out, and throttling until the deadline."""

@@ -1,4 +1,4 @@
-"""Writes answers to stdout, notes and errors to stderr, without colours."""
+"""Writes answers to stdout, notes and errors to stderr. `screen` decides how they look on a terminal."""
 
 from __future__ import annotations
 
@@ -97,15 +97,38 @@ def tell_address(text: str, address: str) -> None:
     tell(f"{clean(text)}:\n  {clean(address)}")
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A text table: columns two spaces apart under their headings, empty columns and trailing spaces left out."""
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    state: str = "",
+    least: Sequence[str] = (),
+    indent: int = 0,
+) -> str:
+    """A table for stdout: columns two spaces apart under their headings, without empty columns.
+
+    On a terminal the table fits the width: `least` names the columns that it may drop, the least important first, and
+    `state` the column of states, which get a colour.
+    """
+    from dsops.cli.framework import screen
+
     cells = [[clean(cell) for cell in row] for row in rows]
+    if screen.fits_table(1):
+        return screen.table_text(headings, cells, descriptor=1, state=state, least=least, indent=indent)
     kept = [column for column in range(len(headings)) if not cells or any(row[column] for row in cells)]
     lines = [[row[column] for column in kept] for row in (list(headings), *cells)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        " " * indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
+
+
+def coloured(text: str, descriptor: int) -> str:
+    """The text of errors and findings, in colour if the descriptor (1: stdout, 2: stderr) takes colours."""
+    from dsops.cli.framework import screen
+
+    return screen.coloured_error(text) if screen.has_colour(descriptor) else text
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:

@@ -94,10 +94,11 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
     """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
-    if is_verbose or is_terminal():
+    is_live = is_terminal() and os.environ.get("TERM", "dumb") != "dumb"
+    if is_verbose or is_live:
         from dsops.cli.framework.progress import Progress
 
-        return Progress(is_kept=is_verbose).report
+        return Progress(is_kept=is_verbose, is_live=is_live).report
     return _only_notes
 
 

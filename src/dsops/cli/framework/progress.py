@@ -1,65 +1,158 @@
-"""Shows events of the pipeline on stderr: a line each with --verbose, otherwise one line that is overwritten."""
+"""Shows events on stderr: a line each with --verbose, and on a terminal one line that says what is being waited for.
+
+The line appears after a second of waiting. A thread draws it, because the wait itself blocks the main thread.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
+from time import monotonic
 
 from dsops.cli.framework.output import note, tell
-from dsops.runtime import NOTES, Event
+from dsops.cli.framework.screen import columns
+from dsops.cli.framework.waits import Bar, Waits
+from dsops.runtime import NOTES, WAIT_BEGUN, WAIT_OVER, Event
 from dsops.text import clean
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
+_OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made")
+"""Events that only the line shows: the events after them say the same with its result."""
+
 _ERASE_LINE = "\r\x1b[K"
-_COLUMNS = 80
-"""The width to assume for a terminal that does not report one."""
+_DELAY_SECONDS = 1.0
+_REFRESH_SECONDS = 0.5
 
 
 class Progress:
-    """Shows events on stderr. Unless `is_kept`, each event overwrites the previous one, and the last is erased."""
+    """Shows events on stderr: all of them with `is_kept`; the line of the wait if `is_live`.
 
-    def __init__(self, *, is_kept: bool) -> None:
+    Every method may be called from any thread.
+    """
+
+    def __init__(self, *, is_kept: bool, is_live: bool = True, delay_seconds: float = _DELAY_SECONDS) -> None:
         self._is_kept = is_kept
-        self._is_shown = False
+        self._is_live = is_live
+        self._delay_seconds = delay_seconds
         self._last = ""
+        # Reentrant: a signal's handler may report while the main thread reports.
+        self._lock = threading.RLock()
+        self._waits = Waits()
+        self._text = ""
+        """The last event as a sentence: the line while no wait is open."""
+        self._shown = ""
+        """The line on the terminal; "" for none."""
+        self._begun = 0.0
+        self._bar: Bar | None = None
+        """The bar of long work; None for a run without one."""
+        self._end: threading.Event | None = None
+        """Ends the thread that draws; None without a thread."""
+        self._thread: threading.Thread | None = None
 
     def report(self, event: Event) -> None:
         """Show one event; `done` erases the line."""
         if event.name == "done":
-            self._clear()
+            self._stop()
             return
-        if event.name in NOTES:
-            self._clear()
-            note(sentence(event))
+        with self._lock:
+            if event.name in NOTES:
+                self._erase()
+                note(sentence(event))
+                return
+            if self._is_kept:
+                self._keep(event)
+            if self._is_live:
+                self._follow(event)
+
+    def _keep(self, event: Event) -> None:
+        """Write the event as a line. A wait is reported every second; the log gets only the first of its reports."""
+        if event.name in _OF_THE_LINE:
             return
-        text = f"dsops: {sentence(event)}"
-        if self._is_kept:
-            # A wait is reported every second; the log gets only the first of these reports.
-            if event.name != self._last or event.name not in _REPEATED:
-                tell(text)
-            self._last = event.name
+        if event.name != self._last or event.name not in _REPEATED:
+            self._erase()
+            tell(f"dsops: {sentence(event)}")
+        self._last = event.name
+
+    def _follow(self, event: Event) -> None:
+        """Change what the line says, and draw it if it is time."""
+        now = monotonic()
+        if self._end is None:
+            self._begun = now
+            self._waits.restart(now)
+            self._start()
+        if "percent" in event.facts:
+            self._bar = self._bar or Bar(now)
+            self._bar.advance(event.facts["percent"], sentence(event), now)
+        elif not self._waits.take(event, now):
+            self._text = "" if self._is_kept else sentence(event)
+        if now - self._begun >= self._delay_seconds:
+            self._draw(now)
+
+    def _start(self) -> None:
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, args=(self._end,), daemon=True)
+        self._thread.start()
+
+    def _watch(self, end: threading.Event) -> None:
+        """Draw the line once it is due, and then as often as it may change."""
+        wait_seconds = self._delay_seconds
+        while not end.wait(wait_seconds):
+            with self._lock:
+                if end.is_set():
+                    return
+                self._draw(monotonic())
+            wait_seconds = _REFRESH_SECONDS
+
+    def _stop(self) -> None:
+        """Erase the line and end the thread, so that the process can start another program."""
+        thread, self._thread = self._thread, None
+        with self._lock:
+            if self._end is not None:
+                self._end.set()
+                self._end = None
+            self._erase()
+            self._text, self._bar = "", None
+        if thread is not None:
+            thread.join()
+
+    def _draw(self, now: float) -> None:
+        line = self._waits.line(now, self._delay_seconds) or self._text
+        if self._bar is not None:
+            line = f"{self._bar.line(now)}; {line}" if line else self._bar.line(now)
+        shown = fitted(f"dsops: {line}", columns(2) - 1) if line else ""
+        if shown == self._shown or not _is_foreground():
             return
-        sys.stderr.write(f"{_ERASE_LINE}{_fitted(text, _columns() - 1)}")
-        sys.stderr.flush()
-        self._is_shown = True
+        if not shown:
+            self._erase()
+            return
+        _write(f"{_ERASE_LINE}{shown}")
+        self._shown = shown
 
-    def _clear(self) -> None:
-        if self._is_shown:
-            sys.stderr.write(_ERASE_LINE)
-            sys.stderr.flush()
-            self._is_shown = False
+    def _erase(self) -> None:
+        if self._shown:
+            _write(_ERASE_LINE)
+            self._shown = ""
 
 
-def _columns() -> int:
-    """The current width of the terminal."""
+def _write(text: str) -> None:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+        sys.stderr.write(text)
+        sys.stderr.flush()
     except (OSError, ValueError):
-        return _COLUMNS
+        pass  # the terminal is gone: the wait goes on
 
 
-def _fitted(text: str, columns: int) -> str:
+def _is_foreground() -> bool:
+    """Whether the terminal, if it is our own, is ours: a job in the background must not write over the prompt."""
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except OSError:
+        return True
+
+
+def fitted(text: str, columns: int) -> str:
     """The text cut to one row: a wrapped text could not be erased, since only one row is.
 
     Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
@@ -102,7 +195,8 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "keys.rotating": (("name", "key {}:"), ("step", "{}")),
     "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
-    "logs.read": (("percent", "{}"), ("files", "of {} read")),
+    "logs.read": (("percent", "{}"), ("of", "of {} read")),
+    "checks.made": (("percent", "{}"), ("of", "of {} checked")),
     "query.waiting": (
         ("engine", "{}:"),
         ("state", "the query is {},"),

@@ -119,7 +119,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
         )
     elif entries:
         rows = [(each.name, masked(each.key_id), each.arn, _age(each, now), _rotation(each)) for each in entries]
-        answer(table(("NAME", "KEY", "USER", "AGE", "ROTATION"), rows))
+        answer(table(("NAME", "KEY", "USER", "AGE", "ROTATION"), rows, least=("USER", "KEY")))
     else:
         note("the keyring has no keys of dsops; `dsops keys add NAME` adds one")
     return 0
