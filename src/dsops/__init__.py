@@ -3,7 +3,7 @@
 For Python programs: `dsops.open().secrets("production")`, `dsops.open().boto3_session("store")` (dsops/library.py).
 """
 
-# typing's own constant is not used: importing typing costs every command time. A type checker treats both alike.
+# Not imported from `typing`, which would slow down every command. Type checkers treat this constant alike.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsops.library import open_library as open  # noqa: A004 - `dsops.open` is read as a whole

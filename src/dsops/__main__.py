@@ -1,4 +1,4 @@
-"""The entry point: a plain `exec` goes to the agent; this process does everything else, and what the agent declines."""
+"""The entry point: sends a plain `exec`, `get` or `credentials` to the agent, and runs everything else here."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -19,8 +19,8 @@ _raises = False
 def main() -> int:
     """Run this process's command line and return its exit code."""
     global _raises  # noqa: PLW0603 - one process, one command line
-    # A shell's background job or `nohup` ignores SIGINT; that is kept. Before this line, Ctrl-C prints Python's own
-    # traceback.
+    # A background job of a shell, or a command under `nohup`, ignores SIGINT and goes on to ignore it. Until this
+    # handler is set, Ctrl-C prints Python's own traceback.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _on_interrupt)
         sys.unraisablehook = _on_unraisable
@@ -37,10 +37,9 @@ def main() -> int:
 
 
 def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
-    """Exit with code 130, at once before the work begins and after it has ended.
+    """Handle SIGINT (Ctrl-C): exit with code 130, or raise KeyboardInterrupt while the work runs.
 
-    During the work (`_raises`), Ctrl-C raises KeyboardInterrupt, so that the work can clean up. A second Ctrl-C ends
-    the process at once.
+    While the work runs (`_raises`), the exception lets the work clean up; a second Ctrl-C exits at once.
     """
     global _raises  # noqa: PLW0603 - the same
     if not _raises:
@@ -50,7 +49,7 @@ def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
 
 
 def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Exit with code 130 for a Ctrl-C in a callback, such as a weak reference's: Python can't raise it there."""
+    """Exit with code 130 if Ctrl-C interrupted a callback: Python can't propagate an exception from a callback."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
     sys.__unraisablehook__(unraisable)
@@ -73,7 +72,7 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
 
 
 def _command(words: "list[str]") -> str:
-    """The command's name in the words; only `--config FILE` may stand before it."""
+    """Return the command's name from the command line's words; only `--config FILE` may precede the name."""
     return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
 
 

@@ -15,7 +15,7 @@ class Partition(NamedTuple):
     global_region: str
 
 
-# A test compares this table with botocore's partitions.json; reading that file would cost a cold run milliseconds.
+# A test compares this table with botocore's partitions.json, which would cost a cold run milliseconds to read.
 PARTITIONS = (
     Partition("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", ("cn-",), "cn-northwest-1"),
     Partition("aws-us-gov", "amazonaws.com", "api.aws", ("us-gov-",), "us-gov-west-1"),
@@ -53,7 +53,7 @@ class Arn(NamedTuple):
 
     @property
     def resource_name(self) -> str:
-        """The part after the last `/`: the role's or user's name without its path."""
+        """The part after the last `/`: the name of a role or user without its path."""
         return self.resource.rpartition("/")[2]
 
 
@@ -71,10 +71,10 @@ def is_account_id(text: str) -> bool:
 
 
 def account_of_key_id(key_id: str) -> str:
-    """The account id encoded in an access key id; "" for key ids from before 2019, which have none, and for other text.
+    """Return the account id encoded in an access key id; "" for other text and for key ids from before 2019.
 
-    The account id is in the 48 bits after the prefix, as AWS's own clients decode it; their first bit says that it is
-    present.
+    The account id is in the 48 bits after the prefix, as AWS's own clients decode it; the first bit says whether the
+    key id contains an account id.
     """
     bits = 0
     for character in key_id[4:14]:

@@ -1,7 +1,8 @@
-"""Caches credentials by fingerprint, in memory only. One task at a time issues each; only success is shared.
+"""Caches credentials by fingerprint, in memory only.
 
-Runs, threads and (in the agent) clients may share one cache. A waiting task polls with short pauses, so no thread
-blocks another, and a lock held by a thread that died is released.
+For each fingerprint, one task at a time issues credentials; a failure is not shared. Runs, threads and (in the agent)
+clients may share one cache. A waiting task polls with short pauses, so no thread blocks another, and a lock held by a
+thread that died is released.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _MOST_VALUES = 10_000
 _FACT_LIFETIME = timedelta(hours=1)
-"""How long a fact about a session is cached: a role's permissions may change meanwhile."""
+"""How long a fact about a session is cached; afterwards, for example, a role's permissions may have changed."""
 
 
 class Obtained(NamedTuple):
-    """A snapshot of credentials, and whether it came from the cache: AWS may have revoked cached credentials."""
+    """Credentials, and whether they came from the cache: AWS may have revoked cached credentials meanwhile."""
 
     credentials: Credentials
     is_cached: bool
@@ -37,7 +38,7 @@ class CachedSession(NamedTuple):
     store: str
     """The store that last used the session; "" for base credentials."""
     hop: int
-    """1 for a session issued with base credentials, 2 for the next hop; 0 for base credentials."""
+    """The number of the hop: 1 if base credentials issued the session, 2 for the next; 0 for base credentials."""
     uses: int
     """How often the cache has returned the session."""
 
@@ -46,9 +47,9 @@ class LifetimeNeed(NamedTuple):
     """The lifetime that credentials must have left for their use."""
 
     is_handed_on: bool = False
-    """False: the credentials sign a call now. True: a child process keeps using them, so they are renewed earlier."""
+    """Whether a child process will use the credentials, which are then renewed earlier than for signing a call."""
     min_ttl_seconds: float | None = None
-    """The user's `--min-ttl`, which replaces both default limits."""
+    """The value of `--min-ttl`, which replaces the default limits of both kinds of use."""
 
     def is_met(self, credentials: Credentials, now: datetime) -> bool:
         """Whether the credentials need no renewal for this use."""
@@ -69,12 +70,12 @@ class NamedLocks:
         self._pid = os.getpid()
 
     async def enter(self, name: str) -> None:
-        """Wait for the lock; `leave` belongs in a `finally`."""
+        """Wait for the lock; call `leave` in a `finally` block."""
         if self._pid != os.getpid():
-            # After a fork, the threads that held locks in the parent do not exist here.
+            # After a fork, the threads that held locks in the parent process do not exist in this process.
             self._pid, self._inside = os.getpid(), {}
         visitor, look = object(), _FIRST_LOOK_SECONDS
-        # setdefault is atomic between threads, too: exactly one of several waiting tasks gets the lock.
+        # `setdefault` is atomic, also between threads: exactly one of several waiting tasks gets the lock.
         while self._inside.setdefault(name, visitor) is not visitor:
             await pause(look)
             look = min(look * 2, _LONGEST_LOOK_SECONDS)
@@ -85,18 +86,18 @@ class NamedLocks:
 
 
 class Memory:
-    """Facts from AWS's responses that need not be requested again: rejected call variants, used MFA codes."""
+    """Facts learnt from AWS's responses, kept to save requests: rejected call variants, used MFA codes."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
         self.gates = NamedLocks()
         self.is_of_one_run = is_of_one_run
-        """Whether the cache lives only as long as this run."""
+        """Whether the cache is used only for this run."""
         self._now = now
         self._facts: dict[tuple[str, str], datetime] = {}
         self._codes: dict[str, Secret] = {}
 
     def learn(self, about: str, fact: str) -> None:
-        """Remember a fact for an hour; `about` is a fingerprint."""
+        """Remember a fact for an hour; `about` is the fingerprint that the fact is about."""
         now = self._now()
         for key in [key for key, until in list(self._facts.items()) if until <= now]:
             self._facts.pop(key, None)
@@ -108,7 +109,7 @@ class Memory:
         return until is not None and self._now() < until
 
     def take_code(self, serial_number: str, code: Secret) -> bool:
-        """True for the first use of a device's code, then False: AWS accepts a code once. Hold the device's lock."""
+        """Return whether this is a code's first use: AWS accepts a code once. Call it with the device locked."""
         if self._codes.get(serial_number) == code:
             return False
         self._codes[serial_number] = code
@@ -116,25 +117,25 @@ class Memory:
 
 
 class ValueCache:
-    """Values of secrets, for stores with `cache_seconds`. Errors are not cached."""
+    """Caches values of secrets, for stores with `cache_seconds`. Errors are not cached."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._kept: dict[object, tuple[Secret, datetime]] = {}
         self.era = object()
-        """A token that `clear` replaces; a value that was requested before the last `clear` is not cached."""
+        """A token that `clear` replaces, so that a value requested before the last `clear` is not cached."""
 
     def __len__(self) -> int:
         now = self._now()
         return sum(until > now for _, until in list(self._kept.values()))
 
     def get(self, key: object) -> Secret | None:
-        """The cached value, unless it has expired."""
+        """Return the cached value; None if there is none, or if it has expired."""
         entry = self._kept.get(key)
         return entry[0] if entry is not None and self._now() < entry[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Cache the value. `key` identifies caller, place and secret; `era` is that of the start of the read."""
+        """Cache the value. `key` identifies caller, store and secret; `era` is the era when the read began."""
         if era is not self.era:
             return  # `clear` was called during the read
         now = self._now()
@@ -153,7 +154,7 @@ class CredentialCache:
     """The sessions and secrets that this process holds in memory."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False) -> None:
-        """`is_of_one_run`: the cache serves one plan; `is_of_many`: it serves plans of several clients."""
+        """Create a cache. `is_of_one_run`: it serves one plan; `is_of_many`: it serves plans of several clients."""
         self.memory = Memory(now, is_of_one_run=is_of_one_run)
         self.is_of_many = is_of_many
         self.values = ValueCache(now)
@@ -162,14 +163,14 @@ class CredentialCache:
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
-        """Return a new cache for the rest of a run whose caller is not the planned one. Drops pending requests."""
+        """Return a new cache for the rest of a run whose caller is not the planned one; drop pending requests."""
         self.values.era = object()
         other = CredentialCache(self._now)
         other.memory = self.memory
         return other
 
     def held(self) -> list[CachedSession]:
-        """All sessions that can still sign a call, in the order in which they were issued."""
+        """Return all sessions that can still sign a call, in the order in which they were issued."""
         now = self._now()
         return [
             CachedSession(session, *self._uses.get(fingerprint, ("", 0, 0)))
@@ -178,7 +179,7 @@ class CredentialCache:
         ]
 
     def peek(self, fingerprint: str) -> Credentials | None:
-        """The cached session, if it can still sign a call."""
+        """Return the cached session; None if it can't sign a call any more."""
         session = self._held.get(fingerprint)
         return session if session is not None and session.is_usable(self._now()) else None
 
@@ -198,9 +199,9 @@ class CredentialCache:
             self._drop(fingerprint)
 
     def forget(self, is_meant: Callable[[Credentials], bool]) -> int:
-        """Forget the sessions that match, and all values and pending requests; return how many sessions matched.
+        """Forget the sessions that match, and all values and pending requests; return the number of sessions.
 
-        A value may have been read with a matching session, and a pending request may issue one.
+        A value may have been read with a matching session, and a pending request may issue such a session.
         """
         self.values.clear()
         meant = [fingerprint for fingerprint, session in list(self._held.items()) if is_meant(session)]
@@ -219,9 +220,9 @@ class CredentialCache:
     ) -> Obtained:
         """Return a session that meets the need; call `issue` if the cache has none.
 
-        `store` and `hop` are for display. `issue(may_ask)` returns new credentials. With `may_ask` False it must not
-        prompt: the cache has a session that still works, which is used if the renewal fails. Raises what `issue`
-        raises, or TooLittleTimeLeft.
+        `store` and `hop` are for display. `issue(may_ask)` returns new credentials. With `may_ask` False, it must not
+        prompt: the cache has a session that still works, which is used if the renewal fails. Raises the errors of
+        `issue`, or TooLittleTimeLeft.
         """
         cached = self.peek(fingerprint)
         if cached is not None and need.is_met(cached, self._now()):
@@ -267,7 +268,7 @@ class CredentialCache:
 
 
 def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
-    """Raise TooLittleTimeLeft for a new session that is shorter than the user's limit: no command may start with it."""
+    """Raise TooLittleTimeLeft for a new session that lasts less than `--min-ttl`: no command may start with it."""
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(

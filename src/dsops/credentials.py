@@ -1,7 +1,7 @@
 """A snapshot of AWS credentials, and how long they may be used.
 
-Two limits apply (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a
-child process.
+Two limits apply (docs/explanation): *usable* credentials may sign the next call; *fresh* credentials may be passed to
+a child process.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 USABLE_SECONDS = 60
-"""Credentials with less time left no longer sign calls."""
+"""The number of seconds that must be left before credentials may sign a call."""
 
 FRESH_SECONDS = 15 * 60
-"""The time that must be left before credentials are handed to a child process, or a quarter of the lifetime if less."""
+"""The seconds that must be left before a child process gets the credentials; at most a quarter of the lifetime."""
 
 OF_ENVIRONMENT = "environment"
-"""The value of `source`, as messages print it, for keys in the environment."""
+"""The value of `source` for keys in the environment; messages print this text."""
 
 
 class Credentials:
-    """The three parts of one session or long-term key, never mixed with another's. Secret parts are not printed.
+    """The three parts of one session or long-term key, never mixed with another key's parts.
 
-    `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
-    whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if unknown. `source` describes where
-    the base credentials of the chain came from. `is_of_sandbox`: a sandbox on this machine issued them. `request_id`
-    is that of the call that issued the session, `source_identity` the session's; "" for other credentials.
+    Secret parts are not printed. `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and
+    for keys from the environment whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if
+    unknown. `source` describes where the base credentials of the chain came from. `is_of_sandbox`: a sandbox on this
+    machine issued them. `request_id` is the id of the call that issued the session, and `source_identity` the
+    session's source identity; both are "" for other credentials.
     """
 
     __slots__ = (
@@ -71,7 +72,7 @@ class Credentials:
         self.is_of_sandbox = is_of_sandbox
 
     def from_source(self, source: str, *, is_of_sandbox: bool = False) -> Credentials:
-        """A copy with another `source` and `is_of_sandbox`."""
+        """Return a copy with another `source` and `is_of_sandbox`."""
         return Credentials(
             self.access_key_id,
             self.secret_access_key,
@@ -87,7 +88,7 @@ class Credentials:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether these are temporary credentials: a role assumed with them is chained, and limited to one hour."""
+        """Whether the credentials are temporary: a role assumed with them is chained, and limited to one hour."""
         return self.session_token is not None
 
     @property
@@ -97,19 +98,19 @@ class Credentials:
 
     @property
     def expiration_text(self) -> str:
-        """`2026-11-24T15:07:18Z`; "" when no expiry is known."""
+        """The expiry as text, such as `2026-11-24T15:07:18Z`; "" when no expiry is known."""
         return self.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expiration else ""
 
     def seconds_left(self, now: datetime) -> float:
-        """Seconds until expiry; infinite if no expiry is known."""
+        """Return the seconds until expiry; infinite if no expiry is known."""
         return float("inf") if self.expiration is None else (self.expiration - now).total_seconds()
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether at least 60 seconds are left: the credentials may sign a call, such as the next hop's."""
+        """Whether at least 60 seconds are left, so that the credentials may sign a call, such as the next hop's."""
         return self.seconds_left(now) >= USABLE_SECONDS
 
     def is_fresh(self, now: datetime) -> bool:
-        """Whether min(15 minutes, a quarter of the lifetime) or more is left: a child process may get them."""
+        """Whether enough time is left for a child process: 15 minutes, or a quarter of the lifetime if that is less."""
         if self.expiration is None:
             return True
         needed: float = FRESH_SECONDS

@@ -1,4 +1,4 @@
-"""Turns off core dumps of dsops' own processes, which may hold secrets. The user's command keeps the user's limit."""
+"""Turns off core dumps of dsops' own processes, which may hold secrets; the user's command gets its own limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _users_soft: int | None = None
 
 
 def leave_no_core_dump() -> None:
-    """Set the soft limit of core dumps to 0, and remember the user's."""
+    """Set the soft limit of core dumps to 0, and remember the user's soft limit."""
     global _users_soft  # noqa: PLW0603 - a process has one limit
     if sys.platform != "win32":
         import resource
@@ -31,7 +31,7 @@ class UsersLimit:
 
 
 def _set(soft: int | None) -> None:
-    """Set the soft limit, at most to the hard limit, which an agent has lowered."""
+    """Set the soft limit of core dumps, but not above the hard limit, which an agent has lowered."""
     if soft is not None and sys.platform != "win32":
         import resource
 

@@ -1,4 +1,4 @@
-"""Resolves the address of an AWS service from region, FIPS, dual stack and AWS_ENDPOINT_URL*. Pure.
+"""Resolves the address of an AWS service from region, FIPS, dual stack and AWS_ENDPOINT_URL*. No side effects.
 
 A test compares the tables with botocore's endpoint rules.
 """
@@ -12,7 +12,7 @@ from dsops.arn import PARTITIONS, Partition, partition_of_region
 from dsops.errors import ConfigError, VariableInvalid
 from dsops.startup import NamedTuple
 
-# Service name -> the service's part of the variable name AWS_ENDPOINT_URL_<ID>.
+# Maps a service name to the ID in the variable name AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
     "sts": "STS",
     "secretsmanager": "SECRETS_MANAGER",
@@ -26,31 +26,31 @@ SERVICE_IDS = {
     "athena": "ATHENA",
 }
 _SIGNED_AS = {"iam-toolbox": "iam"}
-"""Services that are signed under another service's name."""
+"""Services whose requests are signed under the name of another service."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
-"""Services whose host names begin differently: IAM Identity Center's two kept their names from when it was AWS SSO."""
+"""Services whose host names begin with another word: IAM Identity Center's hosts are from when it was AWS SSO."""
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
-"""Services that also have separate host names for FIPS in GovCloud."""
+"""Services that have separate host names for FIPS in GovCloud, as in other partitions."""
 _OF_A_PARTITION = ("iam", "organizations")
 """Services with one address for all regions of a partition."""
 
 GLOBAL_REGION = "aws-global"
 """The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
 
-# A region becomes part of a host name: anything but a plain label could send the credentials to another host.
+# A region becomes part of a host name: a text that is not a plain label could send the credentials to another host.
 _REGION = re.compile(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
-# A path has one slash between segments and no `.` or `..`, since signers treat those differently.
+# A path has one slash between segments, and no segment `.` or `..`, since signers treat such paths differently.
 _PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
-# 127.0.0.256 is a host name, not an address: a resolver may look it up in an attacker's domain.
+# 127.0.0.256 is not an address but a host name, which a resolver may look up in an attacker's domain.
 _LOOPBACK_IPV4 = re.compile(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
-# The region label in AWS's own host names. A host with `s3` in its place is a customer's bucket.
+# Matches the region label in AWS's own host names. A host with `s3` in that position is a customer's bucket.
 _REGION_OF_AWS = re.compile(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# IAM has one address per partition, which no rule generates: (standard, dual stack, FIPS, FIPS and dual stack, signing
-# region).
+# IAM's addresses, one set per partition, which follow no rule: (standard, dual stack, FIPS, FIPS and dual stack,
+# signing region).
 _IAM: dict[str, tuple[str, str, str, str, str]] = {
     "aws": (
         "iam.amazonaws.com",
@@ -115,17 +115,17 @@ class Endpoint(NamedTuple):
     """The address of a service in a region, with the service and region names for signatures."""
 
     url: str
-    """`https://sts.us-east-1.amazonaws.com`; a configured endpoint may have a port and a path."""
+    """The URL, such as `https://sts.us-east-1.amazonaws.com`; a configured endpoint may have a port and a path."""
     service: str
-    """The service's name, also in signatures. Requests to `sso` and `sso-oidc` are not signed: they carry a token."""
+    """The service's name, also in signatures. Requests to `sso` and `sso-oidc` are not signed but have a token."""
     region: str
     signing_region: str
     short: str
-    """A short form for messages: `sts.us-east-1`, or `sts at 127.0.0.1:4566` for a configured endpoint."""
+    """A short text for messages: `sts.us-east-1`, or `sts at 127.0.0.1:4566` for a configured endpoint."""
 
 
 class Address(NamedTuple):
-    """The target of a connection to an http(s) URL. `host` is lower case, IPv6 without brackets."""
+    """The target of a connection to an http(s) URL. `host` is in lower case, an IPv6 address without brackets."""
 
     scheme: str
     host: str
@@ -134,7 +134,7 @@ class Address(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """`host`, or `host:port` where the port isn't the scheme's own; IPv6 in brackets."""
+        """`host`, or `host:port` if the port isn't the scheme's default port; an IPv6 address is in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -142,7 +142,7 @@ class Address(NamedTuple):
 def parse_address(url: str) -> Address | None:
     """Parse `http[s]://host[:port][/path]`; None for anything else.
 
-    A user part, query or fragment is rejected: an endpoint has none, and each can make one host look like another.
+    A user part, query or fragment is rejected: endpoints have none, and it can make one host look like another.
     """
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
@@ -165,14 +165,14 @@ def parse_address(url: str) -> Address | None:
 
 
 def better_address(text: str) -> str:
-    """Suggest a correction for a text that is no address: the text with a scheme, or else the general form."""
+    """Suggest a correction for a text that is not an address: the text with a scheme, or else the general form."""
     scheme = "http" if text.startswith(("localhost", "127.", "[::1]")) else "https"
     address = f"{scheme}://{text}"
     return address if parse_address(address) else "https://host[:port][/path]"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is always this machine: `localhost`, 127.0.0.0/8, `::1`."""
+    """Return whether a host name or address always means this machine: `localhost`, 127.0.0.0/8, `::1`."""
     host = host.lower().strip("[]").rstrip(".")
     if host in ("localhost", "::1"):
         return True
@@ -180,14 +180,14 @@ def is_loopback(host: str) -> bool:
 
 
 def is_aws_host(host: str) -> bool:
-    """Whether the host belongs to an AWS service, VPC endpoints included.
+    """Return whether the host belongs to an AWS service, including VPC endpoints.
 
-    `amazonaws.com` alone proves nothing: customers' buckets, load balancers and instances have names under it.
+    `amazonaws.com` alone proves nothing: customers' buckets, load balancers and instances have names in it.
     """
     host = host.lower().rstrip(".")
     labels = host.split(".")
     if labels[0].startswith("vpce-"):
-        # such as vpce-0123456789abcdef0-abcdefgh.sts.us-east-1.vpce.amazonaws.com
+        # for example vpce-0123456789abcdef0-abcdefgh.sts.us-east-1.vpce.amazonaws.com
         del labels[0]
         if labels[2:3] != ["vpce"]:
             return False
@@ -202,7 +202,7 @@ def is_aws_host(host: str) -> bool:
 
 
 def _is_under(partition: Partition, labels: list[str]) -> bool:
-    """Whether the labels are a partition's domain, optionally preceded by one of its regions."""
+    """Return whether the labels are a partition's domain, or such a domain after one of its regions."""
     for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
         end = suffix.split(".")
         region = labels[: -len(end)]
@@ -214,7 +214,7 @@ def _is_under(partition: Partition, labels: list[str]) -> bool:
 
 
 def is_region_name(region: str) -> bool:
-    """Whether the text can be a region in a host name."""
+    """Return whether the text can be a region in a host name."""
     return _REGION.match(region) is not None
 
 
@@ -227,10 +227,10 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """Resolve the address of a service for a region; AWS's usual name for a service not in `SERVICE_IDS`.
+    """Resolve the address of a service for a region; a service not in `SERVICE_IDS` gets AWS's usual name.
 
-    The first of these applies: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the region's own host.
-    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS disables the two variables. FIPS and dual stack are also enabled by
+    The first of these that is set applies: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the region's
+    own host. AWS_IGNORE_CONFIGURED_ENDPOINT_URLS disables the two variables. FIPS and dual stack are also enabled by
     AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. Raises ConfigError for a region that is not a plain name,
     and for an address that is not https, unless it is on loopback.
     """
@@ -261,7 +261,7 @@ def resolve_endpoint(
 
 
 def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str) -> list[tuple[str, str]]:
-    """The configured addresses, each with the setting that it comes from; the first of them is used."""
+    """Return the configured addresses, each with the setting that contains it; the first address is used."""
     configured_urls = [(endpoint_url, "`endpoint_url`")]
     if not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
         service_id = SERVICE_IDS.get(service, service.upper().replace("-", "_"))
@@ -271,12 +271,12 @@ def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str
 
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:
-    # As in botocore's ensure_boolean, only "true" in any case enables it.
+    # As in botocore's ensure_boolean, only "true" (in any case) turns the setting on.
     return environ.get(name, "").strip().lower() == "true"
 
 
 def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -> tuple[str, str]:
-    """AWS's own host for the service, and the region for signatures."""
+    """Return AWS's own host for the service, and the region for signatures."""
     partition = partition_of_region(region)
     if service == "iam":
         row = _IAM[partition.name]
@@ -299,7 +299,7 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
 
 
 def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool) -> bool:
-    """Whether the standard host name also serves FIPS, as for STS, SSM and Organizations in GovCloud."""
+    """Return whether the standard host name also serves FIPS, as for STS, SSM and Organizations in GovCloud."""
     if service == "iam-toolbox":
         return False
     is_one = service == "organizations" or (service not in _WITH_FIPS_NAMES and not dual_stack)
@@ -307,7 +307,7 @@ def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool)
 
 
 def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:
-    """Whether dual stack uses a separate host name; Secrets Manager's standard name mostly answers on IPv6, too."""
+    """Return whether dual stack has a host name of its own; Secrets Manager's usual host mostly serves IPv6, too."""
     if service != "secretsmanager" or partition.name not in ("aws", "aws-us-gov", "aws-cn"):
         return True
     return fips and partition.name == "aws-cn"

@@ -1,4 +1,4 @@
-"""Builds the environment of the child process from the parent's variables and the secrets. Pure."""
+"""Builds the environment of the child process from the parent's variables and the secrets. No side effects."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that decide an AWS SDK's identity. Mixing dsops' and inherited ones would give another identity, or none.
-"""
+"""Variables that determine an AWS SDK's identity; with inherited variables, they would be another identity, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
     "AWS_ROLE_SESSION_NAME",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    # Versions of the Java SDK from before 2016 read these two after the names above.
+    # Versions of the Java SDK from before 2016 read these two variables after the names above.
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
 )
-"""Variables that describe an identity and mislead without it, such as the expiry of another session."""
+"""Variables that describe an identity and are misleading without it, such as the expiry of another session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
-"""`AWS_BEARER_TOKEN_BEDROCK` takes precedence over every key for its service (AWS SDKs and Tools Reference Guide)."""
+"""The prefix of variables with a token that takes precedence over every key (AWS SDKs and Tools Reference Guide)."""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
-"""The newer name, and the name that boto3 and older SDKs read."""
+"""The variables for the region: the newer name, and the name that boto3 and older SDKs read."""
 
 _PRISTINE = frozenset(
     """
@@ -45,26 +44,26 @@ _PRISTINE = frozenset(
     SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE
     """.split()
 )
-"""Variables that programs need on any machine and at any terminal; `LC_*` are kept as well."""
+"""Variables that programs need on any machine and at any terminal; variables `LC_*` are kept as well."""
 
 
 class ChildIdentity(NamedTuple):
-    """The AWS identity that the user requested by name; it replaces any inherited identity."""
+    """The AWS identity that the user requested for the command; it replaces any inherited identity."""
 
     variables: Mapping[str, Secret]
-    """The variables that `session_variables` or `endpoint_variables` returns."""
+    """The variables from `session_variables` or `endpoint_variables`."""
     region: str
-    """The region of the command's AWS calls, unless a variable of the environment sets one."""
+    """The region for the command's AWS calls, unless a variable of the environment sets a region."""
 
 
 class ChildEnvironment(NamedTuple):
-    """The child's variables. Inherited values are plain text, values from stores are secrets."""
+    """The child's variables: inherited values are plain text, values from stores are secrets."""
 
     variables: Mapping[str, str | Secret]
     removed: tuple[str, ...]
-    """Inherited variables that were left out because they name another AWS identity."""
+    """Inherited variables that were left out because they belong to another AWS identity."""
     kept: tuple[str, ...]
-    """Variables of dsops that were left out because an inherited value has precedence."""
+    """Variables of dsops that were left out because an inherited value takes precedence."""
 
 
 def child_environment(
@@ -77,12 +76,12 @@ def child_environment(
 ) -> ChildEnvironment:
     """Merge the secrets into the parent's variables.
 
-    `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` gives an inherited
-    value precedence over a secret. The variables of an AWS identity are treated as a unit, so that two sessions never
-    mix: if an inherited one is kept, all of dsops' are dropped; if dsops sets one, all inherited ones are removed.
-    With a `session`, no inherited identity is kept.
+    `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` lets an inherited
+    value take precedence over a secret. The variables of an AWS identity are kept or dropped together, so that two
+    sessions never mix: if an inherited variable is kept, all of dsops' are dropped; if dsops sets a variable, all
+    inherited ones are removed. With a `session`, no inherited identity is kept.
     """
-    # A variable without a name (`=x`) can be inherited, and Python's exec refuses to hand it on.
+    # A process can inherit a variable without a name (`=x`), which Python's exec refuses to pass on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
     identity = {*IDENTITY, *_ATTENDANTS, *[name for name in inherited if name.startswith(_BEARER_TOKEN)]}
     kept_names: set[str] = set()
@@ -102,7 +101,7 @@ def child_environment(
 
 
 def session_variables(credentials: Credentials) -> dict[str, Secret]:
-    """The variables that give an AWS SDK these credentials, with their expiry."""
+    """Return the variables that give an AWS SDK these credentials with their expiry."""
     variables = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -115,10 +114,10 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
 
 
 def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
-    """The variables that make an AWS SDK fetch credentials from a container endpoint, and only from there.
+    """Return the variables that make an AWS SDK fetch credentials only from a container endpoint.
 
-    SDKs read the credential files first, and keys under `[default]` there would be another identity. So the variables
-    name `empty_file`, the path of an empty file, instead.
+    SDKs read the credential files first, and keys under `[default]` in them would be another identity. So the
+    variables name `empty_file` instead, the path of an empty file.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
@@ -131,8 +130,8 @@ def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str
 def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
     """Encode the environment to the bytes with which the process is started.
 
-    Inherited values are encoded back to their original bytes; secrets are UTF-8, or the bytes of a binary secret.
-    Raises ValueUnusable for a value that no variable can hold.
+    Inherited values are encoded back to their original bytes; secrets become UTF-8, or the bytes of a binary secret.
+    Raises ValueUnusable for a value that a variable can't contain.
     """
     return {
         os.fsencode(name): _secret_bytes(name, value) if isinstance(value, Secret) else os.fsencode(value)
@@ -141,7 +140,7 @@ def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
 
 
 def _name_region(variables: dict[str, str | Secret], region: str) -> None:
-    """Set both region variables to the value of the one that is set, or else to `region`: no SDK reads both."""
+    """Set both region variables, since no SDK reads both: to the value of the one that is set, or to `region`."""
     chosen_region = next(
         (variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region
     )
@@ -158,7 +157,7 @@ def _secret_bytes(name: str, value: Secret) -> bytes:
     try:
         data = value.reveal_bytes()
     except UnicodeEncodeError:
-        # Raised from None: the original error contains the value.
+        # The error has no cause (`from None`): the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be put into an environment variable",
             why="it holds half of a UTF-16 surrogate pair, which no encoding has",

@@ -1,7 +1,7 @@
-"""All exceptions of dsops: message, reason, next step, and exit code.
+"""All exceptions of dsops, each with message, reason, next step and exit code.
 
 Exceptions are defined in this file only. A class has one stable dotted `code`; its docstring is the text that `dsops
-help CODE` shows. Instances carry the particulars. None of them ever holds the value of a secret.
+help CODE` shows. Instances have the details of a failure, but never the value of a secret.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dsops.startup import NamedTuple
 
 
 class Where(NamedTuple):
-    """A place in a file; prints as `dsops.yaml:9`. `line` starts at 1; 0 means the file as a whole."""
+    """A place in a file; prints as `dsops.yaml:9`. `line` starts at 1; 0 means the whole file."""
 
     file: str
     line: int = 0
@@ -24,7 +24,7 @@ class Where(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One problem of a document: place, dotted path (`secretStores.a.region`), message and hint."""
+    """One problem of a document: its place, dotted path (`secretStores.a.region`), message and hint."""
 
     where: Where
     path: str
@@ -33,11 +33,11 @@ class Problem(NamedTuple):
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, for a hint; "" if none is similar. Case, `-` and `_` hardly count.
+    """Return the name that was probably meant, for a hint; "" if no name is similar.
 
-    Swapped letters come first: `us-esat-1` is us-east-1, and not us-west-1. If no spelling is similar, it is the only
-    name that begins like the word, or that the word begins like: `production` for `prod`, `--env` for
-    `--environment`.
+    Upper case, `-` and `_` are ignored. A name with the same letters in another order is preferred: `us-esat-1` is
+    us-east-1, and not us-west-1. If no spelling is similar, the result is the only name that begins like the word, or
+    that the word begins like: `production` for `prod`, `--env` for `--environment`.
     """
     from difflib import get_close_matches
 
@@ -59,7 +59,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 _SHORTEST_BEGINNING = 3
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
-"""The comparison takes time in proportion to the product of the lengths, for each name."""
+"""Limits on lengths and names: comparing takes time in proportion to the product of both lengths, for each name."""
 
 
 def _plain(word: str) -> str:
@@ -67,7 +67,7 @@ def _plain(word: str) -> str:
 
 
 class AwsAnswer(NamedTuple):
-    """AWS's error response. `endpoint` is short (`sts.us-east-1`); fields are "" where the response has none."""
+    """AWS's error response. `endpoint` is a short name (`sts.us-east-1`); "" for fields that AWS left out."""
 
     code: str
     message: str
@@ -90,18 +90,18 @@ class AwsAnswer(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The message without its sentences about the authorization id: where to look it up, and by which API."""
+        """The message without its sentences about the authorization id, which say where to look up the id."""
         return self.message.partition(_ID_IS_TOLD)[0] if self.authorization_id else self.message
 
 
 _ID_FOLLOWS = "authorization id: "
 _ID_IS_TOLD = ". Go to https://"
 _LONGEST_ID = 256
-"""In characters, by the service model."""
+"""The maximum length of an authorization id in characters, from the service model."""
 
 
 class Hop(NamedTuple):
-    """A hop that succeeded before the one that failed; "" for unknown facts."""
+    """A hop that succeeded before the failed hop. Unknown facts are ""."""
 
     store: str
     session: str
@@ -110,33 +110,33 @@ class Hop(NamedTuple):
 
 
 class FailedOperation(NamedTuple):
-    """The operation that failed, and its circumstances; "" and 0 for facts that are unknown or do not apply."""
+    """The operation that failed, and its circumstances. Facts that are unknown or do not apply are "" or 0."""
 
     operation: str
-    """The API operation: `AssumeRole`."""
+    """The API operation, such as `AssumeRole`."""
     caller: str = ""
-    """An ARN, or the masked id of the signing key if no ARN is known."""
+    """The caller's ARN, or the masked id of the signing key if no ARN is known."""
     store: str = ""
     role: str = ""
     secret: str = ""
-    """The name of the secret that was read."""
+    """The name of the secret to read."""
     hop: int = 0
     hops: int = 0
     """The number of hops in the longest chain that needs this hop."""
     before: tuple[Hop, ...] = ()
-    """Earlier hops, in the order in which they were made."""
+    """The earlier hops, in the order in which they were made."""
     region: str = ""
     endpoint: str = ""
-    """Short, as in AwsAnswer; "" if no request was made."""
+    """The short name of the endpoint, as in AwsAnswer; "" if no request was sent."""
     asks: tuple[str, ...] = ()
-    """The arguments with which `dsops explain` finds the reason of a denial: `--env`, the environment, the store."""
+    """The arguments with which `dsops explain` finds the reason for a denial: `--env`, the environment, the store."""
 
     def joined(self, other: FailedOperation) -> FailedOperation:
-        """The facts of both; where both have one, this one's."""
+        """Return the facts of both operations; if both have a fact, this operation's is used."""
         return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
 
     def text(self, message: str) -> str:
-        """One line with the facts that `message` lacks; "" if it has all, or no request was made."""
+        """Return one line with the facts that `message` lacks; "" if it lacks none, or no request was sent."""
         if not self.operation or not (self.endpoint or self.hops >= _CHAIN):
             return ""
         of = f" of {self.role}" if self.role and self.role not in message else ""
@@ -147,7 +147,7 @@ class FailedOperation(NamedTuple):
         return f"{self.operation}{facts}" if facts else ""
 
     def texts_before(self) -> list[str]:
-        """One line for each earlier hop: its store, session and expiry."""
+        """Return one line for each earlier hop, with its store, session and expiry."""
         if not self.hop:
             return []
         return [
@@ -158,7 +158,7 @@ class FailedOperation(NamedTuple):
 
 
 _CHAIN = 2
-"""In hops: the number of a single hop says nothing."""
+"""The minimum length of a chain, in hops, for which the text shows the number of the failed hop."""
 
 
 class DsopsError(Exception):
@@ -189,14 +189,14 @@ class DsopsError(Exception):
         self._tell()
 
     def add_tried(self, tried: FailedOperation) -> None:
-        """Add facts of the failed operation; those that are known already stay, as they are closer to the failure."""
+        """Add facts about the failed operation; known facts are kept, since they are closer to the failure."""
         self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()
 
     def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
-        """Replace the texts by those of a caller that knows more; an empty argument leaves its text unchanged.
+        """Replace the texts of the error by those of a caller that knows more; an empty argument changes nothing.
 
-        The error itself stays: its class, its cause, and how far a request got are not lost.
+        The class of the error, its cause, and how far a request got stay the same.
         """
         self.args = (message,)
         self.message = message
@@ -206,7 +206,7 @@ class DsopsError(Exception):
         self._tell()
 
     def _tell(self) -> None:
-        """Add why, hint and problems as notes (PEP 678), for tracebacks and pytest, which show only the message."""
+        """Add the reason, hint and problems as notes (PEP 678), since tracebacks and pytest show only the message."""
         notes = [f"at: {self.where}"] if self.where else []
         tried = self.tried.text(f"{self.message} {self.why} {self.hint}") if self.tried else ""
         notes += [f"tried: {tried}"] if tried else []
@@ -220,16 +220,16 @@ class DsopsError(Exception):
 
 
 class Failures(DsopsError):
-    """Several independent things failed; each is an error of its own."""
+    """Several independent operations failed, each with its own error."""
 
     code = "several"
 
     def __init__(self, errors: tuple[DsopsError, ...]) -> None:
-        """`errors` has at least two members, in the order in which the user wrote what they belong to."""
+        """`errors` has at least two members, in the order in which the user wrote the parts that failed."""
         super().__init__(f"{len(errors)} things failed")
         self.errors = errors
-        # One exit code for many failures: the lowest, which is what a user has to fix first (configuration, then
-        # access, ...).
+        # The exit code of several failures is the lowest, since the user has to fix that failure first (configuration,
+        # then access, and so on).
         self.exit_code = min(error.exit_code for error in errors)
 
 
@@ -237,12 +237,12 @@ class Failures(DsopsError):
 
 
 class UsageError(DsopsError):
-    """The command line is not one that dsops understands."""
+    """dsops does not accept this command line."""
 
     code = "usage"
     exit_code = 2
     missing = ""
-    """The operand that is missing, or the flag whose value is missing."""
+    """The name of the operand that is missing, or of the flag whose value is missing."""
 
 
 class ConfigError(DsopsError):
@@ -265,7 +265,7 @@ class ConfigUnreadable(ConfigError):
 
 
 class ConfigTooLarge(ConfigError):
-    """The file is larger, deeper or expands to more than any configuration needs."""
+    """The file is too large, is nested too deeply, or expands to more than any configuration needs."""
 
     code = "config.too-large"
 
@@ -277,7 +277,7 @@ class SyntaxInvalid(ConfigError):
 
 
 class NotAllowed(ConfigError):
-    """The configuration was found, not named, and the user has not allowed its present content."""
+    """A configuration was found, but not named by the user, who has not allowed its present content."""
 
     code = "config.not-allowed"
 
@@ -301,7 +301,7 @@ class VariableUnknown(ConfigError):
 
 
 class StoreTypeUnknown(ConfigError):
-    """A store that is needed has a type that no installed part of dsops provides."""
+    """The environment needs a store whose type no installed part of dsops provides."""
 
     code = "config.store-type-unknown"
 
@@ -313,7 +313,7 @@ class VariableUnset(ConfigError):
 
 
 class VariableInvalid(ConfigError):
-    """An environment variable that dsops reads (AWS_ENDPOINT_URL, HTTPS_PROXY) holds what can't be used."""
+    """An environment variable that dsops reads (AWS_ENDPOINT_URL, HTTPS_PROXY) has a value that can't be used."""
 
     code = "config.variable-invalid"
 
@@ -325,37 +325,37 @@ class LimitExceeded(ConfigError):
 
 
 class SessionForNothing(ConfigError):
-    """`session_policy: auto` would allow this session nothing, because nothing uses it."""
+    """`session_policy: auto` would allow this session nothing, because nothing uses the session."""
 
     code = "config.session-for-nothing"
 
 
 class PolicyInvalid(ConfigError):
-    """A policy document is not one that AWS accepts."""
+    """AWS would not accept this policy document."""
 
     code = "policy.invalid"
 
 
 class PolicyUnreadable(ConfigError):
-    """A file that should hold a policy can't be read: it is not there, no text, or far larger than any policy."""
+    """A policy file can't be read: it does not exist, is not text, or is far larger than any policy."""
 
     code = "policy.unreadable"
 
 
 class PolicyIncomplete(ConfigError):
-    """A policy can't be generated: a part that has to be known is not."""
+    """A policy can't be generated, because a required fact is unknown."""
 
     code = "policy.incomplete"
 
 
 class CasesInvalid(ConfigError):
-    """A table of questions to policies, or a policy that it names, can't be used as it is."""
+    """A table of policy questions, or a policy that it names, can't be used as it is."""
 
     code = "policy.cases-invalid"
 
 
 class EntityNotFound(ConfigError):
-    """A question to policies is about a user, role or secret that AWS does not have."""
+    """A policy question is about a user, role or secret that does not exist in AWS."""
 
     code = "policy.not-found"
 
@@ -367,13 +367,13 @@ class SeedInvalid(ConfigError):
 
 
 class SandboxRefusal(DsopsError):
-    """The sandbox refuses a request as AWS would; its server turns this into the response, for AWS clients only."""
+    """The sandbox refuses a request as AWS would; its server sends this error to AWS clients."""
 
     code = "sandbox.refusal"
 
 
 class SandboxUnavailable(ConfigError):
-    """The sandbox can't start here: its extra is not installed, its port is taken, or moto changed under it."""
+    """The sandbox can't start (its extra is missing, its port is taken, moto does not fit), or does not answer."""
 
     code = "sandbox.unavailable"
 
@@ -391,25 +391,25 @@ class ExtraMissing(ConfigError):
 
 
 class SeedRefused(UsageError):
-    """The text given as the seed of an MFA device can't be one."""
+    """The text entered as the seed of an MFA device is not a valid seed."""
 
     code = "mfa.seed-invalid"
 
 
 class ReasonMissing(UsageError):
-    """A store passes the reason of a run on to AWS (`reason_to`), and the run has no `--reason`."""
+    """A store passes the reason for a run on to AWS (`reason_to`), but the run has no `--reason`."""
 
     code = "usage.reason-missing"
 
 
 class KeysRefused(UsageError):
-    """The text given as a long-term key is no key, or not one that should be kept."""
+    """The text entered as a long-term key is not a key, or is a key that dsops does not store."""
 
     code = "keys.invalid"
 
 
 class FileNotWritten(DsopsError):
-    """The file that was asked for could not be written."""
+    """A file could not be written."""
 
     code = "output.not-written"
     exit_code = 2
@@ -418,7 +418,7 @@ class FileNotWritten(DsopsError):
 class AuditFailed(DsopsError):
     """The audit trail could not be written, and your own configuration says `audit: required`.
 
-    No session or secret is given out. Without `required` this is a warning, and the run goes on.
+    The command gets no session or secret. Without `required`, dsops shows a warning and continues.
     """
 
     code = "audit.not-written"
@@ -432,19 +432,19 @@ class UserConfigInvalid(ConfigError):
 
 
 class TrailUnreadable(UsageError):
-    """The file that was named as an audit trail can't be read."""
+    """The named file can't be read as an audit trail."""
 
     code = "audit.unreadable"
 
 
 class LogsUnreadable(UsageError):
-    """None of the CloudTrail logs that were named can be read, or the disk has no room to sort them."""
+    """None of the named CloudTrail logs can be read, or the disk has no space to sort them."""
 
     code = "audit.logs-unreadable"
 
 
 class QueryRefused(UsageError):
-    """Athena can't run the query as it was asked: workgroup, place of the result, table, or length."""
+    """Athena can't run the query because of its workgroup, result location, table, or length."""
 
     code = "audit.query-refused"
 
@@ -460,7 +460,7 @@ class CredentialsError(DsopsError):
 
 
 class NoCredentials(CredentialsError):
-    """There are no base credentials: nothing in the environment, no profile, no container or instance role."""
+    """There are no base credentials: no keys in the environment, no profile, no container or instance role."""
 
     code = "credentials.none"
 
@@ -472,7 +472,7 @@ class CredentialsExpired(CredentialsError):
 
 
 class TooLittleTimeLeft(CredentialsError):
-    """The credentials are good, but end sooner than `--min-ttl` allows, and new ones would too."""
+    """The credentials are valid, but expire sooner than `--min-ttl` allows, and so would new credentials."""
 
     code = "credentials.too-little-time"
 
@@ -484,13 +484,13 @@ class CredentialsInvalid(CredentialsError):
 
 
 class ClockSkewed(CredentialsError):
-    """This machine's clock is too far from AWS's for a signature to hold."""
+    """This machine's clock differs too much from AWS's clock for a signature to be valid."""
 
     code = "credentials.clock-skewed"
 
 
 class AmbientFailed(CredentialsError):
-    """The profile, process or metadata service that should give the base credentials failed."""
+    """The profile, process or metadata service that should provide the base credentials failed."""
 
     code = "credentials.ambient-failed"
 
@@ -500,7 +500,7 @@ class AssumeRoleDenied(CredentialsError):
 
     code = "sts.access-denied"
     speaks_of: tuple[str, str, str] | None = None
-    """Issuer, subject and audience of the token or assertion that was sent; None if none was."""
+    """Issuer, subject and audience of the token or assertion in the request; None for a request without one."""
 
 
 class StsRefused(CredentialsError):
@@ -510,19 +510,19 @@ class StsRefused(CredentialsError):
 
 
 class RoleNotOffered(CredentialsError):
-    """The SAML response does not offer the role that the store names, or offers several and the store names none."""
+    """The SAML response does not offer the store's role, or offers several roles and the store names none."""
 
     code = "saml.role"
 
 
 class RegionDisabled(CredentialsError):
-    """STS is not activated in that region for the account."""
+    """The region is not enabled for the account, or STS is not activated in the region."""
 
     code = "sts.region-disabled"
 
 
 class LoginRequired(CredentialsError):
-    """There is no login to IAM Identity Center, or it has ended: run `dsops login STORE`."""
+    """There is no login to IAM Identity Center, or the login has expired: run `dsops login STORE`."""
 
     code = "sso.login-required"
 
@@ -540,7 +540,7 @@ class SsoRefused(CredentialsError):
 
 
 class LoginFailed(CredentialsError):
-    """A login was not completed: it was refused, took too long, or its answer did not arrive."""
+    """A login was not completed: it was refused, took too long, or the browser sent no answer."""
 
     code = "login.failed"
 
@@ -552,13 +552,13 @@ class ConsoleRefused(CredentialsError):
 
 
 class RevocationRefused(CredentialsError):
-    """The sessions can't be revoked by a policy: AWS manages the role, or there is no role."""
+    """A policy can't revoke these sessions: AWS manages the role, or the store assumes no role."""
 
     code = "revoke.refused"
 
 
 class MfaRequired(CredentialsError):
-    """An MFA code is needed and there is no terminal to ask for it."""
+    """An MFA code is needed, and there is no terminal to ask the user for it."""
 
     code = "mfa.required"
 
@@ -576,13 +576,13 @@ class KeyringFailed(CredentialsError):
 
 
 class KeyringUnavailable(KeyringFailed):
-    """There is no keyring here: no desktop session, none that can be loaded, or it is switched off."""
+    """There is no keyring to use: no desktop session, no usable backend, or the keyring is turned off."""
 
     code = "keyring.unavailable"
 
 
 class KeyringLocked(KeyringFailed):
-    """The keyring is locked: its prompt was refused, or was not answered in time."""
+    """The keyring is locked: the user declined its prompt, or did not answer in time."""
 
     code = "keyring.locked"
 
@@ -594,19 +594,19 @@ class KeyringEntryMissing(KeyringFailed):
 
 
 class KeyRotationStopped(CredentialsError):
-    """The rotation of a key stopped half way; the message says which key works, and how to go on."""
+    """The rotation of a key stopped before its end; the message says which key works, and how to continue."""
 
     code = "keys.rotation-stopped"
 
 
 class AccessDenied(CredentialsError):
-    """The credentials are good, but may not do this."""
+    """The credentials are valid, but do not allow this operation."""
 
     code = "access-denied"
 
 
 class SecretAccessDenied(AccessDenied):
-    """The credentials may not read that secret or parameter."""
+    """The credentials do not allow reading this secret or parameter."""
 
     code = "secret.access-denied"
 
@@ -622,7 +622,7 @@ class SecretError(DsopsError):
 
 
 class SecretNotFound(SecretError):
-    """The secret, parameter or version does not exist where it was looked for."""
+    """The secret, parameter or version does not exist where dsops looked for it."""
 
     code = "secret.not-found"
 
@@ -634,13 +634,13 @@ class SecretDeleted(SecretError):
 
 
 class SecretRefused(SecretError):
-    """The service refused to give the secret for a reason other than access."""
+    """The service refused to return the secret for a reason other than access."""
 
     code = "secret.refused"
 
 
 class FieldMissing(SecretError):
-    """The secret has no such field."""
+    """The secret does not contain the requested field."""
 
     code = "secret.field-missing"
 
@@ -652,7 +652,7 @@ class TransformFailed(SecretError):
 
 
 class ValueUnusable(SecretError):
-    """The value can't be put into an environment variable or file of that format."""
+    """The value can't be put into an environment variable, or into a file of that format."""
 
     code = "secret.value-unusable"
 
@@ -661,17 +661,17 @@ class ValueUnusable(SecretError):
 
 
 class ServiceError(DsopsError):
-    """The service did not answer as it should."""
+    """The service did not respond as expected."""
 
     code = "service.failed"
     exit_code = 5
     how_far = "answered"
-    # `unsent`: the request never left. `sent`: no byte of a response came, so the request may have been carried out.
-    # `answered`: a response had begun. Decides whether the same request may be sent again.
+    # `unsent`: the request was not sent. `sent`: no byte of a response came, so the request may have been carried out.
+    # `answered`: a response had begun. This determines whether the same request may be sent again.
 
 
 class QueryFailed(ServiceError):
-    """Athena accepted a query and it failed."""
+    """Athena accepted a query, but the query failed."""
 
     code = "audit.query-failed"
 
@@ -689,13 +689,13 @@ class QueryTooSlow(ServiceError):
 
 
 class Unreachable(ServiceError):
-    """No connection could be made, or it broke."""
+    """No connection to the service could be made, or the connection broke."""
 
     code = "service.unreachable"
 
 
 class TimedOut(ServiceError):
-    """The service did not answer in time."""
+    """The service did not respond in time."""
 
     code = "service.timed-out"
 
@@ -707,31 +707,31 @@ class TlsRefused(ServiceError):
 
 
 class Throttled(ServiceError):
-    """AWS throttled the call, retries included, until its time was up."""
+    """AWS throttled the call, and all its retries until the time limit."""
 
     code = "service.throttled"
 
 
 class AnswerInvalid(ServiceError):
-    """Something other than AWS answered, or a response was damaged."""
+    """A server other than AWS responded, or a response was damaged."""
 
     code = "service.answer-invalid"
 
 
 class SinkFailed(ServiceError):
-    """A receiver of the audit trail, `syslog` or `otlp`, did not accept lines: they stay in the file for later."""
+    """A receiver of the audit trail, `syslog` or `otlp`, did not accept lines; they stay in the file for later."""
 
     code = "audit.not-sent"
     seconds = 0
-    # Seconds to wait before the next attempt, as the receiver asked.
+    # Seconds to wait before the next attempt, as the receiver requested.
 
 
 class LineRefused(SinkFailed):
-    """A receiver of the audit trail rejects a line for good: it is left out, and a warning says so."""
+    """A receiver of the audit trail rejects a line for good: the line is left out, and a warning says so."""
 
     code = "audit.line-refused"
     taken: int | None = None
-    # How many lines before it were accepted; None if none was, and it is not known which line was rejected.
+    # The number of lines accepted before the rejected line; None if the rejected line is unknown.
 
 
 # --- 6: a check found something -----------------------------------------------------------------------------
@@ -755,7 +755,7 @@ class CommandFailed(DsopsError):
 
 
 class CommandNotFound(CommandFailed):
-    """The command to run was not found on the PATH."""
+    """The command to run is not on the PATH."""
 
     code = "exec.not-found"
     exit_code = 127
@@ -769,7 +769,7 @@ class CommandNotExecutable(CommandFailed):
 
 
 class CommandTimedOut(CommandFailed):
-    """The command ran longer than `--timeout` allows and was ended with everything it had started."""
+    """The command ran longer than `--timeout` allows, and was ended with all processes that it had started."""
 
     code = "exec.timed-out"
     exit_code = 124
@@ -779,7 +779,7 @@ class CommandTimedOut(CommandFailed):
 
 
 def bug_of(error: Exception) -> DsopsError:
-    """The error for a bug of dsops: names its type and line, not its text, which may hold a value."""
+    """Return the error for a bug of dsops; names its type and line, but not its text, which may contain a value."""
     from traceback import extract_tb
 
     frame = extract_tb(error.__traceback__)[-1]

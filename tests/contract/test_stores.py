@@ -181,6 +181,28 @@ class TestSsoAsCredentials(CredentialStoreContract):
         return CredentialSubject(store, issue, None, center.assigned[ADA].clear)
 
 
+class TestProfileAsCredentials(CredentialStoreContract):
+    """`aws.profile`."""
+
+    @pytest.fixture
+    def subject(self) -> CredentialSubject:
+        """A store with a profile's temporary credentials, refused once the profile has a long-term key."""
+        pipeline = Pipeline()
+        store = credential_store("aws.profile")
+        step = step_of(store.store_type, profile="work")
+        session = Credentials("ASIAPROFILEPROFILE01", Secret("session-secret"), Secret("session-token"))
+        provided = [session]
+
+        def issue(source: Credentials | None) -> Credentials:
+            credentials = provided[0] if source else None
+            return pipeline.time.run(store.issue(step, credentials, context_of(pipeline, step)), pipeline.aws)
+
+        def refuse() -> None:
+            provided[0] = key_of("A")
+
+        return CredentialSubject(store, issue, session, refuse)
+
+
 class TestKeysAsCredentials(CredentialStoreContract):
     """`aws.keys`."""
 

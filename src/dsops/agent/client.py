@@ -1,8 +1,8 @@
-"""The warm path: sends a command line to the agent, and becomes the command with the environment it returns.
+"""The warm path: sends a command line to the agent, and replaces itself with the command to run.
 
-A warm `dsops exec` loads only this file and `os`, `sys`, `time`, `_socket` and `_signal`, which are built in or
-loaded by Python at its start: every further module would slow down every run. Every case that is not simple is left
-to `dsops.cli`.
+The command gets the environment that the agent returns. A warm `dsops exec` loads only this file and `os`, `sys`,
+`time`, `_socket` and `_signal`, which are built in or loaded by Python at its start: every further module would slow
+down every run. `dsops.cli` handles every case that is not simple.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -32,7 +32,7 @@ LONGEST = 1 << 23
 """Maximum bytes of a frame: an environment has at most 6 MiB on Linux (three quarters of the stack limit)."""
 
 _HEARD_SECONDS = 5.0
-"""How long an agent may take to confirm a request; a stopped (SIGSTOP) agent never does."""
+"""How long an agent may take to confirm a request; an agent stopped by SIGSTOP never confirms it."""
 
 SILENT_SECONDS = 10.0
 """How long a working agent may send nothing, and how long a frame may take to arrive.
@@ -41,29 +41,28 @@ A working agent sends ALIVE every two seconds, so a silent agent is suspended or
 """
 
 _PATIENCE_SECONDS = 900.0
-"""How long an agent may send nothing but ALIVE: clients queue for a user's MFA code, for up to two minutes each.
+"""How long an agent may send only ALIVE: clients wait in a queue, each up to two minutes for an MFA code.
 """
 
 AGAIN = b"again"
-"""Sent with DECLINED: this agent is of another dsops version or about to end; ask again, and a new agent will answer.
-"""
+"""Sent with DECLINED by an agent of another version, or one about to end: the client then asks a new agent."""
 
 _DEAF = (DECLINED, b"deaf")
 _STUCK = (DECLINED, b"stuck")
-"""The outcome for a silent agent that may have sent an MFA code, which AWS accepts only once."""
+"""The outcome if the agent stopped answering after it may have sent an MFA code, which AWS accepts only once."""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl", "--reason")
-"""Flags with which an `exec` still needs only a new environment."""
+"""Flags with which the client needs only a new environment from the agent to run `exec`."""
 ANSWERED = ("credentials", "get")
-"""Commands whose whole answer can come from the agent."""
+"""Commands whose complete output the agent can produce."""
 _OWN_WORK = ("--no-agent", "--verbose", "-v", "--debug", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
 
 def pack(fields: "list[bytes]") -> bytes:
-    """Encode the fields, each after its length in four bytes."""
+    """Encode the fields: each field is preceded by its length in four bytes."""
     return b"".join([part for field in fields for part in (len(field).to_bytes(4, "big"), field)])
 
 
@@ -117,7 +116,7 @@ def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | N
 
 
 def stamp() -> bytes:
-    """Identifies this installation of dsops; an agent of another or reinstalled dsops must not answer."""
+    """Return an identifier of this dsops installation; an agent of another installation must not answer."""
     changed = os.stat(__file__).st_mtime_ns
     return f"{__version__} {sys.hexversion:x} {changed}".encode()
 
@@ -172,7 +171,7 @@ def address_in(folder: str) -> str:
             parts.append(os.readlink(f"/proc/self/ns/{name}"))
         except OSError:
             parts.append("")
-    # FNV-1a. A collision gives an attacker nothing: who can choose this input can choose the agent as well.
+    # FNV-1a. An attacker gains nothing by a collision: a role that can choose this input can choose the agent, too.
     number = 0xCBF29CE484222325
     for byte in os.fsencode("\0".join(parts)):
         number = (number ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
@@ -225,8 +224,8 @@ def is_plain(words: "list[str]") -> bool:
 def run(words: "list[str]", person: "Person") -> "bytes | None":
     """Run `exec` with the agent. Returns the packed error of a failure; does not return after a success.
 
-    Returns None if the agent can't do the work, b"" if there is no agent: this process has to do the work. `words`
-    are the words after `exec`; `person` shows the agent's events and asks its questions.
+    Returns None if the agent can't do the work, and b"" if there is no agent: in both cases, this process has to do
+    the work. `words` are the words after `exec`; `person` shows the agent's events and asks its questions.
     """
     split = words.index("--")
     command = words[split + 1 :]
@@ -234,7 +233,7 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
         return None
     program = find(command[0], os.environ.get("PATH", os.defpath))
     if program is None:
-        return None  # this case needs more modules to report the error
+        return None  # a missing program is reported by `dsops.cli`, which loads the modules for that
     answer = ask(
         [b"exec", *(os.fsencode(word) for word in words[:split]), b"--", os.fsencode(command[0])],
         person,
@@ -255,7 +254,7 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
 
 
 def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
-    """RESULT and the bytes for stdout, or FAILED and the error; None if this process has to do the work.
+    """Return RESULT with the bytes for stdout, or FAILED with the error; None if this process has to do the work.
 
     `words` are a command line of ANSWERED, starting with the command. The agent is not used if stdout is a terminal:
     speed does not matter there, and a value needs a newline after it.
@@ -272,7 +271,7 @@ def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
 
 
 def _profile(words: "list[str]") -> str:
-    """The value of --for-profile."""
+    """Return the value of the option --for-profile."""
     flag, value = "--for-profile", ""
     for position, word in enumerate(words):
         if word == flag:
@@ -361,10 +360,10 @@ def _start(place: str, address: str) -> "_socket.socket | None":
 
 
 def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None if the agent ended before it answered.
+    """Return the frame that ends the request; None if the agent ended before it answered.
 
-    _DEAF or _STUCK for an agent that is silent or sends an invalid frame: it holds the socket, so no new agent can
-    start.
+    Returns _DEAF or _STUCK for an agent that is silent or sends an invalid frame: its process still has the socket,
+    so no new agent can start.
     """
     is_shown, silent = False, _DEAF
     seconds, until = _HEARD_SECONDS, monotonic() + _PATIENCE_SECONDS
@@ -380,7 +379,7 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
             if kind == CODE:
                 silent = _STUCK
             elif kind == NOTE:
-                if is_shown:  # the terminal may show an event line, which the next line overwrites
+                if is_shown:  # If stderr shows a progress event on its last line, the next line overwrites it.
                     person(EVENT, pack([b"done"]))
                 _tell(data)
                 until = monotonic() + _PATIENCE_SECONDS
@@ -407,7 +406,7 @@ def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes
 
 
 def _tell(text: bytes) -> None:
-    """Writes to stderr; ignores a stderr that is closed or full."""
+    """Write to stderr; ignore errors, for example of a closed stderr or a full disk."""
     if sys.stderr is None:
         return  # stderr was closed at the start: descriptor 2 may be the connection
     try:  # noqa: SIM105 - contextlib is one more module
@@ -428,7 +427,7 @@ def _become(program: str, command: "list[str]", environment: "dict[bytes, bytes]
     try:
         os.execve(program, command, environment)  # noqa: S606 - no shell is the point
     except OSError:
-        # A script without `#!`, or one that can't be started: `dsops.process` handles both.
+        # `dsops.process` handles a script without `#!`, and a program that can't be started.
         _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
         _signal.signal(_signal.SIGXFSZ, _signal.SIG_IGN)
         _signal.signal(_signal.SIGINT, interrupt)

@@ -66,7 +66,7 @@ class ClientRun:
         *,
         shows_notes: bool,
     ) -> None:
-        """Set `shows_notes` if the client does not plan itself: its own plan would show the same notes."""
+        """Create the run. `shows_notes`: set if the client makes no plan, and so does not show its notes itself."""
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._asked = asked
         self._client = client
@@ -105,7 +105,7 @@ class ClientRun:
 
     @contextmanager
     def pipeline(self, request: PipelineRequest, program: str = "") -> Iterator[Pipeline]:
-        """The pipeline for the request; at the end of the block, writes its acts to the client's audit trail.
+        """Yield the pipeline for the request; at the end, write the acts of the run to the client's audit trail.
 
         A failure is recorded as well, unless the client itself records the outcome of its run.
         """
@@ -131,7 +131,7 @@ class ClientRun:
             self.runtime.environ,
             self.runtime.folder,
             self.runtime.now,
-            # A client that records its own run writes to the same trail next, and shows the warning itself.
+            # A client that records its own run writes to the same trail next, and then shows the warning itself.
             warn=_ignore if request.run else self._note,
             tell=self._note if self._asked.watches else _ignore,
             pid=self._client.pid,
@@ -146,16 +146,16 @@ class ClientRun:
         return journal
 
     def needs_client(self, request: PipelineRequest) -> bool:
-        """Whether only the client can read its configuration: `--config <(make-one)` is a pipe, readable only once.
+        """Return whether only the client can read its configuration file.
 
-        /dev/fd/63 and /proc/self name other files in this process.
+        The pipe of `--config <(make-one)` can be read once; /dev/fd/63 and /proc/self name other files in the agent.
         """
         path = os.path.normpath(os.path.join(self.runtime.folder, request.config))
         is_special = path.startswith(_PROCESS_FOLDERS) or (os.path.exists(path) and not os.path.isfile(path))
         return bool(request.config) and is_special
 
     def plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
-        """The plan of the environment to use, for all its variables or the requested one."""
+        """Plan the environment of the request: all its variables, or only the requested variable."""
         config = self._config(request)
         name = choose_environment(config, request.environment, program)
         if request.variable:
@@ -164,7 +164,7 @@ class ClientRun:
         return self._announced(plan_named(config, name, self.runtime, also=request.store, lasts=lasts))
 
     def plan_session(self, request: PipelineRequest) -> Plan:
-        """The plan for a store's session, as the request's environment uses it."""
+        """Plan the session of the requested store, as the request's environment uses it."""
         config = self._config(request)
         plan = plan_of_session(
             config, request.store, self.runtime, environment=request.environment, lasts=request.lasts
@@ -205,7 +205,7 @@ def _ignore(_text: str) -> None:
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Whether the client may succeed instead: it can ask for permission, and has resources of its own."""
+    """Return whether the client may succeed: it can ask for permission, and has descriptors and memory of its own."""
     return isinstance(error, NotAllowed) or is_exhausted(error)
 
 

@@ -44,7 +44,7 @@ class CommandLines(Protocol):
         """The parsed `exec`; None if the client has to do the work, for example to report a usage error."""
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
-        """The parsed `get` or `credentials` (`words` begin with the command); None as for `exec_line`."""
+        """Parse `get` or `credentials` (`words` begin with the command); None if the client has to do the work."""
 
     def note_line(self, text: str) -> str:
         """Format a note for stderr."""

@@ -1,7 +1,8 @@
 """Serves a session to the AWS SDKs of a running command, with the protocol of container credentials.
 
-https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html: a GET with a token, answered with
-JSON. Every process of this machine can connect; only one that has the token gets the session.
+The protocol: an SDK sends a GET with a token and gets JSON
+(https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html). Every process of this machine
+can connect; only a process that sends the token gets the session.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class SessionSource(Protocol):
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a new session is being fetched."""
+        """Whether a request for a new session is running."""
 
     @property
     def failure(self) -> DsopsError | None:
@@ -55,7 +56,7 @@ class CredentialEndpoint(LoopbackAttendant):
         port: int = 0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Raises UsageError if the address is not of this machine, or the port is taken."""
+        """Open the port. Raises UsageError if the address is not of this machine, or the port is taken."""
         super().__init__(address=address, port=port, clock=clock)
         self.token = Secret(os.urandom(32).hex())
         """The token that a client has to send. Only the command gets it, in its environment."""
@@ -76,7 +77,7 @@ class CredentialEndpoint(LoopbackAttendant):
             self.wait(client, is_late=False)
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Send the session once it is available; if there is none and no renewal is running, send the error."""
+        """Send the session if there is one; otherwise start a renewal, and send an error once none is running."""
         credentials = self._source.current
         if credentials is None:
             self._source.hurry()
@@ -89,7 +90,7 @@ class CredentialEndpoint(LoopbackAttendant):
         self.refuse(client, 503, f"the session could not be renewed: {failure}" if failure else "try again")
 
     def refuse(self, client: LoopbackConnection, status: int, message: str) -> None:
-        """Sends an error in the format that the SDKs show."""
+        """Send an error as JSON with `code` and `message`, which the SDKs show."""
         self._answer(client, status, {"code": REASONS[status].replace(" ", ""), "message": message})
 
     def _answer(self, client: LoopbackConnection, status: int, content: Mapping[str, str]) -> None:
@@ -97,7 +98,7 @@ class CredentialEndpoint(LoopbackAttendant):
 
 
 def _content(credentials: Credentials) -> dict[str, str]:
-    """The session as JSON. An SDK requests a new session before `Expiration`."""
+    """Return the JSON fields of the session. An SDK requests a new session before `Expiration`."""
     token = credentials.session_token
     content = {
         "AccessKeyId": credentials.access_key_id,

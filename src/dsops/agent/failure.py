@@ -21,7 +21,7 @@ def unpack_error(data: bytes) -> DsopsError:
 
 
 def silent(seconds: float) -> bytes:
-    """The packed error for a client whose agent may have used an MFA code and then stopped answering."""
+    """Return the packed error for an agent that stopped answering after it may have used an MFA code."""
     return pack_error(
         AgentUnavailable(
             f"the agent has sent nothing for {seconds:.0f} seconds, in the middle of this request",

@@ -26,7 +26,7 @@ CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How long no connection is accepted after descriptors ran out: a pending connection would wake the loop endlessly."""
+"""How long no connection is accepted after descriptors ran out: a pending one would wake the loop endlessly."""
 
 REASONS = {
     200: "OK",
@@ -58,7 +58,7 @@ class LoopbackAttendant:
     """Base class of an HTTP server in the loop of process/watch.py. Its port is open after `__init__`."""
 
     def __init__(self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic) -> None:
-        """Raises UsageError if the address is not of this machine, or the port is taken."""
+        """Open the port. Raises UsageError if the address is not of this machine, or the port is taken."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             self._listener = socket.create_server((address, port), family=family, backlog=1024)
@@ -74,17 +74,17 @@ class LoopbackAttendant:
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
-        # A forwarder in a container passes on the Host header of its client.
+        # A port forwarder in a container passes on its client's Host header, so loopback names are accepted, too.
         self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
     # --- for subclasses --------------------------------------------------------------------------------------------
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Answer a request, or let it wait. The Host header has been checked; `path` excludes the query."""
+        """Answer a request, or set its `is_waiting`. The Host header has been checked; `path` has no query."""
         raise NotImplementedError
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Called in each turn of the loop for a waiting request; with `is_late`, it has to be answered now."""
+        """Answer a waiting request if possible; with `is_late`, in any case. Called in each turn of the loop."""
         raise NotImplementedError
 
     def answer(self, client: LoopbackConnection, status: int, content_type: str, body: bytes) -> None:
@@ -142,8 +142,8 @@ class LoopbackAttendant:
         self._listener.close()
 
     def _accept(self) -> None:
-        # The number is limited: a client that connects endlessly must not keep the loop from handling the command's
-        # signals.
+        # The number of connections accepted in one turn is limited: a client that connects endlessly must not keep the
+        # loop from handling signals for the command.
         for _ in range(min(_MOST_A_TURN, _MOST_CLIENTS - len(self._clients))):
             try:
                 connection, _peer = self._listener.accept()
@@ -189,8 +189,8 @@ class LoopbackAttendant:
         if headers is None or len(words) != 3 or not words[2].startswith("HTTP/1."):
             self.refuse(client, 400, "this is not a request")
         elif headers.get("host", "") not in self._hosts:
-            # Against DNS rebinding: a web page can resolve its own name to this address; the Host header then has that
-            # name.
+            # Protects against DNS rebinding: a web page can make its own host name resolve to this address, and then
+            # its requests have that name in the Host header.
             self.refuse(client, 403, "the Host header names another host")
         else:
             self.asked(client, words[0], words[1].partition("?")[0], headers)

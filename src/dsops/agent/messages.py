@@ -1,4 +1,4 @@
-"""Encodes the content of frames between client and agent: requests, secrets, sessions, and who answered the calls.
+"""Encodes the content of frames: requests, secrets, sessions, and whether AWS or a sandbox answered the calls.
 
 Client and agent are of the same dsops version (`client.stamp`), so fields have no names and no versions.
 """
@@ -34,9 +34,9 @@ class PipelineRequest(NamedTuple):
     variable: str = ""
     """The only variable to fetch; "" for all."""
     store: str = ""
-    """The store whose session is needed, alone or with the secrets."""
+    """The store whose session is needed, alone or together with the secrets."""
     lasts: bool = False
-    """Whether the session will be renewed later, when no user can be asked."""
+    """Whether the session will be renewed later, at a time when dsops can't ask the user."""
     min_ttl_seconds: float | None = None
     reason: str = ""
     run: str = ""

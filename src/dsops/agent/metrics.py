@@ -22,10 +22,9 @@ from dsops.openmetrics.roles import RoleMetrics
 
 PATH: Final = "/metrics"
 LATENCIES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Histogram buckets in seconds for one AWS call: from a nearby region up to dsops' longest timeout."""
+"""Histogram buckets in seconds for one AWS call: from a call to a nearby region up to dsops' longest timeout."""
 TURNS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 120)
-"""Histogram buckets in seconds for one request: from the cache, with AWS calls, or with an MFA code that a user types.
-"""
+"""Histogram buckets in seconds for one request: from a cached answer up to a user who types an MFA code."""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
 _RESULTS: Final = {RESULT: "ok", FAILED: "failed", DECLINED: "declined"}
 
@@ -105,17 +104,17 @@ class AgentMetrics:
             taker(labels, value)
 
     def answered(self, words: Sequence[bytes], kind: int, seconds: float) -> None:
-        """Record an answered request; the first of `words` is the operation."""
+        """Record an answered request; the first of `words` is the requested operation."""
         command = words[0].decode()
         if command == "answer":
-            # The second word is the command that needs the answer.
+            # For the operation `answer`, the second word is the command (`get` or `credentials`).
             name = words[1].decode("ascii", "replace") if len(words) > 1 else ""
             command = name if name in ANSWERED else "other"
         self._requests.add((command, _RESULTS[kind]))
         self._seconds.observe(seconds, (command,))
 
     def serve(self, port: int) -> int:
-        """Serve the metrics on this port of 127.0.0.1 (0: a free one); returns the port. Raises UsageError."""
+        """Serve the metrics on this port of 127.0.0.1 (0: a free port); return the port. Raises UsageError."""
         with self._port_lock:
             if self._port is None or port not in {0, self._port.port}:
                 opened = MetricsPort(self.registry, port)
@@ -156,11 +155,11 @@ class Tally:
         self._counted: list[Callable[[AgentMetrics], None]] = []
 
     def add(self, count: Callable[[AgentMetrics], None]) -> None:
-        """Adds one measurement."""
+        """Buffer a function that records one measurement."""
         self._counted.append(count)
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        """Add a measurement of the pipeline; passed as `measure` of a Runtime."""
+        """Buffer a measurement of the pipeline; passed as `measure` of a Runtime."""
         self.add(lambda metrics: metrics.measure(name, labels, value))
 
     def count(self, metrics: AgentMetrics) -> None:

@@ -1,6 +1,6 @@
-"""Prepares the agent's process before it gets a secret: hardening, and the listening socket.
+"""Prepares the agent's process before it receives a secret: hardens it, and opens the listening socket.
 
-Nothing here loads libcurl or OpenSSL, which read the environment when they are loaded.
+This module does not load libcurl or OpenSSL, which read the environment when they are loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PR_SET_DUMPABLE = 4
 def drop_environment() -> None:
     """Drop the environment and folder inherited from the parent process; each request brings its own.
 
-    Libraries would read such variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
+    Libraries would read inherited variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
     """
     os.environ.clear()
     os.chdir("/")
@@ -55,7 +55,7 @@ def harden() -> None:
 
 
 def inherited_listener(descriptor: int) -> socket.socket:
-    """The listening socket that the parent process bound. Raises UsageError if the descriptor is anything else."""
+    """Return the listening socket that the parent process bound. Raises UsageError for any other descriptor."""
     try:
         listener = socket.socket(fileno=descriptor)
         if listener.family == socket.AF_UNIX and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

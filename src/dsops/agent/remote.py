@@ -15,10 +15,10 @@ from dsops.startup import NamedTuple
 
 
 class RemotePipeline(NamedTuple):
-    """Gets secrets and sessions from the agent; None without an agent, or if this process has to do the work."""
+    """Gets secrets and sessions from the agent; methods return None if this process has to do the work."""
 
     request: PipelineRequest
-    """The fields that all requests of this command share."""
+    """The fields that all requests of this command have in common."""
     runtime: Runtime
     watches: bool
     """Whether the agent sends progress events for a user at the terminal."""
@@ -26,7 +26,7 @@ class RemotePipeline(NamedTuple):
     def secrets(
         self, environment: str, variable: str = "", *, also: str = "", lasts: bool = False
     ) -> Mapping[str, Secret] | None:
-        """The values of an environment, or of one of its variables. Raises the agent's errors.
+        """Get the values of an environment, or of one of its variables. Raises the agent's errors.
 
         `also` is a store whose session is needed as well; `lasts` says that the session will be renewed.
         """
@@ -38,7 +38,7 @@ class RemotePipeline(NamedTuple):
     def credentials(
         self, store: str, environment: str = "", *, lasts: bool = False, min_ttl_seconds: float | None = None
     ) -> Credentials | None:
-        """The session of a store, for `environment`. Raises the agent's errors.
+        """Get the session of a store, for `environment`. Raises the agent's errors.
 
         `lasts` says that the session will be renewed; with `min_ttl_seconds`, a cached session that expires sooner is
         replaced.
@@ -50,7 +50,7 @@ class RemotePipeline(NamedTuple):
         return None if fields is None else credentials_of(fields)
 
     def _ask(self, operation: str, request: PipelineRequest) -> Sequence[bytes] | None:
-        """The fields of the agent's answer."""
+        """Return the fields of the agent's answer; None if the agent does not answer the request."""
         person = AgentPerson(self.runtime.ask, self.runtime.report)
         answer = client.ask([operation.encode(), *request_fields(request)], person, watches=self.watches)
         if answer is None or answer[0] == DECLINED:
@@ -61,7 +61,7 @@ class RemotePipeline(NamedTuple):
 
 
 def ask_running(*words: str) -> Sequence[bytes]:
-    """The fields of the running agent's answer; () if no agent is running. Raises the agent's error."""
+    """Ask a running agent; return the fields of its answer, or () without an agent. Raises the agent's error."""
     reply = client.ask([word.encode() for word in words], lambda _kind, _data: None, watches=False, starts=False)
     if reply is not None and reply[0] == FAILED:
         raise unpack_error(reply[1])

@@ -20,25 +20,25 @@ ask with 5 minutes left or fewer.
 """
 
 _JITTER = 0.25
-"""Each renewal is earlier by a random share up to this, so that commands started together do not renew together."""
+"""The largest random fraction by which a renewal is earlier, so that commands started together spread out."""
 
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _LONGEST_PAUSE_WITHOUT = 30.0
-"""The longest pause between failed attempts after the session has expired.
+"""The longest pause in seconds between failed attempts after the session has expired.
 
-Pauses double each time, up to five minutes while the session is valid, and up to this once it has expired.
+Pauses double after each failure, up to five minutes while the session is valid, and up to this value afterwards.
 """
 
 _LOOK_SECONDS = 30.0
-"""How often the clock is read: it may be set, and it continues while a laptop sleeps."""
+"""How often the wall clock is read: a user may set it, and it continues while a laptop sleeps."""
 
 _JOIN_SECONDS = 1.0
 
 Issue = Callable[[Credentials, Callable[[], bool]], Credentials]
-"""(the current session, a function that says whether the command has ended) -> a new session.
+"""A function that issues a new session; runs in its own thread, and may raise DsopsError.
 
-Runs in its own thread, and may raise DsopsError.
+Arguments: the current session, and a function that says whether the command has ended.
 """
 
 
@@ -55,7 +55,7 @@ class Renewal:
         report: Callable[[Event], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`clock` is monotonic and times the pauses between attempts.
+        """Create the renewal; `clock` is monotonic and times the pauses between attempts.
 
         `report` gets the events `session.renewed`, `session.not-renewed` and, once, `session.ended`.
         """
@@ -84,7 +84,7 @@ class Renewal:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a new session is being fetched."""
+        """Whether a request for a new session is running."""
         return self._thread is not None
 
     def readers(self) -> Iterable[int]:
@@ -92,7 +92,7 @@ class Renewal:
         return (self._reader,)
 
     def writers(self) -> Iterable[int]:
-        """The descriptors to write to: none."""
+        """Return the descriptors to write to: none."""
         return ()
 
     def seconds(self) -> float | None:
@@ -115,7 +115,7 @@ class Renewal:
             self._begin()
 
     def end(self) -> None:
-        """Wait one second for the thread; abandon it if it still waits for a program of the user."""
+        """Wait one second for the thread; abandon a thread that still waits for a program of the user."""
         self._is_over.set()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
@@ -126,7 +126,7 @@ class Renewal:
         self._early = self._random()
 
     def _seconds_left(self) -> float:
-        """Seconds until expiry, by the clock that gives less: only the wall clock runs while a laptop sleeps."""
+        """Return the seconds until expiry, by the clock that gives less: only the wall clock runs during sleep."""
         return min(self._held.seconds_left(self._now()), self._until - self._clock())
 
     def _wait_seconds(self) -> float:
@@ -148,7 +148,7 @@ class Renewal:
         self._thread.start()
 
     def _work(self, session: Credentials) -> None:
-        """Issue a new session in the thread: set the result, and wake the loop."""
+        """Issue a new session, set it or the error as the result, and wake the loop. Runs in the thread."""
         try:
             self._outcome = self._issue(session, self._is_over.is_set)
         except DsopsError as error:
@@ -173,7 +173,7 @@ class Renewal:
             facts = {"key": outcome.masked_key_id, "expires": outcome.expiration_text}
             self._report(Event("session.renewed", facts))
             return
-        # The same session was returned: another program renews these base credentials, for example `aws sso login`.
+        # The same session was returned: another program has to renew the base credentials, such as `aws sso login`.
         self.failure = outcome if isinstance(outcome, DsopsError) else None
         if self.failure is not None:
             facts = {"key": self._held.masked_key_id, "why": str(self.failure)}
@@ -181,7 +181,7 @@ class Renewal:
         self._retry_at = self._clock() + self._pause()
 
     def _pause(self) -> float:
-        """Seconds until the next attempt, with jitter: doubled after each failure, less as the expiry nears."""
+        """Return the seconds until the next attempt, with jitter: doubled after each failure, less near expiry."""
         longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, self._seconds_left()))
         pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
         self._failures += 1

@@ -1,4 +1,4 @@
-"""One request to the agent: its fields, its client, and the possible answers."""
+"""One request to the agent: its fields, the client that sent it, and the possible answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ClientLimits(NamedTuple):
     clients: int = 512
     """Maximum number of open connections; others wait in the kernel's queue."""
     threads: int = 256
-    """Maximum number of requests that run at the same time; each may wait for the same user to type a code."""
+    """Maximum number of requests that run at the same time; each request may wait for a user to type a code."""
     unread_bytes: int = 1 << 26
     """Maximum total bytes of the requests that are being received, queued or running."""
     reading_seconds: float = 10.0
@@ -47,7 +47,7 @@ class ClientLimits(NamedTuple):
 
 
 class AgentRequest(NamedTuple):
-    """One request."""
+    """One request of a client."""
 
     folder: bytes
     """The client's working folder."""
@@ -68,7 +68,7 @@ class RequestClient:
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
-        """Whether the client takes no more frames: after an incomplete frame, the next frame would be garbled."""
+        """Whether frames can no longer be sent to the client: after an incomplete frame, the next would be garbled."""
 
     def note(self, text: str) -> None:
         """Writes a text to the client's stderr."""
@@ -83,11 +83,11 @@ class RequestClient:
         self._tell(EVENT, pack([text.encode("utf-8", "surrogateescape") for text in (name, *facts)]))
 
     def expect_code(self) -> None:
-        """Announce that an MFA code may be used: if the client gets no answer then, it must not repeat the work."""
+        """Announce that an MFA code may be used: a client that then gets no answer must not repeat the work."""
         self._tell(CODE)
 
     def pulse(self) -> None:
-        """Send ALIVE, unless that would block. A different thread calls this than the one that runs the request."""
+        """Send ALIVE, unless that would block. Called from another thread than the one that runs the request."""
         if self._sending.acquire(blocking=False):
             try:
                 poll = select.poll()
@@ -137,7 +137,7 @@ class RequestClient:
         return typed if kind == TYPED else None
 
     def _tell(self, kind: int, data: bytes = b"") -> None:
-        """Send a frame, unless the client is gone; the work then continues, since other clients can use the session."""
+        """Send a frame, unless the client is gone; the work continues, since other clients can use the session."""
         with self._sending:
             if self.is_gone:
                 return
@@ -147,7 +147,7 @@ class RequestClient:
                 self.is_gone = True
 
     def _heard(self) -> tuple[int, bytes]:
-        """Read one short frame. Raises OSError; ValueError for an invalid frame or the end of the stream."""
+        """Read one short frame. Raises OSError, or ValueError for an invalid frame or the end of the stream."""
         heard = bytearray()
         until = monotonic() + self._limits.asking_seconds
         stopped_at: float | None = None

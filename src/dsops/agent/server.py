@@ -1,7 +1,7 @@
 """The agent's server: accepts clients of this user, runs their requests in threads, and ends when idle.
 
-One thread reads from all clients and waits for none of them; only a complete request gets a thread. A client that is
-slow, silent, garbled or gone uses up a descriptor for a few seconds, and does not delay others.
+One thread reads from all clients without blocking; only a complete request gets a thread. A client that is slow,
+silent or gone, or sends garbled data, uses up a descriptor for a few seconds, and does not delay others.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from dsops.agent.start import locked
 from dsops.agent.thread_pool import Crew
 
 _LONGEST_WAIT_SECONDS = 3600.0
-"""poll(2) takes milliseconds in 31 bits: an agent with an idle timeout of a month waits in steps of an hour."""
+"""The longest timeout for poll(2), whose milliseconds have 31 bits: longer waits are split into steps of an hour."""
 
 _UNLIMITED = 1 << 31
 SPARE_DESCRIPTORS = 64
 """Descriptors kept free for files, programs and connections to AWS."""
 
 _PULSE_SECONDS = 2.0
-"""How often clients get an ALIVE frame; they give up after five times that long without a frame."""
+"""How often clients get an ALIVE frame; a client gives up after five such intervals without a frame."""
 
 _LOOK_SECONDS = 0.1
 """How often a full server checks whether it can take more clients."""
@@ -45,9 +45,9 @@ class AgentServer:
         *,
         code: Callable[[], object] = lambda: _place_of(client.__file__),
     ) -> None:
-        """`work` runs in threads. The socket file is unlinked at the end, unless it belongs to another agent by then.
+        """Serve `listener`; `work` runs in threads, and `code` identifies the dsops that is installed now.
 
-        `code` identifies the dsops that is installed now.
+        At the end, the socket file is unlinked unless it belongs to another agent by then.
         """
         self._listener = listener
         self._work = work
@@ -127,11 +127,11 @@ class AgentServer:
             except BlockingIOError:
                 return
             except OSError:
-                # No descriptor is free.
+                # The process has no free descriptor.
                 break
             if peer_uid(connection) != os.geteuid() or connection.fileno() > self._highest:
-                # The client belongs to another user, or too few descriptors are left to do the work: the client does
-                # the work.
+                # The client belongs to another user, or too few descriptors are left for its request: the connection is
+                # closed, and the client does the work itself.
                 connection.close()
                 continue
             connection.setblocking(False)
@@ -200,7 +200,7 @@ class AgentServer:
                 with self._serving(RequestClient(connection, self._limits)) as caller:
                     caller.answer(self._work(asked, caller))
             except Exception:  # noqa: BLE001 - the thread goes on, and the client does the work itself
-                # The client is usually gone or does not read; the issued session stays cached for the next request.
+                # The client is usually gone or does not read; the issued session stays cached for later requests.
                 return
             finally:
                 self._last_asked = monotonic()
@@ -226,7 +226,7 @@ class AgentServer:
         if mark != self._mark:
             if self._code() == self._own_code:
                 # The agent runs the installed dsops, and this client was started before an upgrade: the agent does not
-                # end for it, since the sessions of all other clients would be lost.
+                # end because of this client, since the sessions of all other clients would be lost.
                 return DECLINE
             self._unlink()
             self.stop()
@@ -240,7 +240,7 @@ class AgentServer:
         return not is_busy and monotonic() - self._last_asked >= self._limits.idle_seconds
 
     def _end(self) -> None:
-        """Start to end: unlink the socket, so that a later client starts a new agent."""
+        """Begin to end: unlink the socket file, so that a later client starts a new agent."""
         self._unlink()
         self._is_ending = True
 
@@ -263,7 +263,7 @@ class AgentServer:
 
 
 def _place_of(path: str) -> tuple[int, int, int] | None:
-    """Identify the file at that path, to notice when it has been replaced."""
+    """Identify the file at that path, to notice later that another file has replaced it."""
     try:
         status = os.lstat(path)
     except OSError:

@@ -52,8 +52,8 @@ def start(
                 listener.close()
             return connect(address)
     except OSError:
-        # There is no space for a socket, no file system with sockets, or no free process: the client works without an
-        # agent.
+        # The client works without an agent if there is no space for a socket file, the file system has no sockets, or
+        # no further process can be started.
         return None
 
 
@@ -68,14 +68,14 @@ def locked(address: str) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # The wait is limited: the process that holds the lock may be suspended.
+                # The wait is limited, since the process that has the lock may be suspended.
                 if monotonic() > until:
                     raise
                 sleep(_LOOK_SECONDS)
                 continue
             if _is_at(descriptor, name):
                 break
-            # The lock file was unlinked meanwhile: a new client would lock another inode.
+            # The lock file was unlinked meanwhile, so this lock is worthless: a new client would lock another inode.
             os.close(descriptor)
             descriptor = -1
             descriptor = _open_lock(name)
@@ -115,11 +115,11 @@ def listen(address: str) -> socket.socket:
 
 
 def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is_first_the_scripts: bool) -> list[str]:
-    """The agent's `sys.path`: this process's, without the entries that belong to this run alone.
+    """The agent's `sys.path`: this process's entries, except those that belong only to this run.
 
     The agent works for all clients of this dsops, but PYTHONPATH and the script's own folder belong to one client.
-    They are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there as
-    well.
+    These entries are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there
+    as well.
     """
     entries = list(path[1:] if is_first_the_scripts and path[:1] != [root] else path)
     of_variable = [os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(":")]
@@ -131,12 +131,12 @@ def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is
 def _launch(listener: socket.socket, words: Sequence[str]) -> None:
     """Start a process in a new session, in `/`, with an empty environment and only the listener open.
 
-    Forks twice, so that this process need not wait for the new one. libcurl has not been used in this process before.
+    Forks twice, so that this process need not wait. Forking is safe, as this process has not used libcurl.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = agent_path(sys.path, os.environ, root, is_first_the_scripts=not sys.flags.safe_path)
     command = [sys.executable, "-I", "-c", _START, str(len(path)), *path, *words]
-    # A Ctrl-C is meant for this process, not for the fork, which shares the terminal until setsid().
+    # A Ctrl-C is meant for this process; it would also reach the fork, which shares the terminal until setsid().
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child = os.fork()
     if child:

@@ -68,7 +68,7 @@ class Crew:
         return True
 
     def _make_do(self) -> None:
-        """Leave the queue to the running threads; without threads, close the connections: the clients do the work."""
+        """Leave the queue to the running threads; without threads, close its connections: the clients do the work."""
         with self._changed:
             self._changed.notify()
             if self._threads:

@@ -51,13 +51,13 @@ class SessionKeeper:
         """The function that ends the server."""
         self._cache = CredentialCache(now, is_of_many=True)
         self.writer = SharedWriter()
-        """Writes the clients' audit trails."""
+        """The writer of all clients' audit trails."""
         services: KnownServices = {}
         self._shared = SharedState(now, self._cache, Drivers(), self.writer, services, set())
         started = self._started.timestamp()
         self.metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=False), lambda: len(self._cache.values))
         self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)
-        """Metrics of requests whose calls were answered only by sandboxes."""
+        """Metrics of requests for which sandboxes answered all calls."""
 
     def work(self, asked: AgentRequest, client: RequestClient) -> AgentAnswer:
         """Answer one request; an error is returned as an answer."""
@@ -86,7 +86,7 @@ class SessionKeeper:
         return answer
 
     def _count(self, *, is_of_sandbox: bool) -> int:
-        """The number of cached sessions issued by a sandbox, or of those issued by AWS."""
+        """Count the cached sessions that a sandbox issued, or those that AWS issued."""
         return sum(session.credentials.is_of_sandbox is is_of_sandbox for session in self._cache.held())
 
     def _carried_out(
@@ -108,7 +108,7 @@ class SessionKeeper:
         return failed(reported)
 
     def _exec(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Return the environment of the command, for a client that replaces itself with that command."""
+        """Return the environment of the command, for a client that then replaces itself with the command."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=True)
         line = self._lines.exec_line(run.words, run.runtime.environ)
         if line is None or run.needs_client(line.request):
@@ -131,7 +131,7 @@ class SessionKeeper:
         return result([_got(run, line) if isinstance(line, GetLine) else _issued(run, line)])
 
     def _secrets(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Return names and values, alternating, for a client that processes them further."""
+        """Return names and values of secrets, alternating, for a client that processes them further."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):
@@ -162,14 +162,14 @@ class SessionKeeper:
         return result([])
 
     def _forget(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Forget the sessions of a revoked role; returns how many were cached."""
+        """Drop the cached sessions of a revoked role; return their number."""
         role = parse_arn(asked.words[1].decode())
         if role is None:
             return DECLINE
         return result([b"%d" % self._cache.forget(lambda session: is_session_of(session.arn, role))])
 
     def _forget_login(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Forget the sessions issued with a login that has ended, and sessions issued with those; returns how many."""
+        """Drop the sessions issued with an ended login, and those issued with such sessions; return their number."""
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda session: session.source == source)])
 
@@ -233,7 +233,7 @@ def _issued(run: ClientRun, line: CredentialsLine) -> bytes:
 
 
 def _request_of(asked: AgentRequest) -> PipelineRequest | None:
-    """Decode the fields after the operation's name; None for fields that no client of this dsops sends."""
+    """Decode the fields after the operation's name; None for fields that a client of this dsops never sends."""
     try:
         return request_of(asked.words[1:])
     except ValueError:

@@ -1,7 +1,7 @@
-"""The hash chain of the trail: each line has the hash of the line before, and a small head file names the last line.
+"""The hash chain of the trail: each line has the hash of the line before, and the head names the last line.
 
-A user who may write the files can rewrite them all, including hashes and head, but can't change a hash that is noted
-elsewhere.
+The head is a small file beside the trail. A user who may write the files can rewrite them all, including hashes and
+head, but can't change a hash that was noted elsewhere.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dsops.config.files import digest
 from dsops.startup import NamedTuple
 
 START = "0" * 64
-"""The hash that the first line has in place of a previous line's."""
+"""The hash that the first line contains, since it has no previous line."""
 
 _MARK = "dsops-audit"
 _VERSION = "1"

@@ -1,7 +1,7 @@
 """Stores each receiver's progress in the trail, and its last failure, in a small file beside the trail.
 
-`audit.jsonl.sent` has a cursor for each receiver, and is replaced atomically. The sending process holds a lock
-(`flock`) on `audit.jsonl.sending`; one byte in that file says that a sender was started.
+The file `audit.jsonl.sent` has a cursor for each receiver, and is replaced atomically. The sending process holds a
+lock (`flock`) on `audit.jsonl.sending`; a byte in that file says that a sender was started.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from dsops.startup import NamedTuple
 
 _MOST_BYTES = 1 << 16
 LONGEST_REST_SECONDS = 3600
-"""The longest pause after failures, in seconds."""
+"""The longest pause after a receiver's failures, in seconds."""
 _END_OF_TIME = 253_402_300_799
 """The last second of the year 9999."""
 _STARTING_SECONDS = 10
-"""A sender that was started but has not begun within this time is considered failed."""
+"""The number of seconds after which a sender that was started but has not begun is considered failed."""
 
 
 class Cursor(NamedTuple):
-    """The position of a receiver in the trail, and the reason if it can't continue."""
+    """The position of a receiver in the trail, and the last failure to send to it."""
 
     position: Position
     failure: str = ""
@@ -39,15 +39,15 @@ class Cursor(NamedTuple):
     retry_at: int = 0
     """No attempt is made before this time, in seconds since 1970."""
     lost: str = ""
-    """Lines that the receiver will never get, and why; reported once."""
+    """A message about lines that the receiver will never get; shown once."""
 
     def is_resting(self, now: float) -> bool:
-        """Whether it is too early for an attempt. A pause that ends implausibly late was set with a wrong clock."""
+        """Return whether the next attempt has to wait; a far too long pause, set by a wrong clock, is ignored."""
         return now < self.retry_at <= now + LONGEST_REST_SECONDS
 
 
 def load(path: str) -> dict[str, Cursor]:
-    """The cursors by receiver name; {} if there is no file. Raises AuditFailed for a damaged one."""
+    """Load the cursors by receiver name; {} if there is no file. Raises AuditFailed for a damaged file."""
     try:
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -106,10 +106,10 @@ def save(path: str, cursors: Mapping[str, Cursor]) -> None:
 
 
 class SenderTurn:
-    """The right to send: only one process at a time has it for each trail."""
+    """The lock that a process needs to send: only one process at a time sends a trail's lines."""
 
     def __init__(self, path: str) -> None:
-        """Raises OSError or AuditFailed if the lock file can't be used."""
+        """Open the lock file. Raises OSError or AuditFailed if it can't be used."""
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._file = open_own(folder, f"{os.path.basename(path)}.sending", os.O_RDWR | os.O_CREAT, path)
@@ -125,20 +125,20 @@ class SenderTurn:
         return True
 
     def give(self) -> None:
-        """Release the lock."""
+        """Release the lock, so that another process can send."""
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def announce(self, now: int) -> None:
-        """Record that a sender was started; it will read all lines that exist by then."""
+        """Record in the lock file that a sender was started; that sender will also read the lines just written."""
         os.ftruncate(self._file, 1)
         os.utime(self._file, (now, now))
 
     def begin(self) -> None:
-        """Record that the sender has begun: from now on, its lock shows that it runs."""
+        """Record that the sender has begun: from now on, its lock shows that it is running."""
         os.ftruncate(self._file, 0)
 
     def is_announced(self, now: int) -> bool:
-        """Whether a sender was started a moment ago but has not begun yet."""
+        """Return whether a sender was started within the last ten seconds but has not begun yet."""
         status = os.fstat(self._file)
         return status.st_size > 0 and 0 <= now - int(status.st_mtime) < _STARTING_SECONDS
 

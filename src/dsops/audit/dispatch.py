@@ -1,4 +1,4 @@
-"""After a write, leaves the new lines to the running sender or starts a sender, and reports earlier failures.
+"""Passes new lines of the trail on to the running sender, or starts a sender; reports earlier failures.
 
 A run waits neither for a receiver nor for the sender, which outlives the run.
 """
@@ -24,13 +24,13 @@ _ENVIRONMENT = tuple(
     https_proxy HTTPS_PROXY http_proxy HTTP_PROXY no_proxy NO_PROXY
     """.split()
 )
-"""The only environment variables that the sender inherits from a run."""
+"""The only environment variables that the sender inherits from the run that starts it."""
 
 
 def dispatch(
     settings: Settings, result: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
-    """Start sending new lines to the receivers, and warn about earlier failures. Errors here only become warnings."""
+    """Make a sender send the new lines, and warn about earlier failures. An error here only becomes a warning."""
     try:
         turn = SenderTurn(settings.file)
         try:
@@ -96,10 +96,10 @@ def _lines(count: int) -> str:
 
 
 def _start(path: str, environ: Mapping[str, str]) -> None:
-    """Start a sender that is not a child process: a program that replaces this process may wait for all its children.
+    """Start a sender that is not a child of this process, since a program that replaces it may wait for children.
 
-    It is started through a shell, which ends at once and takes 0.7 ms; forking twice takes 1.2 ms, and is unsafe with
-    threads.
+    The sender is started through a shell, which ends at once and takes 0.7 ms; forking twice takes 1.2 ms, and is
+    unsafe with threads.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     process = [sys.executable, "-I", "-c", _START, root, path]

@@ -18,18 +18,18 @@ _LONGEST_LINE = 1 << 22
 
 
 class Position(NamedTuple):
-    """How far a reader has read. Inode and offset are tried first; the hash confirms them."""
+    """The position after the last line that was read. Inode and offset are tried first; the hash confirms them."""
 
     number: int = 0
     """The number of the last line that was read; 0 before the first."""
     hash: str = START
-    """The hash of that line."""
+    """The hash of the last line that was read."""
     length: int = 0
-    """The length of that line without its newline."""
+    """The length in bytes of the last line that was read, without its newline."""
     inode: int = 0
     """The inode of the file that contains the last line that was read."""
     offset: int = 0
-    """The offset in that file after the line's newline."""
+    """The offset in that file after the newline of the last line that was read."""
 
 
 class LinesRead(NamedTuple):
@@ -40,12 +40,12 @@ class LinesRead(NamedTuple):
 
 
 def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesRead:
-    """Read the next lines, from one file at a time; empty if there are no new lines. Raises TrailUnreadable.
+    """Read the next lines, from one file at a time; none if there are no new lines. Raises TrailUnreadable.
 
-    Rotated files are found by their line numbers. A trail that was started again is read from its start.
+    Rotated files are found by their line numbers. If a new trail was started, it is read from its start.
     """
     try:
-        # Opened before rotated files are listed: a file that is rotated in between is then in the list.
+        # The current file is opened before rotated files are listed: if it is rotated in between, the list has it.
         current = _open(path)
         try:
             return _look_in_files(path, current, position, most_bytes) or LinesRead((), position)
@@ -110,9 +110,9 @@ def _rotated_files(path: str) -> list[tuple[int, str]]:
 
 
 def _open(path: str) -> int | None:
-    """The open file; None if it does not exist. Raises TrailUnreadable for anything but a regular file."""
+    """Open the file; return None if it does not exist. Raises TrailUnreadable for anything but a regular file."""
     try:
-        # Opening a pipe without a writer would block.
+        # Without O_NONBLOCK, opening a pipe that no process writes to would block.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
         return None
@@ -124,7 +124,7 @@ def _open(path: str) -> int | None:
 
 
 def _read(file: int, position: Position, most_bytes: int) -> LinesRead | None:
-    """The new lines of that file; None if there are none."""
+    """Read the new lines of an open file; None if there are none."""
     status = os.fstat(file)
     if status.st_ino == position.inode and status.st_size == position.offset:
         return None
@@ -138,7 +138,7 @@ def _read(file: int, position: Position, most_bytes: int) -> LinesRead | None:
 
 
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
-    """The offset and the bytes of the next lines; skips a line longer than any that dsops writes."""
+    """Return the offset and the bytes of the next lines; skip a line that is longer than dsops ever writes."""
     while True:
         data = read_at(file, most_bytes, start)
         if b"\n" not in data:
@@ -154,19 +154,19 @@ def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
 
 
 def _position_after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
-    """The position after these lines."""
+    """Return the position after these lines."""
     for line in reversed(lines):
         place = link_of(record_in(line))
         if place is not None and line is lines[-1]:
             return Position(place.number, hash_of(line), len(line), inode, offset)
         if place is not None:
-            # Lines after it are not part of the chain: the offset can't be verified, so readers use the line number.
+            # Later lines are not part of the chain, so the offset can't be verified; readers use the line number.
             return Position(place.number, hash_of(line), -1, inode, offset)
     return position._replace(length=-1, inode=inode, offset=offset)
 
 
 def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
-    """Whether the last line that was read still ends at the offset: a new file may have the same inode."""
+    """Return whether the last line that was read still ends at that offset: a new file may have the same inode."""
     if status.st_ino != position.inode or status.st_size < position.offset:
         return False
     if position.length < 0:
@@ -176,7 +176,7 @@ def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
 
 
 def _offset_of(file: int, position: Position) -> int:
-    """The offset to start from in a file not read before: after the last line that was read, or 0."""
+    """Return the offset after the last line that was read, in a file not opened before; 0 if the line is not there."""
     offset, rest = 0, b""
     while True:
         part = read_at(file, _MOST_BYTES, offset + len(rest))

@@ -1,4 +1,4 @@
-"""Writes the acts of one run to the trail, together, before a secret or session leaves the process.
+"""Writes the acts of one run to the trail, all at once, before a secret or session leaves the process.
 
 If the trail can't be written, the run shows one warning and continues, unless the user's own configuration says
 `required`.
@@ -21,7 +21,7 @@ _COUNTED = "as the next line and `dsops audit verify` will say"
 
 
 class TrailJournal:
-    """The journal of a run. Several threads may add to it."""
+    """The journal of a run: collects acts, and writes them to the trail. Several threads may add acts."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class TrailJournal:
         facts: dict[str, object],
         append: Append = append,
     ) -> None:
-        """`warn` shows a failure, once; `tell` shows the note that a trail was started; `facts` go into every record.
+        """`facts` go into every record; `warn` shows a failure, once; `tell` shows that a trail was started.
 
         `append` writes lines to a trail: `trail.append`, or a writer that several journals share.
         """
@@ -50,16 +50,16 @@ class TrailJournal:
         self._known: Settings | None = None
         self._has_warned = False
         self._lost = ""
-        """Which lines could not be written, and whether they were counted."""
+        """A text that says how many lines could not be written, and whether the loss was recorded."""
         self._told: set[str] = set()
 
     @property
     def run(self) -> str:
-        """The run id that all records of this run share."""
+        """The run id, which all records of this run contain."""
         return self._run
 
     def about(self, **facts: object) -> None:
-        """Set facts that all later records share: environment, configuration."""
+        """Set facts that all later records contain, such as the environment's name and the configuration."""
         self._facts.update(facts)
 
     def answered_by(self, *, is_sandbox: bool) -> None:
@@ -67,7 +67,7 @@ class TrailJournal:
         note_who_answered(self._facts, is_sandbox=is_sandbox)
 
     def add(self, act: Act) -> None:
-        """Add one act, with the facts known at this moment."""
+        """Add a record of one act, with the facts of the run that are known at this moment."""
         if act.is_of_sandbox is not None:
             self.answered_by(is_sandbox=act.is_of_sandbox)
         if self._settings().mode == OFF:

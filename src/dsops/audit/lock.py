@@ -1,4 +1,4 @@
-"""Locks the trail's folder: one process writes at a time. Files that other users may write are rejected."""
+"""Locks the trail's folder, so that one process at a time writes; rejects files that other users may write."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dsops.errors import AuditFailed
 from dsops.input_file import read_at
 
 _STUCK_SECONDS = 3.0
-"""How long a process waits while no line is added: the process that holds the lock is suspended, or hangs."""
+"""How long a process waits for the lock while no line is added: the process that has the lock is suspended or hangs."""
 _LONGEST_SECONDS = 30.0
 """How long a process waits while other processes keep adding lines."""
 
 
 def head_name(path: str) -> str:
-    """The name of the head file, which says where the trail ends; its `flock` is the trail's lock."""
+    """Return the name of the head file, which says where the trail ends and carries the trail's `flock`."""
     return f"{os.path.basename(path)}.head"
 
 
@@ -45,7 +45,7 @@ class Locked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A child that another thread has just forked shares the descriptor: closing it here would not release the lock.
+        # A child process that another thread has just forked shares the descriptor: closing it would not unlock.
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         self._close()
 
@@ -63,13 +63,13 @@ class Locked:
                 self._wait(until)
             if _is_same_file(self.folder, name, self.lock):
                 return
-            # The file was removed meanwhile: the next process creates a new file and would lock that one.
+            # The head file was removed meanwhile: the next process creates a new file and would lock that file.
             os.close(self.lock)
             self.lock = -1
 
     def _wait(self, until: float) -> None:
         """Wait for the lock. Raises AuditFailed if no line is added meanwhile, or after 30 s."""
-        descriptor, self.lock = self.lock, -1  # Owned by the place until it has the lock.
+        descriptor, self.lock = self.lock, -1  # until the lock is acquired, the place owns the descriptor
         place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)
@@ -84,7 +84,7 @@ class Locked:
 
 
 def _why_not_reached(place: _Place, until: float) -> str:
-    """Wait until the place has acquired the lock; returns "", or the reason why it did not."""
+    """Wait until the place has acquired the lock; return "", or the reason why it has not."""
     seen = read_at(place.descriptor, HEAD_BYTES, 0)
     while not place.is_reached(_STUCK_SECONDS):
         is_late, head = monotonic() > until, read_at(place.descriptor, HEAD_BYTES, 0)
@@ -97,14 +97,14 @@ def _why_not_reached(place: _Place, until: float) -> str:
 
 
 class _Place:
-    """A place in the kernel's queue for a lock, which is served in order.
+    """A place in the kernel's queue for the trail's lock; the kernel serves the queue in order.
 
-    A thread waits for the lock, since flock(2) has no timeout. Polling has one, but is not fair: of 1,000 processes
-    that polled, 3 % waited for 30 s.
+    A thread waits for the lock, since flock(2) has no timeout. Polling needs no thread but is not fair: of 1,000
+    processes that polled, 3 % waited for 30 s.
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Raises OSError if no thread can be started."""
+        """Start the thread that waits for the lock. Raises OSError if no thread can be started."""
         self.descriptor = descriptor
         self.pid = os.getpid()
         self._change = allocate_lock()
@@ -119,7 +119,7 @@ class _Place:
             raise OSError(errno.EAGAIN, "no thread is left to wait for the lock") from error
 
     def is_reached(self, seconds: float) -> bool:
-        """Wait that many seconds; returns whether the lock has been acquired. Raises OSError."""
+        """Wait up to that many seconds; return whether the lock has been acquired. Raises OSError."""
         if not self._reached.acquire(timeout=seconds):
             return False
         if self._error is not None:
@@ -127,7 +127,7 @@ class _Place:
         return True
 
     def leave(self, path: str) -> None:
-        """Give up waiting. The thread can't stop, so the next caller of this process takes over the place."""
+        """Stop waiting. The thread can't be stopped, so the next caller in this process takes over its place."""
         with self._change:
             self._is_wanted = False
             if self._has_ended:
@@ -136,7 +136,7 @@ class _Place:
                 _left.setdefault(path, []).append(self)
 
     def take_over(self) -> bool:
-        """Take over the place; returns False if it is no longer in the queue."""
+        """Take over an abandoned place; return False if the place is no longer in the queue."""
         with self._change:
             self._is_wanted = not self._has_ended
             return self._is_wanted
@@ -154,11 +154,11 @@ class _Place:
 
 
 _left: dict[str, list[_Place]] = {}
-"""Places whose callers gave up, by trail. Global, since the kernel's queue also belongs to the whole process."""
+"""Places whose callers stopped waiting, by trail. Global, since the kernel's queue also belongs to the process."""
 
 
 def _place_for(path: str, descriptor: int) -> _Place:
-    """An abandoned place, or a new one; the place owns its descriptor."""
+    """Return an abandoned place in the queue, or a new one; the place owns its descriptor."""
     places = _left.get(path, [])
     while places:
         place = places.pop()
@@ -191,7 +191,7 @@ def open_folder(path: str) -> int:
 
 def open_own(folder: int, name: str, flags: int, path: str) -> int:
     """Open a regular file of this user that no other user may write. Raises OSError; AuditFailed for any other file."""
-    # O_NONBLOCK: opening a pipe must not block, even if no other process has it open.
+    # With O_NONBLOCK, opening a pipe does not block even if no process has its other end open.
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     descriptor = os.open(name, flags, 0o600, dir_fd=folder)
     try:

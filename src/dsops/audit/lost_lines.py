@@ -1,7 +1,7 @@
 """Counts lines that could not be written, in a file beside the trail, until a later line reports them.
 
-`audit.jsonl.lost` always has the same size, so that counting needs no space on a full disk. Its own lock is held only
-for a moment: a process that can't get the trail's lock still gets this one.
+The file `audit.jsonl.lost` always has the same size, so that counting needs no space on a full disk. Its own lock is
+held only for a moment: a process that can't get the trail's lock can still get this lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOST = "TrailLost"
-"""The event that reports how many lines were lost before this event, when, by which processes, and why."""
+"""The event of a line that reports lost lines: how many were lost before it, when, by which processes, and why."""
 
 _BYTES = 4096
 _BLANK = b" " * (_BYTES - 1) + b"\n"
@@ -57,7 +57,7 @@ class LostLines(NamedTuple):
     processes: tuple[ProcessLoss, ...]
     """The first twenty processes that lost lines."""
     why: str
-    """Why the last of these lines could not be written."""
+    """The reason why the last of these lines could not be written."""
 
     def facts(self) -> dict[str, object]:
         """The loss as the fields of a record."""
@@ -99,7 +99,7 @@ def _try_lock(file: int) -> bool:
 
 
 def read_lost(path: str, folder: int) -> LostLines | None:
-    """The count that no line has reported yet; None if no line was lost. Raises OSError or AuditFailed."""
+    """Read the count that no line has reported yet; None without lost lines. Raises OSError or AuditFailed."""
     try:
         file = open_own(folder, lost_name(path), os.O_RDONLY, path)
     except FileNotFoundError:
@@ -111,10 +111,10 @@ def read_lost(path: str, folder: int) -> LostLines | None:
 
 
 class Counted:
-    """The count of lost lines, for the line that reports it. Used under the trail's lock.
+    """The count of lost lines, read in order to report it in a line. Used while the trail's lock is held.
 
-    The count's own lock is not held while the line is written, so that a suspended process does not block other
-    counts.
+    The lock of the count is not held while the line is written, so that a suspended process does not block processes
+    that count their lost lines.
     """
 
     def __init__(self, path: str, folder: int) -> None:
@@ -123,7 +123,7 @@ class Counted:
         self.loss: LostLines | None = None
         self._told = b""
         try:
-            # The next line will report a count that another process is adding to right now.
+            # If another process is adding to the count right now, a later line reports the loss.
             if _content(self._file).strip() and take(self._file):
                 self._told = _content(self._file)
                 self.loss = _loss_in(self._told)
@@ -133,9 +133,9 @@ class Counted:
             raise
 
     def clear(self) -> None:
-        """Remove the loss that the line has reported; keep what was counted since."""
+        """Remove the reported loss from the count; keep what was added since the count was read."""
         if self.loss is None or not _try_lock(self._file):
-            return  # the loss is reported twice, which is better than never
+            return  # without the lock, the count stays: the loss is reported twice, which is better than never
         content = _content(self._file)
         rest = None if content == self._told else _loss_since(self.loss, _loss_in(content))
         if rest is not None:
@@ -163,7 +163,7 @@ def _put(file: int, loss: LostLines) -> None:
 
 
 def _loss_in(data: bytes) -> LostLines | None:
-    """Parse the file; None if it is empty. A damaged file is a loss of unknown size."""
+    """Parse the file's content; None if it is empty. A damaged file is returned as a loss of unknown size."""
     if not data.strip(b" \n\0"):
         return None
     try:
@@ -172,8 +172,8 @@ def _loss_in(data: bytes) -> LostLines | None:
         return _DAMAGED
 
 
-def loss_of(facts: Any) -> LostLines | None:  # Any: the value comes from a file, and may be any JSON
-    """Parse the loss in a record or the file; None if it is malformed."""
+def loss_of(facts: Any) -> LostLines | None:  # Any: the value comes from a file and may be any JSON value
+    """Parse the loss in a record or in the file of lost lines; None if it is malformed."""
     try:
         shares = [ProcessLoss(**process) for process in facts["processes"]]
         loss = LostLines(facts["lines"], facts["first"], facts["last"], tuple(shares), facts["why"])
@@ -200,7 +200,7 @@ def _sum(before: LostLines | None, author: Author, lines: int, why: str, now: in
 
 
 def _loss_since(reported: LostLines, now: LostLines | None) -> LostLines | None:
-    """The loss since `reported` was written; the whole loss again if the two can't be distinguished."""
+    """Return the loss added since `reported` was read; the whole loss if the two can't be distinguished."""
     if now is None or not reported.lines or now.lines <= reported.lines:
         return now
     before = {(share.pid, share.command): share.lines for share in reported.processes}

@@ -1,7 +1,7 @@
 """Sends lines of the trail as OpenTelemetry logs, by OTLP/HTTP in JSON.
 
-The format is that of the OTLP specification (JSON Protobuf Encoding): lowerCamelCase, enums as numbers, 64-bit
-integers as strings. The body of a log is the line itself, byte for byte: the next line has its hash.
+The format is the JSON Protobuf Encoding of the OTLP specification: lowerCamelCase, enums as numbers, 64-bit integers
+as strings. The body of a log is the line itself, byte for byte, since the next line of the trail contains its hash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dsops.errors import DsopsError, LineRefused, SinkFailed
 from dsops.version import __version__
 
 HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
-"""Environment variables with headers for a sink without `headers`; the first variable that is set is used."""
+"""Environment variables with the headers for a sink that has no `headers`; the first variable that is set is used."""
 
 _INFO, _WARN = (9, "INFO"), (13, "WARN")
 _RETRIED = (429, 502, 503, 504)
@@ -32,10 +32,10 @@ _REFUSED = (400, 413)
 _TIMEOUT_MS = 10_000
 _MOST_WORDS = 200
 _LEAST_HIDDEN = 4
-"""Parts of a header shorter than this are not secret: masking `of` would make messages unreadable."""
+"""The minimum length of masked parts of a header: masking a word like `of` would make messages unreadable."""
 _MOST_DIGITS = 18
 
-Record = Mapping[str, Any]  # Any: the file may hold any JSON object.
+Record = Mapping[str, Any]  # Any: the file may contain any JSON object.
 
 
 def body_of(lines: Sequence[bytes], now: float) -> bytes:
@@ -111,7 +111,7 @@ def _seconds(time: object) -> int:
 
 
 def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: float) -> str:
-    """Send the lines and wait for the response; returns a message about lines that were rejected for good, or "".
+    """Send the lines and wait for the response; return a message about lines rejected for good, or "".
 
     Raises SinkFailed if the lines have to be sent again, LineRefused if the receiver rejects a line.
     """
@@ -164,7 +164,7 @@ def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _status_message(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """The message of an OTLP `Status`, whose text is untrusted: any server may have written it."""
+    """Return the message of an OTLP `Status`. The text is untrusted: any server may have written it."""
     return _words(_object(response).get("message"), headers)
 
 
@@ -179,14 +179,14 @@ def _words(message: object, headers: Sequence[tuple[str, str]]) -> str:
 
 
 def _pause(response: Response) -> int:
-    """The number of seconds that the receiver asks the sender to wait."""
+    """Return the number of seconds to wait before the next attempt, from the receiver's Retry-After header."""
     seconds = response.headers.get("retry-after", "") if response.status in _RETRIED else ""
     is_number = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
     return min(int(seconds), LONGEST_REST_SECONDS) if is_number else 0
 
 
 def _partial(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """The message about a partial success: the rejected lines must not be sent again."""
+    """Return the message about a partial success, whose rejected lines must not be sent again; "" for full success."""
     partial = _object(response).get("partialSuccess")
     rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"
     is_number = rejected.isascii() and rejected.isdigit() and len(rejected) <= _MOST_DIGITS

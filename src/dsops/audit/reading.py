@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 
 class Trail(NamedTuple):
-    """The files of a trail, and the end that its head file records."""
+    """The files of a trail, and the trail's end according to its head file."""
 
     files: tuple[str, ...]
     """The files in the order of their lines."""
@@ -41,11 +41,11 @@ class Trail(NamedTuple):
     lost: LostLines | None = None
     """Lines that were lost after the last line of the trail."""
     why_unknown: str = ""
-    """Why the number of lost lines is unknown; "" if it is known."""
+    """The reason why the number of lost lines is unknown; "" if the number is known."""
 
 
 def is_of_sandbox(record: Mapping[str, object]) -> bool:
-    """Whether the record is of an act in a sandbox on this machine."""
+    """Return whether the record is about an act in a sandbox on this machine."""
     facts = record.get("additionalEventData")
     return isinstance(facts, dict) and facts.get(SANDBOX) is True
 
@@ -68,7 +68,7 @@ def find_trail(path: str) -> Trail:
         try:
             lost = read_lost(path, descriptor)
         except AuditFailed as error:
-            why_unknown = error.why  # a file that other users may write is not trusted
+            why_unknown = error.why  # a file of lost lines that other users may write is not trusted
         return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost, why_unknown=why_unknown)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -88,9 +88,9 @@ def _head(path: str, folder: int) -> Head | None:
 
 
 def lines_of(path: str) -> Iterator[Line]:
-    """The lines of one file. Raises TrailUnreadable."""
+    """Yield the lines of one file. Raises TrailUnreadable."""
     try:
-        # O_NONBLOCK: opening a pipe that no process writes to must not block.
+        # With O_NONBLOCK, opening a pipe that no process writes to does not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -114,7 +114,7 @@ def lines_of(path: str) -> Iterator[Line]:
 
 
 def last_lines(path: str, most: int) -> list[Line]:
-    """The last lines of one file, oldest first, read from the file's end; their line numbers are 0."""
+    """Return the last lines of one file, oldest first, read backwards from its end; line numbers are 0."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:

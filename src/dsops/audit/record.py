@@ -25,14 +25,14 @@ _TYPES = {"user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "fed
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-"""Created once: `json.dumps` with separators creates an encoder for each call, which takes one microsecond of seven."""
+"""The encoder of records; `json.dumps` with separators would create one for each call (one microsecond of seven)."""
 
 
 class Origin(NamedTuple):
-    """The process that acted, and its run."""
+    """The process that acted, and the run that it belongs to."""
 
     run: str
-    """The id of the run, which all its records share."""
+    """The id of the run, which all records of the run contain."""
     pid: int
     uid: int
     host: str
@@ -40,17 +40,17 @@ class Origin(NamedTuple):
 
 
 def origin_here(run: str, pid: int, folder: str) -> Origin:
-    """The origin for this user and machine."""
+    """Return the origin for this process: its run, its user and its machine."""
     return Origin(run, pid, os.getuid(), os.uname().nodename, folder)
 
 
 class _Common(NamedTuple):
-    """The fields that all records of a process share."""
+    """The fields that all records of a process have in common."""
 
     facts: Mapping[str, object]
     """The facts of the run."""
     names: frozenset[str]
-    """The field names of the run's facts and of the process."""
+    """The names of the run's facts and of the process's fields."""
     text: str
     """The run's facts and the process's fields as JSON, without braces."""
 
@@ -61,17 +61,17 @@ class Recorder:
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self._begins: dict[tuple[str, str, str], str] = {}
-        """The encoded first fields of records, by caller, key and time."""
+        """Encoded first fields of records, by caller, access key and time."""
         self._common = self._in_common({})
 
     def record(self, act: Act, facts: Mapping[str, object], now: datetime) -> bytes:
-        """The record as one JSON object, ASCII and on one line; `facts` are the run's."""
-        common = self._common  # read once, since several threads may run this
+        """Return the record of an act as one JSON object, in ASCII and on one line; `facts` are the run's facts."""
+        common = self._common  # read the attribute once, since several threads may run this method
         if facts != common.facts:
             common = self._common = self._in_common(facts)
         own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
         end = common.text
-        if not common.names.isdisjoint(own):  # precedence: process, act, run
+        if not common.names.isdisjoint(own):  # the process's fields win, then the act's facts
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {
             "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,
@@ -96,7 +96,7 @@ class Recorder:
         return _Common(dict(facts), frozenset(every), _encode(every)[1:-1])
 
     def _begin(self, act: Act, now: datetime) -> str:
-        """The first fields of a record, which all acts of one caller within one second share."""
+        """Encode the first fields of a record, which all acts of one caller within the same second have in common."""
         place = (act.caller, act.key, now.isoformat(timespec="seconds"))
         begin = "" if act.identity else self._begins.get(place, "")
         if not begin:
@@ -115,9 +115,9 @@ class Recorder:
 
 
 def _whole_characters(line: str) -> str:
-    """Replace lone surrogates, which stand for bytes that are not UTF-8 in a name or folder, by U+FFFD.
+    """Replace lone surrogates by U+FFFD; they stand for bytes of a name or folder that are not UTF-8.
 
-    Only Python accepts their escapes in JSON: DuckDB, and therefore the report, would skip the line.
+    Only Python accepts escaped lone surrogates in JSON: DuckDB, and therefore the report, would skip the line.
     """
     record = json.dumps(json.loads(line), ensure_ascii=False)
     return _encode(json.loads(record.encode("utf-16", "surrogatepass").decode("utf-16", "replace")))
@@ -129,7 +129,7 @@ def record_of(act: Act, origin: Origin, facts: Mapping[str, object], now: dateti
 
 
 def _identity(act: Act, origin: Origin) -> Mapping[str, object]:
-    """CloudTrail's `userIdentity`: the signer of the call, or the user of this machine if nothing was signed."""
+    """Return CloudTrail's `userIdentity`: the signer of the call, or this machine's user if nothing was signed."""
     if act.identity:
         return act.identity
     if not act.caller and not act.key:
@@ -144,7 +144,7 @@ def _identity(act: Act, origin: Origin) -> Mapping[str, object]:
 
 
 def _recipient(act: Act) -> str:
-    """The account that the act concerns: the role's account, or else the caller's."""
+    """Return the account that the act concerns: the account of the role, or else of the caller."""
     for text in (act.asked.get("roleArn"), act.facts.get("arn"), act.caller):
         arn = parse_arn(text) if isinstance(text, str) else None
         if arn is not None:
@@ -153,7 +153,7 @@ def _recipient(act: Act) -> str:
 
 
 def _error(error: DsopsError, service: str) -> Mapping[str, object]:
-    """The error code and message: AWS's if AWS refused the call, else dsops'. Neither ever contains a secret."""
+    """Return code and message of the error, AWS's if AWS refused the call, else dsops'. They contain no secret."""
     if isinstance(error, Failures):
         codes = ", ".join(sorted({failure.code for failure in error.errors}))
         return {"errorCode": error.code, "errorMessage": f"{error.message}: {codes}"}
@@ -163,13 +163,13 @@ def _error(error: DsopsError, service: str) -> Mapping[str, object]:
 
 
 def _request_id(act: Act) -> str:
-    """The request id of a refused call; "" for an act without a call of its own."""
+    """Return the request id of a refused call; "" for an act that made no call."""
     aws = act.error.aws if act.error is not None and act.service else None
     return aws.request_id if aws is not None else ""
 
 
 def _event_id() -> str:
-    """A random UUID (RFC 9562, version 4). Importing `uuid` costs a cold run 3 ms."""
+    """Return a random UUID (RFC 9562, version 4). Importing `uuid` would cost a cold run 3 ms."""
     data = bytearray(os.urandom(16))
     data[6] = data[6] & 0x0F | 0x40
     data[8] = data[8] & 0x3F | 0x80

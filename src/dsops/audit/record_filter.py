@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.reading import Line, is_of_sandbox, last_lines
 
-Record = Mapping[str, Any]  # any JSON object: it comes from a file
+Record = Mapping[str, Any]  # Any JSON object, since it comes from a file.
 
 _MOST_LINES = 1 << 62
 _MORE = 8
 
 
 class RecordFilter(NamedTuple):
-    """Which records to show; a field that is "" or False excludes no record."""
+    """The criteria for records to show; a criterion that is "" or False excludes no record."""
 
     event: str = ""
     store: str = ""
@@ -26,14 +26,14 @@ class RecordFilter(NamedTuple):
     """The earliest time, in the records' format: 2026-11-25T10:00:00Z."""
     failed: bool = False
     sandbox: bool = False
-    """Whether a sandbox's records pass."""
+    """Whether records of a sandbox pass the filter."""
 
     def has(self, record: Record) -> bool:
-        """Whether the record passes."""
+        """Return whether the record passes the filter."""
         return self.matches(record) and (self.sandbox or not is_of_sandbox(record))
 
     def matches(self, record: Record) -> bool:
-        """Whether the record passes all criteria except the one about sandboxes."""
+        """Return whether the record passes all criteria except `sandbox`."""
         facts = object_in(record, "additionalEventData")
         return (
             (not self.event or text_in(record, "eventName").lower() == self.event.lower())
@@ -47,16 +47,16 @@ class RecordFilter(NamedTuple):
 
 
 class LastRecords(NamedTuple):
-    """The last records that pass a filter."""
+    """The last records that pass a filter, and the number of sandbox records that were skipped."""
 
     records: list[Record]
     """The records, oldest first."""
     hidden: int
-    """The number of a sandbox's records that were skipped."""
+    """The number of a sandbox's records that were left out."""
 
 
 def last_records(files: Sequence[str], most: int, filter_: RecordFilter, *, until: int | None = None) -> LastRecords:
-    """The last `most` records that pass, up to the record number `until`. Raises TrailUnreadable."""
+    """Return the last `most` records that pass, up to the record number `until`. Raises TrailUnreadable."""
     passed: list[Record] = []
     hidden = 0
     for file in reversed(files):
@@ -67,12 +67,12 @@ def last_records(files: Sequence[str], most: int, filter_: RecordFilter, *, unti
             if len(lines) < reach or len(passed) + len(of_file) >= most:
                 passed, hidden = of_file + passed, hidden + skipped
                 break
-            reach *= _MORE  # too few of these lines pass the filter
+            reach *= _MORE  # too few of the lines read so far pass the filter
     return LastRecords(passed, hidden)
 
 
 def _last(lines: Sequence[Line], most: int, filter_: RecordFilter, until: int | None) -> LastRecords:
-    """The last `most` records of these lines that pass."""
+    """Return the last `most` records of these lines that pass the filter."""
     passed: list[Record] = []
     hidden = 0
     for line in reversed(lines):
@@ -88,7 +88,7 @@ def _last(lines: Sequence[Line], most: int, filter_: RecordFilter, until: int | 
     return LastRecords(passed[::-1], hidden)
 
 
-def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it comes from a file
+def _is_until(record: dict[str, Any], number: int | None) -> bool:  # Any JSON object, since it comes from a file.
     place = link_of(record) if number is not None else None
     return place is None or number is None or place.number <= number
 

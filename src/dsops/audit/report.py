@@ -31,23 +31,23 @@ class AuditReport:
     since: datetime | None
     """The report covers only calls from this time on; None for all calls."""
     boundary: datetime | None
-    """The time from which calls count as new, for the questions about new principals. None if there are no calls."""
+    """The time from which calls are considered new, for questions about new principals. None if there are no calls."""
     first: datetime | None
     last: datetime | None
-    """The times of the first and the last call."""
+    """The times of the first call and the last call."""
     calls: int
     records: int
-    """The number of records read; each copy of a call counts."""
+    """The number of records read; each copy of a call is counted."""
     skipped: int
     """The number of elements in the logs that are not records."""
     left_out: int
-    """The number of left-out records: those in dsops' own trail that were made in a sandbox."""
+    """The number of records of dsops' own trail that were left out because they were made in a sandbox."""
     files: int
     unreadable: tuple[tuple[str, str], ...]
     """The path of each unreadable file, and the reason."""
     sources: tuple[str, ...]
-    """The folders as the user named them."""
+    """The log folders, as the user named them."""
 
     def answer(self, question: str) -> Answer | None:
-        """The answer to that question; None if it was not asked."""
+        """Return the answer to that question; None if the report does not include the question."""
         return next((answer for answer in self.answers if answer.question == question), None)

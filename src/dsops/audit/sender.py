@@ -1,7 +1,7 @@
 """Sends the trail's lines to its receivers: in a background process, or for `dsops audit send`.
 
-The trail's file is the queue. Each line is sent at least once, in order, and a receiver's cursor moves once it has
-accepted the line. Lines that a receiver does not accept stay in the file, and the next run of dsops prints a note.
+The trail's file is the queue. Each line is sent at least once, in order; after a receiver has accepted a line, its
+cursor is moved. Lines that a receiver does not accept stay in the file, and the next run of dsops prints a note.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAUSES = (1, 2, 4, 8, 16)
 GIVEN_UP_SECONDS = sum(_PAUSES)
 """How long the sender retries a receiver that does not respond."""
 _REST_SECONDS = 60
-"""How long no process tries a receiver again after all these attempts failed."""
+"""The pause in seconds before a receiver is tried again after all these attempts failed."""
 _LINGER_SECONDS = 2.0
 """How long an idle sender waits for new lines before it exits: starting another sender would cost more."""
 _LOOK_SECONDS = 0.1
@@ -35,13 +35,13 @@ _LONGEST_SECONDS = 600.0
 _MOST_BYTES = 1 << 18
 _TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
 _WAIT_SECONDS = GIVEN_UP_SECONDS + 10.0
-"""How long to wait for another sender: longer than that sender needs to give up on a receiver."""
+"""How long to wait for another sender in seconds: longer than it takes to give up on a receiver."""
 _RETRY_SECONDS = 0.2
 _MOST_ROUNDS = 100_000
-"""A limit, since other processes may append lines as fast as they are sent; a round sends a quarter of a megabyte."""
+"""The maximum number of rounds (a quarter of a megabyte each): other processes may append lines all the time."""
 
 Send = Callable[[Sink, Sequence[bytes]], str]
-"""Sends lines; returns a message about rejected lines, else "". Raises SinkFailed or LineRefused."""
+"""A function that sends lines; returns a message about rejected lines or "". Raises SinkFailed, LineRefused."""
 
 
 class Clock:
@@ -73,12 +73,12 @@ class Sender:
         saved_cursors = cursors.load(path)
         self.cursors = {sink.name: saved_cursors.get(sink.name) or Cursor(end_of(path)) for sink in sinks}
         self.counts = dict.fromkeys(self.cursors, 0)
-        """Receiver -> number of lines sent."""
+        """The number of lines sent to each receiver, by name."""
 
     def round(self, *, insists: bool = False) -> bool:
-        """Send each receiver its next lines; returns whether any receiver accepted some.
+        """Send each receiver its next lines; return whether any receiver accepted lines.
 
-        With `insists`, receivers whose pause has not ended are tried as well.
+        With `insists`, the pause after a failure is ignored.
         """
         has_moved = False
         for sink in self._sinks:
@@ -91,7 +91,7 @@ class Sender:
         return has_moved
 
     def is_done(self) -> bool:
-        """Whether no unsent lines are left for any receiver that can be tried now or soon."""
+        """Return whether every receiver has all lines, or has failed too often to be tried again soon."""
         return all(
             len(_PAUSES) < cursor.tries or not look(self._path, cursor.position, _MOST_BYTES).lines
             for cursor in self.cursors.values()
@@ -116,12 +116,12 @@ class Sender:
         return True
 
     def _is_sent(self, line: bytes) -> bool:
-        """Whether a line is a record to send; a sandbox's records are sent only if the settings say so."""
+        """Return whether the line is a record to send; a sandbox's records are sent only if the settings say so."""
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _send_lines(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
-        """Send lines, in halves if one is rejected; returns a message about these, and the number accepted."""
+        """Send lines, in halves if one is rejected; return a message about rejected lines, and the accepted number."""
         if not lines:
             return "", 0
         try:
@@ -147,14 +147,14 @@ class Sender:
     def _keep(self, sink: Sink, cursor: Cursor) -> None:
         self.cursors[sink.name] = cursor
         try:
-            # Cursors of receivers that are no longer configured are dropped.
+            # Saving drops the cursors of receivers that are no longer configured.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
-            return  # on a full disk the cursor is not saved: lines are then sent twice rather than lost
+            return  # on a full disk the cursor is not saved: lines are sent twice, but none is lost
 
 
 def _gap(batch: LinesRead, position: Position) -> str:
-    """A message about lines that are missing between the last sent line and the present file; "" if none is missing."""
+    """Return a message about lines that were removed before they were sent; "" if there are none."""
     first = next((place for place in map(link_of, map(record_in, batch.lines)) if place is not None), None)
     if first is None or not position.number or first.number <= position.number + 1:
         return ""
@@ -162,7 +162,7 @@ def _gap(batch: LinesRead, position: Position) -> str:
 
 
 def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
-    """Send all lines, then wait a moment for new ones."""
+    """Send all lines, then wait two seconds for new lines."""
     until = clock.steady() + _LONGEST_SECONDS
     quiet_since = clock.steady()
     while clock.steady() < until:
@@ -171,7 +171,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
             continue
         if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
-            # A process that wrote a line during this turn has not started its own sender.
+            # A process that wrote a line while this sender had the turn has not started a sender of its own.
             if sender.is_done() or not turn.take():
                 return
             quiet_since = clock.steady()
@@ -196,7 +196,7 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Try several times to get the turn, since a checking process holds it briefly; returns whether it succeeded."""
+    """Try several times to get the turn, which a checking process holds briefly; return whether that succeeded."""
     for _ in range(_TAKING_TRIES):
         if turn.take():
             turn.begin()
@@ -207,7 +207,7 @@ def take_turn(turn: SenderTurn, clock: Clock) -> bool:
 
 def main(words: Sequence[str]) -> None:
     """Entry point of the background process; `words` contains the trail's path."""
-    leave_no_core_dump()  # the process may hold a token for a sink
+    leave_no_core_dump()  # the process may have a token for a sink in memory
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     os.setsid()
@@ -223,7 +223,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def _close_inherited() -> None:
-    """Close inherited descriptors: a process that reads an inherited pipe would wait for this process to end."""
+    """Close inherited descriptors: a process that reads an inherited pipe would wait for the sender to end."""
     for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             with suppress(OSError):
@@ -231,7 +231,7 @@ def _close_inherited() -> None:
 
 
 def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
-    """Send all unsent lines, trying each receiver at least once. Raises SinkFailed while another process sends."""
+    """Send all unsent lines, trying each receiver at least once. Raises SinkFailed if another process is sending."""
     turn = SenderTurn(settings.file)
     try:
         until = clock.steady() + _WAIT_SECONDS

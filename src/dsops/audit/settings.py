@@ -1,7 +1,7 @@
-"""The user's own configuration, ~/.config/dsops/config.yaml: whether, where and how long an audit trail is kept.
+"""The user's own configuration, ~/.config/dsops/config.yaml: whether and where a trail is kept, and how long.
 
-A repository can't change it: neither a dsops.yaml nor a variable has an effect on it, except variables that name the
-user's folders; `dsops allow` flags a configuration that sets those.
+A repository can't change these settings: neither a dsops.yaml nor an environment variable has an effect on them,
+except variables that name the user's folders. `dsops allow` flags a configuration that sets such a variable.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Settings(NamedTuple):
     sinks: tuple[Sink, ...] = ()
     """The receivers of the trail's lines."""
     sends_sandbox: bool = False
-    """Whether lines about a sandbox are sent as well."""
+    """Whether the receivers also get lines about acts in a sandbox."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:
@@ -63,7 +63,7 @@ def load_settings(environ: MappingOf[str, str]) -> Settings:
 
 
 def default_settings(environ: MappingOf[str, str]) -> Settings:
-    """The defaults: the trail is on."""
+    """Return the settings without a configuration file: the trail is on."""
     return Settings(file=default_file(environ))
 
 
@@ -88,7 +88,7 @@ def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
 
 
 def _read(path: str) -> tuple[bytes, int] | None:
-    """The file's bytes and mode; None if it does not exist. Raises UserConfigInvalid if other users may write it."""
+    """Read the file's bytes and mode; None without a file. Raises UserConfigInvalid if other users may write it."""
 
     def check(status: os.stat_result) -> None:
         why = ""
@@ -124,7 +124,7 @@ def _invalid(problems: list[Problem]) -> UserConfigInvalid:
 
 
 class _Reader:
-    """Checks every key and collects the problems."""
+    """Checks every key of the configuration and collects the problems."""
 
     def __init__(self, path: str, mode: int, environ: MappingOf[str, str]) -> None:
         self._path = path
@@ -133,7 +133,7 @@ class _Reader:
         self._problems: list[Problem] = []
 
     def read(self, root: Node, settings: Settings) -> Settings:
-        """Return the settings. Raises UserConfigInvalid with every problem."""
+        """Parse the settings. Raises UserConfigInvalid with every problem."""
         if isinstance(root, Mapping):
             for key, node in root.entries:
                 if key.text == "audit":

@@ -1,4 +1,4 @@
-"""One writer per trail for all threads of a process: waiting lines are written together.
+"""Writes to a trail for all threads of a process: the lines of waiting threads are written together.
 
 Without a shared writer, two hundred clients of an agent would each compete for the trail's lock.
 """
@@ -36,7 +36,7 @@ class SharedWriter:
     def append(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
     ) -> WriteResult:
-        """Write lines; returns when they are on the trail. Raises AuditFailed. All waits are bounded."""
+        """Write lines; return once they are in the trail. Every wait has a limit. Raises AuditFailed."""
         entry = _Entry(bodies, lose)
         with self._changed:
             self._queues.setdefault(path, deque()).append(entry)
@@ -50,17 +50,17 @@ class SharedWriter:
                 batch = self._next(path)
             self._write(path, batch, mark, now, limits)
         if isinstance(entry.outcome, AuditFailed):
-            failed = entry.outcome  # each thread raises a new error: a traceback belongs to one thread
+            failed = entry.outcome  # a traceback belongs to one thread, so each thread raises its own error
             raise AuditFailed(failed.message, why=failed.why, hint=failed.hint) from failed
         return entry.outcome
 
     def finish(self, seconds: float) -> bool:
-        """Wait until all lines are written, at most that many seconds; returns whether they are."""
+        """Wait at most that many seconds until all lines are written; return whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queues and not self._writing, seconds)
 
     def _next(self, path: str) -> list[_Entry]:
-        """The oldest waiting entries, as many as fit into one write."""
+        """Return the oldest waiting entries, as many as fit into one write."""
         queue, batch, size = self._queues[path], [], 0
         while queue and size < _MOST_BYTES:
             batch.append(queue.popleft())
@@ -87,6 +87,6 @@ class SharedWriter:
                 for entry in batch:
                     entry.outcome = outcome
                     if isinstance(outcome, WriteResult):
-                        outcome = outcome._replace(is_first=False)  # only one thread may report that the trail is new
+                        outcome = outcome._replace(is_first=False)  # only one thread may report a new trail
                 self._writing.discard(path)
                 self._changed.notify_all()

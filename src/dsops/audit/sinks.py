@@ -32,20 +32,20 @@ FACILITIES = (
     "clock",
     *[f"local{number}" for number in range(8)],
 )
-"""The syslog facilities; the index of each is its number (RFC 5424, 6.2.1)."""
+"""The syslog facilities; a facility's index is its number (RFC 5424, 6.2.1)."""
 
 RFC5424, LOCAL = "rfc5424", "local"
-"""The format of messages on a local datagram socket; elsewhere it is always RFC 5424."""
+"""The message formats for a local datagram socket; other targets always get RFC 5424."""
 
 SCHEMES = ("udp", "tcp", "tls")
 _KEYS = {SYSLOG: ("to", "facility", "format", "ca_file"), OTLP: ("endpoint", "headers", "ca_file")}
-"""The keys of each kind of sink; a value that is one word sets the first key."""
+"""The keys of each kind of sink. If the sink is a single word, the word is the value of the first key."""
 
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _RESERVED = ("content-type", "content-length", "host")
 
 Report = Callable[[int, str, str, str], None]
-"""Reports a problem: line, path, message and hint."""
+"""A function that reports a problem: line, path, message and hint."""
 
 
 class Sink(NamedTuple):
@@ -53,7 +53,7 @@ class Sink(NamedTuple):
 
     kind: str
     target: str
-    """A socket's path, `tcp://HOST:PORT` or the like, or the URL of an endpoint."""
+    """The path of a socket, an address such as `tcp://HOST:PORT`, or the URL of an endpoint."""
     facility: int = FACILITIES.index("authpriv")
     headers: tuple[tuple[str, Secret], ...] = ()
     ca_file: str = ""
@@ -105,7 +105,7 @@ def network_of(target: str) -> tuple[str, str, int] | None:
 
 
 class _Reader:
-    """Checks the values of one sink."""
+    """Checks the values of one sink and reports problems."""
 
     def __init__(self, path: str, home: str, report: Report) -> None:
         self._path = path
@@ -113,7 +113,7 @@ class _Reader:
         self._report = report
 
     def target(self, kind: str, name: str, node: Node) -> str:
-        """The target; "" for an invalid one."""
+        """Return the target; "" if it is not valid."""
         text = node.text if isinstance(node, Scalar) else ""
         if kind == SYSLOG:
             text = self._absolute(text)
@@ -137,7 +137,7 @@ class _Reader:
         return ""
 
     def facility(self, node: Node) -> int:
-        """The number of a facility."""
+        """Return the number of the configured facility."""
         text = node.text.lower() if isinstance(node, Scalar) else ""
         if text in FACILITIES:
             return FACILITIES.index(text)
@@ -147,19 +147,19 @@ class _Reader:
         return Sink(SYSLOG, "").facility
 
     def format(self, node: Node) -> str:
-        """The message format, `rfc5424` or `local`."""
+        """Return the message format, `rfc5424` or `local`."""
         text = node.text.lower() if isinstance(node, Scalar) else ""
         if text not in (RFC5424, LOCAL):
             self._wrong(node, "format", f"`format` is {RFC5424} or {LOCAL}", "it counts for a socket on this machine")
         return text
 
     def headers(self, node: Node | None) -> tuple[tuple[str, Secret], ...]:
-        """The headers of each request; their values are never shown."""
+        """Return the headers to send with each request; their values are never shown."""
         headers = []
         for name, value in node.entries if isinstance(node, Mapping) else ():
             text = value.text if isinstance(value, Scalar) else ""
             if not re.fullmatch(_HEADER, name.text):
-                # The name is not shown: if a whole line is in quotes, the name contains the value.
+                # The name is not shown: if the user put a whole header line in quotes, the name contains the value.
                 hint = "write `Name: value`, with the value in quotes of its own"
                 self._wrong(name, "headers", "a name under `headers` is not a valid header name", hint)
             elif name.text.lower() in _RESERVED:
@@ -174,7 +174,7 @@ class _Reader:
         return tuple(headers)
 
     def file(self, node: Node | None) -> str:
-        """The absolute path of the file; "" without one."""
+        """Return the absolute path of the file; "" without a file."""
         if node is None:
             return ""
         text = self._absolute(node.text) if isinstance(node, Scalar) else ""
@@ -190,5 +190,5 @@ class _Reader:
 
 
 def is_header_value(text: str) -> bool:
-    """Whether the text can be the value of a header."""
+    """Return whether the text is valid as the value of a header."""
     return bool(text) and text.isascii() and text.isprintable() and text == text.strip()

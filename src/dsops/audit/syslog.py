@@ -1,7 +1,7 @@
 """Sends lines of the trail as syslog messages, over a local socket, UDP, TCP or TLS.
 
-RFC 5424, except on a local datagram socket, whose daemons expect the format of syslog(3): rsyslog's imuxsock takes
-the version number of RFC 5424 for the program's name.
+Messages follow RFC 5424, except on a local datagram socket, whose daemons expect the format of syslog(3): rsyslog's
+imuxsock would take RFC 5424's version number for the program's name.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from dsops.errors import LineRefused, SinkFailed
 _NOTICE, _WARNING = 5, 4
 _SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
-"""How long a receiver may take to close the connection after the last line: TCP does not confirm reading.
-"""
+"""How long a receiver may take to close the connection after the last line: TCP does not confirm reading."""
 _MOST_LAST_WORDS = 10
 _ABOUT_ITSELF = "Trail"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def message_of(line: bytes, facility: int) -> bytes:
-    """The RFC 5424 message of a line; its text is the unchanged line of the trail."""
+    """Return a line as an RFC 5424 message, whose text is the unchanged line."""
     time, host, pid, name, severity = _header_fields(line)
     header = [
         f"<{facility * 8 + severity}>1",
@@ -44,7 +43,7 @@ def message_of(line: bytes, facility: int) -> bytes:
 
 
 def local_message_of(line: bytes, facility: int) -> bytes:
-    """The message in the format of syslog(3): local time, program and process."""
+    """Return a line as a message in the format of syslog(3): local time, program and process."""
     time, _, pid, _, severity = _header_fields(line)
     try:
         moment = datetime.fromisoformat(time).astimezone()
@@ -55,8 +54,8 @@ def local_message_of(line: bytes, facility: int) -> bytes:
 
 
 def _header_fields(line: bytes) -> tuple[str, object, object, str, int]:
-    """Time, host, process, event name and severity of a line."""
-    record: Mapping[str, Any] = record_in(line) or {}  # Any: the file may hold any JSON object.
+    """Return the time, host, process, event name and severity of a line."""
+    record: Mapping[str, Any] = record_in(line) or {}  # Any: the file may contain any JSON object.
     facts = record.get("additionalEventData")
     facts = facts if isinstance(facts, dict) else {}
     name = str(record.get("eventName", ""))
@@ -65,14 +64,14 @@ def _header_fields(line: bytes) -> tuple[str, object, object, str, int]:
 
 
 def _field(value: object, most: int) -> str:
-    """A field of the header; `-` if the value is missing or not allowed there."""
+    """Return a value as a field of the header; `-` if the value is missing or not allowed in a header."""
     text = "" if value is None else str(value)
     fits = text.isascii() and text.isprintable() and " " not in text
     return text[:most] if text and fits else "-"
 
 
 def send(sink: Sink, lines: Sequence[bytes]) -> None:
-    """Send the lines. Raises SinkFailed, and LineRefused for a line that the receiver can't take."""
+    """Send the lines. Raises SinkFailed, and LineRefused for a line that the receiver can't accept."""
     try:
         network = network_of(sink.target)
         if network is None:
@@ -89,7 +88,7 @@ def send(sink: Sink, lines: Sequence[bytes]) -> None:
 
 
 def _to_socket(sink: Sink, lines: Sequence[bytes]) -> None:
-    """Send one datagram per line if the socket takes datagrams, as /dev/log does; else a stream, as over TCP."""
+    """Send one datagram per line if the socket takes datagrams, as /dev/log does; otherwise send a stream."""
     make = message_of if sink.format == RFC5424 else local_message_of
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(_SECONDS)
@@ -113,7 +112,7 @@ def _to_udp(host: str, port: int, messages: Sequence[bytes]) -> None:
         sender.settimeout(_SECONDS)
         sender.connect(address)
         _datagrams(sender, messages)
-        # The ICMP error for a closed port arrives later, if at all.
+        # The ICMP error for a closed port arrives after the datagram was sent, if at all.
         sender.settimeout(0.05)
         with suppress(TimeoutError):
             sender.recv(1)
@@ -142,7 +141,7 @@ def _to_stream(sink: Sink, host: str, port: int, messages: Sequence[bytes]) -> N
 
 
 def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
-    """Send with octet counting (RFC 6587, 3.4.1), then shut down the sending side: a reset means unread lines."""
+    """Send with octet counting (RFC 6587, 3.4.1), then shut down the sending side; a reset means unread lines."""
     sender.sendall(b"".join([b"%d %s" % (len(message), message) for message in messages]))
     sender.settimeout(_GOODBYE_SECONDS)
     if isinstance(sender, ssl.SSLSocket):
@@ -151,7 +150,7 @@ def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
         except OSError as error:
             if error.errno == errno.ECONNRESET:
                 raise
-        return  # Many receivers close without close_notify, or keep the connection open.
+        return  # Many receivers close without close_notify, or leave the connection open.
     sender.shutdown(socket.SHUT_WR)
     with suppress(TimeoutError):
         for _ in range(_MOST_LAST_WORDS):

@@ -1,12 +1,12 @@
-"""The trail's files: lines are added under a lock, with their hashes, by any number of processes.
+"""The trail's files, to which any number of processes add lines under a lock, each line with its hash.
 
     audit.jsonl                 the current lines
     audit.000000001234.jsonl    rotated: the lines up to number 1234
-    audit.jsonl.head            the last line's number and hash, and the file's size; its lock is the trail's
-    audit.jsonl.lost            the count of lines that could not be written since the last one that could
+    audit.jsonl.head            the last line's number and hash, and the file's size; its lock is the trail's lock
+    audit.jsonl.lost            the count of lines that could not be written and that no later line has reported
 
-There is no fsync: it costs more than the run. Lines that a crash of the whole machine loses show later as a gap. The
-next writer marks a line that was written in part, and lines that are gone.
+There is no fsync, which would cost more than the run. If the whole machine crashes, lost lines show later as a gap.
+The next writer adds a line that marks an incomplete line, or lines that are missing.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _MOST_ADOPTED = 1 << 24
 _DIGITS = 12
 
 DAMAGED = "TrailDamaged"
-"""The event that marks a defect in the lines before it; `kind` names the defect."""
+"""The event that marks damage to the lines before it; `kind` names the kind of damage."""
 PRUNED = "TrailPruned"
-"""The event that names a rotated file that was removed, as the configuration asks."""
+"""The event that names a rotated file which was removed because the configuration limits the trail."""
 TORN, CUT, MISSING, HEADLESS, FOREIGN = "torn", "cut", "missing", "headless", "foreign"
 
 Mark = Callable[[str, Mapping[str, object]], bytes]
-"""(name of the event, its facts) -> the JSON object of a line about the trail itself."""
+"""A function that encodes a line about the trail itself: (event name, facts) -> JSON object."""
 
 Lose = Callable[[str], None]
 """A function that takes the reason why lines could not be written."""
 
 
 class TrailLimits(NamedTuple):
-    """When a file is rotated, and how many rotated files are kept."""
+    """When a file is rotated, and how many rotated files are kept and for how long."""
 
     max_bytes: int = 10 * 1024 * 1024
     max_days: int = 31
@@ -65,11 +65,11 @@ class WriteResult(NamedTuple):
     is_first: bool
     """Whether these are the first lines of a trail."""
     before: Head
-    """The head as it was before the write."""
+    """The head before the write."""
 
 
 class Append(Protocol):
-    """Protocol: adds lines to a trail; `append`, or a writer that threads share."""
+    """Protocol: adds lines to a trail. Implemented by `append`, and by a writer that threads share."""
 
     def __call__(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
@@ -85,9 +85,9 @@ def append(
     limits: TrailLimits = TrailLimits(),  # noqa: B008 - a value
     lose: Lose = lambda _why: None,
 ) -> WriteResult:
-    """Add lines with these JSON objects, all or none; `now` is in seconds since 1970.
+    """Add lines with these JSON objects, all of them or none; `now` is in seconds since 1970.
 
-    Raises AuditFailed, and then the trail is unchanged. `lose` is called with the reason whenever the lines are not
+    If AuditFailed is raised, the trail is unchanged. `lose` is called with the reason whenever the lines are not
     written.
     """
     is_alone = False
@@ -106,7 +106,7 @@ def append(
         lose(f"a bug: {type(error).__name__}")
         raise
     except BaseException:
-        # An interrupt after this point falls into the 0.1 ms of the write itself, and the lines may be on the trail.
+        # With the lock, an interrupt falls into the 0.1 ms of the write itself, and the lines may be in the trail.
         if not is_alone:
             lose("it was interrupted while it waited for the lock")
         raise
@@ -119,7 +119,7 @@ def put_away_name(path: str, number: int) -> str:
 
 
 def put_away(path: str, folder: int | str) -> list[tuple[int, str]]:
-    """The rotated files of a trail, each with the number of its last line."""
+    """Return the trail's rotated files, each with the number of its last line."""
     stem, dot, ending = os.path.basename(path).rpartition(".")
     begin, end = (f"{stem}.", f"{dot}{ending}") if dot else (f"{ending}.", "")
     rotated = []
@@ -142,7 +142,7 @@ def _failed(path: str, error: OSError) -> AuditFailed:
 
 
 class _Writer:
-    """One write, under the lock."""
+    """One write to the trail, made while the lock is held."""
 
     def __init__(self, path: str, folder: int, lock: int, mark: Mark, now: int, limits: TrailLimits) -> None:
         self._path, self._name = path, os.path.basename(path)
@@ -152,10 +152,10 @@ class _Writer:
         self._now = now
         self._limits = limits
         self._marks: list[bytes] = []
-        """Lines about the trail itself, written before the others."""
+        """Lines about the trail itself, written before the other lines."""
 
     def add(self, bodies: Sequence[bytes]) -> WriteResult:
-        """Write the lines, preceded by a line that reports lost lines, if there are any."""
+        """Write the lines, preceded by a line that reports lost lines if there are any."""
         counted = Counted(self._path, self._folder)
         try:
             result = self._add(bodies, [] if counted.loss is None else [self._mark(LOST, counted.loss.facts())])
@@ -200,7 +200,7 @@ class _Writer:
         return WriteResult(head, is_first=not before.number, before=before)
 
     def _put(self, file: int, data: bytes, size: int) -> None:
-        """Write all of the data or nothing."""
+        """Write all of the data; if that fails, restore the file's size."""
         count = 0
         try:
             count = os.write(file, data)
@@ -214,11 +214,11 @@ class _Writer:
         os.pwrite(self._lock, pack_head(head), 0)
 
     def _checked_end(self, file: int, size: int, saved_head: Head | None) -> tuple[Head, bytes]:
-        """Return the end of the trail, and bytes to write before the next line; marks defects since the last write."""
+        """Return the trail's end, and the bytes to write before the next line; mark damage since the last write."""
         if saved_head is not None and saved_head.size == size:
             return saved_head, b""
         if saved_head is not None and size and self._was_rotated(saved_head):
-            saved_head = saved_head._replace(size=0, began=self._now)  # These lines are the first ones of a new file.
+            saved_head = saved_head._replace(size=0, began=self._now)  # These lines are the first after the rotation.
         if saved_head is None:
             saved_head = self._without_head(file, size)
             if saved_head.size == size:
@@ -253,7 +253,7 @@ class _Writer:
         return head, b"" if data.endswith(b"\n") else b"\n"
 
     def _without_head(self, file: int, size: int) -> Head:
-        """The end of a trail that has no head file, or of a new trail."""
+        """Return the end of a trail that has no head file, or of a new trail."""
         older = put_away(self._path, self._folder)
         if not size and not older:
             return Head(began=self._now)
@@ -270,7 +270,7 @@ class _Writer:
         return head
 
     def _last_in(self, file: int, size: int) -> Head:
-        """The head for the last complete line of a file."""
+        """Return the head that belongs to the last complete line of a file."""
         start = max(0, size - _MOST_ADOPTED)
         data = read_at(file, size - start, start)
         whole = data[: data.rfind(b"\n") + 1]
@@ -280,7 +280,7 @@ class _Writer:
         return Head(number, hash_, start + len(whole), self._now)
 
     def _was_rotated(self, head: Head) -> bool:
-        """Whether a writer rotated the file, but died before it updated the head."""
+        """Return whether a writer rotated the file but died before it updated the head."""
         try:
             name = put_away_name(self._path, head.number)
             return os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_size == head.size
@@ -288,21 +288,21 @@ class _Writer:
             return False
 
     def _is_full(self, head: Head, more: int) -> bool:
-        age = self._now - head.began  # The age is negative if the clock was set back.
+        age = self._now - head.began  # the age is negative if the clock was set back
         return head.size + more > self._limits.max_bytes or age > self._limits.max_days * 86_400
 
     def _rotate(self, file: int, head: Head, lead: bytes, size: int) -> tuple[int, Head, bytes, int]:
-        """Rotate the file under its last line's number; returns the new file, or the old one if that fails."""
+        """Rename the file after its last line's number; return a new file, or the old one if the name is taken."""
         name = put_away_name(self._path, head.number)
         try:
             os.stat(name, dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
             pass
         else:
-            return file, head, lead, size  # Never overwrite another file.
+            return file, head, lead, size  # another file with that name is never overwritten
         if lead:
             self._put(file, lead, size)
-        # If this process dies before it writes the next lines, this head lets the next process recognise the rotation.
+        # If this process dies before it writes the next lines, this head lets the next process detect the rotation.
         self._put_head(head._replace(size=size + len(lead)))
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         new = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)

@@ -19,10 +19,10 @@ class TrailDefect(NamedTuple):
 
     file: str
     line: int
-    """The number of the line in its file; 0 for the file as a whole."""
+    """The number of the line in its file; 0 if the defect concerns the whole file."""
     message: str
     is_harmless: bool = False
-    """Whether an interrupted run explains the defect, and no line is missing."""
+    """Whether an interrupted run explains the defect and no line is missing."""
 
 
 class Verification(NamedTuple):
@@ -33,7 +33,7 @@ class Verification(NamedTuple):
     first: int
     last: int
     hash: str
-    """The hash of the last line, to be noted elsewhere."""
+    """The hash of the last line, which the user may note elsewhere."""
     findings: tuple[TrailDefect, ...]
 
 
@@ -46,7 +46,7 @@ _KINDS = {
 
 
 def verify(trail: Trail, *, noted: str = "") -> Verification:
-    """Verify the whole trail, its head, and a hash that was noted elsewhere ("" for none)."""
+    """Verify the whole trail and its head. `noted` is a hash that was noted elsewhere, "" for none."""
     check = _Check()
     check.go_through(trail.files)
     check.compare_begin()
@@ -56,14 +56,14 @@ def verify(trail: Trail, *, noted: str = "") -> Verification:
 
 
 def verify_files(files: Iterable[str], *, noted: str = "") -> Verification:
-    """Verify some files of a trail, in the order given, without the files before and after them."""
+    """Verify some files of a trail, in the order passed, without the files before and after them."""
     check = _Check()
     check.go_through(files)
     return check.verdict(noted)
 
 
 def _lost_text(loss: LostLines | None, where: str) -> str:
-    """A loss as text: `3 lines were lost before this line: from ... to ..., by exec (process 17: 3): disk full`."""
+    """Return a loss as text: `3 lines were lost before this line, at ..., by exec (process 17: 3): disk full`."""
     if loss is None or not loss.lines:
         return f"lines were lost {where}, and it is not known how many"
     count = "1 line was" if loss.lines == 1 else f"{loss.lines} lines were"
@@ -78,13 +78,13 @@ class _Check:
     def __init__(self) -> None:
         self._findings: list[TrailDefect] = []
         self._place: Link | None = None
-        """The place in the chain of the last line that has a place."""
+        """The chain position of the last line that belongs to the chain."""
         self._hash = START
         self._hashes: set[str] = set()
         self._count = self._first = self._first_line = self._pruned = 0
         self._first_file = ""
         self._strange: list[Line] = []
-        """Lines without a place in the chain, since the last line that has a place."""
+        """Lines outside the chain, since the last line that belongs to the chain."""
         self._last: Line | None = None
 
     def go_through(self, files: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ class _Check:
         event_facts = facts if isinstance(facts, dict) else {}
         name, kind = record.get("eventName"), str(event_facts.get("kind"))
         for strange in self._strange:
-            # The mark contains the hash of the incomplete line, and explains only that line.
+            # A TrailDamaged line contains the hash of the incomplete line before it, and explains only that line.
             is_torn = name == DAMAGED and kind == TORN and event_facts.get("sha256") == hash_of(strange.data)
             text = "a run was interrupted in this line, and the next one marked it"
             self._find(strange, text if is_torn else "this is not a line of an audit trail", is_harmless=is_torn)
@@ -126,7 +126,7 @@ class _Check:
         self._count += 1
 
     def _compare(self, line: Line, place: Link) -> None:
-        """Check that this line follows the previous line."""
+        """Check that this line continues the chain after the previous line."""
         if self._place is None:
             self._first, self._first_file, self._first_line = place.number, line.file, line.line
             if place.number == 1 and place.previous != START:
@@ -142,7 +142,7 @@ class _Check:
             self._find(line, f"number {expected - 1}, before this one, is not the line that was written there")
 
     def compare_begin(self) -> None:
-        """Check that lines missing at the start of the trail were removed as the configuration says."""
+        """Check that a line of the trail reports the removal of any lines missing at its start."""
         if self._first > 1 and self._pruned < self._first - 1:
             self._findings.append(
                 TrailDefect(
@@ -183,7 +183,7 @@ class _Check:
             self._findings.append(TrailDefect(file, 0, _lost_text(trail.lost, "after the last line")))
 
     def verdict(self, noted: str) -> Verification:
-        """The result of the verification; adds a defect if no line has the noted hash."""
+        """Return the result of the verification; a noted hash that no line has is a defect."""
         if noted and noted not in self._hashes:
             self._findings.append(
                 TrailDefect("", 0, f"no line has the hash {noted}: the trail is not the one that it was noted from")

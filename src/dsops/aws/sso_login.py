@@ -40,7 +40,7 @@ _ENDED = "InvalidClientException"
 
 
 class LoginService(NamedTuple):
-    """The session to log in to, and the client and endpoint to use."""
+    """An Identity Center session to log in to, with the client and the endpoint for the requests."""
 
     client: Client
     endpoint: Endpoint
@@ -51,16 +51,16 @@ Way = Callable[[LoginService, Registration], "Work[Token]"]
 """A login method: a function that gets a token for a registered client."""
 
 Catch = Callable[[str, str], Mapping[str, str]]
-"""A function of login page and expected state that returns the query parameters of the redirect.
+"""A function that waits for the browser's redirect and returns its query parameters.
 
-It raises LoginFailed.
+Its arguments are the login page and the expected state. It raises LoginFailed.
 """
 
 
 async def log_in(place: LoginService, way: Way, *, has_redirect: bool) -> Token:
     """Log in and return the token.
 
-    The client registration is cached, as the AWS CLI caches its own, and renewed once if AWS no longer accepts it.
+    The client registration is cached as in the AWS CLI, and renewed once if AWS no longer accepts it.
     """
     path = _registration_path(place, has_redirect=has_redirect)
     registration = read_client(path)
@@ -91,7 +91,7 @@ def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
             try:
                 login_outcome = await token_of_device(client, endpoint, registration, device.device_code)
             except ServiceError:
-                continue  # The failure is temporary, so the service may answer the next poll.
+                continue  # The failure is temporary, so the next poll may succeed.
             except SsoRefused as error:
                 failure = _as_failure(error)
                 if failure is None:
@@ -137,7 +137,7 @@ def by_browser(redirect_uri: str, catch: Catch) -> Way:
 
 
 def _registration_path(place: LoginService, *, has_redirect: bool) -> str:
-    """Return the path of the registration's file, by the AWS CLI's naming rule with dsops' name.
+    """Return the path of the registration's file, named by the AWS CLI's rule with dsops' name.
 
     The name depends on start URL, region and scopes.
     """
@@ -169,7 +169,7 @@ _ALLOW = "log in again, and allow it there"
 
 
 def _as_failure(error: SsoRefused) -> LoginFailed | None:
-    """Return the LoginFailed for a refusal by the token endpoint; None to use the endpoint's own words."""
+    """Return LoginFailed for a refusal by the token endpoint that the user can act on; None for any other."""
     code = error.aws.code if error.aws is not None else ""
     if code == "AccessDeniedException":
         return LoginFailed("the login was denied in the browser", why=error.why, hint=_ALLOW, aws=error.aws)

@@ -1,4 +1,4 @@
-"""Write stores as the text of a dsops.yaml that people can edit."""
+"""Write stores as the text of a dsops.yaml that users can edit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _scalar(text: str) -> str:
     """Return the text as a YAML scalar: unquoted if that is unambiguous, else quoted as in JSON."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    # JSON escapes a character above U+FFFF as two surrogates; YAML escapes it as one `\\U0001F600`.
+    # A character above U+FFFF is two surrogate escapes in JSON, but one escape `\\U0001F600` in YAML.
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(character if character.isprintable() else f"\\U{ord(character):08X}" for character in quoted)
 

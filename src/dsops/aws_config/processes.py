@@ -1,8 +1,8 @@
-"""Profiles that use dsops as `credential_process`, and the block that contains them in the user's own ~/.aws/config.
+"""Profiles that use dsops as `credential_process`, and their block in the user's ~/.aws/config.
 
-AWS SDKs and Tools Reference Guide, "Process credential provider": some SDKs split the command line of
-`credential_process` like a shell (botocore, the AWS CLI, PHP), others pass it to a shell (Go, Java, JavaScript,
-.NET). Shell quoting works for both.
+Source: AWS SDKs and Tools Reference Guide, "Process credential provider". Some SDKs split the command line of
+`credential_process` like a shell (botocore, the AWS CLI, PHP), others pass the command line to a shell (Go, Java,
+JavaScript, .NET). Shell quoting works for both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.endpoint import is_region_name
 from dsops.errors import ConfigUnreadable, UsageError, ValueUnusable, Where
 
-# Names that every reader of config files accepts without quotes, and that a shell does not require to be quoted.
+# Profile names that every reader of config files accepts without quotes, and that need no quotes in a shell.
 _NAME = re.compile(r"(?!DEFAULT$)[A-Za-z0-9][\w.@+/-]*", re.ASCII)
 
 
@@ -38,9 +38,8 @@ def profile_lines(
     """Return the lines of the profile's section.
 
     `program` is the command that starts dsops, and `config` the configuration's absolute path. `join` quotes words as
-    a shell does; Windows has other rules, which botocore knows.
-
-    Raises UsageError for a name that a section can't have, and ValueUnusable for a line that the file can't contain.
+    a shell does; on Windows, it quotes by the rules of Windows, which botocore knows. Raises UsageError for a name
+    that a section can't have, and ValueUnusable for a line that the file can't contain.
     """
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(
@@ -49,7 +48,7 @@ def profile_lines(
             hint="`--prefix` puts something before the names: `--prefix dsops-`",
         )
     if profile.region and not is_region_name(profile.region):
-        # With a line break, the region could add arbitrary sections to a file that runs commands.
+        # A region with a line break could add any section to the file, and a section can contain a command to run.
         raise ValueUnusable(
             f"the region of store `{profile.store}` is invalid: {profile.region!r}",
             hint="`region` is a name such as us-east-1",
@@ -79,7 +78,7 @@ class Block:
 
     config: str
     profiles: tuple[tuple[str, tuple[str, ...]], ...]
-    """(name, lines) of each profile."""
+    """The name and the lines of each profile."""
 
     @property
     def begin(self) -> str:
@@ -98,14 +97,14 @@ class Block:
 
 
 def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
-    """Return the config file's text with the block replaced, or added at the end. All other text stays unchanged.
+    """Return the config file's text with the block replaced, or added at the end. Other text stays unchanged.
 
-    Raises UsageError if the user has a profile of the same name in either file, and ConfigUnreadable for a block
-    without its end marker or a file that AWS's programs can't read.
+    Raises UsageError if the user has a profile of the same name in either file. Raises ConfigUnreadable for a block
+    without its end marker, or a file that AWS's programs can't read.
     """
     lines = old.text.split("\n")
     place = _place(lines, block, old.shown)
-    # A file with Windows line ends keeps them, and the added lines get them too.
+    # A file with Windows line ends keeps them, and the added lines get Windows line ends, too.
     ending = "\r\n" if "\r\n" in old.text else "\n"
     new = block.text().replace("\n", ending)
     if place is None:

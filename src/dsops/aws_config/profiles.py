@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from dsops.errors import ConfigUnreadable, Where
 
-KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
-"""The keys of a profile that hold a long-term key."""
-_SECRET = KEYS | {"aws_session_token", "aws_security_token"}
+_KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
+SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
+"""The keys of a profile whose values are secret."""
 _HIDDEN = "***"
 _OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
 
@@ -45,8 +45,8 @@ class Profile:
 
     @property
     def has_keys(self) -> bool:
-        """Whether botocore treats the profile as one with an access key. One half of the key pair is enough."""
-        return not KEYS.isdisjoint(self.entries)
+        """Whether botocore considers the profile to have an access key; one half of the key pair is enough."""
+        return not _KEYS.isdisjoint(self.entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +75,8 @@ def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
     for header, where, entries in _sections(config):
         kind, name = _meaning(header)
         if kind == "profile":
-            # A later section of the same profile replaces the earlier one, also if one is `[profile default]` and the
-            # other `[default]`.
+            # A later section of the same profile replaces the earlier section, even if one is `[profile default]` and
+            # the other is `[default]`.
             profiles[name] = Profile(name=name, entries=entries, where=where)
         elif kind == "sso-session":
             sessions.add(name)
@@ -111,7 +111,7 @@ def _meaning(header: str) -> tuple[str, str]:
 
 
 def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, ProfileEntry]]]:
-    # Line ends are normalised as open() does, because configparser reads files that way.
+    # Line ends are normalised as `open` does, since configparser usually reads from a file opened in this way.
     text = source.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     parser = RawConfigParser()
     try:
@@ -124,9 +124,9 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
         where = Where(source.shown, lines.get((header, ""), 0))
         entries = {}
         for key, value in parser.items(header):
-            # configparser applies the keys of `[DEFAULT]` to all sections of a file.
+            # A key without a line in its own section is from `[DEFAULT]`, which configparser applies to all sections.
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
-            visible_value = _HIDDEN if key in _SECRET else value
+            visible_value = _HIDDEN if key in SECRET_KEYS else value
             is_nested = value.startswith("\n")
             entries[key] = ProfileEntry(text=visible_value, where=Where(source.shown, line), is_nested=is_nested)
         yield header, where, entries
@@ -147,7 +147,7 @@ def _unreadable(shown: str, error: Error) -> ConfigUnreadable:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Return (section, key) -> line number. For the line of the section's header, the key is ""."""
+    """Map (section, key) to a line number. The key "" has the line of the section's header."""
     line_numbers: dict[tuple[str, str], int] = {}
     header = ""
     for number, line in enumerate(text.split("\n"), 1):

@@ -10,7 +10,7 @@ from dsops.schema import OWN_POLICY, StoreType
 
 
 def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str, StoreType]) -> list[str]:
-    """Return the stores to export: the named stores, or else all that issue a session.
+    """Return the stores to export: the named stores, or without names all stores that issue a session.
 
     Raises UsageError or ConfigError.
     """
@@ -37,9 +37,9 @@ def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str,
 
 
 def needs_environment(config: Config, name: str, types: Mapping[str, StoreType]) -> bool:
-    """Whether the session of the store has `session_policy: auto`.
+    """Return whether the session of the store has `session_policy: auto`.
 
-    Only an environment says which secrets are read, so such a session needs one.
+    Such a session needs an environment, since only an environment says which secrets are read.
     """
     for store in _chain(config, name):
         if store.type in types and types[store.type].gives_credentials:
@@ -48,9 +48,9 @@ def needs_environment(config: Config, name: str, types: Mapping[str, StoreType])
 
 
 def written_region(config: Config, name: str) -> str:
-    """Return the region that the store sets, or a store whose credentials it uses.
+    """Return the region in the settings of the store, or of a store whose credentials it uses.
 
-    Returns "" if none sets a region, or the region contains a variable.
+    Returns "" if there is none, or if the region contains a variable.
     """
     for store in _chain(config, name):
         if "region" in store.fields:

@@ -1,6 +1,6 @@
 """Convert profiles to stores: each role and each permission set becomes a store with the same session.
 
-A profile that has no exact equivalent is left out with a note. Nothing is guessed, because a store with another
+A profile that has no exact equivalent is left out with a note. dsops does not guess, because a store with another
 identity than the profile would be worse than no store.
 """
 
@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dsops.aws_config.profiles import KEYS, Profile, ProfileEntry, Profiles
+from dsops.aws_config.profiles import SECRET_KEYS, Profile, ProfileEntry, Profiles
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
-from dsops.schema import SSO_TYPE, STS_TYPE, StoreType, check_store, fitted
+from dsops.schema import PROFILE_TYPE, SSO_TYPE, STS_TYPE, StoreType, check_store, fitted
 
 _ROLE = {
     "role_arn": "role_arn",
@@ -24,6 +24,9 @@ _ROLE = {
     "duration_seconds": "duration_seconds",
     "region": "region",
 }
+_PROVIDERS = frozenset({"credential_process", "login_session"})
+"""The keys with which a profile gets credentials from a program or from `aws login`."""
+_PROVIDED = {"region": "region"}
 _USER = {"mfa_serial": "serial_number", "region": "region"}
 _TOKEN = {
     "role_arn": "role_arn",
@@ -47,15 +50,15 @@ _SOURCES = {
 }
 _CHAINED_SECONDS = 3600
 _DROPPED = frozenset({"duration_seconds", "region"})
-"""Keys that don't affect the identity. A value that AWS would refuse is dropped."""
+"""Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
 
-# Characters not allowed in a store's name. Names occur in `store://NAME/KEY`, in `NAME:KEY` and on the command line.
+# Characters not allowed in a store's name, which is used in `store://NAME/KEY`, `NAME:KEY` and on the command line.
 _UNFIT = re.compile(r"[^\w.@+=,-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeStore:
-    """One store: its settings in the order of writing, and comments for people."""
+    """One store: its settings in the order in which they are written, and comments for the reader of the file."""
 
     name: str
     profile: str
@@ -66,21 +69,21 @@ class MadeStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """The result of the conversion."""
+    """The result of converting profiles: stores, notes, and profiles that need no store."""
 
     stores: tuple[MadeStore, ...]
     """The stores in dependency order: each store comes after the store whose session it uses."""
     as_they_are: tuple[Profile, ...]
-    """Profiles without a role, which stores name with `profile`."""
+    """Profiles without a role; a store refers to such a profile by its key `profile`."""
     notes: tuple[str, ...]
     variables: tuple[tuple[str, Where], ...]
-    """The variables that replace external IDs, and the location of each value."""
+    """The variables that stand for external IDs, and the location of each external ID."""
 
 
 def make_stores(
     profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False, is_layer: bool = False
 ) -> ImportResult:
-    """Convert the named profiles, or without names all profiles, and the profiles that they depend on.
+    """Convert the named profiles (without names, all), and the profiles that they depend on.
 
     Unless `keeps_external_ids`, a variable replaces each external ID, because a dsops.yaml is usually committed. With
     `is_layer`, the stores are for the layer below the user's files: each has exactly the name of its profile, and a
@@ -124,7 +127,7 @@ class _Maker:
 
     def _make(self, profile: Profile) -> str:
         entries = profile.entries
-        # botocore's order of precedence: a role without a token file, then the token, then IAM Identity Center.
+        # botocore's order of precedence: a role without a token file, then a token file, then IAM Identity Center.
         if "role_arn" in entries and "web_identity_token_file" not in entries:
             return self._role(profile)
         if "web_identity_token_file" in entries:
@@ -135,8 +138,15 @@ class _Maker:
                 return self._leave(profile, f"there is no `[sso-session {session}]`", entries["sso_session"])
             return self._store(profile, SSO_TYPE, _SSO, (), ())
         self.as_they_are[profile.name] = profile
-        if self._is_layer and profile.has_keys and "aws_session_token" not in entries:
-            return self._store(profile, STS_TYPE, _USER, (("profile", _literal(profile.name)),), ())
+        return self._as_it_is(profile) if self._is_layer else ""
+
+    def _as_it_is(self, profile: Profile) -> str:
+        """Create the store of a profile without a role; "" for a profile without credentials."""
+        entries, own_name = profile.entries, (("profile", _literal(profile.name)),)
+        if profile.has_keys and "aws_session_token" not in entries:
+            return self._store(profile, STS_TYPE, _USER, own_name, ())
+        if profile.has_keys or not _PROVIDERS.isdisjoint(entries):
+            return self._store(profile, PROFILE_TYPE, _PROVIDED, own_name, ())
         return ""
 
     def _token_comments(self, profile: Profile) -> tuple[str, ...]:
@@ -179,9 +189,9 @@ class _Maker:
         return self._leave(profile, f"its `source_profile` `{source.name}` became no store", entry)
 
     def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
-        """Handle a source profile that has keys.
+        """Create the store of a role whose source profile has keys.
 
-        If such a profile also has a role, botocore uses its keys, but a store would use the role.
+        There is none if the source profile also has a role: botocore uses its keys, but a store would use the role.
         """
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
@@ -203,11 +213,9 @@ class _Maker:
         """Add a store of that type, with the profile's keys renamed to the store's keys."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # With `sso_session`, botocore reads these keys from that section, and requires that the profile's agree.
+            # With `sso_session`, botocore reads these keys from its section, and requires the profile's to agree.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
-        if not self._check(
-            profile, store_type, entries, is_chained=any(key == "credentials_from" for key, _ in source)
-        ):
+        if not self._check(profile, store_type, entries, source):
             return ""
         name = self._free_name(profile.name)
         settings = [("type", store_type.name), *source]
@@ -216,7 +224,7 @@ class _Maker:
             name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
         )
         self.stores.append(store)
-        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source", *KEYS})
+        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source", *SECRET_KEYS, *_PROVIDERS})
         return name
 
     def _text(self, key: str, entry: ProfileEntry, store: str) -> str:
@@ -232,9 +240,14 @@ class _Maker:
         return f"${{{variable}}}"
 
     def _check(
-        self, profile: Profile, store_type: StoreType, entries: dict[str, ProfileEntry], *, is_chained: bool
+        self,
+        profile: Profile,
+        store_type: StoreType,
+        entries: dict[str, ProfileEntry],
+        source: tuple[tuple[str, str], ...],
     ) -> bool:
-        """Whether the entries form a valid store. Optional values that AWS would refuse are dropped."""
+        """Return whether the entries form a valid store. Drops optional values that AWS would refuse."""
+        is_chained = any(key == "credentials_from" for key, _ in source)
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
             problem_text = (
@@ -245,6 +258,7 @@ class _Maker:
         fields = {
             name: Field(Scalar(entry.text, "text", entry.where.line), entry.where) for name, entry in entries.items()
         }
+        fields |= {name: Field(Scalar(text, "text", profile.where.line), profile.where) for name, text in source}
         checked = check_store(fitted(store_type, fields), fields, profile.where, profile.name)
         for problem in (*checked.problems, *checked.limits):
             key = problem.path.rpartition(".")[2]
@@ -276,7 +290,7 @@ class _Maker:
         self.notes.append(f"profile `{profile.name}` ({entry.where}): {what}")
 
     def _tell_others(self, profile: Profile, used: frozenset[str]) -> None:
-        """Add notes for keys that dsops ignores, and for keys that set another endpoint for AWS's programs."""
+        """Add notes for keys that dsops ignores, and for keys that set an endpoint only for AWS's own programs."""
         places = [key for key in profile.entries if key in _PLACES]
         if places:
             problem_text = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
@@ -291,5 +305,5 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Escape the text for the configuration, where `${` would begin a variable."""
+    """Escape `${` in the text, which would begin a variable in a configuration."""
     return text.replace("${", "$${")

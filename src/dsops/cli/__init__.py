@@ -58,11 +58,11 @@ def _dispatch(words: list[str]) -> int:
 
 
 _WITH_VALUE = frozenset({"--config", "--env"})
-"""The flags that take a value and may stand before a command's name."""
+"""Flags that take a value and can precede the command's name."""
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
-    """Raises UsageError for a flag before the command's name that not every command has: its value is not a command."""
+    """Raises UsageError for a flag before the command's name that not every command has, since it may take a value."""
     flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
     known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]
     for word in words:
@@ -100,7 +100,7 @@ def _run(name: str, words: list[str]) -> int:
         if command.changes_who:
             from dsops.pipeline.journal import record_run
 
-            changed = arguments.first_words()[:1]  # `changed` is the store, device or key that the command named
+            changed = arguments.first_words()[:1]  # the store, device or key that the command named
             record_run(name, runtime, **({"subject": changed[0]} if changed else {}))
         report(DONE)
     except (DsopsError, KeyboardInterrupt) as error:
@@ -121,7 +121,7 @@ def _run(name: str, words: list[str]) -> int:
 
 
 def _parsed(command: Command, words: list[str], name: str) -> Arguments:
-    """The parsed arguments; if a name is missing, the error lists the possible ones."""
+    """Parse the arguments; if a name is missing, the error lists the possible names."""
     try:
         return parse(command, words, os.environ, name=name)
     except UsageError as error:
@@ -132,7 +132,7 @@ def _parsed(command: Command, words: list[str], name: str) -> Arguments:
 
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
-    """Split the words into the group's command and its arguments; "" for --help, or if no command is named."""
+    """Split the words into the command's name and arguments; the name is "" for --help, or if there is no name."""
     with_value = _WITH_VALUE
     if group.default:
         flags = (*group.commands[group.default].flags, *COMMON)
@@ -191,7 +191,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
 
 
 def _named_config(words: Sequence[str]) -> str:
-    """The value of --config; "" without it."""
+    """Return the value of --config; "" without the flag."""
     named = ""
     for position, word in enumerate(words):
         if word == CONFIG.name:

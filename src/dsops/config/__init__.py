@@ -33,15 +33,15 @@ class Examined(NamedTuple):
     config: Config
     """The configuration without its invalid parts.
 
-    Use it only if there are no problems, because a problem can affect other parts.
+    Use it only if there are no problems, because a problem in one part can affect other parts.
     """
     problems: Problems
     parts: tuple[StoreEntry, ...]
-    """Stores that lack inherited fields, because a store that they extend can't be found."""
+    """Stores that lack inherited fields, because a store named in their `extends` can't be found."""
     bases: frozenset[str]
-    """The names of stores that are only extended by other stores, and so may be incomplete."""
+    """The names of stores that other stores extend and nothing else uses; they may be incomplete."""
     unusable: frozenset[str]
-    """The names of stores whose plan would only repeat the problems."""
+    """The names of stores that can't be planned: their plans would only repeat the problems."""
 
 
 def load(
@@ -61,8 +61,8 @@ def load(
 
     `named` is the file that the user named (`--config`, DSOPS_CONFIG), relative to `folder`. If it is "", the nearest
     `dsops.yaml` upward is used, no higher than the git root or the home folder (`find`). That file and the files it
-    includes must belong to the user or root. `dsops.local.yaml` beside it overrides it, field by field of a store and
-    variable by variable of an environment. A file whose name was saved earlier (`is_chosen` False) needs permission
+    includes must belong to the user or root. A `dsops.local.yaml` beside the main file overrides fields of stores and
+    variables of environments. A file whose name was saved earlier (`is_chosen` False) needs permission
     like a discovered file, because it may have changed since. `permission` is the list of permissions (`is_allowed`)
     for files that the user did not name in this run. `drafts` replace the contents of files, by real path.
 
@@ -104,9 +104,9 @@ def examine(
 ) -> Examined:
     """Read the configuration as `load` does, but return problems instead of raising them.
 
-    Errors are raised only if the files can't be read at all. `knows_all`: whether a type that is not in `types` is a
-    problem, and its store is checked as one of the most similar known type. A run leaves that to the plan, because an
-    environment that does not need such a store works.
+    Errors are raised only if the files can't be read at all. With `knows_all`, a type that is not in `types` is a
+    problem, and its store is checked as a store of the most similar known type. A run leaves unknown types to the
+    plan, because an environment that does not need such a store works.
     """
     types = KnownTypes(types)
     reading = Problems()
@@ -151,7 +151,7 @@ def examine(
 
 def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
     """Return the sections of a project's files over those of the user's own file."""
-    # Only dsops' own types: listing plugin types means reading the metadata of all installed packages (15 ms).
+    # Only dsops' own types: to list plugin types, the metadata of all installed packages has to be read (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(own.sources, store_keys, problems)
     return over(collect(project.sources, store_keys, problems), sections) if project.files else sections

@@ -1,11 +1,11 @@
 """Permissions to run discovered configurations: the user allows a configuration with its present content.
 
 A permission covers the paths as written, the folder, the content of every file of the configuration, and the owners
-of links and targets. After any change the user is asked again. A permission is a file that belongs to the user, named
-after the digest of all these, in one folder per configuration. It stores the list of files, and what the
-configuration could do, to show the difference later. Checks use the bytes that were read (`SourceFile`) and never
-read a file a second time. `dsops hook allow` has its own list, because entering a folder loads its environment into a
-shell.
+of links and targets. After any change, the user is asked again. A permission is a file that belongs to the user and
+is named after the digest of everything covered, in one folder per configuration. The file contains the list of files,
+and what the configuration could do, to show the difference later. Checks use the bytes that were read (`SourceFile`)
+and never read a file a second time. `dsops hook allow` has a list of its own, because entering a folder loads its
+environment into a shell.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
 RUNNING = "allow"
-"""The folder of the permissions to run a configuration."""
+"""The name of the folder with permissions to run a configuration."""
 HOOKED = "hook-allow"
-"""The folder of the permissions for a shell's hook to load an environment."""
+"""The name of the folder with permissions for a shell's hook to load an environment."""
 
 _HEAD = b"dsops permission 1 "
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _MOST_BYTES = 1 << 24
 _MOST_KEPT = 50
-"""The maximum number of permissions kept for one configuration: enough for its branches, not its whole history."""
+"""The maximum number of permissions kept for one configuration: enough for its branches, but not for its history."""
 
 
 class Permission(NamedTuple):
@@ -38,13 +38,13 @@ class Permission(NamedTuple):
     files: tuple[SourceFile, ...]
     """The files, the main one first."""
     powers: tuple[str, ...]
-    """What the configuration could do, as shown to the user."""
+    """What the configuration could do when it was allowed, as it was shown to the user."""
 
 
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
-    """Whether the user has allowed these files as they were read. In a CI pipeline the checkout counts as allowed."""
+    """Return whether the user has allowed these files as they were read; a CI pipeline's checkout is allowed."""
     if permission_kind == RUNNING and is_pipeline(environ):
-        return True  # This includes files that others can write, because GitLab's runner checks out with umask 0.
+        return True  # also for files that others can write: GitLab's runner checks out with umask 0
     if any(file.is_shared for file in files):
         return False
     folder = permission_folder(files[0].written, environ, permission_kind)
@@ -58,7 +58,7 @@ def is_usable(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool
 
 
 def refuse_shared(files: tuple[SourceFile, ...]) -> None:
-    """Raise NotAllowed for a file that another user can write, because it could change after the permission."""
+    """Raise NotAllowed for a file that another user can write, since that user could change it after the permission."""
     for file in files:
         if file.is_shared:
             raise NotAllowed(
@@ -69,7 +69,7 @@ def refuse_shared(files: tuple[SourceFile, ...]) -> None:
 
 
 def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "") -> NotAllowed:
-    """Return the error for a configuration that may not be run. `flags` are the flags that `dsops allow` needs."""
+    """Return the error for a configuration that must not be run; `flags` are those that `dsops allow` needs."""
     return NotAllowed(
         f"you have not allowed {file} as it is now",
         why=why or "a configuration that is found does nothing before you have seen what it can do",
@@ -107,7 +107,7 @@ def allow(
         os.replace(part, path)
         for old in _newest_first(folder)[_MOST_KEPT:]:
             _remove(old)
-        os.utime(folder)  # The new modification time makes every shell with the hook check again at its next prompt.
+        os.utime(folder)  # every shell that has the hook then checks the folder again at its next prompt
     except OSError as error:
         _remove(part)
         raise _not_written(path, error) from error
@@ -120,7 +120,7 @@ def allow(
 
 
 def disallow(path: str, environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
-    """Remove every permission for the main file at that path, as written. Return whether there was any."""
+    """Remove all permissions for the main file at that path, as written; return whether there were any."""
     folder = permission_folder(path, environ, permission_kind)
     try:
         names = [name for name in os.listdir(folder) if _is_name(name)] if folder else []
@@ -136,14 +136,14 @@ def disallow(path: str, environ: Mapping[str, str], permission_kind: str = RUNNI
 
 
 def permissions(path: str, environ: Mapping[str, str], permission_kind: str = RUNNING) -> list[Permission]:
-    """Return the permissions for the main file at that path, as written, the latest first."""
+    """Return the permissions for the main file at that path, as written, the latest permission first."""
     folder = permission_folder(path, environ, permission_kind)
     read = [_read(file, os.path.basename(file)) for file in (_newest_first(folder) if folder else [])]
     return [_parse(lines) for lines in read if lines is not None]
 
 
 def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
-    """Whether the files of one of the permissions are all unchanged. Nothing is parsed.
+    """Return whether the files of one of the permissions are all unchanged. Parses nothing.
 
     This avoids parsing a file that an attacker wrote. Whether the configuration is allowed is decided later, from the
     content that is then read.
@@ -175,7 +175,7 @@ def permission_folder(path: str, environ: Mapping[str, str], permission_kind: st
 
 
 def _name(files: tuple[SourceFile, ...]) -> str:
-    """Return the digest of everything that a permission covers."""
+    """Return the digest of everything that a permission covers, which is the name of the permission's file."""
     main, *others = _lines(files)
     return digest(b"\n".join([main, *sorted(others)]))
 
@@ -201,7 +201,7 @@ _ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b" ", b"\\s"))
 
 
 def _quote(text: str) -> bytes:
-    """Escape the text so that it is one word on one line."""
+    """Escape the text so that it becomes one word on one line."""
     data = os.fsencode(text)
     for plain, escaped in _ESCAPES:
         data = data.replace(plain, escaped)
@@ -242,7 +242,7 @@ def _read(path: str, name: str) -> list[bytes] | None:
 
 
 def _is_name(name: str) -> bool:
-    """Whether a file name is a permission's name.
+    """Return whether a file name has the form of a permission's name.
 
     Another user may have replaced the folder by a link to a folder with other files.
     """

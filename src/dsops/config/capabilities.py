@@ -13,7 +13,7 @@ from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Where
 from dsops.interpolate import TIMESTAMP, names_in
-from dsops.model import Config, Field, Reference, StoreEntry, Variable
+from dsops.model import Config, Environment, Field, Reference, StoreEntry, Variable
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
@@ -40,11 +40,11 @@ class Power(NamedTuple):
     """The dotted path, such as `secretStores.prod.mfa_process` or `envs.production.LD_PRELOAD`."""
     where: Where
     family: str = ""
-    """For a variable, the program that obeys it and the family of variables, such as `Python (PYTHON*)`."""
+    """For a variable: the program that obeys it, and the variable's family, such as `Python (PYTHON*)`."""
 
     @property
     def line(self) -> str:
-        """The power on one line, without its place in the file, so that moving lines makes no difference."""
+        """The power on one line, without its line number in the file, so that moved lines do not count as a change."""
         return f"{self.does:<8} {f'{self.family} by ' if self.family else ''}{self.text}"
 
 
@@ -53,9 +53,21 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
 
     The most dangerous powers come last, next to the prompt, where users read them.
     """
-    powers = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
-    powers += _of_environments(config, types)
-    # Absolute paths, so that the line is the same from every folder.
+    files = {file.shown for file in config.files}
+    # The user's own stores need no permission; but it is shown which of them the project uses.
+    of_project = {name: store for name, store in config.stores.items() if store.where.file in files}
+    environments = {
+        name: environment for name, environment in config.environments.items() if environment.where.file in files
+    }
+    project = config._replace(environments=environments)
+    powers = [power for store in of_project.values() for power in _of_store(store, types.get(store.type))]
+    powers += _of_environments(project, types)
+    powers += [
+        Power("uses", f"your own store {used} ({user})", path, where)
+        for used, user, path, where in _uses(of_project, environments)
+        if used in config.stores and used not in of_project
+    ]
+    # Paths are absolute, so that the line is the same from every folder.
     powers += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
     return sorted({power.line: power for power in powers}.values(), key=lambda power: order.index(power.does))
@@ -85,8 +97,23 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
                 yield Power("sends", f"your ${variable} in {name} ({store.name})", place, field.where)
 
 
+def _uses(
+    stores: Mapping[str, StoreEntry], environments: Mapping[str, Environment]
+) -> Iterator[tuple[str, str, str, Where]]:
+    """Yield each used store, the name of the store or variable that uses it, and the path and place of that use."""
+    for store in stores.values():
+        field = store.fields.get("credentials_from")
+        if field is not None:
+            yield _text(field), store.name, f"secretStores.{store.name}.credentials_from", field.where
+    for environment in environments.values():
+        for variable in environment.variables.values():
+            if variable.reference is not None:
+                path = f"envs.{environment.name}.{variable.name}"
+                yield variable.reference.store, variable.name, path, variable.where
+
+
 def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator[Power]:
-    """Yield each variable with its source, once for all environments that share it."""
+    """Yield each variable with its source, once for all environments that define it in the same way."""
     sources: dict[tuple[str, str], tuple[list[str], Variable]] = {}
     for environment in config.environments.values():
         for variable in environment.variables.values():
@@ -128,7 +155,7 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping
 
 
 def _literal_names(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
-    """Return the keys of a literal store that the reference may read. A key with `${...}` may match any of them."""
+    """Return the keys of a literal store that the reference may read; a key with `${...}` may match any of them."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None
     store_type = types.get(store.type) if store is not None else None
@@ -150,7 +177,7 @@ def _names_sent(variable: Variable) -> list[str]:
 
 
 def _text(field: Field | None) -> str:
-    """Return a field as written; for a command with its arguments, so that two commands never look alike."""
+    """Return a field as written; a command includes its arguments, so that two commands never look alike."""
     if field is None:
         return ""
     if isinstance(field.node, Sequence):
@@ -159,7 +186,7 @@ def _text(field: Field | None) -> str:
 
 
 def _names(node: Node) -> list[str]:
-    """Return the user's variables that a field uses, each once."""
+    """Return the names of the user's variables that a field uses, without repetition."""
     if isinstance(node, Scalar):
         return [name for name in dict.fromkeys(names_in(node.text)) if name != TIMESTAMP]
     if isinstance(node, MappingNode):

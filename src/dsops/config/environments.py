@@ -13,7 +13,7 @@ from dsops.document import MAX_NODES, Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Environment, Field, Text, Transform, Variable
 
-# POSIX, XBD 8.1: the names that a shell can read. A shell could not use variables with other names.
+# POSIX, XBD 8.1: the names that a shell can use for variables.
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("from", "literal", "optional", "default", "transform", "metadata")
 _MEANT = {"value": "literal", "fallback": "default", "transforms": "transform"}
@@ -22,11 +22,11 @@ _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
 
 _Entries = dict[str, Variable | None]
-"""Variables by name; None for a variable with a problem, about which nothing else is reported."""
+"""Variables by name; None for a variable with a problem, about which no further problem is reported."""
 
 
 def make_environments(sections: Sections, references: References, problems: Problems) -> dict[str, Environment]:
-    """Return all environments. Variables are in the order written, those of bases first."""
+    """Return all environments. Variables are in the order written; inherited variables come first."""
     merger = _Merger(sections.environments, references, problems)
     environments: dict[str, Environment] = {}
     for name, parts in sections.environments.items():
@@ -54,7 +54,7 @@ def _name_hint(name: str) -> str:
 
 
 class _Merger:
-    """Follows `extends`. Each environment is merged once and each variable is read once."""
+    """Follows `extends`: merges each environment once and reads each variable once."""
 
     def __init__(self, parts: dict[str, list[Part]], references: References, problems: Problems) -> None:
         self._parts = parts
@@ -65,7 +65,7 @@ class _Merger:
         self._inherited = 0
 
     def merge(self, name: str) -> _Entries:
-        """Return the variables of an environment, including inherited ones. Bases that can't be found are left out."""
+        """Return an environment's own and inherited variables; an `extends` that can't be found is ignored."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(self._parts[name])
@@ -130,7 +130,7 @@ class _Reader:
         if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
         elif name.upper().startswith("DSOPS_"):
-            # If DSOPS_CONFIG were set, a dsops that the command starts would treat another file as named by the user.
+            # With DSOPS_CONFIG, a dsops that the command starts would take another file for one that the user named.
             is_name = False
             message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
             self._problems.add(where, path, message, "give it another name; flags and your own environment set those")
@@ -144,7 +144,7 @@ class _Reader:
         return variable if is_name else None
 
     def _variable(self, name: str, node: Mapping, where: Where, path: str) -> Variable | None:
-        """Read a variable's mapping. Every key is checked, to report all problems at once."""
+        """Read a variable's mapping. Checks every key, so that all problems are reported at once."""
         says_what = self._check_keys(name, node, where, path)
         source = node.get("from")
         literal = self._text(node, "literal", where.file, path)
@@ -163,7 +163,7 @@ class _Reader:
         return Variable(name, reference, literal, default, is_optional, transforms, where)
 
     def _check_keys(self, name: str, node: Mapping, where: Where, path: str) -> bool:
-        """Report unknown keys. Return False if one of them also explains why the variable has no value."""
+        """Report unknown keys. Return False if one of them already explains why the variable has no value."""
         unknown = [key for key, _ in node.entries if key.text not in _KEYS]
         names = {key.text for key, _ in node.entries}
         if unknown and "from" not in names and names & _OF_FROM and names <= {*_OF_FROM, *_KEYS}:

@@ -15,12 +15,12 @@ from dsops.input_file import read_file, read_whole, reason
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
-try:  # `hashlib` loads OpenSSL for this, which takes 2.5 ms of a cold run
+try:  # not from `hashlib`, which would load OpenSSL and take 2.5 ms of a cold run
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     try:
         from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]  # Python 3.11
-    except ImportError:  # for a Python that was built without its own hash modules
+    except ImportError:  # if Python was built without hash modules of its own
         from hashlib import sha256
 
 
@@ -33,7 +33,7 @@ _MAX_BYTES = MAX_CHARACTERS
 _MAX_DEPTH = 10
 _MAX_FILES = 100
 _MAX_INCLUDES = 200
-"""The maximum number of includes. A file that several files include is counted each time."""
+"""The maximum number of includes. A file is counted once for each file that includes it."""
 
 
 class ConfigSource(NamedTuple):
@@ -44,7 +44,7 @@ class ConfigSource(NamedTuple):
 
 
 class ConfigReader:
-    """Reads each file once. In `sources`, later files override earlier ones."""
+    """Reads each file of a configuration once. In `sources`, later files override earlier files."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ConfigReader:
         is_named: bool,
         drafts: MappingOf[str, bytes] | None = None,
     ) -> None:
-        """`drafts` are file contents, by real path, that replace those on disk."""
+        """Create the reader; `drafts` are file contents, by real path, that replace those on disk."""
         self.sources: list[ConfigSource] = []
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
@@ -108,7 +108,7 @@ class ConfigReader:
         self.sources.append(source)
 
     def _source(self, path: str, *, is_main: bool = False) -> ConfigSource | None:
-        """Parse a file; None if it is empty or can't be parsed. Parse errors are added to the problems."""
+        """Parse a file; return None if it is empty or can't be parsed. Parse errors become problems."""
         real = os.path.realpath(path)
         if real in self._read:
             return self._read[real]
@@ -125,10 +125,10 @@ class ConfigReader:
         return source
 
     def _bytes(self, path: str, file: SourceFile, *, is_main: bool) -> tuple[bytes, SourceFile]:
-        """Return the bytes and who can change them.
+        """Return the bytes, and the file with the facts about who can change it.
 
         Raises for an unreadable file, or a file that belongs to another user. A discovered file is opened by the real
-        path of its link's target, so a link that was swapped since is not followed.
+        path of its link's target: if the link is replaced meanwhile, the new link is not followed.
         """
         shown_path, is_found = file.shown, self._owners is not None
         try:
@@ -137,8 +137,7 @@ class ConfigReader:
             data, status = read_file(
                 file.path if is_found else path,
                 _MAX_BYTES + 1,
-                takes_pipes=is_main
-                and not is_found,  # process substitution, as in `--config <(make-one)`, passes a pipe
+                takes_pipes=is_main and not is_found,  # the shell passes a pipe for `--config <(make-one)`
                 follows_links=not is_found,
                 check=lambda status: self._check_owner(status, shown_path),
             )
@@ -184,18 +183,18 @@ class ConfigReader:
         return ConfigSource(shown_path, document.root)
 
     def _shown_path(self, path: str) -> str:
-        """Return the shortest path to the file from the working folder."""
+        """Return the shortest path from the working folder to the file."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path
 
 
 def is_pipeline(environ: MappingOf[str, str]) -> bool:
-    """Whether dsops runs in a CI pipeline, whose checkout is trusted: `CI=true`, unless DSOPS_TRUST is set."""
+    """Return whether dsops runs in a CI pipeline with a trusted checkout: `CI=true`, unless DSOPS_TRUST is set."""
     return environ.get("CI", "").lower() in ("true", "1") and not environ.get("DSOPS_TRUST", "")
 
 
 def is_own_group(gid: int) -> bool:
-    """Whether the group is the user's primary group, which may write with a umask of 002."""
+    """Return whether the group is the user's primary group, which may write to files made with a umask of 002."""
     from pwd import getpwuid
 
     try:
@@ -252,10 +251,10 @@ def _includes(source: ConfigSource, problems: Problems) -> list[Scalar]:
 
 
 def _trusted_owners(environ: MappingOf[str, str]) -> frozenset[int] | None:
-    """Return the user ids whose files are trusted when discovered.
+    """Return the ids of users whose discovered files are trusted.
 
-    These are the user, root, and under sudo the user who called it, as for git's safe.directory. The result is None
-    on systems where files have no owners (Windows).
+    They are the user, root, and under sudo the user who called it, as for git's safe.directory. The result is None on
+    systems where files have no owners (Windows).
     """
     if not hasattr(os, "geteuid"):
         return None

@@ -1,8 +1,8 @@
 """The JSON Schema of a configuration, for editors, generated from the definitions that `load` uses.
 
-It accepts what `dsops validate` accepts, except for facts that one file does not show or a schema can't express:
-whether named stores, environments and files exist, what `defaults` and `extends` add, the grammar of a session
-policy, and relations between two texts. A test compares the two on mutations of the examples.
+The schema accepts what `dsops validate` accepts, except for facts that one file does not show or a schema can't
+express: whether named stores, environments and files exist, what `defaults` and `extends` add, the grammar of a
+session policy, and relations between two texts. A test compares both on mutations of the examples.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def json_schema(types: Mapping[str, StoreType] = BUILTIN_TYPES) -> Schema:
         "properties": _properties(types),
         "patternProperties": {"^x-": {"description": "A place for YAML anchors; not read."}},
         "additionalProperties": False,
-        # Without `include`, `defaults` and `extends`, the stores and environments in the file are complete.
+        # Without `include`, `defaults` and `extends`, the file contains its stores and environments completely.
         "if": {
             "not": {"anyOf": [{"required": ["include"]}, {"required": ["defaults"]}]},
             "properties": {

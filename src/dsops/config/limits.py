@@ -1,4 +1,4 @@
-"""Check for values that AWS would refuse, as far as they are visible without environment variables."""
+"""Finds values that AWS would refuse, as far as they are visible without environment variables."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def check_limits(
 ) -> tuple[Problem, ...]:
     """Return one problem for each violated limit, in the order of stores. An inherited field is reported once.
 
-    `parts` are stores that lack inherited fields, and `bases` are the names of stores that are only extended. Missing
-    keys are not reported for either.
+    `parts` are stores that lack inherited fields, and `bases` are the names of stores that are only extended; for
+    both, missing keys are not reported.
     """
     problems: dict[tuple[int, str], Problem] = {}
     whole = [(store, store.name not in bases) for store in config.stores.values()]
@@ -77,7 +77,7 @@ def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple
 
 
 def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
-    """Return the problems that arise because another store's session signs the store's request."""
+    """Return the problems of a store whose request is signed with another store's session."""
     operation = operation_for(types[store.type], store.fields)
     source = config.stores.get(store.text_of("credentials_from"))
     source_type = types.get(source.type) if source is not None else None
@@ -95,7 +95,7 @@ def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreT
 
 
 def _known_part(key: StoreKey, node: Node) -> Node | None:
-    """Return the entries of a map or list that contain no `${NAME}`; None for another kind or shape."""
+    """Return the entries of a map or list without those that contain `${NAME}`; None for another kind or shape."""
     if check_shape(key, Field(node, Where("")), ""):
         return None
     if key.kind == "map" and isinstance(node, Mapping):
@@ -111,15 +111,15 @@ class SessionPolicy(NamedTuple):
 
     problems: tuple[Problem, ...]
     only_denies: bool
-    """Whether the policy only denies.
+    """Whether the policy only denies, so that a session with this policy may do nothing.
 
-    A session may do only what both its policy and the role allow, so such a session may do nothing.
+    A session may do only what both its policy and the role's policies allow.
     """
 
 
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
     """Check an inline session policy and return the result."""
-    # Imported only for a session policy, because importing the policy language takes milliseconds of a cold run.
+    # Imported only for a session policy, because importing the policy language would cost every cold run milliseconds.
     from dsops.policy import check_policy
 
     text = field.node.text if isinstance(field.node, Scalar) else ""
@@ -127,8 +127,8 @@ def check_session_policy(field: Field, path: str) -> SessionPolicy:
     checked = check_policy(document, "session", file=field.where.file)
     problems = []
     for problem in checked.problems:
-        # A block text starts on the line after its key, other texts on the key's line, so only the policy's own line
-        # number is certain.
+        # The policy's line numbers can't be added to the key's: a block text starts on the line after its key, other
+        # texts on the key's line.
         where = field.where if text else problem.where
         line = f" (line {problem.where.line} of the policy)" if text else ""
         problems.append(Problem(where, path, f"{problem.message}{line}", problem.hint))

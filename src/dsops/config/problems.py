@@ -1,4 +1,4 @@
-"""Collect the problems of a configuration, to report them all at once."""
+"""Collects the problems of a configuration, to report them all at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dsops.errors import ConfigError, ConfigTooLarge, Problem, SyntaxInvalid, Where, nearest
 
 _MOST = 100
-"""The maximum number of reported problems: a file that is no configuration would have thousands."""
+"""The maximum number of reported problems: a file that is not a configuration would have thousands."""
 
 _MOST_NAMES = 20
 """The maximum number of names in a hint."""

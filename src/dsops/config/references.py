@@ -30,7 +30,7 @@ _FORM = "write `{store: NAME, key: KEY}`, `store://NAME/KEY` or `NAME:KEY`"
 
 
 class References:
-    """Reads references and checks them against the stores. `used` has the names of the stores that they name."""
+    """Reads references and checks them against the stores; `used` has the names of the referenced stores."""
 
     def __init__(self, stores: Stores, types: MappingOf[str, StoreType], problems: Problems) -> None:
         self.used: set[str] = set()
@@ -70,7 +70,7 @@ class References:
                 texts[key.text] = Text(value.text, Where(file, value.line))
         store = texts.get("store") or texts.get("provider")
         if not is_good:
-            # A misspelled required key is reported once, as unknown, and not as missing too.
+            # A misspelled required key is reported once, as unknown, but not also as missing.
             if store is not None and not store.text.startswith(_SCHEME):
                 self._check_store(store.text, Where(file, node.line), path)
             return None
@@ -110,7 +110,7 @@ class References:
         return reference._replace(version=version or reference.version, field=field or reference.field)
 
     def _text(self, text: str, where: Where, path: str) -> Reference | None:
-        # Separators inside of `${NAME:-...}` don't count.
+        # Separators inside `${NAME:-...}` are part of the default value, so they are masked.
         masked = mask(text)
         if text.startswith(_SCHEME):
             return self._url(text, masked, where, path)
@@ -121,7 +121,7 @@ class References:
         return Reference(text[: len(name)].strip(), Text(text[len(name) + 1 :].strip(), where), None, None, where)
 
     def _without_key(self, text: str) -> tuple[str, str]:
-        """Return message and hint for a text without a key.
+        """Return message and hint for a reference without a key.
 
         A text that names no store is not shown, because it may be a secret.
         """

@@ -1,7 +1,7 @@
 """The JSON Schema of one key's value.
 
-Keywords for texts and for numbers share one schema if possible, so that an editor names the violated limit instead of
-listing the alternatives.
+One schema has the keywords for texts and those for numbers if possible, so that an editor names the violated limit
+instead of listing alternatives.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dsops.schema import StoreKey, check_setting
 Schema = dict[str, object]
 
 NAMES = r"(?:^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-|:\?)"
-"""A pattern for texts that contain a `${NAME}`, whose value is therefore unknown."""
+"""A pattern for texts that contain a `${NAME}`: the value of such a text is unknown."""
 
 STORE_NAME = r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*"
 TEXT: Schema = {"type": ["string", "number", "boolean"]}
-"""The schema of any text. Numbers and booleans are read as text, as written."""
+"""The schema of any text. YAML's numbers and booleans are read as the text that was written."""
 
-# Spelled out, because regular expressions in JSON Schema have no flag for case-insensitive matching.
+# Both cases of each letter are listed, because patterns in JSON Schema have no flag for case-insensitive matching.
 _WORDS = "|".join(
     "".join(f"[{letter.upper()}{letter}]" for letter in word) for word in ("true", "false", "yes", "no", "on", "off")
 )
@@ -60,7 +60,7 @@ def _boolean(_key: StoreKey) -> Schema:
 
 
 def _texts(key: StoreKey) -> Schema:
-    """Return one schema for a text or a list of texts, since keywords for texts do not apply to lists."""
+    """Return one schema for both a text and a list of texts, since keywords for texts do not apply to lists."""
     text = _text(key)
     limits = {} if key.maximum_items is None else {"maxItems": key.maximum_items}
     return {**text, "type": ["array", *_types(text), "null"], "items": text, **limits}
@@ -102,7 +102,7 @@ def _integer(key: StoreKey) -> Schema:
 
 
 def _map(key: StoreKey) -> Schema:
-    """Return the schema of a map. Keys and values share a character class but have separate length limits."""
+    """Return the schema of a map. Keys and values have the same character class but separate length limits."""
     characters = _class_of(key.characters)
     entries: Schema = {
         "type": ["object", "null"],
@@ -163,7 +163,7 @@ def _takes(key: StoreKey, text: str) -> bool:
 
 
 def _types_of(key: StoreKey) -> list[str]:
-    """Return the JSON types of a key: string, and the other types that YAML may read such a text as."""
+    """Return the JSON types of a key: string, and the types that an editor's YAML may give to such a text."""
     number = "number" if _takes(key, "1.5") else "integer"
     has_numbers = any(_takes(key, "1" * length) for length in range(1, _LONGEST_NUMBER))
     booleans = ["boolean"] if _takes(key, "true") or _takes(key, "false") else []
@@ -171,7 +171,7 @@ def _types_of(key: StoreKey) -> list[str]:
 
 
 def _numbers(key: StoreKey) -> Schema:
-    """Return the limits for a number in place of a text. Editors do not see leading zeros."""
+    """Return the limits for a number that is written in place of a text. Editors do not see leading zeros."""
     lengths = [length for length in range(1, _LONGEST_NUMBER) if _takes(key, "1" * length)]
     if not lengths:
         return {}

@@ -1,7 +1,7 @@
-"""The JSON Schema of stores: the keys of each type, and the rules between them.
+"""The JSON Schema of stores: the keys of each type, and the rules between keys.
 
-Required keys are enforced only in a self-contained file (`whole`). Otherwise a key may come from `defaults`, from an
-extended store, or from another file.
+Required keys are enforced only in a self-contained file (`whole`). In other files, a key may come from `defaults`,
+from an extended store, or from another file.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ BASES: Schema = {
 
 
 def store_definitions(types: Mapping[str, StoreType]) -> Schema:
-    """Return the definitions of stores.
+    """Return the definitions of stores for the schema.
 
-    These are `store` and `whole store`, and for each type its keys and the requirements of a whole store.
+    They are `store` and `whole store`, and for each type its keys and the requirements of a whole store.
     """
     definitions: Schema = {"store": _store(types), "whole store": _whole_store(types)}
     for store_type in types.values():
@@ -89,7 +89,7 @@ def _keys(store_type: StoreType) -> Schema:
 
 
 def _of_any(key: StoreKey, operations: tuple[Operation, ...]) -> StoreKey:
-    """Return the key with the widest limits of all operations."""
+    """Return the key with the lowest minimum and the highest maximum of all operations."""
     least = min(operation.least_seconds for operation in operations)
     return key._replace(minimum=least, maximum=max(operation.most_seconds for operation in operations))
 
@@ -134,7 +134,7 @@ def _at_most_one(store_type: StoreType, group: tuple[str, ...]) -> Schema:
 
 
 def _operation(store_type: StoreType, operation: Operation) -> Schema:
-    """Return the schema for keys that select an operation, with its required keys and without keys that it refuses."""
+    """Return the schema of an operation: its required keys, without the keys that it refuses."""
     keys = [of_operation(key, operation) for key in store_type.keys]
     accepted_keys = keys_taken(operation)
     properties: Schema = {
@@ -162,7 +162,7 @@ def _selected(store_type: StoreType, operation: Operation) -> Schema:
 
 
 def _meant(store_type: StoreType, operation: Operation) -> Schema:
-    """Return a schema that matches if the keys or `operation` select the operation.
+    """Return a schema that matches if the store's keys, or its key `operation`, select this operation.
 
     A token or SAML response takes precedence over `operation`.
     """
@@ -181,9 +181,9 @@ def _meant(store_type: StoreType, operation: Operation) -> Schema:
 
 
 def _has_key(store_type: StoreType, name: str) -> Schema:
-    """Return a schema that matches if the key is present under any of its names and not null.
+    """Return a schema that matches if the key is present under any of its names and is not null.
 
-    For `name=value` it matches if the key has that value.
+    For `name=value`, the schema matches if the key has that value.
     """
     name, equals, value = name.partition("=")
     if equals:

@@ -28,7 +28,7 @@ def variable_definitions() -> Schema:
             "propertyNames": {"pattern": _VARIABLE_NAME},
             "additionalProperties": {"$ref": "#/$defs/variable"},
         },
-        # Null removes an inherited variable.
+        # Null is allowed, since it removes an inherited variable.
         "whole environment": {
             "if": {"properties": {"extends": {"type": "null"}}},
             "then": {"properties": {"extends": True}, "additionalProperties": {"type": "object"}},
@@ -104,7 +104,7 @@ def _transform() -> Schema:
     item = "|".join(
         (rf"{plain}\s*:?", rf"{path}\s*:{_PATH}", rf"{separator}\s*:[\s\S]+", rf"{replacement}\s*:[^:]+:[\s\S]*")
     )
-    # A quoted argument may contain anything, and a separator directly after the `:` is itself the argument.
+    # A quoted argument may contain any character. A separator directly after the `:` belongs to the argument.
     step = "|".join(
         (
             rf"{plain}\s*:?",

@@ -1,4 +1,4 @@
-"""Sort the files' top-level sections by store, environment and default, without merging them."""
+"""Sorts the files' top-level sections into stores, environments and defaults, without merging them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications
 
 _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
 
-# Names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
+# Restricted, since names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
 _NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
 
 class Part(NamedTuple):
-    """The entries that one file has for a store or environment, and the line and path of its name."""
+    """The entries that one file has for a store or an environment; and the line and path of its name."""
 
     where: Where
     path: str
@@ -34,20 +34,20 @@ class Part(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """The content of all files. Later files override earlier ones."""
+    """The content of all files; later files override earlier files."""
 
     stores: dict[str, list[Part]]
     environments: dict[str, list[Part]]
     defaults: dict[str, list[Part]]
     """The default entries for all stores of a type, by store type."""
     default_environment: list[Text]
-    """Every `default_env`; the last one is used."""
+    """Every `default_env` of the files, in order; the last one is used."""
 
 
 def collect(sources: Iterable[ConfigSource], store_keys: frozenset[str], problems: Problems) -> Sections:
-    """Collect the sections. Unknown keys and wrong shapes at the top level are problems.
+    """Collect the sections. Reports unknown keys and wrong shapes at the top level.
 
-    `store_keys` are the keys of all store types. At the top level they are reported as misplaced rather than unknown.
+    `store_keys` are the keys of all store types: at the top level, they are reported as misplaced, not as unknown.
     """
     sections = Sections({}, {}, {}, [])
     section_of: dict[str, str] = {}
@@ -59,8 +59,8 @@ def collect(sources: Iterable[ConfigSource], store_keys: frozenset[str], problem
             if into is not None:
                 _add_parts(source.shown, key, node, into, problems)
             elif (meant := _misnamed(key.text, node, store_keys)) and (into := _parts_of(meant, sections)) is not None:
-                # Read the section under the intended name, because otherwise each of its stores would be reported as
-                # missing too.
+                # The section is read under its intended name; otherwise, each of its stores would also be reported as
+                # missing.
                 _add_unknown(key, node, Where(source.shown, key.line), problems)
                 _add_parts(source.shown, key._replace(text=meant), node, into, problems)
             elif key.text in store_keys:

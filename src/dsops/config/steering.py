@@ -1,8 +1,8 @@
 """Families of environment variables that determine what a program runs, loads, trusts or connects to.
 
-They are marked when the user reviews a configuration. Such a list is never complete, so it permits and refuses
-nothing, except for the variables that a shell's hook may set. `tests/attack/data/steering_variables.txt` is the
-independent check.
+These variables are marked when the user reviews a configuration. Since such a list is never complete, it permits and
+refuses nothing, except for the variables that a shell's hook may set. `tests/attack/data/steering_variables.txt` is
+an independent list that checks this one.
 """
 
 from __future__ import annotations
@@ -100,18 +100,18 @@ for _program, _patterns in _PATTERNS.items():
 
 
 def steering(variable: str) -> str:
-    """Return the program that obeys the variable and its family, such as `Python (PYTHON*)`; "" if none is known."""
+    """Return the program that obeys the variable with its family, such as `Python (PYTHON*)`; "" if none is known."""
     name = variable.upper()
     if name in _EXACT:
         return _EXACT[name]
-    # If two families match, the longer prefix is more specific: `GOOGLE_*` before `GO*`.
+    # If two families match, the longer prefix wins, since it is more specific: `GOOGLE_*` before `GO*`.
     matches = [beginning for beginning in _BEGINNINGS if name.startswith(beginning)]
     if matches:
         return _BEGINNINGS[max(matches, key=len)]
     return next((family for end, family in _ENDS.items() if name.endswith(end)), "")
 
 
-# Names such as `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; not names of sources of credentials.
+# Matches `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size` and the like, but no names of sources of credentials.
 _CREDENTIAL = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|CREDENTIAL_EXPIRATION|REGION|DEFAULT_REGION)|TF_VAR_\w+|PG(?:USER|PASSWORD|DATABASE)"
     r"|(?:\w+_)?(?:TOKEN|PASSWORD|PASSWD|PWD|SECRET|SECRET_ID|ROLE_ID|CLIENT_ID|TENANT_ID|API_KEY|ACCESS_KEY|KEY_ID)"

@@ -21,7 +21,7 @@ _NO_NAMES = InterpolationNames({})
 
 
 class KnownTypes(Mapping[str, StoreType]):
-    """Store types, each looked up once, because looking up a plugin's type searches all installed packages."""
+    """Store types, each looked up once, because the lookup of a plugin's type searches all installed packages."""
 
     def __init__(self, types: Mapping[str, StoreType]) -> None:
         self._types = types
@@ -43,24 +43,24 @@ class KnownTypes(Mapping[str, StoreType]):
 
 
 class Stores(NamedTuple):
-    """The valid stores, and the paths, bases and incomplete parts of all stores."""
+    """The valid stores, and facts about all stores: their paths, and which are incomplete."""
 
     by_name: dict[str, StoreEntry]
     paths: dict[str, str]
-    """The path of each store, `secretStores.NAME`, also for stores that are only extended or have a problem."""
+    """The path of each store, `secretStores.NAME`; includes stores that are only extended or have a problem."""
     bases: frozenset[str]
-    """The names of stores that other stores extend. They may be incomplete as long as nothing uses them."""
+    """The names of stores that other stores extend. They may be incomplete as long as nothing else uses them."""
     parts: tuple[StoreEntry, ...]
-    """Stores that lack inherited fields, because a store that they extend can't be found."""
+    """Stores that lack inherited fields, because a store named in their `extends` can't be found."""
 
 
 class _Merged(NamedTuple):
-    """A store with all inherited fields. Null fields are kept, so that they remove those of a base."""
+    """A store with all inherited fields. Its null fields are kept, since they remove inherited values."""
 
     type: str
     fields: dict[str, Field]
     is_whole: bool = True
-    """Whether every store that it extends was found."""
+    """Whether every store in its `extends`, directly or through other stores, was found."""
 
 
 def make_stores(
@@ -95,7 +95,7 @@ def make_stores(
 def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], problems: Problems) -> None:
     """Report a store without a type.
 
-    If `type` is misspelled, or the entry is no store, that is reported instead.
+    If `type` is misspelled, or the entry is not a store, the report says so instead.
     """
     where, path = part.where, part.path
     if name in TOP_LEVEL_KEYS:
@@ -120,9 +120,9 @@ def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType
 
 
 def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Problems) -> set[str]:
-    """Check every `credentials_from`: the store exists and gives credentials, and there is no cycle.
+    """Check every `credentials_from`: the named store exists and gives credentials, and there is no cycle.
 
-    Returns the names of the stores that `credentials_from` names.
+    Returns the names of the stores that a `credentials_from` names.
     """
     links: dict[str, str] = {}
     for name, store in stores.by_name.items():
@@ -180,7 +180,7 @@ def too_much_inherited(where: Where) -> ConfigTooLarge:
 
 
 class _Merger:
-    """Follows `extends` and merges each store once."""
+    """Follows `extends`: merges each store once with the stores that it extends."""
 
     def __init__(
         self, sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool
@@ -196,7 +196,7 @@ class _Merger:
         self._aliases: dict[str, dict[str, str]] = {}
 
     def merge(self, name: str) -> _Merged:
-        """Merge a store with its bases, leaving out bases that are missing or form a cycle."""
+        """Merge a store with the stores that it extends; leave out missing stores and cycles."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(name)
@@ -261,7 +261,7 @@ class _Merger:
         return ""
 
     def _known_type(self, name: str, where: Where, path: str) -> str:
-        """Return the type; with `knows_all`, the known type that is most similar to a misspelled name."""
+        """Return the store's type; with `knows_all`, a misspelled type is replaced by the most similar known type."""
         if not self._knows_all or name in self._types:
             return name
         meant = nearest(name, self._types)
@@ -270,7 +270,7 @@ class _Merger:
         return meant or name
 
     def _canonical(self, part: Part, type_name: str) -> dict[str, Field]:
-        """Return the entries under canonical names. Each old name is noted once."""
+        """Return the entries under canonical names. Adds a note for each old name, once."""
         aliases = self._aliases_of(type_name)
         fields: dict[str, Field] = {}
         for key, field in part.entries.items():
@@ -311,7 +311,7 @@ class _Checker:
         if keys is None:
             keys = self._keys[merged.type] = {key.name: key for key in store_type.keys}
         for name, field in merged.fields.items():
-            # Identify a field by its object, because several stores may be on the same line. The sections keep the
+            # A field is identified by its object, because several stores may be on the same line. The sections keep the
             # object alive.
             if (id(field), merged.type) in self._seen:
                 continue
@@ -322,7 +322,7 @@ class _Checker:
                 self._check_field(keys[name], field, f"{path}.{name}")
 
     def check_defaults(self, sections: Sections, used_types: set[str]) -> None:
-        """Report problems in `defaults`, also for types that no store has."""
+        """Report problems in `defaults`, even for a type of which there is no store."""
         for type_name, parts in sections.defaults.items():
             if type_name not in self._types and type_name not in used_types:
                 message = f"there is no store type `{type_name}`"
@@ -359,7 +359,7 @@ def check_extends(parts: list[Part]) -> list[Problem]:
 
 
 def extends_of(parts: list[Part]) -> list[Scalar]:
-    """Return the names in the last part's `extends`."""
+    """Return the names in `extends` of the last part that has this key."""
     for part in reversed(parts):
         if "extends" in part.entries:
             node = part.entries["extends"].node
@@ -369,7 +369,7 @@ def extends_of(parts: list[Part]) -> list[Scalar]:
 
 
 def _aliases(store_type: StoreType | None) -> dict[str, str]:
-    """Return the canonical names of a type's keys by their old names."""
+    """Map the old names of a type's keys to their canonical names."""
     return {alias: key.name for key in store_type.keys for alias in key.aliases} if store_type else {}
 
 
@@ -378,7 +378,7 @@ def _has_type(part: Part) -> bool:
 
 
 def _unreplaced(parts: list[Part]) -> list[Part]:
-    """Return the parts that apply: an override with another type replaces the earlier parts."""
+    """Return the parts that apply: a part with another type replaces all earlier parts."""
     type_text = ""
     first = 0
     for index, part in enumerate(parts):
@@ -391,7 +391,7 @@ def _unreplaced(parts: list[Part]) -> list[Part]:
 
 
 def place_of(parts: list[Part], key: str) -> tuple[Where, str]:
-    """Return the place of a key in the last part that has the key, and that part's path."""
+    """Return the line and the path of a key in the last part that has the key."""
     for part in reversed(parts):
         if key in part.entries:
             return part.entries[key].where, part.path

@@ -21,7 +21,7 @@ CODES = {
     "doctor.agent-socket": "an agent listens on each socket",
     "doctor.agent-sessions": "the agent lists the sessions in its cache",
 }
-"""Code of each check -> the statement that holds if the check is ok."""
+"""Maps the code of each check to the statement that is true if the check is ok."""
 
 _SECONDS = 5.0
 _NAME = r"[0-9a-f]{16}"
@@ -29,19 +29,19 @@ _OFF = ("off", "0", "no", "false")
 _LONGEST_FOLDER = 60
 _SESSIONS_SHOWN = 3
 _FIELDS = 3
-"""The number of fields in a status before its sessions: process id, number of values, start time."""
+"""The number of fields that precede the sessions in a status: process id, number of values, start time."""
 
 
 class AgentReply(NamedTuple):
     """The outcome of a status request on one socket."""
 
     is_stale: bool = False
-    """Whether the socket has no listening process."""
+    """Whether the socket file exists, but no process listens on it."""
     kind: int = 0
-    """RESULT, FAILED or DECLINED; 0 if no answer came in time."""
+    """The kind of the answer: RESULT, FAILED or DECLINED; 0 if no answer came in time."""
     fields: Sequence[bytes] = ()
     has_ended: bool = False
-    """Whether the agent belongs to a dsops that has been replaced. Such an agent ends at the first request."""
+    """Whether the agent belongs to a dsops that has been replaced, so that it ends at the first request."""
 
 
 def why_off(environ: Mapping[str, str]) -> str:
@@ -56,7 +56,7 @@ def why_off(environ: Mapping[str, str]) -> str:
 
 
 def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iterator[Check]:
-    """Check whether the agent can be used, and list its sessions. `is_refused`: the command line has --no-agent."""
+    """Check whether the agent can be used, and list its sessions; `is_refused` is the flag --no-agent."""
     off = "--no-agent was given" if is_refused else why_off(environ)
     if off:
         yield Check("doctor.agent", "agent", "skipped", f"not used: {off}")
@@ -112,7 +112,7 @@ def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check
 
 
 def unsafe_folder(folder: str) -> Check:
-    """Return the warning about a folder whose owner or mode makes it unsafe for an agent's socket."""
+    """Return the warning about a folder that is unsafe for an agent's socket, because of its owner or mode."""
     hint = f"`chmod 700 {folder}`, or `dsops doctor --fix`" if is_own_folder(folder) else f"look at it: ls -ld {folder}"
     return Check(
         "doctor.agent-folder",
@@ -158,7 +158,7 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def loose_mode(folder: str) -> int:
-    """Return the mode of the user's own folder if other users may enter or list it, else 0."""
+    """Return the mode of the user's own folder if other users may enter or list it; 0 if they may not."""
     try:
         status = os.lstat(folder)
     except OSError:
@@ -186,7 +186,7 @@ def _stale(address: str) -> Check:
 
 
 def sockets_in(folder: str) -> list[str]:
-    """Return the sockets in a folder whose name and owner are those of an agent's socket."""
+    """Return the sockets in a folder that have the name and the owner of an agent's socket."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -221,7 +221,7 @@ def is_stale(address: str) -> bool:
 def ask(address: str) -> AgentReply:
     """Ask the agent at a socket for its status.
 
-    The request contains no variables, because the agent may belong to another dsops.
+    The request contains no environment variables, because the agent may belong to another dsops.
     """
     if is_stale(address):
         return AgentReply(is_stale=True)

@@ -14,14 +14,14 @@ class Check(NamedTuple):
     """The outcome of one check."""
 
     code: str
-    """One of the codes in its module's CODES. Codes are stable, so programs may use them."""
+    """The check's code, one of its module's CODES. Codes are stable, so that programs may use them."""
     name: str
     """The name of what was checked, such as `store target`."""
     status: Status
     detail: str = ""
     why: str = ""
     hint: str = ""
-    """What the user can type or edit next. A failed check has its hints in `errors`."""
+    """The next command or edit for the user. For a failed check, the hints are in `errors`."""
     errors: tuple[DsopsError, ...] = ()
     """The errors that made the check fail."""
 
@@ -34,14 +34,14 @@ def failed(code: str, name: str, error: DsopsError) -> Check:
 def attributed(checks: Iterable[Check]) -> Iterator[Check]:
     """Yield the checks in order. If several failed for the same reason, all but the first become skipped.
 
-    Errors with equal code and message have the same reason: parallel calls raise an error each. Unreadable
-    certificates are the reason of every TLS error.
+    Errors with equal code and message have the same reason, since each of several parallel calls raises its own
+    error. Certificates that can't be read are the reason of every TLS error.
     """
     first_checks: dict[tuple[str, str], Check] = {}
     bad_certificates: Check | None = None
     for check in checks:
-        # The message `no answer from ... within 5 s` contains the call's timeout; calls with other timeouts fail for
-        # the same reason.
+        # The message `no answer from ... within 5 s` contains the timeout of the call, but calls with other timeouts
+        # fail for the same reason.
         reasons = [(error.code, error.message.partition(" within ")[0]) for error in check.errors]
         first = first_checks.get(reasons[0]) if len(reasons) == 1 and check.status == "failed" else None
         if (

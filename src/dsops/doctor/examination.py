@@ -1,4 +1,4 @@
-"""Run every check of `dsops doctor`: first those of this machine, then those that call AWS."""
+"""Runs every check of `dsops doctor`: first the checks of this machine, then those that call AWS."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ CODES: Mapping[str, str] = {
     **logins.CODES,
     **keyring.CODES,
 }
-"""Code of every check -> the statement that holds if the check is ok.
+"""Maps the code of every check to the statement that is true if the check is ok.
 
 A new check module is listed here, and `examine` calls it.
 """
 
 
 class Subject(NamedTuple):
-    """The subject of the checks: a configuration and its plans."""
+    """What the checks examine: a configuration and its plans."""
 
     config: Config | None
-    """None if the configuration can't be read."""
+    """The configuration; None if it can't be read."""
     plans: list[Plan]
     checks: list[Check]
-    """The checks whether the configuration could be read and each plan made."""
+    """Checks that say whether the configuration could be read, and whether each plan could be made."""
 
     @property
     def steps(self) -> list[Step]:
-        """Every store that the plans use, each once."""
+        """All stores that the plans use, without repetition."""
         return list({step.name: step for plan in self.plans for step in plan.steps.values()}.values())
 
 
 def plan_all(
     config: Config, named: str, plan_environment: Callable[[str], Plan], plan_store: Callable[[str], Plan]
 ) -> tuple[list[Plan], list[Check]]:
-    """Plan the environment `named`, or without a name every environment and every store that no environment uses.
+    """Plan the environment `named`; without a name, every environment, and every store that no environment uses.
 
-    Returns the plans, and a check for each.
+    Returns the plans, and a check for each plan.
     """
     plans: list[Plan] = []
     checks: list[Check] = []
@@ -81,7 +81,7 @@ def plan_all(
 
 
 def _plan_unused_stores(config: Config, plans: list[Plan], plan_store: Callable[[str], Plan]) -> Iterator[Check]:
-    """Append a plan for each store that no environment uses.
+    """Add a plan for each store that no environment uses; yield a check for each.
 
     If a variable in such a store is unset, the store is only skipped.
     """
@@ -132,15 +132,15 @@ async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool)
 
 
 def files_of(subject: Subject, runtime: Runtime) -> list[Watched]:
-    """Return the files whose modes are checked: configuration files, and files that decide who the caller is."""
+    """Return the files whose modes are checked: configuration files, and files that determine the caller."""
     configuration = [file.path for file in subject.config.files] if subject.config is not None else []
     return watched_files(configuration, subject.steps, runtime.environ, runtime.folder)
 
 
 def _endpoints(plans: list[Plan], runtime: Runtime) -> list[Endpoint]:
-    """Return every server that will be called, each once. STS in the base credentials' region comes first.
+    """Return every server that will be called, without repetition, STS in the base credentials' region first.
 
-    Several services that have the same endpoint URL count as one server.
+    Several services with the same endpoint URL count as one server.
     """
     by_url: dict[str, Endpoint] = {}
     for plan in plans:

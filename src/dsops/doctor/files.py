@@ -1,4 +1,4 @@
-"""Check the permissions of credential and configuration files.
+"""Checks the permissions of credential and configuration files.
 
 A user who can write to such a file can act as the caller.
 """
@@ -22,7 +22,7 @@ from dsops.runtime import empty_file
 
 CODE = "doctor.file-mode"
 CODES = {CODE: "no other user can write the files that decide the caller's identity, or read those with secrets"}
-"""Code of each check -> the statement that holds if the check is ok."""
+"""Maps the code of each check to the statement that is true if the check is ok."""
 READ = 0o077
 WRITTEN = 0o022
 
@@ -56,16 +56,16 @@ class TooOpenFile(NamedTuple):
 
     @property
     def may_be_mended(self) -> bool:
-        """Whether the mode can be changed safely: the user owns the file, and the path is not a symbolic link."""
+        """Whether the mode can safely be changed: the user owns the file, and the path is not a symbolic link."""
         return self.is_ours and not self.is_link
 
 
 def watched_files(
     configuration: Iterable[str], steps: Iterable[Step], environ: Mapping[str, str], folder: str
 ) -> list[Watched]:
-    """Return the files that decide the caller's identity, each once.
+    """Return the files that determine the caller's identity, without repetition.
 
-    `configuration` has the paths of dsops.yaml and the files that it includes.
+    `configuration` has the paths of dsops.yaml and of the files that it includes.
     """
     watched = [Watched(path, WRITTEN) for path in configuration]
     watched.append(Watched(credentials_file(environ, folder), READ))
@@ -79,7 +79,7 @@ def watched_files(
     for cache in _CACHES:
         watched += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
     watched += [Watched(path, WRITTEN) for path in [index.path_of(environ)] if path]
-    ours = empty_file()  # in a sandbox and with `exec --serve`, this file replaces the user's files
+    ours = empty_file()  # a sandbox and `exec --serve` use this empty file in place of the user's files
     return list({file.path: file for file in watched if file.path != ours}.values())
 
 
@@ -94,14 +94,14 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
             continue
         mode, is_ours = stat.S_IMODE(status.st_mode), status.st_uid == os.geteuid()
         if forbidden == READ and not is_ours:
-            continue  # another user owns this secret and shares it with this user
+            continue  # another user owns this file with a secret, and shares it with this user
         counted = forbidden & ~0o070 if is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
             yield TooOpenFile(path, mode, forbidden, is_link, is_ours)
 
 
 def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
-    """Yield a warning for each file that is too open, or one `ok` if there is none.
+    """Yield a warning for each file whose mode gives other users access, or one `ok` if there are none.
 
     Paths are shown relative to `folder`.
     """

@@ -1,4 +1,4 @@
-"""Try each node of a credential graph: issue every session and read every secret."""
+"""Tries each node of a credential graph: issues every session and reads every secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle
 
 _RANKS = ("skipped", "ok", "failed", "denied")
-"""Statuses in rising order. If a store has different statuses in two environments, the higher one is shown."""
+"""Statuses in rising order. If a store has two statuses in two environments, the graph shows the later one."""
 
 
 class _Tried(NamedTuple):
@@ -27,7 +27,7 @@ class _Tried(NamedTuple):
     plan: Plan
     trial: Trial
     bases: Mapping[str, Credentials | DsopsError]
-    """Profile -> its base credentials, or the error why there are none."""
+    """Maps each profile to its base credentials, or to the error that explains why there are none."""
 
 
 async def try_graph(
@@ -52,9 +52,9 @@ async def try_graph(
 
 
 def error_identity(error: DsopsError) -> tuple[str, str, str]:
-    """Return a key that is equal for equal errors.
+    """Return a key that is equal for errors with the same meaning.
 
-    If a role is refused, every environment that uses the role raises its own error.
+    If a role is refused, every environment that uses the role raises an error of its own.
     """
     return error.code, error.message, str(error.where)
 
@@ -75,7 +75,7 @@ _Found = tuple[Key, DsopsError | None, NodeOutcome]
 
 def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
     for profile, base in tried.bases.items():
-        # Only a call shows whether AWS accepts the credentials. The hop that signs with them reports that.
+        # Only a call shows whether AWS accepts the base credentials, and the hop that they sign reports that.
         failure = _outcome_of(("base", profile), base) if isinstance(base, DsopsError) else None
         yield failure or (("base", profile), None, NodeOutcome("ok", "found"))
     for step in tried.plan.steps.values():
@@ -86,9 +86,9 @@ def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
 
 
 def _of_step(step: Step, tried: _Tried) -> _Found:
-    """Return the outcome of a hop or store, with its key and error.
+    """Return the outcome of a hop or store, with its key and its error.
 
-    A hop has the outcome of its session; a store fails if all its secrets failed for the same reason.
+    A hop has the outcome of its session. A store fails if all its secrets failed for the same reason.
     """
     key, below = ("step", step.name), _below(step, tried)
     own = tried.trial.sessions.get(step.name)
@@ -109,7 +109,7 @@ def _needs(step: Step) -> str:
 
 
 def _below(step: Step, tried: _Tried) -> DsopsError | None:
-    """Return the error of the credentials that the step uses, or None."""
+    """Return the error of the credentials that the step uses; None if these credentials are available."""
     outcome = tried.trial.sessions.get(step.credentials_from)
     if not step.credentials_from and step.proof is None:
         outcome = tried.bases.get(step.profile)
@@ -117,14 +117,14 @@ def _below(step: Step, tried: _Tried) -> DsopsError | None:
 
 
 def _is_same(error: DsopsError, below: DsopsError | None) -> bool:
-    """Whether the step failed only because the credentials that it uses failed."""
+    """Return whether the step failed only because the credentials that it uses failed."""
     return below is not None and (error is below or error.code == below.code)
 
 
 def _shared_by_all(outcomes: list[Secret | DsopsError]) -> DsopsError | None:
-    """Return the error that all secrets of a store have in common, or None.
+    """Return the error with which all secrets of a store failed; None if they did not all fail with one error.
 
-    A missing secret is not the store's fault.
+    A missing secret is not considered a failure of the store.
     """
     first = outcomes[0] if outcomes else None
     if not isinstance(first, DsopsError) or isinstance(first, MISSING):
@@ -154,7 +154,7 @@ def _outcome_of(key: Key, error: DsopsError | None) -> _Found:
 
 
 def is_denial(error: DsopsError) -> bool:
-    """Whether AWS denied the call, rather than being unreachable or getting no credentials."""
+    """Return whether AWS denied the call; False for other failures, such as a service that can't be reached."""
     return isinstance(error, CredentialsError) and error.aws is not None
 
 

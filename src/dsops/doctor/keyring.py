@@ -12,11 +12,11 @@ from dsops.keyring import index
 from dsops.plan import Step
 
 CODES = {"doctor.keyring": "dsops' list of the keyring's entries can be read; the extra is installed if it is needed"}
-"""Code of each check -> the statement that holds if the check is ok."""
+"""Maps the code of each check to the statement that is true if the check is ok."""
 
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
-    """Check whether the steps can use the keyring. The keyring stays closed, because it might ask for its password."""
+    """Check whether the steps can use the keyring. The keyring is not opened, because it might ask for its password."""
     if index.is_off(environ):
         return Check("doctor.keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
     if is_installed is None:

@@ -1,6 +1,6 @@
-"""Check when logins to IAM Identity Center expire.
+"""Checks when logins to IAM Identity Center expire.
 
-The check of a store reports the expired login that the store needs.
+If a store needs a login that has expired, the store's own check reports that.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dsops.runtime import Runtime
 from dsops.stores.sso_login import session_of
 
 CODES = {"doctor.login": "logins to IAM Identity Center do not expire soon"}
-"""Code of each check -> the statement that holds if the check is ok."""
+"""Maps the code of each check to the statement that is true if the check is ok."""
 
 _SOON = timedelta(hours=1)
 
 
 def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
-    """Yield a check for each login that a store uses, if a token for the login exists."""
+    """Yield a check for each login that a store uses, if there is a token for the login."""
     now, seen = runtime.now(), set[str]()
     for step in steps:
         if step.type.service != "sso":

@@ -24,17 +24,17 @@ CODES = {
     "doctor.clock": "this machine's clock agrees with AWS's",
     "doctor.endpoint": "the servers that the stores call answer, and their certificates do not expire soon",
 }
-"""Code of each check -> the statement that holds if the check is ok."""
+"""Maps the code of each check to the statement that is true if the check is ok."""
 
 _PROXIES = ("https_proxy", "http_proxy", "no_proxy")
 _SOON = timedelta(days=14)
 _TOLD_SECONDS = 60
 _MOST_SECONDS = 300
-"""Secrets Manager refuses a signature whose time differs by more than this. STS accepts 15 minutes."""
+"""The largest clock difference in seconds that all services accept: Secrets Manager 5 minutes, STS 15 minutes."""
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """Yield the endpoints that the plan's stores call. Invalid ones are omitted: the store's own check reports them."""
+    """Yield the endpoints that the plan's stores call; omit invalid endpoints, which the store's check reports."""
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
@@ -62,8 +62,8 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
 
 
 async def look_at(endpoints: Sequence[Endpoint], client: Client, parts: PartCount) -> list[ServerProbe | DsopsError]:
-    """Send a request without credentials to every server in parallel; return the answers."""
-    # Tasks that prompt the user go first, because a prompt waits until no transfer is in progress.
+    """Send a request without credentials to every server in parallel; return the answers or errors."""
+    # Other tasks get the first turn: a task that prompts the user waits until no transfer is in progress.
     await pause(0)
     return await settle(*[_send_probe(endpoint, client, parts) for endpoint in endpoints])
 
@@ -96,7 +96,7 @@ def check_endpoints(
     *,
     is_all_well: bool = False,
 ) -> Iterator[Check]:
-    """Yield one check for each server. `is_all_well`: every signed call succeeded."""
+    """Yield one check for each server. `is_all_well` says that every signed call succeeded."""
     for endpoint, glance in zip(endpoints, glances, strict=True):
         name = f"endpoint {endpoint.service}.{endpoint.region}"
         if isinstance(glance, DsopsError) and is_all_well:
@@ -114,9 +114,9 @@ def check_endpoints(
 
 
 def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | DsopsError]) -> Check:
-    """Check this machine's clock against AWS's.
+    """Compare this machine's clock with AWS's clock.
 
-    AWS's time is the Date header of STS's response, or else of the first server's.
+    AWS's time is in the Date header of the response of STS, or else of the first server.
     """
     dated = [
         (endpoint, glance)
@@ -141,7 +141,7 @@ def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | D
 
 
 def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> Check:
-    """Report the proxies that are used, and the number of servers behind each."""
+    """Report the proxies that are used, and how many servers are reached through each."""
     ways: dict[str, int] = {}
     excepted = 0
     for endpoint in endpoints:
@@ -183,7 +183,7 @@ def _servers(number: int) -> str:
 
 
 def check_certificates(endpoints: Sequence[Endpoint], environ: Mapping[str, str], folder: str) -> Check:
-    """Check that the trust store has certificates: the one that a variable names, or else the system's."""
+    """Check that the trust store (from a variable, or else the system's) contains certificates."""
     check = _certificates(environ, folder)
     is_needed = any(endpoint.url.startswith("https:") for endpoint in endpoints)
     return check if is_needed or check.status != "failed" else check._replace(status="warning", errors=())
@@ -216,7 +216,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
 
 
 def _certificates_in(path: str) -> tuple[int, str]:
-    """Return the number of certificates in a file (or files in a folder), and the problem or ""."""
+    """Return the number of certificates in a file, or in the files of a folder; and the problem, or ""."""
     from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 
     context = SSLContext(PROTOCOL_TLS_CLIENT)

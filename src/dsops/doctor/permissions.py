@@ -1,4 +1,4 @@
-"""Checks of permissions: those that are missing but not fatal, and those that the next attempt will need."""
+"""Checks of permissions that are missing without a failure, or that the next attempt will need."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ CODES = {
     "doctor.batch": "secrets may be read in batches",
     "doctor.trust-policy": "the role's trust policy allows what the store needs besides sts:AssumeRole",
 }
-"""Code of each check -> the statement that holds if the check is ok."""
+"""Maps the code of each check to the statement that is true if the check is ok."""
 
 _NEEDS = (("tags", "sts:TagSession"), ("source_identity", "sts:SetSourceIdentity"))
-"""Setting -> the action that the trust policy must allow for the setting.
+"""Maps a setting to the action that the trust policy must allow if the store has this setting.
 
-IAM User Guide, "Passing session tags" and "Monitor and control actions taken with assumed roles".
+Source: IAM User Guide, "Passing session tags" and "Monitor and control actions taken with assumed roles".
 """
 
 
 def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
-    """Yield a warning for each store where BatchGetSecretValue was denied, so that secrets are read one by one."""
+    """Yield a warning for each store whose secrets are read one by one, because BatchGetSecretValue was denied."""
     for step in plan.steps.values():
         if step.type.service == "secretsmanager" and memory.knows(step.fingerprint, BATCH_DENIED):
             yield Check(
@@ -39,13 +39,13 @@ def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
 
 
 def _role(step: Step, plan: Plan) -> str:
-    """Name the role that reads from the store, or "the caller" for base credentials."""
+    """Return a name for the role that reads from the store, or "the caller" for base credentials."""
     below = plan.steps.get(step.credentials_from)
     return f"the role {below.role.rpartition('/')[2]}" if below is not None and below.role else "the caller"
 
 
 def check_trust(plan: Plan, sessions: Mapping[str, Credentials | DsopsError]) -> Iterator[Check]:
-    """Yield for each refused role all the actions that its trust policy must allow.
+    """For each refused role, yield a check that names all actions that its trust policy must allow.
 
     AWS names only one missing action at a time.
     """

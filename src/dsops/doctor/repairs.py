@@ -30,18 +30,18 @@ class Repair(NamedTuple):
 
 
 def file_repairs(watched: Iterable[Watched]) -> Iterator[Repair]:
-    """Yield repairs of the modes of the user's own files. Symbolic links are left alone."""
+    """Yield repairs of the modes of the user's own files. Symbolic links are not changed."""
     for file in loose_files(watched):
         if file.may_be_mended:
             yield Repair("mode", CODE, file.path, f"mode {file.mode:03o}", f"mode {file.wanted:03o}", file.wanted)
 
 
 def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
-    """Yield repairs of open folders, of sockets without a listener, and of agents of another dsops."""
+    """Yield repairs of open folders, of sockets on which no agent listens, and of agents of another dsops."""
     if not client.is_wanted(environ):
         return
     folder = client.folder_of(environ)
-    # The parent folder is left alone: other programs may use it, and access to it gives no access to the agent.
+    # The parent folder is not repaired: other programs may use it, and access to it gives no access to the agent.
     if mode := agent.loose_mode(folder):
         yield Repair("mode", "doctor.agent-folder", folder, f"mode {mode:03o}", "mode 700", 0o700)
     if not client.is_safe(folder):
@@ -84,9 +84,7 @@ def _set_mode(path: str, mode: int) -> str:
 
 
 def _remove_socket(repair: Repair) -> str:
-    from dsops.agent.start import (
-        locked,
-    )  # imported here because the module does not exist on Windows, where there are no sockets to remove
+    from dsops.agent.start import locked  # imported here because Windows has neither this module nor sockets to remove
 
     with locked(repair.path):
         if repair.code == "doctor.agent-socket" and not agent.is_stale(repair.path):

@@ -29,7 +29,7 @@ CODES = {
     "doctor.base-credentials": "AWS accepts the credentials that sign the first hop, and they do not expire soon",
     "doctor.store": "the store issues its session, and returns every secret that is read from it",
 }
-"""Code of each check -> the statement that holds if the check is ok."""
+"""Maps the code of each check to the statement that is true if the check is ok."""
 
 _SOON = timedelta(minutes=15)
 
@@ -38,9 +38,9 @@ class StoreProbe(NamedTuple):
     """The results of calling AWS."""
 
     glances: list[ServerProbe | DsopsError]
-    """The server's answer for each endpoint, in the order of the endpoints."""
+    """For each endpoint, in order: the server's answer, or the error."""
     checks: list[Check]
-    """The checks of base credentials, then of stores, then of permissions."""
+    """The checks of base credentials, then the checks of stores, then the checks of permissions."""
 
 
 class _Examination(NamedTuple):
@@ -83,7 +83,7 @@ async def _try_all_of(examined: _Examination, client: Client, cache: CredentialC
 
 
 class _Base(NamedTuple):
-    """Base credentials, and the caller identity that AWS reports for them."""
+    """Base credentials, and the caller identity that AWS returned for them."""
 
     credentials: Credentials
     identity: CallerIdentity
@@ -92,7 +92,7 @@ class _Base(NamedTuple):
 async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> _Base:
     """Ask STS for the identity of a profile's base credentials.
 
-    `region` is the profile's: its partition may differ from the environment's.
+    `region` is the profile's region: its partition may differ from the environment's partition.
     """
     credentials = await resolver.base(profile)
     endpoint = base_endpoint(client.runtime, region, profile)
@@ -107,7 +107,7 @@ def _base_check(profile: str, base: _Base | DsopsError, runtime: Runtime) -> Che
     source = base_source(credentials.source, identity.arn)
     other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
     detail = f"{identity.arn} from {source}{_time_left(credentials, runtime)}" + (f"; {other}" if other else "")
-    # Credentials from any source but environment variables can be renewed.
+    # Only credentials in environment variables can't be renewed.
     if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
         why, hint = "credentials in environment variables can't be renewed", "put a newer session into the environment"
         return Check("doctor.base-credentials", name, "warning", detail, why, hint)
@@ -117,12 +117,12 @@ def _base_check(profile: str, base: _Base | DsopsError, runtime: Runtime) -> Che
 def _store_checks(
     plan: Plan, trial: Trial, bases_by_profile: Mapping[str, _Base | DsopsError], runtime: Runtime
 ) -> Iterator[Check]:
-    """Yield a check for each store. A store that failed only because its credentials failed is skipped."""
+    """Yield a check for each store. A store is skipped if it failed only because its credentials failed."""
     culprits: dict[int, str] = {}
     for step in plan.steps.values():
         session, outcomes = trial.sessions.get(step.name), _without_optional(plan, step, trial.outcomes.get(step.name))
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
-        # If nothing reads from a store, its outcome is that of the session that it would use.
+        # A store from which nothing is read has the outcome of the session that it would use.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
         errors = _errors(session, outcomes) or _errors(below, None)
         base = None if step.credentials_from or step.proof is not None else bases_by_profile.get(step.profile)
@@ -143,7 +143,7 @@ _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
 
 
 def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
-    """Return the outcomes, without missing secrets that have a `default` or are `optional`."""
+    """Return the outcomes, except those of missing secrets with a `default` or `optional`."""
     if not isinstance(outcomes, Mapping):
         return outcomes
     of_step = [variable for variable in plan.variables if variable.step == step.name]
@@ -156,7 +156,7 @@ def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
 
 
 def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tuple[DsopsError, ...]:
-    """Return the distinct errors of a store."""
+    """Return the errors of a store, without repetition."""
     if isinstance(session, DsopsError):
         return (session,)
     if isinstance(outcomes, DsopsError):
@@ -166,7 +166,7 @@ def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tu
 
 
 def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Outcomes, runtime: Runtime) -> str:
-    """Describe the session that a store issued and how many secrets were read. The text contains no values."""
+    """Describe the session that a store issued, and how many secrets were read; contains no secret values."""
     parts = []
     if isinstance(session, Credentials):
         parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_time_left(session, runtime)}")

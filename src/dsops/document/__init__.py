@@ -40,9 +40,9 @@ __all__ = [
 def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document:
     """Parse one YAML document, with anchors and `<<` resolved. Numbers keep their text, and dates are texts.
 
-    YAML 1.1 would read `0777` as 511 and `12:30` as 750. `file` is the text's name in problems. Several documents,
-    application tags, and keys that are not scalars are reported as problems. With `has_functions`, a tag such as
-    `!Ref` is read as CloudFormation's short form of a mapping.
+    YAML 1.1 would read `0777` as 511 and `12:30` as 750. `file` is the name of the text in problems. Several
+    documents, application tags, and keys that are not scalars are reported as problems. With `has_functions`, tags
+    such as `!Ref` are read as CloudFormation's short form of a mapping.
     """
     from dsops.document.yaml_reader import read
 
@@ -52,8 +52,8 @@ def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document
 def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
     """Parse a JSON text (RFC 8259). With `comments`, `//` and `/* */` are treated as white space.
 
-    Reading continues after comments, repeated keys, and missing or trailing commas, so that all such problems are
-    reported. The time is linear in the length of the text. The length is not limited; the depth is.
+    The parser continues after comments, repeated keys, and missing or trailing commas, so that all these problems are
+    reported. The time is linear in the length of the text. The length is not limited, but the depth is.
     """
     from dsops.document.json_reader import read
 
@@ -61,9 +61,9 @@ def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
 
 
 def to_json(node: Node) -> str:
-    """Return the node as compact JSON, in its order and with numbers as written.
+    """Return the node as compact JSON, with keys in the node's order and numbers as written.
 
-    A number that is valid in YAML but not in JSON (`012345678901`, `0x1f`, `.5`) becomes a string, unchanged.
+    A number that is valid in YAML but not in JSON (`012345678901`, `0x1f`, `.5`) becomes a string with the same text.
     """
     from dsops.document.json_writer import write
 
@@ -71,7 +71,7 @@ def to_json(node: Node) -> str:
 
 
 def to_plain(node: Node) -> object:
-    """Convert the node to dict, list, str, int, float, bool and None, by the rules of `to_json`."""
+    """Convert the node to dict, list, str, int, float, bool and None, by the same rules as `to_json`."""
     import json
 
     return json.loads(to_json(node))

@@ -1,4 +1,4 @@
-"""Parse JSON. Reading continues after problems from which the parser can recover."""
+"""Parse JSON. The parser continues after problems from which it can recover."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
-# Regular expressions for the most frequent parts of a document, each matched at once: a comma, a key, and a text or the
-# opening bracket of a value; a comma and a text in a list. Everything else is parsed more slowly.
+# Patterns for the most frequent parts of a document: a comma, a key, and a text or the opening bracket of a value; a
+# comma and a text in a list. Each part is matched as a whole; everything else is parsed more slowly.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
 _PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
 _FIRST_PAIR, _NEXT_PAIR = re.compile(_W + _PAIR), re.compile(f"{_W},{_W}{_PAIR}")
@@ -131,7 +131,7 @@ class _Reader:
         return Sequence(tuple(items), line)
 
     def _has_next(self, end: str, *, is_first: bool) -> bool:
-        """Whether another entry follows. Moves past the comma before that entry, or past the end."""
+        """Return whether another entry follows. Moves past the comma before that entry, or past the closing bracket."""
         has_comma = False
         while True:
             following = self._skip()
@@ -172,8 +172,8 @@ class _Reader:
             return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
         number = int(code, 16)
         if 0xD800 <= number <= 0xDFFF:
-            # RFC 8259, section 8.2, calls the behaviour for lone surrogates "unpredictable", and UTF-8 can't encode
-            # them.
+            # RFC 8259, section 8.2, calls the behaviour of software that gets lone surrogates "unpredictable", and
+            # UTF-8 can't encode lone surrogates.
             self._note(self._line, f"`\\u{code}` is half a character", "write both halves, or the character itself")
             return "\ufffd"
         return chr(number)

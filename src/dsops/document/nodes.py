@@ -8,21 +8,21 @@ from dsops.startup import Literal, NamedTuple
 Kind = Literal["text", "integer", "number", "boolean", "null"]
 
 MAX_CHARACTERS = 1 << 20
-"""Maximum number of characters in a YAML text: enough for ten thousand stores, too few for a file named by mistake."""
+"""Maximum characters of a YAML text: enough for ten thousand stores, too few for a file named by mistake."""
 
 MAX_DEPTH = 100
 """Maximum depth of nested lists and mappings. dsops' own files need ten levels."""
 
 MAX_NODES = 250_000
-"""Maximum number of values in a document with all aliases expanded. This limit stops alias bombs."""
+"""Maximum number of values in a document with all aliases expanded, so that an alias bomb is rejected."""
 
 
 MAX_EXPANDED_CHARACTERS = 4 * MAX_CHARACTERS
-"""Maximum number of characters with all aliases expanded. Without it, aliases of one long text would be a bomb too."""
+"""Maximum characters with all aliases expanded: otherwise, many aliases of one long text would be a bomb."""
 
 
 class Scalar(NamedTuple):
-    """One value. `text` is exactly as written (`007`); `kind` is the type that plain YAML or JSON gives it."""
+    """One value. `text` is the text as written (`007`), and `kind` the type that YAML or JSON gives to that text."""
 
     text: str
     kind: Kind
@@ -37,7 +37,7 @@ class Sequence(NamedTuple):
 
 
 class Mapping(NamedTuple):
-    """Keys and values in the order written. Each key occurs once; the document reports a repeated key as a problem."""
+    """Keys and values in the order written. Each key occurs once; a repeated key is reported as a problem."""
 
     entries: tuple[tuple[Scalar, Node], ...]
     line: int
@@ -56,14 +56,14 @@ Node = Scalar | Sequence | Mapping
 class Document(NamedTuple):
     """The result of parsing. `root` is None for an empty or malformed text; `problems` are in line order.
 
-    If reading continued after a problem (a repeated key, a comment in JSON), `root` contains everything that could be
-    read. For a repeated key that is the first value.
+    If the parser continued after a problem (a repeated key, a comment in JSON), `root` contains everything that could
+    be read, with the first value of a repeated key.
     """
 
     root: Node | None
     problems: tuple[Problem, ...]
     is_too_large: bool = False
-    """Whether the text was refused because of its size, depth or expansion rather than its content."""
+    """Whether the text was rejected because of its size, depth or expansion, not because of its content."""
 
 
 def is_json_number(text: str) -> bool:

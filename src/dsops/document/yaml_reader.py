@@ -1,7 +1,7 @@
-"""Build a document's tree from PyYAML's events.
+"""Builds a document's tree from PyYAML's events.
 
-PyYAML's composer and constructor are not used: they recurse as deep as the text says, follow every alias, and drop
-the text of numbers.
+PyYAML's composer and constructor are not used: their recursion is as deep as the text's nesting, they follow every
+alias, and they drop the text of numbers.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from dsops.document.nodes import (
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
 from dsops.startup import Any
 
-# The C parser is about ten times faster. Builds of PyYAML without libyaml have only the Python parser.
+# The C parser is about ten times as fast. PyYAML has only the Python parser if it was built without libyaml.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Each class of PyYAML's events has different attributes, and the type stubs give the base class none of them.
+# The event classes of PyYAML have different attributes, and the type stubs declare none of them in the base class.
 _Event = Any
 
 _LIBYAML_DEPTH = "exceeded maximum nesting depth"
@@ -38,11 +38,11 @@ _PLAIN_TAGS = frozenset({f"{_STANDARD}{name}" for name in ("int", "float", "bool
 _MERGE = "<<"
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# YAML 1.1's booleans. Where the configuration expects a boolean, it accepts all these spellings.
+# YAML 1.1's spellings of booleans; the configuration accepts all of them where it expects a boolean.
 _BOOLEANS = frozenset(
     spelling for word in ("true", "false", "yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
 )
-# YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay texts, because users do not mean 750 by `12:30`.
+# Numbers of YAML 1.2. YAML 1.1's `1_000` and `12:30` stay texts, because users do not mean 750 by `12:30`.
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
 _NUMBER = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -75,7 +75,7 @@ def read(text: str, file: str, *, has_functions: bool = False) -> Document:
 
 
 class _Reader:
-    """Builds the tree. Counts every list, mapping and scalar, and counts aliased nodes again at each use."""
+    """Builds the tree. Counts every list, mapping and scalar, and counts an aliased node again at each use."""
 
     def __init__(self, file: str, text: str, *, has_functions: bool = False) -> None:
         self._has_functions = has_functions
@@ -185,7 +185,7 @@ class _Reader:
         return Mapping(tuple((merged | own).values()), start.start_mark.line + 1)
 
     def _merge(self, line: int, value: Node, into: dict[str, tuple[Scalar, Node]]) -> None:
-        # If several mappings are merged, the earlier one takes precedence (https://yaml.org/type/merge.html).
+        # Of several merged mappings, the first that has a key takes precedence (https://yaml.org/type/merge.html).
         for source in value.items if isinstance(value, Sequence) else (value,):
             if not isinstance(source, Mapping):
                 self._note(
@@ -231,7 +231,7 @@ class _Reader:
 
 
 def _kind(text: str) -> Kind:
-    """Return the type of an unquoted text."""
+    """Return the type of an unquoted scalar."""
     if text in _NULLS:
         return "null"
     if text[0] in "0123456789+-.":
@@ -242,7 +242,7 @@ def _kind(text: str) -> Kind:
     return "boolean" if text in _BOOLEANS else "text"
 
 
-# (part of PyYAML's message, message for users, hint). If the two parsers' messages differ, the C parser's is first.
+# (part of PyYAML's message, message for users, hint). If the parsers' messages differ, the C parser's comes first.
 _CONTINUES = "this line doesn't continue what stands above it"
 _LIST = "a `[` list without its `]`, or two items without a `,` between them"
 _MAPPING = "a `{` mapping without its `}`, or two entries without a `,` between them"
@@ -266,7 +266,7 @@ _WORDS = (
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    """Convert PyYAML's syntax error to a message for the file's author. It never shows a part of the file."""
+    """Convert PyYAML's syntax error to a message for the author of the file; it contains no part of the file."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         words = error.problem or error.context or ""
@@ -276,7 +276,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         opened = error.context_mark.line + 1 if error.context_mark is not None else 0
         return _marked_problem(words, text, Where(file, line + 1), column, opened)
     if isinstance(error, yaml.reader.ReaderError):
-        # libyaml reports an offset in bytes, the Python parser in characters; both give the right line.
+        # libyaml reports an offset in bytes, the Python parser one in characters; both give the correct line.
         line = text.encode("utf-8", "replace").count(b"\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
         return Problem(Where(file, line), "", f"the control character U+{code:04X} can't stand in YAML", "remove it")
@@ -284,7 +284,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
 
 
 def _marked_problem(words: str, text: str, where: Where, column: int, opened: int) -> Problem:
-    """Return the problem at a location.
+    """Return the problem at the location that PyYAML reported.
 
     `opened` is the line where the enclosing list or mapping begins, or 0 if it is unknown.
     """

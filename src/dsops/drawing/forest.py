@@ -9,10 +9,10 @@ from typing import NamedTuple
 from dsops.drawing.plain import width
 
 CHARACTERS = 38
-"""Maximum number of characters in a line of a box. Longer lines are wrapped, never cut."""
+"""Maximum number of characters in a line of a box; a longer line is wrapped, never cut."""
 
 CHARACTER, LINE = 7.4, 17
-"""Width and line height in px for a monospaced font of 12 px.
+"""Character width and line height in px, for a monospaced font of 12 px.
 
 0.602 em is the width of the widest of the requested fonts; the rest leaves room for hinting.
 """
@@ -23,17 +23,17 @@ Key = tuple[str, ...]
 
 
 class Item(NamedTuple):
-    """A box, or a heading for the boxes that follow in its column. Items are in depth-first order, parents first."""
+    """A box, or a heading for the boxes that follow in its column. In a list of items, parents precede children."""
 
     depth: int
     """The number of steps from the root."""
     lines: tuple[str, ...]
     """Printable lines, wrapped by `broken`."""
     key: Key | None
-    """The box's id. None for a heading, which has one line."""
+    """The id of a box; None for a heading, which has one line."""
     parent: Key | None = None
     kind: str = ""
-    """The CSS class of the shapes."""
+    """The CSS class of the item's shapes."""
     corner: int = 3
     is_broken: bool = False
     title: str = ""
@@ -73,14 +73,14 @@ def broken(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def lay_out(items: Sequence[Item], top: float) -> Drawing:
-    """Lay out the items, starting at height `top`. The first child is beside its parent, the others below."""
+    """Lay out the items from height `top`: the first child beside its parent, further children below the first."""
     widths = _column_widths(items)
     lefts = [MARGIN + sum(widths[:column]) + _BETWEEN_COLUMNS * column for column in range(len(widths))]
     bottoms, tops = [top] * len(widths), [top] * len(widths)
     boxes: list[Box] = []
     headings: list[Heading] = []
     for item in items:
-        # The item is placed below all earlier rows of this column and of the columns to the right, and not above its
+        # The item is placed below all earlier items in this column and in the columns to its right, and not above its
         # parent.
         y = max([*bottoms[item.depth :], *tops[item.depth - 1 : item.depth]])
         height = LINE * len(item.lines) + 2 * INSIDE if item.key is not None else LINE
@@ -97,7 +97,7 @@ def lay_out(items: Sequence[Item], top: float) -> Drawing:
 def _column_widths(items: Sequence[Item]) -> list[float]:
     widest = [0.0] * (max((item.depth for item in items), default=-1) + 1)
     for item in items:
-        # A heading may be wider than its column, because nothing is to the right of it.
+        # A heading may be wider than its column, because no boxes are to its right.
         if item.key is not None:
             needed = max(map(width, item.lines)) * CHARACTER + 2 * INSIDE
             widest[item.depth] = max(widest[item.depth], needed)

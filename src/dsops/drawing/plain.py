@@ -1,4 +1,4 @@
-"""Make untrusted texts safe to show: some characters would control a terminal or an SVG viewer."""
+"""Makes untrusted texts safe to show: some characters would control a terminal or an SVG viewer."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def plain(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return the width in terminal columns (Unicode, UAX 11).
+    """Return the width of a text in terminal columns (Unicode, UAX 11).
 
-    East Asian wide characters take two columns, and combining marks none.
+    East Asian wide characters take two columns, combining marks none.
     """
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1

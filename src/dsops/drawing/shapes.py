@@ -1,4 +1,4 @@
-"""The SVG elements of a drawing. The caller adds the surrounding file and style."""
+"""The SVG elements of a drawing; the caller adds the `svg` element around them, and a style."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shapes(drawing: Drawing) -> Iterator[str]:
 
 
 def _edges(drawing: Drawing) -> Iterator[str]:
-    """Yield a line from each parent's right side to each child, with right angles."""
+    """Yield an edge from each parent's right side to each child, as a path with right angles."""
     boxes = {box.item.key: box for box in drawing.boxes}
     for box in drawing.boxes:
         if box.item.parent is None:
@@ -35,7 +35,7 @@ def _edges(drawing: Drawing) -> Iterator[str]:
 
 
 def _port(box: Box) -> str:
-    """Return the height of the middle of the box's first line, where edges begin and end."""
+    """Return the vertical position of the middle of the box's first line, where edges begin and end."""
     return number(box.y + INSIDE + LINE / 2)
 
 
@@ -54,10 +54,10 @@ def _box(box: Box) -> Iterator[str]:
 
 
 def fit(text: str) -> str:
-    """Escape a text for XML. Characters that XML can't contain are written as `plain` does."""
+    """Escape a text for XML. Characters that XML can't contain become codes, as in `plain`."""
     return escape(plain(text), quote=False)
 
 
 def number(value: float) -> str:
-    """Format a number with one decimal, or without if that is 0, so that the file is the same on every machine."""
+    """Format a number with one decimal, left out if it is 0, so that the file is the same on every machine."""
     return f"{value:.1f}".removesuffix(".0")

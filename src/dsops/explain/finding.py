@@ -10,54 +10,54 @@ from dsops.errors import AwsAnswer, Where
 Certainty = Literal["proven", "likely", "missing"]
 """How certain a finding is.
 
-- `proven`: AWS said it, or it follows from what was read, whatever the unread parts contain.
-- `likely`: it follows from what was read, but an unread part could change it.
-- `missing`: it depends on a fact that can't be read here.
+- `proven`: AWS said so, or the finding follows from what was read, whatever the unread parts contain.
+- `likely`: the finding follows from what was read, but an unread part could change it.
+- `missing`: the finding depends on a fact that can't be read here.
 """
 
 
 class FaultLocation(NamedTuple):
-    """The place that refused. Fields that do not apply are "" or 0."""
+    """The hop, policy and statement that refused. Fields that do not apply are "" or 0."""
 
     store: str
-    """The store of the hop, or the store that reads."""
+    """The store whose hop or read was refused."""
     hop: int
-    """The number of the hop: 1 if the base credentials sign the request, 0 for the base credentials themselves."""
+    """The number of the hop: 1 if the base credentials sign the request; 0 for the base credentials themselves."""
     policy_type: str
-    """The policy type as AWS's error messages name it; "" where no policy decides."""
+    """The policy type in the words of AWS's error messages; "" if no policy decides."""
     of: str
     """The owner of the policy: a role, user, secret or key."""
     policy: str
     """The policy's name, ARN or file."""
     statement: int
-    """The number of the statement in the policy, from 1."""
+    """The number of the statement in its policy, from 1."""
     sid: str
     line: int
 
 
 class Mismatch(NamedTuple):
-    """A value that a statement requires, and the value that the call has."""
+    """A value that a statement requires, and the value of the call."""
 
     element: str
     """`Principal`, `Action`, `Resource`, or a condition's operator and key."""
     wanted: tuple[str, ...]
     is_unwanted: bool
-    """Whether `wanted` is excluded, so that any other value meets the requirement."""
+    """Whether `wanted` are excluded values, so that any other value meets the requirement."""
     actual: tuple[str, ...] | None
-    """The call's values; None when the call has none."""
+    """The values of the call; None when the call has none."""
     hint: str
     is_known: bool = True
     """Whether the call's value is known here."""
 
 
 class Remedy(NamedTuple):
-    """What to do about a finding."""
+    """The edit or command that solves the problem of a finding."""
 
     text: str
     where: Where | None = None
     """The line of the configuration to edit."""
     statement: Mapping[str, object] | None = None
-    """The statement to add, and the policy to add it to."""
+    """The policy statement to add; `add_to` is the policy to add it to."""
     add_to: str = ""
 
 

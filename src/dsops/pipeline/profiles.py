@@ -18,7 +18,7 @@ def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> Profi
     """Return the stores of the named profiles, or of all with None. Raises ConfigUnreadable."""
     profiles, files = read_aws_profiles(runtime)
     sections, notes = profile_sections(profiles, names)
-    return ProfileLayer(sections, files if sections.stores else (), notes)
+    return ProfileLayer(sections, files, notes)
 
 
 def read_aws_profiles(runtime: Runtime) -> tuple[Profiles, tuple[SourceFile, ...]]:

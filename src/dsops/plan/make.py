@@ -238,7 +238,7 @@ class _Planner:
         """Turn drafts into steps, each after the step whose credentials it uses."""
         drafts = self._drafts
         for draft in drafts.by_name.values():
-            if draft.type.takes_credentials and not draft.region and not draft.type.gives_long_term:
+            if draft.type.takes_credentials and not draft.region and not draft.type.shown_as:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
                 # A login always has a region. If the store names no valid login, that is reported already.
                 has_login = draft.proof is not None and draft.proof.login is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.aws_keys import KEYS_TYPE
+from dsops.schema.aws_profile import PROFILE_TYPE
 from dsops.schema.check import CheckedSetting, check_setting, check_shape, check_store, missing_keys, unknown_key
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.operation import (
@@ -46,6 +47,7 @@ __all__ = [
     "DEFAULT_AUDIENCE",
     "OF_A_USER",
     "OWN_POLICY",
+    "PROFILE_TYPE",
     "REASON_TO",
     "SAML_SOURCES",
     "SESSION_PARTS",
@@ -75,6 +77,7 @@ __all__ = [
 ]
 
 BUILTIN_TYPES = {
-    store_type.name: store_type for store_type in (STS_TYPE, SSO_TYPE, KEYS_TYPE, *AWS_TYPES, *LOCAL_TYPES)
+    store_type.name: store_type
+    for store_type in (STS_TYPE, SSO_TYPE, KEYS_TYPE, PROFILE_TYPE, *AWS_TYPES, *LOCAL_TYPES)
 }
 """The store types that come with dsops, by name."""

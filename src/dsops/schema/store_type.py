@@ -154,7 +154,7 @@ class StoreType(NamedTuple):
     The credentials that this action issues are temporary.
     """
     shown_as: str = ""
-    """The text that `plan` and `graph` show instead of an API action, such as `keyring`."""
+    """The text that `plan` and `graph` show for a type that calls no API to issue credentials, such as `keyring`."""
     role_keys: tuple[str, ...] = ("role_arn",)
     """The keys that name the role of a session. `Step.role` joins their values by `/`."""
     session_parts: tuple[str, ...] = ()

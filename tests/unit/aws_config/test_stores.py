@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsops.aws_config.as_yaml import to_yaml
+from dsops.aws_config.layer import profile_sections
 from dsops.aws_config.profiles import SourceText, read_profiles
 from dsops.aws_config.stores import ImportResult, make_stores
 from dsops.config import load
@@ -233,3 +234,55 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
                 plain = expand_node(node, InterpolationNames({}), "file", "path")
                 assert isinstance(plain, Scalar)
                 assert plain.text in {source for _, source in pairs}
+
+
+def layer(
+    config: str, names: tuple[str, ...] | None, credentials: str = KEYS
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the type of each store of the layer of profiles, and the notes."""
+    profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
+    sections, notes = profile_sections(profiles, names)
+    return {
+        name: str(getattr(part.entries["type"].node, "text", "")) for name, (part,) in sections.stores.items()
+    }, notes
+
+
+def test_every_profile_with_credentials_is_a_store_of_the_layer() -> None:
+    """As a layer, profiles with keys, a program, a login or temporary keys are stores, under their exact names."""
+    config = (
+        f"[profile 'my role']\n{ROLE}source_profile = base\n[profile program]\ncredential_process = x\n"
+        "[profile empty]\nregion = us-east-1\n[profile login]\nlogin_session = arn:aws:iam::111111111111:user/a\n"
+    )
+    credentials = f"{KEYS}[temporary]\naws_access_key_id = ASIA\naws_secret_access_key = b\naws_session_token = c\n"
+    assert layer(config, None, credentials)[0] == {
+        "my role": "aws.sts",
+        "program": "aws.profile",
+        "login": "aws.profile",
+        "base": "aws.sts",
+        "temporary": "aws.profile",
+    }
+
+
+def test_the_layer_has_the_named_profiles_and_their_sources() -> None:
+    """For names that exist, the layer has them and the profiles they use; for others, it has all profiles."""
+    config = f"[profile a]\n{ROLE}source_profile = b\n[profile b]\n{ROLE}source_profile = base\n[profile c]\n{ROLE}"
+    assert list(layer(config, ("b",))[0]) == ["b"]
+    assert list(layer(config, ("a",))[0]) == ["b", "a"]
+    assert list(layer(config, ("none",))[0]) == ["b", "a", "base"]
+
+
+def test_only_notes_about_named_profiles_are_shown() -> None:
+    """The layer's notes are about the named profiles alone: others are of no interest to the run."""
+    config = f"[profile a]\n{ROLE}source_profile = gone\n[profile b]\n{ROLE}source_profile = gone\n"
+    assert [note.partition(" (")[0] for note in layer(config, ("a",))[1]] == ["profile `a`"]
+    assert layer(config, None)[1] == ()
+    assert layer("", ("base",))[1] == ()
+
+
+def test_a_users_key_becomes_a_session_with_the_profiles_device() -> None:
+    """A profile with a long-term key calls GetSessionToken, with its `mfa_serial` and region."""
+    device = "arn:aws:iam::111111111111:mfa/me"
+    config = f"[profile base]\nmfa_serial = {device}\nregion = eu-west-1\n"
+    profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=KEYS, shown="credentials"))
+    result = make_stores(profiles, ("base",), is_layer=True)
+    assert stores(result) == {"base": {"profile": "base", "serial_number": device, "region": "eu-west-1"}}

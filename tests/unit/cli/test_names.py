@@ -20,7 +20,13 @@ envs:
   production: {TOKEN: {from: 'both:k'}, OTHER: {literal: x}}
   both: {TOKEN: {literal: y}}
 """
-LISTED = {"STORE": "deploy, both", "VARIABLE": "TOKEN, OTHER", "KEY": "ada, bob", "SHELL": "bash, zsh, fish"}
+LISTED = {
+    "STORE": "deploy, both",
+    "PATTERN": "deploy, both",
+    "VARIABLE": "TOKEN, OTHER",
+    "KEY": "ada, bob",
+    "SHELL": "bash, zsh, fish",
+}
 """For each operand, the existing names as the error's hint lists them."""
 
 NOT_LISTED = {

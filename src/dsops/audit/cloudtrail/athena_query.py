@@ -45,13 +45,13 @@ class AthenaQuery:
         """
         _check_length(sql)
         self._api, self._question, self._sql, self._table, self._caller = api, question, sql, table, caller
-        self._token = os.urandom(24).hex()  # Athena recognises a repeated statement by this token
+        self._token = os.urandom(24).hex()  # idempotency token: Athena starts one query for each token
         self.id = ""
         """The QueryExecutionId, once Athena has accepted the query."""
         self.is_sent = False
-        """Whether the query may have begun, even though its id is not known yet."""
+        """Whether the query may have started in Athena, even though its id is not known yet."""
         self.is_under_way = False
-        """Whether the query still runs in AWS, and is billed, unless it is stopped."""
+        """Whether the query still runs in AWS, and so costs money, unless it is stopped."""
         self.scanned_bytes: int | None = None
 
     async def run(
@@ -127,7 +127,7 @@ class AthenaQuery:
         return f"aws athena stop-query-execution --query-execution-id {self.id}"
 
     def _with_call(self, error: DsopsError) -> DsopsError:
-        """Return the error with StartQueryExecution as the attempted operation: the call itself succeeded."""
+        """Add StartQueryExecution to the error as the attempted operation: the call succeeded, the query failed."""
         endpoint = self._api.endpoint
         error.add_tried(
             FailedOperation(

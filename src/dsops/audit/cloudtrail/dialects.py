@@ -1,4 +1,4 @@
-"""The SQL dialects: the expressions for a record's fields in each engine, and the few other differences.
+"""The SQL dialects: how each engine reads the fields of a record, and the few other differences.
 
 Athena uses the table of
 https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html, where
@@ -41,14 +41,14 @@ FIELDS: Mapping[str, str] = {
     "session_arn": "responseElements.assumedRoleUser.arn",
     "is_cached": "additionalEventData.cached",
 }
-"""The fields that are read: dsops' name -> the path in a CloudTrail record."""
+"""The fields that are read from records: dsops' name of a field -> its path in a CloudTrail record."""
 
 _FREE = ("requestParameters", "responseElements", "additionalEventData")
 """Fields whose structure depends on the event."""
 
 
 class Dialect(NamedTuple):
-    """The SQL of one engine."""
+    """The SQL of one engine, where it differs from the SQL of other engines."""
 
     name: str
     title: str
@@ -59,13 +59,13 @@ class Dialect(NamedTuple):
     spoken_time: str
     """SQL for a timestamp or NULL; `{}` is text such as `Nov 20, 2026, 11:00:00 AM`."""
     id: str
-    """SQL for a compact value that is equal for equal ids; `{}` is the text of an id."""
+    """SQL for a compact value, equal for equal ids; `{}` is the text of an id."""
     unique: str
-    """SQL for a value of the same type as `id` that occurs only once."""
+    """SQL for a value that occurs only once and has the same type as `id`."""
     later: str
     """SQL for the timestamp `{seconds}` after `{time}`."""
     median: str
-    """SQL for the lower median of `{}`."""
+    """SQL for the lower median of the expression `{}`."""
 
 
 def _struct(path: str) -> str:
@@ -76,7 +76,7 @@ def _athena(path: str) -> str:
     first, _, rest = path.partition(".")
     if first in _FREE:
         return f"json_extract_scalar({first.lower()}, '$.{rest}')"
-    # The table in AWS's documentation lacks both fields.
+    # The table in AWS's documentation has no columns for these two fields.
     if path in {"managementEvent", "userIdentity.sessionContext.sourceIdentity"}:
         return "CAST(NULL AS VARCHAR)"
     return path.lower()
@@ -86,7 +86,7 @@ _TRINO_SPOKEN = (
     "coalesce(try(date_parse({0}, '%b %e, %Y, %h:%i:%s %p')), try(CAST(from_iso8601_timestamp({0}) AS TIMESTAMP)))"
 )
 
-# A cast to TIMESTAMP ignores the offset; one to TIMESTAMPTZ takes text without an offset as local time.
+# A cast to TIMESTAMP ignores the UTC offset; a cast to TIMESTAMPTZ takes text without an offset as local time.
 _DUCKDB_TIME = """date_trunc('second', CASE
       WHEN {0} NOT LIKE '%Z' AND regexp_matches({0}, '[T ].*[+-][0-9]{{2}}(:?[0-9]{{2}})?$')
         THEN make_timestamp(epoch_us(try_cast({0} AS TIMESTAMPTZ)))

@@ -26,7 +26,7 @@ from dsops.errors import ExtraMissing, LogsUnreadable
 from dsops.extras import install_command
 
 _MEMORY: Final = "1200MB"
-"""The memory limit of DuckDB's own buffers; the reader and Python need more memory in addition."""
+"""The memory limit of DuckDB's own buffers; the JSON reader and Python need memory in addition."""
 _MOST_OBJECT: Final = 1 << 30
 _AGAIN_SECONDS: Final = 0.05
 _FULL: Final = "there is no room on the disk"
@@ -37,25 +37,24 @@ _NO_CALL: Final = (
     "(call_time IS NULL OR call_name IS NULL"
     " OR call_time NOT BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
 )
-"""An SQL condition for elements that are not records.
+"""An SQL condition for elements that are not valid records: without a time or name, or with an impossible time.
 
-DuckDB also accepts times that a `datetime` can't hold (`infinity`, the year 10000), and the day before the first call
-has to exist.
+DuckDB also accepts times that a `datetime` can't hold (`infinity`, the year 10000). The first valid day is
+0001-01-02, since the day before the first call has to exist.
 """
 
 Told = Callable[[int], None]
-"""A function that is called with the number of bytes of files read so far."""
+"""A function that receives the number of bytes of log files read so far."""
 
 
 def source(files: str, *, form: Form, compression: str, longest_object: int, also: Sequence[str] = ()) -> str:
-    """SQL that yields the records of files as `r`, for `relations.fields`; `files` is SQL for one or more paths.
+    """SQL that yields the records of files as `r`, for `relations.fields`.
 
-    `also` are record paths to read besides FIELDS.
-
-    Each file is read as one text, from which only those fields are extracted; `read_json` takes ten times as long.
+    `files` is SQL for one or more paths; `also` are record paths to read in addition to FIELDS. Each file is read as
+    one text, from which only those fields are extracted; `read_json` takes ten times as long.
     """
     structure = _structure((*FIELDS.values(), *also))
-    # A file without records yields one NULL, which counts as skipped.
+    # A file without records yields one NULL, which is counted as a skipped element.
     rows = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
     if form is Form.LINES:
         rows = f"from_json(json, '{json.dumps(structure)}')"
@@ -118,12 +117,12 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
 
 
 class CallDatabase:
-    """The calls of the files that were loaded. Any: DuckDB's connection."""
+    """A DuckDB database with the calls of the loaded files. The connection is Any: duckdb is imported on demand."""
 
     def __init__(
         self, connection: Any, apart: ThreadPoolExecutor, error: type[Exception], end: type[Exception]
     ) -> None:
-        """`error` is DuckDB's base class, `end` the error after which the database can't be used any more."""
+        """`error` is DuckDB's base exception class; after an `end` exception, the database can't be used any more."""
         self._connection = connection
         self._apart = apart
         self._error, self._end = error, end
@@ -135,16 +134,16 @@ class CallDatabase:
         self.last: datetime | None = None
         self.unreadable: list[tuple[str, str]] = []
         self._has_sandbox = True
-        # The column types of an empty table come from the query itself.
+        # The query itself determines the column types of the empty table.
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
         self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
     def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Read the files. A file that can't be read is added to `unreadable`, and the other files are read.
 
-        A full disk ends the report: no single file is the cause, and the figures would be too low without a note.
-        Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are counted but not read; in AWS's
-        logs such a mark is ignored.
+        A full disk ends the report: no single file is the cause, and without those records the figures would be too
+        low without a note. Without `sandbox`, the lines of dsops' own trail that are marked as a sandbox's are
+        counted but not read; in AWS's logs the mark is ignored.
         """
         self._has_sandbox = sandbox
         for batch in batches:
@@ -156,7 +155,7 @@ class CallDatabase:
             self._insert(batch)
         except self._error as error:
             if isinstance(error, self._end) or _safe_reason(str(error)) == _FULL:
-                raise  # The file is not the cause: the database can't be written.
+                raise  # No file is the cause: the database can't be written.
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _safe_reason(str(error))))
                 return
@@ -183,7 +182,7 @@ class CallDatabase:
                     self.left_out += self._rows(count, {"paths": paths})[0][0]
                 self._rows(insert, {"paths": paths})
             except self._error as error:
-                # For a gzip file of several members, the recorded length is only that of the last member.
+                # A gzip file of several members records only the length of the last member.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
                     raise
                 room *= 4
@@ -210,13 +209,13 @@ class CallDatabase:
         self.records -= self.skipped
 
     def boundary(self, since: datetime | None) -> datetime | None:
-        """The start of the recent calls, for questions about what is new: `since`, or a day before the last call."""
+        """Return the time from which calls count as recent or new: `since`, or a day before the last call."""
         if since is not None or self.last is None:
             return since
         return self.last - timedelta(days=1)
 
     def answer(self, question: AuditQuestion, options: QuestionOptions) -> Answer:
-        """The rows of one question."""
+        """Run one question and return its rows."""
         rows = self._rows(sql_of(question, options, DUCKDB))
         return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
 
@@ -224,7 +223,7 @@ class CallDatabase:
         return self._rows(sql)[0]
 
     def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows. Ctrl-C ends the statement at once.
+        """Run an SQL statement and return its rows. Ctrl-C ends the statement at once.
 
         DuckDB checks for signals only between its tasks: reading would go on for seconds and end with a RuntimeError.
         So the statement runs in a separate thread, which is interrupted.
@@ -245,7 +244,7 @@ class CallDatabase:
 
 
 def standalone(question: AuditQuestion, options: QuestionOptions, files: str) -> str:
-    """A question as one statement for DuckDB alone, over the files of a pattern."""
+    """Return a question as one statement for DuckDB alone, over the files that match a pattern."""
     compression = "gzip" if files.endswith(".gz") else "uncompressed"
     form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
     logs = source(text_literal(files), form=form, compression=compression, longest_object=256 << 20)
@@ -288,7 +287,7 @@ def _no_room(why: str) -> LogsUnreadable:
 
 
 def _safe_reason(text: str, other: str = "it can't be read") -> str:
-    """The reason in dsops' words; DuckDB's message may contain the file's content."""
+    """Return the reason in dsops' own words, since DuckDB's message may contain the file's content."""
     text = text.lower()
     return next((reason for sign, reason in _REASONS.items() if sign in text), other)
 

@@ -36,7 +36,7 @@ class LogFile(NamedTuple):
     size: int
     """The file's size in bytes."""
     object_bytes: int
-    """The length of its uncompressed text, as far as the end of a gzip file records it."""
+    """The length in bytes of the file's uncompressed text, as recorded at the end of a gzip file."""
     is_gzip: bool
     form: Form
 
@@ -55,7 +55,7 @@ class FileBatch(NamedTuple):
 
     @property
     def longest_object(self) -> int:
-        """The memory that the longest file needs, in bytes."""
+        """The memory in bytes that the file with the longest text needs."""
         return max(_LEAST_OBJECT, *(file.object_bytes + 1024 for file in self.files))
 
 
@@ -68,15 +68,15 @@ class LogFiles(NamedTuple):
 
     @property
     def files(self) -> int:
-        """The number of files, unreadable ones included."""
+        """The number of files, including unreadable files."""
         return sum(len(batch.files) for batch in self.batches) + len(self.unreadable)
 
 
 def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
-    """Find the log files among these paths and in these folders; returns them ordered by path.
+    """Find the log files among these paths and in these folders; return them ordered by path.
 
-    `form` is the format of files whose names do not show it. A file that is named twice is included once. A file that
-    is missing or can't be opened is in `unreadable`.
+    `form` is the format of files whose name does not show it. A file that is named twice is included once.
+    `unreadable` has the files that are missing or can't be opened.
     """
     files: dict[str, LogFile] = {}
     unreadable: dict[str, str] = {}

@@ -1,8 +1,8 @@
-"""The questions of the report, each defined once in SQL over `calls`, `issues` and `uses`, for every engine.
+"""The questions of the report, each defined once in SQL for every engine.
 
-`$since` and `$boundary` are timestamps, `$by` is the grouping of `summary`, `$session` the user's text; `$median(x)`
-is replaced by the engine's function. Output columns are in double quotes, since `first` and `last` are keywords of
-Athena.
+The SQL reads the relations `calls`, `issues` and `uses`. `$since` and `$boundary` are timestamps, `$by` is the
+grouping of `summary`, `$session` the text that the user passed; `$median(x)` is replaced by the engine's function.
+Output columns are in double quotes, since `first` and `last` are keywords of Athena.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ THROTTLED = tuple(
 """AWS's error codes for throttling."""
 
 DENIED = ("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Forbidden")
-"""Error codes of denials that share no prefix or suffix with other codes."""
+"""Error codes of denials that have neither the prefix nor the suffix of other denial codes."""
 
 BY = {
     "role": "role",
@@ -46,7 +46,7 @@ class AuditQuestion(NamedTuple):
 
     name: str
     asks: str
-    """One line that says what the question answers."""
+    """The question in one line."""
     columns: tuple[str, ...]
     sql: str
     needs: str = "issues"
@@ -57,9 +57,9 @@ class QuestionOptions(NamedTuple):
     """The user's options."""
 
     since: datetime | None = None
-    """The start of the reported calls, in UTC, like all times here."""
+    """The earliest time of reported calls; all times here are in UTC."""
     boundary: datetime | None = None
-    """The start of the recent calls; if None, `since`, or else a day before the latest call."""
+    """The time from which calls count as recent; if None, `since`, or else a day before the latest call."""
     by: str = "role"
     session: str = ""
 
@@ -266,7 +266,7 @@ ORDER BY 6 DESC, 1, 2, 3, 4, 5
 
 
 def _chains() -> str:
-    """SQL for chains of sessions: the first three hops are required, earlier ones are optional."""
+    """Return SQL for chains of sessions: the last three hops are required, earlier hops are optional."""
     back = range(4, MOST_HOPS + 1)
     joins = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in back)
     first = ", ".join(f"s{n}.principal" for n in reversed((3, *back)))
@@ -296,8 +296,8 @@ CHAINS = _question("chains", "sessions of three hops or more", "path hops sessio
 def _history() -> str:
     columns = "call_time call_name principal role session_name source_identity address signed_by issued_key".split()
     hops = range(1, MOST_HOPS + 1)
-    # One row has all hops side by side and is repeated for each hop: a subquery per hop would make Athena read the
-    # table 36 times.
+    # Each row has all hops of a chain side by side, and is repeated for each hop. With a subquery for each hop, Athena
+    # would read the table 36 times.
     before = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in hops[1:])
     numbers = " UNION ALL ".join(f"SELECT {n}{' AS back' if n == 1 else ''}" for n in hops)
 

@@ -1,4 +1,4 @@
-"""The relations that questions use (records -> calls -> issues -> uses), in SQL that every engine reads."""
+"""The relations that the questions use, in SQL that every engine reads: records -> calls -> issues -> uses."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ROLE_NAME = "reverse(split_part(reverse(issuer), '/', 1))"
 
 
 def fields(dialect: Dialect, source: str, where: str = "") -> str:
-    """A SELECT of each field as text from `source`, which is a table or an expression for records."""
+    """Return a SELECT of each field as text from `source`, a table or an expression that yields records."""
     columns = ",\n    ".join(f"{dialect.field(path)} AS {name}" for name, path in FIELDS.items())
     return f"SELECT\n    {columns}\n  FROM {source}" + (f"\n  WHERE {where}" if where else "")
 
 
 def records(dialect: Dialect, source: str = "fields") -> str:
-    """A SELECT of the needed columns from `fields`; `call_time` is NULL for a record without time or name."""
+    """Return a SELECT of the needed columns from `fields`. `call_time` is NULL for a record without a time or name."""
     return f"""SELECT
     {dialect.time.format("event_time")} AS call_time,
     event_name AS call_name,
@@ -69,11 +69,11 @@ def records(dialect: Dialect, source: str = "fields") -> str:
 
 COPIES = """row_number() OVER (
       PARTITION BY call_id ORDER BY CASE WHEN has_arn THEN 0 ELSE 1 END, call_time, recipient, twin_id) AS copy"""
-"""Ranks the records of one call; only the record with rank 1 is used."""
+"""An SQL column that numbers the records of one call; only the record with number 1 is used."""
 
 
 def calls(source: str = "records") -> str:
-    """A SELECT of one record per call from `records`."""
+    """Return a SELECT from `records` with one record per call."""
     return f"""SELECT * FROM (
     SELECT *, {COPIES}
     FROM {source} WHERE call_time IS NOT NULL AND call_name IS NOT NULL) numbered
@@ -81,7 +81,7 @@ def calls(source: str = "records") -> str:
 
 
 def issues(source: str = "calls") -> str:
-    """A SELECT of the calls that issue a session or fail to, from `calls`."""
+    """Return a SELECT from `calls` of the calls that issue a session or fail to issue one."""
     return f"""SELECT
     call_time, call_name, code, identity_type, principal, from_account, signed_by, has_mfa, role,
     CASE WHEN role LIKE 'arn:%' THEN split_part(role, ':', 5) ELSE '' END AS to_account,
@@ -91,7 +91,7 @@ def issues(source: str = "calls") -> str:
 
 
 def uses(dialect: Dialect, source: str = "calls") -> str:
-    """A SELECT of `issues` with the use of each session, from the `calls` that the session signed."""
+    """Return a SELECT of `issues` with the last use of each session: the last of `calls` that the session signed."""
     later = dialect.later.format(time="call_time", seconds="asked_seconds")
     return f"""SELECT
     issues.*,

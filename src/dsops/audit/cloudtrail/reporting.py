@@ -24,11 +24,11 @@ def report_on(
     report_read: Told = lambda _: None,
     display_name: Callable[[str], str] = str,
 ) -> AuditReport:
-    """Answer the questions over those files; `sources` and `display_name` give the names that the user used.
+    """Answer the questions over those files.
 
-    Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out.
-
-    Raises LogsUnreadable if no file can be read, and ExtraMissing without DuckDB.
+    `sources` and `display_name` give the names that the user used. Without `sandbox`, lines of dsops' own trail that
+    are marked as a sandbox's are left out. Raises LogsUnreadable if no file can be read, and ExtraMissing without
+    DuckDB.
     """
     if not log_files.batches and log_files.unreadable:
         path, why = log_files.unreadable[0]

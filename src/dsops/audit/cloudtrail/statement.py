@@ -22,11 +22,11 @@ class AskedQuestion(NamedTuple):
     """The table, or the file pattern, that the statement reads."""
     sql: str
     begin: str
-    """The first day to read; "" for all days."""
+    """The first day to read, `YYYY-MM-DD`; "" for all days."""
 
 
 class AthenaTarget(NamedTuple):
-    """Where an Athena query runs. An empty field falls back to the store, then the environment, then AWS's default."""
+    """Where an Athena query runs. An empty field falls back to the store, then to the environment, then to AWS."""
 
     region: str
     workgroup: str
@@ -37,7 +37,7 @@ class AthenaTarget(NamedTuple):
 
 
 def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
-    """One SELECT over `source`, the engine's table or file list; `where` limits the records."""
+    """Return one SELECT over `source`, the engine's table or list of files; `where` limits the records."""
     relations = {
         "fields": fields(dialect, source, where),
         "records": records(dialect),
@@ -55,7 +55,7 @@ def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, s
 
 
 def days_of(begin: str, end: str) -> str:
-    """SQL for the partitions of Athena's table from day `begin` to `end`, `YYYY-MM-DD`; "" leaves a side open.
+    """Return an SQL condition for Athena's partitions of days (`YYYY-MM-DD`); "" leaves a side open.
 
     The partition column `timestamp` of the documented table has the format `YYYY/MM/DD`.
     """

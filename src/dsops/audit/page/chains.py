@@ -1,4 +1,4 @@
-"""Draws chains of sessions: the first caller, and every role on the way; shared hops are drawn once."""
+"""Draws chains of sessions: the first caller and each role on the way; chains share the hops they have in common."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Hop(NamedTuple):
 
 
 def parts_of(path: str, hops: int) -> list[str]:
-    """Split a path into the first principal and each hop's role. Surplus separators belong to the principal's name."""
+    """Split a path into the first principal, whose name may contain separators, and the role of each hop."""
     return path.rsplit(_BETWEEN, max(1, min(hops, 8)))
 
 
@@ -56,7 +56,7 @@ def chains(rows: Records) -> Markup:
 
 
 def _items(rows: Records) -> list[Item]:
-    """The hops of all chains without repetition, depth first; the last hop of a chain shows its number of sessions."""
+    """Return the hops of all chains without repetition, depth first; last hops show their number of sessions."""
     sessions: dict[tuple[str, ...], int] = {}
     children: dict[tuple[str, ...], list[_Hop]] = {}
     seen: set[tuple[str, ...]] = set()

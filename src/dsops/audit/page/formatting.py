@@ -8,16 +8,16 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.audit.page.markup import Markup, element, joined
 
 LONGEST_NAME = 80
-"""The longest name in characters; the middle of a longer name is left out."""
+"""The maximum length of a displayed name in characters; the middle of a longer name is left out."""
 
 LONGEST_PATH = 200
-"""The longest file path in characters: CloudTrail's own paths in a bucket have about 140."""
+"""The maximum length of a displayed file path in characters. CloudTrail's own paths in a bucket have about 140."""
 
 LONGEST_TITLE = 4096
-"""The longest tooltip in characters: twice the longest ARN (IAM API, 2048)."""
+"""The maximum length of a tooltip in characters: twice the longest ARN (IAM API, 2048)."""
 
 _RESERVED = "aws-reserved/"
-"""The path of Identity Center's roles, longer than the names that distinguish them."""
+"""The IAM path of Identity Center's roles, which is longer than the names that distinguish these roles."""
 
 NOTHING = "\N{EN DASH}"
 """The text of an empty cell."""
@@ -26,17 +26,17 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def count(number: int) -> str:
-    """A number with separators: `12,345`."""
+    """Format a number with separators: `12,345`."""
     return f"{number:,}"
 
 
 def counted(number: int, noun: str, nouns: str = "") -> str:
-    """A number with its noun: `1 call`, `12,345 calls`."""
+    """Format a number with its noun: `1 call`, `12,345 calls`."""
     return f"{count(number)} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def compact(number: int) -> str:
-    """A number in about four characters: `999`, `1.2k`, `35k`, `2.1M`."""
+    """Format a number in about four characters: `999`, `1.2k`, `35k`, `2.1M`."""
     for size, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if number >= size:
             value = number / size
@@ -45,7 +45,7 @@ def compact(number: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage: `2.2 %`. A part is never rounded to 0 or 100 %."""
+    """Format a part as a percentage: `2.2 %`. A part is never rounded to 0 or 100 %."""
     if not whole:
         return "0 %"
     percent = 100 * part / whole
@@ -57,7 +57,7 @@ def share(part: int, whole: int) -> str:
 
 
 def duration(seconds: int) -> str:
-    """A duration in its two largest units: `45 s`, `15 min`, `1 h 30 min`, `2 d 3 h`."""
+    """Format a duration in its two largest units: `45 s`, `15 min`, `1 h 30 min`, `2 d 3 h`."""
     rest, parts = max(0, seconds), []
     for size, unit in _UNITS:
         number, rest = divmod(rest, size)
@@ -71,15 +71,15 @@ def duration(seconds: int) -> str:
 
 
 def moment(time: datetime) -> Markup:
-    """A time: `2026-11-20 11:00:00`; the page says once that times are UTC."""
+    """Format a time in UTC: `2026-11-20 11:00:00`. The page says once that its times are UTC."""
     utc = time.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-    # isoformat writes years before 1000 with four digits, strftime does not.
+    # `isoformat` writes years before 1000 with four digits, `strftime` does not.
     day, _, hour = utc.isoformat(" ").partition(" ")
     return element("time", element("span", day), f" {hour}", datetime=f"{utc.isoformat()}Z")
 
 
 def name(text: str, most: int = LONGEST_NAME) -> Markup:
-    """A shortened name: an ARN's resource and account, or both ends of a long name; the tooltip has it in full."""
+    """Shorten a name: an ARN to resource and account, a long name to its ends. The tooltip has the whole name."""
     parts = short_arn(text)
     if parts is not None:
         return element("span", parts[0], " ", element("span", parts[1], class_="account"), title=title(text))
@@ -90,19 +90,19 @@ def name(text: str, most: int = LONGEST_NAME) -> Markup:
 
 
 def short_arn(text: str) -> tuple[str, str] | None:
-    """The resource and the account of an IAM or STS ARN; None for other text, even if it resembles an ARN."""
+    """Return the resource and account of an IAM or STS ARN; None for any other text."""
     arn = parse_arn(text)
     if arn is None or arn.service not in {"iam", "sts"} or not is_account_id(arn.account) or not arn.resource:
         return None
     resource = arn.resource.removeprefix("role/")
     if resource.startswith(_RESERVED):
-        # Only AWS creates roles under this path, and no path contains an ellipsis.
+        # Only AWS creates roles under this path, and no real path contains an ellipsis, so this can't mislead.
         resource = f"{_RESERVED}…/{arn.resource_name}"
     return shortened(resource), arn.account
 
 
 def shortened(text: str, most: int = LONGEST_NAME) -> str:
-    """The text, or both ends of a text that is too long."""
+    """Return the text, or the beginning and end of a text that is too long."""
     if len(text) <= most:
         return text
     most_kept = most - 1
@@ -110,7 +110,7 @@ def shortened(text: str, most: int = LONGEST_NAME) -> str:
 
 
 def title(text: str) -> str:
-    """The whole name, or its beginning and the number of characters left out."""
+    """Return the whole name, or its beginning and the number of characters left out."""
     more = len(text) - LONGEST_TITLE
     return text if more <= 0 else f"{text[:LONGEST_TITLE]}… ({counted(more, 'more character')})"
 

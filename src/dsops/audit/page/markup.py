@@ -1,4 +1,4 @@
-"""Builds HTML and SVG elements. A plain `str` is escaped, `Markup` is not."""
+"""Builds HTML and SVG elements. A plain `str` is escaped; `Markup` is used as it is."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def element(tag: str, /, *children: str, **attributes: Attribute) -> Markup:
 
 
 def joined(parts: Iterable[str], between: str = "") -> Markup:
-    """The parts in order; plain text is escaped."""
+    """Join the parts in order; plain text is escaped."""
     return Markup(_text(between).join(_text(part) for part in parts))
 
 
 def told(text: str) -> Markup:
-    """A sentence as markup, in which text between backticks becomes code."""
+    """Convert a sentence to markup, in which text between backticks becomes code."""
     return joined(element("code", part) if odd % 2 else part for odd, part in enumerate(text.split("`")))
 
 
@@ -50,5 +50,5 @@ def _attribute(key: str, value: Attribute) -> str:
 
 
 def _number_text(value: str | float) -> str:
-    """A number without needless digits, so that the page is identical on every machine."""
+    """Format a number without needless digits, so that the page is identical on every machine."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The whole page: a head that allows nothing but its own style, then the sections in reading order."""
+"""Renders the whole page: a head whose security policy allows only its own style, then the sections in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_UNREADABLE = 20
 
 
 def page_of(report: AuditReport) -> str:
-    """Render the HTML file. The same report gives the same file, since no clock is read."""
+    """Render the HTML file. Equal reports give equal files, since no clock is read."""
     sections = [
         section for section in SECTIONS if any(report.answer(question) is not None for question in section.questions)
     ]

@@ -1,4 +1,4 @@
-"""Plots pairs of accounts: bars for a few pairs, a matrix of the busiest accounts for many."""
+"""Plots pairs of accounts: bars if there are few pairs, else a matrix of the busiest accounts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.audit.page.plots import MOST_BARS, Bar, bars
 from dsops.audit.page.table import Records
 
 _MOST = 11
-"""Maximum number of accounts on each side of the matrix; further accounts are added up."""
+"""Maximum number of accounts on each side of the matrix; all further accounts are added up as `others`."""
 _OTHERS = "others"
 _SHADES = 5
 
@@ -23,7 +23,7 @@ def pairs(rows: Records) -> Markup:
 
 
 def pair_name(row: object, other: object) -> Markup:
-    """The name of a pair: `111111111111 → 222222222222`."""
+    """Return the name of a pair of accounts: `111111111111 → 222222222222`."""
     account_mark, two = (element("span", shortened(text_of(account), 24), class_="account") for account in (row, other))
     return joined([account_mark, " → ", two])
 
@@ -38,7 +38,7 @@ def _bars(rows: Records) -> Markup:
 
 
 def _matrix(rows: Records) -> Markup:
-    """A matrix with callers' accounts in rows and roles' accounts in columns; a larger number has a darker cell."""
+    """Draw a matrix of callers' accounts (rows) and roles' accounts (columns); larger numbers have darker cells."""
     sources = _busiest(rows, "from_account")
     targets = _busiest(rows, "to_account")
     calls: Counter[tuple[str, str]] = Counter()
@@ -91,7 +91,7 @@ def _cell(calls: int, failures: int, largest: int) -> Markup:
 
 
 def shade(value: int, largest: int) -> int:
-    """A shade from 1 to 5 on a logarithmic scale: one busy pair must not make all other cells pale."""
+    """Return a shade from 1 to 5 on a logarithmic scale, so that one busy pair does not make the other cells pale."""
     if largest <= 1:
         return _SHADES
     return 1 + min(_SHADES - 1, int(_SHADES * log(max(1, value)) / log(largest)))

@@ -1,4 +1,4 @@
-"""SVG plots that scale with the page: horizontal positions are percent, heights and letters are pixels."""
+"""SVG plots that scale with the page: horizontal positions are in percent, heights and letters in pixels."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from dsops.audit.page.scale import Bins, count_ticks, step_words, time_ticks
 
 MOST_BARS = 12
 _HEIGHT, _TOP, _AXIS = 112, 8, 22
-"""The heights of a timeline's parts: its columns, the space above them, the labels below."""
+"""Heights in pixels of a timeline's columns, of the space above them, and of the labels below them."""
 _BAR = 10
 _GAP = 0.15
-"""The fraction of a column's width that is left free."""
+"""The fraction of a column's width that stays empty as a gap."""
 
 
 class Bar(NamedTuple):
-    """A labelled number."""
+    """A bar of a bar chart: a number and its label."""
 
     label: Markup
     value: int
     note: str = ""
-    """A short addition to the number."""
+    """A short text after the number."""
 
 
 def bars(rows: Sequence[Bar], noun: str, kind: str = "", *, of: int = 0) -> Markup:
-    """A bar chart, relative to the largest value; the number stands at the end of each bar.
+    """Draw a bar chart, relative to the largest value; the number stands at the end of each bar.
 
     `of` is the total number of rows, if `rows` are only the largest of them.
     """
@@ -56,7 +56,7 @@ def _note(note: str) -> tuple[str, ...]:
 
 
 def _bar(value: int, largest: int, title: str) -> Markup:
-    """One bar; screen readers skip it, since they read the number beside it."""
+    """Draw one bar. Screen readers skip the bar, since they read the number beside it."""
     length = 100 * value / largest if largest > 0 else 0
     shapes = [
         element("title", title),
@@ -121,14 +121,14 @@ def share_of(used: int | None, requested: int | None) -> float | None:
 
 
 def _used_of(row: Use) -> tuple[str, ...]:
-    """The used duration `30 min` and, in small print, `of 1 h, 12 sessions`."""
+    """Return the used duration, such as `30 min`, and in small print `of 1 h, 12 sessions`."""
     used = "never used" if row.used_median is None else duration(row.used_median)
     of = f"of {duration(row.asked_median)}" if row.asked_median and row.used_median is not None else ""
     return element("b", used), *_note(", ".join(part for part in (of, row.note) if part))
 
 
 def _use_words(row: Use) -> str:
-    """The tooltip of the bar."""
+    """Return the text of the bar's tooltip."""
     pairs = (("usual session", row.used_median, row.asked_median), ("longest", row.used_max, row.asked_max))
     return "; ".join(
         f"{name}: used {duration(used)}, asked for {duration(requested)}"
@@ -138,7 +138,7 @@ def _use_words(row: Use) -> str:
 
 
 def _shares() -> Markup:
-    """The axis below the bars."""
+    """Draw the axis below the bars."""
     ends = {0: "start", 100: "end"}
     labels = [
         element("text", f"{at} %", x=f"{at}%", y=12, text_anchor=ends.get(at, "middle")) for at in (0, 25, 50, 75, 100)
@@ -147,7 +147,7 @@ def _shares() -> Markup:
 
 
 def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind: str = "") -> Markup:
-    """A timeline with a column for each bin; `identity` is unique on the page."""
+    """Draw a timeline with a column for each bin; `identity` is an id that is unique on the page."""
     ticks = count_ticks(max(values, default=0))
     top = ticks[-1]
     described = f"{count(sum(values))} in all, at most {count(max(values, default=0))} per {step_words(bins)}"
@@ -170,7 +170,7 @@ def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind:
 
 def _column(index: int, value: int, top: int, number: int) -> Markup:
     span, high = 100 / number, column_height(value, top)
-    # Without a limit, a single column would be as wide as the plot.
+    # Without a maximum width, a single column would be as wide as the plot.
     width = min(span * (1 - _GAP), 8.0)
     left = span * index + (span - width) / 2
     title = element("title", count(value))
@@ -180,7 +180,7 @@ def _column(index: int, value: int, top: int, number: int) -> Markup:
 
 
 def column_height(value: int, top: int) -> float:
-    """The height of a column in pixels; a value above 0 is always visible."""
+    """Return the height of a column in pixels; a value above 0 is always visible."""
     return max(1.5, _HEIGHT * value / top)
 
 
@@ -194,7 +194,7 @@ def _time_tick(second: int, label: str, bins: Bins) -> tuple[Markup, Markup]:
     at = 100 * (second - bins.start) / (bins.end - bins.start)
     bottom = _TOP + _HEIGHT
     line = element("line", class_="base", x1=_percent(at), x2=_percent(at), y1=bottom, y2=bottom + 4)
-    # A label at the very end would leave a narrow page; further left it would overlap the previous label.
+    # A label at the very end would stick out of a narrow page; further left, it would overlap the previous label.
     is_told = at <= 97
     return line, element("text", label, x=_percent(at), y=bottom + 17, text_anchor="middle") if is_told else Markup()
 

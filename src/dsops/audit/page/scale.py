@@ -10,18 +10,18 @@ HOUR, DAY = 3_600, 86_400
 MOST_BINS = 120
 """Maximum number of columns of a timeline: at 390 px, each column still has two pixels and a gap."""
 _MOST_TICKS, _MOST_LONG_TICKS = 5, 4
-"""The number of labels that fit below a timeline at 390 px; long labels show the year."""
+"""The maximum number of labels that fit below a timeline at 390 px: short labels; long labels with the year."""
 _LONG = 300 * DAY
-"""For spans of this length or more, labels show the year: days alone would be ambiguous."""
+"""The minimum span in seconds for which labels show the year: days alone would be ambiguous."""
 
 _STEPS = (HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 364 * DAY)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONDAY = -3 * DAY
-"""The start of a Monday: 1970 began on a Thursday."""
+"""The start of a Monday, in seconds since 1970: 1 January 1970 was a Thursday."""
 
 
 def seconds(time: datetime) -> int:
-    """Whole seconds since 1970, for any year that Python supports."""
+    """Return whole seconds since 1970, for any year that Python supports."""
     return (time - _EPOCH) // timedelta(seconds=1)
 
 
@@ -30,7 +30,7 @@ _YEAR_10000 = seconds(datetime.max.replace(tzinfo=UTC))
 
 
 def count_ticks(largest: int) -> list[int]:
-    """Three or four even ticks from 0 to at least `largest`, in steps of 1, 2 or 5 times a power of ten."""
+    """Return three or four even ticks from 0 to at least `largest`, in steps of 1, 2 or 5 times a power of ten."""
     if largest <= 0:
         return [0, 1]
     step = 1
@@ -49,11 +49,11 @@ class Bins(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The end of the last bin."""
+        """The end of the last bin, in seconds since 1970."""
         return self.start + self.step * self.number
 
     def sums(self, values: Iterable[tuple[datetime, int]]) -> list[int]:
-        """The sum of the values in each bin."""
+        """Return the sum of the values in each bin."""
         sums = [0] * self.number
         for time, value in values:
             sums[(seconds(time) - self.start) // self.step] += value
@@ -69,14 +69,14 @@ def bins_of(times: Iterable[datetime]) -> Bins:
         number = (last - start) // step + 1
         if number <= MOST_BINS:
             return Bins(start, step, number)
-    raise AssertionError  # the steps are endless, so a step is always found
+    raise AssertionError  # the steps never end, so a step is always found
 
 
 def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
-    """The first and the last time, without outliers; None without any time.
+    """Return the first and the last time, without outliers; None if there are no times.
 
-    Only in a span of more than 400 days, one percent is left out at each end, and only if that shortens the span to a
-    quarter: a single record of 1970 would otherwise turn all calls into one column of a month.
+    Outliers are left out only of a span of more than 400 days: one percent at each end, and only if that shortens the
+    span to less than a quarter. Otherwise a single record of 1970 would turn all calls into one column of a month.
     """
     if not times:
         return None
@@ -94,11 +94,11 @@ def time_ticks(bins: Bins) -> Mapping[int, str]:
         places = range(max(first, _YEAR_1), min(bins.end, _YEAR_10000), step)
         if step >= bins.step and len(places) <= (_MOST_TICKS if bins.end - bins.start <= _LONG else _MOST_LONG_TICKS):
             return {place: _label(place, step, bins) for place in places}
-    raise AssertionError  # the steps are endless, so a step is always found
+    raise AssertionError  # the steps never end, so a step is always found
 
 
 def span_words(bins: Bins) -> str:
-    """The days of the first and the last column: `13 Nov 2026`, `13 Nov 2026 to 20 Nov 2026`."""
+    """Return the days of the first and the last column: `13 Nov 2026`, `13 Nov 2026 to 20 Nov 2026`."""
     ends = [min(max(second, _YEAR_1), _YEAR_10000) for second in (bins.start, bins.end - 1)]
     first, last = (_EPOCH + timedelta(seconds=second) for second in ends)
     days = [f"{day.day} {day:%b} {day.year}" for day in (first, last)]
@@ -106,7 +106,7 @@ def span_words(bins: Bins) -> str:
 
 
 def step_words(bins: Bins) -> str:
-    """The span of one column: `hour`, `6 hours`, `day`, `week`."""
+    """Return the span of one column in words: `hour`, `6 hours`, `day`, `week`."""
     for size, noun in ((7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
         if bins.step % size == 0:
             number = bins.step // size
@@ -115,7 +115,7 @@ def step_words(bins: Bins) -> str:
 
 
 def _with_doubled_steps(steps: tuple[int, ...]) -> Iterator[int]:
-    """The steps, then the last one doubled again and again: a log may span the years 1 to 9999."""
+    """Yield the steps, then double the last step endlessly: a log may span the years 1 to 9999."""
     yield from steps
     step = steps[-1]
     while True:
@@ -124,7 +124,7 @@ def _with_doubled_steps(steps: tuple[int, ...]) -> Iterator[int]:
 
 
 def _aligned(second: int, step: int) -> int:
-    """Round the second down to the start of its span of that length."""
+    """Round a second down to the start of the span of length `step` that contains it."""
     return second - _MONDAY if step % (7 * DAY) == 0 else second
 
 

@@ -24,12 +24,12 @@ class Section(NamedTuple):
     identity: str
     heading: str
     questions: tuple[str, ...]
-    """The questions that the section needs; it is left out if none of them was asked."""
+    """The questions whose answers the section shows; the section is left out if none of them is in the report."""
     make: Callable[[AuditReport], Markup]
 
 
 def records_of(report: AuditReport, question: str) -> list[_Record]:
-    """The rows of an answer; [] if the question was not asked."""
+    """Return the rows of an answer; [] if the report lacks that question."""
     answer = report.answer(question)
     return answer.records() if answer is not None else []
 
@@ -44,7 +44,7 @@ def _lead(*words: str) -> Markup:
 
 def _failures(report: AuditReport) -> Markup:
     hours, rows = records_of(report, "timeline"), records_of(report, "failures")
-    # If `failures` or `durations` was not asked, the timeline supplies the number.
+    # If the report lacks `failures` or `durations`, the number comes from the timeline.
     failures = _total(hours if report.answer("failures") is None else rows, "failures")
     sessions = _total(hours if report.answer("durations") is None else records_of(report, "durations"), "sessions")
     attempts = failures + sessions
@@ -73,7 +73,7 @@ def _failures(report: AuditReport) -> Markup:
 
 
 def _timelines(hours: Records) -> Markup:
-    """Two plots over one time axis: granted and failed requests."""
+    """Draw two plots over the same time axis: granted requests and failed requests."""
     times = [(row["hour"], row) for row in hours if isinstance(row["hour"], datetime)]
     span = usual_span([time for time, _ in times])
     if span is None:

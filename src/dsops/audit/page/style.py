@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Text has a contrast of at least 7 to 1 against its background (WCAG 2.2, 1.4.6), shapes have 3 to 1; a test computes
-# it.
+# Text has a contrast of at least 7 to 1 against its background (WCAG 2.2, 1.4.6), shapes at least 3 to 1; a test
+# computes these contrasts.
 LIGHT = {
     "paper": "#ffffff",
     "box": "#f4f6f8",

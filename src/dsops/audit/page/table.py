@@ -12,7 +12,7 @@ from dsops.audit.page.markup import Markup, element, joined, told
 MOST_ROWS = 50
 
 _FEW = 6
-"""The most columns with which a time still fits on one line."""
+"""The maximum number of columns of a table in which times still fit on one line."""
 
 Records = Sequence[Mapping[str, object]]
 

@@ -1,4 +1,4 @@
-"""Renders the unusual findings of a report: what was found, what it means, what to do next."""
+"""Renders the unusual findings of a report: what was found, what it means, and what to do next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.audit.page.table import MOST_ROWS, Records, more, table
 from dsops.audit.report import AuditReport
 
 MOST_SHOWN = 10
-"""Maximum number of rows of one kind that are shown at once; more rows are collapsed, up to a table's limit."""
+"""Maximum number of rows of one kind that are visible at once; further rows are collapsed, up to a table's limit."""
 
 
 class _Kind(NamedTuple):
@@ -29,7 +29,7 @@ class _Kind(NamedTuple):
     labels: Mapping[str, str] = {}
     """Column headings that only this table uses."""
     is_new: bool = False
-    """Whether a finding is new in comparison with calls before the boundary."""
+    """Whether findings are about something new, which no call before the report's boundary has."""
 
 
 _KINDS = (
@@ -132,7 +132,7 @@ def unusual(report: AuditReport) -> Markup:
 
 
 def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
-    """The text for no findings, or why they are unknown: without older calls everything would be new."""
+    """Return the text for no findings; without calls before the boundary, it says why findings are unknown."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         noun = "principals" if kind.question == "new-principals" else "pairs of accounts"
         words = f"Which {noun} are new can't be told: no call before ", moment(report.boundary), " was read."
@@ -162,7 +162,7 @@ def _item(kind: _Kind, records: list[Mapping[str, object]], report: AuditReport)
 
 
 def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
-    """Tables of the first rows and of collapsed further rows, and the number of the rest."""
+    """Yield a table of the first rows, a collapsed table of further rows, and the number of the remaining rows."""
     first_records, folded = records[:MOST_SHOWN], records[MOST_SHOWN:MOST_ROWS]
     yield table(_heading(kind, records), kind.columns, _prepared(kind, first_records), kind.labels)
     if folded:
@@ -174,14 +174,14 @@ def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
 
 
 def _heading(kind: _Kind, records: Records) -> str:
-    """The heading. A principal that is new or without MFA counts once, even with a row for each role."""
+    """Return the heading with the number of findings; a principal with a row for each role is counted once."""
     if kind.question in {"new-principals", "without-mfa"}:
         return kind.heading(len({text_of(row["principal"]) for row in records}))
     return kind.heading(len(records))
 
 
 def _prepared(kind: _Kind, records: Records) -> Records:
-    """The rows for display, extended by what the answer lacks: the next command, and the path split into hops."""
+    """Return the rows for display, with the next command added, and with paths split into hops."""
     make = {"denials": _denial, "chains": _chain}.get(kind.question)
     return [make(row) if make is not None else row for row in records]
 

@@ -42,16 +42,16 @@ class QueryState(NamedTuple):
 
     state: State
     reason: str = ""
-    """AWS's reason, if the query failed or was cancelled."""
+    """AWS's reason why the query failed or was cancelled; "" for any other query."""
     scanned_bytes: int | None = None
     """The number of bytes scanned so far; None if AWS does not say."""
     request_id: str = ""
 
 
 class Athena(NamedTuple):
-    """Client, credentials and target of calls to Athena.
+    """The client, credentials, endpoint and query settings for calls to Athena.
 
-    An empty field leaves the choice to the workgroup and to AWS.
+    The workgroup or AWS decides about a setting that is empty.
     """
 
     client: Client
@@ -85,7 +85,7 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
         {name: value for name, value in parameters.items() if value},
     )
     query = text_in(content, "QueryExecutionId")
-    # The id is shown to users, who paste it into a shell.
+    # Users see the id and paste it into a shell.
     if not _ID.fullmatch(query):
         raise lacks(api.endpoint, "StartQueryExecution", "QueryExecutionId")
     return query
@@ -162,7 +162,7 @@ def _row(api: Athena, row: object, length: int) -> Row:
     cells = objects_in(row, "Data") if isinstance(row, dict) else []
     if len(cells) != length:
         raise lacks(api.endpoint, "GetQueryResults", "row with a cell for each column")
-    # A cell without a value is NULL.
+    # In a result, NULL is a cell without a value.
     return tuple([text_in(cell, "VarCharValue") if "VarCharValue" in cell else None for cell in cells])
 
 

@@ -18,8 +18,8 @@ async def decode_authorization_message(
 ) -> str:
     """Decode the message that some AWS services return with a denial, and return its JSON text.
 
-    Raises AccessDenied without sts:DecodeAuthorizationMessage. Only credentials of the account whose request was
-    denied can decode the message.
+    Raises AccessDenied if the caller lacks sts:DecodeAuthorizationMessage. Only credentials of the account whose
+    request was denied can decode the message.
     """
     doing = "decode the authorization message"
     call = Call(endpoint, credentials, "DecodeAuthorizationMessage", doing, _as_every_service)

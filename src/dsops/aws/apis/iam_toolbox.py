@@ -30,7 +30,7 @@ class MatchedStatement(NamedTuple):
     """A policy statement that matched the request."""
 
     sid: str
-    """The statement's own Sid, or a Sid that AWS generated."""
+    """The Sid in the statement, or a Sid that AWS generated for the statement."""
     is_deny: bool
 
 
@@ -42,12 +42,12 @@ class MatchedPolicy(NamedTuple):
 
 
 class ToolboxCheck(NamedTuple):
-    """One check of the evaluation and its effect. Effects and kinds are AWS's own values."""
+    """One check of the evaluation and its effect. The values of `effect` and `kind` are AWS's own."""
 
     kind: str
     effect: str
     target_arn: str
-    """The root, unit or account that the control policies are attached to; "" for other kinds of checks."""
+    """The ARN of the root, unit or account whose control policies were checked; "" for other checks."""
     policy_kinds: tuple[str, ...]
     matched: tuple[MatchedPolicy, ...]
 
@@ -65,7 +65,7 @@ class Evaluation(NamedTuple):
 
 
 class ListedPolicy(NamedTuple):
-    """A policy that was evaluated, whether or not it matched."""
+    """A policy that AWS evaluated, whether or not one of its statements matched."""
 
     kind: str
     is_inline: bool
@@ -74,7 +74,7 @@ class ListedPolicy(NamedTuple):
 
 
 class AuthorizationDetails(NamedTuple):
-    """The record of a denied request."""
+    """AWS's record of a denied request: its context, evaluations and policies."""
 
     context: Mapping[str, object]
     evaluations: tuple[Evaluation, ...]
@@ -84,7 +84,7 @@ class AuthorizationDetails(NamedTuple):
 async def get_request_authorization_details(api: IamToolbox, authorization_id: str) -> AuthorizationDetails:
     """Return the record of a denied request.
 
-    Raises AccessDenied, and EntityNotFound (also if the record has not been written yet).
+    Raises AccessDenied, and EntityNotFound, which AWS also returns until it has written the record.
     """
     action, doing = "GetRequestAuthorizationDetails", f"look up the refusal {authorization_id}"
     evaluations: list[Evaluation] = []

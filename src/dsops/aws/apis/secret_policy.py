@@ -13,7 +13,7 @@ from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
 
 _PAGE = 100
 _MOST_PAGES = 20
-"""The maximum number of pages read, so that names beyond the first 2000 secrets are not listed."""
+"""The maximum number of pages that are read, which limits the list to 2000 secrets."""
 
 
 class SecretsManagerClient(NamedTuple):

@@ -1,7 +1,7 @@
 """Exchange a session for a console sign-in link, at AWS's federation endpoint.
 
-IAM User Guide, "Enable custom identity broker access to the AWS console". The endpoint takes the session in the query
-of a GET request. TLS protects it in transit, and dsops shows it in no log, error or repr.
+Source: IAM User Guide, "Enable custom identity broker access to the AWS console". The session is sent in the query of
+a GET request. TLS protects it in transit, and dsops shows it in no log, error or repr.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LINK_SECONDS = 15 * 60
 
 _FIRST_PAUSE_SECONDS = 0.2
 
-# Federation endpoint and console domain of the partitions that document them. The European Sovereign Cloud has no
-# endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
+# The federation endpoint and the console domain of each partition that documents them. The European Sovereign Cloud has
+# no endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
 _PLACES = {
     "aws": ("https://signin.aws.amazon.com/federation", "console.aws.amazon.com"),
     "aws-cn": ("https://signin.amazonaws.cn/federation", "console.amazonaws.cn"),
@@ -36,7 +36,7 @@ _PLACES = {
 
 
 def federation_endpoint(partition: Partition, own: str = "") -> str:
-    """Return the sign-in endpoint: `own`, or else the partition's. Raises UsageError when neither is usable."""
+    """Return the sign-in endpoint: `own` if set, otherwise the partition's. Raises UsageError if it is not usable."""
     if not own:
         if partition.name not in _PLACES:
             raise UsageError(
@@ -54,9 +54,9 @@ def federation_endpoint(partition: Partition, own: str = "") -> str:
 
 
 def console_page(partition: Partition, region: str, own: str = "") -> str:
-    """Return the page to open after sign-in: `own`, or else the console's home page in the region.
+    """Return the page to open after sign-in: `own` if set, otherwise the region's console home page.
 
-    Raises UsageError.
+    Raises UsageError if `own` is not an https URL, or if the partition's console is unknown.
     """
     if own:
         if not own.startswith("https://") or not own.isascii() or not own.isprintable() or " " in own:
@@ -74,7 +74,7 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
 async def signin_link(
     client: Client, credentials: Credentials, endpoint: str, page: str, duration_seconds: int | None
 ) -> Secret:
-    """Return the sign-in link, which is itself a credential for fifteen minutes. Retries outages, but not refusals."""
+    """Return the sign-in link, itself a credential for 15 minutes. Retries if the endpoint is not available."""
     token = credentials.session_token
     session = json.dumps(
         {
@@ -112,7 +112,7 @@ async def _ask(client: Client, request: WireRequest) -> Response:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
-            # Replace the hint, which is written for AWS's service endpoints.
+            # The original hint is replaced, since it is written for AWS's service endpoints.
             error.retell(
                 f"the sign-in endpoint: {error.message}",
                 hint="try again later; where another one is meant, `--endpoint` or DSOPS_SIGNIN_ENDPOINT names it",

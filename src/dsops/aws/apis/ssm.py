@@ -56,10 +56,10 @@ async def get_parameters(
 
 
 def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]] | None:
-    """Return the entry with a rank of its match with the name; None for another parameter's entry.
+    """Return the entry and how well it matches the name; None for an entry of another parameter.
 
     AWS returns the requested version or label in `Selector`. Servers other than AWS leave it out; then the exact
-    version matches best, and for a plain name the newest version.
+    version matches best, or for a plain name the newest version.
     """
     if not isinstance(entry, dict):
         return None
@@ -77,7 +77,7 @@ def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split off the version or label after the name or ARN. `parameter/a` in an ARN contains no colon."""
+    """Split a name or ARN, in which `parameter/a` has no colon, from the version or label that follows it."""
     start = name.find(":parameter/") + 1 if name.startswith("arn:") else 0
     base, colon, selector = name[start:].partition(":")
     return (name[:start] + base, selector) if colon else (name, "")

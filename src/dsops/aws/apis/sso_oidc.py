@@ -50,8 +50,8 @@ async def register_client(
 ) -> Registration:
     """Register this program under `name` for logins of the session.
 
-    `has_redirect`: whether the browser returns the code itself. As in the AWS CLI, each login method has its own
-    registration.
+    `has_redirect` says whether the browser sends the code to this program. As in the AWS CLI, each login method has a
+    registration of its own.
     """
     parameters: dict[str, object] = {"clientName": name, "clientType": "public", "scopes": list(session.scopes)}
     if has_redirect:
@@ -94,7 +94,7 @@ async def start_device_authorization(
 async def token_of_device(
     client: Client, endpoint: Endpoint, registration: Registration, device_code: Secret
 ) -> Token | str:
-    """Return the token once the code is approved, before that the error code of the pending state.
+    """Return the token once the user has approved the code; until then, the error code of the pending login.
 
     The error code is `AuthorizationPendingException` or `SlowDownException`.
     """
@@ -111,7 +111,7 @@ async def token_of_device(
 async def token_of_code(
     client: Client, endpoint: Endpoint, registration: Registration, code: Secret, verifier: Secret, redirect_uri: str
 ) -> Token:
-    """Exchange the browser's authorization code for a token; `verifier` is the PKCE proof (RFC 7636)."""
+    """Exchange the browser's authorization code for a token; `verifier` is the PKCE code verifier (RFC 7636)."""
     parameters = {
         "grantType": _CODE_GRANT,
         "code": code.reveal(),
@@ -138,8 +138,8 @@ async def _token(
     doing: str,
     *hidden: Secret,
 ) -> Token:
-    # An authorization code works once, so it is not sent again. Device codes (polled by `by_device`) and refresh tokens
-    # can be sent again.
+    # An authorization code works once, so its request is not sent again. Requests with a device code (polled by
+    # `by_device`) or a refresh token can be sent again.
     is_once = "refreshToken" not in parameters
     call = _call(endpoint, "CreateToken", "/token", doing, registration.client_secret, *hidden, is_once=is_once)
     content = await call_rest(client, call, {**_proof(registration), **parameters})
@@ -150,7 +150,7 @@ async def _token(
             raise lacks(endpoint, call.action, "token that could be one")
     if not access_token or not seconds:
         raise lacks(endpoint, call.action, "accessToken and expiresIn")
-    # Use this machine's clock, as the AWS CLI does, because the expiry is compared with that clock.
+    # This machine's clock is used, as in the AWS CLI, because the expiry is later compared with this clock.
     expires_at = client.runtime.now() + timedelta(seconds=seconds)
     return Token(Secret(access_token), expires_at, Secret(refresh_token) if refresh_token else None, registration)
 

@@ -164,7 +164,7 @@ async def get_federation_token(
 ) -> Credentials:
     """Return a federated session with that name.
 
-    Its permissions are those that both the policy and the signing user's own policies allow.
+    The session may do what both the passed policy and the signing user's own policies allow.
     """
     parameters = [("Name", name), *_given(DurationSeconds=duration_seconds, Policy=policy)]
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
@@ -186,7 +186,7 @@ async def get_session_token(
     serial_number: str = "",
     token_code: Secret | None = None,
 ) -> Credentials:
-    """Return a session of the signing user, with MFA if a code is given. Its ARN is the user's."""
+    """Return a session of the signing user, with MFA if a code is passed. The session's ARN is the user's ARN."""
     parameters = _given(DurationSeconds=duration_seconds, SerialNumber=serial_number, TokenCode=token_code)
     doing = "get a session token" + (f" with {serial_number}" if serial_number else "")
     call = Call(
@@ -208,7 +208,7 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     return identity
 
 
-# The module that explains refusals takes 0.1 ms of a cold run, so it is imported only for a refusal.
+# This import is needed only for a refusal; it would take 0.1 ms of every cold run.
 
 
 def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
@@ -272,7 +272,7 @@ def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
 
 
 def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Credentials:
-    """Return the `Credentials` in a response. If a part is missing, the error shows none of the others."""
+    """Return the `Credentials` in a response. If one part is missing, the error shows none of the other parts."""
     part: Element | None = reply.result.find("Credentials")
     if part is None:
         raise lacks(call.endpoint, call.action, "Credentials")
@@ -296,7 +296,7 @@ def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Crede
 
 
 def _issued_at(client: Client, headers: Mapping[str, str]) -> datetime:
-    # Use the clock that set the expiry, so that the lifetime is right even if the local clock is wrong.
+    # AWS's clock has set the expiry, so the same clock gives the right lifetime even if the local clock is wrong.
     return server_time(headers) or client.runtime.now()
 
 

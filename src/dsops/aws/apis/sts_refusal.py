@@ -6,7 +6,7 @@ from dsops.aws.http.client import Refusal
 from dsops.aws.http.refusal import concerns_credentials, is_denied
 from dsops.errors import AssumeRoleDenied, AwsAnswer, DsopsError, MfaRefused, StsRefused
 
-# (text in AWS's message, hint). The texts were seen on AWS and have not changed in years.
+# Pairs of a text in AWS's message and the hint for it. AWS has sent these texts unchanged for years.
 _HINTS = (
     ("MaxSessionDuration", "lower `duration_seconds`, or raise the role's maximum session duration"),
     ("1 hour session limit", "a role reached from a session lasts an hour at most: `duration_seconds: 3600`"),
@@ -30,7 +30,7 @@ _TOKEN_HINTS = (
     ("not a valid JWT", "send the ID token, whole, and not an access token"),
     ("signature invalid", "a part of it is missing, or the issuer publishes another key: get a new token"),
 )
-# IAM User Guide, "Troubleshoot SAML federation with IAM".
+# Source: IAM User Guide, "Troubleshoot SAML federation with IAM".
 _ASSERTION_HINTS = (
     ("within 5 minutes", "log in again: an assertion is good for five minutes"),
     ("Token expired", "log in again: an assertion is good for five minutes"),
@@ -70,7 +70,7 @@ def refused_role(*, has_external_id: bool) -> Refusal:
 
 
 def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) -> Refusal:
-    """Wrap `refusal` with a hint for a duration above the role's maximum.
+    """Wrap `refusal`: add a hint if the requested duration exceeds the role's maximum.
 
     The hint shows how to read the maximum, because only iam:GetRole returns it, which needs another permission.
     """
@@ -91,7 +91,7 @@ def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) 
 
 
 def refused_token(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """Return the error for a refused web identity token. The request is unsigned, so the signer is not to blame."""
+    """Return the error for a refused web identity token. No credentials sign the request, so none are to blame."""
     if is_denied(answer):
         # AWS returns the same message for a missing role and a trust policy that does not match (aws-sdk-js-v3#6225).
         hint = "check the ARN and the role's trust policy: the provider, and its conditions on `aud` and `sub`"
@@ -116,7 +116,7 @@ def refused_assertion(answer: AwsAnswer, doing: str) -> DsopsError | None:
 
 
 def refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """Return the error for refusals that any STS action can get; None to use the error common to all services."""
+    """Return the error for a refusal that any STS action can get; None if the error common to all services fits."""
     if answer.message.startswith("MultiFactorAuthentication failed"):
         message = f"{answer.endpoint} did not accept the MFA code to {doing}"
         return MfaRefused(message, why=answer.message, hint=_hint(answer), aws=answer)

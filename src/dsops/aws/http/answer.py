@@ -1,4 +1,4 @@
-"""Parse an AWS response (XML or JSON) and its error. Anything else is rejected as not from AWS."""
+"""Parse an AWS response (XML or JSON) and the error in it. Any other response is rejected as not from AWS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.startup import NamedTuple, cast
 
 _MAX_DEPTH = 50
 _MAX_MESSAGE = 1000
-# Compiled at their first use: most runs get no error, and compiling a pattern takes 0.1 ms.
+# Patterns are compiled at their first use: most runs get no error, and compiling a pattern takes 0.1 ms.
 _CODE = r"[A-Za-z][A-Za-z0-9._-]{0,99}\Z"
 _REQUEST_ID = r"[A-Za-z0-9=/+-]{1,100}\Z"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -45,7 +45,7 @@ class Element(NamedTuple):
         return element.text.strip() if element is not None else ""
 
     def __repr__(self) -> str:
-        # The text may be a session's secret key.
+        # The text is not shown: it may be a session's secret key.
         return f"Element({self.name}, {len(self.children)} children)"
 
 
@@ -109,7 +109,7 @@ def json_refusal(response: Response) -> tuple[str, str, str] | None:
     content = parse_json(response.body)
     if content is None:
         return None
-    # com.amazonaws.secretsmanager#ResourceNotFoundException, or ResourceNotFoundException:http://...
+    # Such as `com.amazonaws.secretsmanager#ResourceNotFoundException`, `ResourceNotFoundException:http://...`.
     code = content.get("__type") or response.headers.get("x-amzn-errortype", "")
     message = content.get("Message") or content.get("message") or ""
     if not isinstance(code, str) or not isinstance(message, str):
@@ -127,7 +127,7 @@ def rest_refusal(response: Response) -> tuple[str, str, str] | None:
         return None
     code = response.headers.get("x-amzn-errortype", "") or text_in(content, "__type") or text_in(content, "code")
     if not code and text_in(content, "error"):
-        # `authorization_pending` is AuthorizationPendingException in the service model.
+        # The service model calls `authorization_pending` AuthorizationPendingException.
         code = "".join(word.capitalize() for word in text_in(content, "error").split("_")) + "Exception"
     message = text_in(content, "message") or text_in(content, "Message") or text_in(content, "error_description")
     return code.rpartition("#")[2].partition(":")[0], message, response.headers.get("x-amzn-requestid", "")
@@ -136,12 +136,12 @@ def rest_refusal(response: Response) -> tuple[str, str, str] | None:
 def aws_answer(
     endpoint: Endpoint, status: int, parts: tuple[str, str, str], hidden: Iterable[Secret | None]
 ) -> AwsAnswer | None:
-    """Return the AWS error, safe to display; None when the code is not one that AWS could have sent.
+    """Return the AWS error, safe to display; None when AWS could not have sent such a code.
 
     `hidden` are the secrets of the request, which are masked in the message. AWS repeats values that it rejects and,
     for a wrong signature, the headers that should have been signed. A proxy may repeat the form that was sent.
     """
-    from urllib.parse import quote  # Imported here because only refused requests need it.
+    from urllib.parse import quote  # imported here because only refused requests need this module
 
     code, message, request_id = parts
     if not re.match(_CODE, code):
@@ -190,7 +190,7 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 
 
 def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
-    """Return the error for a response without a part that AWS always sends. The response's content is not shown."""
+    """Return the error for a response that lacks a part which AWS always sends; does not show the response."""
     return AnswerInvalid(
         f"{endpoint.short} answered {action}, but not as AWS does",
         why=f"the answer has no {what}",

@@ -44,19 +44,19 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 class Client(NamedTuple):
-    """The inputs of every call other than its parameters.
+    """What every call needs in addition to its parameters: runtime, limits, and facts learnt about services.
 
     Create a client with `make_client`; `_replace` changes its limits.
     """
 
     runtime: Runtime
     skews: dict[str, float]
-    """The seconds by which each host's clock is ahead of ours, learnt from refusals.
+    """The number of seconds by which each host's clock is ahead of ours, learnt from refusals.
 
-    All copies of the client share it.
+    All copies of the client share this dict.
     """
     known_services: KnownServices
-    """The rate limits of services that refused or failed.
+    """The rate limits of services that refused a request or failed.
 
     All copies of the client share them, and so do all clients of an agent.
     """
@@ -64,15 +64,15 @@ class Client(NamedTuple):
     total_timeout_ms: int
     """The timeout of the whole call, including retries and pauses."""
     attempts: int
-    """The maximum number of attempts when the service fails. Throttling is retried until the total timeout."""
+    """The maximum number of attempts when the service fails. A throttled call is retried until the total timeout."""
     sandboxes: set[str]
     """The URLs of endpoints whose last response came from the local dsops sandbox.
 
-    All copies of the client share it.
+    All copies of the client share this set.
     """
 
     def skew_seconds(self, endpoint: Endpoint) -> float:
-        """Return the seconds by which the endpoint's clock is ahead of ours.
+        """Return the number of seconds by which the endpoint's clock is ahead of ours.
 
         The result is 0 until a refusal has shown a difference.
         """
@@ -88,16 +88,16 @@ def make_client(
     known_services: KnownServices | None = None,
     sandboxes: set[str] | None = None,
 ) -> Client:
-    """Create a client for this runtime. Clients that share `known_services` and `sandboxes` share what they learn."""
+    """Create a client. Clients with the same `known_services` and `sandboxes` share what they learn."""
     services = {} if known_services is None else known_services
     sandbox_urls = set() if sandboxes is None else sandboxes
     return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, sandbox_urls)
 
 
 Refusal = Callable[[AwsAnswer, str], DsopsError | None]
-"""A function of AWS's error and the text for `not allowed to ...` that returns this action's error.
+"""A function that converts AWS's error into this action's error; None for the error common to all services.
 
-The result is None to use the common error.
+Its second argument is the text for `not allowed to ...`.
 """
 
 
@@ -109,12 +109,12 @@ class Call(NamedTuple):
     """The credentials that sign the request; None for actions that are not signed."""
     action: str
     doing: str
-    """The action in words, which completes `not allowed to ...`: `assume arn:aws:iam::123456789012:role/Deploy`."""
+    """What the action does, to complete `not allowed to ...`: `assume arn:aws:iam::123456789012:role/Deploy`."""
     refusal: Refusal
     hidden: tuple[Secret | None, ...] = ()
     """Secret parameters, which are masked in error messages because AWS may repeat them there."""
     is_once: bool = False
-    """Whether the request has an MFA code, which works once. Such a request is not retried if it may have arrived."""
+    """Whether the request has an MFA code, which works once: it is not sent again if it may have arrived."""
     method: str = "POST"
     path: str = ""
     """Path and query after the endpoint's address, percent-encoded, for REST APIs."""
@@ -179,7 +179,7 @@ async def call_rest(
 async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> None:
     """Open connections to the endpoint in advance, so that its next calls can use them.
 
-    Only TLS connections are opened, because they take long. The function does not wait for them and ignores failures.
+    Only for TLS, whose handshake takes long. The function does not wait for connections and ignores failures.
     """
     if not endpoint.url.startswith("https:"):
         return
@@ -240,7 +240,7 @@ class _Failed(NamedTuple):
 
     error: DsopsError
     may_help: bool
-    """Whether the same request may succeed shortly and is safe to send again."""
+    """Whether the same request may succeed shortly and can safely be sent again."""
     asked_to_wait: float = 0.0
     is_corrected: bool = False
     """Whether the next attempt is signed with the server's time."""
@@ -263,7 +263,7 @@ async def _attempt(
     answer = _what_aws_said(call, response, read_refusal)
     _measure(client, call, _result(response, answer), begun)
     failure = _failure(call, response, answer)
-    # AWS checks the signature before anything else, so an attempt with a skewed clock has not used up its MFA code.
+    # AWS checks the signature first, so a request refused for its time has not used up the MFA code in it.
     is_corrected = (
         answer is not None and may_correct and _is_corrected(client, call, response, answer, _Signed(request, skew))
     )
@@ -283,7 +283,7 @@ def _retrying(client: Client, call: Call, until: float) -> Retrying:
 
 
 def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -> None:
-    """Record whether the dsops sandbox responded: its `Server` header, from an address on this machine."""
+    """Record whether the dsops sandbox responded, by its `Server` header and an address on this machine."""
     address = parse_address(endpoint.url)
     is_sandbox = address is not None and is_loopback(address.host) and response.headers.get("server") == _SANDBOX
     if is_sandbox:
@@ -317,7 +317,7 @@ def _tried(call: Call, answer: AwsAnswer | None) -> FailedOperation:
     return FailedOperation(call.action, caller, region=call.endpoint.signing_region, endpoint=call.endpoint.short)
 
 
-# IAM User Guide, "Troubleshoot access denied error messages".
+# Source: IAM User Guide, "Troubleshoot access denied error messages".
 _CALLER = r"User: (arn:\S+) is not authorized"
 
 
@@ -352,7 +352,7 @@ def _request(
 
 
 def _url(endpoint: Endpoint) -> str:
-    # A URL without a path is requested as `/`. The path is written out here so that every signer signs the same path.
+    # AWS receives a URL without a path as `/`. The `/` is added here so that every signer signs the same path.
     return endpoint.url if "/" in endpoint.url.partition("://")[2] else f"{endpoint.url}/"
 
 
@@ -409,7 +409,7 @@ def _unreadable(call: Call, response: Response) -> DsopsError:
 
 
 def _passes(response: Response, answer: AwsAnswer | None) -> bool:
-    """Whether the failure is temporary, so that the same request may succeed in a moment."""
+    """Return whether the failure is temporary, so that the same request may succeed in a moment."""
     if answer is not None:
         return is_throttling(answer) or is_transient(answer)
     return response.status == 429 or response.status in TRANSIENT_STATUSES
@@ -429,7 +429,7 @@ class _Signed(NamedTuple):
 
 
 def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, signed: _Signed) -> bool:
-    """Whether the request was refused for its time, and the next attempt will be signed with the server's time."""
+    """Return whether the request was refused for its time, and the next attempt uses the server's time."""
     signing = signed.request.signing
     if signing is None or not (is_skew(answer) or is_bad_signature(answer)):
         return False
@@ -437,11 +437,11 @@ def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAns
     if theirs is None:
         return False
     if client.skew_seconds(call.endpoint) != signed.skew_seconds:
-        # A concurrent call got the same refusal and has corrected the time already.
+        # A concurrent call got the same refusal and has already corrected the time.
         return True
     ahead = (theirs - client.runtime.now()).total_seconds()
     if abs(ahead - signed.skew_seconds) < _SKEW_SECONDS:
-        # Our clock is right. If the signature is old all the same, the machine slept before the request was sent.
+        # Our clock is right. The signature may still be too old, if the machine slept before it sent the request.
         signed_at = datetime.strptime(signing.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         return (theirs - signed_at).total_seconds() >= _SKEW_SECONDS
     if not client.skews and abs(ahead) >= _SKEW_SECONDS:

@@ -1,4 +1,4 @@
-"""Read an endpoint's clock and certificate from the response to an unsigned request.
+"""Read a server's clock and certificate expiry from the response to an unsigned request.
 
 AWS evaluates time conditions by its own clock.
 """
@@ -20,7 +20,7 @@ _OPENSSL_TIME = "%b %d %H:%M:%S %Y GMT"
 
 
 class ServerProbe(NamedTuple):
-    """The facts that an unsigned request shows about a server."""
+    """What the response to an unsigned request shows about a server."""
 
     time: datetime | None
     """The server's clock, to the second; None when the response has no `Date` header."""
@@ -68,7 +68,7 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
 
 
 def _ahead(before: datetime, after: datetime, theirs: datetime) -> float:
-    """Return the seconds by which `theirs` (a whole second) is outside the interval from `before` to `after`."""
+    """Return how many seconds `theirs` (a whole second) is later than `after`, or earlier than `before` (negative)."""
     if (theirs - after).total_seconds() > 0:
         return (theirs - after).total_seconds()
     return min(0.0, (theirs - before).total_seconds() + 1)

@@ -1,6 +1,6 @@
-"""Choose the proxy and the trusted certificates for an address, from the given environment.
+"""Choose the proxy and the trusted certificates for an address, from the passed environment.
 
-libcurl, OpenSSL and urllib3 would read this process's environment, but the agent works for clients with other
+libcurl, OpenSSL and urllib3 would read the environment of this process, but the agent works for clients with other
 environments.
 """
 
@@ -15,7 +15,7 @@ from dsops.errors import VariableInvalid
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-# The first two are in botocore's order; users of OpenSSL and curl set the others.
+# Environment variables with certificates: the first two in botocore's order; users of OpenSSL and curl set the others.
 TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 # The folders and files with the operating system's certificates: Debian, Alpine, Arch; RHEL, Fedora; SUSE; macOS, BSD.
@@ -27,12 +27,12 @@ _SYSTEM_FILES = (
     "/etc/ssl/cert.pem",
 )
 
-# Metadata services are never reached through a proxy.
+# Hosts of metadata services, which are never reached through a proxy.
 _LINK_LOCAL = ("169.254.", "fd00:ec2:", "fe80:")
 
 
 class Proxy(NamedTuple):
-    """A proxy. `origin` is the environment variable that named it. The password is never shown."""
+    """A proxy. `origin` is the environment variable that contained it. The password is never shown."""
 
     address: Address
     username: str
@@ -54,7 +54,7 @@ class Trust(NamedTuple):
 
 
 def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy from HTTPS_PROXY or HTTP_PROXY (lower case first), unless NO_PROXY names the host.
+    """Return the proxy from HTTPS_PROXY or HTTP_PROXY (lower case first), unless NO_PROXY excludes the host.
 
     Loopback is never proxied, because the proxy would connect to its own machine. Raises ConfigError when the
     variable contains no usable proxy.
@@ -80,7 +80,7 @@ def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def is_excepted(address: Address, environ: Mapping[str, str]) -> bool:
-    """Whether NO_PROXY names this host: `*`, a host, a domain (with or without leading dot or port), or a network."""
+    """Return whether NO_PROXY lists this host: as `*`, host, domain (leading dot and port are optional), or network."""
     value = environ.get("no_proxy") or environ.get("NO_PROXY", "")
     for entry in re.split(r"[,\s]+", value.lower()):
         host, colon, port = entry.rpartition(":")
@@ -99,9 +99,9 @@ def is_excepted(address: Address, environ: Mapping[str, str]) -> bool:
 
 
 def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
-    """Return the certificates that an environment variable names, relative to `folder`; None for the system's.
+    """Return the certificates that an environment variable names, relative to `folder`.
 
-    Raises ConfigError when the named path does not exist.
+    Returns None if the system's certificates are to be used. Raises ConfigError when the path does not exist.
     """
     for name in TRUST_VARIABLES:
         named = environ.get(name, "")
@@ -117,7 +117,7 @@ def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
 
 
 def system_trust() -> Trust | None:
-    """Return the operating system's certificates, or else botocore's; None when there are neither.
+    """Return the operating system's certificates, or else botocore's; None when neither exist.
 
     A hashed folder is preferred: reading one certificate instead of 140 saves 5 ms of a cold run.
     """
@@ -126,7 +126,7 @@ def system_trust() -> Trust | None:
             names = os.listdir(folder)
         except OSError:
             continue
-        # `openssl rehash` creates names that end in .0.
+        # `openssl rehash` creates links whose names end in .0.
         if sum(name.endswith(".0") for name in names) >= 20:
             return Trust("", folder)
     for file in _SYSTEM_FILES:
@@ -143,17 +143,17 @@ def system_trust() -> Trust | None:
 class CurrentTrust:
     """Gives a certificate path a new name whenever the file has changed, so that TLS libraries read it again.
 
-    They cache certificates by path (libcurl for a day) together with connections, and an agent runs through many
-    edits of the file.
+    TLS libraries cache certificates by path (libcurl for a day) together with connections, and during the life of an
+    agent the file may change many times.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[object, int]] = {}
 
     def of(self, trust: Trust) -> Trust:
-        """Return the same certificates under their current name.
+        """Return the certificates under a path that is new after each change.
 
-        The name is the absolute path with one `/.` in front for each change.
+        The path is the absolute path with one `/.` in front for each change.
         """
         return Trust(self._named(trust.file), self._named(trust.folder))
 
@@ -179,7 +179,7 @@ def _in_network(host: str, network: str) -> bool:
 
 
 def _unquote(text: str) -> str:
-    """Decode percent escapes; a stray `%` stays."""
+    """Decode percent escapes; a `%` that starts no escape is left unchanged."""
     raw = text.encode("utf-8", "surrogateescape")
     raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), raw)
     return raw.decode("utf-8", "surrogateescape")

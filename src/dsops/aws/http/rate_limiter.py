@@ -17,7 +17,7 @@ _LEAST_RATE = 0.5
 
 _KEPT_RATE = 0.7
 _GROWTH = 0.4
-"""The growth factor of the curve, which is that of RFC 9438.
+"""The growth factor of the cubic curve, which is the curve of RFC 9438.
 
 Source: AWS SDKs and Tools Reference Guide, "Retry behavior".
 """
@@ -25,18 +25,18 @@ Source: AWS SDKs and Tools Reference Guide, "Retry behavior".
 _TOKENS_AFTER_REFUSAL = 0.5
 """The number of tokens after a refusal.
 
-The service's own bucket lacked less than one token, on average half of one, since a refused request takes none.
-Starting from 0, twenty calls at one per second took 1.5 times as long as the limit allows; starting from this value,
-1.3 times.
+A refused request takes no token from the service's own bucket, which at that moment lacked less than one token, on
+average half a token. With 0 here, twenty calls at one per second took 1.5 times as long as the limit allows; with
+this value, 1.3 times.
 """
 
 _SMOOTHING_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
-"""The maximum wait before a queued call checks again, since calls ahead may have left or the rate may have grown."""
+"""The maximum wait before a queued call checks again: calls ahead of it may have left, or the rate has grown."""
 
 
 class QueuedCall:
-    """One call's place in the queue."""
+    """The place of one call in the queue."""
 
     __slots__ = ("until",)
 
@@ -48,13 +48,13 @@ class RateLimiter:
     """The rate of one service and the queue of calls that wait for it. Times are seconds of a monotonic clock."""
 
     def __init__(self, now: float) -> None:
-        """Start limiting at the first refusal, at `now`."""
+        """Start to limit the rate, after a first refusal at `now`."""
         self._lock = Lock()
         self._queue: list[QueuedCall] = []
         self._tokens = _TOKENS_AFTER_REFUSAL
         self._filled_at = now
         self._peak = _LEAST_RATE
-        """The rate at the last refusal."""
+        """The accepted rate at the last refusal, in requests per second."""
         self._refused_at = now
         self._accepted = 0.0
         """The recent rate of accepted requests, per second."""
@@ -70,7 +70,7 @@ class RateLimiter:
     def enter(self, until: float) -> QueuedCall:
         """Join the queue, ahead of calls with a later deadline. Call `leave` afterwards.
 
-        A call keeps its place after a refusal, so it does not start again at the end.
+        A call that is refused and joins again is not put at the end, since its deadline has not changed.
         """
         place = QueuedCall(until)
         with self._lock:
@@ -83,7 +83,7 @@ class RateLimiter:
             self._queue.remove(place)
 
     def take(self, place: QueuedCall, now: float) -> float:
-        """Take a token and return 0.0, or return the seconds after which to ask again."""
+        """Take a token and return 0.0; if there is none, return the seconds after which to try again."""
         with self._lock:
             seconds = self._seconds(self._queue.index(place), now)
             if seconds > 0:
@@ -103,15 +103,15 @@ class RateLimiter:
             self._accepted_at = now
 
     def refuse(self, sent_at: float, now: float, *, opens_at: float = 0.0) -> None:
-        """Record that the service refused a request sent at `sent_at`, and accepts the next one from `opens_at`.
+        """Record that a request sent at `sent_at` was refused, and that the next may be sent from `opens_at`.
 
-        One burst cuts the rate once, since a request sent before the last cut says nothing about the rate after it.
+        A burst cuts the rate once: requests sent before the last cut say nothing about the rate after it.
         """
         with self._lock:
             self.opens_at = max(self.opens_at, opens_at)
             if sent_at <= self._refused_at < now:
                 return
-            # Add half a request: on average the last accepted request was half an interval before the refusal.
+            # Half a request is added: on average, the last accepted request was half an interval before the refusal.
             accepted = self._accepted_rate(now) + 0.5 / _SMOOTHING_SECONDS
             self._peak = max(_LEAST_RATE, min(self.rate(now), accepted))
             self._refused_at = self._filled_at = now
@@ -121,9 +121,9 @@ class RateLimiter:
         return self._accepted * math.exp((self._accepted_at - now) / _SMOOTHING_SECONDS)
 
     def _seconds(self, places_before: int, now: float) -> float:
-        """Return the seconds until there are tokens for `places_before` calls and one more."""
+        """Return the seconds until there are enough tokens for `places_before` calls and one more call."""
         rate = self.rate(now)
-        # Cap at one second's worth of tokens, so that unused tokens do not add up to a burst.
+        # At most one second's worth of tokens is saved up, so that unused tokens can't cause a burst.
         self._tokens = min(max(1.0, rate), self._tokens + rate * max(0.0, now - self._filled_at))
         self._filled_at = max(now, self._filled_at)
         return max(0.0, self.opens_at - now, (places_before + 1 - self._tokens) / rate)

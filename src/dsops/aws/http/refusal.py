@@ -17,8 +17,8 @@ from dsops.errors import (
     Throttled,
 )
 
-# The error codes for which AWS's SDKs slow down (botocore/retries/standard.py), without LimitExceededException, which
-# in Secrets Manager is a quota that waiting does not change.
+# Error codes that make AWS's SDKs slow down (botocore/retries/standard.py). LimitExceededException is left out: in
+# Secrets Manager it is a quota that waiting does not change.
 _THROTTLING = frozenset(
     """
     BandwidthLimitExceeded EC2ThrottledException PriorRequestNotComplete ProvisionedThroughputExceededException
@@ -32,7 +32,7 @@ TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 501 is not among them: a server that lacks a feature will not have it a second later.
 """
 
-# Temporary failures with status 400; AWS documents the last one as worth a retry.
+# Error codes of temporary failures with status 400; AWS documents the last code as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
 _UNKNOWN_KEY = frozenset(
@@ -52,7 +52,7 @@ _REGION = frozenset({"RegionDisabledException", "OptInRequired"})
 
 
 def is_throttling(answer: AwsAnswer) -> bool:
-    """Whether AWS asked the caller to slow down."""
+    """Whether AWS throttled the request."""
     return answer.code in _THROTTLING or answer.status == 429
 
 
@@ -68,7 +68,7 @@ def is_skew(answer: AwsAnswer) -> bool:
 
 
 def is_bad_signature(answer: AwsAnswer) -> bool:
-    """Whether AWS refused the signature. Some services say only this when the signing time was wrong."""
+    """Return whether AWS refused the signature; some services report a wrong signing time only in this way."""
     return answer.code in _BAD_SIGNATURE
 
 
@@ -78,13 +78,13 @@ def is_denied(answer: AwsAnswer) -> bool:
 
 
 def throttled(service: str, why: str = "", answer: AwsAnswer | None = None) -> Throttled:
-    """Return the error for a throttling service, when there is no time left for another attempt."""
+    """Return the error for a service that throttles, when no time is left for another attempt."""
     hint = "try again in a while, raise the store's `timeout_ms`, or ask AWS for a higher limit"
     return Throttled(f"{service} asks to slow down", why=why, hint=hint, aws=answer)
 
 
 def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
-    """Return the error for a clock difference that signing with the server's time did not solve."""
+    """Return the error for a clock difference that remained after signing with the server's time."""
     return ClockSkewed(
         f"{answer.endpoint} finds this machine's clock too far from its own",
         why=answer.message,
@@ -168,7 +168,7 @@ def _denied_hint(answer: AwsAnswer) -> str:
 
 
 def concerns_credentials(answer: AwsAnswer) -> bool:
-    """Whether the refusal concerns the key, the signature, the clock or the region rather than the request itself.
+    """Return whether the refusal concerns the key, signature, clock or region, not the request itself.
 
     `as_error` handles those refusals.
     """

@@ -1,7 +1,7 @@
 """Decide when a call is retried: AWS's standard retry mode, and its adaptive mode for throttling.
 
-All calls to one service share a `ServiceLimits`, which has a retry quota for failures, so that retries don't worsen
-an outage, and after the first refusal a rate limiter. An agent has one `KnownServices` for all its clients.
+All calls to one service share a `ServiceLimits`. It has a retry quota for failures, so that retries don't worsen an
+outage, and after the first throttling a rate limiter. An agent has one `KnownServices` for all its clients.
 `Retrying` is the state of one call. The module is imported at the first failure, since most runs have none.
 """
 
@@ -19,32 +19,32 @@ from dsops.tasks import pause
 _THROTTLED_SECONDS = 0.5
 _FAILED_SECONDS = 0.1
 _MOST_SECONDS = 20.0
-"""The maximum pause. A pause is a random part of a base that doubles with each retry (full jitter)."""
+"""The maximum pause in seconds. A pause is a random part of a base that doubles with each retry (full jitter)."""
 
 _LEAST_WINDOW_SECONDS = 1.0
 _PART_OF_REST = 4
-"""The divisor of the time left that limits a throttled call's pause.
+"""The divisor that limits a throttled call's pause to a part of the time left.
 
 The pause is drawn from at most a quarter of the time left, or one second, so that the call can use capacity that
-others leave. With pauses of up to 20 s, 50 processes with 2 requests per second used only 70 % of the limit.
+other calls leave. With pauses of up to 20 s, 50 processes with 2 requests per second used only 70 % of the limit.
 """
 
 _QUOTA = 500
 _COST = 5
 _COST_OF_SILENCE = 10
-"""The quota cost of a retry after a timeout or lost connection. Other retries cost 5.
+"""The quota cost of a retry after a timeout or a lost connection; other retries cost 5.
 
-A retry that succeeds gives its cost back, and a call without a retry gives 1 (AWS SDKs and Tools Reference Guide,
-"Retry behavior"). Throttling costs nothing, because the rate limiter bounds it.
+A retry that succeeds gives its cost back, and a call without a retry adds 1 to the quota (AWS SDKs and Tools
+Reference Guide, "Retry behavior"). Throttling costs nothing, because the rate limiter bounds it.
 """
 
 _LONGEST_SHUT_SECONDS = 60.0
-"""The maximum time for which a Retry-After delays other calls. One request a minute harms no service."""
+"""The maximum seconds for which a Retry-After delays other calls: one request a minute harms no service."""
 
 _MOST_RETRIES = 200
 _SHORTEST_PAUSE_SECONDS = 0.001
 _TOLD_SECONDS = 0.5
-"""The minimum wait that is reported to the user."""
+"""The minimum wait in seconds that is reported to the user."""
 
 _MOST_SERVICES = 256
 _FIRST = 0.0
@@ -85,9 +85,9 @@ KnownServices = dict[ServiceKey, ServiceLimits]
 
 
 def limits_of(known: KnownServices, key: ServiceKey) -> ServiceLimits:
-    """Return the limits of the service, created on first use. Above 256 services the oldest entry is dropped."""
+    """Return the limits of the service; create them on first use. Above 256 services the oldest are dropped."""
     while key not in known and len(known) >= _MOST_SERVICES:
-        # `list` copies in one step, since another thread may add a service meanwhile.
+        # `list` copies in one step, since another thread may add a service at the same time.
         known.pop(list(known)[0], None)  # noqa: RUF015
     return known.setdefault(key, ServiceLimits())
 
@@ -96,7 +96,7 @@ class Bounds(NamedTuple):
     """The limits of one call's retries."""
 
     until: float
-    """The deadline, by the runtime's monotonic clock."""
+    """The deadline in seconds of the runtime's monotonic clock."""
     attempts: int
     """The maximum number of attempts when the service fails or is unreachable.
 
@@ -120,7 +120,7 @@ class Retrying:
         self._last: DsopsError | None = None
 
     async def turn(self) -> DsopsError | None:
-        """Wait for the service's rate. If the deadline comes first, return the last failure or Throttled."""
+        """Wait until the rate allows a request; at the deadline, return the last failure or Throttled."""
         limiter = self._limits.limiter
         if limiter is None:
             return None
@@ -169,7 +169,7 @@ class Retrying:
         return True
 
     def _backoff(self, now: float, *, is_throttled: bool) -> float:
-        """Return the pause with full jitter, so that calls that failed together don't retry together."""
+        """Return a random pause (full jitter), so that calls that failed together don't retry together."""
         base = _THROTTLED_SECONDS if is_throttled else _FAILED_SECONDS
         window = min(_MOST_SECONDS, base * 2.0 ** (self._retries - 1))
         if is_throttled:

@@ -8,8 +8,8 @@ from dsops.arn import partition_of_region
 from dsops.credentials import Credentials
 from dsops.errors import AwsAnswer, RegionDisabled
 
-# All regions opened since March 2019 must be enabled for each account (AWS Account Management Reference Guide, "Specify
-# which AWS Regions your account can use"). The older regions are a closed list, which no new region joins.
+# Since March 2019, every new region has to be enabled for each account (AWS Account Management Reference Guide,
+# "Specify which AWS Regions your account can use"). These are the older regions, and no new region joins this list.
 _ALWAYS_ON = frozenset(
     """
     us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 eu-west-3
@@ -43,12 +43,12 @@ def _how_to_switch_on(region: str, whose: str) -> str:
             f"as an administrator of {whose}, enable the region, which takes minutes to hours: "
             f"`aws account enable-region --region-name {region}`"
         )
-    # No API activates STS in a region: IAM User Guide, "Manage AWS STS in an AWS Region".
+    # STS in a region can't be activated through an API: IAM User Guide, "Manage AWS STS in an AWS Region".
     return f"as an administrator of {whose}, activate STS in {region}: IAM console, Account settings, Endpoints"
 
 
 def hint_for_unknown_key(credentials: Credentials, region: str) -> str:
-    """Return a hint why the key is unknown in the region; "" if the region knows every key of the partition."""
+    """Return a hint why an opt-in region does not know the key; "" for a region that knows all keys."""
     if not is_opt_in(region):
         return ""
     command = f"`aws account enable-region --region-name {region}`"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _load_pycurl() -> Any:
-    """Import pycurl's C extension without its package's asyncio layer; None when pycurl is not installed.
+    """Import pycurl's C extension without the package's asyncio layer; None when pycurl is not installed.
 
     Importing the layer takes 25 ms (docs/decisions/0001-pycurl.md). `sys.modules` is left unchanged, so that a
     program that uses dsops as a library can import the whole package before or after.
@@ -42,20 +42,20 @@ def _load_pycurl() -> Any:
                 return module
     try:
         import pycurl as whole
-    except ImportError:  # no wheel for this platform: the README lists the platforms
+    except ImportError:  # pycurl has no wheel for this platform: the README lists the platforms
         return None
     return whole
 
 
 pycurl = _load_pycurl()
 
-# Older versions sign some requests wrongly and don't limit a response of unknown length (MAXFILESIZE, 8.4).
+# Older versions of libcurl sign some requests wrongly and don't limit a response of unknown length (MAXFILESIZE, 8.4).
 _OLDEST_LIBCURL = 0x080A00
 
 # libcurl's error codes for a response that is not HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
 _RUBBISH = (1, 8, 61, 100)
 
-# From this version on, `fdset` includes a socket of libcurl's own in addition to those of its transfers.
+# From this libcurl version on, `fdset` has a socket of libcurl's own besides the sockets of its transfers.
 _OWN_SOCKET_SINCE = 0x081500
 
 _HIGH_DESCRIPTOR = 900
@@ -64,7 +64,7 @@ _BLIND_SECONDS = 0.01
 
 
 def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
-    """Create the transport: libcurl, or else urllib3 with botocore's signer (DSOPS_TRANSPORT=urllib3)."""
+    """Create the transport: libcurl; without pycurl, or with DSOPS_TRANSPORT=urllib3, urllib3 instead."""
     transport_name = environ.get("DSOPS_TRANSPORT", "")
     if transport_name not in ("", "pycurl", "urllib3"):
         raise ConfigError(f"DSOPS_TRANSPORT is `{transport_name}`", hint="use pycurl or urllib3, or unset it")
@@ -93,11 +93,11 @@ class _Transfer:
 
 
 class CurlDriver:
-    """Transfers on one CurlMulti. Not thread-safe, and not usable in a forked child.
+    """Runs transfers on one CurlMulti. Not thread-safe, and not usable in a forked child.
 
     Connections stay open between runs. libcurl calls no Python functions, only `list.append` and `BytesIO.write`,
-    because pycurl swallows a Ctrl-C that arrives while Python code runs in a callback (seen with the callbacks of its
-    socket interface, the other way to wait).
+    because pycurl swallows a Ctrl-C that arrives while Python code runs in a callback. This was seen with the
+    callbacks of its socket interface, the other way to wait.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class CurlDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Wait for the first finished transfer and return all finished ones, each a Response or a ServiceError."""
+        """Wait until a transfer is finished; return all finished transfers, each as a Response or a ServiceError."""
         until = monotonic() + timeout_seconds
         while True:
             self._multi.perform()
@@ -144,14 +144,15 @@ class CurlDriver:
     def prepare(self, request: object) -> None:
         """Open a connection that a later request to the same host can use.
 
-        Sends a HEAD without credentials, because libcurl does not reuse a connection that carried nothing. The
-        connection is ready after three round trips, and saves two when the request comes after that, while a role is
-        being assumed. Failures are ignored; the request that needs the connection will report them.
+        Sends a HEAD without credentials, because libcurl does not reuse a connection that has carried no request. The
+        connection is ready after three round trips. It saves two round trips if the later request starts after that,
+        for example after a role was assumed. Failures are ignored; the request that needs the connection will report
+        them.
         """
         self.start(request, None)
 
     def _launch(self) -> None:
-        """Give libcurl at most MAX_CONNECTIONS transfers, since it counts the wait for a connection as connect time."""
+        """Start at most MAX_CONNECTIONS transfers, as libcurl counts the wait for a connection as connect time."""
         while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
             transfer = self._waiting.popleft()
             left = max(1, int((transfer.deadline - monotonic()) * 1000))
@@ -178,7 +179,7 @@ class CurlDriver:
     def _forget(self, curl: Any) -> None:
         del self._transfers[curl]
         self._multi.remove_handle(curl)
-        # Closed at once, because the handle holds the session token and the secret key.
+        # The handle is closed at once, because it contains the session token and the secret key.
         curl.close()
 
     def _wait(self, seconds: float) -> None:
@@ -219,10 +220,10 @@ class CurlDriver:
         set_option(pycurl.HTTPHEADER, [*lines, "Expect:", "Accept:"])
         set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)  # our headers are not sent to a proxy with CONNECT
         if request.is_once:
-            # If a kept connection turns out to be dead, libcurl would send the request a second time by itself.
+            # If a reused connection turns out to be dead, libcurl would send the request again by itself.
             set_option(pycurl.FRESH_CONNECT, 1)
         if request.asks_certificate:
-            # Only a full handshake shows the certificate, so neither a kept connection nor a resumed session is used.
+            # Only a full handshake shows the certificate, so the request uses a new connection and a new TLS session.
             set_option(pycurl.OPT_CERTINFO, 1)
             set_option(pycurl.FRESH_CONNECT, 1)
             set_option(pycurl.SSL_SESSIONID_CACHE, 0)
@@ -277,8 +278,8 @@ def _set_signing(curl: Any, request: WireRequest) -> None:
 
 
 def _set_proxy(curl: Any, request: WireRequest) -> None:
-    # "" means no proxy, without reading the environment. The same holds for NOPROXY, since `proxy_for` has evaluated
-    # NO_PROXY.
+    # An empty string for PROXY means no proxy, and keeps libcurl from reading the environment. NOPROXY is empty for the
+    # same reason, since `proxy_for` has evaluated NO_PROXY.
     curl.setopt(pycurl.NOPROXY, "")
     curl.setopt(pycurl.PROXY, request.proxy.url if request.proxy else "")
     if request.proxy is not None and request.proxy.username:
@@ -307,7 +308,7 @@ def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         if line.startswith(b"HTTP/"):
-            # The headers so far belonged to a proxy's response to CONNECT, or to `100 Continue`.
+            # The headers read so far belong to a proxy's response to CONNECT, or to `100 Continue`.
             headers.clear()
             continue
         name, colon, value = line.decode("latin-1").partition(":")
@@ -333,7 +334,7 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
 def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
     """Convert a libcurl error number into the dsops error."""
     request, curl = transfer.request, transfer.curl
-    # The size covers the request, not a CONNECT. Since libcurl 8.21 PRETRANSFER_TIME is set even without a connection.
+    # REQUEST_SIZE counts the request, not a CONNECT. Since libcurl 8.21, PRETRANSFER_TIME is set without a connection.
     is_sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
     why = _why(transfer, number, text)
     if number == pycurl.E_OPERATION_TIMEDOUT:

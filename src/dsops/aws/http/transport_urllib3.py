@@ -1,7 +1,7 @@
 """Send requests without pycurl: urllib3 in threads, signed by botocore's signer.
 
-The interface is that of the driver in transport.py. It serves platforms without a pycurl wheel, at eight times the
-CPU time.
+The interface is the same as that of the driver in transport.py. This driver serves platforms without a pycurl wheel,
+at eight times the CPU time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Job(NamedTuple):
 
 
 class ThreadDriver:
-    """Transfers in one thread each, called from a single thread. Connections stay open between runs."""
+    """Runs each transfer in a thread of its own; one thread calls the methods. Connections stay open between runs."""
 
     def __init__(self) -> None:
         self._done: SimpleQueue[tuple[int, Response | BaseException]] = SimpleQueue()
@@ -61,7 +61,7 @@ class ThreadDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Wait for the first finished transfer and return all finished ones, each a Response or a ServiceError."""
+        """Wait until a transfer is finished; return all finished transfers, each as a Response or a ServiceError."""
         until = monotonic() + timeout_seconds
         finished: list[tuple[object, object]] = []
         while True:
@@ -81,7 +81,7 @@ class ThreadDriver:
                 self._launch()
 
     def cancel(self) -> None:
-        """Drop every transfer. Its thread ends by itself, at the latest at its deadline."""
+        """Drop every transfer. Its thread ends by itself, at its deadline at the latest."""
         self._jobs.clear()
         self._waiting.clear()
         self._running.clear()
@@ -105,7 +105,7 @@ class ThreadDriver:
                 Thread(target=_work, args=(number, job, self._pools, self._done), daemon=True).start()
 
     def _expire(self, finished: list[tuple[object, object]]) -> None:
-        """Report jobs past their deadline. A server that trickles bytes blocks its thread, but not the caller."""
+        """Report jobs past their deadline; a server that sends bytes slowly blocks a thread, but not the caller."""
         now = monotonic()
         for number in [number for number, job in self._jobs.items() if job.deadline <= now]:
             job = self._jobs.pop(number)
@@ -138,7 +138,7 @@ class _Pools:
             manager.clear()
 
     def _make(self, request: WireRequest, trust: Trust) -> Any:
-        # Passed as options, not as an SSLContext: urllib3 1.26 can't check an IP address against a context of ours.
+        # Certificates are not passed as an SSLContext, with which urllib3 1.26 can't check an IP address.
         options: dict[str, Any] = {
             "maxsize": _MOST_THREADS,
             "cert_reqs": "CERT_REQUIRED",
@@ -231,7 +231,7 @@ def _read(job: _Job, response: Any) -> bytes:
 
 
 def _failed(job: _Job, error: Exception) -> ServiceError:
-    """Convert an error before the first byte of the body into the dsops error."""
+    """Convert an error before the first byte of the body into the dsops error that describes it."""
     request = job.request
     # urllib3 wraps the original exception; the innermost one says what happened.
     causes = _causes(error)
@@ -243,7 +243,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
         why = causes[-1].strerror
     why = why[:1].lower() + why[1:] if why[1:2].islower() else why
     if any(isinstance(cause, exceptions.ReadTimeoutError) for cause in causes):
-        # A handshake that takes too long raises this too, before the deadline.
+        # A handshake that takes too long also raises this error, before the deadline.
         return wire.timed_out(request, connecting=monotonic() < job.deadline)
     if "NO_CERTIFICATE_OR_CRL_FOUND" in str(causes[-1]):
         return wire.trust_unusable(request)
@@ -254,7 +254,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
     return wire.unreachable(request, why, how_far="sent")
 
 
-# Checked in this order against all causes: the more specific types come first.
+# The types are tried in this order against all causes: the more specific types come first.
 _MEANINGS: tuple[tuple[type[BaseException], Callable[[WireRequest, str], ServiceError]], ...] = (
     (ssl.SSLCertVerificationError, wire.tls_refused),
     (CertificateError, wire.tls_refused),
@@ -268,14 +268,14 @@ _MEANINGS: tuple[tuple[type[BaseException], Callable[[WireRequest, str], Service
 
 
 def _broken(request: WireRequest, error: Exception) -> ServiceError:
-    """Convert an error inside the body into the dsops error."""
+    """Convert an error while reading the body into the dsops error that describes it."""
     if isinstance(error, exceptions.ReadTimeoutError):
         return wire.timed_out(request, connecting=False)
     return wire.unreachable(request, "the answer ended before it was complete", how_far="answered")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and all errors wrapped in it, outermost first; at most 10."""
+    """Return the error and all errors wrapped in it, outermost first; at most 10."""
     causes: list[BaseException] = []
     pending: list[object] = [error]
     while pending and len(causes) < 10:

@@ -13,7 +13,7 @@ from dsops.startup import NamedTuple, TypeVar
 from dsops.version import __version__
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""The maximum size of a response. The largest that we request is 8 MB: 20 secrets of 64 KB, all of it JSON escapes."""
+"""The maximum bytes of a response; our largest is 8 MB: 20 secrets of 64 KB with every character escaped in JSON."""
 
 NO_HTTP = "the answer is not HTTP"
 """The reason for rejecting a response that is not HTTP. Its bytes may be anything and are not shown."""
@@ -23,7 +23,7 @@ USER_AGENT = f"dsops/{__version__}"
 MAX_CONNECTIONS = 64
 """The maximum number of open connections.
 
-100 requests take two rounds. 64 handshakes take 70 ms of CPU time, so more connections would not help.
+With 64, 100 requests take two rounds. 64 handshakes take 70 ms of CPU time, so more connections would not help.
 """
 
 _E = TypeVar("_E", bound=ServiceError)
@@ -46,14 +46,14 @@ class Signing(NamedTuple):
 class WireRequest(NamedTuple):
     """One HTTP request with its proxy, certificates and limits, so that a transport reads no environment.
 
-    Header values, query and body may contain secrets (an external ID, a session), so the repr shows none of them.
+    Header values, query and body may contain secrets (an external ID, a session), so the repr hides them.
     """
 
     method: str
     url: str
     """The URL that is requested and signed.
 
-    Path and query are percent-encoded, without `//` or `.` segments, because it is signed as written.
+    Path and query are percent-encoded, without `//` or `.` segments, because the URL is signed as it is written.
     """
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
@@ -66,7 +66,7 @@ class WireRequest(NamedTuple):
     is_once: bool = False
     """Whether the request must not reach the service twice, so that the transport must not repeat it."""
     asks_certificate: bool = False
-    """Whether to return the expiry of the server's certificate, which needs a new connection."""
+    """Whether to return the expiry of the server's certificate, for which a new connection is opened."""
 
     @property
     def address(self) -> Address:
@@ -131,7 +131,7 @@ def where(request: WireRequest) -> str:
 
 
 def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> Unreachable:
-    """Return the error for a connection that failed or broke. `how_far` is one of `ServiceError.how_far`."""
+    """Return the error for a connection that failed or broke; `how_far` is one of `ServiceError.how_far`'s values."""
     from dsops.aws.http.advice import for_broken, for_unreachable
 
     if how_far == "unsent":
@@ -191,7 +191,7 @@ def _is_it_aws(request: WireRequest) -> str:
 
 
 def _seconds(milliseconds: int) -> str:
-    # After a first attempt, 29998 ms may be left. Rounding makes the message show the 30 s that the user set.
+    # At the first attempt, 29998 of 30000 ms may be left. Rounding makes the message show the 30 s that the user set.
     return f"{round(milliseconds / 1000, 1 if milliseconds >= 1000 else 2):g} s"
 
 

@@ -1,7 +1,8 @@
-"""Load the base credentials, which sign the first hop: keys from the environment, everything else with botocore.
+"""Load the base credentials, which sign the first hop.
 
-botocore is the reference for profiles, SSO, `credential_process`, web identity, containers and instances. It takes
-190 ms to import and reads its process's environment, so it runs in a new process with the client's environment.
+Keys in the environment are read here, everything else by botocore, which is the reference for profiles, SSO,
+`credential_process`, web identity, containers and instances. botocore takes 190 ms to import and reads its process's
+environment, so it runs in a new process with the client's environment.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ if TYPE_CHECKING:
     from dsops.aws.identity.ambient_advice import CredentialLookup
 
 TIMEOUT_SECONDS = 120.0
-"""The timeout of a lookup. A `credential_process` may open a browser, but must not hang forever."""
+"""The timeout of a lookup in seconds. A `credential_process` may open a browser, but must not hang forever."""
 
 # The child runs as `python -I -c`, so that the client's folder and PYTHON* variables don't affect what is imported.
 _ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
 
 LOOKING = "DSOPS_LOOKING_UP"
-"""The variable with the profiles being looked up, one per line.
+"""The environment variable with the profiles that are being looked up, one per line.
 
-A `credential_process` that runs dsops again detects a loop by this variable.
+When a `credential_process` runs dsops again, that dsops detects a loop by this variable.
 """
 
 
 def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:
     """Return the keys in AWS_ACCESS_KEY_ID and related variables; None when they are not set.
 
-    They take precedence over AWS_PROFILE, as in botocore and the AWS CLI. Their order is `--profile` (here a store's
-    `profile`, for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An empty
-    variable counts as unset. Raises AmbientFailed for an incomplete key pair or an unreadable expiry, and, when `now`
-    is given, CredentialsExpired for AWS_CREDENTIAL_EXPIRATION in the past.
+    These keys take precedence over AWS_PROFILE, as in botocore and the AWS CLI. The whole order is: `--profile` (here
+    a store's `profile`, for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An
+    empty variable counts as unset. Raises AmbientFailed for an incomplete key pair or an unreadable expiry. With
+    `now`, raises CredentialsExpired for an AWS_CREDENTIAL_EXPIRATION in the past.
     """
     access_key_id = environ.get("AWS_ACCESS_KEY_ID", "").strip()
     secret_access_key = environ.get("AWS_SECRET_ACCESS_KEY", "").strip()
@@ -48,7 +49,7 @@ def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = 
         if not access_key_id:
             name_set, missing = missing, name_set
         raise AmbientFailed(f"{name_set} is set, but {missing} is not", hint=f"set {missing} too, or unset {name_set}")
-    # The name AWS_SECURITY_TOKEN is from before 2014; boto still accepts it.
+    # The variable AWS_SECURITY_TOKEN is from before 2014; boto still accepts it.
     token = (environ.get("AWS_SESSION_TOKEN") or environ.get("AWS_SECURITY_TOKEN", "")).strip()
     expiration = _expiration_from(environ)
     if expiration is not None and now is not None and expiration <= now:
@@ -99,7 +100,7 @@ def load_ambient(
 
 
 def _refuse_to_go_round(lookup: CredentialLookup) -> None:
-    """Raise AmbientFailed for a `credential_process` that runs dsops, which starts from the same profile.
+    """Raise AmbientFailed if the profile's `credential_process` runs dsops with the same profile.
 
     The lookups would otherwise form an endless loop.
     """
@@ -167,7 +168,7 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
             hint="a credential_process, or a metadata service, does not answer",
         ) from error
     finally:
-        # `with` would wait for the end of the pipes, which a grandchild may hold open.
+        # A `with` statement would wait until the pipes are closed, and a grandchild may keep them open.
         child.kill()
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:

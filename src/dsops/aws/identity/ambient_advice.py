@@ -26,8 +26,8 @@ _OF_A_PROFILE = {
 }
 """Settings of a profile that configure a source of credentials.
 
-Without any of them, botocore would use the role of the container or instance, which is another identity than the
-profile that a store names.
+If a profile had none of them, botocore would use the role of the container or instance, which is another identity
+than the profile that a store names.
 """
 
 INSTANCE = "the instance's role"
@@ -45,7 +45,7 @@ _CREDENTIAL_SOURCES = {
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
-# The agent's addresses on a node, and the mount path of a pod's token (EKS User Guide, "How EKS Pod Identity works").
+# EKS Pod Identity: the agent's addresses on a node, the path of a pod's token ("How EKS Pod Identity works").
 _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 
@@ -62,12 +62,12 @@ class CredentialLookup:
 
     @property
     def name(self) -> str:
-        """The profile that botocore reads."""
+        """The name of the profile that botocore reads."""
         return self.profile or chosen_profile(self.environ) or "default"
 
     @property
     def whose(self) -> str:
-        """The credentials that are looked up, for messages: `credentials of profile ...` or `base credentials`."""
+        """The name of the credentials in messages: `credentials of profile ...` or `base credentials`."""
         return f"credentials of profile `{self.profile}`" if self.profile else "base credentials"
 
 
@@ -117,7 +117,7 @@ def _of_no_profile(environ: Mapping[str, str], method: str) -> str:
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """Return the container credential service that was used. botocore prefers the relative URI."""
+    """Return the container credential service that was used; botocore prefers the relative URI."""
     if _RELATIVE_URI in environ:
         return f"{_RELATIVE_URI}, as on ECS"
     address = parse_address(environ.get(_FULL_URI, "").partition("?")[0])
@@ -155,13 +155,13 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
 
 
 def _blamed(lookup: CredentialLookup, why: str) -> tuple[str, str]:
-    """Return what failed to load, and a hint if that is not the profile. botocore's message shows which it is."""
+    """Return what failed to load according to botocore's message, and a hint unless it is the profile."""
     environ = lookup.environ
     token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
     if "container-role" in why:
         return "the container's role", f"check what answers at {_address(environ)}, and the token that it wants"
     if "Error retrieving metadata" in why:
-        # IMDSv2's hop limit is 1 by default (EC2 User Guide, "Configure IMDS options").
+        # By default, the hop limit of IMDSv2 is 1 (EC2 User Guide, "Configure IMDS options").
         hint = "in a container the metadata hop limit has to be 2; AWS_EC2_METADATA_DISABLED=true leaves it out"
         return INSTANCE, hint
     if token_file and ("WithWebIdentity" in why or token_file in why):
@@ -233,7 +233,7 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
 
 
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """Describe the files searched and settings found: `profile x in A (no such file) and B, which has only region`."""
+    """Describe where the lookup searched: `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
     keys = answer.get("keys")

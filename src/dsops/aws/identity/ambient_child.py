@@ -15,14 +15,14 @@ from typing import Any, NoReturn
 from dsops.dumps import leave_no_core_dump
 from dsops.errors import MfaRequired
 
-leave_no_core_dump()  # The environment alone may contain keys.
+leave_no_core_dump()  # even the environment may contain keys
 
 
 def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:
     raise MfaRequired(prompt)
 
 
-# botocore takes this function as a default argument when it is imported. A prompt would hang, since the terminal
+# botocore stores this function as a default argument when it is imported. A prompt would hang, since the terminal
 # belongs to the client, and the next run would ask for the code again.
 getpass.getpass = _refuse_to_ask  # type: ignore[assignment]
 
@@ -40,11 +40,11 @@ def main(profile: str) -> None:
 
 
 def find(profile: str) -> dict[str, Any]:
-    """Find the credentials. The type is Any because the result is JSON, whose members the parent checks one by one."""
+    """Find the credentials. The type is Any because the result is JSON, whose members the parent process checks."""
     session = Session(profile=profile or None)
     try:
         if session.get_config_variable("region") is None:
-            # botocore reads only AWS_DEFAULT_REGION. A profile with a role needs some region for STS.
+            # botocore reads only AWS_DEFAULT_REGION, and a profile with a role needs some region for STS.
             session.set_config_variable("region", os.environ.get("AWS_REGION") or "us-east-1")
         credentials = session.get_credentials()
         if credentials is None:
@@ -83,7 +83,7 @@ def _told(session: Session, profile: str) -> dict[str, str]:
     settings = _settings(session)
     source_settings = {name: settings[name] for name in _TOLD if isinstance(settings.get(name), str)}
     if not profile and os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-        # botocore reads the variable before the profile, so the web identity token came from the variable.
+        # botocore prefers the environment variable to the profile, so the web identity token came from the variable.
         source_settings["is_of_environment"] = "web identity"
     return source_settings
 

@@ -26,7 +26,7 @@ _ABSENT = (
 )
 
 _MOST_BYTES = 1 << 24
-"""The maximum size of a file of profiles. A thousand profiles take a quarter of a megabyte."""
+"""The maximum size in bytes of a file of profiles. A thousand profiles take a quarter of a megabyte."""
 
 _VARIABLE = r"(?a)\$(\w+|\{[^}]*\})"
 
@@ -42,7 +42,7 @@ def credentials_file(environ: Mapping[str, str], folder: str = "") -> str:
 
 
 def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables: bool = True) -> str:
-    """Resolve a path as botocore does: expand `$NAME` and `~` from `environ`, then make it relative to `folder`.
+    """Resolve a path as botocore does: expand `$NAME` and `~` from `environ`, then make it absolute in `folder`.
 
     `has_variables` is False for paths that botocore opens literally. `os.path.expanduser` is not used: it reads this
     process's environment.
@@ -60,7 +60,7 @@ def shown_file(path: str, environ: Mapping[str, str]) -> str:
 
 
 def content(path: str, most_bytes: int = 0) -> bytes:
-    """Return the file's bytes; b"" when it is missing, unreadable, or a pipe (a pipe without a writer blocks).
+    """Return the file's bytes; b"" when it is missing, unreadable, or a pipe, which may block without a writer.
 
     `most_bytes` limits the size of a file that an untrusted source may have named. Raises ConfigUnreadable for a
     temporary failure, after which the content is unknown rather than empty, and for a huge file without `most_bytes`.
@@ -85,7 +85,7 @@ def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -
     Raises ConfigUnreadable when a file can't be parsed.
     """
     region = ""
-    # The credentials file comes last: in botocore its settings override those of the config file.
+    # The credentials file is read last: as in botocore, its settings override those of the config file.
     for path, prefix in ((config_file(environ, folder), "profile "), (credentials_file(environ, folder), "")):
         for section, keys in sections(path).items():
             if section_name(section, prefix) == profile:
@@ -102,7 +102,7 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
     from configparser import Error, RawConfigParser
 
     if not os.path.isfile(path):
-        return {}  # as in botocore, only regular files count
+        return {}  # as in botocore, anything but a regular file is ignored
     parser = RawConfigParser(default_section="", strict=False)
     try:
         text = content(path).decode("utf-8")
@@ -115,8 +115,8 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
         parser.read_string(text)
     except (Error, UnicodeDecodeError, OSError) as error:
         if beginning:
-            return sections(path)  # parse the whole file, for correct line numbers in the error
-        # configparser's messages repeat the line, which may contain a key.
+            return sections(path)  # parsing the whole file gives the correct line number
+        # The error omits configparser's message, which repeats the line: the line may contain a key.
         place = Where(path, _line_of(error))
         message = f"{path} can't be read as an AWS config file"
         hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"

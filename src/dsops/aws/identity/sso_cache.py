@@ -1,6 +1,6 @@
 """Read, write and remove IAM Identity Center tokens, in the files shared with the AWS CLI and SDKs.
 
-`~/.aws/sso/cache/<SHA-1 of the session's name, or of the start URL>.json`, with the members that the CLI writes.
+The files have the AWS CLI's format: `~/.aws/sso/cache/<SHA-1 of the session's name, or start URL>.json`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Token(NamedTuple):
     expires_at: datetime
     refresh_token: Secret | None
     client: ClientRegistration | None
-    """The registration that the refresh token belongs to; None when the file does not contain it."""
+    """The registration that the refresh token belongs to; None when the token file does not contain it."""
 
     @property
     def mark(self) -> str:
-        """A digest that identifies the login. A refresh that keeps the refresh token does not change it.
+        """A digest that identifies the login. A refresh of the login that keeps the refresh token keeps the digest.
 
         Only the user who logged in has the refresh token, so equal digests mean the same user.
         """
@@ -97,7 +97,7 @@ def read_token(path: str, session: SsoSession) -> Cached:
     access_token, expires_at = _token_in(members, "accessToken"), instant(text_in(members, "expiresAt"))
     if access_token is None or expires_at is None:
         return Cached(None, f"{path} has no token in it")
-    # A section of the config file may be changed to another start URL; its token file's name stays the same.
+    # A user may give a section of the config file another start URL; the name of its token file stays the same.
     for name, expected in (("startUrl", session.start_url), ("region", session.region)):
         other = text_in(members, name)
         if other and other.rstrip("#/") != expected.rstrip("#/"):
@@ -188,7 +188,7 @@ def _written(moment: datetime) -> str:
 
 
 def _read(path: str) -> tuple[bytes, str, str]:
-    """Return the file's bytes, why it can't be used, and a warning. Files of other users are not used."""
+    """Return the file's bytes, the reason why it can't be used, and a warning. Files of other users are not used."""
     try:
         data, status = read_file(path, _MOST_BYTES + 1)
     except OSError as error:

@@ -14,7 +14,7 @@ _REGION = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 _URL = r"https://[!-~]+\Z"
 
 ACCOUNT_ACCESS = "sso:account:access"
-"""The scope that GetRoleCredentials needs. It is requested when a session names no scopes."""
+"""The scope that GetRoleCredentials needs. It is requested when a session of the config file names no scopes."""
 
 
 class SsoSession(NamedTuple):
@@ -42,11 +42,11 @@ def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> Ss
     path = config_file(environ, folder)
     sessions = {section_name(header, _PREFIX): keys for header, keys in sections(path, _PREFIX).items()}
     if name not in sessions:
-        sections(path)  # This reports a file that is no AWS config file at all.
+        sections(path)  # this call reports a file that is not an AWS config file at all
         raise ConfigError(f"there is no `[sso-session {name}]` in {path}", hint=_for_unknown(name, sessions))
     keys = sessions[name]
     start_url, region = keys.get("sso_start_url", "").strip(), keys.get("sso_region", "").strip()
-    # The rules are those for a store's own keys, since the region becomes part of a host name.
+    # The values are checked like a store's own keys, since the region becomes part of a host name.
     for key, value, rule, expected in (
         ("sso_start_url", start_url, _URL, "the https address of the access portal"),
         ("sso_region", region, _REGION, "the region of the Identity Center instance"),

@@ -54,7 +54,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
-    """The filter that the flags describe."""
+    """Return the filter that the flags describe."""
     since = arguments.text("--since")
     return RecordFilter(
         event=arguments.text("--event"),
@@ -69,7 +69,7 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
 
 
 def _followed(arguments: Arguments, runtime: Runtime) -> str:
-    """The path of the trail to follow. Raises UsageError for several."""
+    """Return the path of the trail to follow. Raises UsageError if several files are named."""
     paths = _paths(arguments, runtime)
     if len(paths) > 1:
         raise UsageError("`--follow` follows one trail", hint=f"name one file: `{arguments.words('FILE')[0]}`")
@@ -77,7 +77,7 @@ def _followed(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _file(runtime: Runtime) -> str:
-    """The file of the user's own trail, with a note if `audit: off` is set."""
+    """Return the path of the user's own trail; shows a note if `audit: off` is set."""
     settings = load_settings(runtime.environ)
     file = settings.file
     if settings.mode == OFF:

@@ -25,7 +25,7 @@ from dsops.text import counted
 
 
 class _Caller(NamedTuple):
-    """The credentials that sign the calls, and the endpoint of Athena."""
+    """Credentials that sign the calls to Athena, and Athena's endpoint."""
 
     credentials: Credentials
     endpoint: Endpoint
@@ -36,8 +36,8 @@ def ask_aws(
 ) -> tuple[Answer, AthenaQuery]:
     """Run the query in Athena; return the answer and the query. Ctrl-C stops the query.
 
-    A note on stderr says how many bytes Athena scanned. With `--json` there is no note: the bytes are in the answer,
-    and stderr is for errors only.
+    A note on stderr says how many bytes Athena scanned. With `--json` there is no note: the answer contains the
+    number of bytes, and stderr is for errors only.
     """
     tell: Callable[[str], None] = (lambda _: None) if arguments.switch("--json") else note
     caller = _caller(place, arguments, runtime)

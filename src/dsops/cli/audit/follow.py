@@ -13,7 +13,7 @@ from dsops.cli.framework.output import answer
 from dsops.text import clean
 
 LOOK_SECONDS = 0.2
-"""Pause between two reads of the file."""
+"""The pause between two reads of the trail, in seconds."""
 
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
@@ -35,8 +35,8 @@ def tell(record: Record, *, as_json: bool) -> None:
 
 
 def _wait() -> None:
-    """Pause until the next read of the trail; raises BrokenPipeError as soon as the reader of stdout closes it."""
+    """Pause until the next read of the trail. Raises BrokenPipeError once the reader of stdout has closed it."""
     poll = select.poll()
-    poll.register(1, 0)  # poll(2) reports errors even if no event is requested
+    poll.register(1, 0)  # poll(2) reports errors even if no event is requested.
     if any(events & _GONE for _, events in poll.poll(LOOK_SECONDS * 1000)):
         raise BrokenPipeError

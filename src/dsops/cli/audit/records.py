@@ -16,11 +16,11 @@ LEAST = ("BY", "REASON", "COMMAND", "STORE")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _FIRST_YEAR = 1000
-"""An earlier year would have fewer than four digits in the records' time format."""
+"""The first year that has four digits in the records' time format."""
 
 
 def time_of(text: str, now: datetime) -> datetime:
-    """`2h` before now, or the given timestamp, in UTC and whole seconds. Raises UsageError."""
+    """Parse a duration before now (`2h`) or a timestamp; return UTC in whole seconds. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
     moment: datetime | None = None
     if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= len("99999"):
@@ -35,7 +35,7 @@ def time_of(text: str, now: datetime) -> datetime:
 
 
 def json_line(record: Record) -> str:
-    """The record as JSON on one line, in ASCII: no control characters reach the terminal."""
+    """Format the record as JSON on one line, in ASCII, so that no control characters reach the terminal."""
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -56,7 +56,7 @@ def row_of(record: Record) -> tuple[str, ...]:
 
 
 def _about(record: Record) -> str:
-    """The subject of a record: a role, secret, environment or kind of damage; for lost lines, how many were lost."""
+    """Return the subject of a record: a role, secret, environment or kind of damage, or the number of lost lines."""
     facts = object_in(record, "additionalEventData")
     if record.get("eventName") == LOST:
         return f"{facts.get('lines')} lines"

@@ -24,7 +24,7 @@ from dsops.runtime import PartCount, Runtime
 from dsops.text import counted
 
 SHOWN = 10
-"""Number of rows of a table without --top."""
+"""The number of rows of each table if `--top` is not set."""
 _NAMED = 3
 TOP = Flag(
     "--top",
@@ -50,7 +50,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if session and arguments.texts("--question"):
         raise UsageError("`--session` can't be combined with `--question`", hint="run the other questions separately")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
-        # Checked before the logs are read, which may take minutes.
+        # Flags are checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
         raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
     sources, log_files = _logs(arguments, runtime)
@@ -87,7 +87,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """The value of `--session`, "" without it. Raises UsageError if it is not UTF-8: no SQL engine accepts it."""
+    """Return the value of `--session`; "" without the flag. Raises UsageError if it is not UTF-8."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
         raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
@@ -95,7 +95,7 @@ def session_in(arguments: Arguments) -> str:
 
 
 def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
-    """The questions named by `--question`; without it, all questions of the report."""
+    """Return the questions named by `--question`; without the flag, all questions of the report."""
     known = {question.name: question for question in REPORTED}
     for name in arguments.texts("--question"):
         if name == HISTORY.name:
@@ -106,18 +106,18 @@ def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
 
 
 def no_session() -> UsageError:
-    """The error for the question `history` without a session."""
+    """Return the error for the question `history` without `--session`."""
     return UsageError("the question `history` needs a session", hint="name it: `--session NAME`, or its key id or ARN")
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
-    """The error for an unknown question; `otherwise` is the hint to show if no known question has a similar name."""
+    """Return the error for an unknown question; `otherwise` is the hint if no known question has a similar name."""
     meant = nearest(name, known)
     return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
 
 
 def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
-    """A function that shows paths as the user wrote them: relative to the working folder, unless one is absolute."""
+    """Return a function that displays paths as the user wrote them: absolute, or relative to the working folder."""
     if any(os.path.isabs(source) for source in sources):
         return str
     return lambda path: os.path.relpath(path, runtime.folder)
@@ -134,7 +134,7 @@ def reported(
     session: str,
     sandbox: bool = True,
 ) -> AuditReport:
-    """The report on these files. Shows progress, and notes unreadable files and the lines left out."""
+    """Make the report on these files. Shows progress, and notes about unreadable files and left-out lines."""
     with ends_tidily():
         report = report_on(
             found,
@@ -162,7 +162,7 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
 
 
 def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
-    """The log sources and the files found in them; without LOGS, the audit trail of dsops."""
+    """Return the sources of logs and the files found in them; without LOGS, the audit trail of dsops."""
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
@@ -213,7 +213,7 @@ def answers_value(answers: Iterable[Answer]) -> Json:
 
 
 def json_value(cell: object) -> Json:
-    """A cell or a time as a JSON value."""
+    """Convert a cell or a time to a JSON value."""
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
     return cell if isinstance(cell, int | str) else None

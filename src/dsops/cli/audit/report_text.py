@@ -68,7 +68,7 @@ def report_text(report: AuditReport, *, most: int) -> str:
 
 
 def answers_text(report: AuditReport, *, most: int) -> str:
-    """The tables of the answers, including empty tables, without the overview."""
+    """Return the tables of the answers, including empty tables, without the overview of the report."""
     return "\n\n".join(_section(each, most) for each in report.answers)
 
 
@@ -127,7 +127,7 @@ def _text(column: str, cell: object) -> str:
 
 
 def duration(seconds: int) -> str:
-    """`1h`, `1h30m`, `45s`: a duration in its two largest units."""
+    """Format a duration in its two largest units: `1h`, `1h30m`, `45s`."""
     parts: list[str] = []
     for size, unit in (*_UNITS, (1, "s")):
         if seconds >= size or (unit == "s" and not parts):

@@ -142,7 +142,7 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
     answer_json(
         {
             "sources": [wanted.source],
-            # The number of files is unknown: only reading all log files could tell it.
+            # Athena does not report how many log files it read.
             "files": None,
             "unreadable": [],
             **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
@@ -156,7 +156,7 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
 
 
 def _place(arguments: Arguments) -> AthenaTarget:
-    """The target of the query from the flags. Raises UsageError for an invalid value, before anything is sent."""
+    """Return where the query runs, from the flags. Raises UsageError for an invalid value before any call."""
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
     if output and not _BUCKET.fullmatch(output):
@@ -174,7 +174,7 @@ def _place(arguments: Arguments) -> AthenaTarget:
 
 
 def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:
-    """Raises UsageError for a flag that has no effect with this dialect."""
+    """Raises UsageError if one of the named flags is set, since it has no effect with this dialect."""
     set_flags = [flag for flag in names if arguments.text(flag)]
     if set_flags:
         hint = f"leave out `{set_flags[0]}`, and its variable"

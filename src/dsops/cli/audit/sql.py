@@ -27,7 +27,7 @@ from dsops.runtime import Runtime
 _TABLE = "cloudtrail_logs"
 _LOGS = "logs/**/*.json.gz"
 _BEFORE = timedelta(days=30)
-"""How far before `--since` the query reads logs, to decide what is new."""
+"""How far before `--since` the query reads logs, in order to decide which calls are new."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
 
@@ -87,7 +87,7 @@ def _table(named: str) -> str:
 
 
 def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None) -> tuple[str, str]:
-    """The first and the last day of logs to read, each "" if unlimited."""
+    """Return the first and the last day of logs to read; "" for no limit."""
     days = []
     for flag in ("--begin", "--end"):
         day = arguments.text(flag)

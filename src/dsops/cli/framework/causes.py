@@ -1,6 +1,6 @@
-"""The possible causes of each error code with their remedies: for `dsops help CODE` and docs/reference/errors.md.
+"""The possible causes of each error code with their remedies, for `dsops help CODE` and docs/reference/errors.md.
 
-An error's message describes one failure; this module lists the causes that its code can have, the most frequent first.
+An error's message is about one failure; this module lists a code's possible causes, most frequent first.
 """
 
 from __future__ import annotations
@@ -307,4 +307,4 @@ CAUSES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     **_SERVICE,
     **_QUERIES,
 }
-"""Error code -> causes. A code without an entry needs no more than its message."""
+"""Map each error code to its causes. A code is missing here if the error's message says enough."""

@@ -1,7 +1,7 @@
-"""Command lines as data: what a command accepts, and argv + environment -> Arguments; no side effects.
+"""Command lines as data: what a command accepts, and the parser (argv + environment -> Arguments).
 
-argparse is not used: it can't read another environment than this process's own (the agent parses its clients' command
-lines), and importing it and filling its parsers costs a cold run 4 ms.
+The parser has no side effects. argparse is not used: it can only read the environment of this process (the agent
+parses its clients' command lines), and importing it and filling its parsers costs a cold run 4 ms.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ FlagKind = Literal["text", "switch", "seconds", "integer", "port", "reason", "fi
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 _BETWEEN = "\0"
-"""Separates the values of a repeatable flag: the only character that no argument can contain."""
+"""Separates the values of a repeatable flag: NUL is the only character that no argument can contain."""
 
 
 class Flag(NamedTuple):
-    """One `--name` of a command; also set by its `DSOPS_*` variable, which the command line overrides."""
+    """One `--name` of a command. Its `DSOPS_*` variable sets it, too; the command line overrides the variable."""
 
     name: str
-    """With its dashes: `--env`."""
+    """The name with its dashes: `--env`."""
     help: str
     kind: FlagKind = "text"
-    """`switch` takes no value; `seconds` a positive number, `integer` a whole number of at least 0.
+    """The kind of value that the flag takes.
 
-    `reason` is one line of text, `filled` any text that is not empty.
+    `switch` takes no value; `seconds` a positive number, `integer` a whole number of at least 0, `reason` one line of
+    text, `filled` any text that is not empty.
     """
     value: str = ""
     """The placeholder for the flag's value in the help: `NAME`."""
     choices: tuple[str, ...] = ()
     default: str = ""
     short: str = ""
-    """A second name: `-v`."""
+    """A second, short name: `-v`."""
     own_variable: str = ""
     """The flag's environment variable, if its name is not `DSOPS_` plus the flag's name."""
     is_repeatable: bool = False
-    """Whether the flag may be given several times, each time with another value; its variable has one value per line.
-    """
+    """Whether the flag may occur several times, each time with another value; its variable has one value per line."""
 
     @property
     def variable(self) -> str:
@@ -50,7 +50,7 @@ class Flag(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """A word of a command line that is not a flag; optional operands come last."""
+    """A word of a command line that belongs to no flag; optional operands come last."""
 
     name: str
     help: str
@@ -61,7 +61,7 @@ class Operand(NamedTuple):
 
 
 class Arguments:
-    """A parsed command line. Asking for a name that the command does not declare raises KeyError: a bug."""
+    """A parsed command line; asking for a name that the command does not declare raises KeyError, a bug."""
 
     __slots__ = ("_operands", "_values", "command", "is_help", "name")
 
@@ -93,11 +93,11 @@ class Arguments:
         return flag in self._values
 
     def text(self, flag: str) -> str:
-        """The flag's value or default; "" without either."""
+        """Return the flag's value or its default; "" if it has neither."""
         return self._values[flag]
 
     def texts(self, flag: str) -> tuple[str, ...]:
-        """All values of a repeatable flag."""
+        """Return all values of a repeatable flag."""
         return tuple(self._values[flag].split(_BETWEEN)) if self._values[flag] else ()
 
     def switch(self, flag: str) -> bool:
@@ -105,42 +105,42 @@ class Arguments:
         return self._values[flag] == "1"
 
     def seconds(self, flag: str) -> float | None:
-        """A positive number of seconds; None without the flag."""
+        """Return the value of a flag as a positive number of seconds; None without the flag."""
         return float(self._values[flag]) if self._values[flag] else None
 
     def integer(self, flag: str) -> int | None:
-        """A whole number of at least 0; None without the flag."""
+        """Return the value of a flag as a whole number of at least 0; None without the flag."""
         return int(self._values[flag]) if self._values[flag] else None
 
     def operand(self, name: str) -> str:
-        """The word of that operand; "" if it was left out."""
+        """Return the word of that operand; "" if the user left the operand out."""
         words = self._operands[name]
         return words[0] if words else ""
 
     def first_words(self) -> tuple[str, ...]:
-        """The words of the first operand; () without operands."""
+        """Return the words of the command's first operand; () if the command has no operands."""
         return next(iter(self._operands.values()), ())
 
     def words(self, name: str) -> tuple[str, ...]:
-        """All words of a repeatable operand."""
+        """Return all words of a repeatable operand."""
         return self._operands[name]
 
 
 class Command(NamedTuple):
-    """A command: its help, its flags and operands, the function that runs it."""
+    """A command: its help, its flags and operands, and the function that runs it."""
 
     help: str
-    """The text of `--help`; the one-line summary is in the table of `commands`."""
+    """The text of `--help`; the command's one-line summary is in the table of `commands`."""
     run: Callable[[Arguments, Runtime], int]
-    """Returns the exit code; raises DsopsError."""
+    """The function that runs the command and returns its exit code; it raises DsopsError."""
     flags: tuple[Flag, ...] = ()
     operands: tuple[Operand, ...] = ()
     takes_command: bool = False
-    """Whether `-- PROGRAM ARGUMENTS` follows; such a command has no operands."""
+    """Whether the command takes `-- PROGRAM ARGUMENTS`; such a command has no operands."""
     hides_words: bool = False
-    """Whether an extra word may be a secret, which the error must not repeat."""
+    """Whether an additional word may be a secret, so that the error must not repeat the word."""
     own_failure_code: int = 0
-    """The exit code for failures of dsops itself, for commands that otherwise return a program's code (`exec`: 125)."""
+    """The exit code for failures of dsops itself, if the command otherwise returns a program's code (`exec`: 125)."""
     is_audited: bool = False
     """Whether failures of the command are written to the audit trail.
 
@@ -148,16 +148,16 @@ class Command(NamedTuple):
     session also writes its own record before it does so.
     """
     changes_who: bool = False
-    """Whether the command changes credentials (`login`, `keys rotate`), so that its success is audited, too."""
+    """Whether the command changes credentials (`login`, `keys rotate`), so that a success is recorded, too."""
 
 
 class Group(NamedTuple):
-    """A group of commands: `dsops sandbox serve`."""
+    """A group of commands, such as `dsops sandbox` with its command `serve`."""
 
     help: str
     commands: Mapping[str, Command]
     default: str = ""
-    """The command to run if none is named; "" shows the help of the group."""
+    """The command to run if the user names none; "" if the group's help is shown instead."""
 
 
 CONFIG = Flag("--config", "use this configuration file instead of the dsops.yaml in this folder or above", value="FILE")
@@ -168,9 +168,9 @@ SESSION_ENVIRONMENT = Flag(
     value="NAME",
     own_variable="DSOPS_SESSION_ENV",
 )
-"""`--env` of commands about one session: the environment for `session_policy: auto`.
+"""The flag `--env` of commands about one session: the environment for `session_policy: auto`.
 
-The flag's variable is not DSOPS_ENV, which is set for `exec`.
+Its variable is not DSOPS_ENV, which users set for `exec`.
 """
 NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
 
@@ -180,9 +180,9 @@ REASON = Flag(
     "reason",
     value="TEXT",
 )
-"""The flag of every command that issues sessions or reads secrets."""
+"""The flag `--reason` of every command that issues sessions or reads secrets."""
 
-# Every command has these flags; `cli.main` itself reads the last two.
+# Every command has these flags. `cli.main` itself reads the last two of them.
 COMMON = (
     Flag("--json", "print JSON, errors too", "switch"),
     Flag("--verbose", "show each step on stderr", "switch", short="-v"),
@@ -191,10 +191,11 @@ COMMON = (
 
 
 def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, name: str = "") -> Arguments:
-    """Parse `argv`; a flag that is not among the words gets the value of its variable.
+    """Parse `argv`; a flag that is missing there gets the value of its environment variable.
 
-    A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated. The last value counts; for a repeatable
-    flag, all do. Raises UsageError; its hints name the command by `name`: `sandbox run`.
+    A flag is written `--name VALUE` or `--name=VALUE`, and can't be abbreviated. If a flag occurs several times, the
+    last value is used; a repeatable flag keeps all values. Raises UsageError; its hints call the command `name`, such
+    as `sandbox run`.
     """
     called = f"dsops {name}" if name else "dsops COMMAND"
     flags = command.flags + COMMON
@@ -222,7 +223,7 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
             value = _checked(flag, value, f"`{written}`")
             is_one_more = flag.is_repeatable and flag.name in texts
             texts[flag.name] = f"{texts[flag.name]}{_BETWEEN}{value}" if is_one_more else value
-        elif command.takes_command and command.operands and not operands and "--" in argv[position:]:
+        elif command.takes_command and takes_one_more(command, operands) and "--" in argv[position:]:
             operands.append(word)
         elif command.takes_command:
             _refuse_words_before_dashes([*operands, *argv[position - 1 :]], takes_name=bool(command.operands))
@@ -236,6 +237,12 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
     return Arguments(values, _operands(command, words, called), (), name=name)
 
 
+def takes_one_more(command: Command, operands: Sequence[str]) -> bool:
+    """Whether the command takes another operand after these."""
+    declared = command.operands
+    return bool(declared) and (len(operands) < len(declared) or declared[-1].is_repeatable)
+
+
 def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoReturn:
     meant = nearest(written, by_name)
     if len(written) == len("-e"):
@@ -246,7 +253,7 @@ def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoRe
 
 
 def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
-    """The value of a flag, taken from the next word."""
+    """Return the value of a flag from the next word."""
     if position == len(argv) or argv[position].startswith("--"):
         error = UsageError(f"`{flag.name}` needs a value", hint=f"write `{flag.name}={flag.value or 'VALUE'}`")
         error.missing = flag.name
@@ -255,7 +262,7 @@ def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
 
 
 def _refuse_words_before_dashes(words: Sequence[str], *, takes_name: bool) -> None:
-    """Raises UsageError for words before a later `--`: it is not clear where the program begins."""
+    """Raises UsageError for words before a later `--`, since it is unclear where the program begins."""
     if "--" in words:
         before = words[: words.index("--")]
         shown = " ".join([word for word in before if not word.startswith("-")])
@@ -307,7 +314,7 @@ def _from_variable(flag: Flag, environ: Mapping[str, str]) -> str:
 
 
 def is_on(value: str) -> bool:
-    """Whether this value of a switch's variable means on."""
+    """Return whether a value of a switch's environment variable turns the switch on."""
     return value.lower() in _TRUE
 
 
@@ -320,7 +327,7 @@ def _switch(value: str, name: str) -> str:
 
 
 def _checked(flag: Flag, value: str, name: str) -> str:
-    """The value, if the flag accepts it. Raises UsageError."""
+    """Return the value if the flag accepts it. Raises UsageError otherwise."""
     if flag.choices and value not in flag.choices:
         raise UsageError(f"{name} can't be `{value}`", hint=_one_of(flag.choices))
     if flag.kind == "seconds" and not _is_seconds(value):

@@ -1,4 +1,4 @@
-"""The table of commands: name -> module and summary. A command's module is imported when the command is chosen."""
+"""The table of commands: name, summary, and the module, which is imported when the command is chosen."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class CommandEntry(NamedTuple):
     """One line of the table of commands."""
 
     module: str
-    """The module that defines `COMMAND`."""
+    """The module that defines the command as `COMMAND`."""
     summary: str
-    """One line for the overview; empty for internal commands, which only scripts call."""
+    """The line about the command in the overview; "" for internal commands, which only scripts call."""
 
 
 COMMANDS: Mapping[str, CommandEntry] = {
@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "plan": CommandEntry("dsops.cli.look.plan", "show which calls a run would make, without making them"),
     "graph": CommandEntry("dsops.cli.look.graph", "show the credential graph: callers, hops, stores, variables"),
     "exec": CommandEntry("dsops.cli.run.exec", "run a command with an environment's secrets"),
+    "each": CommandEntry("dsops.cli.run.each", "run a command with the session of many stores, side by side"),
     "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
     "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell code, JSON, YAML and others"),
     "credentials": CommandEntry("dsops.cli.run.credentials", "print the session of a store as AWS credentials"),
@@ -69,11 +70,11 @@ _MEANT = {
     "trust": "allow",
     "whoiam": "whoami",
 }
-"""Names that other tools use for a command, suggested in the error."""
+"""Names that other tools use for a command of dsops -> the command that the error suggests."""
 
 
 def load(name: str) -> Command | Group:
-    """The command of that name, its module imported."""
+    """Import the module of that command, and return the command."""
     if name not in COMMANDS:
         meant = _MEANT.get(name) or nearest(name, COMMANDS)
         hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"

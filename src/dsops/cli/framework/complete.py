@@ -6,25 +6,36 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.command import (
+    COMMON,
+    CONFIG,
+    ENVIRONMENT,
+    Arguments,
+    Command,
+    Flag,
+    Group,
+    Operand,
+    takes_one_more,
+)
 from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer
-from dsops.config import load as load_config
 from dsops.errors import DsopsError
 from dsops.keyring.index import contents as in_keyring
 from dsops.model import Config
+from dsops.pipeline.configuration import read_config
 from dsops.runtime import Runtime
-from dsops.stores import StoreTypes
 from dsops.text import clean
 
 Candidates = Mapping[str, str]
-"""Completion -> its description."""
+"""Map each completion to its description."""
 
 FILES = (":files",)
+COMMAND_LINE = ":command"
+"""The line before the position at which a program's own command line begins."""
 
 _PLAIN = re.compile(r"[\w.,:=@%+/-]+")
-"""Text without a character that is special in a shell."""
+"""Matches a text that needs no quoting in a shell."""
 
 
 class _Line(NamedTuple):
@@ -37,17 +48,19 @@ class _Line(NamedTuple):
     """The flag whose value is at the cursor."""
     program: int | None
     """The position of the first word of the program to run, counted from the first word after `dsops`."""
+    first_operand: int = 0
+    """The position of the first operand, which may be the program of a command line without `--`."""
 
 
 def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
     """Return the completions at the cursor, as lines for a shell's completion script.
 
     A line is `candidate<TAB>description`, or `:files`, or `:command` with the position where the program's command
-    line begins. The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as
+    line begins. The last word is the word at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as
     three words, other shells as one word.
     """
     words = list(words) or [""]
-    # `dsops --env <cursor>` does not name a command yet.
+    # The words `dsops --env <cursor>` do not name a command yet.
     chosen = _choose(words[:-1])
     if chosen is None:
         return _lines(words[-1], {name: entry.summary for name, entry in COMMANDS.items() if entry.summary})
@@ -56,12 +69,12 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
         return _lines(words[-1], {name: summary_of(member) for name, member in command.commands.items()})
     line = _take_apart(command, words[:-1], before)
     if line.program is not None:
-        return (":command", str(line.program + 1))
+        return (COMMAND_LINE, str(line.program + 1))
     return _at_cursor(line, words[-1], runtime)
 
 
 def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
-    """The command that the words name, and the position of the first word after its name; None without a command."""
+    """Return the command that the words name, and the position after its name; None without a command."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
         position += 2 if words[position] in {CONFIG.name, ENVIRONMENT.name} else 1
@@ -77,13 +90,16 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
     by_name = {name: flag for flag in command.flags + COMMON for name in (flag.name, flag.short) if name}
     flags: dict[str, str] = {}
     operands: list[str] = []
+    first_operand = 0
     open_flag: Flag | None = None
     for position, word in enumerate(words[start:], start):
         if open_flag:
             if word != "=":
                 flags[open_flag.name] = word
                 open_flag = None
-        elif command.takes_command and (word == "--" or not word.startswith("-")):
+        elif command.takes_command and (
+            word == "--" or not (word.startswith("-") or takes_one_more(command, operands))
+        ):
             return _Line(command, flags, operands, None, position + 1 if word == "--" else position)
         elif word.startswith("-"):
             name, equals, value = word.partition("=")
@@ -95,13 +111,14 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
             elif flag:
                 flags[flag.name] = "1"
         else:
+            first_operand = first_operand or position
             operands.append(word)
-    return _Line(command, flags, operands, open_flag, None)
+    return _Line(command, flags, operands, open_flag, None, first_operand)
 
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if line.open_flag:
-        # In bash, the cursor can be at the `=` itself.
+        # bash splits words at `=`, so the word at the cursor can be `=` itself.
         return _value_lines(line.open_flag, "" if word == "=" else word, line, runtime)
     flags = line.command.flags + COMMON
     name, equals, value = word.partition("=")
@@ -114,7 +131,7 @@ def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
         return _lines(word, {flag.name: flag.help for flag in left})
     declared = line.command.operands
     if not declared or (len(line.operands) >= len(declared) and not declared[-1].is_repeatable):
-        return ()
+        return (COMMAND_LINE, str(line.first_operand + 1)) if line.command.takes_command else ()
     operand = declared[min(len(line.operands), len(declared) - 1)]
     if operand.name == "FILE":
         return FILES
@@ -137,8 +154,8 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
         return dict.fromkeys(operand.choices, "")
     if operand.name == "TOPIC":
         return {name: entry.summary for name, entry in COMMANDS.items() if entry.summary}
-    if operand.name == "STORE":
-        return _stores(line, runtime)
+    if operand.name in {"STORE", "PATTERN", "NAME"}:
+        return _stores(line, runtime, has_environments=operand.name == "NAME")
     if operand.name in {"KEY", "SERIAL"}:
         return _kept(operand.name, runtime)
     config = _config(line, runtime)
@@ -149,7 +166,7 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
 
 
 def _kept(operand: str, runtime: Runtime) -> Candidates:
-    """The key names in the keyring; empty if the keyring can't be read."""
+    """Return the names of the keys in the keyring; {} if the keyring can't be read."""
     try:
         kept = in_keyring(runtime.environ)
     except DsopsError:
@@ -157,23 +174,26 @@ def _kept(operand: str, runtime: Runtime) -> Candidates:
     return {key.name: key.arn for key in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
 
 
-def _stores(line: _Line, runtime: Runtime) -> Candidates:
+def _stores(line: _Line, runtime: Runtime, *, has_environments: bool = False) -> Candidates:
     config = _config(line, runtime)
-    return {store.name: store.type for store in config.stores.values()} if config else {}
+    if config is None:
+        return {}
+    environments = dict.fromkeys(config.environments, "environment") if has_environments else {}
+    return {**environments, **{store.name: store.type for store in config.stores.values()}}
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
-    """The variables of the given environment, or of the default environment, or of all environments."""
+    """Return the variables of the named or default environment; of all environments if there is neither."""
     name = environment or config.default_environment
     environments = [config.environments[name]] if name in config.environments else config.environments.values()
     return [variable for environment in environments for variable in environment.variables]
 
 
 def _config(line: _Line, runtime: Runtime) -> Config | None:
-    """The configuration; None if it can't be read: pressing Tab shows no errors."""
+    """Return the configuration; None if it can't be read, since pressing Tab must show no errors."""
     named = _given(CONFIG, line, runtime)
     try:
-        return load_config(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+        return read_config(runtime, named, names=None)
     except DsopsError:
         return None
 
@@ -183,9 +203,9 @@ def _given(flag: Flag, line: _Line, runtime: Runtime) -> str:
 
 
 def _lines(word: str, candidates: Candidates) -> tuple[str, ...]:
-    """The candidates that begin with `word`.
+    """Return the candidates that begin with `word`, as lines.
 
-    Names come from a file that an attacker may have written, and bash inserts a candidate unquoted: a name with
+    Names come from a file that an attacker may have written, and bash inserts a candidate unquoted. So a name with
     special characters is not offered.
     """
     return tuple(

@@ -1,6 +1,6 @@
-"""`dsops completion`: a completion script for a shell, which calls `dsops complete` at each Tab.
+"""`dsops completion`: print a completion script for a shell, which calls `dsops complete` at each Tab.
 
-Only the program knows what can be completed (its commands, the names in a configuration), so the scripts only pass
+Only the program knows what can be completed (its commands, the names in a configuration). So the scripts only pass
 words on, and need no change when a flag is added.
 """
 
@@ -10,7 +10,7 @@ from dsops.cli.framework.command import Arguments, Command, Operand
 from dsops.cli.framework.output import answer_bytes
 from dsops.runtime import Runtime
 
-# Works with bash 3.2 of macOS: no mapfile. There `=` and `:` split words (COMP_WORDBREAKS); `complete` handles that.
+# Works with bash 3.2 of macOS, which has no `mapfile`. bash splits words at `=` and `:`, which `complete` handles.
 BASH = r"""
 _dsops() {
     local line found=()

@@ -1,4 +1,4 @@
-"""Asks in a dialog window if there is no terminal: for an editor's plugin, a desktop program's `credential_process`."""
+"""Asks the user in a dialog window if there is no terminal, as for an editor's plugin or a desktop program."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dsops.agent.client import find
 from dsops.secret import Secret
 
 VARIABLE = "DSOPS_DIALOG"
-"""`off`: never open a window."""
+"""The environment variable that turns dialog windows off: `DSOPS_DIALOG=off`."""
 
 _OFF = ("off", "0", "no", "false")
 
 _SECONDS = 110.0
-"""How long the window stays open: shorter than the two minutes after which the agent asks another client."""
+"""How long the window stays open, in seconds: less than the two minutes after which the agent asks another client."""
 
 _LONGEST_ANSWER = 1024
 
-# The question is passed as an argument of the script: inserted into the script's code, it could change the code.
+# The question is passed to the script as an argument: as a part of the script's code, it could change the code.
 _APPLE_SCRIPT = (
     "on run argv",
     'display dialog (item 1 of argv) with title "dsops" default answer "" with hidden answer giving up after 110',
@@ -29,10 +29,10 @@ _APPLE_SCRIPT = (
 
 
 def ask(question: str, environ: Mapping[str, str], *, platform: str = sys.platform) -> Secret | None:
-    """What the user types, without echo; None if no window can be opened, or the user closes it.
+    """Return what the user types, without echo; None without a window, or if the user closes the window.
 
     The question is on the window's command line, which other users can read; the answer is not. Uses zenity or
-    kdialog on X and Wayland, osascript on macOS; not in CI.
+    kdialog on X and Wayland, osascript on macOS; opens no window in CI.
     """
     if environ.get("CI") or environ.get(VARIABLE, "").lower() in _OFF:
         return None
@@ -41,7 +41,7 @@ def ask(question: str, environ: Mapping[str, str], *, platform: str = sys.platfo
 
 
 def _command(question: str, environ: Mapping[str, str], platform: str) -> Sequence[str] | None:
-    """The command that opens the window; None if no suitable program is installed."""
+    """Return the command that opens the window; None if no suitable program is installed."""
     known: dict[str, Callable[[str], list[str]]] = {"zenity": _zenity, "kdialog": _kdialog}
     if platform == "darwin":
         if environ.get("SSH_CONNECTION"):
@@ -59,7 +59,7 @@ def _command(question: str, environ: Mapping[str, str], platform: str) -> Sequen
 
 
 def _zenity(question: str) -> list[str]:
-    # In a zenity label, `_` marks a shortcut and `\` an escape.
+    # In a zenity label, `_` marks a keyboard shortcut and `\` an escape.
     text = question.replace("\\", "\\\\").replace("_", "__")
     return ["--entry", "--hide-text", "--title=dsops", f"--text={text}"]
 

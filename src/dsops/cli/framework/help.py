@@ -15,7 +15,7 @@ _INDENT = 26
 
 
 def show_overview(*, is_asked: bool) -> int:
-    """Show the overview of commands: on stdout for --help, on stderr if the command line is empty."""
+    """Show the overview of commands: on stdout for --help, on stderr for an empty command line."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
     lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items() if entry.summary)
     lines.extend(["", "`dsops COMMAND --help` shows the help of a command; `dsops --version` prints the version"])

@@ -1,4 +1,4 @@
-"""Format answers as a JUnit report that conforms to the schemas of both Ant and Jenkins."""
+"""Formats answers as a JUnit report that is valid by the schemas of both Ant and Jenkins."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-# Characters that XML 1.0 can't contain even when escaped, and characters that a careless parser takes for markup or
-# line ends.
+# The pattern matches characters that XML 1.0 can't contain even when escaped. The table escapes characters that a
+# careless parser could take for markup or line ends.
 _IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
@@ -24,7 +24,7 @@ class SuiteCase(NamedTuple):
 
 
 def junit_xml(suite_name: str, package: str, cases: Sequence[SuiteCase], *, now: datetime) -> str:
-    """The report as an XML document: one suite with its cases."""
+    """Return the report as an XML document: one suite with its cases."""
     suite = {
         "name": suite_name,
         "package": package,
@@ -61,5 +61,5 @@ def _attribute(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    """The text content of an XML element; keeps its line ends."""
+    """Return the text content of an XML element; line ends are kept."""
     return _IMPOSSIBLE.sub("\ufffd", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

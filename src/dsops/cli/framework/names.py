@@ -1,4 +1,4 @@
-"""Adds the possible names to the error of a command line that lacks a name."""
+"""Adds the possible names to the error for a command line that lacks a name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.errors import DsopsError, UsageError
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
-"""Commands that take a new name, or a name that only a sandbox knows: no names can be suggested."""
+"""Commands for which no names can be suggested, since they take a new name or one that only a sandbox knows."""
 
 _MOST = 20
 """Maximum number of names in a hint."""
@@ -28,7 +28,7 @@ def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
         else:
             return
     except (DsopsError, OSError):
-        return  # if the configuration can't be read, the next run reports that
+        return  # If the configuration can't be read, the user's next run reports that.
     if hint:
         error.retell(error.message, hint=hint)
 
@@ -43,10 +43,14 @@ def _listed(error: UsageError, names: list[str]) -> str:
 
 def _candidates(words: list[str]) -> list[str]:
     """The completions at the end of the command line."""
-    from dsops.cli.framework.complete import FILES, complete
+    from dsops.cli.framework.complete import COMMAND_LINE, FILES, complete
 
     lines = complete([*words, ""], _runtime())
-    return [] if lines == FILES else [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
+    return (
+        []
+        if lines == FILES or lines[:1] == (COMMAND_LINE,)
+        else [line.partition("\t")[0] for line in lines if not line.startswith(("-", ":"))]
+    )
 
 
 def _runtime() -> Runtime:

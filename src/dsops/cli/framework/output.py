@@ -27,17 +27,17 @@ _ELSEWHERE = "send it somewhere else: `> FILE`, or into a program that reads it"
 
 
 def answer(text: str) -> None:
-    """Write lines to stdout, in UTF-8 regardless of the locale."""
+    """Write a text to stdout, in UTF-8 regardless of the locale."""
     answer_bytes(f"{text}\n".encode("utf-8", "surrogateescape"))
 
 
 def answer_bytes(data: bytes) -> None:
-    """Write exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError if the reader has closed stdout.
+    """Write exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError if its reader has closed it.
 
-    Does not use Python's buffer: Python would write the unwritten part again at exit.
+    Does not use Python's buffer, since Python would write the unwritten part again at exit.
     """
     if sys.stdout is None:
-        # Descriptor 1 may refer to a different file by now, such as a connection.
+        # By now, descriptor 1 may refer to something else, such as a connection.
         raise FileNotWritten("stdout can't be written to", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
@@ -59,7 +59,7 @@ def answer_json(value: Json) -> None:
 
 
 def json_text(value: Json) -> str:
-    """Format JSON as every `--json` does: indented by two spaces, keys in the given order, non-ASCII text unescaped.
+    """Format JSON as every `--json` does: indented by two spaces, key order unchanged, non-ASCII text unescaped.
 
     Only DEL and the C1 control characters are escaped: JSON allows them unescaped, but a terminal interprets them.
     """
@@ -81,19 +81,19 @@ def note_line(text: str) -> str:
 
 
 def tell(text: str) -> None:
-    """Write lines to stderr; ignores a stderr that is closed, full or no longer read."""
+    """Write a text to stderr; ignore a stderr that is closed, full or no longer read."""
     if sys.stderr is None:
         return
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # At exit, Python would write the buffered text again, and exit with code 120 if that fails.
+        # Without this, Python would write the buffered text again at exit, and exit with code 120 if that fails.
         sys.stderr = None  # the same as in a process that starts without stderr
 
 
 def tell_address(text: str, address: str) -> None:
-    """Write a sentence and an address to stderr; the address gets its own line, so that it can be clicked."""
+    """Write a sentence and an address to stderr, the address on a line of its own so that it can be clicked."""
     tell(f"{clean(text)}:\n  {clean(address)}")
 
 
@@ -104,17 +104,18 @@ def table(
     state: str = "",
     least: Sequence[str] = (),
     indent: int = 0,
+    descriptor: int = 1,
 ) -> str:
-    """A table for stdout: columns two spaces apart under their headings, without empty columns.
+    """Format a table: columns two spaces apart under their headings, without empty columns and trailing spaces.
 
-    On a terminal the table fits the width: `least` names the columns that it may drop, the least important first, and
-    `state` the column of states, which get a colour.
+    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits its width: `least` names the columns that it
+    may drop, the least important first, and `state` the column of states, which get a colour.
     """
     from dsops.cli.framework import screen
 
     cells = [[clean(cell) for cell in row] for row in rows]
-    if screen.fits_table(1):
-        return screen.table_text(headings, cells, descriptor=1, state=state, least=least, indent=indent)
+    if screen.fits_table(descriptor):
+        return screen.table_text(headings, cells, descriptor=descriptor, state=state, least=least, indent=indent)
     kept = [column for column in range(len(headings)) if not cells or any(row[column] for row in cells)]
     lines = [[row[column] for column in kept] for row in (list(headings), *cells)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
@@ -132,7 +133,7 @@ def coloured(text: str, descriptor: int) -> str:
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:
-    """The error as text: message, why, hint, AWS's answer, and the command that finds out more.
+    """Format the error as text: message, reason, hint, AWS's error, and the command that finds out more.
 
     `config` is the configuration named on the command line.
     """
@@ -171,7 +172,7 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """Lines that say what was attempted, unless the message does; for a chain, also the results of earlier hops."""
+    """Return lines on what was attempted, unless the message says it; for a chain, also on the earlier hops."""
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""
@@ -181,14 +182,14 @@ def _tried_lines(error: DsopsError) -> list[str]:
 
 
 def problem_text(problem: Problem) -> str:
-    """`file:line: path: message` at the start of the line, a format that editors recognise."""
+    """Format the problem, beginning with `file:line: path: message`, which editors recognise."""
     path = f" {problem.path}:" if problem.path else ""
     line = clean(f"{problem.where}:{path} {problem.message}")
     return f"{line}\n  hint: {clean(problem.hint)}" if problem.hint else line
 
 
 def _aws_text(aws: AwsAnswer, why: str) -> str:
-    """AWS's error code and request id, and AWS's message unless `why` already contains it."""
+    """Return AWS's error code and request id, and AWS's message unless `why` already contains the message."""
     parts = [aws.code or f"status {aws.status}"]
     if aws.request_id:
         parts.append(f"request {aws.request_id}")
@@ -199,12 +200,12 @@ def _aws_text(aws: AwsAnswer, why: str) -> str:
 
 
 def error_json(error: DsopsError, exit_code: int, *, config: str = "") -> str:
-    """The error as one JSON object with all keys."""
+    """Format the error as one JSON object with all keys, even if a value is empty."""
     return json_text({"error": error_value(error, config=config), "exit_code": exit_code})
 
 
 def error_value(error: DsopsError, *, config: str = "") -> Json:
-    """The error as a JSON value; `config` as for `error_text`."""
+    """Return the error as a JSON value. `config` is the configuration named on the command line."""
     errors = error.errors if isinstance(error, Failures) else ()
     return {
         "code": error.code,
@@ -221,7 +222,7 @@ def error_value(error: DsopsError, *, config: str = "") -> Json:
 
 
 def _tried_value(tried: FailedOperation | None) -> Json:
-    """The attempted operation as a JSON object; null for a fact that is unknown or does not apply."""
+    """Return the attempted operation as a JSON object; unknown facts are null."""
     if tried is None:
         return None
     before = [{name: fact or None for name, fact in hop._asdict().items()} for hop in tried.before]
@@ -244,7 +245,7 @@ def _where_value(where: Where | None) -> Json:
 
 
 def origin_text(error: BaseException) -> str:
-    """Where an error was raised, causes first: exception types and lines of code.
+    """Return where an error was raised, causes first: exception types and lines of code.
 
     Values of variables and messages of foreign exceptions are left out: a UnicodeEncodeError, for example, contains
     the whole text that it could not encode.

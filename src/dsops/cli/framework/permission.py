@@ -15,13 +15,13 @@ from dsops.stores import StoreTypes
 from dsops.text import clean
 
 _FEW, _LINE_CHARACTERS = 16, 80
-"""The number of lines of a small terminal, and their length in characters."""
+"""The size of a small terminal: its number of lines, and the characters of a line."""
 
 
 def ask_permission(config: Config, runtime: Runtime) -> Config:
-    """Ask the user to allow the configuration, and return the allowed configuration. Raises NotAllowed without a yes.
+    """Ask the user to allow the configuration; return it as allowed. Raises NotAllowed without a yes.
 
-    The content already in memory is shown, remembered and used: the file is not read a second time.
+    The content already in memory is shown, remembered as allowed, and used: the file is not read a second time.
     """
     refuse_shared(config.all_files)
     powers, file = powers_of(config, StoreTypes()), config.files[0].shown
@@ -30,7 +30,7 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
         *power_lines(config, powers, runtime),
         *_counted(powers),
     ]
-    # Each line is cleaned separately, so that a newline in the file can't fake a line of the question.
+    # Each line is cleaned separately, so that a newline in the file can't forge another line of the question.
     lines = [clean(line) for line in (*question, f"Allow {config.files[0].written}? [y/N] ")]
     answered = runtime.confirm("\n".join(lines))
     if not answered:
@@ -41,7 +41,7 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
 
 
 def _counted(powers: list[Power]) -> Iterator[str]:
-    """The number of powers of each kind, shown when one line per power does not fit on a terminal."""
+    """Yield a line with the number of powers of each kind, if the list of powers does not fit on a terminal."""
     if len(powers) > _FEW or sum(len(power.line) for power in powers) > _FEW * _LINE_CHARACTERS:
         kinds = [power.does for power in powers]
         counts = ", ".join(f"{kind} ({kinds.count(kind)})" for kind in dict.fromkeys(kinds))
@@ -57,7 +57,7 @@ def _is_found(config: Config, runtime: Runtime) -> bool:
 
 
 def power_lines(config: Config, powers: list[Power], runtime: Runtime, what: str = RUNNING) -> Iterator[str]:
-    """Lines that say what the configuration can do, and what has changed since it was last allowed."""
+    """Yield lines that say what the configuration can do, and what has changed since the user last allowed it."""
     lines = [power.line for power in powers]
     yield "It can do this:" if lines else "It can do nothing."
     yield from (f"  {line}" for line in lines)

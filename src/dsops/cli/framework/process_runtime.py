@@ -13,12 +13,11 @@ from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""The event that erases the progress line; reported before an answer, a question, a command or the end of the process.
-"""
+"""The event that erases the progress line, reported before an answer, a question, a command or the end."""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
-    """The Runtime with the environment, folder and terminal of this process and the clock of this machine."""
+    """Return the Runtime of this process: its environment, folder and terminal, and this machine's clock."""
     try:
         folder = os.getcwd()
     except OSError as error:
@@ -46,7 +45,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
 
 
 def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -> Callable[[str], None]:
-    """A function that writes a text after the progress line has been erased."""
+    """Return a function that erases the progress line, then writes a text."""
 
     def write_after(text: str) -> None:
         report(DONE)

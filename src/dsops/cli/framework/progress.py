@@ -205,11 +205,11 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
-"""Event -> (fact, words) pairs in the order of the sentence; the words of a fact without a value are left out."""
+"""Map each event to its facts and their words, in sentence order; words of a fact without a value are left out."""
 
 
 def sentence(event: Event) -> str:
-    """The event as a sentence; an unknown event, such as a plugin's, as its name and facts."""
+    """Return the event as a sentence; for an unknown event, such as a plugin's, its name and facts."""
     facts = {name: value for name, value in event.facts.items() if value}
     if event.name in _SENTENCES:
         words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]

@@ -1,6 +1,6 @@
 """The first steps of a command: load the configuration that its arguments name, plan it, and fetch values.
 
-The pipeline or the agent does the work; this module reads arguments and shows notes.
+This module reads arguments and shows notes; the pipeline or the agent does the work.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def load_config(
     arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, names: Collection[str] | None = ()
 ) -> Config:
-    """Load the configuration to use. A discovered configuration must be allowed already, or the user is asked.
+    """Load the configuration to use. If a discovered configuration is not allowed yet, the user is asked.
 
     `is_chosen` and `names` are parameters of `dsops.config.load`: `names` are the stores on the command line. Raises
     NotAllowed.
@@ -39,7 +39,7 @@ def load_config(
 
 
 def permitted(config: Config, runtime: Runtime) -> Config:
-    """The configuration, if the user has allowed it or allows it now. Raises NotAllowed."""
+    """Return the configuration if the user has allowed it or allows it now. Raises NotAllowed."""
     if config.is_allowed:
         return config
     from dsops.cli.framework.permission import ask_permission
@@ -57,7 +57,7 @@ def read_config(
 ) -> Config:
     """Read the named configuration, or find one from the working folder upward; shows its notes on stderr.
 
-    For commands that only compute: the configuration may not be allowed, so a plan made from it may be shown but not
+    For commands that only show a plan: the user may not have allowed the configuration, so its plan must not be
     executed.
     """
     config = configuration.read_config(
@@ -68,14 +68,14 @@ def read_config(
 
 
 def examine_config(arguments: Arguments, runtime: Runtime) -> Examined:
-    """The configuration with every problem in it, instead of an error for the first."""
+    """Read the configuration, and return it with all problems in it instead of raising the first."""
     examined = configuration.examine_config(runtime, arguments.text("--config"))
     show_notes(examined.config.notes)
     return examined
 
 
 def environment_name(config: Config, arguments: Arguments) -> str:
-    """The environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown."""
+    """Return the name of the environment to use: the named, the default or the only one. Raises EnvironmentUnknown."""
     return configuration.choose_environment(config, arguments.text("--env"), arguments.command)
 
 
@@ -103,9 +103,9 @@ def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runt
 
 
 def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = "") -> Mapping[str, Secret]:
-    """The value of every variable of the plan; writes the audit record first.
+    """Fetch the value of every variable of the plan; writes the audit record first.
 
-    `variable` is the only variable of the plan, "" for a whole environment. An agent makes the same plan again.
+    `variable` is the only variable of the plan, "" for a whole environment; an agent plans it again.
     """
     agent = agent_of(arguments, runtime)
     values = agent.secrets(plan.environment, variable) if agent else None
@@ -126,14 +126,14 @@ def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Cre
 
 
 def min_ttl_of(arguments: Arguments) -> float | None:
-    """The seconds of `--min-ttl`; None without it, and for commands that do not take it."""
+    """Return the seconds of `--min-ttl`; None without the flag, and for commands that do not take the flag."""
     return arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
 
 
 def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
-    """The agent for this command line; None if this process has to do the work."""
-    # The agent receives the environment of this process. A runtime with a different environment (a test, another
-    # program) must not use the agent.
+    """Return the agent for this command line; None if this process has to do the work."""
+    # The agent gets the environment of this process, so a runtime with another environment (a test, another program)
+    # must not use the agent.
     if runtime.environ is not os.environ or arguments.switch("--no-agent") or not is_wanted(runtime.environ):
         return None
     from dsops.agent.messages import PipelineRequest

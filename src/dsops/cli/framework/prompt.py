@@ -17,16 +17,16 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
 def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
-    """What the user types, without echo; None if there is no terminal or window, and after Ctrl-D.
+    """Ask the user, without echo; None without a terminal or window, and after Ctrl-D.
 
-    A window is opened on a desktop if there is no terminal, or if the process is a background job, which the system
-    stops (SIGTTIN) when it reads the terminal.
+    A window is opened on a desktop if there is no terminal, or if the process is a background job: the system stops
+    such a process (SIGTTIN) when it reads the terminal.
     """
     return _ask(question, terminal, _ask_in_window, is_hidden=True)
 
 
 def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
-    """Whether the user types `y` or `yes`; None without a terminal: a window can't show the whole question."""
+    """Return whether the user types `y` or `yes`; None without a terminal: a window is too small for the question."""
     typed = _ask(question, terminal, _no_window, is_hidden=False)
     return None if typed is None else typed in _AGREED
 
@@ -62,12 +62,12 @@ def _ask_in_window(question: str) -> Secret | None:
 
 
 def _ask_on(descriptor: int, question: str, *, is_hidden: bool) -> Secret | None:
-    """Read a line from the terminal; restores the terminal settings even after Ctrl-C, Ctrl-Z or another signal."""
+    """Read a line from the terminal; restore its settings even after Ctrl-C, Ctrl-Z or another signal."""
     import termios
 
     before = termios.tcgetattr(descriptor)
     hidden = list(before)
-    # Canonical mode with signals: fish changes these settings while it draws a prompt.
+    # The terminal is set to canonical mode with signals, since fish changes these settings while it draws a prompt.
     hidden[0] |= termios.ICRNL
     hidden[3] = (hidden[3] | termios.ICANON | termios.ISIG) & ~termios.ECHO
     if not is_hidden:

@@ -13,9 +13,9 @@ _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
 def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
-    """Replace the content `old` (None: no file exists) with `new`; returns the backup's path, "" if no backup was made.
+    """Replace the content `old` (None: no file exists) with `new`; return the backup's path, or "".
 
-    Follows a symbolic link. Raises FileNotWritten, also if the file's content no longer equals `old`.
+    Follows a symbolic link. Raises FileNotWritten, also if the file's content is no longer `old`.
     """
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
@@ -38,7 +38,7 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
 
 
 def _put(path: str, data: bytes, like: os.stat_result | None) -> None:
-    """Write a temporary file in the same folder, then rename it: a rename within a file system is atomic."""
+    """Write a temporary file in the same folder, then rename it, which is atomic within a file system."""
     part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), _PRIVATE_FILE)
     try:

@@ -1,6 +1,7 @@
-"""Findings as SARIF 2.1.0, the format that code hosts show beside the lines of code.
+"""Formats findings as SARIF 2.1.0, the format that code hosts show beside the lines of code.
 
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html; GitHub Docs, "SARIF support for code scanning".
+Sources: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html; GitHub Docs, "SARIF support for code
+scanning".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 
 
 def sarif_log(checked: Sequence[tuple[str, LintReport]], notes: Sequence[str], *, is_complete: bool) -> Json:
-    """A SARIF log with one run over files and their reports. `is_complete`: whether every named file could be read."""
+    """Return a SARIF log of files and their reports. `is_complete`: whether every named file could be read."""
     notifications: list[Json] = [_notification(text) for text in notes]
     for file, report in checked:
         notifications += [
@@ -66,7 +67,7 @@ def _result(file: str, finding: Finding) -> Json:
     location: dict[str, Json] = {
         "physicalLocation": {
             "artifactLocation": {"uri": uri},
-            # GitHub needs a line to show a finding; 0 means the whole file, which is shown at line 1.
+            # GitHub needs a line to show a finding. Line 0 means the whole file, which is shown at line 1.
             "region": {"startLine": max(finding.line, 1)},
         }
     }
@@ -78,7 +79,7 @@ def _result(file: str, finding: Finding) -> Json:
         "level": finding.severity,
         "message": {"text": f"{finding.message}\nHint: {finding.hint}"},
         "locations": [location],
-        # This fingerprint identifies the same finding after lines were added above it.
+        # The fingerprint identifies a finding even after lines were added above it.
         "partialFingerprints": {"policyFinding/v1": sha256(place.encode()).hexdigest()[:32]},
     }
 

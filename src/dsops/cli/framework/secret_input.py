@@ -21,7 +21,7 @@ _MOST_BYTES = 16384
 
 
 def piped_or_in_file(path: str) -> Secret | None:
-    """The content of the file, or of stdin if it is piped; None if the user has to be asked."""
+    """Return the content of the file, or of stdin if it is piped; None if the user has to be asked."""
     if path not in {"", "-"}:
         return _in_file(path)
     if sys.stdin is None or (not path and sys.stdin.isatty()):
@@ -31,13 +31,13 @@ def piped_or_in_file(path: str) -> Secret | None:
     except OSError as error:
         why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
         raise UsageError("standard input can't be read", why=why, hint=hint) from error
-    # An empty stdin is no input: services, tests and editors start programs that way, and a terminal may still be there
-    # to ask on.
+    # An empty stdin is no input: services, tests and editors start programs in this way, and there may still be a
+    # terminal on which the user can be asked.
     return Secret.from_bytes(data) if data.strip() or path else None
 
 
 def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
-    """What the user types. Raises UsageError without a terminal or an answer."""
+    """Return what the user types. Raises UsageError without a terminal or an answer."""
     typed = runtime.ask(f"{what}: ")
     if typed is None:
         raise UsageError(

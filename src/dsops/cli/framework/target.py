@@ -62,5 +62,7 @@ def _unknown(name: str, config: Config) -> UsageError:
     known = list(dict.fromkeys((*config.environments, *config.stores)))
     meant = nearest(name, known)
     shown = ", ".join(known[:_MOST]) + (f", and {len(known) - _MOST} more" if len(known) > _MOST else "")
-    hint = f"did you mean `{meant}`?" if meant else f"there are {shown}" if known else "`dsops init` writes a file"
+    hint = f"did you mean `{meant}`?" if meant else f"there are {shown}"
+    if not known:
+        hint = "the note says why the profile is no store" if config.notes else "`dsops init` writes a file"
     return UsageError(f"there is no environment, store or profile `{name}`", hint=hint)

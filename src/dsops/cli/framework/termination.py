@@ -1,4 +1,4 @@
-"""Makes SIGTERM and SIGHUP (a cancelled CI job, a closed terminal) end a command like Ctrl-C: it cleans up first."""
+"""Makes SIGTERM and SIGHUP (a cancelled CI job, a closed terminal) end a command like Ctrl-C, after a cleanup."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def ends_tidily() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM and SIGHUP within the block; afterwards the process ends by that signal.
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP within the block; then the process ends by that signal.
 
-    An ignored signal (`nohup`) stays ignored.
+    A signal that was ignored at the start (`nohup`) stays ignored.
     """
     received: list[int] = []
 

@@ -111,7 +111,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _found(runtime: Runtime) -> tuple[Config | None, str]:
-    """The configuration of this folder, or the reason why it can't be loaded."""
+    """Return the configuration of this folder; or None, and the reason why it can't be loaded."""
     try:
         return load_found(runtime), ""
     except ConfigError as error:

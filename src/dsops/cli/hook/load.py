@@ -1,7 +1,7 @@
 """`dsops hook-load`: print the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
 
-The code calls functions of the hook: it always passes the files to watch and, on success, the variables to set and
-unset and the time of the next renewal. An error is one line on stderr.
+The code calls functions of the hook. It always passes the files to watch; on success, also the variables to set and
+unset and the time of the next renewal. An error is printed as one line on stderr.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ INTERRUPTED = 128 + 2
 
 
 def variables_of(config: Config, arguments: Arguments) -> tuple[str, list[str]]:
-    """The environment to load and its variables' names. Raises NotAllowed for a variable that no hook may set."""
+    """Return the environment to load and its variables. Raises NotAllowed for a variable that no hook may set."""
     name = environment_name(config, arguments)
     environment = config.environments.get(name)
     if environment is None:
@@ -63,13 +63,13 @@ def variables_of(config: Config, arguments: Arguments) -> tuple[str, list[str]]:
 
 
 def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
-    """The plan of the environment to load."""
+    """Return the plan of the environment to load."""
     return plan_named(config, variables_of(config, arguments)[0], runtime)
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration named by these variables needs no permission, and the agent would read them, too.
+        # A configuration named by these variables would need no permission, and the agent would read them, too.
         raise UsageError(
             "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
         )
@@ -90,7 +90,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
-        # NotAllowed is not recorded: the record would repeat at every prompt, though nothing was attempted.
+        # NotAllowed is not recorded: dsops attempted nothing, and the record would be repeated at every prompt.
         if not isinstance(error, NotAllowed):
             add_failure(arguments.name, error, runtime)
     runtime.report(DONE)
@@ -117,7 +117,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """Return the values, and the sessions whose parts are the values of some variables."""
+    """Return the values, and the sessions of which some variables contain a part."""
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if plan.steps[name].type.gives_credentials]
     agent = agent_of(arguments, runtime)
@@ -136,7 +136,7 @@ def _say(path: str, text: str) -> None:
 
 
 def one_line(error: DsopsError) -> str:
-    """The error on one line, for a prompt: message, reason and next step."""
+    """Format the error on one line for a prompt: message, reason and hint."""
     if isinstance(error, Failures):
         return f"{one_line(error.errors[0])} (and {len(error.errors) - 1} more)"
     parts = [f"{error.message}: {error.why}" if error.why else error.message]

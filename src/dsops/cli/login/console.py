@@ -27,7 +27,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     plan = plan_session(load_config(arguments, runtime, names=(name,)), name, arguments, runtime)
     require_session(plan, name)
     region = plan.steps[name].region
-    # Flags are checked first: a wrong flag must fail before any call is made.
+    # Flags are checked first, so that a wrong flag fails before any call is made.
     own = arguments.text("--endpoint")
     if not own:
         hint = f"name the federation endpoint with `--endpoint` or {_OWN_ENDPOINT}; a sandbox's is /_sandbox/federation"

@@ -75,12 +75,12 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
 
 
 def _key_input(path: str, runtime: Runtime, command: str) -> KeyInput:
-    """The key from the file, a pipe, or the terminal. Raises KeysRefused."""
+    """Read the key from the file, a pipe, or the terminal. Raises KeysRefused."""
     piped = piped_or_in_file(path)
     if piped is not None:
         return read_key(piped)
     key_id = ask_for("Access key id", runtime, command).reveal().strip()
-    check_key_id(key_id)  # the id is checked before the user looks for the secret
+    check_key_id(key_id)  # check the id before the user looks for the secret
     secret = ask_for("Secret access key", runtime, command).reveal().strip()
     return KeyInput(key_id, Secret(secret)).check()
 
@@ -95,7 +95,7 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
 
 
 def _note_lost(entry: KeysEntry | None, new: KeysEntry) -> None:
-    """Show a note about the keys of an unfinished rotation whose secrets are lost with the replaced entry."""
+    """Show a note for each key of an unfinished rotation whose secret is lost because the entry was replaced."""
     for key_id in (entry.next_key_id, entry.old_key_id) if entry is not None else ():
         if key_id and key_id != new.key_id:
             note(f"the secret of {key_id}, of a rotation, is gone from the keyring: delete that key in AWS")
@@ -126,7 +126,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _age(entry: KeysEntry, now: datetime) -> str:
-    """The age of the key: `90 days`, or `90 days or more` if only its date of addition to the keyring is known."""
+    """Return the age of the key: `90 days`, or `90 days or more` if only its date in the keyring is known."""
     try:
         days = (now - datetime.fromisoformat(entry.created or entry.added)).days
     except (ValueError, TypeError):
@@ -135,7 +135,7 @@ def _age(entry: KeysEntry, now: datetime) -> str:
 
 
 def _rotation(entry: KeysEntry) -> str:
-    """The state of an unfinished rotation; "" if no rotation is unfinished."""
+    """Describe the state of an unfinished rotation; "" if there is none."""
     if entry.next_key_id:
         return f"interrupted: {masked(entry.next_key_id)} is not used yet"
     if entry.old_key_id:
@@ -192,7 +192,7 @@ def _remove(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime) -> str:
-    """Delete the key that a rotation has replaced."""
+    """Delete the old key that a rotation has replaced."""
     if not entry.old_key_id:
         raise UsageError(f"`{entry.name}` has no old key", hint="`dsops keys list` shows what a rotation has left")
     if not entry.old_is_off:
@@ -213,7 +213,7 @@ def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
     result = f"the keyring has no key `{entry.name}` any more; AWS still accepts {masked(entry.key_id)}"
     if from_aws:
         credentials = credentials_of(entry, get_secrets(keyring, entry.name))
-        # The key that signs these calls is deleted last.
+        # The key that signs these calls is deleted after the other keys.
         for key_id in (entry.old_key_id, entry.next_key_id, entry.key_id):
             if key_id:
                 carry_out(delete_key(entry, key_id, credentials, runtime), runtime)

@@ -27,7 +27,7 @@ from dsops.totp import seconds_left
 def _add(arguments: Arguments, runtime: Runtime) -> int:
     serial_number = check_serial_number(arguments.operand("SERIAL"))
     if not arguments.switch("--replace"):
-        # Checked before the user types the seed; `add_seed` checks again.
+        # A device that is in the keyring already is refused before the user types the seed; `add_seed` checks again.
         refuse_known(index.contents(runtime.environ), serial_number)
     typed = piped_or_in_file(arguments.text("--from-file"))
     if typed is None:

@@ -16,10 +16,10 @@ STORE = Operand("STORE", "a store that logs in, or one that uses the credentials
 
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:
-    """The login of the named store; without a name, the only login of the configuration. Raises UsageError."""
+    """Return the login of the named store; without a name, the only login of the configuration. Raises UsageError."""
     name = arguments.operand("STORE")
     config = load_config(arguments, runtime, names=(name,) if name else None)
-    # `session_policy: auto` needs an environment for a session; a login needs none.
+    # The plan is not carried out: with `session_policy: auto`, a session needs an environment, a login does not.
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     logins, failures = _logins(config, runtime)
     if plan is not None:
@@ -41,7 +41,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
 
 
 def _logins(config: Config, runtime: Runtime) -> tuple[list[RequestedLogin], list[ConfigError]]:
-    """Every login of the configuration, and the errors of the stores that could not be planned."""
+    """Return every login of the configuration, and the errors of stores that can't be planned."""
     steps: list[Step] = []
     failures: list[ConfigError] = []
     types = StoreTypes()

@@ -1,4 +1,4 @@
-"""`dsops revoke`: deny everything to the sessions of a role that were issued before a time."""
+"""`dsops revoke`: deny everything to those sessions of a role that were issued before a certain time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _moment(text: str) -> datetime | None:
-    """The time of `--before`; None without the flag. Raises UsageError for a time without a time zone."""
+    """Parse the time of `--before`; None without the flag. Raises UsageError for a time without a time zone."""
     if not text:
         return None
     hint = "write it as 2026-11-24T12:00:00Z"
@@ -73,10 +73,10 @@ def _moment(text: str) -> datetime | None:
 
 
 def _role(name: str, arguments: Arguments, runtime: Runtime) -> RoleToRevoke:
-    """The role to revoke.
+    """Return the role to revoke.
 
-    A role given by ARN needs no configuration: in an emergency, variables or tokens that the store needs may be
-    missing.
+    If the user names the role by ARN, no configuration is read: in an emergency, variables or tokens that the store
+    needs may be missing.
     """
     arn = parse_arn(name)
     if arn is not None:
@@ -90,7 +90,7 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> RoleToRevoke:
 def _before(
     requested: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
 ) -> datetime:
-    """The time before which sessions are denied: `requested`, or now by AWS's clock instead of this machine's."""
+    """Return the time before which sessions are denied: `requested`, or the present time by AWS's clock."""
     aws_time = carry_out(time_of_aws(client, endpoint), runtime)
     if aws_time is None and (requested or not applies):
         note(f"{endpoint.short} did not tell the time: using this machine's clock")

@@ -18,7 +18,7 @@ from dsops.stores.loopback import LoopbackPort, has_state
 from dsops.text import duration_text
 
 LONGEST_SECONDS = 600
-"""Timeout of the login in the browser: as long as a code of AWS's device flow is valid."""
+"""How long a login in the browser may take, in seconds: as long as a code of AWS's device flow is valid."""
 
 _PATH = REDIRECT_URI.removeprefix("http://127.0.0.1")
 
@@ -45,7 +45,7 @@ def by_browser_or_device(
     seconds: float = LONGEST_SECONDS,
     open_port: Callable[[str], LoopbackPort] = LoopbackPort,
 ) -> Token:
-    """Log in with this machine's browser, or with a code if no loopback port can be opened; returns the token."""
+    """Log in with this machine's browser; without a free loopback port, with a code. Returns the token."""
     try:
         loopback = open_port(_PATH)
     except OSError as error:
@@ -70,7 +70,7 @@ def by_browser_or_device(
 
 
 def _open(page: str, runtime: Runtime) -> None:
-    """Open the browser without waiting for it: some programs named in BROWSER run until the page is closed."""
+    """Open the browser without waiting for it, since some programs in BROWSER run until the page is closed."""
     opening = open_page(page, runtime)
 
     def watch() -> None:

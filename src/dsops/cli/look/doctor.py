@@ -32,7 +32,7 @@ from dsops.text import clean, counted
 
 
 class _Fix(NamedTuple):
-    """A repair made by `--fix`, and why it failed ("" if it succeeded)."""
+    """A repair made by `--fix`, and the reason if it failed ("" if it succeeded)."""
 
     repair: Repair
     problem: str
@@ -42,12 +42,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     subject = _subject(arguments, runtime)
     fixes = list(_mend(subject, runtime)) if arguments.switch("--fix") else []
     if fixes and not subject.plans:
-        subject = _subject(arguments, runtime)  # files that other users could write were not tried before
+        subject = _subject(arguments, runtime)  # a configuration that others could write had no plans before its repair
     config = arguments.text(CONFIG.name)
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]
     runtime.report(DONE)
-    # A skipped check does not count: it depends on a failed check, or its store is used by no environment.
+    # A skipped check is not a failure: it depends on a failed check, or its store is used by no environment.
     is_healthy = all(check.status != "failed" for check in checks)
     if arguments.switch("--json"):
         answer_json(
@@ -63,9 +63,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def with_next_step(check: Check, config: str) -> Check:
-    """Return the check; if AWS denied the store, its hint is a `dsops explain` command.
+    """Return the check; if AWS denied access, its hint becomes a `dsops explain` command.
 
-    `config` is the value of --config, which the command repeats.
+    `config` is the value of --config, which that command repeats.
     """
     if check.code != "doctor.store" or not check.errors:
         return check
@@ -83,14 +83,14 @@ def _show(checks: list[Check], config: str) -> None:
 
 
 def _error_text(check: Check, error: DsopsError, config: str) -> str:
-    """The error as every command prints it, with the check's hint if that is more helpful."""
+    """Format the error as every command prints it, with the check's hint if that is more helpful."""
     text = error_text(error, config=config)
     is_repeated = check.hint in ("", next_step_of(error, config=config), *[each.hint for each in check.errors])
     return text if is_repeated else f"{text}\n  next: {clean(check.hint)}"
 
 
 def _finding_text(check: Check) -> str:
-    """A warning, or a failure without an error object, formatted like an error."""
+    """Format a warning, or a failure without an error object, like an error."""
     lines = [f"dsops: {check.status}[{check.code}]: {clean(check.name)}: {clean(check.detail)}"]
     lines += [f"  why: {clean(check.why)}"] if check.why else []
     lines += [f"  hint: {clean(check.hint)}"] if check.hint else []
@@ -98,12 +98,12 @@ def _finding_text(check: Check) -> str:
 
 
 def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
-    """Load the configuration and its plans; a part that can't be read or is not allowed becomes a failed check."""
+    """Load the configuration and its plans; a part that fails to load becomes a failed check."""
     config: Config | None = None
     try:
         config = read_config(arguments, runtime)
         config = permitted(config, runtime)
-    except ConfigError as error:  # the configuration's files are checked, but its stores are not tried
+    except ConfigError as error:  # the configuration's files are checked, but its stores are not
         return Subject(config, [], [failed("doctor.configuration", "configuration", error)])
     sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
     readable = Check("doctor.configuration", "configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")
@@ -117,8 +117,8 @@ def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
 
 
 def _mend(subject: Subject, runtime: Runtime) -> Iterator[_Fix]:
-    """Apply each safe repair, with a note before and after it."""
-    # The order matters: a socket is trusted only after the mode of its folder has been repaired.
+    """Make each safe repair, with a note before and after the repair."""
+    # The order of repairs matters: a socket is trusted only after the mode of its folder is repaired.
     for repair in chain(file_repairs(files_of(subject, runtime)), agent_repairs(runtime.environ)):
         note(f"{repair.path}: {repair.before}; repairing it")
         problem = mend(repair)

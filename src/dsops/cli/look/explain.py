@@ -71,7 +71,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     """Explain an error that another program printed.
 
-    Uses the policies that the base credentials or a store's session can read.
+    Uses the policies that can be read with the base credentials or a store's session.
     """
     from dsops.cli.look.explain_text import show
     from dsops.cli.policy.files import read_policy
@@ -92,7 +92,7 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
-    """The policies in the files named by the flags."""
+    """Read the policies from the files that the flags name."""
     from dsops.cli.look.explain_files import evidence_of
 
     policy_files, trust_policies = arguments.texts(POLICIES.name), arguments.texts(TRUST_POLICY.name)
@@ -100,7 +100,7 @@ def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
 
 
 def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan, str]:
-    """The plan to try, and the name that the answer gives to it: an environment, a variable, or a store."""
+    """Return the plan to try, and its name in the answer: an environment, a variable, or a store."""
     word = arguments.operand(OPERAND)
     if not word:
         name = environment_name(config, arguments)
@@ -130,7 +130,7 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
 
 
 def _environment(config: Config, arguments: Arguments) -> Environment | None:
-    """The named environment, else the default, else the only one; None if it is ambiguous."""
+    """Return the named environment, or the default, or the only one; None if there are several and no default."""
     name = arguments.text("--env") or config.default_environment
     if not name and len(config.environments) == 1:
         name = next(iter(config.environments))
@@ -138,10 +138,10 @@ def _environment(config: Config, arguments: Arguments) -> Environment | None:
 
 
 def _plan_of_store(config: Config, store: str, environment: Environment | None, runtime: Runtime) -> Plan:
-    """The plan for the session of the store; shows its notes on stderr.
+    """Return the plan for the session of the store; shows its notes on stderr.
 
     With `session_policy: auto`, the plan has the variables that the environment reads through the store. Raises
-    SessionForNothing if there are none.
+    SessionForNothing if there are no such variables.
     """
     try:
         return plan_one_store(config, store, runtime)
@@ -158,7 +158,7 @@ def _plan_of_store(config: Config, store: str, environment: Environment | None, 
 
 
 def _chain(plan: Plan, name: str) -> list[str]:
-    """The named step, and the steps whose credentials it uses."""
+    """Return the named step, and the steps whose credentials it uses, directly or through other steps."""
     chain = []
     while name in plan.steps:
         chain.append(name)

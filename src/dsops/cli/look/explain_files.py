@@ -1,4 +1,4 @@
-"""Reads the policy files given to `dsops explain`, which supplement the policies read from AWS."""
+"""Reads the policy files named by flags of `dsops explain`, in addition to the policies read from AWS."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def evidence_of(
 
 
 def _given(file: str, runtime: Runtime) -> Given:
-    """The users and roles of a file that describes an account, or of a template."""
+    """Return the users and roles in a file: a description of an account, or a template."""
     text = read_policy(file, runtime)
     if any(name in text for name in _DETAILS):
         return read_details(text, shown_name(file)).given
@@ -47,7 +47,7 @@ def _given(file: str, runtime: Runtime) -> Given:
 
 
 def _people(file: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
-    """Yield the users and roles of a file. A template never lists all their policies: others may be attached in AWS."""
+    """Yield the users and roles of a file; those of a template may have further policies in AWS."""
     for known in file.people:
         arn = parse_arn(known.arn)
         if arn is not None:
@@ -71,7 +71,7 @@ def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Pol
 
 
 def _role_arn(role: str, steps: Iterable[Step]) -> str:
-    """The ARN of a role named by its ARN, by a store that assumes it, or by its role name."""
+    """Return the ARN of a role that is named by its ARN, its name, or a store that assumes the role."""
     by_word = {step.name: step.role for step in steps if step.role.startswith("arn:")}
     by_word |= {arn.rpartition("/")[2]: arn for arn in by_word.values()}
     if parse_arn(role) is not None:

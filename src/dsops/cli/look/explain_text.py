@@ -68,7 +68,7 @@ def _where(place: FaultLocation) -> str:
 
 
 def mismatch_text(mismatch: Mismatch) -> str:
-    """`StringEquals sts:ExternalId wants ***, the call has none`."""
+    """Describe a condition that does not match: `StringEquals sts:ExternalId wants ***, the call has none`."""
     verb = "wants anything but" if mismatch.is_unwanted else "wants"
     actual = f"the call has {'none' if mismatch.actual is None else _listed(mismatch.actual)}"
     if mismatch.actual is None and not mismatch.is_known:

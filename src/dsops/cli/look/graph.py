@@ -50,12 +50,12 @@ _FORMATS = ("text", "mermaid", "svg")
 
 
 class _Drawn(NamedTuple):
-    """A graph, and the errors from trying its hops and secrets."""
+    """A graph, and the errors found by trying its hops and secrets."""
 
     graph: Graph
     errors: tuple[DsopsError, ...] = ()
     named_config: str = ""
-    """The value of --config."""
+    """The value of --config; "" without the flag."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -75,7 +75,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
         for environment, why in unplanned.environments.items():
             note(f"environment `{environment}` is drawn without a plan: {why}")
-    # The graph shows only the source of base credentials, not their digests, so a random HMAC key is sufficient.
+    # The graph shows the source of base credentials but no digest of them, so a random HMAC key is sufficient.
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
     drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
@@ -94,7 +94,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _format(arguments: Arguments) -> str:
-    """The format named by a flag, or implied by the file name's extension."""
+    """Return the format that a flag names or that the extension of the file's name implies."""
     named = arguments.text("--format")
     if arguments.switch("--json"):
         if named in {"mermaid", "svg"}:
@@ -124,7 +124,7 @@ def _try(graph: Graph, plans: list[Plan], runtime: Runtime) -> _Drawn:
 
 
 def _on_screen(graph: Graph, runtime: Runtime) -> str:
-    """The tree, with the width and colours of the terminal."""
+    """Return the tree, with the width and colours of the terminal."""
     if not os.isatty(1):
         return graph_text(graph)
     has_colour = screen.has_colour(1, runtime.environ)
@@ -136,7 +136,7 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
 
 
 def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: bool) -> None:
-    """Print the errors below the tree or on stderr, and a note if Mermaid's limits are exceeded."""
+    """Print the errors below the tree or on stderr; add a note if Mermaid's limits are exceeded."""
     for error in drawn.errors if format_name != "json" else ():
         shown_error = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:

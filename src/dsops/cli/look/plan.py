@@ -53,7 +53,7 @@ def _row(variable: PlannedVariable) -> tuple[str, ...]:
 
 
 def _tree(plan: Plan) -> Iterator[str]:
-    """The credential graph as a tree: each step stands below the step whose session it uses."""
+    """Yield the credential graph as a tree: each step stands below the step whose session it uses."""
     for profile, ambient in plan.ambient.items():
         steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
         steps = [step for step in steps if step.type.takes_credentials and step.proof is None]
@@ -88,7 +88,7 @@ def _ambient_text(ambient: Ambient) -> str:
 
 
 def _does(plan: Plan, step: Step) -> str:
-    """What the step does: the call that issues its session, or the number of secrets read with it."""
+    """Describe what the step does: the call that issues its session, or the number of secrets read with it."""
     references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
     if not step.type.gives_credentials:
         region = f" in {step.region}" if step.region else ""
@@ -103,7 +103,7 @@ def _does(plan: Plan, step: Step) -> str:
 
 
 def _session(step: Step) -> Iterator[str]:
-    """The settings that decide whose session the step issues, and what the session may do."""
+    """Yield the settings that decide which principal gets the session, and what the session may do."""
     if not step.type.gives_credentials:
         return
     if step.proof is not None and step.proof.speaks_of is not None:
@@ -121,7 +121,7 @@ def _session(step: Step) -> Iterator[str]:
 
 
 _OF = ("target_principal", "federated_user_name")
-"""For operations without a role, the settings that name the principal or user of the session."""
+"""The settings that name the principal or user of the session, for operations without a role."""
 
 _TOLD = (
     ("task_policy_arn", "for {}"),
@@ -142,7 +142,7 @@ _TOLD = (
 
 
 def _setting_text(setting: Setting) -> str:
-    """A setting on one line. Secrets are hidden; a policy is shown as its length."""
+    """Format a setting on one line. Secrets are hidden; a policy is replaced by its length."""
     if isinstance(setting, Secret):
         return HIDDEN
     if isinstance(setting, str) and setting.startswith("{"):
@@ -203,7 +203,7 @@ def _step_value(step: Step) -> Json:
 
 
 def _proof_value(step: Step) -> Json:
-    """The proof (such as a token) that replaces base credentials, and the known facts about it."""
+    """Return the proof (such as a token) that the step uses instead of base credentials, and facts known about it."""
     if step.proof is None:
         return None
     return {"source": step.proof.source, "login": step.proof.login.told if step.proof.login is not None else None}

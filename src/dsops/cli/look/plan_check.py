@@ -1,4 +1,4 @@
-"""`dsops plan --check`: evaluate whether the given policies allow each hop, before anything is deployed."""
+"""`dsops plan --check`: evaluate whether policies from files allow each hop, before anything is deployed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _identities(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str,
 
 
 def _role(flag: str, word: str, plan: Plan) -> str:
-    """The ARN of a role named by its ARN, by a store that assumes it, or by its role name."""
+    """Return the ARN of a role that is named by its ARN, its name, or a store that assumes the role."""
     if parse_arn(word) is not None:
         return word
     roles = {step.name: step.role for step in plan.steps.values() if step.role.startswith("arn:")}
@@ -67,7 +67,7 @@ _OPTIONAL: Final = ("boundary", "scp", "rcp")
 
 
 def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Complete:
-    """Return a function that fills gaps left by the policy files with policies from a sandbox."""
+    """Return a function that reads policies missing from the policy files from a sandbox."""
     from dsops.cli.policy.live import ask_sandbox
 
     def complete(asked: CaseQuestion) -> CompletedQuestion:
@@ -76,7 +76,7 @@ def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Comple
         except EntityNotFound:
             known = CompletedQuestion(asked, {}, ())
         missing = {each.place for each in known.unread}
-        # An empty list means unknown here: the sandbox may still have a policy of these types.
+        # Here, an empty list means unknown: the sandbox may have a policy of this type.
         missing |= {place for place in _OPTIONAL if not known.policies.get(place)}
         whole = {place: groups for place, groups in known.policies.items() if place not in missing}
         (completed,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)

@@ -50,7 +50,7 @@ def _told(hop: HopResult) -> str:
 
 
 def _allowed_by(row: AnsweredCase) -> str:
-    """For each policy that has to allow the request, its first statement that does."""
+    """Name the first statement that allows the request, for each policy that has to allow it."""
     places = []
     for reason in row.outcome.decision.reasons:
         if reason.is_needed and reason.matched:
@@ -81,7 +81,7 @@ def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Jso
 
 
 def _question_value(row: AnsweredCase) -> Json:
-    """The verdict as JSON, as in `policy simulate`, without the fields that only tables have."""
+    """Return the verdict as JSON, as in `policy simulate`, but without the fields that only tables have."""
     return {key: fact for key, fact in row_value(row).items() if key not in _OF_TABLES}
 
 

@@ -45,13 +45,13 @@ def _row(store: StoreEntry, config: Config) -> tuple[str, ...]:
 
 
 def _source(store: StoreEntry) -> str:
-    """The value of `credentials_from`; "" for base credentials."""
+    """Return the value of the store's `credentials_from`; "" for base credentials."""
     field = store.fields.get("credentials_from")
     return field.node.text if field and isinstance(field.node, Scalar) else ""
 
 
 def _environments(store: StoreEntry, config: Config | None) -> list[str]:
-    """The environments that have a variable read from the store."""
+    """Return the environments that have a variable whose value is read from the store."""
     return [
         environment.name
         for environment in (config.environments.values() if config else ())

@@ -21,23 +21,23 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--env"):
         problems = _with_plan(examined, arguments, runtime)
     elif not problems:
-        # With `--env`, the plan shows these notes for the stores it uses, with expanded values.
+        # With `--env`, these notes come from the plan instead, for the stores that it uses, with variables expanded.
         show_notes(same_caller_notes(examined.config))
     _show(arguments, runtime, examined.config, problems)
     return CheckFailed.exit_code if problems else 0
 
 
 def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
-    """The configuration's problems, and those of the named environment's plan. Raises EnvironmentUnknown."""
+    """Return the configuration's problems, and those of the named environment's plan. Raises EnvironmentUnknown."""
     problems, shown = examined.problems, [file.shown for file in examined.config.all_files]
     try:
         plan_environment(plannable(examined.config, examined.unusable), arguments, runtime)
     except ConfigError as error:
-        # An error without problems: the environment does not exist.
+        # If neither the error nor the configuration has a problem, the environment does not exist.
         if not error.problems and problems.is_empty:
             raise
-        # Problems are compared without their paths: for an inherited field, the plan reports the path of the inheriting
-        # store.
+        # Problems are compared without their paths: for an inherited field, the plan reports the path of the store that
+        # inherits the field.
         known_problems = {(problem.where, problem.message) for problem in problems.in_order(shown)}
         new_problems = error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)]
         problems.extend([problem for problem in new_problems if (problem.where, problem.message) not in known_problems])

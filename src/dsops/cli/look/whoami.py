@@ -1,4 +1,4 @@
-"""`dsops whoami`: the caller that AWS sees, and the hops, tags and policies of its session."""
+"""`dsops whoami`: show the caller that AWS sees, and the hops, tags and policies of its session."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from dsops.whoami import (
 
 
 class _Session(NamedTuple):
-    """Credentials, and the chain that leads to them."""
+    """Credentials, and the chain of stores from which they come."""
 
     credentials: Credentials
     endpoint: Endpoint
     """The STS endpoint for GetCallerIdentity."""
     carried: SessionAttributes
     chain: tuple[str, ...] = ()
-    """The store and the stores whose credentials it uses; () for base credentials."""
+    """The named store and the stores whose credentials it uses; () for base credentials."""
     hops: tuple[Step, ...] = ()
     ends: Mapping[str, str] = {}
-    """Store -> expiration of its session, for the sessions issued by this run."""
+    """Map each store to the expiration of its session, for the sessions that this run issued."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -70,7 +70,7 @@ def _base_session(runtime: Runtime) -> _Session:
 
 
 def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
-    """Get the session of a store; `ends` receives the expirations of the hops that this run issues."""
+    """Get the session of a store; `ends` of the result has the expirations of the hops that this run issues."""
     plan = plan_session(load_config(arguments, runtime, names=(name,)), name, arguments, runtime)
     require_session(plan, name)
     ends: dict[str, str] = {}
@@ -94,14 +94,14 @@ def _collect(ends: dict[str, str], report: Callable[[Event], None]) -> Callable[
 
 
 def _chain(plan: Plan, name: str) -> Iterator[str]:
-    """The store, and the stores whose credentials it uses, down to the base credentials."""
+    """Yield the store and the stores whose credentials it uses, down to the base credentials."""
     while name:
         yield name
         name = plan.steps[name].credentials_from
 
 
 def _value(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Json:
-    """The answer as JSON."""
+    """Return the answer as JSON."""
     credentials, chain, base = session.credentials, session.chain, _base(session, identity)
     expiration = credentials.expiration_text
     return {
@@ -126,7 +126,7 @@ def _value(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Jso
 
 
 def hop_value(step: Step, expiration: str, seconds_left: int | None) -> Json:
-    """A hop as JSON; `expiration` is "" if unknown."""
+    """Return a hop as JSON; `expiration` is "" if it is unknown."""
     settings = step.settings
     return {
         "store": step.name,
@@ -145,7 +145,7 @@ def hop_value(step: Step, expiration: str, seconds_left: int | None) -> Json:
 
 
 def _carried_value(known: SessionAttributes) -> Mapping[str, Json]:
-    """Tags and source identity as JSON."""
+    """Return the session's tags and source identity as JSON."""
     identity = {"value": known.source_identity, "store": known.source_identity_store}
     return {
         "tags": [dict(tag._asdict()) for tag in known.tags],
@@ -155,7 +155,7 @@ def _carried_value(known: SessionAttributes) -> Mapping[str, Json]:
 
 
 def _lines(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Iterator[tuple[str, str]]:
-    """The answer as text: labels and values."""
+    """Yield the answer as text: labels and values."""
     credentials, known = session.credentials, session.carried
     yield "caller", identity.arn
     yield "account", identity.account
@@ -190,7 +190,7 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
-    """When a hop's session expires; unknown if the hop was skipped because the session of a later hop was cached."""
+    """Return when a hop's session expires; unknown for a hop skipped because a later hop's session was cached."""
     if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
@@ -204,7 +204,7 @@ def _seconds_left(expiration: str, runtime: Runtime) -> int | None:
 
 
 def _source(chain: tuple[str, ...], base: str) -> str:
-    """The source of the credentials: `store target, through jump, from profile ada (IAM Identity Center)`."""
+    """Describe the source of the credentials: `store target, through jump, from profile ada (...)`."""
     store = [f"store {chain[0]}"] if chain else []
     through = [f"through {' and '.join(chain[1:])}"] if chain[1:] else []
     return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])

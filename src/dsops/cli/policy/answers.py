@@ -22,11 +22,11 @@ from dsops.policy.sources.text import STDIN
 from dsops.text import clean, counted
 
 _MOST = 3
-"""Maximum number of nearly matching statements to show, and of values per condition."""
+"""Maximum number of nearly matching statements that are shown, and of values shown for a condition."""
 
 
 def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
-    """Print the answer to one question; for a table of questions, the unexpected answers and their number."""
+    """Print the answer to one question; for a table, the unexpected answers and the number of cases."""
     if form == "junit":
         answer(junit_report(rows, file, now=now))
     elif form == "json":
@@ -49,7 +49,7 @@ def _lines(rows: Sequence[AnsweredCase], file: str) -> Iterator[str]:
 
 
 def answer_lines(row: AnsweredCase) -> Iterator[str]:
-    """The lines of an answer: the verdict, what decides it, and what each policy contributes."""
+    """Yield the lines of an answer: the verdict, what decides it, and what each policy contributes to it."""
     outcome, asked = row.outcome, row.outcome.decision.request
     caller = asked.principal.arn or asked.principal.federated or asked.principal.kind
     verb = {"allow": "may", "unknown": "may or may not"}.get(outcome.verdict, "may not")
@@ -83,7 +83,7 @@ def _decided_by(outcome: Outcome) -> str:
 
 
 def place_of(policy: str, line: int) -> str:
-    """The line of a statement: `trust.json:12` for a file, `ARN, line 12` for a policy without a file."""
+    """Return the location of a statement: `trust.json:12`, or `ARN, line 12` for a policy without a file."""
     if not policy or policy.startswith("arn:") or " " in policy:
         return f"{policy or 'policy'}, line {line}"
     return f"{policy}:{line}"

@@ -20,7 +20,7 @@ from dsops.policy import (
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
-"""IAM accepts 128 KiB. A file of 32 MiB can be checked within a minute; larger ones are named by mistake."""
+"""The maximum size of a policy file: IAM accepts 128 KiB, and a file of 32 MiB can be checked within a minute."""
 
 
 def read_policy(name: str, runtime: Runtime) -> str:

@@ -92,7 +92,7 @@ def _text(grants: Grants, selection: Selection, format_name: str) -> str:
 def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[tuple[str, str]]:
     """Yield the names and texts of the files, in a folder for each account.
 
-    As JSON, there is one file per policy, as `aws iam create-role` takes it.
+    As JSON, there is one file per policy, in the form that `aws iam create-role` takes.
     """
     for account, part in by_account(grants).items():
         if format_name != "json":
@@ -103,7 +103,7 @@ def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[t
 
 
 def _plain(value: object) -> Json:
-    """A value of a policy as JSON. Raises TypeError for any other value: a bug."""
+    """Convert a value of a policy to JSON. Raises TypeError for a value of another type, which is a bug."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Reads the policies that questions lack: from IAM with the base credentials, or from a sandbox with admin keys."""
+"""Reads policies that the user did not provide: from IAM, or from a sandbox with the keys of its `admin` users."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
 
 
 def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
-    """Complete each question, in order, with the policies of a sandbox, read with the keys of each account's `admin`.
+    """Complete each question, in order, with a sandbox's policies, read with the keys of each account's `admin`.
 
-    The keys in the environment are not used: they may be those of a real account.
+    The keys in the environment are not used, since they may be those of a real account.
     """
     address = parse_address(url)
     if address is None or not is_loopback(address.host):
@@ -79,7 +79,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
 
 
 def _admin_finder(url: str) -> Callable[[str], AccountKeys | None]:
-    """Return a function for the keys of an account's `admin`; it returns None for an account that the sandbox lacks."""
+    """Return a function that finds the keys of an account's `admin`; None if the sandbox lacks the account."""
     try:
         from dsops.sandbox.control.running_sandboxes import ask
     except ModuleNotFoundError as error:
@@ -89,7 +89,7 @@ def _admin_finder(url: str) -> Callable[[str], AccountKeys | None]:
 
     @cache
     def find(account: str) -> AccountKeys | None:
-        # An account whose admin has no keys is skipped, since it can't be read either.
+        # An account whose `admin` has no keys is skipped like an unknown account, since it can't be read either.
         with suppress(SandboxUnavailable, KeyError):
             identity = ask(url, "identity", **{"as": f"admin@{account}"})
             credentials = Credentials(identity["AccessKeyId"], Secret(identity["SecretAccessKey"]))
@@ -102,7 +102,7 @@ def _admin_finder(url: str) -> Callable[[str], AccountKeys | None]:
 def _checked(
     found: Sequence[CompletedQuestion | DsopsError], questions: Questions, file: str, runtime: Runtime
 ) -> Sequence[CompletedQuestion]:
-    """Return the completed questions. Raises CasesInvalid that lists every user and role that does not exist."""
+    """Return the completed questions. Raises CasesInvalid with every user and role that does not exist."""
     runtime.report(DONE)
     completed, problems = [], []
     for outcome, (case, _) in zip(found, questions, strict=True):

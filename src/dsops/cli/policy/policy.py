@@ -1,4 +1,4 @@
-"""`dsops policy check`: report errors in IAM policies, and statements whose effect differs from what they suggest."""
+"""`dsops policy check`: report errors in IAM policies, and statements whose effect is not what it seems."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FORMAT = Flag(
 
 
 class CheckedFile(NamedTuple):
-    """A file, and the findings in it."""
+    """A policy file and the findings in it."""
 
     file: str
     report: LintReport
@@ -107,7 +107,7 @@ def _show(
 
 
 def _notes(checked: Sequence[CheckedFile], reference: ServiceReference | None) -> list[str]:
-    """Notes that help to judge the findings: guessed policy types, and checks that were not made."""
+    """Return notes that help to judge the findings: guessed policy types, and checks that were not made."""
     texts = []
     for file, report in checked:
         if report.reason:
@@ -135,7 +135,7 @@ def _lines(checked: CheckedFile) -> list[str]:
 
 
 def finding_text(file: str, finding: Finding) -> str:
-    """`file:line: severity[code]: path: message`, a format that editors recognise, and the hint."""
+    """Format a finding: `file:line: severity[code]: path: message`, as editors recognise it, and the hint."""
     path = f"{finding.path}: " if finding.path else ""
     head = f"{file}:{finding.line}: {finding.severity}[{finding.rule.code}]: {path}{finding.message}"
     return f"{clean(head)}\n  hint: {clean(finding.hint)}"

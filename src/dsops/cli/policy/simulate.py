@@ -93,7 +93,7 @@ _OF_A_QUESTION = (
 
 
 class CaseFile(NamedTuple):
-    """The cases, and the name of their file; "" for a question of the command line."""
+    """The cases to evaluate, and the name of their file; "" if the command line asks the question."""
 
     file: str
     cases: tuple[Case, ...]
@@ -137,7 +137,7 @@ _Completed = tuple[CaseQuestion, PolicySet, tuple[Unread, ...]]
 def _completed(
     given: Sequence[tuple[Case, PolicySet]], table: CaseFile, arguments: Arguments, runtime: Runtime
 ) -> Sequence[_Completed]:
-    """The questions, completed from IAM if --live or --sandbox is given."""
+    """Complete the questions with policies from IAM or a sandbox, if `--live` or `--sandbox` is used."""
     if arguments.switch("--live"):
         from dsops.cli.policy.live import ask_aws
 
@@ -200,7 +200,7 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
-    """The policies named by flags. `none` means no policy; a place without a flag may be read from IAM."""
+    """Return the policies named by flags; `none` means no policy, and without a flag, IAM's may be read."""
     one_group: tuple[tuple[Place, Flag], ...] = (
         ("identity", IDENTITY),
         ("boundary", BOUNDARY),

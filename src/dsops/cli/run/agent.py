@@ -19,12 +19,12 @@ from dsops.text import counted, duration_text
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Run the agent in this process, on the socket that its parent process bound or on a new socket."""
+    """Run the agent in this process, on the socket that its parent process bound, or on a new socket."""
     harden()
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # Imported only after the environment has been dropped: libcurl and OpenSSL read it when they are loaded.
+    # imported after the environment was dropped, which libcurl and OpenSSL read when they are loaded
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 
@@ -80,7 +80,7 @@ def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
 
 
 def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Clear the agent's cache."""
+    """Remove all sessions and values from the agent's cache."""
     ask_running("clear")
     return 0
 

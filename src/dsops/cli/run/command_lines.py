@@ -19,14 +19,14 @@ _NEEDS_OWN_PROCESS = (
     "DSOPS_TRANSPORT",
     *[flag.variable for flag in (*EXEC.flags, *COMMON) if flag.name not in (*PLAIN, *PLAIN_WITH_VALUE)],
 )
-"""Variables that request features of the client's own process; a client with such flags does not ask the agent."""
+"""Variables for features that need a process of the client's own; with one of them, the agent is not used."""
 
 
 class ClientLines:
     """Parses the command lines of the agent's clients; implements `dsops.agent.command_lines.CommandLines`."""
 
     def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
-        """Parse `exec`; None if the client has to run it, since it needs more than a new environment."""
+        """Parse `exec`; return None if the client has to run it, since it needs more than a new environment."""
         arguments = _parsed(EXEC, "exec", words, environ)
         if arguments is None or not arguments.command:
             return None
@@ -34,7 +34,7 @@ class ClientLines:
         return ExecLine(_request(arguments), arguments.command, is_pristine, keeps_existing)
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
-        """Parse `get` or `credentials`; None if the client has to run it, since it writes elsewhere than to stdout."""
+        """Parse `get` or `credentials`; None if the client has to run it, since it does not write to stdout."""
         name, *others = words or [""]
         command = {"get": get.COMMAND, "credentials": credentials.COMMAND}.get(name)
         arguments = _parsed(command, name, others, environ) if command is not None else None
@@ -55,7 +55,7 @@ class ClientLines:
 
 
 def _parsed(command: Command, name: str, words: Sequence[str], environ: Mapping[str, str]) -> Arguments | None:
-    """Parse the arguments; None if they are invalid: the client reports the error, with the possible names."""
+    """Parse the arguments; None if they are invalid: the client then reports the error with the possible names."""
     try:
         arguments = parse(command, words, environ, name=name)
     except UsageError:

@@ -37,7 +37,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, format_name, out = arguments.operand("STORE"), arguments.text("--format"), arguments.text("--out")
     if runtime.environ is os.environ:
         begin_elsewhere(arguments.text("--for-profile"))
-    # Checked before the first call: no call is made for an answer that can't be written.
+    # Flags are checked first: no call is made for an answer that can't be written.
     step_file = ""
     if format_name == "github":
         from dsops.cli.run.github import require_step
@@ -58,15 +58,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def is_plain(arguments: Arguments) -> bool:
-    """Whether the answer goes to stdout only."""
+    """Whether the command only writes to stdout."""
     return arguments.text("--out") in {"", STDOUT} and arguments.text("--format") != "github"
 
 
 def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
-    """The plan for the session of the store."""
+    """Return the plan for the session of the store."""
     name, profile = arguments.operand("STORE"), arguments.text("--for-profile")
     try:
-        # The profile was written earlier, and the configuration may have changed since: it needs permission.
+        # The configuration needs permission, since it may have changed after the profile was written.
         config = load_config(arguments, runtime, is_chosen=not profile, names=(name,))
     except NotAllowed as error:
         if profile:
@@ -78,7 +78,7 @@ def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
 
 
 def text_of(name: str, format_name: str, credentials: Credentials) -> bytes:
-    """Format the session in any format except `github`, which is written to the runner's file."""
+    """Format the session in any format except `github`, whose variables are written to the runner's file."""
     if format_name == "json":
         return f"{json_text({'store': name, **_value(credentials)})}\n".encode()
     if format_name == "process":
@@ -93,7 +93,7 @@ def text_of(name: str, format_name: str, credentials: Credentials) -> bytes:
 
 
 def _write(name: str, format_name: str, credentials: Credentials, path: str) -> None:
-    """Write the answer to a file with mode 0600; other profiles in an `ini` file are kept."""
+    """Write the session to a file with mode 0600; other profiles in an `ini` file are left unchanged."""
     from dsops.render.file import write_private
 
     text = text_of(name, format_name, credentials)
@@ -108,13 +108,13 @@ def _write(name: str, format_name: str, credentials: Credentials, path: str) -> 
 
 
 def old_text(path: str) -> str:
-    """The text of a profiles file; "" if it does not exist. Raises FileNotWritten if it can't be read."""
+    """Return the text of a profiles file; "" if it does not exist. Raises FileNotWritten if it can't be read."""
     try:
         return read_whole(path, _MOST_BYTES).decode()
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        # Raised from None: the original error contains the file's bytes.
+        # The error has no cause (`from None`): the original error contains the file's bytes.
         why, hint = "its current content is not UTF-8", "save it as UTF-8, or name another"
         raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:
@@ -125,7 +125,7 @@ def _variables(credentials: Credentials) -> dict[str, Secret]:
     values = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-        # For a long-term key, the token is set to empty: AWS refuses a call with an inherited token.
+        # For a long-term key, the token is set to an empty text: with an inherited token, AWS would refuse the call.
         "AWS_SESSION_TOKEN": credentials.session_token or Secret(""),
     }
     if credentials.expiration:
@@ -172,7 +172,7 @@ COMMAND = Command(
             default="json",
             own_variable="DSOPS_CREDENTIALS_FORMAT",
         ),
-        # The flag does not use `render`'s variable DSOPS_OUT: a credential_process has to print its answer.
+        # The flag does not use DSOPS_OUT, the variable of `render`: a credential_process has to print its answer.
         Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
         Flag("--min-ttl", "do not print credentials that expire sooner", "seconds", value="SECONDS"),
         Flag(

@@ -1,4 +1,4 @@
-"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin to read here."""
+"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin reading here."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from dsops.cli.run.exec_session import CommandSession
 
 FAILURE_CODE = 125
-"""The exit code of failures of dsops itself, as in `env` and `timeout`: all other codes are the command's."""
+"""The exit code of failures of dsops itself, as in `env` and `timeout`; any other code is the command's."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Replace this process with the command, with the environment's variables."""
+    """Replace this process with the command, which gets the variables of the environment."""
     if not arguments.command:
         raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
     arguments, config = load_target(arguments, runtime)
@@ -72,7 +72,7 @@ def _watch_masked(
     session: CommandSession | None,
     runtime: Runtime,
 ) -> int:
-    """Run the command as a child process, and mask secrets in its output."""
+    """Run the command as a child process, with secrets in its output masked; return its exit code."""
     from dsops.cli.run.exec_mask import patterns_of, secrets_of, secrets_to_mask, tell_github
     from dsops.process.masked import Masking
 
@@ -86,7 +86,7 @@ def _watch_masked(
 
 
 def _session_store(arguments: Arguments) -> str:
-    """The store whose session the command gets; "" without `--credentials`."""
+    """Return the store whose session the command gets; "" without `--credentials`."""
     store = arguments.text(CREDENTIALS)
     for flag in ("--serve", "--listen"):
         if not store and arguments.text(flag):
@@ -95,7 +95,7 @@ def _session_store(arguments: Arguments) -> str:
 
 
 def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Raises CommandNotFound before the first call if the command does not exist, unless the plan sets PATH."""
+    """Raises CommandNotFound before any call to AWS if the command does not exist, unless the plan sets PATH."""
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))

@@ -19,9 +19,9 @@ _OF_A_SESSION = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AU
 
 
 def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: ChildIdentity | None) -> list[Secret]:
-    """The secrets to mask: values read from stores and the session's secret parts, not literals.
+    """Return the secrets to mask: values read from stores and the secret parts of the session.
 
-    A note names the values that are too short to mask.
+    Literals are not masked. A note names the values that are too short to mask.
     """
     masked = {
         variable.name: secrets[variable.name]
@@ -51,7 +51,7 @@ def tell_github(secrets: Iterable[Secret], runtime: Runtime) -> None:
     if runtime.environ.get("GITHUB_ACTIONS") != "true":
         return
     if S_ISREG(os.fstat(1).st_mode):
-        # stdout is redirected to a file: no runner reads it, and the values would stay in the file.
+        # If stdout is a file, no runner reads it, and the values would remain in the file.
         note("stdout is a file: GitHub Actions can't read which values to mask")
         return
     answer_bytes(mask_lines(secrets))

@@ -1,4 +1,4 @@
-"""`dsops exec --credentials STORE`: passes a store's session to the command once, or serves it while it runs."""
+"""`dsops exec --credentials STORE`: passes a store's session to the command, or serves it while the command runs."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from dsops.startup import NamedTuple
 
 
 class CommandSession(NamedTuple):
-    """The values and the session for a command, and the renewal and endpoint that run beside it."""
+    """What a command gets, and the renewal and endpoint that run while the command runs."""
 
     secrets: Mapping[str, Secret]
     identity: ChildIdentity
     attendants: Sequence[Attendant]
     credentials: Credentials
     listeners: list[Callable[[Credentials], None]]
-    """Called with each new session before the command can get it."""
+    """Functions that are called with each new session, before the command can get that session."""
 
 
 def is_served(arguments: Arguments) -> bool:
@@ -43,9 +43,9 @@ def is_served(arguments: Arguments) -> bool:
 
 
 def plan_with_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """Plan a run with the session of that store; shows the plan's notes on stderr.
+    """Plan a run that needs the session of that store; shows the plan's notes on stderr.
 
-    The environment is the named one or the default. Without either, only the session is planned.
+    The environment is the named or the default environment; without both, only the session is planned.
     """
     lasts = is_served(arguments)
     name = arguments.text("--env") or config.default_environment
@@ -71,7 +71,7 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
 def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> CommandSession:
     """Fetch the plan's secrets and the store's session; with --serve, also start the renewal and the endpoint.
 
-    Writes the audit record first.
+    The audit record is written before this function returns.
     """
     cache = CredentialCache(runtime.now, is_of_one_run=True)
     agent = agent_of(arguments, runtime)
@@ -94,7 +94,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
             where=step.where,
         )
     listeners: list[Callable[[Credentials], None]] = []
-    # While the command runs, it owns the terminal: dsops asks no questions, and shows progress only with --verbose.
+    # The command owns the terminal while it runs: dsops then asks no questions, and shows progress only with --verbose.
     quiet = runtime._replace(ask=no_prompt, report=runtime.report if arguments.switch("--verbose") else ignore)
     quiet_agent = agent._replace(runtime=quiet) if agent else None
     issue = _issuer(plan, store, quiet_agent, Pipeline(quiet, cache), quiet)
@@ -122,7 +122,7 @@ def _renewal(
     tell: Callable[[Event], None],
     runtime: Runtime,
 ) -> Renewal:
-    """The renewal of the session while the command runs; listeners get each new session before the command does."""
+    """Create the renewal of the session; listeners get each new session before the command does."""
 
     def report(event: Event) -> None:
         new = renewal.current
@@ -138,7 +138,7 @@ def _renewal(
 def _issuer(
     plan: Plan, store: str, agent: RemotePipeline | None, pipeline: Pipeline, runtime: Runtime
 ) -> Callable[[Credentials, Callable[[], bool]], Credentials]:
-    """Return a function that issues a new session, with the agent or, if the agent has ended, in this process.
+    """Return a function that issues a new session: with the agent, or in this process if the agent has ended.
 
     The function runs in a thread while the command runs.
     """
@@ -158,7 +158,7 @@ def _issuer(
 
 
 def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
-    """The endpoint, on loopback unless `--listen` names another address of this machine."""
+    """Open the endpoint: on loopback, unless `--listen` names another address of this machine."""
     if not listen:
         return CredentialEndpoint(renewal)
     address, port = _address(listen)
@@ -178,7 +178,7 @@ def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
 
 
 def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
-    """Parse `172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
+    """Parse an address with or without a port: `172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
     host, _, port = listen.rpartition(":") if listen.count(":") == 1 or "]:" in listen else (listen, "", "0")
     try:
         address = ip_address(host.strip("[]"))
@@ -193,7 +193,7 @@ def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 def _note_codes(plan: Plan, store: str) -> None:
-    """Show a note if a renewal will need an MFA code: nothing can be asked while the command runs."""
+    """Show a note if a renewal needs an MFA code: dsops can't ask for a code while the command runs."""
     name = store
     while name:
         step = plan.steps[name]
@@ -206,7 +206,7 @@ def _note_codes(plan: Plan, store: str) -> None:
 
 
 def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[Event], None]:
-    """Return a reporter of the session's end, or of all events with --verbose: the command owns the terminal."""
+    """Return a function that shows the session's end, or with --verbose all events: the command owns the terminal."""
 
     def report(event: Event) -> None:
         if event.name == "session.ended":

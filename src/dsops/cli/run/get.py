@@ -25,14 +25,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     value = only_value(fetch(plan, arguments, runtime, name), plan)
     runtime.report(DONE)
     data = text_of(value, plan, as_json=arguments.switch("--json"))
-    # On a terminal, a newline follows so that the prompt starts on a new line.
+    # On a terminal, a newline is added so that the prompt starts on a new line.
     needs_newline = os.isatty(1) and not arguments.switch("--json")
     answer_bytes(data + b"\n" if needs_newline else data)
     return 0
 
 
 def text_of(value: Secret, plan: Plan, *, as_json: bool) -> bytes:
-    """The answer: the value byte for byte, or a JSON object with its variable, environment and source."""
+    """Return the value byte for byte, or as a JSON object with its variable, environment and source."""
     variable = plan.variables[0]
     if not as_json:
         return _bytes(variable.name, value)
@@ -45,7 +45,7 @@ def _bytes(name: str, value: Secret) -> bytes:
     try:
         return value.reveal_bytes()
     except UnicodeEncodeError:
-        # Raised from None: the original error contains the value.
+        # The error has no cause (`from None`): the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be printed",
             why="it holds half of a UTF-16 surrogate pair",

@@ -14,7 +14,7 @@ from dsops.secret import Secret
 
 
 def mask_lines(secrets: Iterable[Secret]) -> bytes:
-    """The workflow commands that make the runner mask each line of these values; the runner does not show the commands.
+    """Return workflow commands that mask each line of these values; the runner does not show the commands.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
     """
@@ -23,9 +23,9 @@ def mask_lines(secrets: Iterable[Secret]) -> bytes:
 
 
 def require_step(out: str, runtime: Runtime) -> str:
-    """The path in GITHUB_ENV. Raises UsageError if no runner reads that file, or stdout.
+    """Return the path in GITHUB_ENV. Raises UsageError if no runner reads that file and stdout.
 
-    Call it before anything is fetched: without a runner, the commands that mask values would show the values.
+    Call this before anything is fetched: without a runner, the commands that mask values would show the values.
     """
     if runtime.environ.get("GITHUB_ACTIONS") != "true" or not runtime.environ.get("GITHUB_ENV"):
         raise UsageError(
@@ -49,10 +49,10 @@ def require_step(out: str, runtime: Runtime) -> str:
 
 
 def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
-    """Mask the values first, then append the variables to the runner's file."""
+    """Make the runner mask the values, then append the variables to the runner's file."""
     answer_bytes(mask_lines(hidden))
     try:
-        # The runner creates the file before the step; the file is not created here, since its absence is an error.
+        # The runner creates the file before the step, so a missing file is an error and is not created here.
         with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC), "rb+", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             is_open_line = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"

@@ -20,7 +20,7 @@ STDOUT = "-"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out") or STDOUT
-    # Checked before the first call: no call is made for an unknown format.
+    # The format is checked first: no call is made for an unknown format.
     format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
     step_file = ""
     if format_name == "github":
@@ -49,7 +49,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _text(format_name: str, values: Mapping[str, Secret], environment: str, out: str) -> bytes:
-    """The answer; other profiles in an `ini` file are kept."""
+    """Return the variables in that format; other profiles in an `ini` file are kept."""
     if format_name not in KEY_FORMATS:
         return renderer(format_name)(values)
     from dsops.render.keys import keys_of, process

@@ -91,7 +91,7 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
             for name in _KEYS:
                 del variables[name]
             variables |= add(arguments, url, identity)
-    # Inherited variable names are checked: a name that is no identifier would run as shell code after `unset`.
+    # A name that is not an identifier is left out: after `unset`, it would run as shell code.
     names = [name for name in rivals(runtime.environ) if name.isascii() and name.isidentifier()]
     if runtime.environ.get(GITHUB_VARIABLES[0], "").startswith(f"{url}/"):
         names += [name for name in GITHUB_VARIABLES if name in runtime.environ]
@@ -104,7 +104,7 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _check_who(arguments: Arguments) -> None:
-    """Raises UsageError if two identities are given, and for malformed names."""
+    """Raises UsageError for two identities at once, and for malformed names."""
     chosen = [flag for flag in (AS.name, *_PLAYED) if arguments.text(flag)]
     if len(chosen) > 1:
         raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="use one of them")
@@ -143,7 +143,7 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
     FUNCTION_ROLE.name: _function,
     GITHUB_REPOSITORY.name: _job,
 }
-"""Flag -> a function that returns the environment variables of that workload, from which SDKs get credentials."""
+"""Map each flag that names a workload to a function that returns variables from which its SDK gets credentials."""
 
 ENV = Command(
     help='Print shell exports for the running sandbox: eval "$(dsops sandbox env --as alice)".',

@@ -117,7 +117,7 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _claim(word: str) -> tuple[str, object]:
-    """Parse NAME=VALUE: a time claim is a number, a value that starts with `{` or `[` is JSON, others are text."""
+    """Parse a claim NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, others are text."""
     import json
 
     name, equals, value = word.partition("=")
@@ -153,7 +153,7 @@ def _saml(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _wish(arguments: Arguments) -> dict[str, object]:
-    """The body of the request to the sandbox's SAML endpoint."""
+    """Return the body of the request to the sandbox's SAML endpoint."""
     if not arguments.text("--role"):
         raise UsageError("--role is missing", hint="name the role: --role arn:aws:iam::123456789012:role/Deploy")
     attributes: dict[str, list[str]] = {}

@@ -10,15 +10,15 @@ from typing import Any
 from dsops.policy import is_negated
 from dsops.text import clean
 
-Record = Mapping[str, Any]  # a JSON object from a sandbox
+Record = Mapping[str, Any]  # Any JSON object, since it comes from a sandbox.
 
 _NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path", "role_name")
-"""The request parameters that can name an event's resource, the most specific first."""
+"""The request parameters that can name an event's resource, the most specific one first."""
 _SAYS = {"Allow": "allows it", "ExplicitDeny": "denies it", "ImplicitDeny": "does not allow it"}
 
 
 def decision_lines(decision: Record) -> list[str]:
-    """The caller, action and resource of a decision, what decided it, and each policy's statements."""
+    """Return a decision as lines: caller, action and resource, what decided, and each policy's statements."""
     verb = "may" if decision["is_allowed"] else "may not"
     lines = [
         f"{decision['time']}  request {decision['request_id']}",
@@ -26,8 +26,8 @@ def decision_lines(decision: Record) -> list[str]:
         f"  {verb} {decision['action']} on {decision['resource']}",
         f"  {_because(decision)}",
     ]
-    # Each level of an organization and each layer of a session has its own reason; the root or the first layer comes
-    # first.
+    # Each level of an organization and each layer of a session has a reason of its own. The root and the first layer
+    # come first.
     counts = Counter(reason["policy_type"] for reason in decision["reasons"])
     for reason in decision["reasons"]:
         of = counts[reason["policy_type"]]
@@ -61,7 +61,7 @@ def _place(found: Record) -> str:
 
 
 def _line(found: Record, form: str) -> str:
-    """The position of the statement; "" for line 1: a document without line breaks has no useful line numbers."""
+    """Return the statement's line number as text; "" for line 1, the only line of a text without line breaks."""
     return form.format(f"line {found['line']}") if found["line"] > 1 else ""
 
 
@@ -77,10 +77,10 @@ def _failure_text(failure: Record) -> str:
 
 
 def event_line(record: Record) -> str:
-    """A call on one line: time, account, caller, action, resource, and the error."""
+    """Format a call on one line: time, account, caller, action, resource, and the error."""
     identity = record["userIdentity"]
     caller = identity.get("arn") or identity.get("userName") or identity.get("principalId")
-    # A login to IAM Identity Center is recorded with the user's id only.
+    # For a login to IAM Identity Center, the record contains only the user's id.
     caller = caller or identity.get("onBehalfOf", {}).get("userId") or identity["type"]
     service = record["eventSource"].partition(".")[0]
     parameters = record["requestParameters"] or record.get("serviceEventDetails") or {}
@@ -93,7 +93,7 @@ def event_line(record: Record) -> str:
 
 
 def event_json(record: Record) -> str:
-    """The record as JSON on one line."""
+    """Format the record as JSON on one line."""
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""Starts a sandbox for `dsops sandbox serve` and `run`: its seed, trail, limits and event log."""
+"""Starts a sandbox for `dsops sandbox serve` and `dsops sandbox run`: its seed, trail, limits and event log."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS)
 
 
 def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
-    """A listening sandbox with the content of --seed or --from."""
+    """Return a listening sandbox with the content of --seed or --from."""
     seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
     if seed_file and config_file:
         raise UsageError(

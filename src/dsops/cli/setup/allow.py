@@ -18,13 +18,13 @@ from dsops.text import clean
 
 
 def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
-    """Allow a configuration that a command has just written, unless it has other content or includes other files."""
+    """Allow a configuration that a command has just written, unless it was changed or includes other files."""
     try:
         config = load(folder=runtime.folder, environ=runtime.environ, named=path, types=StoreTypes())
         if [file.sha256 for file in config.files] == [digest(data)]:
             allow(config.files, runtime.environ, powers=[each.line for each in powers_of(config, StoreTypes())])
     except DsopsError:
-        return  # the user is asked when a command first uses the file
+        return  # dsops asks the user when a command first uses the file
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:

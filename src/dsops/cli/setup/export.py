@@ -27,7 +27,7 @@ _BACKUP = ".before-dsops"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    # A profile works in every folder and does not expire, so the file needs the same permission as a discovered one.
+    # A profile works in every folder and does not expire, so the file needs permission like a discovered file.
     types = StoreTypes()
     config = load_config(arguments, runtime, is_chosen=False)
     path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")
@@ -58,7 +58,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _without(auto: list[str], names: list[str], config: Config, *, is_named: bool) -> list[str]:
-    """The names without stores whose session depends on an environment: the profile of such a store would not work."""
+    """Leave out stores whose session depends on an environment, since their profiles would not work."""
     shown = " and ".join(f"`{name}`" for name in auto)
     why = "`session_policy: auto` depends on an environment, and none is named"
     hint = f"name one: `--env {next(iter(config.environments), 'NAME')}`"
@@ -91,7 +91,7 @@ def _bytes(path: str) -> bytes | None:
 
 
 def _text(data: bytes, path: str) -> SourceText:
-    # Bytes that are not UTF-8 are kept as surrogate escapes and written back unchanged.
+    # Bytes that are not UTF-8 become surrogate escapes, which are written back as the same bytes.
     return SourceText(text=data.decode("utf-8", "surrogateescape"), shown=path)
 
 

@@ -1,4 +1,4 @@
-"""`dsops migrate`: rewrite a configuration of the original dsops for this one."""
+"""`dsops migrate`: rewrite a configuration of the original dsops for this dsops."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     new = rewritten.whole.encode()
     if arguments.switch("--write") and new != original.data:
         replace_file(path, original.data, new, _BACKUP)
-        if named:  # a discovered file may be hostile, and the user has not yet seen what it can do
+        if named:  # a discovered file is not allowed: it may be hostile, and the user has not seen what it can do
             remember_written(_path(named, runtime), new, runtime)
     _show(arguments, rewritten, original, shown)
     return 0
@@ -55,7 +55,7 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
         answer_json({"file": shown, "is_written": is_written, "changes": changed, "notes": noted})
         return
     if not changes:
-        # The notes apply to a configuration of the original dsops; this file has already been migrated.
+        # The notes are about configurations of the original dsops, and this file has already been migrated.
         answer(f"{shown} needs no change")
         return
     for each in (*changes, *notes):

@@ -32,7 +32,7 @@ from dsops.tasks import AsyncOnce, Work, settle, spawn
 
 
 class AttachedPolicies(NamedTuple):
-    """The policies that were read, and the reasons why others are missing."""
+    """The policies that were read, and for each policy that could not be read the reason."""
 
     policies: tuple[PolicyText, ...]
     unread: tuple[str, ...]
@@ -142,7 +142,7 @@ async def _read_named(name: str, reading: Work[str]) -> PolicyText:
 async def _with_entity(first: Work[Entity], second: Work[AttachedPolicies]) -> tuple[Entity | str, AttachedPolicies]:
     """Read a user or role and its policies concurrently.
 
-    A str in place of the entity says why it can't be read.
+    If the entity can't be read, the first result is the reason, a str.
     """
     entity_task, found_task = await spawn(first), await spawn(second)
     entity: Entity | str

@@ -1,7 +1,7 @@
-"""Complete questions with the caller's and resource's policies, read from AWS or a sandbox.
+"""Completes questions with the caller's and resource's policies, read from AWS or a sandbox.
 
-`dsops.policy.simulation.completion` says which facts are needed and adds them to the question. This module reads the
-facts through the AWS APIs.
+`dsops.policy.simulation.completion` determines which facts are needed and adds them to the question. This module
+reads the facts through the AWS APIs.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from dsops.policy import (
 from dsops.tasks import AsyncOnce, settle
 
 _AT_ONCE: Final = 10
-"""The number of questions completed concurrently. Each reads up to two users or roles with a handful of calls."""
+"""The number of questions completed concurrently; each reads up to two users or roles with a handful of calls."""
 
 
 class Completer:
-    """Completes questions. Each user, role, secret and key is read once."""
+    """Completes questions; reads each user, role, secret and key only once."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Completer:
         self._readers = readers
         """The readers by account.
 
-        IAM looks names up in its caller's own account, where an entity of the same name may exist.
+        IAM looks a name up in its caller's account, where another entity may have the same name.
         """
         self._organization = organization
         self._find_secrets = secrets
@@ -65,9 +65,9 @@ class Completer:
     async def complete_all(
         self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
     ) -> list[CompletedQuestion | DsopsError]:
-        """Complete the questions and return the results in order; an error takes the place of its question.
+        """Complete the questions and return the results in order; an error takes the place of a result.
 
-        Only a few run concurrently, because IAM throttles.
+        Only a few questions are completed concurrently, because IAM throttles.
         """
         results: list[CompletedQuestion | DsopsError] = []
         for start in range(0, len(questions), _AT_ONCE):
@@ -76,7 +76,7 @@ class Completer:
         return results
 
     async def complete(self, question: CaseQuestion, policies: PolicySet) -> CompletedQuestion:
-        """Return the question with the policies of its caller and resource, except those given with it.
+        """Return the question with all policies of its caller and resource, except those already in `policies`.
 
         Raises EntityNotFound for a user or role that IAM does not have.
         """
@@ -100,7 +100,7 @@ class Completer:
             return _unknown(f"no API tells which user federated {needs.caller}")
         if needs.callers_account not in self._readers:
             return _unknown(self._foreign(needs.caller, needs.callers_account))
-        # The path of a session's role is not known, but a path that the caller's ARN contains must match.
+        # The path of a session's role is not known. If the caller's ARN contains a path, that path must match.
         return await self._attached(needs.caller_kind, needs.caller, is_exact=needs.caller.count("/") > 1)
 
     async def _role(self, needs: Needs) -> Attached:
@@ -187,8 +187,8 @@ def completer_of(
 ) -> Completer:
     """Return a completer for questions about these accounts.
 
-    `find_keys` takes an account and returns credentials that can read it, or None. `find_endpoint` takes a service
-    and a region.
+    `find_keys` is a function that takes an account and returns credentials that can read it, or None. `find_endpoint`
+    takes a service and a region, and returns the endpoint.
     """
 
     def organizations(account: str) -> OrganizationsClient | None:
@@ -215,7 +215,7 @@ def completer_of(
 
 
 FindSecretsManager = Callable[[str, str], Sequence[SecretsManagerClient]]
-"""A function that takes account and region, and returns a client for each of the credentials that can read there."""
+"""A function that takes account and region, and returns a client for each set of credentials with access there."""
 FindKms = Callable[[str, str], Sequence[Kms]]
 """A function that takes account and region, and returns KMS clients.
 

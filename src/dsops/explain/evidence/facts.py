@@ -1,4 +1,4 @@
-"""Turn unread policies and condition keys into missing facts: who can look each up, and with which command."""
+"""Describes unread policies and condition keys as missing facts: who can look them up, and with which command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=E
 
 
 def facts_of(unread: Sequence[Unread], about: RefusedCall) -> Iterator[Fact]:
-    """Yield one fact for each unread policy or key."""
+    """Yield one fact for each policy or condition key that could not be read."""
     seen = set()
     for unread_part in unread:
         fact = _fact(unread_part, about)
@@ -36,7 +36,7 @@ def _fact(unread: Unread, about: RefusedCall) -> Fact:
     elif place == "session":
         who = "the issuer of the session"
     looked_up, command = _looked_up(unread, about)
-    # Cut off the hint in the reason, which is for `policy simulate`.
+    # The hint in the reason is cut off, since it is written for `policy simulate`.
     return Fact(looked_up, re.split("[;:] give ", unread.why)[0], who, command)
 
 
@@ -70,7 +70,7 @@ def _looked_up(unread: Unread, about: RefusedCall) -> tuple[str, str]:
 
 
 def _of_organization(place: Literal["scp", "rcp"], about: RefusedCall) -> tuple[str, str]:
-    """Return the fact about control policies: those above the caller's account (SCPs) or the resource's (RCPs)."""
+    """Return fact and command for control policies above the account of the caller (SCPs) or resource (RCPs)."""
     request = about.request
     account = request.principal.account if place == "scp" else request.resource_account
     kind = _POLICY_TYPES_OF_ORGANIZATIONS[place]
@@ -85,7 +85,7 @@ def _listing(kind: str, name: str) -> str:
 
 
 def _of_resource(about: RefusedCall) -> tuple[str, str]:
-    """Return the fact about a resource's policy. If the KMS key is unknown, the fact asks for the key first."""
+    """Return fact and command for a resource's policy; if its KMS key is unknown, the fact is about the key."""
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
     if resource.endswith(UNKNOWN_KEY):

@@ -1,8 +1,8 @@
-"""Find the question about the KMS key when a secret or parameter may be read but not decrypted.
+"""Finds the question about the KMS key if a secret or parameter may be read but can't be decrypted.
 
 Secrets Manager says "Access to KMS is not allowed" and names neither key nor reason; Parameter Store names both. A
-caller that may describe the secret learns the key's id. The key's policy and the caller's policies are then evaluated
-as for any call.
+caller that may describe the secret can read the key's id. The key's policy and the caller's policies are then
+evaluated as for any call.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _UNUSABLE: Final = ("DecryptionFailure", "InvalidKeyId")
 
 
 def describe_command(secret: str) -> str:
-    """Return the command that shows the key of a secret."""
+    """Return the AWS CLI command that shows which KMS key encrypts a secret."""
     return f"aws secretsmanager describe-secret --secret-id {secret.removesuffix('-??????')} --query KmsKeyId"
 
 
@@ -57,7 +57,7 @@ class Encrypted(NamedTuple):
 
 
 def is_about_keys(answer: AwsAnswer | None) -> bool:
-    """Whether AWS's error says that the KMS key is the reason: not permitted, or not usable."""
+    """Return whether AWS's error gives the KMS key as the reason: access is denied, or the key is not usable."""
     if answer is None or "default KMS service key" in answer.message:
         return False
     code = answer.code.removesuffix("Exception")
@@ -69,7 +69,7 @@ def is_about_keys(answer: AwsAnswer | None) -> bool:
 
 
 class KeyAsker:
-    """Finds the KMS key of a refused read, and the question that AWS asked of the key's policy."""
+    """Finds the KMS key of a refused read, and the question that AWS evaluated with the key's policy."""
 
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
@@ -84,7 +84,7 @@ class KeyAsker:
         key = named or await self._key_of_secret(read, chain)
         is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
         if not key and not is_unusable and read.step.type.service == "secretsmanager":
-            # Policies that allow the use of any key can still be evaluated.
+            # Policies that allow the use of any key can be evaluated even for an unknown key.
             key = UNKNOWN_KEY
         if not key:
             return self._unusable(read, "", "") if is_unusable else self._unknown(read)
@@ -96,7 +96,7 @@ class KeyAsker:
         arn = parse_arn(described.arn if described is not None else self._as_arn(key, read))
         is_known = read.step.type.service in ("secretsmanager", "ssm")
         if not is_known or arn is None or arn.service != "kms" or arn.resource_type != "key":
-            # The encryption context that other services send to KMS is not known.
+            # Other services send an encryption context to KMS that is not known here.
             return self._unknown(read, key)
         return self._question(read, arn)
 
@@ -144,7 +144,7 @@ class KeyAsker:
         return None
 
     def _as_arn(self, key: str, read: Encrypted) -> str:
-        """Return the ARN of a key. A key named without an account is in the secret's account."""
+        """Return the ARN of a key. A key without an account in its name is in the secret's account."""
         if key.startswith("arn:"):
             return key
         secret, principal = parse_arn(read.resource), read.caller.principal
@@ -154,14 +154,14 @@ class KeyAsker:
         return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
 
     def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
-        """Return the finding for a key that can't be looked up here."""
+        """Return the finding for a key that none of the chain's credentials may look up."""
         message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
         fact = self._fact(read, key)
         place = FaultLocation(read.step.name, 0, "", read.resource, "", 0, "", 0)
         return RefusalFinding("secret-key", "missing", message, place, (), Remedy(ON_BOTH_SIDES), (fact,), read.aws)
 
     def _fact(self, read: Encrypted, key: str) -> Fact:
-        """Return the missing fact: which key encrypts the value, or which key an alias names."""
+        """Return the missing fact: which key encrypts the value, or to which key an alias refers."""
         owner = parse_arn(read.resource)
         account = owner.account if owner is not None else read.caller.principal.account
         command = f"aws kms describe-key --key-id {self._as_arn(key, read)}" if key else ""
@@ -171,7 +171,7 @@ class KeyAsker:
         return Fact(looked_up, "no keys here may look it up", f"an administrator of account {account}", command)
 
     def _unusable(self, read: Encrypted, key: str, state: str) -> RefusalFinding:
-        """Return the finding for a key that no caller can use. `key` and `state` are "" where unknown."""
+        """Return the finding for a key that no caller can use. `key` and `state` are "" if they are unknown."""
         aws_message = read.aws.message if read.aws is not None else ""
         is_disabled = state == "Disabled" or "is disabled" in aws_message
         is_leaving = state == "PendingDeletion" or "pending deletion" in aws_message

@@ -1,6 +1,6 @@
-"""Complete a question with every policy that the chain's credentials may read, and with policies from files.
+"""Completes a question with every policy that the chain's credentials may read, and with policies from files.
 
-A failed read becomes an unread part of the question and does not end the search.
+A failed read becomes an unread part of the question, and the search continues.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from dsops.startup import NamedTuple
 
 
 class Evidence(NamedTuple):
-    """Policies from files, which complement those read from AWS."""
+    """Policies from files, in addition to the policies read from AWS."""
 
     given: Given
     trusts: Mapping[str, Policy]
@@ -54,14 +54,14 @@ class EvidenceLibrary:
     def completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
         """Return the readers by account, and a completer.
 
-        All secrets of a store share them, so each entity is read once.
+        All secrets of a store share readers and completer, so that each entity is read once.
         """
         if step.name not in self._completers:
             self._completers[step.name] = self._new_completer(step, chain)
         return self._completers[step.name]
 
     def _new_completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """Create the readers and the completer.
+        """Create the readers by account, and the completer.
 
         The latest session in the chain is tried first, because it is nearest to the refused call.
         """
@@ -70,7 +70,7 @@ class EvidenceLibrary:
             by_account.setdefault(keys.identity.account, []).append(keys)
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
         if ANY_ACCOUNT in accounts:
-            # Entities of a template have no account, so their accounts are taken from the roles that the plan assumes.
+            # The entities of a template have no account; the roles that the plan assumes determine their accounts.
             roles = (parse_arn(role_step.role) for role_step in self._chains.plan.steps.values())
             accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {
@@ -85,7 +85,7 @@ class EvidenceLibrary:
         more = [self._organizations(step, keys) for all_keys in by_account.values() for keys in all_keys[1:]]
 
         def secrets(account: str, region: str) -> list[SecretsManagerClient]:
-            # A secret of another account may be described by callers that its policy allows.
+            # A caller of another account may describe the secret if the secret's policy allows it.
             readers_keys = by_account.get(account) or list(reversed(chain))
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
             return [SecretsManagerClient(self._chains.client, keys.credentials, endpoint) for keys in readers_keys]
@@ -98,7 +98,7 @@ class EvidenceLibrary:
         return readers, Completer(readers, organization, secrets, kms)
 
     def iam(self, step: Step, keys: ChainKeys) -> Iam:
-        """Return an IAM client that uses those credentials."""
+        """Return an IAM client that uses these credentials."""
         return Iam(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam"))
 
     def _organizations(self, step: Step, keys: ChainKeys) -> OrganizationsClient:
@@ -115,7 +115,7 @@ class EvidenceLibrary:
     ) -> CompletedQuestion:
         """Return the question with everything that can be read. A failed read becomes an unread part.
 
-        AWS's record has the policies and context that AWS evaluated, so they take precedence.
+        Policies and context from AWS's record take precedence, since AWS evaluated them.
         """
         policies: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         if recorded is not None:
@@ -154,7 +154,7 @@ class EvidenceLibrary:
     async def _session_layer(
         self, issuer: Step, readers: SeveralReaders | None
     ) -> tuple[tuple[Policy, ...], list[Unread]]:
-        """Return the session policies of the caller's session, and the ones that could not be read."""
+        """Return the session policies of the caller's session, and those that could not be read."""
         policies: list[Policy] = []
         missing: list[Unread] = []
         text = issuer.settings.get("session_policy")
@@ -186,7 +186,7 @@ def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> b
 
 
 def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
-    """Mark the path of the caller's role as unknown. Roles of IAM Identity Center, for example, have a path."""
+    """Mark the path of the caller's role as unknown, as for roles of IAM Identity Center, which have a path."""
     question = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
     return completed._replace(asked=question, unread=(*completed.unread, unread))

@@ -1,8 +1,8 @@
-"""Parse the refused call from an error message that any program printed.
+"""Parses the refused call from an error message that any program printed.
 
 An encoded message (EC2 and some other services return one) contains every condition key of the call. A plain message
-contains caller, action and resource only. The rest is unknown unless the message has an authorization id and AWS's
-record for that id may be read.
+contains only caller, action and resource. Everything else is unknown, unless the message has an authorization id and
+AWS's record with that id may be read.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def read_recorded(recorded: Recorded) -> Refused:
 
 
 def _caller_arn(principal_arn: str, user_id: str) -> str:
-    """Return the ARN of the role session, built from the role's ARN and the session name in the user id."""
+    """Return a role session's ARN from the role's ARN and the session name in the user id; other ARNs unchanged."""
     arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
     return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
 
@@ -123,7 +123,7 @@ def _refused(
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
     """Return the caller with that ARN; None for an invalid ARN.
 
-    The caller is treated as temporary. A user may or may not use a session (GetSessionToken); all other callers do.
+    The caller is treated as temporary: a user may have a session (GetSessionToken), and every other caller has one.
     """
     parsed = parse_arn(arn)
     return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None
@@ -138,7 +138,7 @@ def _member(content: object, name: str) -> Object:
 
 
 def _items(value: object) -> Iterator[Object]:
-    """Yield the objects in the `items` list that AWS uses for lists."""
+    """Yield the objects in an `items` list, which is the form of every list in the message."""
     items = value.get("items") if isinstance(value, dict) else None
     yield from (item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
 

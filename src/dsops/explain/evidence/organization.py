@@ -1,4 +1,4 @@
-"""Read an account's place in its organization, and the control policies on every level above it.
+"""Reads an account's place in its organization, and the control policies on every level above the account.
 
 Any member account may describe its organization. Only the management account and delegated administrators may read
 policies.
@@ -27,16 +27,16 @@ Levels = tuple[tuple[PolicyText, ...], ...]
 
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
-"""AWS allows a root, five nested units and the account, so more levels mean a loop."""
+"""The maximum number of levels. AWS allows a root, five nested units and the account, so more levels mean a loop."""
 
 
-# IAM emulators often return errors of their own for calls to Organizations.
+# IAM emulators often return error codes of their own for calls to Organizations.
 _CANT_TELL: Final = (AccessDenied, ServiceError)
 _IN_NONE: Final = AccountPlace("", "", {"scp": (), "rcp": ()}, "")
 
 
 class OrganizationReader:
-    """Reads the places of accounts in one organization, each once."""
+    """Reads where accounts are in one organization; reads each account only once."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class OrganizationReader:
         management: Callable[[str], OrganizationsClient | None],
         more: Sequence[OrganizationsClient] = (),
     ) -> None:
-        """`own` has clients by account. `management` returns a management account's client, or None.
+        """`own` has clients by account; `management` takes a management account and returns its client, or None.
 
-        `more` are further clients, tried if those lack the permission.
+        `more` are further clients, which are tried if the first clients lack the permission.
         """
         self._own = own
         self._more = more
@@ -62,7 +62,7 @@ class OrganizationReader:
     async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
         best: AccountPlace | None = None
-        # An account's own credentials can read its organization; the rest needs the management account's credentials.
+        # An account's own credentials can read its organization; other facts need the management account's.
         others = [
             organization_reader
             for organization_reader in (*self._own.values(), *self._more)
@@ -86,7 +86,7 @@ class OrganizationReader:
     async def _place(
         self, account: str, api: OrganizationsClient, organization: Organization, *, is_own: bool
     ) -> AccountPlace:
-        """Return the account's place, read through the management account's client or else through `api`."""
+        """Return the account's place, read by the management account's client if there is one, else by `api`."""
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None
         try:
@@ -101,7 +101,7 @@ class OrganizationReader:
     async def _levels(
         self, api: OrganizationsClient, organization: Organization, nodes: list[str]
     ) -> Mapping[Place, Levels]:
-        # SCPs and RCPs don't apply to the management account, nor in an organization without all features.
+        # SCPs and RCPs apply neither to the management account nor in an organization without all features.
         if nodes[0] == organization.management_account or not organization.has_all_features:
             return {"scp": (), "rcp": ()}
         self._types = self._types or AsyncOnce(lambda: list_enabled_policy_types(api))

@@ -1,6 +1,6 @@
-"""Combine several credentials and files into one reader of users and roles.
+"""Combines several credentials and files into one reader of users and roles.
 
-An error while reading becomes a reason in the result and does not end the search.
+An error while reading becomes a reason in the result, and the search continues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Given = Mapping[tuple[str, Kind, str], Attached]
 
 
 class SeveralReaders:
-    """Reads one account: first from files, then from IAM with each of the credentials until nothing is missing."""
+    """Reads one account: from files, then from IAM with one credential after the other until nothing is missing."""
 
     def __init__(self, account: str, readers: Sequence[AttachedReader], policies_by_arn: Given) -> None:
         self._account = account
@@ -62,13 +62,13 @@ class SeveralReaders:
             best = _better(best, attached) if number else attached
             if not (best.unread_entity or best.unread_identity or best.unread_boundary):
                 break
-        # An existing entity takes precedence over one that a template would create.
+        # An entity that exists takes precedence over one that a template would create.
         planned = from_file or self._given.get((ANY_ACCOUNT, kind, name))
         return best if planned is None else _better(best, _of_account(planned, self._account))
 
 
 def _better(first: Attached, second: Attached) -> Attached:
-    """Merge two results by taking each part from the more complete result."""
+    """Merge two results: take each part from the result in which that part is more complete."""
     entity = first if first.entity is not None else second
     identity = second if _incomplete(second) < _incomplete(first) else first
     boundary = second if first.unread_boundary and not second.unread_boundary else first
@@ -91,7 +91,7 @@ def _incomplete(attached: Attached) -> tuple[int, int]:
 
 
 def _of_account(planned: Attached, account: str) -> Attached:
-    """Replace the account placeholder in the ARN of a template's user or role by the account."""
+    """Replace the placeholder of the account in the ARN of a template's user or role."""
     if planned.entity is None:
         return planned
     arn = planned.entity.arn.replace(f"::{ANY_ACCOUNT}:", f"::{account}:", 1)

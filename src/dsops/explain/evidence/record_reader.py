@@ -1,7 +1,8 @@
-"""Read AWS's record of a refusal by its authorization id, with the credentials of the chain.
+"""Reads AWS's record of a refusal by its authorization id, with the credentials of the chain.
 
-IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)": the refused account or
-organization requests the record in the region of the refusal. The record may appear some seconds later.
+Source: IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)". The refused
+account or its organization requests the record in the region of the refusal. The record may become available some
+seconds later.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from dsops.plan import Step
 from dsops.tasks import pause, settle
 
 _PAUSES: Final = (0.5, 1.0, 2.0)
-"""Seconds between retries. On AWS the third try found a record that the first two did not find."""
+"""Pauses in seconds between attempts. On AWS, a third attempt found a record that two attempts had not found."""
 _AT_ONCE: Final = 10
 _MOST_POLICIES: Final = 200
 _PERMISSION: Final = "iam:GetRequestAuthorizationDetails"
@@ -39,7 +40,7 @@ class RecordReader:
         self._chains = chains
         self._pauses = pauses
         self._managed: dict[str, str] = {}
-        """Policy documents by ARN, cached because many refusals of one run refer to the same policies."""
+        """Policy documents by ARN, kept because many refusals of one run refer to the same policies."""
 
     async def read(
         self, refusal: RefusalMessage, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
@@ -64,7 +65,7 @@ class RecordReader:
                 elif isinstance(details, EntityNotFound):
                     why = "AWS has no such record for the keys here, or none any more"
                     late.append(keys)
-            # Only the refused account can read the record at once; its organization may be able to as well.
+            # Only the refused account can read the record at once; perhaps its organization can, too.
             askers = [keys for keys in late if keys.identity.account == account]
             if not askers:
                 break
@@ -74,7 +75,7 @@ class RecordReader:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
         if refusal.region and arn is not None and partition_of_region(refusal.region).name == arn.partition:
-            # The message may come from an untrusted source, so credentials are sent only to their own partition.
+            # A message may come from an untrusted source, so its region must be in the credentials' partition.
             region = refusal.region
         return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
 
@@ -94,7 +95,7 @@ class RecordReader:
             )
             documents |= {uri: text for uri, text in zip(part, results, strict=True) if isinstance(text, str)}
             if all(isinstance(result, AccessDenied) for result in results):
-                break  # One permission covers all policies.
+                break  # one permission covers all policies, so further requests would fail, too
         self._managed |= {uri: text for uri, text in documents.items() if uri.startswith("arn:")}
         return read_record(details, evaluation, documents, refusal)
 
@@ -103,7 +104,7 @@ _OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
 
 
 def _account(refusal: RefusalMessage, chain: Sequence[ChainKeys]) -> str:
-    """Return the refused account: that of the caller in AWS's message, else that of the call's own credentials."""
+    """Return the refused account: the account of the caller in AWS's message, or else of the call's credentials."""
     caller = parse_arn(refusal.caller)
     if caller is not None:
         return caller.account

@@ -1,8 +1,8 @@
-"""Interpret AWS's record of a refusal: the type of policy that refuses, with its policy and statement.
+"""Interprets AWS's record of a refusal: the type of policy that refuses, with its policy and statement.
 
 The record (IAM Toolbox, preview) has the effect of each check, the statements that applied, the context of the call,
-and each policy as it was, if that may be read. The policies of a type are used only when the record has all of them.
-AWS's own checks take precedence over our evaluation of the documents.
+and each policy as it was, if the caller may read that policy. The policies of a type are used only when the record
+has all of them. AWS's own checks take precedence over our evaluation of the documents.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dsops.policy import (
 from dsops.policy.language.session_actions import is_about_roles
 
 Documents = Mapping[str, str]
-"""The policies' JSON texts by URI; only those that could be read."""
+"""The JSON texts of policies by URI, without those that could not be read."""
 
 _DENIES: Final = "EXPLICIT_DENY"
 _NOT_ALLOWED: Final = "IMPLICIT_DENY"
@@ -58,19 +58,19 @@ _OF_RESOURCES: Final = ("aws:resource", "iam:resourcetag/", "secretsmanager:reso
 _EVERYTHING: Final = parse_policy(
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}', "identity"
 )
-"""A stand-in for unreadable policies that, according to AWS, refuse nothing."""
+"""Replaces policies that can't be read but, according to AWS, refuse nothing."""
 
 
 class Recorded(NamedTuple):
     """The content of AWS's record of one refusal."""
 
     said: RefusalMessage
-    """The facts in the error message, completed from the record."""
+    """The facts in the error message, with missing facts added from the record."""
     context: Mapping[str, tuple[str, ...]]
     given: PolicySet
-    """The policies by place, only for places where the record has all policies."""
+    """The policies by place, for those places whose policies are all in the record."""
     is_whole: bool
-    """Whether the record covers the resource's side. Across two organizations it does not."""
+    """Whether the record covers the resource's side; False if caller and resource are in two organizations."""
     lacks_role: bool
     """Whether a role refuses but no trust policy is listed, although every role has one."""
 
@@ -98,7 +98,7 @@ class Recorded(NamedTuple):
                 yield unread_part
 
     def _settles(self, key: str) -> bool:
-        """Whether the record determines the key: a complete record lists every key that the call has."""
+        """Return whether the record determines the key, since a complete record lists every key that the call has."""
         if key in SECRET_KEYS or not _first_value(self.context, "aws:principalarn"):
             return False
         return self.is_whole or not key.startswith(_OF_RESOURCES)
@@ -109,7 +109,7 @@ def _first_value(context: Mapping[str, tuple[str, ...]], key: str) -> str:
 
 
 def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation | None:
-    """Return the refused evaluation; if there are several, prefer the one of the given action."""
+    """Return the refused evaluation; if there are several, prefer the evaluation of `action`."""
     refused = [evaluation for evaluation in details.evaluations if evaluation.effect in (_DENIES, _NOT_ALLOWED)]
     named = [evaluation for evaluation in refused if lower_case(evaluation.action) == lower_case(action)]
     return next(iter(named or refused), None)
@@ -118,7 +118,7 @@ def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation
 def read_record(
     details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, refusal: RefusalMessage
 ) -> Recorded:
-    """Return what the record proves about the evaluation."""
+    """Return the facts about the evaluation that follow from the record."""
     refusal = refusal._replace(
         action=evaluation.action or refusal.action, resource=refusal.resource or evaluation.resource
     )
@@ -132,16 +132,16 @@ def read_record(
 
 
 def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
-    """Whether the policy applies to the evaluation's resource.
+    """Return whether the policy applies to the evaluation's resource.
 
-    A resource-based policy applies only to its own resource, but one request may be evaluated for several resources.
+    A resource-based policy applies only to its own resource, but AWS may evaluate one request for several resources.
     """
     is_resources = listed.kind == "RESOURCE_BASED_POLICY"
     return not is_resources or evaluation.resource in listed.attached_to or not evaluation.resource
 
 
 def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
-    """Whether caller and resource belong to one account or organization, so that the record is complete."""
+    """Return whether caller and resource are of one account or organization: only then is the record complete."""
     arn, account = parse_arn(resource), _first_value(context, "aws:principalaccount")
     organizations = [_first_value(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
     is_one_account = bool(account) and (arn is None or arn.account in ("", account))
@@ -167,7 +167,7 @@ class _Record:
         self._is_whole = is_whole
 
     def told(self, refusal: RefusalMessage) -> RefusalMessage:
-        """Return the refusal with the type of policy that refuses and its statement, in AWS's order of checks."""
+        """Return the refusal with the first type of policy that refuses, in AWS's order, and its statement."""
         checks = self._evaluation.checks
         if checks is None:
             return self._refusal_by_matches(refusal)
@@ -186,7 +186,7 @@ class _Record:
         )
 
     def _refusal_by_matches(self, refusal: RefusalMessage) -> RefusalMessage:
-        """Return the refusal with the denying statement, for a record without checks."""
+        """Return the refusal with the denying statement, from a record without checks."""
         statements = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(statements[0])
         if self._evaluation.effect != _DENIES or not policy_type:
@@ -196,7 +196,7 @@ class _Record:
         )
 
     def _type_of(self, check: ToolboxCheck, uri: str) -> str:
-        """Return the refusing type of policy, as AWS's messages name it; "" if the record leaves it open."""
+        """Return the type of policy that refuses, in the words of AWS's messages; "" if the record does not show it."""
         by_policy = self._type_of_policy(uri)
         if by_policy:
             return by_policy
@@ -206,7 +206,7 @@ class _Record:
         if place is None or (check.effect == _DENIES and len(check.policy_kinds) > 1):
             return ""
         if place == "resource" and check.effect == _NOT_ALLOWED and not self._listed_for("resource"):
-            # The role may not exist, in which case it has no policy.
+            # No policy of the role is listed: the role may not exist.
             return ""
         return POLICY_TYPES[self._resource if place == "resource" else place]
 
@@ -218,7 +218,7 @@ class _Record:
         return "" if place is None else POLICY_TYPES[self._resource if place == "resource" else place]
 
     def given(self) -> PolicySet:
-        """Return the policies by place, for the places that are complete."""
+        """Return the policies by place, for places whose policies are all known."""
         checks = self._evaluation.checks
         if checks is None:
             return {}
@@ -243,10 +243,10 @@ class _Record:
         return places
 
     def _is_complete(self, place: Place, *, is_checked: bool) -> bool:
-        """Whether the record lists all policies of that type.
+        """Return whether the record lists all policies of that type.
 
-        A type that was checked may have no policy, but a boundary that was checked is listed. A role always has a
-        trust policy, and for cross-account requests the resource's policy is checked even if there is none.
+        A type that was checked may have no policy, but a checked boundary is listed. A role always has a trust
+        policy, and for cross-account requests the resource's policy is checked even if there is none.
         """
         if place == "identity":
             return is_checked
@@ -255,17 +255,17 @@ class _Record:
         return is_checked == bool(self._listed_for(place))
 
     def _allows(self, place: Place) -> bool:
-        """Whether AWS says that these policies refuse nothing.
+        """Return whether AWS says that the policies of this place refuse nothing.
 
-        A resource's policy is excluded, because it also names its callers.
+        The result is False for a resource's policy, because that policy also names its callers.
         """
         effects = {check.effect for check in self._evaluation.checks or () if _CHECKS.get(check.kind) == place}
         return bool(effects) and effects <= {"ALLOW", "NO_IMPACT"} and place != "resource"
 
     def _levels(self, checks: Sequence[ToolboxCheck], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
-        """Return the control policies by the root, unit or account that they are attached to.
+        """Return the control policies of each root, unit and account, in AWS's order.
 
-        AWS lists these in order.
+        Returns None if a policy could not be read or if levels are missing.
         """
         listed = self._listed_for(place)
         if not checks:
@@ -297,7 +297,7 @@ class _Record:
         return tuple(policies)
 
     def _name(self, uri: str) -> str:
-        """Return the policy's name: its ARN, or for an inline policy a name with its owner."""
+        """Return the policy's name: its ARN, or for an inline policy a name that includes its owner."""
         listed = next((policy for policy in self._listed if policy.uri == uri), None)
         if listed is None or not listed.is_inline or not listed.attached_to:
             return uri
@@ -310,7 +310,7 @@ class _Record:
 
 
 def _denying_statement(check: ToolboxCheck) -> tuple[str, str]:
-    """Return URI and Sid of the denying statement; "" if none is listed."""
+    """Return URI and Sid of the denying statement; both are "" if none is listed."""
     return _in_policies(check.matched) if check.effect == _DENIES else ("", "")
 
 

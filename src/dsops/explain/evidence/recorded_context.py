@@ -1,6 +1,6 @@
-"""Convert the context in AWS's record of a refusal to condition keys and their values.
+"""Converts the context in AWS's record of a refusal to condition keys and their values.
 
-In AWS's examples (IAM Toolbox API reference) single values are texts, lists are in brackets, an address has its
+In AWS's examples (IAM Toolbox API reference), single values are texts, lists are in brackets, an address has its
 prefix length, and `aws:EpochTime` is written as a date.
 """
 
@@ -13,11 +13,11 @@ from dsops.policy import global_key_type, is_multi_valued, lower_case
 from dsops.policy.language.values import read_moment
 
 _MANY: Final = ("sts:transitivetagkeys",)
-"""Keys with several values that are not global condition keys. None of their values can contain a comma."""
+"""Condition keys that have several values, but are not global keys. Their values can't contain a comma."""
 
 
 def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Return values by key. Values other than texts, numbers and lists of these are left out."""
+    """Return the values by key; values that are not texts, numbers or lists of these are left out."""
     keys = {}
     for key, value in context.items():
         values = _values(lower_case(key), value)

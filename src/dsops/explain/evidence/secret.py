@@ -1,4 +1,4 @@
-"""Read a secret's resource policy and tags, never its value."""
+"""Reads a secret's resource policy and tags, but never its value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.policy import PolicyText, ResourcePolicy
 async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> ResourcePolicy:
     """Read the secret's policy and tags with several credentials.
 
-    Each part comes from the first credentials that may read it.
+    Policy and tags each come from the first credentials that may read them.
     """
     best: ResourcePolicy | None = None
     for api in apis:
@@ -35,7 +35,7 @@ async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
     except AccessDenied as denied:
         unread_policy = denied.message
     else:
-        if answer.arn != arn:  # A partial ARN finds a secret too, but policies use the whole ARN.
+        if answer.arn != arn:  # AWS also accepts a partial ARN, but policies use the whole ARN
             raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {answer.arn}")
         policy = PolicyText(f"the policy of {arn}", answer.text) if answer.text else None
     try:

@@ -1,4 +1,4 @@
-"""Turn the answer to a question into findings: the place that refused, the certainty, the remedy, missing facts."""
+"""Turns the answer to a question into findings: the place that refused, certainty, remedy and missing facts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_k
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
-"""Places that often can't be read even if the caller's own policies can: then the role's owner refuses."""
+"""Places that often can't be read: if all others are read and allow the call, the resource's owner refuses it."""
 
 
 def findings_of(
@@ -35,7 +35,7 @@ def findings_of(
     if places.certainty == "missing":
         first = _not_read(places.broken, outcome, about, facts, error, has_leads=bool(places.others))
         return [first, *(_finding(part, "missing", about, (), error, unread, refusal) for part in places.others)]
-    # A finding about an unread policy would only say that the policy is unknown.
+    # A finding about a type that could not be read would only repeat that it could not be read.
     others = [part for part in places.others if part.found is not None or part.policy_type not in unread]
     return [
         _finding(broken, places.certainty, about, facts if broken is places.broken else (), error, unread, refusal)
@@ -44,7 +44,7 @@ def findings_of(
 
 
 def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
-    """Return the unread facts, starting with the condition keys that the named statements test."""
+    """Return the unread parts, beginning with condition keys that the statements in `named` test."""
     tested_keys: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
         tested_keys += [lower_case(failure.key), *variable_keys(failure.wanted)]
@@ -60,9 +60,9 @@ def _is_among(key: str, tested_keys: Sequence[str]) -> bool:
 def _not_read(
     broken: Broken, outcome: Outcome, about: RefusedCall, facts: tuple[Fact, ...], error: DsopsError, *, has_leads: bool
 ) -> RefusalFinding:
-    """Return the finding for a place that can't be read here, once the caller's own policies allow.
+    """Return the finding for a policy that can't be read here.
 
-    With `has_leads` the caller's policies allow only under a condition that can't be tested here.
+    `has_leads` says that the caller's own policies allow the call only under a condition that can't be tested here.
     """
     unread = {part.place for part in outcome.unread}
     is_of_a_resource = broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
@@ -95,7 +95,7 @@ _CODES: Final = {
 
 
 def _is_guess(broken: Broken, about: RefusedCall, unread: frozenset[str]) -> bool:
-    """Whether a statement may match the real ARN of the secret or key, which was guessed here."""
+    """Return whether a statement may match the real ARN of the secret or key, which is only guessed here."""
     if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
         return False
     if broken.found is None:
@@ -104,7 +104,7 @@ def _is_guess(broken: Broken, about: RefusedCall, unread: frozenset[str]) -> boo
 
 
 def _distinct_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """Return the facts without those that describe the same thing twice."""
+    """Return the facts without repetition of the same description."""
     return tuple({fact.what: fact for fact in facts}.values())
 
 
@@ -136,7 +136,7 @@ def _finding(
     remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
     code = cause.code
     if _is_guess(broken, about, unread):
-        # AWS returns the same error for a misspelt name as for a secret that the caller may not read.
+        # AWS returns the same error for a misspelled name as for a secret that the caller may not read.
         meant = _meant_secret(cause, about)
         if meant:
             code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
@@ -150,17 +150,17 @@ def _finding(
 
 
 def _is_doubtful(code: str, about: RefusedCall) -> bool:
-    """Whether the finding depends on a name that may differ: a role's path or a provider.
+    """Return whether the finding depends on a name that may differ: a role's path or a provider.
 
     Such a finding is only likely. AWS uses a token's `azp` as its audience (IAM User Guide, OIDC federation keys).
     """
-    if code == "principal-tag":  # A session tag overrides the role's tag of the same name.
+    if code == "principal-tag":  # A session tag overrides a tag of the role that has the same name.
         return "aws:principaltag/" in about.unknown_keys
     return (code == "trust-path" and not about.is_role_exact) or not about.is_provider_known or code == "token-audience"
 
 
 def _meant_secret(cause: Cause, about: RefusedCall) -> str:
-    """Return the secret with a similar name that the policy allows to read; "" when there is none."""
+    """Return the secret with a similar name that the policy allows the caller to read; "" when there is none."""
     allowed = [
         _name_in(text) for mismatch in cause.mismatches if _is_about_resources(mismatch) for text in mismatch.wanted
     ]
@@ -172,7 +172,7 @@ def _is_about_resources(mismatch: Mismatch) -> bool:
 
 
 def _name_in(pattern: str) -> str:
-    """Return the secret's name in a policy's ARN, without the pattern for the last characters."""
+    """Return the secret's name from an ARN in a policy, without the pattern for the last characters."""
     arn = parse_arn(pattern)
     if arn is None or not arn.resource.startswith("secret:"):
         return ""
@@ -198,14 +198,14 @@ def _place(broken: Broken, about: RefusedCall) -> FaultLocation:
 
 
 def _with_policy_name(place: FaultLocation, refusal: RefusalMessage) -> FaultLocation:
-    """Add the policy and statement that AWS named, if they could not be read."""
+    """Add the name of the policy and the statement from AWS's message, if they could not be read."""
     if place.policy or not refusal.policy_arn or place.policy_type != refusal.policy_type:
         return place
     return place._replace(policy=refusal.policy_arn, sid=refusal.sid)
 
 
 def _nothing_found(about: RefusedCall, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
-    """Return the finding when everything read allows the call: an unread policy refuses, or a policy just changed."""
+    """Return the finding if everything read allows the call: an unread policy refuses, or a policy just changed."""
     request = about.request
     message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
     text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"
@@ -216,7 +216,7 @@ def _nothing_found(about: RefusedCall, facts: tuple[Fact, ...], error: DsopsErro
 
 
 def distinct(findings: Iterable[RefusalFinding]) -> list[RefusalFinding]:
-    """Merge equal findings, so that many secrets refused by one policy need one statement."""
+    """Merge equal findings, so that one statement is shown for many secrets that one policy refuses."""
     seen: dict[object, list[RefusalFinding]] = {}
     for finding in findings:
         statement = finding.remedy.statement

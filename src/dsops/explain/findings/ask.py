@@ -1,4 +1,4 @@
-"""Find the questions that AWS asked of policies for a failure, or a finding if no question is needed."""
+"""Finds the questions that AWS evaluated for a failure, or a finding if no question is needed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Questions = list[tuple[CaseQuestion, tuple[Unread, ...]]]
 
 
 class Failure(NamedTuple):
-    """A failure in a plan's trial run."""
+    """A failure of a plan's trial run."""
 
     step: Step
     error: DsopsError
     secret: str = ""
-    """The secret's name if the failure was a read, else ""."""
+    """The secret's name if the failure was a read; "" otherwise."""
     region: str = ""
 
 
@@ -45,7 +45,7 @@ class Asker:
     async def of(
         self, failure: Failure, refusal: RefusalMessage, chain: Sequence[ChainKeys]
     ) -> Questions | RefusalFinding:
-        """Return the questions that AWS asked of policies, or a finding if there is no question."""
+        """Return the questions that AWS evaluated, or a finding if there is no question."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
             asked_questions = unsigned_questions(step, region)
@@ -55,13 +55,13 @@ class Asker:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         if step.operation == "AssumeRole" and not failure.secret:
             asked_questions = questions(step, caller, region, refusal.action)
-            # Put the action first that AWS names, because AWS refused that action.
+            # The action that AWS names comes first, because AWS refused that action.
             asked_questions.sort(key=lambda question: lower_case(question[0].action) != lower_case(refusal.action))
             return asked_questions[:1] if refusal.action else asked_questions
         return await self._question_of_read(failure, refusal, caller, chain)
 
     def actions(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[str, ...]:
-        """Return all actions that the hop needs. Each of them must be allowed."""
+        """Return all actions that the hop needs; the policies must allow each of them."""
         if step.proof is not None:
             return tuple(question.action for question, _ in unsigned_questions(step, step.region))
         caller = chain[-1].caller if chain else None
@@ -72,12 +72,12 @@ class Asker:
     async def _question_of_read(
         self, failure: Failure, refusal: RefusalMessage, caller: ChainCaller, chain: Sequence[ChainKeys]
     ) -> Questions | RefusalFinding:
-        """Return the question about the call that AWS names, made by the caller that AWS names."""
+        """Return the question about the call in AWS's message."""
         step, region = failure.step, failure.region or failure.step.region
         resource = refusal.resource or "*"
         if failure.secret and step.type.service == "secretsmanager":
             secret_arn: str | RefusalFinding = refusal.resource
-            # AWS returns the whole ARN of an existing secret, but repeats the requested name if no such secret exists.
+            # For an existing secret, AWS returns the whole ARN; for a missing secret, AWS repeats the requested name.
             if ":secret:" not in refusal.resource or refusal.resource == failure.secret:
                 secret_arn = await self._secret_arn(failure, region, chain)
             if isinstance(secret_arn, RefusalFinding):
@@ -96,7 +96,7 @@ class Asker:
     async def of_key(
         self, failure: Failure, chain: Sequence[ChainKeys]
     ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
-        """Return the question that KMS asked of policies, or a finding if there is no question."""
+        """Return the question that KMS evaluated, or a finding if there is no question."""
         step, region = failure.step, failure.region or failure.step.region
         caller = chain[-1].caller if chain else None
         if caller is None:
@@ -112,7 +112,7 @@ class Asker:
         return await self._keys.of(Encrypted(step, region, resource, caller, aws), named, chain)
 
     async def meant_secret(self, failure: Failure, chain: Sequence[ChainKeys]) -> str:
-        """Return the secret with the nearest name; "" if there is none or secrets can't be listed here."""
+        """Return the secret with the most similar name; "" if there is none, or if secrets can't be listed here."""
         step, region = failure.step, failure.region or failure.step.region
         if step.type.service != "secretsmanager" or failure.secret.startswith("arn:"):
             return ""
@@ -126,7 +126,7 @@ class Asker:
         return ""
 
     async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[ChainKeys]) -> str | RefusalFinding:
-        """Return the secret's whole ARN, with question marks at its end if it can't be looked up."""
+        """Return the secret's whole ARN; question marks replace its end if the ARN can't be looked up."""
         step, secret = failure.step, failure.secret
         identity = chain[-1].identity
         named = parse_arn(secret)
@@ -167,13 +167,13 @@ async def _with_policy(api: SecretsManagerClient, secret: str) -> str:
 
 
 def _key_in(message: str) -> str:
-    """Return the key at the beginning of Parameter Store's message about an unusable key; "" when there is none."""
+    """Return the key at the beginning of Parameter Store's message about an unusable key; "" if there is none."""
     first = message.partition(" ")[0]
     return first if parse_arn(first) is not None else ""
 
 
 def _unknown_provider(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """Return the finding for an unknown provider's token or assertion, where only the trust policy decides."""
+    """Return the finding for an unknown provider's token or assertion, about which only the trust policy decides."""
     finding = finding_of(failure.error, failure.step, hop, edit_at)
     place = finding.place._replace(policy_type="role trust policy", of=failure.step.role)
     return finding._replace(cause="trust-policy", certainty="likely", place=place)

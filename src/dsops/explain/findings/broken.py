@@ -1,4 +1,4 @@
-"""Find the policies that refuse in a decision, in the order in which AWS names them."""
+"""Finds the policies that refuse in a decision, in the order in which AWS names them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dsops.policy import (
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
 _OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
 _OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
-"""The distance between a statement and the request, by element that does not match. A condition counts 1."""
+"""How much an element that does not match adds to the distance of statement and request; a condition adds 1."""
 
 
 class Broken(NamedTuple):
@@ -31,12 +31,12 @@ class Broken(NamedTuple):
     policy_type: str
     effect: Effect
     found: StatementReason | None
-    """The statement that denies, or the statement that nearly allows."""
+    """The statement that denies, or the Allow statement that comes nearest to allowing the request."""
     note: str
 
 
 def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
-    """Return the policy type that decides, then the types that would refuse as well.
+    """Return the policy type that decides, then further types that would refuse as well.
 
     `policies` are the policies that were read.
     """
@@ -58,9 +58,9 @@ def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
 
 
 def _as_read(reason: StatementReason | None, policies: Policies) -> StatementReason | None:
-    """Return the statement as written, because an evaluation with assumptions leaves conditions out.
+    """Return the statement as it was written, since an evaluation with assumptions leaves conditions out.
 
-    The result is None for the stand-in of a policy that could not be read.
+    Returns None for a statement of the stand-in for a policy that could not be read.
     """
     if reason is None:
         return None
@@ -74,22 +74,22 @@ def _as_read(reason: StatementReason | None, policies: Policies) -> StatementRea
 
 
 def nearest(reason: Reason) -> StatementReason | None:
-    """Return the statement that denies, or else the Allow with the fewest unmet elements."""
+    """Return the statement that denies; if none denies, the Allow statement with the fewest unmet elements."""
     if reason.effect == "ExplicitDeny":
         return next(candidate for candidate in reason.matched if candidate.statement.effect == "Deny")
     near = [
         candidate for candidate in reason.near if candidate.statement.effect == "Allow" and not _is_elsewhere(candidate)
     ]
-    # A secret's policy has a statement for each use, a role's trust policy one for each caller.
+    # A secret's policy has a statement for each use, and a role's trust policy one for each caller.
     ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
     near.sort(key=lambda candidate: _distance(candidate, ranks))
     if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
-        return None  # Two statements have the same distance, so neither is named.
+        return None  # both statements are equally near, so none is named
     return near[0] if near else None
 
 
 def _is_elsewhere(reason: StatementReason) -> bool:
-    """Whether the statement covers only another service's actions, so that it is no near miss."""
+    """Return whether the statement covers only actions of another service, so that it is not nearly matching."""
     for failure in reason.failures:
         if failure.element == "Action" and failure.actual:
             service = lower_case(failure.actual[0].partition(":")[0])
@@ -103,42 +103,42 @@ def _distance(reason: StatementReason, ranks: Mapping[str, int]) -> int:
 
 
 class Diagnosis(NamedTuple):
-    """The place to report with its certainty, and the other places that refuse."""
+    """The place to report, how certain it is, and the other places that refuse."""
 
     broken: Broken | None
-    """The place that refused; None when everything that was read allows the request."""
+    """The policy type that refused; None when everything that was read allows the request."""
     certainty: Certainty
     others: tuple[Broken, ...]
 
 
 def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
-    """Return the place that refused, from AWS's message and the policies that were read."""
+    """Return the policy type that refused, from AWS's message and the policies that were read."""
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
     if refusal.refusing:
-        # AWS's record of each policy type takes precedence over our evaluation of the documents.
+        # AWS's record of the types that refuse takes precedence over our evaluation of the documents.
         sure = [broken for broken in sure if broken.policy_type in refusal.refusing]
     if refusal.policy_type:
         return _named_by_aws(refusal, sure, guessed, _suspect(refusal, outcome) if refusal.is_deny else None)
     if sure:
         return Diagnosis(sure[0], "proven", tuple(sure[1:]))
     if not guessed:
-        # Everything that was read allows the request, except a Deny whose condition can't be tested here.
+        # Everything that was read allows the request, except perhaps a Deny with a condition that can't be tested here.
         denying = [part for part in broken_places(outcome.at_worst, read) if part.found is not None]
         return Diagnosis(denying[0] if denying else None, "likely" if denying else "missing", ())
     unread = {POLICY_TYPES[part.place] for part in outcome.unread if part.place != "context"}
     first = guessed[0]
     if first.policy_type not in unread or first.found is not None:
         return Diagnosis(first, "likely", tuple(guessed[1:]))
-    # A policy with an untestable condition may refuse, and so may an unread policy.
+    # Two things may refuse: a policy with a condition that can't be tested, or a policy that could not be read.
     leads = tuple(part for part in guessed if part.found is not None and part.policy_type not in unread)
     return Diagnosis(first, "missing", leads)
 
 
 def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | None:
-    """Return the only Deny of the refusing type that can apply.
+    """Return the Deny of the refusing type, if it is the only one that can apply.
 
-    The result is None unless AWS says that such a Deny applied and all policies of the type were read.
+    Returns None unless AWS says that a Deny of this type applied, and all policies of the type were read.
     """
     if any(POLICY_TYPES[part.place] == refusal.policy_type for part in outcome.unread if part.place != "context"):
         return None
@@ -149,7 +149,7 @@ def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | Non
         for statement_reason in reason.matched
         if statement_reason.statement.effect == "Deny"
     ]
-    # Policies are matched by name or ARN, because AWS makes up Sids for statements without one.
+    # Policies are matched by name or ARN, because AWS makes up a Sid for a statement without one.
     named = [
         statement_reason for statement_reason in matched if statement_reason.policy.name == refusal.policy_arn
     ] or matched
@@ -163,7 +163,7 @@ def _named_by_aws(
     refusal: RefusalMessage, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
 ) -> Diagnosis:
     def is_meant(broken: Broken) -> bool:
-        # AWS words an SCP's refusal as an explicit deny even if no statement in the SCP allows.
+        # AWS calls an SCP's refusal an explicit deny even if no statement of the SCP allows the action.
         is_deny = broken.effect == "ExplicitDeny"
         return broken.policy_type == refusal.policy_type and (
             is_deny == refusal.is_deny or refusal.policy_type in _ORGANIZATION
@@ -179,5 +179,5 @@ def _named_by_aws(
 
 
 def failures_of(broken: Broken) -> tuple[UnmetElement, ...]:
-    """Return the elements that keep an Allow from applying, or the conditions of a Deny, which are all met."""
+    """Return the unmet elements of an Allow, or the conditions of a Deny, all of which are met."""
     return broken.found.failures if broken.found is not None else ()

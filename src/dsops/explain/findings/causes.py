@@ -1,4 +1,4 @@
-"""Determine the cause of a refusal: a stable word, a sentence, and the required and actual values."""
+"""Determines the cause of a refusal: a stable word, a sentence, and the required and actual values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cause(NamedTuple):
     message: str
     mismatches: tuple[Mismatch, ...]
     key: str = ""
-    """The decisive condition key, as the policy writes it."""
+    """The condition key that decides, as it is written in the policy."""
 
 
 _OF_PLACES: Final = {
@@ -52,7 +52,7 @@ _BESIDE: Final = {
 
 
 _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
-"""The causes for a KMS key, for which two policies have to allow and one is easily forgotten."""
+"""The causes for a KMS key: both the key's policy and the caller's have to allow, and one is easily forgotten."""
 
 
 def cause_of(broken: Broken, about: RefusedCall) -> Cause:
@@ -92,14 +92,14 @@ def _cause_of(broken: Broken, about: RefusedCall) -> Cause:
 
 
 def _of_condition(broken: Broken, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
-    """Return the cause when an Allow fails only in its conditions."""
+    """Return the cause if only the conditions of an Allow are not met."""
     failures = failures_of(broken)
     families = [family_of(failure.key) for failure in failures]
-    # Name values that the configuration can send before values that only other parties can change.
+    # A value that the configuration can send is named before a value that only other parties can change.
     first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
     if family == "mfa" and [lower_case(value) for value in failure.wanted] == ["false"]:
-        family = "condition"  # Conditions that require the absence of a key are rare.
+        family = "condition"  # A condition that requires the absence of a key is rare, so it has no cause of its own.
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
     absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
@@ -122,18 +122,18 @@ def _of_condition(broken: Broken, about: RefusedCall, mismatches: tuple[Mismatch
 
 
 _SAID_OF_NOBODY: Final = ("source-address", "network", "organization", "time")
-"""Causes whose descriptions do not mention the call's value."""
+"""Causes whose description does not mention the call's value."""
 
 
 def _of_deny(broken: Broken, about: RefusedCall) -> Cause:
-    """Return the cause when a statement denies because all its conditions are met."""
+    """Return the cause if a statement denies, because all its conditions are met."""
     policy = policy_text(broken.policy_type, about)
     action = about.request.action
     statement = broken.found.statement if broken.found is not None else None
     conditions = statement.conditions if statement is not None else ()
     code = _OF_PLACES[broken.policy_type]
     if statement is None or not conditions:
-        # AWS may name the type of the denying policy without its statement.
+        # AWS's message may name the type of the denying policy without the statement.
         outright = " outright" if statement is not None and _is_many(policy) else ""
         return Cause(code, f"{sentence(policy, 'denies')} {action}{outright}", ())
     families = [family_of(condition.key) for condition in conditions]
@@ -152,7 +152,7 @@ def _of_deny(broken: Broken, about: RefusedCall) -> Cause:
 
 
 def sentence(policy: str, words: str) -> str:
-    """Return the sentence with its verb, the first word, in the singular or plural."""
+    """Return the sentence; its verb, the first word of `words`, is put into the singular or plural."""
     verb, space, rest = words.partition(" ")
     if _is_many(policy):
         verb = _OF_MANY.get(verb) or verb.removesuffix("s")
@@ -167,12 +167,12 @@ def _is_many(policy: str) -> bool:
 
 
 def _met_condition(condition: Condition, about: RefusedCall) -> Mismatch:
-    """Return a Deny's condition that is met, as a Mismatch: the values that it refuses and the call's values."""
+    """Return a met condition of a Deny as a Mismatch: the values that it refuses and the call's values."""
     context = about.request.context
     actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
     if condition.is_secret and actual:
         actual = ("***",) * len(actual)
-    # A negated condition in a Deny (`Deny unless 203.0.113.0/24`) requires that value.
+    # A negated condition in a Deny (`Deny unless 203.0.113.0/24`) requires the value.
     is_unwanted = not is_negated("Condition", condition.operator)
     name = f"{condition.operator} {condition.key}"
     return Mismatch(
@@ -182,7 +182,7 @@ def _met_condition(condition: Condition, about: RefusedCall) -> Mismatch:
 
 def _mismatch(failure: UnmetElement, about: RefusedCall) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
-    # A caller has several names (session, role). Policies should contain the first.
+    # A caller has several names (the session, the role); the first is the one that policies should contain.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
     is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
     hint = _unknown_variable(failure.wanted, about) or failure.hint
@@ -190,7 +190,7 @@ def _mismatch(failure: UnmetElement, about: RefusedCall) -> Mismatch:
 
 
 def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
-    """Return a sentence about the first policy variable whose value is unknown, since it must not appear as empty."""
+    """Return a sentence about the first policy variable with an unknown value, which must not look empty."""
     for name in variable_keys(texts):
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"
@@ -198,7 +198,7 @@ def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
 
 
 def _of_principal(broken: Broken, statement: Statement, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
-    """Return the cause when the policy names other callers."""
+    """Return the cause if the policy names other callers."""
     named = _principal_names(statement)
     policy, caller = policy_text(broken.policy_type, about), about.caller
     account = about.request.principal.account
@@ -224,7 +224,7 @@ def _of_principal(broken: Broken, statement: Statement, about: RefusedCall, mism
 
 
 def _is_namesake(text: str, caller: str) -> bool:
-    """Whether the ARN is a user or role with the caller's account and name but another path."""
+    """Return whether the ARN is a user or role that differs from the caller only in its path."""
     named, other = parse_arn(text), parse_arn(caller)
     if named is None or other is None or text == caller or named.service != "iam":
         return False

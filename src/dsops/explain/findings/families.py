@@ -6,7 +6,7 @@ from typing import Final
 
 from dsops.policy import lower_case
 
-# The causes by prefixes and suffixes of condition keys.
+# The cause for each prefix and suffix of condition keys.
 _KEYS: Final = (
     ("sts:externalid", "external-id"),
     ("aws:multifactorauth", "mfa"),
@@ -58,7 +58,7 @@ WORDS: Final = {
     "token-audience": ("asks for an audience that the token lacks", "asks for another audience than the token's"),
     "token-subject": ("asks for a subject that the token lacks", "asks for another subject than the token's"),
 }
-"""How a policy treats a call without the value, and a call with another value, by cause."""
+"""For each cause, how a policy treats a call without the value, and a call with another value."""
 
 ORDER: Final = {
     "external-id": 0,
@@ -70,4 +70,4 @@ ORDER: Final = {
     "token-audience": 6,
     "token-subject": 7,
 }
-"""The order in which causes are named: first those that a change of the configuration can fix."""
+"""The order in which causes are named: first the causes that a change of the configuration can fix."""

@@ -1,4 +1,4 @@
-"""Explain the failures of a plan's trial run with the policies that the callers in its chain may read."""
+"""Explains the failures of a plan's trial run, with the policies that the callers in its chain may read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Investigator:
         """Return the findings for a failure: the first place that refused, then places that would refuse as well."""
         failure = failure._replace(step=_with_what_was_sent(failure))
         step, error = failure.step, failure.error
-        # Reading a secret is not a hop.
+        # A read of a secret is not a hop.
         hop = 0 if failure.secret else self._chains.hop(step)
         if failure.secret and is_about_keys(error.aws):
             return await self._explain_key(failure)
@@ -60,7 +60,7 @@ class Investigator:
     async def _record(
         self, refusal: RefusalMessage, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
     ) -> Recorded | Fact | None:
-        """Return AWS's record of the refusal; None if the error message has no authorization id."""
+        """Return AWS's record of the refusal, or the missing fact; None if the message has no authorization id."""
         if not refusal.authorization_id:
             return None
         return await self._records.read(refusal, step, chain, is_fresh=is_fresh)
@@ -72,7 +72,7 @@ class Investigator:
         question = await self._asker.of_key(failure, chain)
         if isinstance(question, RefusalFinding):
             return [question]
-        # Parameter Store repeats KMS's message, which Secrets Manager does not.
+        # Parameter Store repeats the message of KMS, but Secrets Manager does not.
         refusal = read_refusal(error.aws.message if error.aws else "")
         return await self._judge([question], refusal, step, 0, chain, error)
 
@@ -86,7 +86,7 @@ class Investigator:
         error: DsopsError,
         recorded: Recorded | None = None,
     ) -> list[RefusalFinding]:
-        """Return findings for the first question that is certainly refused, or else for the first question."""
+        """Return the findings for one question: the first that is certainly refused, or else the first of all."""
         readers, completer = self._library.completer(step, chain)
         findings: list[RefusalFinding] = []
         for question, unread in questions:
@@ -118,7 +118,7 @@ class Investigator:
         return findings
 
     def _missing_role(self, about: RefusedCall, error: DsopsError) -> RefusalFinding:
-        """Return the finding for a role that probably does not exist, since AWS's record has no trust policy for it."""
+        """Return the finding for a role that probably does not exist: AWS's record has no trust policy for it."""
         arn = about.request.resource
         message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
         remedy = Remedy("check the role's name, path and account", about.edit("role_arn"))
@@ -126,7 +126,7 @@ class Investigator:
         return RefusalFinding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
 
     async def _with_known(self, finding: RefusalFinding, failure: Failure) -> RefusalFinding:
-        """Add what can be looked up: the secret that was probably meant, or the role's maximum session duration."""
+        """Add facts that can be looked up: the secret that was probably meant, or the role's maximum duration."""
         if finding.cause == "duration-role":
             return await self._with_limit(finding, failure.step)
         if finding.cause != "secret-missing":
@@ -161,7 +161,7 @@ class Investigator:
     async def _missing(
         self, missing: EntityNotFound, about: RefusedCall, chain: Sequence[ChainKeys], step: Step
     ) -> RefusalFinding:
-        """Return the finding for a role that does not exist, with the role that was probably meant."""
+        """Return the finding for a role that does not exist, with the name of the role that was probably meant."""
         arn = about.request.resource
         name = arn.rpartition("/")[2].rpartition(":")[2]
         if name not in missing.message:
@@ -190,7 +190,7 @@ class Investigator:
         return RefusalFinding("role-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
 
     async def explain_message(self, text: str, step: Step) -> list[RefusalFinding]:
-        """Explain the refusal in another program's error message.
+        """Explain the refusal in an error message of another program.
 
         The policies are read with the credentials in the step's chain.
         """
@@ -205,7 +205,7 @@ class Investigator:
             refusal = read_refusal(" ".join(text.split()))
             record = await self._record(refusal, step, chain, is_fresh=False)
             refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
-        # The plan knows more about its own session than the error message does.
+        # If the caller is the plan's own session, the plan knows more about the caller than the message does.
         keys = chain[-1]
         if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]
@@ -235,7 +235,7 @@ class Investigator:
 def _with_what_was_sent(failure: Failure) -> Step:
     """Return the step with issuer, subject and audience of a token that is available only at run time.
 
-    The error of the refused AssumeRole call carries these.
+    The error of the refused AssumeRole call contains these facts.
     """
     step, error = failure.step, failure.error
     if step.proof is None or step.proof.speaks_of is not None or not isinstance(error, AssumeRoleDenied):
@@ -244,7 +244,7 @@ def _with_what_was_sent(failure: Failure) -> Step:
 
 
 def _with_fact(findings: list[RefusalFinding], record: Recorded | Fact | None) -> list[RefusalFinding]:
-    """Add AWS's record as the first fact to look up if no finding is proven."""
+    """Add the missing record of AWS as the first fact to look up, if no finding is proven."""
     if not isinstance(record, Fact) or not findings or findings[0].certainty == "proven":
         return findings
     return [findings[0]._replace(facts=(record, *findings[0].facts)), *findings[1:]]

@@ -1,4 +1,4 @@
-"""Find cause and remedy of failures that no policy decides: durations, MFA codes, clocks, regions, keys, tokens."""
+"""Finds cause and remedy of failures that no policy decides: durations, MFA codes, clocks, regions, keys, tokens."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from dsops.explain.finding import Certainty, FaultLocation, RefusalFinding, Reme
 from dsops.explain.questions.refused_call import EditAt
 from dsops.plan import Step
 
-# AWS's message, the cause, and the configuration key to edit. `dsops.aws.apis.sts_refusal` has the same texts, seen on
-# AWS.
+# Tuples of a text in AWS's message, the cause, and the configuration key to edit. `dsops.aws.apis.sts_refusal` has the
+# same texts, seen on AWS.
 _SAID: Final = (
     ("MaxSessionDuration", "duration-role", "duration_seconds"),
     ("1 hour session limit", "duration-chain", "duration_seconds"),
@@ -81,7 +81,7 @@ _LIMITS: Final = (
 
 
 def is_policys(error: DsopsError) -> bool:
-    """Whether a policy refused, as far as the error shows. AWS denies some calls whatever the policies say."""
+    """Return whether a policy refused, as far as the error shows. AWS denies some calls regardless of policies."""
     if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
         return False
     message = error.aws.message if error.aws is not None else ""
@@ -89,7 +89,7 @@ def is_policys(error: DsopsError) -> bool:
 
 
 def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """Return the finding for an error whose message (from AWS, or from dsops before the call) states the reason."""
+    """Return the finding for an error whose message states the reason, from AWS or from dsops before the call."""
     cause, key = _cause(error)
     of_who_signs = cause in _OF_WHO_SIGNS
     store = step.credentials_from if of_who_signs else step.name

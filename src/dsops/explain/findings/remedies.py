@@ -1,4 +1,4 @@
-"""Find the remedy for a cause: an edit of the configuration with its line, or a statement to add to a policy."""
+"""Finds the remedy for a cause: an edit of the configuration with its line, or a statement to add to a policy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SENT: Final = {
     "token-audience": "web_identity_audience",
     "region": "region",
 }
-"""The configuration key to write, for causes that a sent value fixes."""
+"""The configuration key to set, for causes that can be fixed by sending a value."""
 
 
 def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: RefusedCall) -> Remedy:
@@ -39,10 +39,10 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: RefusedC
 
 
 def _sender(cause: Cause, about: RefusedCall) -> str | None:
-    """Return the store that can send the value.
+    """Return the store whose configuration can send the value.
 
-    The result is "" for another program's call and None if no configuration can send it. A read sends only a region,
-    since a session's values were sent when the session was issued.
+    Returns "" for another program's call, and None if no configuration can send the value. A read sends only a
+    region, since a session's values were sent when the session was issued.
     """
     if cause.code == "region" or not about.step.name:
         return about.step.name
@@ -104,7 +104,7 @@ _ATTRIBUTES: Final = {
     "tag-session": "PrincipalTag:KEY",
     "set-source-identity": "SourceIdentity",
 }
-"""The remedies for values that a SAML assertion's attributes set, which the configuration does not determine."""
+"""The remedies for values that come from attributes of a SAML assertion, and not from the configuration."""
 
 
 def _change_claim(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
@@ -118,7 +118,7 @@ def _change_claim(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
 
 
 _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts"}
-"""The actions that a hop may need along with sts:AssumeRole, and the configuration key that makes each necessary."""
+"""Actions that a hop may need in addition to sts:AssumeRole -> the configuration key that makes each necessary."""
 
 
 def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
@@ -133,7 +133,7 @@ def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remed
 
 
 def _actions(about: RefusedCall) -> object:
-    """Return the action, or all actions that the hop needs, because allowing only one would fail at the next."""
+    """Return the action, or all actions of the hop: if only one were allowed, the hop would fail at the next."""
     if len(about.actions) < 2 or about.request.action not in about.actions:
         return about.request.action
     return list(about.actions)
@@ -177,7 +177,7 @@ def allow(policy_type: str, about: RefusedCall) -> Remedy:
         if policy_type == "resource-based policy":
             statement["Resource"] = "*"
     if policy_type == ENDPOINT_POLICY:
-        # An endpoint policy has principals, but the policy of a gateway endpoint accepts only `*` (VPC User Guide).
+        # An endpoint's policy has principals, but a gateway endpoint's policy accepts only `*` (VPC User Guide).
         condition = {"ArnEquals": {"aws:PrincipalArn": about.caller}}
         statement |= {"Principal": "*", "Condition": condition}
     if policy_type == "no policy":

@@ -1,4 +1,4 @@
-"""Run an environment's plan, or read another program's error message, and explain what was refused."""
+"""Runs an environment's plan, or reads another program's error message, and explains what was refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dsops.schema import STS_TYPE
 from dsops.tasks import blocking, gather, settle
 
 _AT_ONCE = 10
-"""The maximum number of failures explained concurrently: each reads policies from IAM, which throttles."""
+"""The maximum number of failures explained concurrently, since each reads policies from IAM, which throttles."""
 
 
 async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[RefusalFinding]:
@@ -42,7 +42,7 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
 
     def edit_at(store: str, key: str) -> Where:
         store_entry = config.stores.get(store)
-        if store_entry is None:  # an MFA session that the plan inserts before several roles
+        if store_entry is None:  # an MFA session that the plan added before several roles
             return plan.steps[store].where
         return store_entry.fields[key].where if key in store_entry.fields else store_entry.where
 
@@ -56,9 +56,9 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
 
 
 async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[str, Credentials]:
-    """Return the available base credentials by profile.
+    """Return the base credentials that are available, by profile.
 
-    They may be able to read policies even if the chain starts with a token.
+    They may have permission to read policies, even if the chain starts with a token.
     """
     bases: dict[str, Credentials] = {}
     if not plan.ambient:
@@ -73,7 +73,7 @@ async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[st
 
 
 def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
-    """Yield each failure once, in the order of the plan, without steps that failed only because another step did."""
+    """Yield each failure once, in the plan's order, without steps that failed only because another step failed."""
     seen: set[int] = set()
     for step in plan.steps.values():
         session = trial.sessions.get(step.name)
@@ -95,7 +95,7 @@ def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
 
 
 def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsError) -> bool:
-    """Whether a variable needs the secret: a missing secret with `default` or `optional` is no failure."""
+    """Return False for a missing secret whose variables all have `default` or `optional`, else True."""
     if not isinstance(error, MISSING):
         return True
     readers = _readers(plan, step, reference)
@@ -125,7 +125,7 @@ async def investigate_message(
 
 
 def _program_call(plan: Plan, store: str, runtime: Runtime) -> Step:
-    """Return a step that represents the other program's call, which no store makes."""
+    """Return a step for the call of another program, which no store makes."""
     region = (store and plan.steps[store].region) or base_region(runtime)
     endpoints = endpoints_of(runtime.environ, "", runtime.folder)
     return Step(

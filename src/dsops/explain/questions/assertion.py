@@ -1,8 +1,8 @@
-"""Read the provider, condition keys and actions that a role's trust policy sees from a SAML response.
+"""Reads the provider, condition keys and actions that a role's trust policy is evaluated with, from a SAML response.
 
-IAM User Guide, "Configure SAML assertions for the authentication response" and "Available keys for SAML-based AWS STS
-federation"; STS API Reference, AssumeRoleWithSAML. The signature is not verified here, because AWS verifies it before
-it evaluates policies.
+Sources: IAM User Guide, "Configure SAML assertions for the authentication response" and "Available keys for
+SAML-based AWS STS federation"; STS API Reference, AssumeRoleWithSAML. The signature is not verified here, because AWS
+verifies it before it evaluates policies.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 
 
 class AssertedContext(NamedTuple):
-    """The part of a SAML response that a trust policy sees."""
+    """The facts of a SAML response with which AWS evaluates a trust policy."""
 
     principal_arn: str
-    """The ARN of the provider that signed; "" if the response leaves it open."""
+    """The ARN of the provider that signed; "" if the response does not determine it."""
     context: dict[str, tuple[str, ...]]
-    """The condition keys that the response sets. All other SAML keys are absent."""
+    """The condition keys that the response sets; the call has no other SAML keys."""
     actions: tuple[str, ...]
     """The actions that the trust policy has to allow, in AWS's order."""
 
 
 def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> AssertedContext:
-    """Read a SAML response for the role. `principal_arn` is the configured provider, or "" to use the response's."""
+    """Read a SAML response for the role; `principal_arn` is the configured provider, "" to use the response's."""
     offered = {offer.principal_arn for offer in response.roles if offer.role_arn == str(role)}
     provider = principal_arn or (next(iter(offered)) if len(offered) == 1 else "")
     context = {
@@ -72,6 +72,6 @@ def _of_provider(issuer: str, provider: str) -> dict[str, tuple[str, ...]]:
     if arn is None:
         return {}
     whose = f"{arn.account}/{arn.resource_name}"
-    # AWS defines `saml:namequalifier` as this SHA-1 hash; it has no security purpose.
+    # This SHA-1 hash is AWS's definition of `saml:namequalifier`; it has no security purpose.
     qualifier = b64encode(sha1(f"{issuer}{whose}".encode(), usedforsecurity=False).digest()).decode()
     return {"SAML:doc": (whose,), "SAML:namequalifier": (qualifier,), "aws:FederatedProvider": (provider,)}

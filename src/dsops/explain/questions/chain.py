@@ -1,4 +1,4 @@
-"""The callers in a plan's chain: the base credentials, and the sessions before a hop."""
+"""Determines the callers in a plan's chain: the base credentials, and the sessions before a hop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Chains:
         return own + self.hop(below) if below is not None else own
 
     async def of(self, step: Step) -> list[ChainKeys]:
-        """Return the credentials that sign the step's call and the calls before it, the base credentials first."""
+        """Return the credentials that sign the step's call and the calls before that call, base credentials first."""
         below = self.plan.steps.get(step.credentials_from)
         if below is None:
             credentials = self._bases.get(step.profile)
@@ -56,8 +56,8 @@ class Chains:
         session = self._sessions.get(below.name)
         if session is None:
             return chain
-        # A session from a token or login inherits nothing from the base credentials, which are used only for reading
-        # here.
+        # A session from a token or login inherits nothing from the base credentials; here, they are used only to read
+        # policies.
         before = chain[-1].caller if chain and not is_opened(below) else None
         keys = await self._keys_of(session, step, below, before)
         return [*chain, keys] if keys is not None else chain
@@ -65,7 +65,7 @@ class Chains:
     async def _keys_of(
         self, credentials: Credentials, step: Step, issuer: Step | None, before: ChainCaller | None
     ) -> ChainKeys | None:
-        """Return the credentials with their identity, asked of STS once; None when STS does not say."""
+        """Return the credentials with their identity, for which STS is asked once; None if STS does not return it."""
 
         def find() -> Work[ChainKeys | None]:
             return self._find(credentials, step, issuer, before)
@@ -85,7 +85,7 @@ class Chains:
         return ChainKeys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
-        """Return the service's endpoint for the step. A store's custom endpoint (an emulator) serves all services."""
+        """Return the service's endpoint for the step; a store's custom endpoint (an emulator) serves all services."""
         url = str(step.settings.get("endpoint_url", ""))
         address = parse_address(url) if url else None
         own = url if address is not None and not is_aws_host(address.host) else ""
@@ -93,6 +93,6 @@ class Chains:
         return resolve_endpoint(service, region or step.region or "us-east-1", environ, endpoint_url=own)
 
     def now(self, step: Step) -> datetime:
-        """Return the time on AWS's clock, if its difference from the local clock is known, else the local time."""
+        """Return the time of AWS's clock if its difference from the local clock is known, else the local time."""
         skew = self.client.skew_seconds(self.endpoint(step, "sts"))
         return self.client.runtime.now() + timedelta(seconds=skew)

@@ -1,7 +1,7 @@
-"""Determine the caller of a session that a token, SAML assertion or login opened, as far as it is known.
+"""Determines the caller of a session that was opened with a token, SAML assertion or login.
 
 No credentials sign the request for such a session, so it inherits nothing. The provider sets its tags and source
-identity. IAM User Guide, "Available keys for AWS STS federation": the keys that the session keeps.
+identity. Source: IAM User Guide, "Available keys for AWS STS federation", for the keys that the session keeps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dsops.stores.saml import assertion_at_hand
 
 _REQUEST_TAG: Final = "aws:RequestTag/"
 _KEPT: Final = ("aws:FederatedProvider", "SAML:sub", "SAML:sub_type", "SAML:namequalifier")
-"""The keys that a session keeps from a SAML assertion. Only the trust policy sees the other keys."""
+"""The condition keys that a session keeps from a SAML assertion; other keys are only in the trust policy's context."""
 _OF_SAML: Final = ("saml:sub", "saml:sub_type", "saml:namequalifier")
 _OF_A_LOGIN: Final = (*_OF_SAML, "identitystore:userid")
 _OF_THE_ASSERTION: Final = "what the session has by its assertion is not known here"
@@ -28,7 +28,7 @@ _OF_THE_LOGIN: Final = "what IAM Identity Center gives the session is not known 
 
 
 def is_opened(step: Step) -> bool:
-    """Whether the step's session is opened by a token, assertion or login rather than by credentials."""
+    """Whether the step opens its session with a token, assertion or login, and not with credentials."""
     return step.proof is not None
 
 
@@ -47,7 +47,7 @@ def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
 
 
 def _by_assertion(step: Step) -> tuple[Context, Unread]:
-    """Return the context from a SAML response that is available and not encrypted, and the keys that stay unknown."""
+    """Return the context of a SAML response, if it can be read and is not encrypted, and the unknown keys."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     response = assertion_at_hand(step.settings)
     if role is None or response is None or not response.is_whole:
@@ -70,7 +70,7 @@ def _by_assertion(step: Step) -> tuple[Context, Unread]:
 def _by_token(step: Step) -> tuple[Context, Unread]:
     """Return provider, subject and audience of an available token, and the keys that stay unknown.
 
-    Tags that the token may set are not read.
+    Tags that the token may set stay unknown.
     """
     context: Context = {}
     host = ""

@@ -1,4 +1,4 @@
-"""Return the questions that AWS asks of a role's trust policy for a token or SAML assertion.
+"""Determines the questions that AWS evaluates with a role's trust policy for a token or SAML assertion.
 
 The call is not signed. The content of the token or assertion is known only if it was available when the plan was
 made.
@@ -24,14 +24,14 @@ _SAML: Final = tuple(
     sts:sourceidentity
     """.split()
 )
-"""The condition keys that a SAML assertion sets, other than issuer and recipient."""
+"""The condition keys that a SAML assertion sets, except those for issuer and recipient."""
 CLAIMS: Final = tuple(
     """
     amr azp email oaud actor environment job_workflow_ref ref repository repository_id repository_owner
     repository_owner_id workflow enterprise
     """.split()
 )
-"""The token claims that are condition keys, other than `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
+"""The token claims that are condition keys, except `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
 
 Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 
@@ -39,7 +39,7 @@ Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
     """Return the questions in AWS's order, each with its unread parts; [] for a step that assumes no role.
 
-    `provider` is used if the token's provider is unknown. Without either the principal has no name.
+    `provider` is used if the token's provider is unknown. If both are unknown, the principal has no name.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None or step.proof is None:
@@ -112,7 +112,7 @@ def _provider(role: Arn, host: str) -> str:
 
 
 def provider_in(question: CaseQuestion, policies: PolicySet) -> str:
-    """Return the only provider of the caller's kind in the trust policy; "" if it names several or none."""
+    """Return the provider of the caller's kind that the trust policy names; "" if it names several or none."""
     kind = ":saml-provider/" if question.principal.kind == "saml" else ":oidc-provider/"
     providers = {
         provider

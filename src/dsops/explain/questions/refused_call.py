@@ -1,4 +1,4 @@
-"""The refused call, and the names of its caller and policies for messages."""
+"""The refused call, with names for its caller and policies in messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.plan import Step
 from dsops.policy import Principal, Request, is_kms_key, lower_case
 
 EditAt = Callable[[str, str], Where]
-"""A function that takes store and key, and returns the key's place in the configuration (or else the store's)."""
+"""A function that takes store and key, and returns the key's line in the configuration, or else the store's line."""
 
 
 class RefusedCall(NamedTuple):
@@ -34,11 +34,11 @@ class RefusedCall(NamedTuple):
     unknown_keys: tuple[str, ...] = ()
     """The condition keys whose values in the call are unknown.
 
-    A key that ends in `/` stands for all with that prefix.
+    A key that ends in `/` stands for all keys with that prefix.
     """
 
     def is_known(self, key: str) -> bool:
-        """Whether the call's value for that condition key is known. A key known to be absent counts as known."""
+        """Return whether the call's value for that condition key is known; this includes keys known to be absent."""
         key = lower_case(key)
         if key in {lower_case(name) for name in self.request.context}:
             return True
@@ -46,17 +46,17 @@ class RefusedCall(NamedTuple):
 
     @property
     def where_to_set(self) -> str:
-        """Return the store for messages, such as `store target`; `the call` for another program's call."""
+        """The store's name in messages, such as `store target`; `the call` for another program's call."""
         return f"store `{self.step.name}`" if self.step.name else "the call"
 
     def edit(self, key: str, store: str = "") -> Where | None:
-        """Return the place of the key in the configuration; None for another program's call."""
+        """Return the line of the key in the configuration; None for another program's call."""
         store = store or self.step.name
         return self.edit_at(store, key) if store else None
 
     @property
     def caller(self) -> str:
-        """The caller as a policy names it: the role rather than its session."""
+        """The caller as a policy names it: for a session of a role, the role."""
         principal = self.request.principal
         return name_of(principal)
 
@@ -67,14 +67,14 @@ class RefusedCall(NamedTuple):
 
 
 def name_of(principal: Principal) -> str:
-    """Return the ARN that a policy uses for the caller."""
+    """Return the ARN with which a policy names the caller."""
     if principal.kind == "role-session":
         return principal.issuer_arn or principal.arn
     return principal.arn or principal.federated or _NAMELESS.get(principal.kind, "")
 
 
 _NAMELESS: Final = {"web-identity": "the token", "saml": "the assertion"}
-"""Names for kinds of callers whose provider is unknown."""
+"""Names of callers whose provider is unknown, by kind of caller."""
 
 
 def owner_text(arn: str) -> str:

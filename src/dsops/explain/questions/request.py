@@ -1,6 +1,6 @@
-"""Return the questions that AWS asks of policies for a hop and its caller, with everything known about the call.
+"""Determines the questions that AWS evaluates for a hop, with everything known about the call and its caller.
 
-The caller's address, the network, and the tags of a base session are unknown. They are listed as unread.
+The caller's address, the network, and the tags of a base session are unknown; they are listed as unread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BASE_SESSION: Final = "it is not known how the base session was made"
 
 
 class ChainCaller(NamedTuple):
-    """The caller of a call, and what is known about its session."""
+    """The caller of a call, and the facts known about its session."""
 
     principal: Principal
     step: str = ""
@@ -60,7 +60,7 @@ def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller 
 
 
 def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | None) -> ChainCaller | None:
-    """Return the session that the step issues, as a caller. `before` is the caller of the step's request."""
+    """Return the session that the step issues, as a caller. `before` is the caller that requests the session."""
     settings = step.settings
     principal = _principal(identity, str(settings.get("role_arn", "")))
     if principal is None:
@@ -87,7 +87,7 @@ def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | N
     if source_identity:
         context["aws:SourceIdentity"] = (source_identity,)
     unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
-    # If transitive tags and source identity are unknown, so are those that the session passes on.
+    # If transitive tags and source identity of this session are unknown, they are unknown in the next session, too.
     unread += (
         [] if before is None else [unread_part for unread_part in map(_inherited, before.unread) if unread_part.keys]
     )
@@ -99,12 +99,12 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """Return the keys of the next session that are unknown because they are unknown in this session."""
+    """Return those unknown keys of this session that are therefore also unknown in the next session."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 
 PASSED_ON: Final = "dsops:PassedOn/"
-"""The prefix of a dsops-internal key for tags that the next hop inherits."""
+"""The prefix of keys that dsops uses internally for tags that the next hop inherits."""
 
 
 def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
@@ -112,7 +112,7 @@ def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the source identity that the step sends, or else the previous session's, which AWS keeps."""
+    """Return the source identity that the step sends; if there is none, the previous session's, which AWS keeps."""
     return str(step.settings.get("source_identity", "")) or next(iter(inherited.get("aws:SourceIdentity", ())), "")
 
 
@@ -139,9 +139,9 @@ def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
 def questions(
     step: Step, caller: ChainCaller, region: str, refused: str = ""
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """Return the questions that AWS asks of policies for the hop, in AWS's order, each with its unread parts.
+    """Return the questions that AWS evaluates for the hop, in AWS's order, each with its unread parts.
 
-    `refused` is the action that AWS names. If a base session has tags, the plan may not know that action.
+    `refused` is the action in AWS's message; if a base session has tags, the plan alone may not show that action.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None:
@@ -170,12 +170,12 @@ def questions(
 
 
 _BROUGHT_ALONG: Final = ("sts:SetSourceIdentity", "sts:TagSession")
-"""The actions that a hop needs for the source identity and tags of its caller's session."""
+"""The actions that a hop also needs if its caller's session has a source identity or tags."""
 _KEYS_OF_A_HOP: Final = {
     "aws:sourceidentity": ("sts:sourceidentity",),
     "aws:principaltag/": ("aws:resourcetag/", "iam:resourcetag/"),
 }
-"""Condition keys of a session, mapped to the keys that the next hop's request has for them."""
+"""Maps each condition key of a session to the condition keys of the next hop's request that have its value."""
 
 
 def _of_hop(unread: Unread) -> list[str]:
@@ -183,7 +183,7 @@ def _of_hop(unread: Unread) -> list[str]:
 
 
 def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
-    """Return the condition keys of the request, as far as the plan and the previous sessions determine them."""
+    """Return the condition keys of the request, as far as they follow from the plan and the previous sessions."""
     settings = step.settings
     context = context_of_call(caller, region)
     context["sts:RoleSessionName"] = (str(settings["role_session_name"]),)
@@ -203,13 +203,13 @@ def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
     for key, value in _passed_on(caller.context).items():
         context[f"aws:ResourceTag/{key}"] = context[f"iam:ResourceTag/{key}"] = (value,)
     if "serial_number" in settings:
-        # The MFA code is sent with this call.
+        # the request contains the MFA code
         context["aws:MultiFactorAuthPresent"], context["aws:MultiFactorAuthAge"] = ("true",), ("0",)
     return context
 
 
 def context_of_call(caller: ChainCaller, region: str) -> Context:
-    """Return the condition keys of any call by that caller."""
+    """Return the condition keys of any call that the caller makes."""
     context = {key: values for key, values in caller.context.items() if not key.startswith(PASSED_ON)}
     if region:
         context["aws:RequestedRegion"] = (region,)

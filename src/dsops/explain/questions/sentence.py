@@ -1,8 +1,8 @@
-"""Parse AWS's access denied message: the caller, action, resource and policy that it names.
+"""Parses AWS's access denied message: the caller, action, resource and policy in it.
 
-IAM User Guide, "Troubleshoot access denied error messages". AWS names the policy's ARN since January 2026 (AWS
-Security Blog), and the authorization id, with a link to the console, in the preview of 2026. A message in another
-language or form is not parsed.
+Source: IAM User Guide, "Troubleshoot access denied error messages". AWS names the policy's ARN since January 2026
+(AWS Security Blog), and the authorization id, with a link to the console, in the preview of 2026. A message in
+another language or form is not parsed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, get_args
 from dsops.policy import PolicyType
 
 ENDPOINT_POLICY: Final = "VPC endpoint policy"
-"""The name of VPC endpoint policies in AWS's messages. They are not evaluated here: only AWS sees a call's endpoint."""
+"""The name of VPC endpoint policies in AWS's messages; they are not evaluated, as only AWS knows the endpoint."""
 _TYPES: Final = "|".join([*(kind for kind in get_args(PolicyType) if kind != "no policy"), ENDPOINT_POLICY])
 _SENTENCE: Final = (
     r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
@@ -26,32 +26,32 @@ _LINK: Final = (
     rf"https://[a-z0-9-]{{1,63}}\.{_CONSOLES}/iam/home\?region=(?P<region>[a-z0-9-]{{1,63}})"
     r"#/authorization-details/[0-9a-z]{1,256}"
 )
-"""The only form of link that is shown, because users follow links and a message may come from an attacker."""
+"""The pattern of the only links that are shown, since users follow links, and an attacker may write the message."""
 _NOTHING_ALLOWS: Final = rf"because no (?P<type>{_TYPES}) allows"
 
 
 class RefusalMessage(NamedTuple):
-    """The facts in an error message; "" for facts that it leaves out."""
+    """The facts in an error message; a fact that the message lacks is ""."""
 
     caller: str = ""
     action: str = ""
     resource: str = ""
     policy_type: str = ""
-    """The policy type as AWS's messages name it, which is also how `PolicyType` names it."""
+    """The policy type in the words of AWS's messages, which are also the values of `PolicyType`."""
     is_deny: bool = False
-    """Whether a statement denies the call; otherwise no statement allows it."""
+    """Whether a statement denies the call. If False, no statement allows it."""
     policy_arn: str = ""
-    """The ARN of the denying policy, or the name used here for a policy that has no ARN in AWS's record."""
+    """The ARN of the denying policy; for a policy without an ARN in AWS's record, the name that is used here."""
     sid: str = ""
     """The Sid of the denying statement, if AWS's record has it."""
     refusing: tuple[str, ...] = ()
-    """All types of policies that refuse, if AWS's record lists them. The other types then refuse nothing."""
+    """All types of policies that refuse, if AWS's record lists them. Then all other types refuse nothing."""
     authorization_id: str = ""
     """The id of AWS's record of the decision."""
     region: str = ""
     """The region that has the record."""
     link: str = ""
-    """The link to the record in the console."""
+    """The link to the record in the AWS console."""
 
 
 def read_refusal(message: str) -> RefusalMessage:

@@ -1,0 +1,279 @@
+"""The layers of a configuration: a project over the user's own file, and that over the profiles of AWS's files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from dsops.config import HOOKED, load
+from dsops.config.allow import allow
+from dsops.config.capabilities import powers_of
+from dsops.config.layers import ProfileLayer, user_file
+from dsops.config.sections import Part, Sections
+from dsops.document import Scalar
+from dsops.errors import ConfigError, ConfigNotFound, ConfigUnreadable, Where
+from dsops.model import Config, Field, SourceFile
+from dsops.schema import BUILTIN_TYPES
+
+ROLE = "arn:aws:iam::111111111111:role/{}"
+OWN = """
+secretStores:
+  corp: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Own", external_id: own-id}
+  mine: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Mine"}
+envs:
+  personal: {A: {literal: a}}
+default_env: personal
+"""
+PROJECT = """
+secretStores:
+  corp: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Project"}
+envs:
+  development: {B: {literal: b}}
+"""
+
+
+class World:
+    """A home folder and a project below it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.project = self.home / "project"
+        self.project.mkdir(parents=True)
+        self.environ = {"HOME": str(self.home)}
+        self.asked: list[Collection[str] | None] = []
+
+    def write_own(self, text: str = OWN) -> Path:
+        """Write the user's own file."""
+        path = Path(user_file(self.environ))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def write_project(self, text: str = PROJECT) -> Path:
+        """Write the project's dsops.yaml."""
+        path = self.project / "dsops.yaml"
+        path.write_text(text)
+        return path
+
+    def profiles(self, names: Collection[str] | None) -> ProfileLayer:
+        """The profiles `prod` and `base`; `base` is in every answer."""
+        self.asked.append(names)
+        known = {"prod": "Prod", "base": "Base", "my profile": "Space"}
+        wanted = known if names is None or set(names) - set(known) else {*names, "base"}
+        where = Where("~/.aws/config", 7)
+        parts = {
+            name: [
+                Part(
+                    where,
+                    f"secretStores.{name}",
+                    {
+                        key: Field(Scalar(value, "text", 7), where)
+                        for key, value in (("type", "aws.sts"), ("role_arn", ROLE.format(role)))
+                    },
+                )
+            ]
+            for name, role in known.items()
+            if name in wanted
+        }
+        return ProfileLayer(Sections(parts, {}, {}, []), (SourceFile("/c", "", "~/.aws/config"),))
+
+    def load(self, names: Collection[str] | None = (), *, either: str = "", named: str = "") -> Config:
+        """Load the configuration that applies in the project's folder."""
+        return load(
+            folder=str(self.project),
+            environ=self.environ,
+            named=named,
+            profiles=self.profiles,
+            names=names,
+            either=either,
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A home folder with an empty project."""
+    return World(tmp_path)
+
+
+def role_of(config: Config, store: str) -> str:
+    """The name of the store's role."""
+    return config.stores[store].text_of("role_arn").rpartition("/")[2]
+
+
+def test_a_projects_store_replaces_the_users_own_as_a_whole(world: World) -> None:
+    """A project's store inherits no field of the user's own store of the same name: no external ID, no caller."""
+    world.write_own()
+    world.write_project()
+    config = world.load()
+    assert (role_of(config, "corp"), role_of(config, "mine")) == ("Project", "Mine")
+    assert config.stores["corp"].text_of("external_id") == ""
+    assert set(config.environments) == {"development", "personal"}
+    assert [file.path for file in config.files] == [str(world.project / "dsops.yaml")]
+    assert [file.path for file in config.own_files] == [user_file(world.environ)]
+
+
+def test_the_users_default_does_not_apply_in_a_project(world: World) -> None:
+    """`default_env` of the user's own file applies without a project only."""
+    world.write_own()
+    assert world.load().default_environment == "personal"
+    world.write_project()
+    assert world.load().default_environment == ""
+    world.write_project(f"{PROJECT}default_env: development\n")
+    assert world.load().default_environment == "development"
+
+
+def test_defaults_of_both_apply_and_the_projects_win(world: World) -> None:
+    """`defaults` of the user's own file apply to a project's stores, below the project's own defaults."""
+    world.write_own("defaults: {aws.sts: {region: eu-west-1, duration_seconds: 900}}")
+    world.write_project(f"{PROJECT}defaults: {{aws.sts: {{region: us-east-1}}}}\n")
+    fields = world.load().stores["corp"].fields
+    assert {name: field.node.text for name, field in fields.items() if isinstance(field.node, Scalar)} == {
+        "region": "us-east-1",
+        "duration_seconds": "900",
+        "role_arn": ROLE.format("Project"),
+    }
+
+
+def test_the_users_own_file_needs_no_permission_and_a_project_does(world: World) -> None:
+    """The user's own file is allowed as it is; with a project the permission is that of the project's files alone."""
+    own = world.write_own()
+    assert world.load().is_allowed
+    world.write_project()
+    config = world.load()
+    assert not config.is_allowed
+    allow(config.files, world.environ)
+    assert world.load().is_allowed
+    own.write_text(f"{OWN}# changed\n")
+    assert world.load().is_allowed
+
+
+def test_an_own_file_that_others_may_write_is_not_used(world: World) -> None:
+    """If other users may write the user's own file, the configuration is not allowed, with and without a project."""
+    world.write_own().chmod(0o666)
+    assert not world.load().is_allowed
+    config = world.load()
+    world.write_project()
+    config = world.load()
+    allow(config.files, world.environ)
+    assert not world.load().is_allowed
+
+
+def test_an_own_file_of_another_user_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own file must belong to the user or root."""
+    world.write_own()
+    monkeypatch.setattr("os.geteuid", lambda: 4711)
+    monkeypatch.setattr("dsops.config.files._trusted_owners", lambda _environ: frozenset({4711}))
+    with pytest.raises(ConfigUnreadable, match="belongs to another user"):
+        world.load()
+
+
+def test_a_named_file_stands_alone(world: World) -> None:
+    """A file named by --config gets nothing from the user's own file; a profile that it names is still a store."""
+    world.write_own()
+    path = world.write_project("secretStores: {app: {type: aws.ssm, credentials_from: prod}}\nenvs: {e: {}}")
+    config = world.load(named=str(path))
+    assert set(config.stores) == {"app", "prod", "base"}
+    assert config.is_allowed
+
+
+def test_without_any_layer_the_error_is_that_there_is_no_file(world: World) -> None:
+    """Without a project, own file and profile name, the error says that there is no dsops.yaml."""
+    with pytest.raises(ConfigNotFound):
+        world.load()
+    assert world.asked == []
+
+
+def test_a_profile_is_a_store_in_every_folder(world: World) -> None:
+    """A named profile is a store, under its exact name, without any file of dsops."""
+    config = world.load(("my profile",))
+    assert role_of(config, "my profile") == "Space"
+    assert config.files[0].shown == "~/.aws/config"
+    assert config.is_allowed
+
+
+def test_profiles_are_read_only_for_names_that_are_no_store(world: World) -> None:
+    """The profiles are not read for a store of the project, nor for an environment in `either`."""
+    world.write_project()
+    world.load(("corp",))
+    world.load(either="development")
+    world.load(either="corp")
+    assert world.asked == []
+    assert role_of(world.load(either="prod"), "prod") == "Prod"
+    assert role_of(world.load(("prod",)), "prod") == "Prod"
+    assert world.asked == [["prod"], ["prod"]]
+
+
+def test_a_project_wins_over_a_profile(world: World) -> None:
+    """A project's store with the name of a profile is used instead of the profile."""
+    world.write_project(PROJECT.replace("corp", "prod"))
+    assert role_of(world.load(("prod",)), "prod") == "Project"
+    assert role_of(world.load(None), "prod") == "Project"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secretStores: {app: {type: aws.ssm, credentials_from: prod}}",
+        'envs: {e: {KEY: {from: "prod:access_key_id"}}}',
+        "secretStores: {app: {extends: prod, duration_seconds: 900}}",
+    ],
+)
+def test_a_store_may_use_a_profile_by_its_name(world: World, text: str) -> None:
+    """`credentials_from`, `from` and `extends` find profiles."""
+    world.write_project(text)
+    assert role_of(world.load(), "prod") == "Prod"
+
+
+def test_an_unknown_name_suggests_a_profile(world: World) -> None:
+    """The error about an unknown store suggests the similar name of a profile."""
+    world.write_project("secretStores: {app: {type: aws.ssm, credentials_from: prodd}}")
+    with pytest.raises(ConfigError) as caught:
+        world.load()
+    assert [problem.hint for problem in caught.value.problems] == ["did you mean `prod`?"]
+
+
+def test_the_hook_loads_only_what_a_folder_has(world: World) -> None:
+    """Without a dsops.yaml in the folder, the shell's hook loads nothing, whatever the user's own file has."""
+    world.write_own()
+    with pytest.raises(ConfigNotFound):
+        load(folder=str(world.project), environ=world.environ, permission=HOOKED)
+
+
+def test_the_permission_question_shows_which_own_stores_a_project_uses(world: World) -> None:
+    """The user's own stores and environments are not listed as powers of a project, but their use is."""
+    world.write_own()
+    world.write_project(
+        "secretStores: {app: {type: aws.ssm, credentials_from: mine}}\n"
+        'envs: {e: {KEY: {from: "prod:access_key_id"}, A: {from: "app:a"}}}'
+    )
+    lines = [power.line for power in powers_of(world.load(), BUILTIN_TYPES)]
+    assert [line for line in lines if line.startswith("uses")] == [
+        "uses     your own store mine (app)",
+        "uses     your own store prod (KEY)",
+    ]
+    assert not [line for line in lines if "role/" in line or "personal" in line]
+
+
+def test_the_folder_of_the_own_file_is_no_project(world: World) -> None:
+    """In the folder of the user's own file, the file is read once, as the user's own."""
+    path = world.write_own()
+    config = load(folder=str(path.parent), environ=world.environ)
+    assert config.is_allowed
+    assert [file.path for file in config.all_files] == [str(path)]
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"HOME": "/h"}, "/h/.config/dsops/dsops.yaml"),
+        ({"HOME": "/h", "XDG_CONFIG_HOME": "/x/"}, "/x/dsops/dsops.yaml"),
+        ({"HOME": "/h", "XDG_CONFIG_HOME": "x"}, "/h/.config/dsops/dsops.yaml"),
+        ({"HOME": "h"}, ""),
+        ({}, ""),
+    ],
+)
+def test_where_the_users_own_file_is(environ: dict[str, str], path: str) -> None:
+    """The own file is in the XDG configuration folder; relative folders are ignored."""
+    assert user_file(environ) == path
