@@ -59,6 +59,35 @@ COMMANDS: Mapping[str, CommandEntry] = {
 }
 
 
+GROUPS: Mapping[str, str] = {
+    "run": "run",
+    "look": "look",
+    "audit": "look",
+    "login": "log in",
+    "policy": "policies",
+    "sandbox": "local AWS",
+    "setup": "set up",
+    "hook": "set up",
+    "framework": "set up",
+}
+"""The folder of a command's module -> its group in the overview, in the order of the overview."""
+
+DAILY: Mapping[str, str] = {
+    "exec": "exec prod -- aws s3 ls",
+    "shell": "shell prod",
+    "login": "login",
+    "whoami": "whoami prod",
+    "stores": "stores",
+}
+"""The commands of every day -> an example; the overview shows them first."""
+
+
+def group_of(name: str) -> str:
+    """The command's group in the overview."""
+    folder = COMMANDS[name].module.split(".")[-2]
+    return GROUPS.get(folder, folder)
+
+
 _MEANT = {
     "run": "exec",
     "check": "validate",

@@ -70,9 +70,19 @@ def json_text(value: Json) -> str:
     return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+_is_quiet = False
+
+
+def be_quiet() -> None:
+    """Leave out all notes from now on: `--quiet`."""
+    global _is_quiet  # noqa: PLW0603 - one process, one command line
+    _is_quiet = True
+
+
 def note(text: str) -> None:
-    """Write a note to stderr."""
-    tell(note_line(text))
+    """Write a note to stderr, unless `--quiet` is set."""
+    if not _is_quiet:
+        tell(note_line(text))
 
 
 def note_line(text: str) -> str:
