@@ -59,7 +59,7 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
     progress.report(DONE)
     shown = capsys.readouterr().err.split("\r\x1b[K")
     assert shown[0] == ""
-    assert len(shown[1]) == 79
+    assert len(shown[1]) == 77
     assert shown[2:] == ["dsops: two", ""]
 
 
@@ -131,4 +131,4 @@ def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: 
             shown = terminal.expect("<").rpartition("\x1b[K")[2].removesuffix("<").strip("\r\n")
             width = sum(2 if east_asian_width(one) in "WF" else one != "\u0301" for one in shown)
             assert width < columns
-            assert width >= min(columns - 3, columns // 2 - 1, len("dsops: x: y "))
+            assert width >= min(columns - 5, columns // 2 - 1, len("dsops: x: y "))

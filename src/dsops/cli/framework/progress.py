@@ -22,6 +22,10 @@ _OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made")
 """Events that only the line shows: the events after them say the same with its result."""
 
 _ERASE_LINE = "\r\x1b[K"
+_ROOM = 3
+"""The columns that stay free: the terminal shows `^C` there, and in the next row it would keep the line from being erased.
+"""
+
 _DELAY_SECONDS = 1.0
 _REFRESH_SECONDS = 0.5
 
@@ -121,7 +125,7 @@ class Progress:
         line = self._waits.line(now, self._delay_seconds) or self._text
         if self._bar is not None:
             line = f"{self._bar.line(now)}; {line}" if line else self._bar.line(now)
-        shown = fitted(f"dsops: {line}", columns(2) - 1) if line else ""
+        shown = fitted(f"dsops: {line}", columns(2) - _ROOM) if line else ""
         if shown == self._shown or not _is_foreground():
             return
         if not shown:

@@ -18,8 +18,11 @@ _DEFAULT_COLUMNS = 80
 
 _UNLIMITED = 10_000
 _GAP = 2
-_READABLE = 14
-"""The columns that a wrapped cell needs to stay readable; a table drops columns before a cell gets less."""
+_SENTENCE = 20
+"""The columns that a wrapped sentence needs to stay readable; a table drops columns before a cell gets less."""
+
+_WORD = 32
+"""The longest word, such as a name, that is not broken; an ARN is."""
 
 _BOLD, _DIM, _BOLD_RED, _BOLD_YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
 _SEVERITIES: Mapping[str, str] = {"error": _BOLD_RED, "failed": _BOLD_RED, "warning": _BOLD_YELLOW}
@@ -120,11 +123,18 @@ def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int,
 
 def _needed(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """The smallest width at which the table is readable."""
-    widths = [
-        min(max(len(name), *[len(row[column]) for row in rows], 1), max(len(name), _READABLE))
-        for column, name in enumerate(headings)
-    ]
-    return sum(widths) + _GAP * (len(widths) - 1)
+    return sum(_least_widths(headings, rows)) + _GAP * (len(headings) - 1)
+
+
+def _least_widths(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """The columns that each column needs: for its heading, its longest word, and a few words of a sentence."""
+    widths = []
+    for column, name in enumerate(headings):
+        cells = [row[column] for row in rows]
+        longest_word = max([0, *(len(word) for cell in cells for word in cell.split())])
+        longest_cell = max([0, *map(len, cells)])
+        widths.append(max(len(name), min(longest_word, _WORD), min(longest_cell, _SENTENCE)))
+    return widths
 
 
 def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, indent: int) -> str:
@@ -136,7 +146,8 @@ def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, 
         lines: list[str] = []
         for name, cell in zip(headings, row, strict=True):
             if cell:
-                lines.extend(wrap(f"{name} {cell}", width, subsequent_indent="  " if width > 4 else ""))
+                indent_text = "  " if width > 4 else ""
+                lines += wrap(f"{name} {cell}", width, subsequent_indent=indent_text, break_on_hyphens=False)
         blocks.append("\n".join(f"{' ' * indent}{line}" for line in lines))
     return "\n\n".join(blocks) if blocks else " ".join(headings)
 
@@ -151,8 +162,8 @@ def _rich_table(
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for name in headings:
-        table.add_column(name, overflow="fold", min_width=len(name))
+    for name, least_width in zip(headings, _least_widths(headings, rows), strict=True):
+        table.add_column(name, overflow="fold", min_width=least_width)
     for row in rows:
         styled = zip(headings, row, strict=True)
         table.add_row(*[Text(cell, _STYLES.get(cell, "red") if name == state else "") for name, cell in styled])
