@@ -75,9 +75,11 @@ def environ(folder: Path, *, is_audited: bool = False, **more: str) -> Mapping[s
     }
 
 
-def seen(folder: Path, *words: str, columns: int, **more: str) -> Screen:
+def seen(folder: Path, *words: str, columns: int, variables: Mapping[str, str] | None = None) -> Screen:
     """The screen after a command that has ended."""
-    with Screen([*DSOPS, *words], columns=columns, environ=environ(folder, **more), folder=folder) as screen:
+    with Screen(
+        [*DSOPS, *words], columns=columns, environ={**environ(folder), **(variables or {})}, folder=folder
+    ) as screen:
         screen.finish()
     return screen
 
@@ -107,7 +109,7 @@ def test_an_error_has_a_bold_first_line_and_a_dim_hint(folder: Path, columns: in
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}, {"TERM": "dumb"}])
 def test_colours_can_be_switched_off(folder: Path, variable: Mapping[str, str]) -> None:
     """NO_COLOR and TERM=dumb switch colours off."""
-    screen = seen(folder, "stors", columns=80, **variable)
+    screen = seen(folder, "stors", columns=80, variables=variable)
     assert screen.style("error[usage]") == ""
     assert "did you mean `dsops stores`?" in screen.shown()
 

@@ -66,6 +66,7 @@ def _of_group(name: str, group: Group) -> Iterator[str]:
 
 def _head(name: str, summary: str) -> Iterator[str]:
     yield f'.TH {_text(name).upper()} 1 "" "dsops {__version__}" "dsops manual"'
+    yield ".nh"  # a hyphen in a flag or a variable would be taken for a part of it
     yield from (".SH NAME", f"{_text(name)} \\- {summary}")
 
 

@@ -23,8 +23,7 @@ _OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made")
 
 _ERASE_LINE = "\r\x1b[K"
 _ROOM = 3
-"""The columns that stay free: the terminal shows `^C` there, and in the next row it would keep the line from being erased.
-"""
+"""The columns that stay free for the `^C` of a terminal: in the next row it would keep the line from being erased."""
 
 _DELAY_SECONDS = 1.0
 _REFRESH_SECONDS = 0.5
