@@ -132,3 +132,24 @@ def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: 
             width = sum(2 if east_asian_width(one) in "WF" else one != "\u0301" for one in shown)
             assert width < columns
             assert width >= min(columns - 5, columns // 2 - 1, len("dsops: x: y "))
+
+
+def test_long_work_has_a_bar_and_the_wait_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A share of long work that is done is a bar; what is being waited for stands behind it."""
+    progress = Progress(is_kept=False, delay_seconds=0.0)
+    progress.report(Event("checks.made", {"percent": "50 %", "of": "4 files"}))
+    progress.report(Event("wait.begun", {"kind": "base", "name": "x"}))
+    progress.report(DONE)
+    shown = capsys.readouterr().err.split("\r\x1b[K")
+    assert shown[1] == "dsops: [==========>         ] 50 % of 4 files checked"
+    assert shown[2].startswith("dsops: [==========>         ] 50 % of 4 files checked; looking for ba")
+    assert shown[3:] == [""]
+
+
+def test_waits_are_no_lines_of_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--verbose` in a pipe, the beginning and the end of a wait print nothing."""
+    progress = Progress(is_kept=True, is_live=False, delay_seconds=0.0)
+    for name in ("wait.begun", "wait.over"):
+        progress.report(Event(name, {"kind": "call", "name": "sts", "action": "A"}))
+    progress.report(Event("checks.made", {"percent": "50 %", "of": "4 files"}))
+    assert capsys.readouterr().err == ""
