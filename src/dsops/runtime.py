@@ -30,7 +30,7 @@ NOTES = (CLOCK_CORRECTED,)
 """Events that are shown as notes even if no progress is shown."""
 
 
-class Wait:
+class ReportedWait:
     """Reports that a wait for an answer begins, and at the end of the block that it is over.
 
     `kind` is session, secrets, base or call; `name` is what is waited for. This is a class with `__enter__`, since

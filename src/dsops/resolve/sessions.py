@@ -25,7 +25,7 @@ from dsops.errors import (
 from dsops.plan import SERVES, Fingerprint, Plan, SecretReference, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
-from dsops.runtime import Act, Event, Runtime, Wait, no_prompt
+from dsops.runtime import Act, Event, ReportedWait, Runtime, no_prompt
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store
@@ -111,7 +111,7 @@ class PlanSessions:
         async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             del may_ask
             environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
-            with Wait(self._runtime.report, "base", ambient.source):
+            with ReportedWait(self._runtime.report, "base", ambient.source):
                 base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
             self._report("ambient.loaded", source=base.source, key=base.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
@@ -316,10 +316,10 @@ class PlanSessions:
             expires=issued.expiration_text,
         )
 
-    def _wait(self, step: Step) -> Wait:
+    def _wait(self, step: Step) -> ReportedWait:
         """The wait for the step's session."""
         role, hop, hops = step.role, str(self.hop(step)), str(self._hops(step))
-        return Wait(self._runtime.report, "session", step.name, role=role, hop=hop, hops=hops)
+        return ReportedWait(self._runtime.report, "session", step.name, role=role, hop=hop, hops=hops)
 
     def _report(self, name: str, **facts: str) -> None:
         self._runtime.report(Event(name, facts))

@@ -10,7 +10,7 @@ import pytest
 from dsops.cli import main
 from dsops.cli.framework.command import COMMON, Command
 from dsops.cli.framework.commands import COMMANDS, load
-from dsops.cli.framework.man import page
+from dsops.cli.look.man import page
 from dsops.errors import UsageError
 
 needs_groff = pytest.mark.skipif(shutil.which("groff") is None, reason="groff, which formats manual pages, is missing")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.cli.framework.waits import Bar, Waits
-from dsops.runtime import Event, PartCount, Wait
+from dsops.cli.framework.progress import Waits, WorkBar
+from dsops.runtime import Event, PartCount, ReportedWait
 
 DELAYED = Event("call.delayed", {"why": "sts asks to slow down", "attempt": "retry 2", "seconds": "1.4"})
 
@@ -71,7 +71,7 @@ def test_the_oldest_wait_is_shown_and_a_call_only_after_the_delay() -> None:
 
 def test_a_bar_tells_the_time_left() -> None:
     """The time left is that of the rest at the speed so far; it counts down while a part takes long."""
-    bar = Bar(100.0)
+    bar = WorkBar(100.0)
     assert bar.line(100.0) == "[>                   ] "
     bar.advance("25 %", "25 % of 8 files checked", 105.0)
     assert bar.line(105.0) == "[=====>              ] 25 % of 8 files checked, 15 s left"
@@ -84,7 +84,7 @@ def test_a_bar_tells_the_time_left() -> None:
 def test_waits_and_parts_report_events() -> None:
     """A wait reports its end also after an error; parts report how much is done."""
     events: list[Event] = []
-    with pytest.raises(KeyError), Wait(events.append, "call", "sts", action="A"):
+    with pytest.raises(KeyError), ReportedWait(events.append, "call", "sts", action="A"):
         raise KeyError
     facts = {"kind": "call", "name": "sts", "action": "A"}
     assert events == [Event("wait.begun", facts), Event("wait.over", facts)]

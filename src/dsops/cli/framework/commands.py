@@ -55,7 +55,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "completion": CommandEntry("dsops.cli.framework.completion", "print a completion script for a shell"),
     "complete": CommandEntry("dsops.cli.framework.complete", ""),
     "hook-load": CommandEntry("dsops.cli.hook.load", ""),
-    "help": CommandEntry("dsops.cli.framework.help", "explain a command, an error code or the code of a finding"),
+    "help": CommandEntry("dsops.cli.look.help", "explain a command, an error code or the code of a finding"),
 }
 
 

@@ -13,9 +13,8 @@ from time import monotonic
 
 from dsops.cli.framework.output import note, tell
 from dsops.cli.framework.screen import columns
-from dsops.cli.framework.waits import Bar, Waits
 from dsops.runtime import NOTES, WAIT_BEGUN, WAIT_OVER, Event
-from dsops.text import clean
+from dsops.text import clean, counted, duration_text
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made")
@@ -27,6 +26,9 @@ _ROOM = 3
 
 _DELAY_SECONDS = 1.0
 _REFRESH_SECONDS = 0.5
+
+_Key = tuple[str, str]
+_BAR_COLUMNS = 20
 
 
 class Progress:
@@ -45,10 +47,12 @@ class Progress:
         self._waits = Waits()
         self._text = ""
         """The last event as a sentence: the line while no wait is open."""
+        self._countdown = ""
+        """The last event, if it says how long the wait lasts: then it is more than the wait's own line."""
         self._shown = ""
         """The line on the terminal; "" for none."""
         self._begun = 0.0
-        self._bar: Bar | None = None
+        self._bar: WorkBar | None = None
         """The bar of long work; None for a run without one."""
         self._end: threading.Event | None = None
         """Ends the thread that draws; None without a thread."""
@@ -85,8 +89,9 @@ class Progress:
             self._begun = now
             self._waits.restart(now)
             self._start()
+        self._countdown = sentence(event) if event.name in _REPEATED else ""
         if "percent" in event.facts:
-            self._bar = self._bar or Bar(now)
+            self._bar = self._bar or WorkBar(now)
             self._bar.advance(event.facts["percent"], sentence(event), now)
         elif not self._waits.take(event, now):
             self._text = "" if self._is_kept else sentence(event)
@@ -116,12 +121,12 @@ class Progress:
                 self._end.set()
                 self._end = None
             self._erase()
-            self._text, self._bar = "", None
+            self._text, self._countdown, self._bar = "", "", None
         if thread is not None:
             thread.join()
 
     def _draw(self, now: float) -> None:
-        line = self._waits.line(now, self._delay_seconds) or self._text
+        line = self._countdown or self._waits.line(now, self._delay_seconds) or self._text
         if self._bar is not None:
             line = f"{self._bar.line(now)}; {line}" if line else self._bar.line(now)
         shown = fitted(f"dsops: {line}", columns(2) - _ROOM) if line else ""
@@ -137,6 +142,107 @@ class Progress:
         if self._shown:
             _write(_ERASE_LINE)
             self._shown = ""
+
+
+class _OpenWait:
+    """A wait that is not over; several with the same name, such as parallel calls, are one."""
+
+    __slots__ = ("begun", "count", "text")
+
+    def __init__(self, text: str, begun: float) -> None:
+        self.text = text
+        self.begun = begun
+        self.count = 1
+
+
+class Waits:
+    """The open waits, oldest first, and the last retry that was announced."""
+
+    def __init__(self) -> None:
+        self._open: dict[_Key, _OpenWait] = {}
+        self._retry = ""
+        self._retry_at = 0.0
+
+    def take(self, event: Event, now: float) -> bool:
+        """Record the event; returns False if it does not concern waits."""
+        if event.name == "call.delayed":
+            self._retry = event.facts["attempt"]
+            self._retry_at = now + float(event.facts["seconds"])
+            return bool(self._open)
+        if event.name not in (WAIT_BEGUN, WAIT_OVER):
+            return False
+        key = (event.facts["kind"], event.facts["name"])
+        wait = self._open.get(key)
+        if event.name == WAIT_BEGUN:
+            if wait is None:
+                self._open[key] = _OpenWait(_words(event), now)
+            else:
+                wait.count += 1
+        elif wait is not None:
+            wait.count -= 1
+            if not wait.count:
+                del self._open[key]
+        return True
+
+    def restart(self, now: float) -> None:
+        """Count from now on: the time in which the user was asked something is no wait for an answer."""
+        for wait in self._open.values():
+            wait.begun = now
+
+    def line(self, now: float, delay_seconds: float) -> str:
+        """`assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`: the oldest wait; "" if no wait is worth a line.
+
+        A call counts if no session or secret is waited for, and not before it is as old as the delay.
+        """
+        works = [wait for (kind, _), wait in self._open.items() if kind != "call"]
+        calls = [wait for (kind, _), wait in self._open.items() if kind == "call"]
+        calls = [wait for wait in calls if now - wait.begun >= delay_seconds]
+        oldest = next(iter(works or calls), None)
+        if oldest is None:
+            return ""
+        more = f" and {len(works) - 1} more" if len(works) > 1 else ""
+        if self._retry and self._retry_at > now:
+            return f"{oldest.text}{more} ... {self._retry} in {self._retry_at - now:.1f} s"
+        return f"{oldest.text}{more} ... {now - oldest.begun:.0f} s"
+
+
+def _words(event: Event) -> str:
+    """The wait as words: `reading 2 secrets of app`."""
+    facts = event.facts
+    name, hops = facts["name"], facts.get("hops", "")
+    if facts["kind"] == "session":
+        hop = f" (hop {facts.get('hop', '')} of {hops})" if hops not in {"", "1"} else ""
+        text = f"{'assuming' if facts.get('role') else 'getting a session of'} {name}{hop}"
+    elif facts["kind"] == "secrets":
+        text = f"reading {counted(int(facts['count']), 'secret')} of {name}"
+    elif facts["kind"] == "base":
+        text = f"looking for base credentials ({name})"
+    else:
+        text = f"waiting for {name} ({facts.get('action', '')})"
+    return clean(text)
+
+
+class WorkBar:
+    """The bar of long work, with the time left if the rest takes as long as what is done."""
+
+    def __init__(self, begun: float) -> None:
+        self._begun = begun
+        self._percent = 0
+        self._sentence = ""
+        self._whole_seconds = 0.0
+
+    def advance(self, percent: str, sentence: str, now: float) -> None:
+        """Record that so much is done: `percent` is a text such as `25 %`."""
+        self._percent = min(100, int(percent.partition(" ")[0]))
+        self._sentence = sentence
+        self._whole_seconds = (now - self._begun) * 100 / self._percent if self._percent else 0.0
+
+    def line(self, now: float) -> str:
+        """`[=====>              ] 25 % of 120 log files read, 12 s left`."""
+        done = ("=" * (_BAR_COLUMNS * self._percent // 100) + ">")[:_BAR_COLUMNS]
+        left = round(self._begun + self._whole_seconds - now)
+        words = f", {duration_text(left)} left" if left > 0 else ""
+        return f"[{done:<{_BAR_COLUMNS}}] {self._sentence}{words}"
 
 
 def _write(text: str) -> None:
