@@ -84,14 +84,14 @@ class Center:
         made = self.call("sso-oidc", "RegisterClient", **wish, **({"scopes": list(scopes)} if scopes else {}))
         return Program(client_id=made["clientId"], secret=made["clientSecret"])
 
-    def register_for_browser(self, **more: object) -> Program:
-        """Register a client that waits on loopback for the browser's redirect."""
+    def register_for_browser(self, *scopes: str, **more: object) -> Program:
+        """Register a client that waits on loopback for the browser's redirect; its scope is SCOPE by default."""
         wish = {
             "grantTypes": ["authorization_code", "refresh_token"],
             "issuerUrl": START_URL,
             "redirectUris": ["http://127.0.0.1/oauth/callback"],
         }
-        return self.register(SCOPE, **{**wish, **more})
+        return self.register(*(scopes or (SCOPE,)), **{**wish, **more})
 
     def start_device(self, program: Program, start_url: str = START_URL) -> dict[str, Any]:
         """Call StartDeviceAuthorization."""

@@ -81,9 +81,23 @@ def error_texts(path: str, tree: ast.Module, errors: set[str]) -> Iterator[Text]
     """Yield the text of each raised error: message, why and hint together."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node) in errors and node.args and literal(node.args[0]):
-            fields = {keyword.arg: literal(keyword.value) for keyword in node.keywords}
+            fields = {keyword.arg: literal(keyword.value) or assigned(keyword.value, tree) for keyword in node.keywords}
             lines = [literal(node.args[0]), *(f"{name}: {fields[name]}" for name in ERROR_FIELDS if fields.get(name))]
             yield Text("error", path, node.lineno, "\n".join(lines), called(node))
+
+
+def assigned(value: ast.expr, tree: ast.Module) -> str:
+    """The text last assigned above to the variable `value`; its name in braces if that is no plain text."""
+    if not isinstance(value, ast.Name):
+        return ""
+    texts = [
+        literal(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and node.lineno < value.lineno
+        and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets)
+    ]
+    return next((text for text in reversed(texts) if text), f"{{{value.id}}}")
 
 
 def signature(node: ast.AST) -> str:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from dsops.credentials import Credentials
+from dsops.credentials import Credentials, SandboxRun
 from dsops.errors import DsopsError, TooLittleTimeLeft
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -63,7 +63,7 @@ HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class NamedLocks:
-    """Locks by name (a fingerprint, an MFA device) that coroutines and threads wait for without blocking."""
+    """Locks by name (a fingerprint, an MFA device), for coroutines and threads. Waiting blocks no other coroutine."""
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}
@@ -178,6 +178,10 @@ class CredentialCache:
             if session.is_usable(now)
         ]
 
+    def sandbox_runs(self) -> set[SandboxRun]:
+        """Return the sandboxes that issued cached sessions."""
+        return {session.sandbox for session in list(self._held.values()) if session.sandbox is not None}
+
     def peek(self, fingerprint: str) -> Credentials | None:
         """Return the cached session; None if it can't sign a call any more."""
         session = self._held.get(fingerprint)
@@ -272,7 +276,7 @@ def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(
-        f"new credentials last {issued.seconds_left(now):.0f} s, and at least {need.min_ttl_seconds:.0f} s"
-        " are asked for",
-        hint="ask for less with --min-ttl, or raise duration_seconds on the store",
+        f"new credentials last {issued.seconds_left(now):.0f} s, but at least {need.min_ttl_seconds:.0f} s"
+        " are required",
+        hint="use a smaller `--min-ttl`, or raise `duration_seconds` on the store",
     )

@@ -6,7 +6,7 @@ a child process.
 
 from __future__ import annotations
 
-from dsops.startup import TYPE_CHECKING
+from dsops.startup import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,23 +23,31 @@ OF_ENVIRONMENT = "environment"
 """The value of `source` for keys in the environment; messages print this text."""
 
 
+class SandboxRun(NamedTuple):
+    """One run of a sandbox on this machine, from its start to its end."""
+
+    url: str
+    server: str
+    """The `Server` header of its responses, which differs between runs."""
+
+
 class Credentials:
     """The three parts of one session or long-term key, never mixed with another key's parts.
 
     Secret parts are not printed. `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and
     for keys from the environment whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if
-    unknown. `source` describes where the base credentials of the chain came from. `is_of_sandbox`: a sandbox on this
-    machine issued them. `request_id` is the id of the call that issued the session, and `source_identity` the
-    session's source identity; both are "" for other credentials.
+    unknown. `source` describes where the base credentials of the chain came from. `sandbox` is the sandbox on this
+    machine that issued them, or None. `request_id` is the id of the call that issued the session, and
+    `source_identity` the session's source identity; both are "" for other credentials.
     """
 
     __slots__ = (
         "access_key_id",
         "arn",
         "expiration",
-        "is_of_sandbox",
         "issued_at",
         "request_id",
+        "sandbox",
         "secret_access_key",
         "session_token",
         "source",
@@ -58,7 +66,7 @@ class Credentials:
         source: str = "",
         request_id: str = "",
         source_identity: str = "",
-        is_of_sandbox: bool = False,
+        sandbox: SandboxRun | None = None,
     ) -> None:
         self.access_key_id = access_key_id
         self.secret_access_key = secret_access_key
@@ -69,10 +77,10 @@ class Credentials:
         self.source = source
         self.request_id = request_id
         self.source_identity = source_identity
-        self.is_of_sandbox = is_of_sandbox
+        self.sandbox = sandbox
 
-    def from_source(self, source: str, *, is_of_sandbox: bool = False) -> Credentials:
-        """Return a copy with another `source` and `is_of_sandbox`."""
+    def from_source(self, source: str, *, sandbox: SandboxRun | None = None) -> Credentials:
+        """Return a copy with another `source` and `sandbox`."""
         return Credentials(
             self.access_key_id,
             self.secret_access_key,
@@ -83,8 +91,13 @@ class Credentials:
             source=source,
             request_id=self.request_id,
             source_identity=self.source_identity,
-            is_of_sandbox=is_of_sandbox,
+            sandbox=sandbox,
         )
+
+    @property
+    def is_of_sandbox(self) -> bool:
+        """Whether a sandbox on this machine issued the credentials."""
+        return self.sandbox is not None
 
     @property
     def is_temporary(self) -> bool:

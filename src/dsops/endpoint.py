@@ -247,7 +247,7 @@ def resolve_endpoint(
         if address.scheme == "http" and not is_loopback(address.host):
             raise kind(
                 f"{origin} would send credentials unencrypted to {address.authority}",
-                why="http:// is used for loopback addresses only",
+                why="http:// is allowed for loopback addresses only",
                 hint=f"write https://{address.host}",
             )
         signing_region = "us-east-1" if region == GLOBAL_REGION else region
@@ -286,8 +286,8 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
     if region == GLOBAL_REGION:
         if service != "sts" or fips or dual_stack:
             raise ConfigError(
-                f"the region {GLOBAL_REGION} has no such endpoint of {service}",
-                hint="name the region that is meant, for example us-east-1",
+                f"{service} has no such endpoint in the region {GLOBAL_REGION}",
+                hint="set `region` to a real region, for example us-east-1",
             )
         return "sts.amazonaws.com", "us-east-1"
     prefix, suffix = _HOST_PREFIXES.get(service, service), partition.dns_suffix

@@ -160,13 +160,13 @@ def _secret_bytes(name: str, value: Secret) -> bytes:
         # The error has no cause (`from None`): the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be put into an environment variable",
-            why="it holds half of a UTF-16 surrogate pair, which no encoding has",
+            why="it contains an unpaired UTF-16 surrogate, which can't be encoded",
             hint="add `transform: base64_encode` and decode it in the command",
         ) from None
     if b"\0" in data:
         raise ValueUnusable(
             f"the value of `{name}` can't be put into an environment variable",
-            why="it holds a NUL byte, which ends a variable",
+            why="it contains a NUL byte, which ends an environment variable",
             hint="add `transform: base64_encode` and decode it in the command",
         )
     return data

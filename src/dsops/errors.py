@@ -277,7 +277,7 @@ class SyntaxInvalid(ConfigError):
 
 
 class NotAllowed(ConfigError):
-    """A configuration was found, but not named by the user, who has not allowed its present content."""
+    """dsops found the configuration by itself, and the user has not allowed its current content."""
 
     code = "config.not-allowed"
 
@@ -426,7 +426,7 @@ class AuditFailed(DsopsError):
 
 
 class UserConfigInvalid(ConfigError):
-    """Your own configuration, ~/.config/dsops/config.yaml, can't be used as it is, or can't be trusted."""
+    """Your own configuration, ~/.config/dsops/config.yaml, is invalid, or other users can write it."""
 
     code = "audit.config-invalid"
 
@@ -444,7 +444,7 @@ class LogsUnreadable(UsageError):
 
 
 class QueryRefused(UsageError):
-    """Athena can't run the query because of its workgroup, result location, table, or length."""
+    """Athena can't run the query because of its workgroup, result location, table or length."""
 
     code = "audit.query-refused"
 
@@ -570,19 +570,19 @@ class MfaRefused(CredentialsError):
 
 
 class KeyringFailed(CredentialsError):
-    """The system's keyring could not be reached, or an operation on it failed."""
+    """The keyring could not be reached, or an operation of its backend failed."""
 
     code = "keyring.failed"
 
 
 class KeyringUnavailable(KeyringFailed):
-    """There is no keyring to use: no desktop session, no usable backend, or the keyring is turned off."""
+    """There is no keyring to use: this machine can't use any backend of the order, or the keyring is turned off."""
 
     code = "keyring.unavailable"
 
 
 class KeyringLocked(KeyringFailed):
-    """The keyring is locked: the user declined its prompt, or did not answer in time."""
+    """The keyring is locked: its prompt was declined or not answered in time, or its passphrase is missing or wrong."""
 
     code = "keyring.locked"
 
@@ -637,6 +637,18 @@ class SecretRefused(SecretError):
     """The service refused to return the secret for a reason other than access."""
 
     code = "secret.refused"
+
+
+class SecretExists(SecretError):
+    """A secret or parameter of that name exists already, so it can't be created."""
+
+    code = "secret.exists"
+
+
+class SecretChanged(SecretError):
+    """Another client has changed the secret since dsops read it."""
+
+    code = "secret.changed"
 
 
 class FieldMissing(SecretError):
@@ -785,8 +797,8 @@ def bug_of(error: Exception) -> DsopsError:
     frame = extract_tb(error.__traceback__)[-1]
     place = f"{frame.filename.rpartition(os.sep)[2]}:{frame.lineno}"
     bug = DsopsError(
-        f"something inside dsops went wrong: {type(error).__name__} in {place}",
-        hint="run the same with `--debug` and report what it prints; no secret's value is in it",
+        f"internal error in dsops: {type(error).__name__} in {place}",
+        hint="run the command with `--debug` and report the output; it contains no value of a secret",
     )
     bug.__cause__ = error
     return bug

@@ -159,9 +159,9 @@ def _evaluate(parts: _Parts, names: InterpolationNames, where: Where, path: str)
         length += len(text)
         if length > MAX_VALUE_CHARACTERS or (names.budget is not None and not names.budget.take(len(text))):
             raise ConfigTooLarge(
-                f"`{path}` gets too long once its variables are replaced",
-                why=f"a value has at most {MAX_VALUE_CHARACTERS:,} characters, and all together {MAX_RUN_CHARACTERS:,}",
-                hint="name long variables less often",
+                f"`{path}` is too long after its variables are replaced",
+                why=f"the limit is {MAX_VALUE_CHARACTERS:,} characters for a value, and {MAX_RUN_CHARACTERS:,} for all",
+                hint="use long variables less often",
                 where=where,
             )
         texts.append(text)
@@ -179,7 +179,7 @@ def _value(use: _Use, names: InterpolationNames, where: Where, path: str) -> str
     raise VariableUnset(
         f"`{path}` needs the environment variable {use.name}, which is {state}",
         why=message,
-        hint=f"set it (export {use.name}=...), or give it a default: ${{{use.name}:-...}}",
+        hint=f"set the variable (export {use.name}=...), or add a default: ${{{use.name}:-...}}",
         where=where,
     )
 

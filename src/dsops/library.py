@@ -56,7 +56,7 @@ def open_library(
 
     why = reason or variables.get("DSOPS_REASON", "")
     if not is_reason(why):
-        raise UsageError("the reason can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
+        raise UsageError("the reason is not valid", hint=f"write one line of at most {REASON_CHARACTERS} characters")
     facts: dict[str, object] = {"command": "library", "program": sys.argv[0] if sys.argv else ""}
     facts |= {"reason": why} if why else {}
 

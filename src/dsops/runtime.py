@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from stat import S_ISREG
 from time import monotonic as system_monotonic
@@ -177,6 +177,8 @@ class Runtime(NamedTuple):
     """Shows a text on the terminal and asks yes or no; the answer is visible. Returns None without a terminal."""
     reason: str = ""
     """The reason of the run, in the user's words; "" if the user has given none."""
+    run_memory: MutableMapping[str, object] | None = None
+    """Remembers what the user has unlocked, until the run ends; None: nothing is remembered."""
 
 
 REASON_CHARACTERS = 256

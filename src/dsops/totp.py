@@ -76,10 +76,12 @@ def _of_link(text: str) -> str:
     link = urlsplit(text)
     parameters = {name.lower(): values[0] for name, values in parse_qs(link.query).items()}
     if link.netloc.lower() != "totp":
-        raise ValueError("the link is for codes that count; AWS's devices go by the time (otpauth://totp/...)")
+        raise ValueError(
+            "the link is for counter-based codes, but AWS's devices use time-based codes (otpauth://totp/...)"
+        )
     for name, required, requirement in _OF_AWS:
         if parameters.get(name, required).upper().replace("-", "") != required:
-            raise ValueError(f"AWS's devices have {requirement}, and the link says something else")
+            raise ValueError(f"AWS's devices have {requirement}, but the link has other values")
     if not parameters.get("secret"):
         raise ValueError("the link has no `secret`")
     return parameters["secret"]

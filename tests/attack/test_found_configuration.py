@@ -111,7 +111,7 @@ def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProces
 def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> None:
     """Without permission no command calls AWS, writes a file or prints; the error names `dsops allow`."""
     done = run(dsops, *line.split())
-    assert "error[config.not-allowed]: you have not allowed dsops.yaml as it is now" in done.stderr + done.stdout
+    assert "[config.not-allowed]: you have not allowed the current content of dsops.yaml" in done.stderr + done.stdout
     assert "`dsops allow" in done.stderr + done.stdout
     assert done.returncode != 0
     assert not {"AssumeRole", "GetSecretValue", "PutRolePolicy"} & set(aws.calls)
@@ -511,7 +511,7 @@ class TestLinksAndSwaps:
         run(dsops, "allow")
         path.chmod(0o666)
         for line in ("get --env plain PLAIN", "allow"):
-            assert "other users may write dsops.yaml" in run(dsops, *line.split()).stderr
+            assert "other users can write dsops.yaml" in run(dsops, *line.split()).stderr
         run(dsops, "doctor", "--fix")
         assert "info" == run(dsops, "get", "--env", "plain", "PLAIN").stdout
 
@@ -560,7 +560,7 @@ class TestTheHook:
             raise AssertionError("a file that is not allowed was parsed")
 
         monkeypatch.setattr(config_files, "parse_yaml", parsed)
-        expected = "it changed since you allowed it" if is_known else "you have not allowed that"
+        expected = "it changed since you allowed it" if is_known else "you have not allowed it"
         assert expected == self.hook_load(tmp_path)
 
     def test_a_pipeline_is_no_permission_for_it(self, tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ OWN = {
     "cli/framework/output.py": "the command, whose standard error is gone",
     "cli/framework/prompt.py": "the command, while it asks on the terminal",
     "cli/sandbox/sandbox.py": "the sandbox's server",
+    "cli/secrets/editor.py": "the command, while an editor runs",
     "sandbox/control/login_browser.py": "the child that opens a browser",
     "cli/framework/termination.py": "the command",
     "dumps.py": "the command, and children of ours: only their entry points call it",

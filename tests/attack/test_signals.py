@@ -86,7 +86,7 @@ def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple
 
 def is_a_trace(told: str) -> bool:
     """Whether the output looks like a bug: a traceback."""
-    traces = ("Traceback", "KeyboardInterrupt", "Exception ignored", "something inside dsops went wrong")
+    traces = ("Traceback", "KeyboardInterrupt", "Exception ignored", "internal error in dsops")
     return any(trace in told for trace in traces)
 
 

@@ -385,6 +385,6 @@ def test_a_retry_is_told_with_its_wait() -> None:
     scene.run(*[scene.call(client) for _ in range(6)])
     scene.run(scene.call(client), scene.call(client), scene.call(client))
     result_text = scene.reports.facts("call.delayed")
-    assert {entry["why"] for entry in result_text} == {"sts.us-east-1 asks to slow down"}
+    assert {entry["why"] for entry in result_text} == {"sts.us-east-1 throttled the request"}
     assert {"retry 1", "first attempt"} <= {entry["attempt"] for entry in result_text}
     assert all(float(entry["seconds"]) >= 0 for entry in result_text)

@@ -146,7 +146,7 @@ def test_a_profile_that_starts_from_itself_is_an_error(place: Place, aws: StubAw
     done = place.run(clients(aws.server.url)["boto3"], tmp_path, {"AWS_PROFILE": "target"})
 
     assert 0 != done.returncode
-    assert "begin with themselves" in done.stderr
+    assert "depend on themselves" in done.stderr
     assert "--for-profile target" in done.stderr
     assert [] == aws.calls
 
@@ -191,7 +191,7 @@ def test_an_auto_store_needs_its_environment(place: Place, aws: StubAws, tmp_pat
     for store in ("target", "secrets"):
         done = place.dsops("export", "aws-config", "--store", store)
         assert (2, "") == (done.returncode, done.stdout)
-        assert f"there can be no profile for `{store}`" in done.stderr
+        assert f"can't export a profile for `{store}`" in done.stderr
     assert 2 == place.dsops("export", "aws-config", "--env", "devlopment").returncode
 
     assert 2 == place.exported("--env", "development").count("credential_process") - 1

@@ -19,6 +19,7 @@ from tests.clients.sdks import aws_cli_2
 from tests.desk import Desk
 from tests.installed import OUTSIDE, ToolMissingError
 from tests.stubs.amazon import amazon
+from tests.stubs.slow_link import slow_link
 from tests.terminal import Terminal
 from tests.unit.cli.test_exec_modules import PROGRAM
 
@@ -191,7 +192,7 @@ def test_a_browser_that_cannot_be_opened(desk: Login) -> None:
     """If no browser starts, `login` prints the URL and waits; the error of a timeout suggests --device."""
     done = desk.dsops("login", "--timeout", "1", BROWSER="/nonexistent/browser %s")
     assert "open the address above yourself" in done.stderr
-    assert "the browser brought no answer in time" in done.stderr
+    assert "the login in the browser was not completed in time" in done.stderr
     assert "log in with `--device`" in done.stderr
 
 
@@ -294,25 +295,37 @@ def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
     assert 2 == desk.calls("GetRoleCredentials")
 
 
-def test_many_processes_may_renew_at_once(desk: Login) -> None:
-    """Four processes without an agent that find an expired token at once all succeed, and one complete file is left."""
+@pytest.mark.parametrize("sandbox_seed", [SEED, f"{SEED}  rotates_refresh_tokens: true\n"])
+def test_many_processes_may_renew_at_once(desk: Login, sandbox_seed: str) -> None:
+    """Twenty processes that find an expired token at once all succeed with one renewal, and leave one valid token.
+
+    This holds where a refresh token works only once, too.
+    """
     desk.log_in()
+    before = desk.end_token()
+    created = desk.calls("CreateToken")
+    # The answer takes so long that all twenty have found the expired token before the first of them gets it.
+    with slow_link(int(desk.environ["DSOPS_SANDBOX_PORT"]), 4) as address:
+        running = [
+            subprocess.Popen(
+                ["dsops", "whoami", "dev", "--no-agent"],
+                cwd=desk.folder,
+                env={**desk.environ, "AWS_ENDPOINT_URL_SSO_OIDC": address},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for _ in range(20)
+        ]
+        outputs = [process.communicate(timeout=120)[0] for process in running]
+    assert [0] * 20 == [process.returncode for process in running], outputs
+    after = json.loads(desk.file.read_text())
+    assert created + 1 == desk.calls("CreateToken")
+    assert before["accessToken"] != after["accessToken"]
+    assert (before["refreshToken"] != after["refreshToken"]) is ("rotates" in sandbox_seed)
+    assert {".json", ".lock"} == {path.suffix for path in desk.file.parent.iterdir()}
     desk.end_token()
-    running = [
-        subprocess.Popen(
-            ["dsops", "whoami", "dev", "--no-agent"],
-            cwd=desk.folder,
-            env=desk.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    outputs = [process.communicate(timeout=60)[0] for process in running]
-    assert [0] * 4 == [process.returncode for process in running], outputs
-    assert "accessToken" in json.loads(desk.file.read_text())
-    assert {".json"} == {path.suffix for path in desk.file.parent.iterdir()}
+    assert arn() == desk.caller("dev", "--no-agent")
 
 
 def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:

@@ -210,8 +210,8 @@ def test_an_existing_file_is_not_overwritten(dsops: Dsops) -> None:
     ("words", "environ", "says"),
     [
         (("--profile", "jmup"), {}, "did you mean `jump`"),
-        (("--profile", "process"), {}, "no profile became a store"),
-        ((), {"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}, "there are no profiles"),
+        (("--profile", "process"), {}, "there is no profile to import"),
+        ((), {"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}, "no AWS profiles were found"),
         (("--out", "no/where/dsops.yaml"), {}, "mkdir -p no/where"),
     ],
 )

@@ -158,7 +158,7 @@ def test_a_key_is_kept_used_rotated_and_removed(desk: Desk) -> None:
     assert "is inactive" in desk.dsops("keys", "list").stdout
     assert desk.dsops("keys", "remove", "ada", "--old").returncode == 0
     assert desk.in_aws() == {second: "Active"}
-    assert list(get_secrets(desk.ring, "ada")) == [second]
+    assert list(get_secrets(desk.ring, "ada", "desktop")) == [second]
     assert desk.dsops("keys", "remove", "ada", "--from-aws").returncode == 0
     assert (desk.in_aws(), desk.keyring.secrets) == ({}, {})
 
@@ -193,7 +193,7 @@ def test_a_denied_step_leaves_a_working_key_and_is_completed_by_the_next_run(des
     was_made = missing in {"iam:UpdateAccessKey", "iam:DeleteAccessKey"}
     assert (desk.entry.key_id == desk.first[0]) is not was_made
     assert ("was not rotated" in done.stderr) is not was_made
-    assert ("goes on from here" in done.stderr) is was_made
+    assert ("continues the rotation" in done.stderr) is was_made
     desk.allow(*STEPS)
     assert desk.dsops("keys", "rotate", "ada", "--delete-old").returncode == 0
     assert desk.in_aws() == {desk.entry.key_id: "Active"}
@@ -287,7 +287,7 @@ def test_replacing_a_key_during_a_rotation_names_the_lost_secret(desk: Desk) -> 
     desk.allow(*STEPS)
     desk.dsops("keys", "rotate", "ada")
     second = desk.entry.key_id
-    key_lines = "\n".join((second, get_secrets(desk.ring, "ada")[second].reveal()))
+    key_lines = "\n".join((second, get_secrets(desk.ring, "ada", "desktop")[second].reveal()))
     done = desk.dsops("keys", "add", "ada", "--replace", given=key_lines)
     assert f"the secret of {desk.first[0]}, of a rotation, is gone" in done.stderr
     assert desk.works()
@@ -324,10 +324,10 @@ def test_iam_asks_for_mfa_and_the_keyring_answers(desk: Desk) -> None:
     [
         ("AKIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "does not accept the key"),
         ("{first}\nnot-the-secret-of-it-at-all-0000000000000", "signature"),
-        ("ASIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "the key of a session"),
+        ("ASIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "the access key belongs to a session"),
         ("not-the-secret-of-it-at-all-0000000000000\nAKIAEXAMPLEEXAMPLE99", "swapped"),
         ("AKIAEXAMPLEEXAMPLE99", "it has 1 line\n"),
-        ("{{}}", "it has no AccessKey"),
+        ("{{}}", "it has no `AccessKey`"),
         ("a,b\n1,2", "no columns"),
     ],
 )
@@ -369,7 +369,7 @@ def test_a_typed_key_is_not_echoed(desk: Desk) -> None:
     with Terminal(command) as terminal:
         terminal.expect("Access key id: ")
         terminal.type("AKIA\n")
-        assert "Secret access key" not in terminal.expect("the key id does not look like one")
+        assert "Secret access key" not in terminal.expect("the access key id is not valid")
     with Terminal(command) as terminal:
         terminal.expect("Access key id: ")
         terminal.type(f"{desk.first[0]}\n")
@@ -427,7 +427,7 @@ def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -
         assert [each["userIdentity"]["accessKeyId"] for each in assumed] == [desk.first[0], desk.entry.key_id]
         other = StubKeyring(Path(tempfile.mkdtemp(dir=desk.folder)))
         done = desk.dsops(*run, **other.environ)
-        assert "the keyring has no keys named `ada`" in done.stderr
+        assert "the keyring has no key named `ada`" in done.stderr
     finally:
         desk.dsops("agent", "stop")
         shutil.rmtree(desk.environ["XDG_RUNTIME_DIR"])

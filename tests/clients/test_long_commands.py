@@ -288,9 +288,9 @@ def test_without_serve_it_replaces_itself_with_the_command(world: World) -> None
         (("--credentials", "target", "--min-ttl", "1000"), "credentials.too-little-time"),
         (("--credentials", "target", "--listen", "0.0.0.0"), "every address of this machine"),  # noqa: S104
         (("--credentials", "target", "--listen", "example"), "is not an IP address"),
-        (("--credentials", "target", "--listen", "127.0.0.1:x"), "has no such port"),
-        (("--credentials", "target", "--listen", f"127.0.0.1:{'9' * 5000}"), "has no such port"),
-        (("--credentials", "target", "--listen", "[::1]:65536"), "has no such port"),
+        (("--credentials", "target", "--listen", "127.0.0.1:x"), "has an invalid port"),
+        (("--credentials", "target", "--listen", f"127.0.0.1:{'9' * 5000}"), "has an invalid port"),
+        (("--credentials", "target", "--listen", "[::1]:65536"), "has an invalid port"),
         (("--credentials", "target", "--listen", "192.0.2.1"), "can't listen on 192.0.2.1"),
     ],
 )

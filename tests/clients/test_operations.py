@@ -232,7 +232,7 @@ def test_another_users_saml_response_is_another_session(desk: Adas) -> None:
     desk.respond("Deploy", name="bob")
     assert desk.caller("file").endswith("Deploy/bob")
     (desk.folder / "response.b64").write_text("root:x:0:0")
-    assert "is not a SAML response, and is not sent" in desk.caller("file")
+    assert "is not a SAML response, so it is not sent" in desk.caller("file")
     (desk.folder / "response.b64").unlink()
     assert "there is no SAML response in" in desk.caller("file")
 

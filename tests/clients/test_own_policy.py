@@ -257,7 +257,7 @@ def test_the_role_of_an_auto_session_can_be_revoked(ada: Ada) -> None:
     assert "arn:aws:iam::123456789012:role/Power: sessions issued before" in done.stdout
     done = ada.dsops("revoke", "power", "--apply", "--yes", "--with", "jump")
     assert done.returncode == 2
-    assert "the session of store `jump` may not attach a policy" in done.stderr
+    assert "the session of store `jump` is not allowed to attach a policy" in done.stderr
 
 
 def test_explain_takes_the_environment_of_an_auto_session(ada: Ada) -> None:

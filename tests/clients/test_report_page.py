@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,28 +14,11 @@ import pytest
 
 from dsops.audit.page import page_of
 from dsops.audit.page.page import POLICY
+from tests.browser import CHROMIUM, FLAGS, SECONDS
 from tests.markup import read
 from tests.reports import ROLES, answer, busy_report, many_pairs, report_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SECONDS = 60
-
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-    # Name look-ups fail, so the browser cannot reach the network.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
 
 
 def dom(folder: Path, html: str) -> str:

@@ -209,6 +209,6 @@ def test_the_library_reads_the_token_file_for_each_session(pod: Pod) -> None:
     assert first.access_key_id != second.access_key_id
     pod.sandbox.clock.advance(2 * 3600)
     pod.file.write_text(pod.mint("pod:two"))
-    with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
+    with pytest.raises(NoCredentials, match="has changed since this run was planned"):
         library.credentials("role")
     assert pod.sessions() == ["pod:one", "pod:one"]

@@ -417,7 +417,7 @@ def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
         log(tmp_path / f"{number}.json", [record(each % 3000, eventID=os.urandom(16).hex()) for each in range(20_000)])
     words = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path), str(room)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "the logs can't be put in order; its files can't be written\n"
+    assert done.stdout == "DuckDB has too little space to sort the logs; its files can't be written\n"
 
 
 @pytest.mark.parametrize("text", ["[]", '{"Events": []}', '{"Records": null}', '{"Records": {"a": 1}}', "5"])
@@ -449,14 +449,14 @@ def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
     found = find_logs([str(dirty[0])])
     with pytest.raises(LogsUnreadable) as raised, open_database(), ThreadPoolExecutor(1) as apart:
         CallDatabase(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)
-    assert str(raised.value) == "the logs can't be put in order"
+    assert str(raised.value) == "DuckDB has too little space to sort the logs"
     assert raised.value.why == "there is no room on the disk"
     assert "TMPDIR" in raised.value.hint
 
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     """If the temporary folder cannot be created (read-only disk), the error has a hint to set TMPDIR."""
-    with pytest.raises(LogsUnreadable, match="put in order") as raised, open_database(str(tmp_path / "absent")):
+    with pytest.raises(LogsUnreadable, match="sort the logs") as raised, open_database(str(tmp_path / "absent")):
         pass
     assert raised.value.why == "no such file or directory"
     assert "TMPDIR" in raised.value.hint

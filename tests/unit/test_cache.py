@@ -196,7 +196,7 @@ def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: Fi
 
 def test_min_ttl_beyond_the_lifetime_is_an_error(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """If a new session is shorter than --min-ttl, the error has both durations."""
-    with pytest.raises(TooLittleTimeLeft, match=r"last 3600 s, and at least 7200 s"):
+    with pytest.raises(TooLittleTimeLeft, match=r"last 3600 s, but at least 7200 s"):
         obtained(time, cache, Issuer(clock), LifetimeNeed(min_ttl_seconds=7200))
 
 

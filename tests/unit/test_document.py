@@ -98,7 +98,7 @@ class TestYaml:
     def test_a_repeated_key_is_a_problem_with_both_lines(self) -> None:
         """A repeated key is a problem that names both lines; the first value is kept."""
         document = parse_yaml("a: 1\nb: 2\na: 3\nb: 4\n", "f")
-        assert [(3, "`a` stands twice: on line 1 and here"), (4, "`b` stands twice: on line 2 and here")] == told(
+        assert [(3, "`a` occurs twice: on line 1 and here"), (4, "`b` occurs twice: on line 2 and here")] == told(
             document
         )
         assert isinstance(document.root, Mapping)
@@ -142,7 +142,7 @@ class TestYaml:
         [
             ("a:\n  <<: 1", "`<<` takes a mapping or a list of mappings"),
             ("a:\n  <<: [1]", "`<<` takes a mapping or a list of mappings"),
-            ("a:\n  <<: {b: 1}\n  <<: {c: 1}", "`<<` stands twice: on line 2 and here"),
+            ("a:\n  <<: {b: 1}\n  <<: {c: 1}", "`<<` occurs twice: on line 2 and here"),
         ],
     )
     def test_a_wrong_merge_is_a_problem(self, text: str, message: str) -> None:
@@ -259,7 +259,7 @@ class TestJson:
             (6, "a comment: JSON has none"),
             (8, "a comment: JSON has none"),
             (9, "no comma before this"),
-            (9, "`AWS` stands twice: on line 7 and here"),
+            (9, "`AWS` occurs twice: on line 7 and here"),
         ]
         document = parse_json(text, "f")
         assert expected == told(document)
@@ -303,8 +303,8 @@ class TestJson:
             ("{'a': 1}", "a key in double quotes is missing here"),
             ("['a']", "single quotes: JSON has double ones only"),
             ("[1}", "a `}` where none fits"),
-            ('{"a": }', "a `}` where a value should stand"),
-            ('{"a":', "the text ends where a value should stand"),
+            ('{"a": }', "a `}` where a value should be"),
+            ('{"a":', "the text ends where a value should be"),
             ("[1] [2]", "something follows the end of the JSON value"),
             ('"a', "a text in quotes that doesn't end, or has a line break or a bad escape in it"),
             ('"a\nb"', "a text in quotes that doesn't end, or has a line break or a bad escape in it"),

@@ -24,6 +24,7 @@ WITHOUT = {
     "explain/evidence/message.py": "the reason says all",
     "keyring/child.py": "told again by the process that asked, with a hint",
     "keyring/index.py": "the message has the file and the reason",
+    "keyring/private_file.py": "the message has the file and the reason",
     "resolve/sessions.py": "a bug of ours: every plan has it",
     "sandbox/control/running_sandboxes.py": "the sandbox's own sentence says what there is",
     "seed/planned_identities.py": "a bug of ours: the plan has checked it",

@@ -98,7 +98,7 @@ def test_an_unset_variable_names_file_line_field_and_variable() -> None:
     error = raised.value
     assert error.message == "`secretStores.prod.region` needs the environment variable B, which is not set"
     assert error.where == HERE
-    assert error.hint == "set it (export B=...), or give it a default: ${B:-...}"
+    assert error.hint == "set the variable (export B=...), or add a default: ${B:-...}"
 
 
 @pytest.mark.parametrize(("environ", "state"), [({}, "not set"), ({"A": ""}, "empty")])

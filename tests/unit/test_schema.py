@@ -315,7 +315,7 @@ class TestLimits:
             ("'{'", "`session_policy` is not JSON: the text ends before a `}` (line 1 of the policy)"),
             (
                 '|\n  {"a": 1,\n   "a": 2}',
-                "`session_policy` is not JSON: `a` stands twice: on line 1 and here (line 2 of the policy)",
+                "`session_policy` is not JSON: `a` occurs twice: on line 1 and here (line 2 of the policy)",
             ),
             ("'[1]'", "`session_policy` is not a JSON object"),
             ("''", "`session_policy` is not a JSON object"),
@@ -403,8 +403,8 @@ class TestStores:
             ("mfa_process: code", "mfa_process", "without `serial_number`"),
             ("profile: a\ncredentials_from: b", "profile", "two sources of credentials"),
             ("tags: {a: 1, A: 2}", "tags", "the tags `a` and `A` are the same tag"),
-            ("tags: {a: 1}\ntransitive_tag_keys: [b]", "transitive_tag_keys", "`b` is to be passed on"),
-            ("transitive_tag_keys: b", "transitive_tag_keys", "`b` is to be passed on"),
+            ("tags: {a: 1}\ntransitive_tag_keys: [b]", "transitive_tag_keys", "`b` is a transitive tag"),
+            ("transitive_tag_keys: b", "transitive_tag_keys", "`b` is a transitive tag"),
         ],
     )
     def test_conflicts_between_keys(self, yaml: str, path: str, words: str) -> None:

@@ -68,7 +68,7 @@ def test_a_seed_is_read_as_aws_shows_it(text: str) -> None:
         ("apple", "it has 5 letters"),
         ("ABCDEFGHIJKLMNO1", "it is not base32"),
         ("not!a!seed!at!all", "it is not base32"),
-        ("otpauth://hotp/ada?secret=" + AWS_SEED, "codes that count"),
+        ("otpauth://hotp/ada?secret=" + AWS_SEED, "counter-based codes"),
         ("otpauth://totp/ada", "no `secret`"),
         ("otpauth://totp/ada?digits=8&secret=" + AWS_SEED, "six digits"),
         ("otpauth://totp/ada?period=60&secret=" + AWS_SEED, "30 seconds"),

@@ -14,6 +14,7 @@ from dsops.agent.drivers import Drivers
 from dsops.agent.messages import PipelineRequest
 from dsops.agent.metrics import Tally
 from dsops.agent.request import AgentRequest, RequestClient
+from dsops.agent.sandbox_watch import SandboxWatch
 from dsops.audit.shared_writer import SharedWriter
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
@@ -49,8 +50,9 @@ class SharedState(NamedTuple):
     """Writes the clients' audit trails."""
     known_services: KnownServices
     """The rate limits that AWS services have shown."""
-    sandboxes: set[str]
-    """Endpoints that are sandboxes: sessions from them are marked as such."""
+    sandboxes: dict[str, str]
+    """Endpoints that are sandboxes, with their `Server` header: sessions from them are marked as such."""
+    watch: SandboxWatch
 
 
 class ClientRun:
@@ -86,6 +88,7 @@ class ClientRun:
             tell=client.tell,
             measure=tally.measure,
             has_left=client.has_left,
+            run_memory={},
         )
 
     def _ask(self, question: str) -> Secret | None:
@@ -94,7 +97,9 @@ class ClientRun:
         except TimeoutError as error:
             self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
             raise MfaRequired(
-                "no answer was typed in time", why="other requests wait for the same device", hint="run it again"
+                "the question on the terminal was not answered in time",
+                why="other requests wait for the same MFA device",
+                hint="run the command again",
             ) from error
         self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
         return None if typed is None else Secret.from_bytes(typed)
@@ -113,6 +118,7 @@ class ClientRun:
         self._tally.is_of_sandbox = lambda: journal.is_of_sandbox is True
         self.journal = journal
         self.runtime = self.runtime._replace(journal=journal, reason=request.reason)
+        self._shared.watch.drop_ended(self._shared.cache)
         client = make_client(self.runtime, known_services=self._shared.known_services, sandboxes=self._shared.sandboxes)
         try:
             yield Pipeline(self.runtime, self._shared.cache, client=client, run=self._shared.drivers.run)

@@ -24,9 +24,9 @@ def silent(seconds: float) -> bytes:
     """Return the packed error for an agent that stopped answering after it may have used an MFA code."""
     return pack_error(
         AgentUnavailable(
-            f"the agent has sent nothing for {seconds:.0f} seconds, in the middle of this request",
-            why="it may have used an MFA code, and AWS takes a code once: the work is not done a second time here",
-            hint="resume its process (`dsops doctor` shows how to find it), or work without it: `DSOPS_AGENT=off`",
+            f"the agent stopped answering: it has sent nothing for {seconds:.0f} seconds",
+            why="it may have used an MFA code, which AWS accepts only once, so dsops does not repeat the request",
+            hint="resume the agent's process (`dsops doctor` shows how to find it), or set DSOPS_AGENT=off",
         )
     )
 

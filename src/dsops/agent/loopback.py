@@ -65,8 +65,8 @@ class LoopbackAttendant:
         except OSError as error:
             where = f"{address} port {port}" if port else address
             why = (error.strerror or "unknown reason").lower()
-            hint = "leave the port out for a free one, or name an address of this machine"
-            raise UsageError(f"can't listen on {where}", why=why, hint=hint) from error
+            hint = "leave out the port to use a free one, or name an address of this machine"
+            raise UsageError(f"dsops can't listen on {where}", why=why, hint=hint) from error
         self._listener.setblocking(False)
         self.clock = clock
         self._clients: dict[int, LoopbackConnection] = {}

@@ -63,7 +63,8 @@ def inherited_listener(descriptor: int) -> socket.socket:
     except (OSError, OverflowError, ValueError):
         pass
     raise UsageError(
-        f"`--listener {descriptor}` is not a listening socket", hint="leave it out: the agent makes its own"
+        f"`--listener {descriptor}` is not a listening socket",
+        hint="leave out `--listener`: the agent then opens its own socket",
     )
 
 
@@ -81,7 +82,10 @@ def own_listener(environ: Mapping[str, str]) -> socket.socket:
                 raise AgentUnavailable("an agent is running already", hint="`dsops agent stop` ends it")
             return listen(address)
     except OSError as error:
-        why, hint = (error.strerror or "").lower(), "is its folder yours? commands work without an agent"
+        why, hint = (
+            (error.strerror or "").lower(),
+            "check the owner and mode of its folder; commands work without an agent",
+        )
         raise AgentUnavailable(f"the agent can't listen on {address}", why=why, hint=hint) from error
 
 
@@ -89,6 +93,6 @@ def unsafe_folder(folder: str) -> AgentUnavailable:
     """The error for a folder that other users may enter."""
     return AgentUnavailable(
         f"the agent's folder {folder} is not safe",
-        why="it has to be your own folder, closed to other users, and no link",
-        hint=f"look at it with `ls -ld {folder}`, and remove it if it is not needed",
+        why="it must be a folder of yours that other users can't access, and not a symbolic link",
+        hint=f"inspect the folder with `ls -ld {folder}`, and remove it if it is not needed",
     )

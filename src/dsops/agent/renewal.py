@@ -155,8 +155,8 @@ class Renewal:
             self._outcome = error
         except Exception as error:  # noqa: BLE001 - a bug must not leave the loop waiting; its text may hold a value
             self._outcome = DsopsError(
-                f"something inside dsops went wrong: {type(error).__name__}",
-                hint="run the same with `--no-agent --debug` and report what it prints",
+                f"internal error in dsops: {type(error).__name__}",
+                hint="run the command with `--no-agent --debug` and report the output",
             )
         os.write(self._writer, b"x")
 

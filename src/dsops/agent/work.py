@@ -22,6 +22,7 @@ from dsops.agent.messages import (
 )
 from dsops.agent.metrics import AgentMetrics, Tally
 from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, failed, result
+from dsops.agent.sandbox_watch import SandboxWatch
 from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
 from dsops.arn import is_session_of, parse_arn
 from dsops.audit.shared_writer import SharedWriter
@@ -53,7 +54,7 @@ class SessionKeeper:
         self.writer = SharedWriter()
         """The writer of all clients' audit trails."""
         services: KnownServices = {}
-        self._shared = SharedState(now, self._cache, Drivers(), self.writer, services, set())
+        self._shared = SharedState(now, self._cache, Drivers(), self.writer, services, {}, SandboxWatch())
         started = self._started.timestamp()
         self.metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=False), lambda: len(self._cache.values))
         self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)
@@ -153,6 +154,7 @@ class SessionKeeper:
 
     def _status(self, _asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
         now = self._shared.now()
+        self._shared.watch.drop_ended(self._cache, is_fresh=True)
         started = self._started.strftime("%Y-%m-%dT%H:%M:%SZ")
         numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode(), started.encode()]
         return result([*numbers, *[session_fields(session, now) for session in self._cache.held()]])
@@ -174,6 +176,7 @@ class SessionKeeper:
         return result([b"%d" % self._cache.forget(lambda session: session.source == source)])
 
     def _metrics(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
+        self._shared.watch.drop_ended(self._cache, is_fresh=True)
         metrics = self.sandbox_metrics if asked.words[1:] == [b"sandbox"] else self.metrics
         return result([metrics.registry.text().encode()])
 
@@ -198,7 +201,10 @@ def serve(
 ) -> None:
     """Run an agent on this socket until it is stopped or idle. Raises AgentUnavailable for too few descriptors."""
     if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
-        raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
+        raise AgentUnavailable(
+            "the agent can't run: the limit of open files is too low",
+            hint=f"raise the hard limit, which `ulimit -Hn` shows, to {2 * SPARE_DESCRIPTORS} or more",
+        )
     keeper = SessionKeeper(now, lines)
     limits = ClientLimits() if idle_seconds is None else ClientLimits(idle_seconds=idle_seconds)
     server = AgentServer(listener, keeper.work, limits)

@@ -63,8 +63,8 @@ def load(path: str) -> dict[str, Cursor]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AuditFailed(
-            f"{path}.sent can't be read, which has the progress of the receivers",
-            hint="remove it: the receivers then get new lines only",
+            f"can't read {path}.sent, the file with the progress of each receiver",
+            hint="remove {path}.sent: the receivers then get new events only",
         ) from error
 
 

@@ -39,7 +39,7 @@ def dispatch(
             turn.close()
     except (OSError, DsopsError) as error:
         why = error.message if isinstance(error, DsopsError) else (error.strerror or "unknown reason").lower()
-        warn(f"lines of the audit trail can't be sent now: {why}; they wait in {settings.file}")
+        warn(f"lines of the audit trail were not sent: {why}; they wait in {settings.file}")
 
 
 def _dispatch(

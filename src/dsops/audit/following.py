@@ -118,7 +118,7 @@ def _open(path: str) -> int | None:
         return None
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        hint = "move it away: the next line begins a new one"
+        hint = "move the file away: the next event starts a new trail"
         raise TrailUnreadable(f"{path} can't be followed: it is not a regular file", hint=hint)
     return file
 

@@ -105,8 +105,8 @@ class TrailJournal:
 
     def _put(self, settings: Settings, records: list[bytes]) -> WriteResult:
         if not settings.file:
-            hint = "set HOME, or XDG_STATE_HOME"
-            raise AuditFailed("the audit trail has no file", why="HOME is not set", hint=hint)
+            hint = "set HOME or XDG_STATE_HOME"
+            raise AuditFailed("the path of the audit trail is unknown", why="HOME is not set", hint=hint)
         now = int(self._now().timestamp())
 
         def lose(why: str) -> None:

@@ -212,12 +212,12 @@ def _check(status: os.stat_result, shown_path: str, *, is_folder: bool = False) 
     elif status.st_uid != os.geteuid():
         why = "it belongs to another user"
     elif status.st_mode & 0o022:
-        why = "others may write it"
+        why = "other users can write it"
     elif not is_folder and status.st_nlink != 1:
         why = "it has more than one hard link"
     if why:
-        hint = f"look at it with `ls -ld {shown_path}`, and move it away or make it yours alone"
-        raise AuditFailed(f"the audit trail was not written: {shown_path} can't be relied on", why=why, hint=hint)
+        hint = f"inspect it with `ls -ld {shown_path}`; move it away, or make it writable for you only"
+        raise AuditFailed(f"the audit trail was not written: {shown_path} is not trusted", why=why, hint=hint)
 
 
 def _is_same_file(folder: int, name: str, descriptor: int) -> bool:

@@ -118,9 +118,9 @@ def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: fl
     headers = _headers(sink, environ)
     response = _post(sink, headers, body_of(lines, now), environ)
     if response.status in _REFUSED:
-        raise LineRefused(f"it answered {response.status}{_status_message(response, headers)}")
+        raise LineRefused(f"the receiver answered with status {response.status}{_status_message(response, headers)}")
     if not 200 <= response.status < 300:
-        failed = SinkFailed(f"it answered {response.status}{_status_message(response, headers)}")
+        failed = SinkFailed(f"the receiver answered with status {response.status}{_status_message(response, headers)}")
         failed.seconds = _pause(response)
         raise failed
     return _partial(response, headers)
@@ -130,7 +130,7 @@ def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: 
     url = sink.target if sink.target.endswith("/v1/logs") else f"{sink.target}/v1/logs"
     address = parse_address(url)
     if address is None:
-        raise SinkFailed("its address can't be used")
+        raise SinkFailed("the receiver's address is not a valid URL")
     is_encrypted = address.scheme == "https"
     try:
         request = WireRequest(

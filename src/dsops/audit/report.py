@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 
@@ -19,6 +19,11 @@ class Answer:
     def records(self) -> list[Mapping[str, object]]:
         """Return the rows as dicts, by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def matching(self, text: str) -> Answer:
+        """Return the answer with only those rows of which a cell contains the text."""
+        rows = (row for row in self.rows if any(isinstance(cell, str) and text in cell for cell in row))
+        return replace(self, rows=tuple(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,17 @@ class AuditReport:
     """The path of each unreadable file, and the reason."""
     sources: tuple[str, ...]
     """The log folders, as the user named them."""
+    command: str = "dsops audit report"
+    """The command that makes this report, without the flags for its output: findings name it with further flags."""
+    match: str = ""
+    """The text that each row contains; "" if the report has all rows."""
+    defects: tuple[str, ...] = ()
+    """The defects that the verification of dsops' own trail found, if the report is on that trail."""
 
     def answer(self, question: str) -> Answer | None:
         """Return the answer to that question; None if the report does not include the question."""
         return next((answer for answer in self.answers if answer.question == question), None)
+
+    def matching(self, text: str) -> AuditReport:
+        """Return the report with only those rows of which a cell contains the text; counts stay the same."""
+        return replace(self, answers=tuple(answer.matching(text) for answer in self.answers), match=text)

@@ -237,8 +237,8 @@ def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Se
         until = clock.steady() + _WAIT_SECONDS
         while not take_turn(turn, clock):
             if clock.steady() > until:
-                why = f"another process has been doing that for more than {_WAIT_SECONDS:.0f} s"
-                raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
+                why = f"another process has been sending it for more than {_WAIT_SECONDS:.0f} s"
+                raise SinkFailed("the audit trail was not sent", why=why, hint="try again in a moment")
             clock.sleep(_RETRY_SECONDS)
         sender = Sender(settings, sending(environ, clock), clock)
         for number in range(_MOST_ROUNDS):

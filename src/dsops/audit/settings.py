@@ -1,4 +1,4 @@
-"""The user's own configuration, ~/.config/dsops/config.yaml: whether and where a trail is kept, and how long.
+"""The user's own configuration, ~/.config/dsops/config.yaml: the audit trail, and the backends of the keyring.
 
 A repository can't change these settings: neither a dsops.yaml nor an environment variable has an effect on them,
 except variables that name the user's folders. `dsops allow` flags a configuration that sets such a variable.
@@ -11,7 +11,7 @@ import stat
 from collections.abc import Mapping as MappingOf
 
 from dsops.audit.trail import TrailLimits
-from dsops.document import Mapping, Node, Scalar
+from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, UserConfigInvalid, Where, nearest
 from dsops.input_file import read_file, reason
 from dsops.startup import TYPE_CHECKING, NamedTuple
@@ -30,7 +30,7 @@ _MOST_BYTES = 1 << 16
 
 
 class Settings(NamedTuple):
-    """The user's settings for the trail."""
+    """The user's settings: all but the last are for the trail."""
 
     mode: str = ON
     file: str = ""
@@ -40,6 +40,8 @@ class Settings(NamedTuple):
     """The receivers of the trail's lines."""
     sends_sandbox: bool = False
     """Whether the receivers also get lines about acts in a sandbox."""
+    keyring: tuple[str, ...] = ()
+    """The backends for new entries of the keyring, in their order; () if the user has named none."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:
@@ -97,12 +99,12 @@ def _read(path: str) -> tuple[bytes, int] | None:
         elif status.st_uid not in (os.geteuid(), 0):
             why = "it belongs to another user"
         elif status.st_mode & 0o022:
-            why = "others may write it"
+            why = "other users can write it"
         elif status.st_size > _MOST_BYTES:
             why = f"it has more than {_MOST_BYTES // 1024} KiB"
         if why:
-            hint = f"make it yours alone: `chmod 600 {path}`"
-            raise UserConfigInvalid(f"{path} does not count", why=why, hint=hint)
+            hint = f"make the file yours alone: `chmod 600 {path}`"
+            raise UserConfigInvalid(f"{path} is not trusted", why=why, hint=hint)
 
     try:
         data, status = read_file(path, _MOST_BYTES, check=check)
@@ -110,7 +112,7 @@ def _read(path: str) -> tuple[bytes, int] | None:
         return None
     except OSError as error:
         raise UserConfigInvalid(
-            f"{path} can't be read", why=reason(error), hint="give yourself read permission"
+            f"{path} can't be read", why=reason(error), hint=f"give yourself read permission: `chmod u+r {path}`"
         ) from error
     return data, status.st_mode
 
@@ -138,13 +140,25 @@ class _Reader:
             for key, node in root.entries:
                 if key.text == "audit":
                     settings = self._audit(node, settings)
+                elif key.text == "keyring":
+                    settings = settings._replace(keyring=self._keyring(node))
                 else:
-                    self._unknown(key, key.text, ("audit",))
+                    self._unknown(key, key.text, ("audit", "keyring"))
         elif not (isinstance(root, Scalar) and root.kind == "null"):
             self._add(root.line, "", "the file is not a mapping of keys", "it has one key: `audit: on`")
         if self._problems:
             raise _invalid(self._problems)
         return settings
+
+    def _keyring(self, node: Node) -> tuple[str, ...]:
+        from dsops.keyring.backend import parse_order
+
+        items = node.items if isinstance(node, Sequence) else (node,)
+        try:
+            return parse_order([item.text if isinstance(item, Scalar) else "" for item in items])
+        except ValueError as error:
+            self._add(node.line, "keyring", str(error), "write for example `keyring: [desktop, pass, file]`")
+            return ()
 
     def _audit(self, node: Node, settings: Settings) -> Settings:
         if isinstance(node, Scalar):

@@ -75,7 +75,9 @@ class SharedWriter:
                 entry.lose(why)
 
         outcome: WriteResult | AuditFailed = AuditFailed(
-            f"the audit trail {path} was not written", why="the writer of all clients failed", hint="run it again"
+            f"the audit trail {path} was not written",
+            why="the agent's write for all clients failed",
+            hint="run the command again",
         )
         try:
             bodies = [body for entry in batch for body in entry.bodies]

@@ -124,7 +124,7 @@ def _datagrams(sender: socket.socket, messages: Sequence[bytes]) -> None:
             sender.send(message)
         except OSError as error:
             if error.errno == errno.EMSGSIZE:
-                refused = LineRefused(f"{len(message)} bytes are too many for a datagram")
+                refused = LineRefused(f"the event has {len(message)} bytes, too many for one syslog datagram")
                 refused.taken = number
                 raise refused from error
             raise

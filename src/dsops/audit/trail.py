@@ -136,7 +136,7 @@ def _failed(path: str, error: OSError) -> AuditFailed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "make room on that disk"
     if error.errno == errno.ELOOP:
-        hint = "the path is a symbolic link, which is not followed: move it away"
+        hint = "the path is a symbolic link, which dsops does not follow: move the link away"
     why = (error.strerror or "unknown reason").lower()
     return AuditFailed(f"the audit trail {path} was not written", why=why, hint=hint)
 
@@ -170,8 +170,8 @@ class _Writer:
         if saved_head is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
             raise AuditFailed(
                 f"the audit trail {self._path} was not written",
-                why="a newer version of dsops writes it, in another format",
-                hint="use that version, or move the trail away",
+                why="a newer version of dsops has written it in another format",
+                hint="use the newer version, or move the trail away",
             )
         file = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
         try:

@@ -177,7 +177,7 @@ class _Check:
         """Report lines that were lost after the last line of the trail."""
         file = trail.files[-1] if trail.files else ""
         if trail.why_unknown:
-            text = f"lines may have been lost after the last one: their count can't be relied on ({trail.why_unknown})"
+            text = f"lines may have been lost after the last one: their number is unknown ({trail.why_unknown})"
             self._findings.append(TrailDefect(file, 0, text))
         if trail.lost is not None:
             self._findings.append(TrailDefect(file, 0, _lost_text(trail.lost, "after the last line")))

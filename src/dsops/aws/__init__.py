@@ -2,5 +2,5 @@
 
 In: credentials, an endpoint and the arguments of an action. Out: values, or a dsops error. Inside, `http` sends,
 `identity` finds base credentials, `apis` has the actions. Imported by `agent`, `audit`, `cli`, `doctor`, `explain`,
-`keys`, `pipeline`, `plan_check`, `resolve`, `revocation`, `seed`, `stores` and `testing`.
+`keys`, `pipeline`, `plan_check`, `resolve`, `revocation`, `secret_editing`, `seed`, `stores` and `testing`.
 """

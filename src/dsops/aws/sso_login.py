@@ -101,7 +101,7 @@ def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
                 return login_outcome
             if login_outcome == "SlowDownException":
                 interval += _SLOWER_SECONDS
-        raise LoginFailed("the code was not approved in time", hint="log in again")
+        raise LoginFailed("the login code was not approved in time", hint="log in again")
 
     return way
 
@@ -160,8 +160,8 @@ def _check_page(page: str, endpoint: Endpoint) -> None:
     address = parse_address(page.partition("?")[0].partition("#")[0])
     if address is None or (address.scheme != "https" and not is_loopback(address.host)):
         raise LoginFailed(
-            f"{endpoint.short} names a page to log in that is not an https address",
-            hint=f"is {endpoint.url} really AWS?",
+            f"{endpoint.short} returned a login page whose address is not https",
+            hint=f"check that {endpoint.url} is AWS",
         )
 
 
@@ -174,7 +174,7 @@ def _as_failure(error: SsoRefused) -> LoginFailed | None:
     if code == "AccessDeniedException":
         return LoginFailed("the login was denied in the browser", why=error.why, hint=_ALLOW, aws=error.aws)
     if code == "ExpiredTokenException":
-        return LoginFailed("the code was not approved in time", hint="log in again", aws=error.aws)
+        return LoginFailed("the login code was not approved in time", hint="log in again", aws=error.aws)
     return None
 
 
@@ -187,7 +187,7 @@ def _said_no(brought: Mapping[str, str]) -> LoginFailed:
     if error == "access_denied":
         return LoginFailed("the login was denied in the browser", why=why, hint=_ALLOW)
     printable_error = "".join(character if character.isprintable() else "?" for character in error[:60])
-    return LoginFailed(f"the browser came back without a login: {printable_error}", why=why, hint="log in again")
+    return LoginFailed(f"the login in the browser failed: {printable_error}", why=why, hint="log in again")
 
 
 def _random() -> str:

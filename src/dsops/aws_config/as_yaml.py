@@ -39,12 +39,12 @@ def to_yaml(made: ImportResult, shown: str) -> str:
 def _store(store: MadeStore) -> str:
     lines = [f"  # Profile {_comment(store.profile)}, line {store.where.line}."]
     lines += [f"  # {_comment(comment)}" for comment in store.comments]
-    lines.append(f"  {_scalar(store.name)}:")
-    lines += [f"    {key}: {_scalar(value)}" for key, value in store.settings]
+    lines.append(f"  {scalar(store.name)}:")
+    lines += [f"    {key}: {scalar(value)}" for key, value in store.settings]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """Return the text as a YAML scalar: unquoted if that is unambiguous, else quoted as in JSON."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text

@@ -12,9 +12,10 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dsops.aws_config.marked_block import find_block
 from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.endpoint import is_region_name
-from dsops.errors import ConfigUnreadable, UsageError, ValueUnusable, Where
+from dsops.errors import UsageError, ValueUnusable
 
 # Profile names that every reader of config files accepts without quotes, and that need no quotes in a shell.
 _NAME = re.compile(r"(?!DEFAULT$)[A-Za-z0-9][\w.@+/-]*", re.ASCII)
@@ -43,15 +44,15 @@ def profile_lines(
     """
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(
-            f"`{profile.name}` can't be the name of such a profile",
-            why="that has ASCII letters, digits and `_.@+/-`, and `default` is where dsops itself begins",
-            hint="`--prefix` puts something before the names: `--prefix dsops-`",
+            f"`{profile.name}` can't be the name of an exported profile",
+            why="a profile name has ASCII letters, digits and `_.@+/-`; `default` has the base credentials of dsops",
+            hint="put a prefix before the names: `--prefix dsops-`",
         )
     if profile.region and not is_region_name(profile.region):
         # A region with a line break could add any section to the file, and a section can contain a command to run.
         raise ValueUnusable(
             f"the region of store `{profile.store}` is invalid: {profile.region!r}",
-            hint="`region` is a name such as us-east-1",
+            hint="set `region` to a name such as us-east-1",
         )
     words = [*program, "credentials", profile.store, "--config", config, "--format", "process"]
     words += ["--env", profile.environment] if profile.environment else []
@@ -65,9 +66,9 @@ def _checked(line: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]|\s[#;]", line):
         # Some readers would treat the rest of the line as a comment.
         raise ValueUnusable(
-            "that command line can't stand in ~/.aws/config",
-            why="a path in it has a control character, or a blank before `#` or `;`",
-            hint="move or rename the configuration, or dsops",
+            "the credential_process command can't be written into ~/.aws/config",
+            why="a path in the command has a control character, or a space before `#` or `;`",
+            hint="move or rename the configuration file, or dsops",
         )
     return line
 
@@ -103,7 +104,7 @@ def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
     without its end marker, or a file that AWS's programs can't read.
     """
     lines = old.text.split("\n")
-    place = _place(lines, block, old.shown)
+    place = find_block(lines, block.begin, block.end, old.shown)
     # A file with Windows line ends keeps them, and the added lines get Windows line ends, too.
     ending = "\r\n" if "\r\n" in old.text else "\n"
     new = block.text().replace("\n", ending)
@@ -120,31 +121,14 @@ def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
     return f"{before}{between}{new}{after}"
 
 
-def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | None:
-    """Return the line numbers of the two markers, or None if the file has no block."""
-    marks = [line.removesuffix("\r") for line in lines]
-    starts = [number for number, line in enumerate(marks) if line == block.begin]
-    ends = [number for number, line in enumerate(marks) if line == block.end]
-    if not starts and not ends:
-        return None
-    if len(starts) != 1 or len(ends) != 1 or ends[0] < starts[0]:
-        number = (starts or ends)[0] + 1
-        raise ConfigUnreadable(
-            f"the lines that dsops has put into {shown} have lost their beginning or end",
-            hint=f"remove what is left of them, and of `{block.end}`",
-            where=Where(shown, number),
-        )
-    return starts[0], ends[0]
-
-
 def _refuse_others(profiles: Profiles, block: Block) -> None:
     """Raise UsageError if the user has a profile of the same name: its keys would override credential_process."""
     for name, _ in block.profiles:
         own = profiles.by_name.get(name)
         if own is not None:
             raise UsageError(
-                f"there is a profile `{name}` already",
-                why="dsops replaces only what it has written itself, for the same configuration",
-                hint="give its own ones other names: `--prefix dsops-`; or export fewer: `--store NAME`",
+                f"a profile `{name}` exists already",
+                why="dsops replaces only profiles that it wrote itself for the same configuration",
+                hint="use other profile names: `--prefix dsops-`; or export fewer stores: `--store NAME`",
                 where=own.where,
             )

@@ -135,13 +135,13 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
 def _unreadable(shown: str, error: Error) -> ConfigUnreadable:
     lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
     line = next((line for line in lines if isinstance(line, int)), 0)
-    why = "a line stands before the first `[...]`" if isinstance(error, MissingSectionHeaderError) else ""
+    why = "there is a line before the first `[...]`" if isinstance(error, MissingSectionHeaderError) else ""
     if type(error).__name__.startswith("Duplicate"):
-        why = "a section, or a key in one, stands there a second time"
+        why = "a section, or a key in a section, occurs twice"
     return ConfigUnreadable(
         f"{shown} can't be read, and AWS's programs can't read it either",
         why=why,
-        hint="correct that line, then try again",
+        hint="correct the line, then try again",
         where=Where(shown, line),
     )
 

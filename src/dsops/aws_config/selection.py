@@ -31,7 +31,7 @@ def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str,
     )
     if not names:
         raise ConfigError(
-            f"{config.files[0].shown} has no store that issues a session", hint="one of the type aws.sts does"
+            f"{config.files[0].shown} has no store that issues a session", hint="add a store of the type aws.sts"
         )
     return list(dict.fromkeys(names))
 

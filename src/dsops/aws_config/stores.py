@@ -52,8 +52,8 @@ _CHAINED_SECONDS = 3600
 _DROPPED = frozenset({"duration_seconds", "region"})
 """Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
 
-# Characters not allowed in a store's name, which is used in `store://NAME/KEY`, `NAME:KEY` and on the command line.
-_UNFIT = re.compile(r"[^\w.@+=,-]+")
+UNFIT = re.compile(r"[^\w.@+=,-]+")
+"""Characters not allowed in a store's name: names occur in `store://NAME/KEY`, `NAME:KEY` and on the command line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +273,7 @@ class _Maker:
         """Return a valid and unused name for the profile's store."""
         if self._is_layer:
             return profile
-        base_name = _UNFIT.sub("-", profile).strip("-") or "profile"
+        base_name = UNFIT.sub("-", profile).strip("-") or "profile"
         taken = {store.name for store in self.stores}
         name, number = base_name, 2
         while name in taken:

@@ -69,8 +69,8 @@ def _refuse_flags(words: Sequence[str]) -> None:
         name = word.partition("=")[0]
         if name.startswith("-") and name not in known:
             meant = nearest(name, known)
-            hint = f"did you mean `{meant}`?" if meant else "flags of a command stand behind its name"
-            raise UsageError(f"there is no flag `{name}` before the command", hint=hint)
+            hint = f"did you mean `{meant}`?" if meant else "write the flags of a command after its name"
+            raise UsageError(f"dsops has no flag `{name}` before the command", hint=hint)
 
 
 def _run(name: str, words: list[str]) -> int:

@@ -62,18 +62,18 @@ def refuse_shared(files: tuple[SourceFile, ...]) -> None:
     for file in files:
         if file.is_shared:
             raise NotAllowed(
-                f"other users may write {file.shown}",
-                why="it was found, not named, and these users could decide which variables a command gets",
-                hint=f"revoke that: `chmod go-w {file.shown}`",
+                f"other users can write {file.shown}",
+                why="dsops found this file by itself, and those users could decide which variables a command gets",
+                hint=f"remove their write permission: `chmod go-w {file.shown}`",
             )
 
 
 def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "") -> NotAllowed:
     """Return the error for a configuration that must not be run; `flags` are those that `dsops allow` needs."""
     return NotAllowed(
-        f"you have not allowed {file} as it is now",
-        why=why or "a configuration that is found does nothing before you have seen what it can do",
-        hint=f"`dsops allow{flags}` shows what it can do and allows it{or_else}",
+        f"you have not allowed the current content of {file}",
+        why=why or "dsops uses a configuration that it found by itself only after you have seen what it can do",
+        hint=f"`dsops allow{flags}` shows what the file can do, and allows it{or_else}",
     )
 
 
@@ -113,9 +113,9 @@ def allow(
         raise _not_written(path, error) from error
     if _read(path, name) is None:
         raise FileNotWritten(
-            f"{path} can't be relied on",
-            why="it belongs to another user, or others may read or write it",
-            hint=f"remove it, or make it yours alone: chmod 600 {path}",
+            f"{path} is not trusted",
+            why="the file belongs to another user, or other users can read or write it",
+            hint=f"remove the file, or make it yours alone: `chmod 600 {path}`",
         )
 
 

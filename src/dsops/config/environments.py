@@ -154,7 +154,7 @@ class _Reader:
         is_optional = self._boolean(node.get("optional"), where.file, f"{path}.optional")
         if source is not None and literal is not None:
             message = "`from` and `literal` both say what the value is"
-            self._problems.add(where, path, message, "keep one; `default` is what counts when `from` gives nothing")
+            self._problems.add(where, path, message, "keep one of them; `default` is the value if `from` has no value")
             return None
         if says_what and source is None and node.get("literal") is None:
             self._problems.add(where, path, f"`{name}` has neither `from` nor `literal`", "add one of them")

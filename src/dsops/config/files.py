@@ -73,7 +73,7 @@ class ConfigReader:
         local = self._source(local_path(path)) if has_local else None
         if main is None and self._problems.is_empty:
             where = Where(self.shown[0])
-            self._problems.add(where, "", "the file is empty", "`dsops init` shows what stands in one")
+            self._problems.add(where, "", "the file is empty", "`dsops init` writes an example")
         for file, source in ((path, main), (local_path(path), local)):
             if source is not None:
                 self._add(file, source, (os.path.realpath(file),))
@@ -146,8 +146,8 @@ class ConfigReader:
         if len(data) > _MAX_BYTES:
             raise ConfigTooLarge(
                 f"{shown_path} is too large to be a configuration",
-                why=f"more than {_MAX_BYTES // 1024} KiB are not read",
-                hint="check that it is the right file; parts of a large configuration can be kept apart by `include`",
+                why=f"dsops reads at most {_MAX_BYTES // 1024} KiB",
+                hint="check that it is the right file; split a large configuration with `include`",
             )
         return data, file._replace(owners=(link.st_uid, status.st_uid), is_shared=is_shared(status))
 
@@ -155,8 +155,8 @@ class ConfigReader:
         if self._owners is not None and status.st_uid not in self._owners:
             raise ConfigUnreadable(
                 f"{shown_path} belongs to another user",
-                why="it was found, not named, and its author decides which variables a command gets",
-                hint=f"if you trust it, name it: --config {shown_path}",
+                why="dsops found this file by itself, and its owner decides which variables a command gets",
+                hint=f"if you trust the file, name it: --config {shown_path}",
             )
 
     def _parse(self, data: bytes, shown_path: str) -> ConfigSource | None:
@@ -176,9 +176,7 @@ class ConfigReader:
             return None
         if not isinstance(document.root, Mapping):
             message = "the file is not a mapping of keys such as `secretStores:` and `envs:`"
-            self._problems.add(
-                Where(shown_path, document.root.line), "", message, "`dsops init` shows what stands in one"
-            )
+            self._problems.add(Where(shown_path, document.root.line), "", message, "`dsops init` writes an example")
             return None
         return ConfigSource(shown_path, document.root)
 
@@ -230,7 +228,7 @@ def _unreadable(path: str, shown_path: str, error: OSError) -> ConfigUnreadable:
     elif error.errno == errno.EISDIR:
         hint = "move it away, or put a file there"
     else:
-        hint = "look at the file and its disk: `cat` should fail, too"
+        hint = "check the file and its disk: `cat` should fail, too"
     return ConfigUnreadable(f"{shown_path} can't be read: {reason(error)}", hint=hint)
 
 

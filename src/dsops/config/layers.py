@@ -24,7 +24,7 @@ class Layer(NamedTuple):
 
 
 class ProfileLayer(NamedTuple):
-    """Stores made of profiles, the files of the profiles, and notes about profiles that a store can't express."""
+    """The stores made from AWS profiles, their files, and a note for each profile that became no store."""
 
     sections: Sections = Sections({}, {}, {}, [])
     files: tuple[SourceFile, ...] = ()

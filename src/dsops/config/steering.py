@@ -70,6 +70,7 @@ _PATTERNS = {
     "Azure": "AZURE_* ARM_* MSI_* IDENTITY_ENDPOINT IDENTITY_HEADER",
     "Terraform": "TF_* TFE_* TERRAGRUNT_* TG_* TOFU_* TFLINT_* PULUMI_* PACKER_* PKR_*",
     "Ansible": "ANSIBLE_* MOLECULE_* PARAMIKO_*",
+    "pass and 1Password": "PASSWORD_STORE_* OP_*",
     "Vault and Consul": "VAULT_* CONSUL_* NOMAD_* BOUNDARY_* BAO_* SOPS_*",
     "Kubernetes": "KUBE* HELM_* K9S_* KREW_* ARGOCD_* FLUX_* KIND_* MINIKUBE_* SKAFFOLD_* STERN*",
     "containers": (

@@ -172,9 +172,9 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
 def too_much_inherited(where: Where) -> ConfigTooLarge:
     """Return the error for a configuration that grows too large through `extends`."""
     return ConfigTooLarge(
-        f"with all that they inherit by `extends`, there are more than {MAX_NODES:,} entries",
-        why="a base counts with all its entries each time it is extended",
-        hint="extend one base with the common keys",
+        f"the stores have more than {MAX_NODES:,} entries, including the ones inherited by `extends`",
+        why="each `extends` adds all entries of the base once more",
+        hint="put only the common keys into the base",
         where=where,
     )
 
@@ -266,7 +266,7 @@ class _Merger:
             return name
         meant = nearest(name, self._types)
         hint = f"did you mean `{meant}`?" if meant else "install the package that provides it"
-        self._problems.add(where, path, f"nothing installed provides the store type `{name}`", hint)
+        self._problems.add(where, path, f"no installed package provides the store type `{name}`", hint)
         return meant or name
 
     def _canonical(self, part: Part, type_name: str) -> dict[str, Field]:

@@ -99,13 +99,19 @@ def _no_agent(detail: str, hint: str) -> Check:
 
 
 def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check:
-    """Return a check with the number of cached sessions and the names of those that expire first."""
+    """Return a check with the number of cached sessions and the names of those that expire first.
+
+    Sessions of a sandbox are only counted.
+    """
+    real = [session for session in sessions if not session.get("is_of_sandbox")]
     ends = sorted(
-        (str(session.get("expiration") or "never"), str(session.get("store") or "(base)")) for session in sessions
+        (str(session.get("expiration") or "never"), str(session.get("store") or "(base)")) for session in real
     )
     session_texts = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
     session_texts += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []
-    detail = f"{len(sessions)} held{': ' if session_texts else ''}{', '.join(session_texts)}"
+    detail = f"{len(real)} held{': ' if session_texts else ''}{', '.join(session_texts)}"
+    if len(real) < len(sessions):
+        detail += f"; and {len(sessions) - len(real)} of a sandbox"
     if values:
         detail += f"; and {values} {'value' if values == 1 else 'values'} of secrets"
     return Check("doctor.agent-sessions", "agent's sessions", "ok", detail)
@@ -151,7 +157,7 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
             "doctor.agent-folder",
             name,
             "warning",
-            f"others may enter it: its mode is {mode:03o}",
+            f"other users can enter it: its mode is {mode:03o}",
             "the XDG base directory specification wants 700; the agent has a folder of its own in it",
             f"`chmod 700 {folder}`, unless it is for other things as well",
         )

@@ -127,7 +127,7 @@ async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool)
     is_all_well = bool(probe.checks) and not any(check.errors for check in probe.checks)
     checks += check_endpoints(endpoints, probe.glances, runtime.now(), is_all_well=is_all_well)
     checks += check_agent(environ, is_refused=is_agent_refused)
-    checks += [check_keyring(steps, environ), *check_logins(steps, runtime), *no_base, *probe.checks]
+    checks += [check_keyring(steps, environ, runtime.folder), *check_logins(steps, runtime), *no_base, *probe.checks]
     return list(attributed(checks))
 
 

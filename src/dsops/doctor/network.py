@@ -124,7 +124,7 @@ def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | D
         if isinstance(glance, ServerProbe) and glance.time is not None
     ]
     if not dated:
-        detail = "no server told its time" if endpoints else "no AWS endpoint is called"
+        detail = "no server sent its time" if endpoints else "no AWS endpoint is called"
         return Check("doctor.clock", "clock", "skipped", detail)
     endpoint, glance = min(dated, key=lambda pair: pair[0].service != "sts")
     seconds, ahead = round(abs(glance.ahead_seconds)), glance.ahead_seconds > 0
@@ -209,7 +209,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
     path = trust.file or trust.folder
     number, problem = _certificates_in(path)
     if problem:
-        hint = f"let {origin} name a PEM file that you may read, or unset it: then the system's certificates count"
+        hint = f"set {origin} to a PEM file that you can read, or unset it to use the system's certificates"
         unusable = VariableInvalid(f"{origin} names {path}, {problem}", hint=hint)
         return failed("doctor.certificates", "certificates", unusable)
     return Check("doctor.certificates", "certificates", "ok", f"{number} in {path} ({origin})")
@@ -227,10 +227,10 @@ def _certificates_in(path: str) -> tuple[int, str]:
             context.load_verify_locations(cafile=path)
             number = context.cert_store_stats()["x509"]
     except SSLError:
-        return 0, "which holds something else than whole certificates"
+        return 0, "which contains something other than whole certificates"
     except OSError as error:
         return 0, f"which can't be read: {(error.strerror or 'unknown reason').lower()}"
-    return number, "" if number else "which holds no certificates"
+    return number, "" if number else "which contains no certificates"
 
 
 def shown(time: datetime) -> str:

@@ -68,8 +68,10 @@ class _Reader:
         first = text[at : at + 1]
         if first in ("{", "["):
             if depth > MAX_DEPTH:
-                hint = "is it the right file?"
-                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", hint=hint, where=self._here())
+                hint = "check that it is the right file"
+                raise ConfigTooLarge(
+                    f"the values are nested more than {MAX_DEPTH} levels deep", hint=hint, where=self._here()
+                )
             return self._mapping(depth) if first == "{" else self._sequence(depth)
         if first == '"':
             return self._string()
@@ -90,7 +92,7 @@ class _Reader:
         while pair or self._has_next("}", is_first=not entries):
             key, value = self._plain_entry(pair, depth) if pair else self._entry(depth)
             if key.text in entries:
-                self._note(key.line, f"`{key.text}` stands twice: on line {entries[key.text][0].line} and here")
+                self._note(key.line, f"`{key.text}` occurs twice: on line {entries[key.text][0].line} and here")
             else:
                 entries[key.text] = key, value
             pair = self._match_pair(self._text, self._at)
@@ -196,11 +198,11 @@ class _Reader:
 
     def _missing_value(self, first: str) -> SyntaxInvalid:
         if not first:
-            return self._wrong("the text ends where a value should stand")
+            return self._wrong("the text ends where a value should be")
         if first == "'":
             return self._wrong("single quotes: JSON has double ones only")
         if first in "]},:":
-            return self._wrong(f"a `{first}` where a value should stand")
+            return self._wrong(f"a `{first}` where a value should be")
         if first == "#":
             return self._wrong("a comment: JSON has none", "remove it")
         return self._wrong("no JSON value starts like this", "put text in double quotes")

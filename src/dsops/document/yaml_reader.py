@@ -112,8 +112,8 @@ class _Reader:
             self._add(0, event, len(event.value))
         else:
             if depth > MAX_DEPTH:
-                hint, where = "is it the right file?", self._where(event)
-                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", hint=hint, where=where)
+                hint, where = "check that it is the right file", self._where(event)
+                raise ConfigTooLarge(f"the values are nested more than {MAX_DEPTH} levels deep", hint=hint, where=where)
             if anchor is not None:
                 self._open.add(anchor)
             if not self._is_function(event):
@@ -174,11 +174,11 @@ class _Reader:
             elif is_merge:
                 if merge_line:
                     hint = "merge several mappings with a list: `<<: [*one, *two]`"
-                    self._note(key.line, f"`<<` stands twice: on line {merge_line} and here", hint)
+                    self._note(key.line, f"`<<` occurs twice: on line {merge_line} and here", hint)
                 merge_line = key.line
                 self._merge(key.line, value, merged)
             elif key.text in own:
-                message = f"`{key.text}` stands twice: on line {own[key.text][0].line} and here"
+                message = f"`{key.text}` occurs twice: on line {own[key.text][0].line} and here"
                 self._note(key.line, message, "keep one of them")
             else:
                 own[key.text] = key, value
@@ -218,7 +218,7 @@ class _Reader:
             is_long = self._count <= MAX_NODES
             limit = f"{MAX_EXPANDED_CHARACTERS:,} characters" if is_long else f"{MAX_NODES:,} values"
             message = f"the file expands to more than {limit}: an alias counts as often as it is used"
-            raise ConfigTooLarge(message, hint="is it the right file? write fewer aliases", where=where)
+            raise ConfigTooLarge(message, hint="check that it is the right file write fewer aliases", where=where)
 
     def _where(self, event: _Event) -> Where:
         return Where(self.file, event.start_mark.line + 1)
@@ -260,7 +260,7 @@ _WORDS = (
     ("expected ',' or '}'", _MAPPING, ""),
     ("expected node content", "a value is missing here", "close the `[` or `{` above, or write the value"),
     ("unexpected end of stream", "a quote is opened here and not closed", "close it, or double it inside of the text"),
-    (_LIBYAML_DEPTH, f"values nest more than {MAX_DEPTH} deep", ""),
+    (_LIBYAML_DEPTH, f"the values are nested more than {MAX_DEPTH} levels deep", ""),
     ("unknown escape character", "a backslash and a character that mean nothing together", "use single quotes"),
 )
 

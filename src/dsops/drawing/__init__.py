@@ -5,7 +5,7 @@ Boxes with their parents come in; places and elements of SVG go out, without a s
 
 from __future__ import annotations
 
-from dsops.drawing.forest import CHARACTERS, MARGIN, Box, Drawing, Heading, Item, broken, lay_out
+from dsops.drawing.forest import CHARACTERS, MARGIN, Box, Drawing, Frame, Item, broken, lay_out
 from dsops.drawing.plain import plain, width
 from dsops.drawing.shapes import fit, number, shapes
 
@@ -14,7 +14,7 @@ __all__ = [
     "MARGIN",
     "Box",
     "Drawing",
-    "Heading",
+    "Frame",
     "Item",
     "broken",
     "fit",

@@ -1,4 +1,4 @@
-"""Lay out the boxes of a drawing: one column per step from the root, rows from top to bottom."""
+"""Lay out the boxes of a drawing: one column per step from the root, and one lane from top to bottom per account."""
 
 from __future__ import annotations
 
@@ -17,27 +17,37 @@ CHARACTER, LINE = 7.4, 17
 0.602 em is the width of the widest of the requested fonts; the rest leaves room for hinting.
 """
 
-INSIDE, _BETWEEN_COLUMNS, _BETWEEN_ROWS, MARGIN = 10, 56, 12, 24
+INSIDE, _BETWEEN_COLUMNS, _BETWEEN_ROWS, MARGIN = 10, 64, 12, 24
+
+FRAME_HEADER = 24
+"""The height of the name of a frame, in px."""
+
+_FRAME_PADDING, _BETWEEN_LANES = 12, 16
 
 Key = tuple[str, ...]
 
 
 class Item(NamedTuple):
-    """A box, or a heading for the boxes that follow in its column. In a list of items, parents precede children."""
+    """A box. In a list of items, parents precede children."""
 
     depth: int
     """The number of steps from the root."""
     lines: tuple[str, ...]
     """Printable lines, wrapped by `broken`."""
-    key: Key | None
-    """The id of a box; None for a heading, which has one line."""
+    key: Key
+    """The id of the box."""
     parent: Key | None = None
     kind: str = ""
     """The CSS class of the item's shapes."""
     corner: int = 3
-    is_broken: bool = False
+    state: str = ""
+    """The CSS class of an outcome; "" without one."""
+    state_lines: int = 0
+    """The number of lines, after the first, that say the outcome in words."""
     title: str = ""
     """The text of the tooltip."""
+    lane: str = ""
+    """The name of the frame that the box is in; "" for a box outside of all frames."""
 
 
 class Box(NamedTuple):
@@ -50,19 +60,21 @@ class Box(NamedTuple):
     height: float
 
 
-class Heading(NamedTuple):
-    """A text above the boxes of a column."""
+class Frame(NamedTuple):
+    """A frame around all boxes of a lane, with its name at the top."""
 
     text: str
     x: float
     y: float
+    width: float
+    height: float
 
 
 class Drawing(NamedTuple):
-    """All boxes and headings with their positions, in reading order."""
+    """All boxes and frames with their positions, in reading order."""
 
     boxes: tuple[Box, ...]
-    headings: tuple[Heading, ...]
+    frames: tuple[Frame, ...]
     width: float
     height: float
 
@@ -73,32 +85,51 @@ def broken(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def lay_out(items: Sequence[Item], top: float) -> Drawing:
-    """Lay out the items from height `top`: the first child beside its parent, further children below the first."""
+    """Lay out the items from height `top`, lane by lane; each lane with a name has one frame."""
     widths = _column_widths(items)
     lefts = [MARGIN + sum(widths[:column]) + _BETWEEN_COLUMNS * column for column in range(len(widths))]
+    lanes: dict[str, list[Item]] = {}
+    for item in items:
+        lanes.setdefault(item.lane, []).append(item)
+    boxes: list[Box] = []
+    frames: list[Frame] = []
+    bottom = top
+    for number, (lane, members) in enumerate(lanes.items()):
+        lane_top = bottom + (_BETWEEN_LANES if number else 0)
+        placed = _lay_out_lane(members, lane_top + (FRAME_HEADER if lane else 0), lefts, widths)
+        bottom = max(box.y + box.height for box in placed) + (_FRAME_PADDING if lane else 0)
+        boxes += placed
+        if lane:
+            frames.append(_frame(lane, placed, lane_top, bottom))
+    right = max([*(box.x + box.width for box in boxes), *(frame.x + frame.width for frame in frames), MARGIN])
+    return Drawing(tuple(boxes), tuple(frames), right + MARGIN, bottom + MARGIN)
+
+
+def _lay_out_lane(items: Sequence[Item], top: float, lefts: Sequence[float], widths: Sequence[float]) -> list[Box]:
+    """Lay out the items of one lane: the first child beside its parent, further children below the first."""
     bottoms, tops = [top] * len(widths), [top] * len(widths)
     boxes: list[Box] = []
-    headings: list[Heading] = []
     for item in items:
         # The item is placed below all earlier items in this column and in the columns to its right, and not above its
         # parent.
         y = max([*bottoms[item.depth :], *tops[item.depth - 1 : item.depth]])
-        height = LINE * len(item.lines) + 2 * INSIDE if item.key is not None else LINE
+        height = LINE * len(item.lines) + 2 * INSIDE
         bottoms[item.depth] = y + height + _BETWEEN_ROWS
-        if item.key is None:
-            headings.append(Heading(item.lines[0], lefts[item.depth], y))
-        else:
-            tops[item.depth] = y
-            boxes.append(Box(item, lefts[item.depth], y, widths[item.depth], height))
-    right = lefts[-1] + widths[-1] + MARGIN if lefts else 2 * MARGIN
-    return Drawing(tuple(boxes), tuple(headings), right, max(bottoms, default=top) + MARGIN)
+        tops[item.depth] = y
+        boxes.append(Box(item, lefts[item.depth], y, widths[item.depth], height))
+    return boxes
+
+
+def _frame(text: str, boxes: Sequence[Box], top: float, bottom: float) -> Frame:
+    left = min(box.x for box in boxes) - _FRAME_PADDING
+    right = max(box.x + box.width for box in boxes) + _FRAME_PADDING
+    wide = max(right - left, width(text) * CHARACTER + 2 * _FRAME_PADDING)
+    return Frame(text, left, top, wide, bottom - top)
 
 
 def _column_widths(items: Sequence[Item]) -> list[float]:
     widest = [0.0] * (max((item.depth for item in items), default=-1) + 1)
     for item in items:
-        # A heading may be wider than its column, because no boxes are to its right.
-        if item.key is not None:
-            needed = max(map(width, item.lines)) * CHARACTER + 2 * INSIDE
-            widest[item.depth] = max(widest[item.depth], needed)
+        needed = max(map(width, item.lines)) * CHARACTER + 2 * INSIDE
+        widest[item.depth] = max(widest[item.depth], needed)
     return widest

@@ -5,52 +5,71 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from dsops.drawing.forest import INSIDE, LINE, Box, Drawing
+from dsops.drawing.forest import INSIDE, LINE, Box, Drawing, Frame
 from dsops.drawing.plain import plain
+
+_ARROW = 8
+"""The length and width of an arrowhead, in px."""
 
 
 def shapes(drawing: Drawing) -> Iterator[str]:
-    """Yield lines of SVG: edges, then headings, then boxes.
+    """Yield lines of SVG: frames, then edges with their arrowheads, then boxes.
 
-    Their CSS classes are `edge`, `box`, `name`, `bad`, and the kind of each item.
+    Their CSS classes are `frame`, `frame-name`, `edge`, `arrow`, `box`, `name`, `state`, and the kind and state of each
+    item.
     """
+    for frame in drawing.frames:
+        place = _place(frame)
+        yield f'  <rect class="frame" {place} rx="8"/>'
+        x, y = number(frame.x + INSIDE), number(frame.y + 16)
+        yield f'  <text class="frame-name" x="{x}" y="{y}">{fit(frame.text)}</text>'
     yield from _edges(drawing)
-    for heading in drawing.headings:
-        yield f'  <text x="{number(heading.x)}" y="{number(heading.y + 12)}">{fit(heading.text)}</text>'
     for box in drawing.boxes:
         yield from _box(box)
 
 
 def _edges(drawing: Drawing) -> Iterator[str]:
-    """Yield an edge from each parent's right side to each child, as a path with right angles."""
+    """Yield a curve from each parent's right side to each child's left side, with an arrowhead at its end.
+
+    The curve is horizontal at both ends, so the arrowhead always points to the right. It is a shape of its own, since
+    a `marker` needs `url(#...)`, which pages with a strict security policy and some viewers don't load.
+    """
     boxes = {box.item.key: box for box in drawing.boxes}
     for box in drawing.boxes:
         if box.item.parent is None:
             continue
         parent = boxes[box.item.parent]
-        start, end = parent.x + parent.width, box.x
-        middle = end - 28
-        path = f"M{number(start)} {_port(parent)} H{number(middle)} V{_port(box)} H{number(end)}"
-        yield f'  <path class="edge{" bad" if box.item.is_broken else ""}" d="{path}"/>'
+        start, end = parent.x + parent.width, box.x - _ARROW
+        middle, here, there = number((start + end) / 2), _port(parent), _port(box)
+        state = f" {box.item.state}" if box.item.state else ""
+        curve = f"M{number(start)} {number(here)} C{middle} {number(here)} {middle} {number(there)}"
+        yield f'  <path class="edge{state}" d="{curve} {number(end)} {number(there)}"/>'
+        back, half = number(end - 1), _ARROW / 2
+        points = f"{back},{number(there - half)} {number(box.x)},{number(there)} {back},{number(there + half)}"
+        yield f'  <polygon class="arrow{state}" points="{points}"/>'
 
 
-def _port(box: Box) -> str:
+def _port(box: Box) -> float:
     """Return the vertical position of the middle of the box's first line, where edges begin and end."""
-    return number(box.y + INSIDE + LINE / 2)
+    return box.y + INSIDE + LINE / 2
 
 
 def _box(box: Box) -> Iterator[str]:
     item = box.item
-    yield f'  <g class="{item.kind}{" bad" if item.is_broken else ""}">'
+    yield f'  <g class="{" ".join(filter(None, (item.kind, item.state)))}">'
     if item.title:
         yield f"    <title>{fit(item.title)}</title>"
-    place = f'x="{number(box.x)}" y="{number(box.y)}" width="{number(box.width)}" height="{number(box.height)}"'
-    yield f'    <rect class="box" {place} rx="{item.corner}"/>'
+    yield f'    <rect class="box" {_place(box)} rx="{item.corner}"/>'
     for line, text in enumerate(item.lines):
-        style = ' class="name"' if line == 0 else ""
+        style = ' class="name"' if line == 0 else ' class="state"' if line <= item.state_lines else ""
         x, y = number(box.x + INSIDE), number(box.y + INSIDE + LINE * line + 12)
         yield f'    <text{style} x="{x}" y="{y}">{fit(text)}</text>'
     yield "  </g>"
+
+
+def _place(shape: Box | Frame) -> str:
+    """Return the attributes for the position and size of a rectangle."""
+    return " ".join(f'{name}="{number(getattr(shape, name))}"' for name in ("x", "y", "width", "height"))
 
 
 def fit(text: str) -> str:

@@ -120,12 +120,12 @@ def _checked(text: str) -> Arn:
     if arn is not None and arn.service == "sts" and arn.resource_type == "assumed-role":
         role = arn.resource.split("/")[1]
         raise UsageError(
-            f"`{text}` is a session, and its end would be the end of the trust",
-            hint=f"name the role: arn:{arn.partition}:iam::{arn.account}:role/{role}, with its path if it has one",
+            f"`{text}` is a role session: a trust policy that names it has no effect once the session ends",
+            hint=f"name the role instead: arn:{arn.partition}:iam::{arn.account}:role/{role}, with the role's path",
         )
     if arn is None or arn.service != "iam" or arn.resource_type not in _KINDS or len(arn.account) != 12:
         raise UsageError(
             f"`{text}` is not the ARN of a user, a role or an account",
-            hint="`dsops whoami` prints it: arn:aws:iam::ACCOUNT:user/NAME",
+            hint="write an ARN such as arn:aws:iam::ACCOUNT:user/NAME; `dsops whoami` prints yours",
         )
     return arn

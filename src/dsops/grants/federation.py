@@ -46,11 +46,11 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
     issuer_found = issuer or (speaks_of[0] if speaks_of is not None else ISSUERS.get(platform, ""))
     if not issuer_found.startswith("https://"):
         raise PolicyIncomplete(
-            f"whose tokens store `{step.name}` sends is not known here",
-            why=f"the issuer is `{issuer_found}`, and IAM takes those with https://"
+            f"the issuer of the tokens of store `{step.name}` is unknown",
+            why=f"the issuer is `{issuer_found}`, but IAM accepts only https:// issuers"
             if issuer_found
-            else "no token is at hand",
-            hint="name it with --issuer https://...: it is the claim `iss` of the tokens",
+            else "there is no token to read the issuer from",
+            hint="set `--issuer https://...` to the claim `iss` of the tokens",
             where=step.where,
         )
     audience: object = str(step.settings.get("web_identity_audience", "")) or (
@@ -62,5 +62,5 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
     if speaks_of is not None:
         return TokenClaims(issuer_found, audience, speaks_of[1])
     form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
-    meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
+    meaning = f"The subject of the tokens that store `{step.name}` sends: their claim `sub`{form}."
     return TokenClaims(issuer_found, audience, blank("subject", step.name, meaning))

@@ -16,7 +16,9 @@ _SHAPES = {"caller": ("([", "])"), "hop": ("[", "]"), "store": ("[(", ")]"), "va
 _CLASSES = (
     "  classDef caller stroke-width:2px",
     "  classDef variable stroke-dasharray:2 2",
+    "  classDef ok stroke:#1a7f37,stroke-width:2px",
     "  classDef denied stroke:#d1242f,stroke-width:4px",
+    "  classDef skipped stroke:#6e7781,stroke-dasharray:4 4",
 )
 """Mermaid styles that set only strokes, so that the colours of the page's light or dark theme stay."""
 
@@ -76,9 +78,18 @@ def _box(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
     """Return a node's shape, label and style. The label includes the variables in `inside`."""
     begin, end = _SHAPES[node.kind]
     text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, inner_node)) for inner_node in inside]])
-    is_bad = any(is_broken(graph, inner_node) for inner_node in (node, *inside))
-    style = "denied" if is_bad else node.kind if node.kind in {"caller", "variable"} else ""
+    style = _style(graph, node, inside)
     return f'{begin}"{text}"{end}' + (f":::{style}" if style else "")
+
+
+def _style(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
+    """Return the class of a node: its outcome, or else its kind. A failure of a node in `inside` counts, too."""
+    if any(is_broken(graph, inner_node) for inner_node in (node, *inside)):
+        return "denied"
+    outcome = graph.outcomes.get(node.key)
+    if outcome is not None:
+        return outcome.status
+    return node.kind if node.kind in {"caller", "variable"} else ""
 
 
 def _words(graph: Graph, node: GraphNode) -> list[str]:

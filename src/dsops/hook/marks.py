@@ -32,8 +32,8 @@ def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[
     folder = os.path.join(parent, f"hook-{shell_pid}")
     if not make_folder(parent) or not make_folder(folder):
         raise FileNotWritten(
-            f"the hook's marks can't be kept in {folder}",
-            why="there is no such folder, or others may enter it",
+            f"the hook can't store its state in {folder}",
+            why="the folder does not exist, or other users can access it",
             hint="set XDG_RUNTIME_DIR to a folder of your own, with mode 0700",
         )
     _remove_stale(parent)
@@ -47,8 +47,8 @@ def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[
                 marks[path] = mark
     except OSError as error:
         why = (error.strerror or "").lower()
-        hint = "is that folder yours, and its disk not full?"
-        raise FileNotWritten(f"the hook's marks can't be kept in {folder}", why=why, hint=hint) from error
+        hint = "check that the folder is yours and that its disk is not full"
+        raise FileNotWritten(f"the hook can't store its state in {folder}", why=why, hint=hint) from error
     return marks
 
 

@@ -36,7 +36,9 @@ def require_harmless(names: Iterable[str]) -> None:
     for name in names:
         if why := _harm(name):
             raise NotAllowed(
-                f"`{name}` is not set in a shell", why=why, hint="use `dsops exec` for the command that needs it"
+                f"the hook does not set `{name}` in a shell",
+                why=why,
+                hint="use `dsops exec` for the command that needs it",
             )
 
 

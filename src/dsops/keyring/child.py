@@ -1,6 +1,6 @@
 """Answer one request to the system keyring, through the package `keyring`, in a separate process.
 
-`items.py` starts this process with exactly the client's environment and folder, because the package reads HOME,
+`desktop.py` starts this process with exactly the client's environment and folder, because the package reads HOME,
 XDG_*, DBUS_SESSION_BUS_ADDRESS and others. The request is one JSON object on standard input, and the answer one JSON
 object on standard output; all other output goes to standard error.
 """
@@ -63,10 +63,16 @@ def answer(request: Mapping[str, str]) -> dict[str, Any]:
 def _do(backend: Any, request: Mapping[str, str]) -> str | None:
     """Carry out the request. Any: the type of `backend`, whose package may be missing when this module is imported."""
     service, account = request["service"], request["account"]
+    if request["do"] == "look":
+        if type(backend).__module__ == "keyring.backends.fail":
+            from keyring.errors import NoKeyringError
+
+            raise NoKeyringError
+        return None
     if request["do"] == "put":
         backend.set_password(service, account, request["value"])
         if backend.get_password(service, account) != request["value"]:
-            raise DsopsError("it took the entry and gives another one back")
+            raise DsopsError("the keyring accepted the entry, but returns another value")
         return None
     stored_value: str | None = backend.get_password(service, account)
     if request["do"] == "delete" and stored_value is not None:

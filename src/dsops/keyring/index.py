@@ -11,23 +11,21 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from time import monotonic, sleep
+from contextlib import contextmanager
 
 from dsops.errors import FileNotWritten, KeyringFailed
 from dsops.input_file import read_file, reason
+from dsops.keyring.backend import DESKTOP
+from dsops.keyring.private_file import locked, replace_file
 from dsops.startup import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 VARIABLE = "DSOPS_KEYRING"
-"""The variable that disables the keyring if its value is `off`. Stores then use keys from the environment."""
+"""The variable that names the backends to use, or disables the keyring if its value is `off`."""
 
 _OFF = ("off", "0", "no", "false")
 _VERSION = 1
-_LOCK_SECONDS = 2.0
-_LOOK_SECONDS = 0.05
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 class SeedEntry(NamedTuple):
@@ -36,6 +34,8 @@ class SeedEntry(NamedTuple):
     serial_number: str
     added: str
     """When the seed was added: `2026-11-24T12:00:00Z`."""
+    backend: str = DESKTOP
+    """The backend that has the seed. Entries from the time before there were other backends have no such field."""
 
 
 class KeysEntry(NamedTuple):
@@ -56,6 +56,8 @@ class KeysEntry(NamedTuple):
     """The previous key; "" if there is none or the rotation has deleted it."""
     old_is_off: bool = False
     """Whether the rotation has deactivated the previous key."""
+    backend: str = DESKTOP
+    """The backend that has the secrets."""
 
 
 class Contents(NamedTuple):
@@ -86,24 +88,22 @@ def contents(environ: Mapping[str, str]) -> Contents:
     is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
     if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise KeyringFailed(
-            f"{path} can't be relied on",
-            why="it belongs to another user, or others may write it",
-            hint=f"make it yours alone: chmod 600 {path}",
+            f"{path} is not trusted",
+            why="the file belongs to another user, or other users can write it",
+            hint=f"make the file yours alone: `chmod 600 {path}`",
         )
     try:
         return _parsed(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KeyringFailed(
-            f"{path} is not the list of what the keyring has",
-            why="it was changed, or a newer dsops has written it",
-            hint="mend it or update dsops; without it the keyring's entries are not found, and have to be added again",
+            f"{path} is not a valid list of the keyring's entries",
+            why="the file was changed, or a newer dsops has written it",
+            hint="repair the file or update dsops; without the file, add the keys and seeds to the keyring again",
         ) from error
 
 
 def write(environ: Mapping[str, str], new: Contents) -> None:
     """Replace the list atomically. Raises FileNotWritten."""
-    path = path_of(environ)
-    part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     text = json.dumps(
         {
             "version": _VERSION,
@@ -112,20 +112,7 @@ def write(environ: Mapping[str, str], new: Contents) -> None:
         },
         indent=2,
     )
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(f"{text}\n")
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
-    except OSError as error:
-        raise _not_written(path, error) from error
+    replace_file(path_of(environ), f"{text}\n".encode())
 
 
 @contextmanager
@@ -137,51 +124,26 @@ def changing(environ: Mapping[str, str]) -> Iterator[Contents]:
     path = path_of(environ)
     if not path:
         raise FileNotWritten(
-            "there is no folder for the list of what the keyring has",
+            "there is no folder for the list of the keyring's entries",
             why="neither XDG_DATA_HOME nor HOME is set",
             hint="set HOME to your home folder",
         )
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o600)
-    except OSError as error:
-        raise _not_written(path, error) from error
-    try:
-        _lock(descriptor)
+    with locked(path):
         yield contents(environ)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    if os.name != "posix":
-        return
-    import fcntl
-
-    until = monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if monotonic() > until:
-                raise KeyringFailed(
-                    "another dsops is changing what the keyring has",
-                    hint="wait for the other `dsops mfa` or `dsops keys` to end, then run this again",
-                ) from None
-            sleep(_LOOK_SECONDS)
-        else:
-            return
 
 
 def path_of(environ: Mapping[str, str]) -> str:
-    """Return the path of the list by the XDG base directory specification, or "" without a home folder."""
+    """Return the path of the list, or "" without a home folder."""
+    return data_file(environ, "keyring.json")
+
+
+def data_file(environ: Mapping[str, str], name: str) -> str:
+    """Return the path of a data file by the XDG base directory specification, or "" without a home folder."""
     data = environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):  # the XDG specification says that relative paths are ignored
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
         data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
-    if not data:
-        return ""
-    return os.path.join(data, "dsops", "keyring.json")
+    return os.path.join(data, "dsops", name) if data else ""
 
 
 def _parsed(value: Mapping[str, Any]) -> Contents:
@@ -200,7 +162,3 @@ def _entry(kind: type[T], fields: Mapping[str, object]) -> T:
         if not isinstance(field, bool if name == "old_is_off" else str):
             raise TypeError(name)
     return kind(**known_fields)
-
-
-def _not_written(path: str, error: OSError) -> FileNotWritten:
-    return FileNotWritten(f"{path} can't be written: {(error.strerror or 'unknown reason').lower()}")

@@ -1,144 +1,143 @@
-"""Get, store and delete secrets in the system keyring, through a child process with the client's environment.
+"""The keyring of a client: its backends, in the order in which they are tried for a new secret.
 
-The package `keyring` takes 60 ms to import and reads the environment of its process. So it never runs in this
-process, because the agent works for clients of several sessions. Secrets pass through a pipe, never through arguments
-or files.
+`index` says which backend has an entry, so a secret is read from that backend only.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
-from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
-from dsops.extras import install_command
+from dsops.errors import DsopsError, ExtraMissing, KeyringUnavailable, UsageError
+from dsops.keyring.backend import DEFAULT_ORDER, DESKTOP, FILE, KERNEL, ONE_PASSWORD, PASS, Backend, parse_order
 from dsops.keyring.index import VARIABLE, is_off
+from dsops.runtime import Runtime, no_prompt
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-TIMEOUT_SECONDS = 60.0
-"""The keyring may prompt for its password; the timeout ends a prompt that the user can't see."""
 
-# `python -I -c` keeps the client's folder and PYTHON* variables from influencing which modules are imported.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from dsops.keyring.child import main; main()"
+class Kept(NamedTuple):
+    """Where a new secret was stored."""
 
-_DIAGNOSE = "see what `python -m keyring diagnose` says"
-_NONE = "there is no keyring on this machine that dsops can use"
-_INSTEAD = "use a desktop session with one (GNOME Keyring, KWallet, KeePassXC, macOS, Windows), or without a keyring: "
+    backend: str
+    label: str
+    """The name of the place, for messages."""
+    left_in: str = ""
+    """The backend that still has a previous secret of that name, because the secret could not be deleted there."""
 
 
 class Keyring(NamedTuple):
-    """The system keyring of a client with this environment and folder."""
+    """The backends of a client with this environment, folder and terminal."""
 
     environ: Mapping[str, str]
     folder: str
-    timeout_seconds: float = TIMEOUT_SECONDS
+    ask: Callable[[str], Secret | None] = no_prompt
+    run_memory: MutableMapping[str, object] | None = None
+    order: tuple[str, ...] = DEFAULT_ORDER
 
-    def get(self, service: str, account: str) -> Secret | None:
-        """Return the secret stored under that name, or None if the keyring has no such entry.
+    @classmethod
+    def of(cls, runtime: Runtime, order: tuple[str, ...] = DEFAULT_ORDER) -> Keyring:
+        """Return the keyring of the runtime's client. The order counts for new secrets only."""
+        return cls(runtime.environ, runtime.folder, runtime.ask, runtime.run_memory, order)
 
-        Raises KeyringUnavailable, KeyringLocked and others.
+    def get(self, service: str, account: str, backend: str) -> Secret | None:
+        """Return the secret that the backend has under that name, or None if it has none."""
+        return self._allowed(backend).get(service, account)
+
+    def put(self, service: str, account: str, value: Secret, backend: str = "") -> Kept:
+        """Store a secret in the backend, or in the first backend of the order that this machine can use.
+
+        A backend that is locked or fails is an error: the next one would be a surprise.
         """
-        value = self._ask({"do": "get", "service": service, "account": account}).get("value")
-        return Secret(value) if isinstance(value, str) else None
+        if backend:
+            return Kept(backend, self._allowed(backend).put(service, account, value))
+        self._require_on()
+        failures: list[tuple[str, DsopsError]] = []
+        for name in self.order:
+            try:
+                return Kept(name, self.backend(name).put(service, account, value))
+            except (KeyringUnavailable, ExtraMissing) as error:
+                failures.append((name, error))
+        raise failures[0][1] if len(failures) == 1 else _none_works(failures)
 
-    def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the keyring backend's name, for messages."""
-        answer = self._ask({"do": "put", "service": service, "account": account, "value": value.reveal()})
-        return str(answer.get("backend", ""))
+    def delete_previous(self, service: str, account: str, kept: Kept, backend: str) -> Kept:
+        """Delete the secret that `kept` has replaced, if another backend has it. A failure is part of the result."""
+        if backend in {"", kept.backend}:
+            return kept
+        try:
+            self.delete(service, account, backend)
+        except DsopsError:
+            return kept._replace(left_in=backend)
+        return kept
 
-    def delete(self, service: str, account: str) -> None:
-        """Delete a secret. Does nothing if there is no secret of that name."""
-        self._ask({"do": "delete", "service": service, "account": account})
+    def delete(self, service: str, account: str, backend: str) -> None:
+        """Delete a secret. Does nothing if the backend has no secret of that name."""
+        self._allowed(backend).delete(service, account)
 
-    def _ask(self, request: Mapping[str, str]) -> Mapping[str, object]:
+    def check(self) -> list[tuple[str, str]]:
+        """Return each backend of the order with the reason why it can't be used, or "". Shows no prompt."""
+        return [(name, self.backend(name).check()) for name in self.order]
+
+    def backend(self, name: str) -> Backend:
+        """Return the backend of that name, from an order or from the index. Its module is imported only now."""
+        kind, _, vault = name.partition(":")
+        if kind == DESKTOP:
+            from dsops.keyring.desktop import DesktopKeyring
+
+            return DesktopKeyring(self.environ, self.folder)
+        if kind == KERNEL:
+            from dsops.keyring.kernel import KernelKeyring
+
+            return KernelKeyring()
+        if kind == PASS:
+            from dsops.keyring.pass_store import PassStore
+
+            return PassStore(self.environ, self.folder)
+        if kind == ONE_PASSWORD:
+            from dsops.keyring.one_password import OnePassword
+
+            return OnePassword(self.environ, self.folder, vault)
+        if kind == FILE:
+            from dsops.keyring.sealed_file import SealedFile
+
+            return SealedFile(self.environ, self.ask, self.run_memory)
+        raise KeyringUnavailable(
+            f"this dsops has no keyring backend `{kind}`",
+            why="dsops' list of the keyring's entries names it, so a newer dsops has written the list",
+            hint="update dsops",
+        )
+
+    def _allowed(self, name: str) -> Backend:
+        self._require_on()
+        return self.backend(name)
+
+    def _require_on(self) -> None:
         if is_off(self.environ):
             raise KeyringUnavailable(
                 "the keyring is disabled",
                 why=f"{VARIABLE} is set; a sandbox sets it for its commands",
                 hint=f"outside of a sandbox, unset {VARIABLE}",
             )
-        answer = self._run(json.dumps(request).encode())
-        error, why = answer.get("error"), str(answer.get("why", ""))
-        if isinstance(error, str):
-            raise _failure(error, why, str(answer.get("backend", "")))
-        return answer
-
-    def _run(self, question: bytes) -> Mapping[str, object]:
-        path = [entry for entry in sys.path if os.path.isabs(entry)]
-        try:
-            child = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, *path],
-                env=dict(self.environ),
-                cwd=self.folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        except (OSError, ValueError) as error:
-            hint = "is the Python that dsops runs with still where it was?"
-            raise KeyringFailed("the keyring could not be asked", why=str(error), hint=hint) from error
-        try:
-            out, _ = child.communicate(question, self.timeout_seconds)
-        except subprocess.TimeoutExpired:
-            # `from None`, because the cause would contain the child's output so far.
-            raise KeyringLocked(
-                f"the keyring did not answer within {self.timeout_seconds:g} s",
-                why="it may be waiting for its password, in a window or for one that can't be shown here",
-                hint="unlock the keyring in your desktop session, then run this again",
-            ) from None
-        finally:
-            # A `with` block would wait until the pipes are closed, and a helper process may keep them open.
-            child.kill()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    pipe.close()
-            child.wait()
-        try:
-            answer = json.loads(out)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            why = "the process that asks it ended without an answer"
-            raise KeyringFailed("the keyring could not be asked", why=why, hint=_DIAGNOSE)
-        return answer
 
 
-def _failure(error: str, why: str, backend: str) -> DsopsError:
-    """Convert the child's error to an exception.
+def order_of(environ: Mapping[str, str], configured: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the order of the variable, of the user's configuration, or the default. Raises UsageError."""
+    text = environ.get(VARIABLE, "")
+    if not text or is_off(environ):
+        return configured or DEFAULT_ORDER
+    try:
+        return parse_order([word.strip() for word in text.split(",")])
+    except ValueError as error:
+        raise UsageError(f"{VARIABLE} can't be used", why=str(error), hint=f"set {VARIABLE}=pass,file") from error
 
-    `error` is the class name of an exception, mostly of the package `keyring`.
-    """
-    name = f" ({backend})" if backend else ""
-    if error == "NotInstalled":
-        return ExtraMissing(
-            "the package `keyring` is not installed", hint=f"install the extra: `{install_command('keyring')}`"
-        )
-    if error == "SwitchedOff":
-        return KeyringUnavailable(
-            "the keyring is disabled",
-            why="keyringrc.cfg or PYTHON_KEYRING_BACKEND names keyring.backends.null, which keeps nothing",
-            hint="name another one there, or none; `python -m keyring --list-backends` lists them",
-        )
-    if error == "NotLoaded":
-        return KeyringUnavailable(
-            "the keyring that is set can't be loaded",
-            why=why,
-            hint="correct PYTHON_KEYRING_BACKEND or keyringrc.cfg; `python -m keyring diagnose` shows the file",
-        )
-    if error in ("NoKeyringError", "InitError"):
-        return KeyringUnavailable(
-            _NONE,
-            why=why if error == "InitError" else "none answers on D-Bus, and no other was found",
-            hint=f"{_INSTEAD}`mfa_process` for codes, a profile for keys",
-        )
-    if error == "KeyringLocked":
-        return KeyringLocked(
-            f"the keyring{name} is locked, or it was not allowed to answer",
-            why=why,
-            hint="unlock the keyring in your desktop session, then run this again",
-        )
-    return KeyringFailed(f"the keyring{name} failed", why=why, hint=_DIAGNOSE)
+
+def _none_works(failures: Sequence[tuple[str, DsopsError]]) -> KeyringUnavailable:
+    """Return one error with the reasons of all backends."""
+    reasons = [f"{name}: {error.message}" for name, error in failures]
+    hints = [error.hint for _, error in failures if isinstance(error, ExtraMissing)]
+    return KeyringUnavailable(
+        "none of the keyring's backends can be used here",
+        why="; ".join(reasons),
+        hint=hints[0]
+        if hints
+        else "run the command at a terminal, or without a keyring: `mfa_process` for codes, a profile for keys",
+    )

@@ -13,7 +13,7 @@ from dsops.credentials import Credentials
 from dsops.errors import KeyringEntryMissing, nearest
 from dsops.keyring import index
 from dsops.keyring.index import Contents, KeysEntry
-from dsops.keyring.items import Keyring
+from dsops.keyring.items import Kept, Keyring
 from dsops.secret import Secret
 
 SERVICE = "dsops keys"
@@ -28,16 +28,16 @@ def entry_named(contents: Contents, name: str) -> KeysEntry:
         names = ", ".join(contents.keys) or "none"
         hint = f"did you mean `{near}`? " if near else ""
         raise KeyringEntryMissing(
-            f"the keyring has no keys named `{name}`",
-            why=f"dsops' list has {names}",
-            hint=f"{hint}`dsops keys add {name}` puts some there",
+            f"the keyring has no key named `{name}`",
+            why=f"the keys on dsops' list are: {names}",
+            hint=f"{hint}`dsops keys add {name}` adds one",
         )
     return entry
 
 
-def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
-    """Return the secrets stored under a name, by access key id; {} if the keyring has no such entry."""
-    stored_text = keyring.get(SERVICE, name)
+def get_secrets(keyring: Keyring, name: str, backend: str) -> dict[str, Secret]:
+    """Return the secrets stored under a name, by access key id; {} if the backend has no such entry."""
+    stored_text = keyring.get(SERVICE, name, backend)
     if stored_text is None:
         return {}
     try:
@@ -47,16 +47,16 @@ def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
         secrets = None
     if not isinstance(secrets, dict) or not all(isinstance(each, str) for each in secrets.values()):
         raise KeyringEntryMissing(
-            f"what the keyring has as `{name}` was not put there by dsops",
-            hint=f"put the keys there again: `dsops keys add {name} --replace`",
+            f"the keyring's entry `{name}` was not written by dsops",
+            hint=f"add the key again: `dsops keys add {name} --replace`",
         )
     return {key_id: Secret(secret) for key_id, secret in secrets.items()}
 
 
-def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret]) -> str:
-    """Store the secrets, replacing those stored under the name before. Returns the keyring backend's name."""
+def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret], backend: str = "") -> Kept:
+    """Store the secrets, replacing those stored under the name before. Without a backend, the order decides."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
-    return keyring.put(SERVICE, name, Secret(text))
+    return keyring.put(SERVICE, name, Secret(text), backend)
 
 
 def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str = "") -> Credentials:
@@ -65,9 +65,9 @@ def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str 
     secret = secrets.get(key_id)
     if secret is None:
         raise KeyringEntryMissing(
-            f"the keyring has no secret of the key {key_id[:4]}...{key_id[-4:]} of `{entry.name}` (any more)",
-            why="it is on dsops' list, but not in this keyring",
-            hint=f"put the keys there again: `dsops keys add {entry.name} --replace`",
+            f"the keyring has no secret for the key {key_id[:4]}...{key_id[-4:]} of `{entry.name}`",
+            why="the key is on dsops' list, but not in this keyring",
+            hint=f"add the key again: `dsops keys add {entry.name} --replace`",
         )
     return Credentials(key_id, secret, arn=entry.arn)
 
@@ -75,4 +75,4 @@ def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str 
 def get_credentials(keyring: Keyring, name: str) -> Credentials:
     """Return the credentials of the key with that name. Raises KeyringEntryMissing, and the errors of `Keyring.get`."""
     entry = entry_named(index.contents(keyring.environ), name)
-    return credentials_of(entry, get_secrets(keyring, name))
+    return credentials_of(entry, get_secrets(keyring, name, entry.backend))

@@ -8,7 +8,7 @@ from dsops import totp
 from dsops.errors import KeyringEntryMissing, SeedRefused, UsageError, nearest
 from dsops.keyring import index
 from dsops.keyring.index import Contents, SeedEntry
-from dsops.keyring.items import Keyring
+from dsops.keyring.items import Kept, Keyring
 from dsops.secret import Secret
 from dsops.text import clean
 
@@ -35,9 +35,9 @@ def device_named(contents: Contents, name: str) -> str:
     if name not in seeds:
         near = nearest(name, seeds)
         raise KeyringEntryMissing(
-            f"the keyring has no seed of {clean(name)}",
-            why=f"dsops' list has {', '.join(seeds) or 'none'}",
-            hint=f"did you mean {near}?" if near else f"`dsops mfa add {clean(name)}` puts one there",
+            f"the keyring has no seed for {clean(name)}",
+            why=f"the devices on dsops' list are: {', '.join(seeds) or 'none'}",
+            hint=f"did you mean {near}?" if near else f"`dsops mfa add {clean(name)}` adds it",
         )
     return name
 
@@ -47,23 +47,26 @@ def check_serial_number(serial_number: str) -> str:
     if not re.fullmatch(_SERIAL_NUMBER, serial_number, re.ASCII):
         # The message omits the text, because the user may have entered the seed by mistake.
         raise UsageError(
-            "that is not the serial number of an MFA device",
-            why="it is an ARN such as arn:aws:iam::123456789012:mfa/ada",
+            "SERIAL is not the serial number of an MFA device",
+            why="a serial number is an ARN such as arn:aws:iam::123456789012:mfa/ada",
             hint=_WHERE_SHOWN,
         )
     if ":u2f/" in serial_number:
-        raise SeedRefused(f"{serial_number} is a security key, which shows no codes", hint="STS takes codes only")
+        raise SeedRefused(
+            f"{serial_number} is a security key, which shows no codes",
+            hint="use a virtual MFA device: STS accepts codes only",
+        )
     if serial_number.startswith("arn:") and not re.match(r"arn:[a-z0-9-]+:iam::[0-9]{12}:mfa/.", serial_number):
         raise UsageError(
-            f"{serial_number} is the ARN of something else",
-            why="that of an MFA device is arn:aws:iam::ACCOUNT:mfa/NAME",
+            f"{serial_number} is not the ARN of an MFA device",
+            why="an MFA device has an ARN such as arn:aws:iam::ACCOUNT:mfa/NAME",
             hint=_WHERE_SHOWN,
         )
     if ":" not in serial_number and re.fullmatch(r"[A-Za-z2-7=]{16,}", serial_number):
         raise UsageError(
-            "the serial number comes first: that looks like a seed",
+            "SERIAL looks like a seed, but must be the serial number of the device",
             why="a secret on a command line can be read by every process of this machine",
-            hint="clear it from your shell's history, then `dsops mfa add SERIAL` asks for it",
+            hint="remove the seed from your shell's history, then run `dsops mfa add SERIAL`, which asks for it",
         )
     return serial_number
 
@@ -75,52 +78,56 @@ def parse_seed(text: Secret) -> Secret:
     except ValueError as error:
         # `from None`, because the standard library's error would show the text in its traceback.
         raise SeedRefused(
-            "that is not the seed of an MFA device",
+            "the input is not the seed of an MFA device",
             why=str(error),
-            hint="AWS shows it once, when the device is made (`Show secret key`); the link in its QR code will do, too",
+            hint="type the `secret key` that AWS shows once, when it creates the device, or the link in its QR code",
         ) from None
 
 
-def get_seed(keyring: Keyring, serial_number: str) -> Secret:
+def get_seed(keyring: Keyring, entry: SeedEntry) -> Secret:
     """Return the device's seed. Raises KeyringEntryMissing, or KeyringFailed if the keyring can't be read."""
-    seed = keyring.get(SERVICE, serial_number)
+    serial_number = entry.serial_number
+    seed = keyring.get(SERVICE, serial_number, entry.backend)
     if seed is None:
         raise KeyringEntryMissing(
-            f"the keyring has no seed of {serial_number} (any more)",
-            why="it is on dsops' list, but not in this keyring",
-            hint=f"add it again: `dsops mfa add {serial_number} --replace`, or forget it: `dsops mfa remove ...`",
+            f"the keyring has no seed for {serial_number}",
+            why="the device is on dsops' list, but its seed is not in this keyring",
+            hint=f"add the seed again: `dsops mfa add {serial_number} --replace`; or run `dsops mfa remove`",
         )
     return seed
 
 
-def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> str:
-    """Store a seed; return the keyring backend's name.
+def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> Kept:
+    """Store a seed; return where it is. A previous seed in another backend is deleted there.
 
     Raises UsageError if the keyring already has a seed of the device, unless `replaces` is true.
     """
     with index.changing(keyring.environ) as before:
         if not replaces:
             refuse_known(before, serial_number)
-        kept_by = keyring.put(SERVICE, serial_number, seed)
-        entry = SeedEntry(serial_number, added)
+        kept = keyring.put(SERVICE, serial_number, seed)
+        entry = SeedEntry(serial_number, added, kept.backend)
         index.write(keyring.environ, before._replace(seeds={**before.seeds, serial_number: entry}))
-    return kept_by
+        previous = before.seeds.get(serial_number)
+        return keyring.delete_previous(SERVICE, serial_number, kept, previous.backend if previous is not None else "")
 
 
 def refuse_known(contents: Contents, serial_number: str) -> None:
     """Raise UsageError if the keyring already has a seed of the device."""
     if serial_number in contents.seeds:
         raise UsageError(
-            f"the keyring has a seed of {serial_number} already",
-            why="the previous seed could not be recovered",
-            hint=f"is it a new one? `dsops mfa add {serial_number} --replace`",
+            f"the keyring has a seed for {serial_number} already",
+            why="the previous seed would be overwritten and could not be recovered",
+            hint=f"replace the seed if it is a new one: `dsops mfa add {serial_number} --replace`",
         )
 
 
 def remove_seed(keyring: Keyring, serial_number: str) -> None:
     """Remove the seed from the keyring and from dsops' list."""
     with index.changing(keyring.environ) as before:
-        keyring.delete(SERVICE, serial_number)
+        entry = before.seeds.get(serial_number)
+        if entry is not None:
+            keyring.delete(SERVICE, serial_number, entry.backend)
         seeds = {serial: entry for serial, entry in before.seeds.items() if serial != serial_number}
         index.write(keyring.environ, before._replace(seeds=seeds))
 

@@ -26,10 +26,14 @@ class KeyInput:
         """Return this pair if it is a long-term key. Raises KeysRefused otherwise."""
         secret = self.secret.reveal()
         if re.fullmatch(_KEY_ID, secret):
-            raise KeysRefused("the secret looks like a key id", why="the two may be swapped", hint=_FORMS)
+            raise KeysRefused(
+                "the secret access key looks like an access key id", why="the two may be swapped", hint=_FORMS
+            )
         check_key_id(self.key_id)
         if len(secret) < 16 or not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise KeysRefused("the secret does not look like one", why="it has forty letters", hint=_FORMS)
+            raise KeysRefused(
+                "the secret access key is not valid", why="a secret access key has 40 characters", hint=_FORMS
+            )
         return self
 
 
@@ -37,13 +41,13 @@ def check_key_id(key_id: str) -> None:
     """Raise KeysRefused unless the text is the id of a long-term key."""
     if not re.fullmatch(_KEY_ID, key_id):
         raise KeysRefused(
-            "the key id does not look like one", why="it begins with AKIA and has twenty letters", hint=_FORMS
+            "the access key id is not valid", why="an access key id begins with AKIA and has 20 characters", hint=_FORMS
         )
     if key_id.startswith("ASIA"):
         raise KeysRefused(
-            "that is the key of a session",
-            why="sessions end; only a user's long-term key, which begins with AKIA, is worth keeping",
-            hint="make one: `aws iam create-access-key --user-name NAME`",
+            "the access key belongs to a session",
+            why="sessions expire; the keyring stores only a user's long-term key, which begins with AKIA",
+            hint="create one: `aws iam create-access-key --user-name NAME`",
         )
 
 
@@ -61,7 +65,7 @@ def _parse(text: str) -> KeyInput:
     if len(lines) == 2:
         return KeyInput(lines[0].strip(), Secret(lines[1].strip()))
     why = f"it has {len(lines)} {'line' if len(lines) == 1 else 'lines'}" if lines else "it is empty"
-    raise KeysRefused("no key can be read from that", why=why, hint=_FORMS)
+    raise KeysRefused("no access key can be read from the input", why=why, hint=_FORMS)
 
 
 def _of_json(text: str) -> KeyInput:
@@ -73,7 +77,7 @@ def _of_json(text: str) -> KeyInput:
     key = content.get("AccessKey", content) if isinstance(content, dict) else None
     parts = [key.get(name) for name in ("AccessKeyId", "SecretAccessKey")] if isinstance(key, dict) else []
     if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
-        raise KeysRefused("no key can be read from that JSON", why="it has no AccessKey", hint=_FORMS)
+        raise KeysRefused("no access key can be read from the JSON", why="it has no `AccessKey`", hint=_FORMS)
     return KeyInput(str(parts[0]), Secret(str(parts[1])))
 
 
@@ -86,7 +90,7 @@ def _of_csv(text: str) -> KeyInput:
         key_id, secret = (rows[1][place].strip() for place in places)
     except (ValueError, IndexError, csv.Error):
         raise KeysRefused(
-            "no key can be read from that CSV",
+            "no access key can be read from the CSV file",
             why="it has no columns `Access key ID` and `Secret access key`",
             hint=_FORMS,
         ) from None

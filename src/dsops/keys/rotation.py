@@ -76,8 +76,8 @@ class Rotation:
         self._note = note
         self._deletes_old = deletes_old
         self._serial_number = serial_number
-        self._keyring = Keyring(runtime.environ, runtime.folder)
-        self._secrets = get_secrets(self._keyring, entry.name)
+        self._keyring = Keyring.of(runtime)
+        self._secrets = get_secrets(self._keyring, entry.name, entry.backend)
         self._user = user_of(entry)
         self._session: Credentials | None = None
 
@@ -125,7 +125,9 @@ class Rotation:
                 f"`aws iam delete-access-key --user-name {self._user} --access-key-id {other.key_id}`"
             )
         if other is not None and other.key_id == entry.old_key_id:
-            hint = f"it is the one before: `dsops keys remove {entry.name} --old`, or rotate with --delete-old"
+            hint = (
+                f"delete the key of the earlier rotation: `dsops keys remove {entry.name} --old`, or use --delete-old"
+            )
         return KeyRotationStopped(
             f"`{entry.name}` was not rotated: {entry.arn} has two keys, the most that AWS allows", why=why, hint=hint
         )
@@ -140,7 +142,7 @@ class Rotation:
         except ServiceError as error:
             self._tell_unchanged(error)
             if error.how_far == "sent":
-                error.retell(error.message, why="IAM may have made a key all the same, whose secret is lost")
+                error.retell(error.message, why="IAM may still have created a key, whose secret is lost")
             raise
         except DsopsError as error:
             self._tell_unchanged(error)
@@ -148,7 +150,7 @@ class Rotation:
         self._report(f"IAM has made the key {masked(new_key.access_key_id)}")
         try:
             self._secrets[new_key.access_key_id] = new_key.secret_access_key
-            put_secrets(self._keyring, entry.name, self._secrets)
+            put_secrets(self._keyring, entry.name, self._secrets, entry.backend)
             self._write(entry._replace(next_key_id=new_key.access_key_id, next_created=created))
         except BaseException:
             self._take_back(new_key.access_key_id)
@@ -180,13 +182,13 @@ class Rotation:
             raise KeyRotationStopped(
                 f"the new key {masked(entry.next_key_id)} of `{entry.name}` does not work yet",
                 why=f"{error.why or error.message}; the key in use is still {masked(entry.key_id)}",
-                hint=f"try again in a minute: `dsops keys rotate {entry.name}` goes on from here",
+                hint=f"try again in a minute: `dsops keys rotate {entry.name}` continues the rotation",
                 aws=error.aws,
             ) from error
         if identity.arn != entry.arn:
             raise KeyRotationStopped(
-                f"the new key of `{entry.name}` is one of {clean(identity.arn)}, not of {entry.arn}",
-                hint=f"put the right key there: `dsops keys add {entry.name} --replace`",
+                f"the new key of `{entry.name}` belongs to {clean(identity.arn)}, not to {entry.arn}",
+                hint=f"add the right key: `dsops keys add {entry.name} --replace`",
             )
         self._report(f"the key {masked(entry.next_key_id)} works, and is used from now on")
         tried = entry._replace(key_id=entry.next_key_id, created=entry.next_created, next_key_id="", next_created="")
@@ -227,7 +229,7 @@ class Rotation:
     def _forget_old(self) -> None:
         entry = self.entry
         self._secrets.pop(entry.old_key_id, None)
-        put_secrets(self._keyring, entry.name, self._secrets)
+        put_secrets(self._keyring, entry.name, self._secrets, entry.backend)
         self._write(entry._replace(old_key_id="", old_is_off=False))
 
     def _write(self, entry: KeysEntry) -> None:
@@ -283,5 +285,5 @@ class Rotation:
         error.retell(
             f"`{entry.name}` is the key {masked(entry.key_id)} now, but the one before, {masked(entry.old_key_id)}, "
             f"could not be {what}: {error.message}",
-            hint=f"{hint}; `dsops keys rotate {entry.name}` goes on from here" if hint else "",
+            hint=f"{hint}; `dsops keys rotate {entry.name}` continues the rotation" if hint else "",
         )

@@ -62,8 +62,8 @@ def _arn(entry: KeysEntry) -> Arn:
     arn = parse_arn(entry.arn)
     if arn is None:
         raise KeyringFailed(
-            f"dsops' list does not say whose key `{entry.name}` is",
-            hint=f"put it there again: `dsops keys add {entry.name} --replace`",
+            f"dsops' list does not name the user of the key `{entry.name}`",
+            hint=f"add the key again: `dsops keys add {entry.name} --replace`",
         )
     return arn
 
@@ -78,11 +78,11 @@ async def entry_of(credentials: Credentials, name: str, runtime: Runtime) -> Key
     if arn is None or arn.resource_type != "user":
         is_root = arn is not None and arn.resource == "root"
         raise KeysRefused(
-            f"that is the key of {clean(identity.arn)}",
-            why="the root user may assume no role, and AWS advises to delete its keys"
+            f"the access key belongs to {clean(identity.arn)}, not to an IAM user",
+            why="the root user can't assume roles, and AWS advises to delete its access keys"
             if is_root
-            else "only a user has a key that lasts",
-            hint="make a key of a user: `aws iam create-access-key --user-name NAME`",
+            else "only an IAM user has long-term keys",
+            hint="create a key for a user: `aws iam create-access-key --user-name NAME`",
         )
     added = runtime.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = KeysEntry(name, credentials.access_key_id, identity.arn, added)

@@ -53,9 +53,9 @@ def _text(data: bytes, shown: str) -> str:
 def _root(text: str, shown: str) -> Mapping:
     document = parse_yaml(text, shown)
     if document.problems:
-        raise SyntaxInvalid(f"{shown} is not well-formed: correct that first", problems=document.problems)
+        raise SyntaxInvalid(f"{shown} is not valid YAML: correct it first", problems=document.problems)
     if not isinstance(document.root, Mapping):
-        raise ConfigError(f"{shown} is no configuration", hint="it is a mapping: `secretStores:`, `envs:`")
+        raise ConfigError(f"{shown} is not a configuration", hint="write a mapping with `secretStores:` and `envs:`")
     return document.root
 
 
@@ -77,8 +77,8 @@ def refuse_problems(
     problems = [problem for problem in problems if problem in rewritten.problems or problem.where.line not in reported]
     if problems:
         raise ConfigError(
-            f"{shown} was not rewritten: {counted(len(problems), 'thing')} a person has to decide",
-            why="the rest of it is understood; nothing was written",
-            hint="change these lines, then `dsops migrate` again",
+            f"{shown} was not converted: you have to decide {counted(len(problems), 'thing')}",
+            why="these lines can't be converted automatically; nothing was written",
+            hint="change these lines, then run `dsops migrate` again",
             problems=tuple(sorted(set(problems), key=lambda problem: problem.where.line)),
         )

@@ -111,8 +111,8 @@ def only_value(secrets: Mapping[str, Secret], plan: Plan) -> Secret:
     if value is None:
         raise SecretNotFound(
             f"`{variable.name}` has no value: its secret does not exist ({variable.source})",
-            why="it is optional, and has no `default`",
-            hint="give the variable a `default`, or make the secret",
+            why="the variable is optional and has no `default`",
+            hint="give the variable a `default`, or create the secret",
             where=variable.where,
         )
     return value

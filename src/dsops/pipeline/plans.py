@@ -75,7 +75,7 @@ def require_session(plan: Plan, store: str) -> None:
     if not store_type.gives_credentials and not store_type.takes_credentials:
         raise UsageError(
             f"store `{store}` has no credentials: its type is {store_type.name}",
-            hint="name a store of the type aws.sts, or one that reads with AWS credentials",
+            hint="name a store of the type aws.sts, or a store that reads secrets with AWS credentials",
             where=plan.steps[store].where,
         )
 

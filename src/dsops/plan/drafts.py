@@ -75,7 +75,7 @@ class Drafts:
         if store_type is None:
             near = nearest(store.type, self._store_types)
             hint = f"did you mean `{near}`?" if near else "install the package that provides it"
-            message = f"nothing installed provides the store type `{store.type}`"
+            message = f"no installed package provides the store type `{store.type}`"
             self._findings.add(StoreTypeUnknown, store.where, f"{path}.type", message, hint)
             return None
         draft = self._draft(store, store_type, path)
@@ -186,7 +186,7 @@ class Drafts:
             try:
                 node = expand_node(field.node, self._names, field.where.file, f"{path}.{name}")
             except VariableUnset as error:
-                # `${MFA_TOKEN:?message}` requires the variable, so a prompt for the code can't replace it.
+                # `${MFA_TOKEN:?message}` fails if the variable is unset, so dsops can't ask for the code instead.
                 if name not in askable or error.why:
                     failed.add(name)
                     self._findings.add_error(error, field.where, f"{path}.{name}")

@@ -23,7 +23,7 @@ _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 _SELECTOR = r":[^:/]*\Z"
 
 # The condition for a caller whose account is unknown: a name without an ARN means a resource in the caller's account.
-_OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
+OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
 
 
 class SecretRead(NamedTuple):
@@ -135,14 +135,14 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
     is_parameter = step.type.service == "ssm"
     if is_secret or (is_parameter and step.settings.get("with_decryption") is not False):
         # The KMS key is unknown here. The condition limits decryption to secrets that the session may read anyway.
-        services = [name for region in regions for name in _via(step.type.service, region)]
+        services = [name for region in regions for name in via_services(step.type.service, region)]
         needs += [
             Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (service,)),)) for service in services
         ]
     return needs
 
 
-def _via(service: str, region: str) -> list[str]:
+def via_services(service: str, region: str) -> list[str]:
     """Return the service names in kms:ViaService.
 
     AWS documents only names with amazonaws.com, so other partitions get both suffixes.
@@ -153,7 +153,7 @@ def _via(service: str, region: str) -> list[str]:
 def _secret(step: Step, account: str, read: SecretRead) -> list[Need]:
     reference, conditions = read.reference, _of_version(read.reference.version)
     if not parse_arn(reference.key) and not account:
-        conditions = (*conditions, _OWN_ACCOUNT)
+        conditions = (*conditions, OWN_ACCOUNT)
     return [
         Need(("secretsmanager:GetSecretValue",), resource, conditions)
         for resource in secret_resources(step, account, reference.key, may_be_missing=read.may_be_missing)
@@ -191,7 +191,7 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
 
 def _needs_by_name(step: Step, account: str, read: SecretRead) -> list[Need]:
     key = read.reference.key
-    conditions = () if account or parse_arn(key) else (_OWN_ACCOUNT,)
+    conditions = () if account or parse_arn(key) else (OWN_ACCOUNT,)
     return [Need((step.type.read_permission,), read_resource(step, account, key), conditions)]
 
 

@@ -43,7 +43,7 @@ class HopResult(NamedTuple):
     """The number of the hop; 0 for a store's reads."""
     verdict: Verdict
     rows: tuple[AnsweredCase, ...]
-    """The questions with their answers, in AWS's order. Questions after a denial are not asked."""
+    """The permission checks with their results, in the order in which AWS makes them, up to the first denial."""
     why: str
     """The reason why no policy decides; "" if policies do."""
 
@@ -134,7 +134,7 @@ class _Check:
         is_open = isinstance(seconds, int) and seconds > _HOUR and not self._given.longest_seconds(step.role)
         if not is_open or not step.role:
             return ""
-        return f"how long the role's sessions may last is not given; an hour they may, and {seconds} s are asked for"
+        return f"the role's maximum session duration is unknown: it is at least an hour, and {seconds} s are requested"
 
     def _number(self, step: Step) -> int:
         return 1 + (self._number(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
@@ -245,7 +245,7 @@ def _base_caller(text: str) -> ChainCaller:
     try:
         principal = read_caller(text)
     except ValueError as error:
-        raise UsageError(f"--caller: {error}", hint="`dsops whoami` prints it") from error
+        raise UsageError(f"--caller: {error}", hint="`dsops whoami` prints your ARN") from error
     if not principal.account:
         raise UsageError(f"--caller {text} signs nothing", hint="name a user or a role")
     caller = base_caller(CallerIdentity(principal.account, text, ""), is_temporary=principal.kind != "user")

@@ -10,7 +10,7 @@ from dsops.plan import Plan, SecretReference, Step, is_version_id, region_of
 from dsops.policy import UNKNOWN_SUFFIX, AnsweredCase, CaseQuestion, DeclaredPolicies, Unread
 
 _SUFFIX_LENGTH: Final = len(UNKNOWN_SUFFIX)
-_UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS", ("secretsmanager:secretid",))
+_UNKNOWN: Final = Unread("context", "AWS chooses the end of a secret's ARN at random", ("secretsmanager:secretid",))
 
 
 def read_questions(

@@ -87,7 +87,7 @@ def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSErr
     if error.errno == errno.ENOENT and os.path.exists(command):
         return _without_interpreter(command)
     reason = os.strerror(error.errno or 0).lower()
-    hint = f"`file {command}` shows its type: was it built for this machine?"
+    hint = f"check that it was built for this machine: `file {command}` shows its type"
     return CommandNotExecutable(f"the command `{command}` can't be started", why=reason, hint=hint)
 
 

@@ -182,7 +182,7 @@ class PrivateStart:
         error = json.loads(report)
         if error["code"] == CommandTimedOut.code:
             message = f"`{name}` ran longer than {self._limits[0]:g} s and was ended"
-            raise CommandTimedOut(message, hint="give it more time with `--timeout`, or leave that out")
+            raise CommandTimedOut(message, hint="use a longer `--timeout`, or leave it out")
         raise CommandNotExecutable(error["message"], why=error["why"], hint=error["hint"])
 
     def close(self) -> None:

@@ -170,7 +170,7 @@ class _Watch:
             if deadline is not None and monotonic() >= deadline:
                 self._end_group(grace_seconds)
                 message = f"`{self._name}` ran longer than {timeout_seconds:g} s and was ended"
-                raise CommandTimedOut(message, hint="give it more time with `--timeout`, or leave that out")
+                raise CommandTimedOut(message, hint="use a longer `--timeout`, or leave it out")
             self._wait_for_signal(None if deadline is None else max(0.0, deadline - monotonic()))
         return self._code
 

@@ -62,7 +62,8 @@ def format_of(path: str) -> str:
         if name.endswith(file_format.endings):
             return format_name
     raise UsageError(
-        f"the name `{path}` does not tell the format", hint=f"add `--format`: {', '.join((*FORMATS, *KEY_FORMATS))}"
+        f"the ending of the file name `{path}` is not a known format",
+        hint=f"add `--format`: {', '.join((*FORMATS, *KEY_FORMATS))}",
     )
 
 
@@ -87,7 +88,7 @@ def text_of_variable(name: str, value: Secret, format_name: str) -> str:
     if "\0" in text:
         raise ValueUnusable(
             f"the value of `{name}` can't be written as {format_name}",
-            why="it holds a NUL byte, at which a variable of the environment ends",
+            why="it contains a NUL byte, which ends an environment variable",
             hint="add `transform: base64_encode`",
         )
     return text
@@ -97,7 +98,7 @@ def require_shell_name(name: str) -> None:
     """Raise ValueUnusable for a name that is no valid shell variable, because its line would run as a command."""
     if not _SHELL_NAME.fullmatch(name):
         raise ValueUnusable(
-            f"`{name}` can't be the name of a shell's variable",
-            why="that has letters, digits and `_` only",
-            hint="name it otherwise under `envs:`, or take `--format json`",
+            f"`{name}` can't be the name of a shell variable",
+            why="the name of a shell variable has only letters, digits and `_`, and no digit at its beginning",
+            hint="rename the variable under `envs:`, or use `--format json`",
         )

@@ -37,7 +37,7 @@ def _line(name: str, value: Secret) -> str:
     if "\0" in text:
         raise ValueUnusable(
             f"the value of `{name}` can't be written as dotenv",
-            why="it holds a NUL byte",
+            why="it contains a NUL byte",
             hint="add `transform: base64_encode`",
         )
     return f"{name}={_quoted(text)}\n"

@@ -49,12 +49,12 @@ def _refuse_what_is_no_file(path: str) -> None:
         target = os.path.realpath(path)
         raise FileNotWritten(
             f"`{path}` was not written: it is a symbolic link to `{target}`",
-            hint="name the file itself, or remove the link; without `--out` the answer goes to stdout",
+            hint="name the file itself, or remove the link; without `--out`, the output goes to stdout",
         )
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise FileNotWritten(
-            f"`{path}` was not written: it is {kind}", hint="without `--out` the answer goes to stdout"
+            f"`{path}` was not written: it is {kind}", hint="without `--out`, the output goes to stdout"
         )
 
 

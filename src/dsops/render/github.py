@@ -26,7 +26,7 @@ def _block(name: str, value: Secret) -> str:
     if name == _REFUSED:
         raise ValueUnusable(
             f"`{name}` can't be set for later steps of GitHub Actions",
-            why="its runner refuses that name",
+            why="the runner refuses this name",
             hint="use `dsops exec` in the step that needs it",
         )
     text = text_of_variable(name, value, "a variable of GitHub Actions")

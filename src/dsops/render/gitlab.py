@@ -37,9 +37,9 @@ def _line(name: str, value: Secret) -> str:
 def _obstacle(text: str) -> str:
     """Return the reason why the format can't contain the value, or "" if it can."""
     if any(ord(character) < 0x20 and character != "\t" for character in text):
-        return "it holds a newline or another control character, and a value is one line there"
+        return "it contains a newline or another control character, but a value there must be one line"
     if text != text.strip():
         return "it begins or ends with a blank, and GitLab takes those away"
     if _EXPANDED.search(text):
-        return "it holds `$` or `%NAME%`, which GitLab replaces"
+        return "it contains `$` or `%NAME%`, which GitLab replaces"
     return ""

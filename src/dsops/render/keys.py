@@ -26,8 +26,8 @@ def keys_of(values: Mapping[str, Secret], format_name: str) -> dict[str, Secret]
     if missing:
         raise ValueUnusable(
             f"the environment can't be written as {format_name}: it has no {' and no '.join(missing)}",
-            why=f"{format_name} holds the keys of AWS and nothing else",
-            hint="for a store's session: `dsops credentials STORE`; for other variables take another format",
+            why=f"{format_name} contains AWS credentials only",
+            hint="for a store's session, use `dsops credentials STORE`; for other variables, use another format",
         )
     aws_values = {name: values[name] for name in _MEMBERS if name in values}
     return {"AWS_SESSION_TOKEN": _NOTHING, **aws_values}

@@ -30,7 +30,7 @@ def section(name: str, variables: Mapping[str, Secret]) -> str:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` can't be the name of a profile",
-            why="that has ASCII letters, digits and `_.@+/-`, and is not DEFAULT",
+            why="a profile name has only ASCII letters, digits and `_.@+/-`, and is not DEFAULT",
             hint="choose another name for the profile",
         )
     lines = [f"[{name}]", *_lines(variables)]
@@ -46,8 +46,8 @@ def _lines(variables: Mapping[str, Secret]) -> list[str]:
         if not _PLAIN.fullmatch(value):
             raise ValueUnusable(
                 f"the value of `{key}` can't be written into a profile",
-                why="it holds a blank, a quote, `#`, `;` or something that is not ASCII",
-                hint="AWS makes no such keys: where do these come from?",
+                why="it contains a space, a quote, `#`, `;` or a character that is not ASCII",
+                hint="check where the keys come from: AWS issues no such keys",
             )
         if value:
             lines.append(f"{key} = {value}")

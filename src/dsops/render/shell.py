@@ -39,8 +39,8 @@ def shell_bytes(name: str, value: Secret) -> bytes:
         data = b"\0"
     if b"\0" in data:
         raise ValueUnusable(
-            f"the value of `{name}` can't be put into a shell's variable",
-            why="it holds a NUL byte, or half of a UTF-16 surrogate pair",
+            f"the value of `{name}` can't be put into a shell variable",
+            why="it contains a NUL byte or an unpaired UTF-16 surrogate",
             hint="add `transform: base64_encode`",
         )
     return data

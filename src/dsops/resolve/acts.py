@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
-from dsops.credentials import Credentials
+from dsops.credentials import Credentials, SandboxRun
 from dsops.endpoint import is_aws_host, parse_address
 from dsops.errors import DsopsError, ServiceError
 from dsops.plan import Plan, SecretReference, Step
@@ -162,6 +162,12 @@ def is_of_sandbox(step: Step, runtime: Runtime, sandboxes: Container[str]) -> bo
     if step.type.is_local:
         return None
     return _url(step, runtime) in sandboxes
+
+
+def sandbox_of(step: Step, runtime: Runtime, sandboxes: Mapping[str, str]) -> SandboxRun | None:
+    """Return the sandbox that answered the step's requests, or None."""
+    url = "" if step.type.is_local else _url(step, runtime)
+    return SandboxRun(url, sandboxes[url]) if url in sandboxes else None
 
 
 def _url(step: Step, runtime: Runtime) -> str:

@@ -35,8 +35,8 @@ def refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
         step = plan.steps[step.credentials_from]
     if seconds is not None and step.is_chained:
         raise UsageError(
-            f"`--duration` can't be given for store `{name}`",
-            why="its role is assumed with another role's session: the console lasts as long as this one's",
+            f"`--duration` can't be used with store `{name}`",
+            why="AWS does not accept a duration for the session of a role that was assumed with another role's session",
             hint="leave out `--duration`",
         )
 
@@ -51,13 +51,13 @@ def refuse_session(credentials: Credentials, seconds: int | None) -> None:
     if not credentials.is_temporary or kind in {"user", "root"}:
         credentials_kind = "a session of GetSessionToken" if credentials.is_temporary else "a long-term key"
         raise ConsoleRefused(
-            f"{credentials_kind} does not open the console",
-            why="AWS signs in roles and federated users only",
+            f"{credentials_kind} can't open the console",
+            why="only sessions of roles and federated users can sign in",
             hint="name a store with a `role_arn`",
         )
     if seconds is not None and kind == "federated-user":
         raise UsageError(
-            "`--duration` can't be given for a federated user",
-            why="the console lasts as long as its session",
+            "`--duration` can't be used with a federated user",
+            why="the console session lasts as long as the user's session",
             hint="set `duration_seconds` on the store",
         )

@@ -204,7 +204,7 @@ class PlanSessions:
             self.add_act(step, lambda: acts.issued(step, source, issued, self.hop(step), self._runtime))
             self._tell_issued(step, source, issued)
             origin = source.source if source else step.proof.source if step.proof else ""
-            return issued.from_source(origin, is_of_sandbox=self.is_of_sandbox(step) is True)
+            return issued.from_source(origin, sandbox=acts.sandbox_of(step, self._runtime, self._client.sandboxes))
 
         if not store.store_type.takes_credentials or step.proof is not None:
             return await use(None)
@@ -330,8 +330,8 @@ def require_reason(step: Step) -> None:
     if step.lacks_reason:
         to = str(step.settings[REASON_TO])
         raise ReasonMissing(
-            f"store `{step.name}` is only used for a reason, and none is given",
-            why=f"it goes into the {'source identity' if to == 'source_identity' else f'session {to}'}",
+            f"store `{step.name}` requires a reason",
+            why=f"AWS gets the reason as the {'source identity' if to == 'source_identity' else f'session {to}'}",
             hint="write `--reason TEXT`, or set DSOPS_REASON",
             where=step.where,
         )

@@ -61,7 +61,7 @@ def why_not_revocable(role: Arn) -> tuple[str, str]:
         )
     if path.startswith("/aws-reserved") or role.resource_name.startswith("AWSReservedSSO_"):
         return (
-            "IAM Identity Center keeps it, and IAM refuses changes to it",
+            "IAM Identity Center manages the role, and IAM refuses changes to it",
             "put the statement into its permission set, or take the user's assignment away, in IAM Identity Center",
         )
     return "", ""

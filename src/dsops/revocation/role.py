@@ -39,7 +39,9 @@ def role_of_arn(arn: Arn) -> RoleToRevoke:
     """Return the role that an ARN names. Raises UsageError if the ARN does not name a role."""
     partition = partition_named(arn.partition)
     if arn.service != "iam" or arn.resource_type != "role" or partition is None:
-        raise UsageError(f"`{arn}` is no role's ARN", hint="it is arn:aws:iam::ACCOUNT:role/NAME")
+        raise UsageError(
+            f"`{arn}` is not the ARN of a role", hint="write an ARN such as arn:aws:iam::ACCOUNT:role/NAME"
+        )
     return RoleToRevoke(arn, partition.global_region)
 
 
@@ -57,17 +59,17 @@ def role_of_store(plan: Plan, name: str) -> RoleToRevoke:
 def _without_role(name: str, step: Step) -> RevocationRefused:
     if step.type.service == "sso":
         return RevocationRefused(
-            f"the role of store `{name}` is a permission set's, and can't be changed in IAM",
-            why="IAM Identity Center keeps it",
+            f"the role of store `{name}` belongs to a permission set and can't be changed in IAM",
+            why="IAM Identity Center manages the role",
             hint="put the statement that `dsops revoke arn:aws:iam::ACCOUNT:role/ANY` prints into the permission set, "
-            "or take the assignment away",
+            "or remove the assignment",
             where=step.where,
         )
     return RevocationRefused(
         f"store `{name}` assumes no role",
-        why="what it works with is a user's own key, or a session of one, or another profile's",
-        hint="name a role: `dsops revoke arn:aws:iam::ACCOUNT:role/NAME`; for a user's sessions, what this prints "
-        "becomes a policy of the user",
+        why="the store uses a user's own key, a session of a user, or the credentials of a profile",
+        hint="name a role: `dsops revoke arn:aws:iam::ACCOUNT:role/NAME`; to revoke a user's "
+        "sessions, attach the policy that this prints to the user",
         where=step.where,
     )
 
@@ -87,17 +89,17 @@ def cutoff(
     """
     if aws_time is None and applies and requested is None:
         raise ServiceError(
-            f"{endpoint.short} could not be asked for the time",
-            why="this machine's clock may be behind, and sessions would slip through",
-            hint="try again, or name the moment with `--before`",
+            f"could not read the time of {endpoint.short}",
+            why="this machine's clock may be slow, and then the newest sessions would stay valid",
+            hint="try again, or set the time with `--before`",
         )
     # AWS records times in seconds. One second is added so that sessions of the current second are denied as well.
     now = (aws_time or runtime.now().replace(microsecond=0)) + timedelta(seconds=1)
     if requested is not None and requested > now:
         raise UsageError(
-            f"`--before` can't be {time_text(requested)}: for AWS it is {time_text(now)}",
-            why="until then every new session would be denied as well",
-            hint="leave it out; to lock a role, change its trust policy",
+            f"`--before {time_text(requested)}` is in the future: the time of AWS is {time_text(now)}",
+            why="new sessions would be denied, too, until that time",
+            hint="leave out `--before`; to lock a role, change its trust policy",
         )
     return requested or now
 
@@ -113,7 +115,7 @@ async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client
         # PutRolePolicy takes a role name, not an ARN. So it would change a role with that name in the caller's account.
         raise UsageError(
             f"{caller.shown} can't revoke sessions of {role}",
-            why=f"they belong to account {identity.account}, and IAM only changes roles of the caller's own account",
+            why=f"they belong to account {identity.account}, and IAM changes only roles of the caller's own account",
             hint=f"name a store whose role is in account {role.account}: `--with STORE`",
         )
     present = await _present_policy(Iam(client, caller.credentials, caller.iam), role)
@@ -145,8 +147,8 @@ def _refuse_earlier(role: Arn, before: datetime, present: str | None, *, is_name
     """Raise an error if the new policy would allow sessions that the present policy denies."""
     if present is None and is_named:
         raise AccessDenied(
-            f"the policy {POLICY_NAME} that {role} may have can't be read",
-            why="a time that is named could be earlier than that policy's, and bring sessions back",
+            f"could not read the policy {POLICY_NAME} of {role}",
+            why="if `--before` is earlier than the time in that policy, revoked sessions would become valid again",
             hint="leave out `--before`, or allow iam:GetRolePolicy",
         )
     if not present:
@@ -154,13 +156,13 @@ def _refuse_earlier(role: Arn, before: datetime, present: str | None, *, is_name
     earlier = revoked_before(present)
     if earlier is None:
         raise RevocationRefused(
-            f"{role} has a policy {POLICY_NAME} that neither dsops nor the console wrote",
-            why="it would be replaced, with what else it says",
-            hint="give it another name, then try again",
+            f"the policy {POLICY_NAME} of {role} was not written by dsops or the console",
+            why="the policy would be replaced, with all its other statements",
+            hint="give that policy another name, then try again",
         )
     if earlier > before:
         raise UsageError(
-            f"sessions of {role} are denied already when they were issued before {time_text(earlier)}",
-            why=f"{time_text(before)} is earlier: what lies between would work again",
-            hint="nothing is left to do; a later `--before` denies more",
+            f"sessions of {role} issued before {time_text(earlier)} are revoked already",
+            why=f"{time_text(before)} is earlier: sessions issued between the two times would become valid again",
+            hint="nothing is left to do; a later `--before` revokes more sessions",
         )

@@ -77,6 +77,7 @@ AWS_TYPES = (
         service="secretsmanager",
         read_action="GetSecretValue",
         read_prefix="secret:",
+        is_writable=True,
         rules=(ONE_SOURCE,),
     ),
     StoreType(
@@ -108,6 +109,7 @@ AWS_TYPES = (
         read_action="GetParameters",
         read_noun="parameter",
         read_prefix="parameter/",
+        is_writable=True,
         rules=(ONE_SOURCE,),
     ),
 )

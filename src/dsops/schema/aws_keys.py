@@ -1,4 +1,4 @@
-"""The store type `aws.keys`: an IAM user's long-term key in the system's keyring."""
+"""The store type `aws.keys`: an IAM user's long-term key in the keyring."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _REGION = AWS_KEYS[0]
 
 KEYS_TYPE = StoreType(
     "aws.keys",
-    "An IAM user's long-term key in the system's keyring, added by `dsops keys add`. Other stores use it with "
+    "An IAM user's long-term key in the keyring, added by `dsops keys add`. Other stores use it with "
     "`credentials_from`; a role assumed with it is not chained. Of the keys of every `aws.*` type it takes "
     "`region`.",
     (

@@ -160,13 +160,15 @@ class StoreType(NamedTuple):
     session_parts: tuple[str, ...] = ()
     """The parts of a session that variables can read; () for a store that has no session."""
     keyring_key: str = ""
-    """The key that names a long-term key in the system's keyring."""
+    """The key that names a long-term key in the keyring."""
     read_action: str = ""
     """The API action of `service` that reads a secret, such as `GetSecretValue`."""
     read_noun: str = "secret"
     """What the service calls a secret, for messages."""
     read_prefix: str = ""
     """The text before the name in the resource part of a secret's ARN, such as `secret:`."""
+    is_writable: bool = False
+    """Whether secrets can be written, too. Then the type's store is a `WritableStore` (`stores/interface.py`)."""
     proof_keys: tuple[str, ...] = ()
     """The keys that replace base credentials: for a web identity token, SAML response, login or key in the keyring."""
     refused_keys: Mapping[str, str] = {}

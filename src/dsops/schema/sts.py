@@ -103,7 +103,7 @@ def _check_transitive(settings: Settings) -> list[Conflict]:
     return [
         Conflict(
             "transitive_tag_keys",
-            f"`{key}` is to be passed on, but is none of the `tags`",
+            f"`{key}` is a transitive tag, but is not one of the `tags`",
             "add it to `tags`, or remove it here",
         )
         for key in transitive

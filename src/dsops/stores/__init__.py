@@ -1,7 +1,7 @@
 """Find the store of a type: in a module of this package, or through a plugin's entry point.
 
 A store gets a plan step and credentials, and returns secrets or a session. Imported by `cli`, `doctor`, `explain`,
-`hook`, `keys`, `pipeline`, `resolve`, `seed` and `testing`.
+`hook`, `keys`, `pipeline`, `resolve`, `secret_editing`, `seed` and `testing`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dsops.startup import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from dsops.stores.interface import CredentialStore, ProvingStore, SecretStore, Store
+    from dsops.stores.interface import CredentialStore, ProvingStore, SecretStore, Store, WritableStore
 
 ENTRY_POINT_GROUP = "dsops.stores"
 """The group of the plugins' entry points. An entry point's name is the store type, its object is a Store."""
@@ -34,7 +34,7 @@ def secret_store(type_name: str) -> SecretStore:
     """Return the store of a type that returns secrets. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.gives_secrets:
-        raise StoreTypeUnknown(f"stores of the type `{type_name}` give no secrets")
+        raise StoreTypeUnknown(f"stores of the type `{type_name}` provide no secrets")
     return cast("SecretStore", store)
 
 
@@ -42,7 +42,7 @@ def credential_store(type_name: str) -> CredentialStore:
     """Return the store of a type that issues credentials. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.gives_credentials:
-        raise StoreTypeUnknown(f"stores of the type `{type_name}` give no credentials")
+        raise StoreTypeUnknown(f"stores of the type `{type_name}` provide no credentials")
     return cast("CredentialStore", store)
 
 
@@ -50,8 +50,16 @@ def proving_store(type_name: str) -> ProvingStore:
     """Return the store of a type with `proof_keys`; the store can identify its caller. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.proof_keys:
-        raise StoreTypeUnknown(f"stores of the type `{type_name}` take no token or login")
+        raise StoreTypeUnknown(f"stores of the type `{type_name}` use no token or login")
     return cast("ProvingStore", store)
+
+
+def writable_store(type_name: str) -> WritableStore:
+    """Return the store of a type with `is_writable`. Raises StoreTypeUnknown."""
+    store = find_store(type_name)
+    if not store.store_type.is_writable:
+        raise StoreTypeUnknown(f"dsops can't write to stores of the type `{type_name}`")
+    return cast("WritableStore", store)
 
 
 class StoreTypes(Mapping[str, StoreType]):
@@ -96,7 +104,7 @@ def _load_plugin(name: str) -> Store:
     if point is None:
         near = nearest(name, [*BUILTIN_TYPES, *[plugin.name for plugin in plugins]])
         hint = f"did you mean `{near}`?" if near else "install the package that provides it"
-        raise StoreTypeUnknown(f"nothing installed provides the store type `{name}`", hint=hint)
+        raise StoreTypeUnknown(f"no installed package provides the store type `{name}`", hint=hint)
     package = f" of {point.dist.name}" if point.dist else ""
     try:
         store = point.load()
@@ -108,7 +116,7 @@ def _load_plugin(name: str) -> Store:
         ) from error
     if not isinstance(getattr(store, "store_type", None), StoreType) or store.store_type.name != name:
         raise StoreTypeUnknown(
-            f"the store type `{name}`{package} is not one that this dsops can use",
+            f"the store type `{name}`{package} can't be used by this version of dsops",
             why=f"{point.value} has no `store_type` of that name",
             hint="update or remove that package",
         )

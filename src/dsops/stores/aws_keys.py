@@ -1,4 +1,4 @@
-"""The store type `aws.keys`: an IAM user's long-term key in the system's keyring, which signs the first hop."""
+"""The store type `aws.keys`: an IAM user's long-term key in the keyring, which signs the first hop."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class KeysStore:
         environ = context.runtime.environ
         if index.is_off(environ):
             return _from_environment(step, environ, context.runtime.now())
-        keyring = Keyring(environ, context.runtime.folder)
+        keyring = Keyring.of(context.runtime)
         name = str(step.settings["key_name"])
         try:
             key = await blocking(lambda: get_credentials(keyring, name))
@@ -64,8 +64,8 @@ class KeysStore:
             # Sessions are cached under the planned key's identity, so another user's key must not sign. A rotated key
             # is accepted, because it belongs to the same user.
             raise NoCredentials(
-                f"store `{step.name}`: the key `{name}` belongs to another user than when this run was planned",
-                hint="run it again",
+                f"store `{step.name}`: the key `{name}` now belongs to another user than when this run was planned",
+                hint="run the command again",
                 where=step.where,
             )
         return key
@@ -98,7 +98,7 @@ def _from_environment(step: Step, environ: Mapping[str, str], now: datetime) -> 
     keys = ambient_from_environment(environ, now)
     if keys is None:
         raise NoCredentials(
-            f"store `{step.name}`: the keyring is disabled, and the environment has no key in its place",
+            f"store `{step.name}`: the keyring is disabled, and the environment has no access key to use instead",
             why=f"{index.VARIABLE} is {environ[index.VARIABLE]}",
             hint=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset {index.VARIABLE}",
             where=step.where,

@@ -22,7 +22,11 @@ class ProfileStore:
         """Return a copy of the profile's credentials. Raises NoCredentials for a long-term key."""
         del context
         if source is None:
-            raise NoCredentials(f"store `{step.name}` has no credentials of a profile", where=step.where)
+            raise NoCredentials(
+                f"store `{step.name}` has no credentials of profile `{step.profile}`",
+                hint=f"check the profile: `aws sts get-caller-identity --profile {step.profile}`",
+                where=step.where,
+            )
         if not source.is_temporary:
             raise NoCredentials(
                 f"store `{step.name}`: profile `{step.profile}` provides a long-term key",
@@ -30,7 +34,7 @@ class ProfileStore:
                 hint=f"write `type: aws.sts` and `profile: {step.profile}`: GetSessionToken then issues a session",
                 where=step.where,
             )
-        return source.from_source(source.source, is_of_sandbox=source.is_of_sandbox)
+        return source.from_source(source.source, sandbox=source.sandbox)
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context

@@ -13,11 +13,14 @@ from dsops.plan import SECRETS_PER_CALL, SINGLE_READS, SecretReference, Step, is
 from dsops.runtime import Event
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
-from dsops.startup import NamedTuple
+from dsops.startup import TYPE_CHECKING, NamedTuple
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
 from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather, settle
+
+if TYPE_CHECKING:
+    from dsops.stores.writing.writable_secret import Operation, PlannedCalls, WritableSecret
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
 """A fact that the memory keeps for a session, so that the denied call is made only once."""
@@ -49,8 +52,8 @@ class SecretsManagerStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return the value or field of each secret."""
         if credentials is None:
-            hint = "name a store that gives credentials in `credentials_from`"
-            raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
+            hint = "set `credentials_from` to a store that provides credentials"
+            raise NoCredentials(f"store `{step.name}` needs AWS credentials", hint=hint, where=step.where)
         regions = _by_region(step, references)
         readers = [
             _Reader(step, credentials, context, endpoint_of(step, "secretsmanager", context.runtime, region))
@@ -72,6 +75,20 @@ class SecretsManagerStore:
             endpoint = endpoint_of(step, "secretsmanager", context.runtime, region)
             unique = {SecretReference(secret_id.secret, secret_id.version, "") for secret_id in ids}
             await preconnect(context.client, endpoint, reads_of(step, unique))
+
+    def open_secret(self, step: Step, key: str, credentials: Credentials, context: Context) -> WritableSecret:
+        """Return the secret with that key for writing."""
+        # Imported here because reading secrets must not load the code that writes them.
+        from dsops.stores.writing.secretsmanager import ManagedSecret
+
+        endpoint = endpoint_of(step, "secretsmanager", context.runtime, region_of(key, step))
+        return ManagedSecret(step, key, credentials, context.client, endpoint)
+
+    def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
+        """Return what an operation calls and needs."""
+        from dsops.stores.writing.secretsmanager import planned_calls
+
+        return planned_calls(step, key, operation, account)
 
 
 def _note(references: Sequence[SecretReference], readers: Sequence[_Reader], context: Context) -> None:

@@ -11,10 +11,14 @@ from dsops.errors import DsopsError, NoCredentials, SecretAccessDenied, SecretNo
 from dsops.plan import SecretReference, Step, in_calls, parameter_name, region_of
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
 from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather
+
+if TYPE_CHECKING:
+    from dsops.stores.writing.writable_secret import Operation, PlannedCalls, WritableSecret
 
 _Outcome = Secret | DsopsError
 
@@ -29,8 +33,8 @@ class ParameterStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return the value or field of each parameter."""
         if credentials is None:
-            hint = "name a store that gives credentials in `credentials_from`"
-            raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
+            hint = "set `credentials_from` to a store that provides credentials"
+            raise NoCredentials(f"store `{step.name}` needs AWS credentials", hint=hint, where=step.where)
         names = {reference: _name(step, reference) for reference in references}
         regions: dict[str, dict[str, None]] = {}
         for name in names.values():
@@ -45,6 +49,19 @@ class ParameterStore:
             if name in metadata:
                 context.note(reference, metadata[name])
         return {reference: _picked(outcomes[name], name, reference, step) for reference, name in names.items()}
+
+    def open_secret(self, step: Step, key: str, credentials: Credentials, context: Context) -> WritableSecret:
+        """Return the parameter with that key for writing."""
+        # Imported here because reading secrets must not load the code that writes them.
+        from dsops.stores.writing.parameter_store import ManagedParameter
+
+        return ManagedParameter(step, key, credentials, context.client, endpoint_of(step, "ssm", context.runtime))
+
+    def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
+        """Return what an operation calls and needs."""
+        from dsops.stores.writing.parameter_store import planned_calls
+
+        return planned_calls(step, key, operation, account)
 
 
 class _Reader:
@@ -94,7 +111,11 @@ class _Reader:
 
     def _missing(self, name: str) -> SecretNotFound:
         is_path = "/" in name and not name.startswith(("/", "arn:"))
-        hint = f"a path begins with `/`: /{name}" if is_path else "check name, version or label, and region"
+        hint = (
+            f"a path begins with `/`: /{name}"
+            if is_path
+            else "check the parameter's name, version or label, and the region"
+        )
         return SecretNotFound(
             f"{self._endpoint.short} has no parameter `{name}` (store `{self._step.name}`)", hint=hint
         )

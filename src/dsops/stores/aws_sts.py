@@ -53,7 +53,7 @@ class StsStore:
 
             return await assume_with_token(step, context)
         if source is None:
-            raise NoCredentials(f"store `{step.name}` needs credentials to call STS with", where=step.where)
+            raise NoCredentials(f"store `{step.name}` needs AWS credentials to call STS", where=step.where)
         get = _WAYS[step.operation]
 
         async def call(code: Secret | None) -> Credentials:
@@ -207,9 +207,9 @@ def _what_to_check(step: Step) -> str:
 
 def _no_device(step: Step, source: Credentials) -> MfaRefused:
     return MfaRefused(
-        f"the base credentials ({source.masked_key_id}) can't show the MFA device {step.settings['serial_number']}",
-        why="AWS checks a code for an IAM user's own key, and these are a session's",
-        hint="use the user's own key; or, when the session was made with MFA already, remove `serial_number`",
+        f"the base credentials ({source.masked_key_id}) can't use the MFA device {step.settings['serial_number']}",
+        why="AWS accepts an MFA code only with an IAM user's own key, and these credentials are a session",
+        hint="use the user's own key; if the session was created with MFA already, remove `serial_number`",
         where=step.where,
     )
 

@@ -42,10 +42,10 @@ async def github_token(context: Context, audience: str) -> Secret:
                 return _value(response)
             if response.status < 500 and response.status != 429:
                 raise NoCredentials(
-                    f"GitHub gives this job no token: it answered {response.status}",
+                    f"GitHub refused to give this job a token: status {response.status}",
                     hint="give the job `permissions: {id-token: write}`; tokens are issued only while the job runs",
                 )
-            failure = ServiceError(f"GitHub's token endpoint answered {response.status}", hint="try again")
+            failure = ServiceError(f"GitHub's token endpoint failed with status {response.status}", hint="try again")
         if attempt >= context.client.attempts:
             raise failure
         await pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
@@ -80,5 +80,7 @@ def _request(context: Context, audience: str) -> WireRequest:
 def _value(response: Response) -> Secret:
     value = (parse_json(response.body) or {}).get("value")
     if not isinstance(value, str) or not value:
-        raise NoCredentials(f"what answers at {URL} gives no token", hint="check that it is GitHub's endpoint")
+        raise NoCredentials(
+            f"the address in {URL} returned no token", hint="check that the address is GitHub's endpoint"
+        )
     return Secret(value)

@@ -16,7 +16,10 @@ from dsops.plan import Proof, SecretReference, Settings, Step
 from dsops.runtime import Runtime
 from dsops.schema import StoreType
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, Protocol
+from dsops.startup import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from dsops.stores.writing.writable_secret import Operation, PlannedCalls, WritableSecret
 
 
 class SecretMetadata(NamedTuple):
@@ -102,3 +105,16 @@ class SecretStore(Store, Protocol):
         gets the credentials that it issued. The references are distinct. Each underlying secret is fetched once, and
         references that fail for one reason share one error object. Raises only errors that make the whole batch fail.
         """
+
+
+class WritableStore(SecretStore, Protocol):
+    """A store whose secrets can be written: its type has `is_writable`."""
+
+    def open_secret(self, step: Step, key: str, credentials: Credentials, context: Context) -> WritableSecret:
+        """Return the secret with that key, which need not exist. Sends no request.
+
+        Raises UsageError for a key that can't be written.
+        """
+
+    def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
+        """Return what an operation calls and needs. `account` is the caller's account, "" if unknown."""

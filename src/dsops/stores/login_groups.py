@@ -1,19 +1,24 @@
-"""Group stores by the login to IAM Identity Center that they share, and end such a login."""
+"""Group stores by the login to IAM Identity Center that they share; list what such a login may use, and end it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dsops.aws.apis.sso import PortalClient, logout
 from dsops.aws.http.client import Client, make_client
 from dsops.aws.identity.sso_cache import read_token, remove_file, token_path
 from dsops.aws.identity.sso_session import SsoSession
-from dsops.errors import DsopsError, LoginRequired
-from dsops.plan import Step
+from dsops.aws.sso_accounts import Assignments, list_assignments
+from dsops.cache import CredentialCache
+from dsops.config.file_lock import locked
+from dsops.errors import DsopsError, LoginRequired, Where
+from dsops.plan import Fingerprint, Step
 from dsops.runtime import Runtime
+from dsops.schema import SSO_TYPE
 from dsops.stores.endpoints import endpoint_of
-from dsops.stores.sso_login import session_of
+from dsops.stores.interface import Context
+from dsops.stores.sso_login import login_required, session_of, usable_token
 
 
 class RequestedLogin(NamedTuple):
@@ -41,6 +46,33 @@ def login_of(step: Step, logins: Iterable[RequestedLogin], runtime: Runtime) -> 
     session = session_of(step.settings, runtime.environ, runtime.folder)
     stores = next((login.stores for login in logins if login.session == session), (step.name,))
     return RequestedLogin(session, step, stores)
+
+
+def login_without_store(session: SsoSession, profiles: tuple[str, ...] = ()) -> RequestedLogin:
+    """Return a login that no store of the configuration uses, but perhaps profiles. Its step has no name."""
+    named = {"sso_session": session.name} if session.name else {}
+    settings = named or {"start_url": session.start_url, "sso_region": session.region}
+    step = Step("", SSO_TYPE, settings, session.region, "", "", Fingerprint(""), None, Where(""))
+    return RequestedLogin(session, step, profiles)
+
+
+async def list_login(login: RequestedLogin, runtime: Runtime, report: Callable[[int, int], None]) -> Assignments:
+    """Return the accounts and permission sets of the login. `report` is the parameter of `list_assignments`.
+
+    If the portal refuses the token, the token is renewed once. Raises LoginRequired if the user has to log in.
+    """
+    step, session, client = login.step, login.session, client_of(login, runtime)
+    context = Context(runtime, client, CredentialCache(runtime.now, is_of_one_run=True).memory)
+    endpoint = endpoint_of(step, "sso", runtime, session.region)
+    token = await usable_token(step, session, context)
+    try:
+        return await list_assignments(PortalClient(client, endpoint, token.access_token), report)
+    except LoginRequired:
+        token = await usable_token(step, session, context, refused=token)
+    try:
+        return await list_assignments(PortalClient(client, endpoint, token.access_token), report)
+    except LoginRequired as error:
+        raise login_required(step, session, f"it is not accepted: {error.why or error.message}") from error
 
 
 def client_of(login: RequestedLogin, runtime: Runtime) -> Client:
@@ -71,5 +103,6 @@ async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
             pass  # the login had already ended
         except DsopsError as error:
             failure = error
-    remove_file(path)  # also removes a file without a usable token, because the next login writes to that path
+    with locked(path):  # a renewal that is under way ends first, and finds the file gone at the next one
+        remove_file(path)  # also removes a file without a usable token, because the next login writes to that path
     return Ended(token is not None, failure)

@@ -28,7 +28,7 @@ _PAGE = (
 _ARRIVED = ("Done", "dsops has its answer: you can close this window and go back to the terminal.")
 _NOT_OURS = (
     "Nothing has happened",
-    "This window belongs to another login, or to one that is over. You can close it; the login that waits goes on.",
+    "This window belongs to another login or to one that has ended. You can close it; the waiting login continues.",
 )
 _NOT_HERE = ("There is nothing here", "dsops waits for one answer of a login, and this is not it.")
 
@@ -113,7 +113,7 @@ class LoopbackPort:
                     return request
             for connection in [late for late, (_, end) in self._waiting.items() if end < monotonic()]:
                 self._forget(connection)
-        raise LoginFailed("the browser brought no answer in time", hint="log in again")
+        raise LoginFailed("the login in the browser was not completed in time", hint="log in again")
 
     def _accept(self) -> None:
         try:

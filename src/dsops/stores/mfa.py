@@ -64,7 +64,7 @@ def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
         raise TypeError("a token_code is a Secret")
     if not context.memory.take_code(serial_number, code):
         raise MfaRefused(
-            f"the code that {_requester(step)} has for {serial_number} was used already",
+            f"the MFA code that {_requester(step)} has for {serial_number} was used already",
             why="AWS accepts each code only once",
             hint="set the next code, or remove `token_code` to be asked for it",
             where=step.where,
@@ -80,9 +80,9 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
             return code
         await _wait_for_next(context, serial_number, "the last code was used already")
     raise MfaRefused(
-        f"`mfa_process` of {_requester(step)} prints the same code again and again",
+        f"`mfa_process` of {_requester(step)} keeps printing the same code",
         why="AWS accepts each code only once",
-        hint="check that it prints the current code of the device",
+        hint="check that the program prints the current code of the device",
         where=step.where,
     )
 
@@ -106,13 +106,14 @@ async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | Non
     """Return the device's seed from the keyring; None if the keyring has none."""
     from dsops.keyring import index
 
-    environ, folder = context.runtime.environ, context.runtime.folder
-    if index.is_off(environ) or serial_number not in index.contents(environ).seeds:
+    environ = context.runtime.environ
+    entry = None if index.is_off(environ) else index.contents(environ).seeds.get(serial_number)
+    if entry is None:
         return None
     from dsops.keyring.items import Keyring
     from dsops.keyring.seeds import get_seed
 
-    return await blocking(lambda: get_seed(Keyring(environ, folder), serial_number))
+    return await blocking(lambda: get_seed(Keyring.of(context.runtime), entry))
 
 
 async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:
@@ -150,11 +151,11 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
 
 def _wrong_seed(error: MfaRefused, step: Step, serial_number: str) -> MfaRefused:
     return MfaRefused(
-        f"{_requester(step)}: AWS did not accept two codes of the seed that the keyring has for {serial_number}",
+        f"{_requester(step)}: AWS rejected two codes made from the keyring's seed for {serial_number}",
         why=error.why,
         hint=(
-            f"compare `dsops mfa code {serial_number}` with what the device's app shows; "
-            f"`dsops mfa add {serial_number} --replace` puts another seed there"
+            f"compare `dsops mfa code {serial_number}` with the code in the device's app; "
+            f"`dsops mfa add {serial_number} --replace` replaces the seed"
         ),
         where=step.where,
         aws=error.aws,
@@ -209,7 +210,7 @@ async def _from_person(
                 raise
             failed, complaint = error, f"that code was not accepted ({more}). "
     raise failed or MfaRefused(
-        f"no code of {serial_number} was given for {_requester(step)}",
+        f"no MFA code of {serial_number} was entered for {_requester(step)}",
         why=complaint.partition(" (")[0],
         where=step.where,
     )
@@ -266,8 +267,8 @@ def _run(step: Step, context: Context) -> Secret:
 
 def _failed(step: Step, why: str) -> MfaRequired:
     return MfaRequired(
-        f"`mfa_process` of {_requester(step)} gave no code",
+        f"`mfa_process` of {_requester(step)} printed no valid code",
         why=why,
-        hint="run it by hand: it has to print the device's current code",
+        hint="run the program by hand: it must print the device's current code",
         where=step.where,
     )

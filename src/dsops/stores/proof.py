@@ -32,9 +32,9 @@ def check_planned(step: Step, speaks_of: tuple[str, str, str], caller: CallerDes
     planned = step.proof
     if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
         raise NoCredentials(
-            f"{caller.source} has another subject than when this run was planned",
-            why=f"its subject is now {caller.subject}",
-            hint="start again",
+            f"the subject of {caller.source} has changed since this run was planned",
+            why=f"the subject is now {caller.subject}",
+            hint="run the command again",
         )
 
 

@@ -137,7 +137,7 @@ async def _ask(step: Step, context: Context, response: SamlResponse, offers: lis
             return offers[int(number) - 1]
         question = f"a number from 1 to {len(offers[:_MOST_LISTED])}: "
     raise RoleNotOffered(
-        f"{_source(step.settings)} gives {len(offers)} roles, and the store names none",
+        f"{_source(step.settings)} offers {len(offers)} roles, and the store does not set `role_arn`",
         why=_list(response),
         hint=f"add `role_arn: {offers[0].role_arn}`, or another of them, to the store",
     )
@@ -147,21 +147,23 @@ def _not_offered(step: Step, response: SamlResponse, role_arn: str, principal_ar
     source = _source(step.settings)
     if response.is_encrypted and not response.roles:
         return RoleNotOffered(
-            f"{source} is encrypted: only AWS can read which roles it gives",
-            hint="name both `role_arn` and `principal_arn` on the store",
+            f"{source} is encrypted, so dsops can't read which roles it offers",
+            hint="set both `role_arn` and `principal_arn` on the store",
         )
     if not response.roles:
         return RoleNotOffered(
-            f"{source} gives no role of AWS",
+            f"{source} offers no AWS role",
             why="it has no attribute https://aws.amazon.com/SAML/Attributes/Role with a role and a provider",
-            hint="have the identity provider's administrator assign you to the AWS application, and a role to you",
+            hint="ask the identity provider's administrator to assign the AWS application and a role to you",
         )
     role_text = role_arn or principal_arn or f"a role of the partition {partition_of_region(step.region).name}"
     near = nearest(role_arn, [offer.role_arn for offer in response.roles]) if role_arn else ""
     return RoleNotOffered(
-        f"{source} does not give {role_text}",
+        f"{source} does not offer {role_text}",
         why=_list(response),
-        hint=f"did you mean `{near}`?" if near else "name one of those, or have this one assigned to you",
+        hint=f"did you mean `{near}`?"
+        if near
+        else "use one of the offered roles, or ask for this role to be assigned to you",
     )
 
 
@@ -191,8 +193,8 @@ def _words(settings: Settings) -> list[str]:
 
 def _from_command(step: Step, context: Context) -> bytes:
     def failed(why: str) -> DsopsError:
-        hint = "run it by hand: it has to print the SAML response and nothing else"
-        return NoCredentials(f"{_source(step.settings)} can't be had", why=why, hint=hint)
+        hint = "run the program by hand: it must print only the SAML response"
+        return NoCredentials(f"could not get {_source(step.settings)}", why=why, hint=hint)
 
     folder = str(step.settings.get("saml_process_folder", ""))
     most = MOST_CHARACTERS + MOST_CHARACTERS // 50  # base64 with a line break after every 64 characters
@@ -205,7 +207,7 @@ def _from_file(settings: Settings) -> SamlResponse:
     path = str(settings.get("saml_assertion_file", ""))
     raw = content(path, 4 * MOST_CHARACTERS)  # base64 with white space, or XML
     if not raw.strip():
-        hint = "check that it is there, not empty, a plain file, and readable by you"
+        hint = "check that the file exists, is a regular file, is not empty, and that you can read it"
         raise NoCredentials(f"there is no SAML response in {os.fspath(path)}", hint=hint)
     return read_response(raw, _source(settings))
 

@@ -50,11 +50,11 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
             if runtime.has_left():
                 # The client has disconnected. Now the port is freed for the next login, and no response is accepted,
                 # because it could be another user's.
-                raise NoCredentials(f"the login at {url.partition('?')[0]} was given up")
+                raise NoCredentials(f"the login at {url.partition('?')[0]} was cancelled")
             if browser.has_failed:
                 raise NoCredentials(
-                    "there is no browser to log in with",
-                    hint="set BROWSER to one, or let a program log in: `saml_process`",
+                    "no browser could be opened for the login",
+                    hint="set BROWSER to a browser, or log in with a program: `saml_process`",
                 )
 
         return await_response(loopback, seconds, look)
@@ -76,9 +76,9 @@ def await_response(loopback: LoopbackPort, seconds: float, look: Callable[[], No
         loopback.wait(judge, seconds, look)
     except LoginFailed as error:
         raise NoCredentials(
-            "no response came from the identity provider",
-            why=f"nothing usable was posted to {loopback.address} within {seconds:.0f} s",
-            hint="check that the identity provider lists that address, and log in again",
+            "the identity provider sent no SAML response",
+            why=f"no valid response was posted to {loopback.address} within {seconds:.0f} s",
+            hint="check that the identity provider allows that address, and log in again",
         ) from error
     return responses[0]
 
@@ -90,5 +90,5 @@ def _open_port(port: int) -> LoopbackPort:
         raise NoCredentials(
             f"port {port} of 127.0.0.1 can't be used to wait for the response",
             why=(error.strerror or "unknown reason").lower(),
-            hint="another login may be waiting: end it; or set `saml_login_port`, in the identity provider too",
+            hint="end another waiting login, or set another `saml_login_port`, in the identity provider too",
         ) from error

@@ -86,8 +86,8 @@ def read_response(raw: bytes, source: str) -> SamlResponse:
         content = None
     if content is None or content.root != f"{_PROTOCOL} Response":
         raise NoCredentials(
-            f"{source} is not a SAML response, and is not sent",
-            hint="it is what the identity provider's page posts to AWS as `SAMLResponse`, in base64 or as XML",
+            f"{source} is not a SAML response, so it is not sent to AWS",
+            hint="pass what the identity provider's page posts to AWS as `SAMLResponse`, in base64 or as XML",
         )
     attributes = content.attributes
     name = next(iter(attributes.get(SESSION_NAME, ())), "") or content.name_id

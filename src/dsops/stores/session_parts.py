@@ -42,5 +42,8 @@ def _part(step: Step, reference: SecretReference, credentials: Credentials) -> S
         parts["credentials"] = Secret(json.dumps(snapshot, separators=(",", ":")))
     part = parts.get(reference.key)
     if part is None:
-        return FieldMissing(f"store `{step.name}` has no `{reference.key}`", hint=f"it gives {', '.join(parts)}")
+        return FieldMissing(
+            f"the session of store `{step.name}` has no field `{reference.key}`",
+            hint=f"its fields are {', '.join(parts)}",
+        )
     return pick(part, reference.field, f"`{reference.key}` of store `{step.name}`")

@@ -1,7 +1,7 @@
 """Read the token of a login to IAM Identity Center from its file; renew the token when it is due.
 
 If the user has to log in, the error says so. Other programs read and renew the file too, so it is read again before
-every decision and after a refusal.
+every decision and after a refusal. Processes of dsops renew a token one after the other, under its lock.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from dsops.runtime import Event
 from dsops.startup import TYPE_CHECKING
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import Context
+from dsops.tasks import pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from dsops.config.file_lock import FileLock
 
 _EARLY = timedelta(minutes=15)
 """How long before its end a token is renewed. The value is botocore's, so that other programs find a new token."""
 
 _USABLE = timedelta(seconds=30)
+
+_REREADS, _REREAD_SECONDS = 10, 0.1
+"""How often to look for the token of a program that renewed it without the lock, as the AWS CLI does."""
 
 
 def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> SsoSession:
@@ -44,25 +50,75 @@ async def usable_token(step: Step, session: SsoSession, context: Context, refuse
     gate = f"login {path}"
     await context.memory.gates.enter(gate)
     try:
-        cached = read_token(path, session)
-        token = cached.token
-        _check_planned(step, session, token, context)
-        if token is None:
-            raise login_required(step, session, cached.why)
-        is_good = _is_good(token, context) and not (refused and refused.access_token == token.access_token)
-        if is_good and token.expires_at - runtime.now() >= _EARLY:
+        token, is_good = _current(step, session, context, path, refused)
+        if is_good and not _is_due(token, context):
             return token
-        if not token.can_be_refreshed(runtime.now()):
-            if is_good:
-                return token
-            raise login_required(step, session, _ended(token, refused))
-        return await _renewed(step, session, context, path, token, is_good=is_good)
+        return await _renewed_in_turn(step, session, context, path, refused)
     finally:
         context.memory.gates.leave(gate)
 
 
+async def _renewed_in_turn(
+    step: Step, session: SsoSession, context: Context, path: str, refused: Token | None
+) -> Token:
+    """Renew the token under the lock of its file, unless another process has just done that, or is about to."""
+    from dsops.config.file_lock import FileLock
+
+    lock = FileLock(path)
+    try:
+        token, is_good = _current(step, session, context, path, refused)
+        if not await _is_taken(lock, wants_to_wait=not is_good):
+            return token
+        token, is_good = _current(step, session, context, path, refused)
+        if is_good and not _is_due(token, context):
+            return token
+        return await _renewed(step, session, context, path, token, is_good=is_good)
+    finally:
+        lock.release()
+
+
+def _current(step: Step, session: SsoSession, context: Context, path: str, refused: Token | None) -> tuple[Token, bool]:
+    """Return the saved token, and whether it can be sent as it is. Raises LoginRequired."""
+    cached = read_token(path, session)
+    token = cached.token
+    _check_planned(step, session, token, context)
+    if token is None:
+        raise login_required(step, session, cached.why)
+    is_good = _is_good(token, context) and not (refused and refused.access_token == token.access_token)
+    if not is_good and not token.can_be_refreshed(context.runtime.now()):
+        raise login_required(step, session, _ended(token, refused))
+    return token, is_good
+
+
+def _is_due(token: Token, context: Context) -> bool:
+    """Whether to renew the token: it ends soon, and can be renewed."""
+    now = context.runtime.now()
+    return token.expires_at - now < _EARLY and token.can_be_refreshed(now)
+
+
+async def _is_taken(lock: FileLock, *, wants_to_wait: bool) -> bool:
+    """Whether to renew the token now. Without a need to wait, the process that has the lock is left to renew it.
+
+    If the lock is not released in time, its process may be suspended: the token is then renewed without the lock.
+    """
+    from dsops.config.file_lock import LOCK_SECONDS, LOOK_SECONDS
+
+    seconds = 0.0
+    while not lock.take():
+        if not wants_to_wait:
+            return False
+        if seconds >= LOCK_SECONDS:
+            break
+        await pause(LOOK_SECONDS)
+        seconds += LOOK_SECONDS
+    return True
+
+
 def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
     """Return the error that tells the user to log in."""
+    if not step.name:
+        message, hint = f"{session.shown} is needed", f"dsops login --start-url {session.start_url}"
+        return LoginRequired(message, why=why, hint=hint)
     return LoginRequired(
         f"store `{step.name}` needs {session.shown}", why=why, hint=f"dsops login {step.name}", where=step.where
     )
@@ -81,13 +137,12 @@ async def _renewed(
     try:
         new = await refreshed(context.client, endpoint, token)
     except SsoRefused as error:
-        # Another process may have renewed the token already, and a refresh token may work only once.
-        other = read_token(path, session).token
-        if other is not None and other.access_token != token.access_token and _is_good(other, context):
-            _check_planned(step, session, other, context)
-            return other
         if is_good:
             return token
+        other = await _renewed_by_another(path, session, context, token)
+        if other is not None:
+            _check_planned(step, session, other, context)
+            return other
         raise login_required(step, session, f"it can't be renewed: {error.why or error.message}") from error
     except ServiceError:
         if is_good:
@@ -101,6 +156,21 @@ async def _renewed(
     why = _save(path, session, token, new)
     context.runtime.report(Event("login.renewed", {"login": session.shown, "until": until, "why": why}))
     return new
+
+
+async def _renewed_by_another(path: str, session: SsoSession, context: Context, token: Token) -> Token | None:
+    """Return the token with which another program has replaced `token`; None if there is none shortly.
+
+    A refresh token may work only once, and the program that has used it saves its answer a moment later.
+    """
+    for _ in range(_REREADS):
+        other = read_token(path, session).token
+        if other is None:
+            return None
+        if other.access_token != token.access_token and _is_good(other, context):
+            return other
+        await pause(_REREAD_SECONDS)
+    return None
 
 
 def _save(path: str, session: SsoSession, token: Token, new: Token) -> str:
@@ -124,8 +194,8 @@ def _check_planned(step: Step, session: SsoSession, token: Token | None, context
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
         return
     raise LoginRequired(
-        f"{session.shown} for store `{step.name}` is another login than when this run was planned",
-        hint="run it again",
+        f"{session.shown} for store `{step.name}` has changed since this run was planned",
+        hint="run the command again",
         where=step.where,
     )
 

@@ -130,8 +130,8 @@ def _words(settings: Settings) -> list[str]:
 
 def _from_command(words: list[str], step: Step, context: Context) -> Secret:
     def failed(why: str) -> DsopsError:
-        hint = "run it by hand: it has to print the token and nothing else"
-        return NoCredentials(f"{_source(step.settings)} can't be had", why=why, hint=hint)
+        hint = "run the program by hand: it must print only the token"
+        return NoCredentials(f"could not get {_source(step.settings)}", why=why, hint=hint)
 
     folder = str(step.settings.get("web_identity_process_folder", ""))
     output = output_of(
@@ -157,11 +157,13 @@ def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
         if not path:
             _no_variable(platform, _FILE_VARIABLE)
         if not os.path.isabs(path):
-            hint = "EKS sets one; for a file of your own set `web_identity_token_file`"
-            raise NoCredentials(f"there is no token from Kubernetes: {_FILE_VARIABLE} is no absolute path", hint=hint)
+            hint = "EKS sets an absolute path; for a file of your own, set `web_identity_token_file`"
+            raise NoCredentials(
+                f"there is no token from Kubernetes: {_FILE_VARIABLE} is not an absolute path", hint=hint
+            )
     raw = content(path, 4 * _MOST_CHARACTERS).strip()
     if not raw:
-        hint = "check that it is there, not empty, a plain file, and readable by you"
+        hint = "check that the file exists, is a regular file, is not empty, and that you can read it"
         raise NoCredentials(f"there is no token in {path}", hint=hint)
     return Secret.from_bytes(raw)
 
@@ -186,8 +188,8 @@ def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
         except (Base64Error, ValueError, RecursionError):
             claims = None
     if not isinstance(claims, dict):
-        hint = "a JSON Web Token is three parts with dots between them, as an OpenID Connect provider gives it"
-        raise NoCredentials(f"{source} is not a JSON Web Token, and is not sent", hint=hint)
+        hint = "pass a token of an OpenID Connect provider: three parts with dots between them"
+        raise NoCredentials(f"{source} is not a JSON Web Token, so it is not sent to AWS", hint=hint)
     audience = claims.get("aud", "")
     named = audience if isinstance(audience, list) else [audience]
     return _printable(claims.get("iss")), _printable(claims.get("sub")), " ".join(_printable(name) for name in named)

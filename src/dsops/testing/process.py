@@ -46,7 +46,7 @@ class SandboxProcess:
             except (EOFError, OSError) as error:
                 self._end()
                 raise SandboxUnavailable(
-                    "the process of the sandbox has ended", hint="see its last output on standard error"
+                    "the sandbox's process has ended", hint="see its last output on standard error"
                 ) from error
             except BaseException:  # after Ctrl-C, the next request would read the pending response
                 self._end()
@@ -65,7 +65,7 @@ class SandboxProcess:
         if act not in ("open", "close"):
             raise SandboxUnavailable(
                 "a forked child process can't control the sandbox of its parent",
-                hint="do that before the fork, or in the parent; the child can use its URL",
+                hint="open and close the sandbox before the fork or in the parent; the child can use its URL",
             )
         self._pid, self._of_parent, self._child, self._lock = os.getpid(), self._child, None, Lock()
 

@@ -112,8 +112,8 @@ def _walk(plain: object, path: str, *, shows_names: bool) -> Secret:
     text = _render(plain)
     if text is None:
         raise ValueUnusable(
-            f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep",
-            hint="fix the secret: no variable can hold that",
+            f"the field `{path}` contains an unpaired UTF-16 surrogate, or is nested too deeply",
+            hint="correct the secret: an environment variable can't hold this value",
         )
     return Secret(text)
 

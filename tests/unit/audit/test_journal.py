@@ -108,7 +108,7 @@ def test_without_a_home_there_is_no_place_for_it(tmp_path: Path) -> None:
     scene = Scene(tmp_path, HOME="")
     scene.journal.add(READ)
     scene.journal.write()
-    assert scene.warnings == ["the audit trail has no file: HOME is not set (set HOME, or XDG_STATE_HOME)"]
+    assert scene.warnings == ["the path of the audit trail is unknown: HOME is not set (set HOME or XDG_STATE_HOME)"]
 
 
 @pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": "/proc/1/dsops-has-no-place-here"}])

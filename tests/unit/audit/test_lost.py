@@ -119,11 +119,11 @@ def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
 
 
 def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
-    """A count file that other users may write is neither written nor trusted, and `verify` reports it."""
+    """A count file that other users can write is neither written nor trusted, and `verify` reports it."""
     file = path.with_name("audit.jsonl.lost")
     file.chmod(0o666)
     assert not count(path, 7, 1)
-    text = "lines may have been lost after the last one: their count can't be relied on (others may write it)"
+    text = "lines may have been lost after the last one: their number is unknown (other users can write it)"
     assert findings(path) == [text]
     file.unlink()
     file.symlink_to(path)

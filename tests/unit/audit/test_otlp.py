@@ -168,7 +168,7 @@ def test_headers_are_the_configurations_or_the_variables() -> None:
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504, 302])
 def test_what_is_not_taken_is_sent_later(status: int) -> None:
     """A temporary error raises SinkFailed with the receiver's message on one line; the lines are sent again later."""
-    with pytest.raises(SinkFailed, match=f"it answered {status}: try later") as caught:
+    with pytest.raises(SinkFailed, match=f"the receiver answered with status {status}: try later") as caught:
         send(Answer(status, json.dumps({"message": "try later"}).encode()))
     assert not isinstance(caught.value, LineRefused)
 
@@ -185,7 +185,7 @@ def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds:
 @pytest.mark.parametrize("status", [400, 413])
 def test_what_it_will_never_take_is_told_apart(status: int) -> None:
     """A permanent error raises LineRefused, because OTLP forbids sending those lines again."""
-    with pytest.raises(LineRefused, match=f"it answered {status}"):
+    with pytest.raises(LineRefused, match=f"the receiver answered with status {status}"):
         send(Answer(status, b"rubbish"))
 
 
@@ -214,7 +214,7 @@ def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) ->
     for status in (400, 401):
         with pytest.raises((SinkFailed, LineRefused)) as caught:
             send(Answer(status, json.dumps({"message": words}).encode()), environ, headers=headers)
-        assert caught.value.message == f"it answered {status}: unknown token *** (***)"
+        assert caught.value.message == f"the receiver answered with status {status}: unknown token *** (***)"
     partial = {"partialSuccess": {"rejectedLogRecords": 1, "errorMessage": "x" * 190 + words}}
     warning, _ = send(Answer(body=json.dumps(partial).encode()), environ, headers=headers)
     assert "abc" not in warning
@@ -222,7 +222,7 @@ def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) ->
 
 def test_what_is_no_text_in_the_answer_can_be_told() -> None:
     """A lone surrogate in the receiver's message is replaced."""
-    with pytest.raises(SinkFailed, match=r"it answered 500: a\?b"):
+    with pytest.raises(SinkFailed, match=r"the receiver answered with status 500: a\?b"):
         send(Answer(500, rb'{"message": "a\ud800b"}'))
 
 

@@ -216,7 +216,7 @@ def test_a_receiver_that_wants_to_be_left_alone_is(path: Path, receivers: Receiv
     write(path, "A")
 
     def mood(_sink: Sink, _names: Sequence[str]) -> str:
-        error = SinkFailed("it answered 503")
+        error = SinkFailed("the receiver answered with status 503")
         error.seconds = 1000
         raise error
 
@@ -400,7 +400,7 @@ def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: M
     document = json.loads(sent.read_text())
     document["receivers"]["x"].update(changes)
     sent.write_text(json.dumps(document))
-    with pytest.raises(AuditFailed, match="progress of the receivers"):
+    with pytest.raises(AuditFailed, match="progress of each receiver"):
         cursors.load(str(path))
 
 
@@ -408,7 +408,7 @@ def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: M
 def test_cursors_that_can_not_be_read_are_told(path: Path, data: str) -> None:
     """Unreadable cursors raise AuditFailed, because a restart from the beginning would go unnoticed."""
     path.with_name("audit.jsonl.sent").write_text(data)
-    with pytest.raises(AuditFailed, match="progress of the receivers"):
+    with pytest.raises(AuditFailed, match="progress of each receiver"):
         cursors.load(str(path))
 
 

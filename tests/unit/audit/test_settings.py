@@ -128,7 +128,7 @@ def test_what_others_may_write_does_not_count(home: Path) -> None:
     """A configuration that others may write is refused, even behind a link; a link to an own file is accepted."""
     file = write(home, "audit: off\n")
     file.chmod(0o620)
-    assert refused(home).why == "others may write it"
+    assert refused(home).why == "other users can write it"
 
     own, shared = home / "own.yaml", home / "shared.yaml"
     for target, mode in ((own, 0o644), (shared, 0o666)):
@@ -139,7 +139,7 @@ def test_what_others_may_write_does_not_count(home: Path) -> None:
     assert load(home).mode == "off"
     file.unlink()
     file.symlink_to(shared)
-    assert refused(home).why == "others may write it"
+    assert refused(home).why == "other users can write it"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

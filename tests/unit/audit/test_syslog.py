@@ -194,7 +194,7 @@ def test_a_receiver_that_breaks_off_has_not_read_it() -> None:
 def test_what_no_datagram_can_hold_is_refused_and_told_which() -> None:
     """A line too long for a datagram raises LineRefused with the number of lines sent before it."""
     with Datagrams() as receiver:
-        with pytest.raises(LineRefused, match="bytes are too many for a datagram") as caught:
+        with pytest.raises(LineRefused, match="bytes, too many for one syslog datagram") as caught:
             syslog.send(Sink(SYSLOG, receiver.target), [*LINES[:2], line(text="x" * 70_000)])
         assert caught.value.taken == 2
         assert len(receiver.take(2)) == 2

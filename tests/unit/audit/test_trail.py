@@ -280,9 +280,9 @@ def _name_twice(path: Path) -> None:
         (os.mkfifo, "it is not a regular file"),
         (lambda path: path.mkdir(), "is a directory"),
         (lambda path: path.symlink_to("/dev/null"), "too many levels of symbolic links"),
-        (lambda path: (path.write_bytes(b""), path.chmod(0o622)), "others may write it"),
+        (lambda path: (path.write_bytes(b""), path.chmod(0o622)), "other users can write it"),
         (_name_twice, "it has more than one hard link"),
-        (lambda path: path.parent.chmod(0o770), "others may write it"),
+        (lambda path: path.parent.chmod(0o770), "other users can write it"),
     ],
 )
 def test_what_can_not_be_relied_on_is_not_written(path: Path, spoil: Any, why: str) -> None:
@@ -301,7 +301,7 @@ def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> N
     """A trail, head file or folder that another user owns is refused."""
     write(path, "a")
     os.chown(path.parent / name, 65534, 65534)
-    with pytest.raises(AuditFailed, match="can't be relied on") as caught:
+    with pytest.raises(AuditFailed, match="is not trusted") as caught:
         write(path, "b")
     assert caught.value.why == "it belongs to another user"
 
@@ -410,7 +410,7 @@ def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
     head.write_bytes(head.read_bytes().replace(b"dsops-audit 1 ", b"dsops-audit 2 "))
     with pytest.raises(AuditFailed) as caught:
         write(path, "b")
-    assert caught.value.why == "a newer version of dsops writes it, in another format"
+    assert caught.value.why == "a newer version of dsops has written it in another format"
     assert names(path) == ["a"]
 
 

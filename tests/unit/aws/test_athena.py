@@ -144,15 +144,15 @@ def test_pages_without_end_are_not_read_for_ever() -> None:
     """A result with more than 1000 pages raises AnswerInvalid."""
     columns = [{"Name": name} for name in COLUMNS]
     page = {"ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": columns}}, "NextToken": "more"}
-    with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
+    with pytest.raises(AnswerInvalid, match="an invalid response") as caught:
         ask(lambda _: json_answer(page), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
-    assert caught.value.why == "the answer has no end after 1000 pages"
+    assert caught.value.why == "the response has no end after 1000 pages"
 
 
 REFUSALS = [
     (
         "No output location provided. An output location is required either through the Workgroup or as an API input.",
-        "Athena can't put the result of a query anywhere, workgroup sec",
+        "Athena has no location for the query's result, workgroup sec",
         "--output s3://BUCKET/PREFIX/",
     ),
     ("WorkGroup sec is not found.", "Athena has no workgroup sec here", "aws athena list-work-groups"),
@@ -219,22 +219,22 @@ FAILURES: list[tuple[str, type[DsopsError], str, str]] = [
     (
         "COLUMN_NOT_FOUND: line 3:5: Column 'eventtime' cannot be resolved",
         QueryRefused,
-        "cloudtrail_logs lacks the columns that the query needs",
+        "table cloudtrail_logs lacks columns that the query needs",
         "a table of CloudTrail's logs",
     ),
     (
         "Access denied when writing output to url: s3://bucket/p/x.csv",
         AccessDenied,
-        "not allowed to read cloudtrail_logs by Athena",
+        "not allowed to query table cloudtrail_logs with Athena",
         "s3:PutObject",
     ),
     (
         "Query exhausted resources at this scale factor",
         QueryFailed,
-        "Athena could not answer from cloudtrail_logs",
+        "the Athena query of table cloudtrail_logs failed",
         "fewer days",
     ),
-    ("", QueryFailed, "Athena could not answer from cloudtrail_logs", "fewer days"),
+    ("", QueryFailed, "the Athena query of table cloudtrail_logs failed", "fewer days"),
 ]
 
 
@@ -283,7 +283,7 @@ def test_the_most_that_a_query_may_have_is_botocores() -> None:
 def test_an_error_while_polling_is_query_failed() -> None:
     """An error while polling a query, such as an unknown id, raises QueryFailed."""
     stub = StubQueries(refused={"GetQueryExecution": ("InvalidRequestException", "QueryExecution x was not found")})
-    with pytest.raises(QueryFailed, match="Athena can't look at the query"):
+    with pytest.raises(QueryFailed, match="Athena could not look at the query"):
         ask(stub, CALLS["GetQueryExecution"])
 
 

@@ -124,7 +124,7 @@ def test_a_list_without_end_is_given_up() -> None:
     body += b"<Marker>on</Marker></ListRolePoliciesResult></ListRolePoliciesResponse>"
     with StubServer(lambda _: Answer(body=body)) as server:
         asking = Asking(server)
-        with pytest.raises(AnswerInvalid, match="not as AWS does"):
+        with pytest.raises(AnswerInvalid, match="an invalid response"):
             asking.run(api.list_role_policies(asking.iam, "App"))
 
     assert len(server.seen) == 100
@@ -139,7 +139,7 @@ def test_unknown_entities_and_denied_reads_differ() -> None:
         with pytest.raises(AccessDenied) as denied:
             asking.run(api.get_role(asking.iam, "App"))
 
-    assert unknown.value.message == "IAM can't read the user alic"
+    assert unknown.value.message == "could not read the user alic: not found in IAM"
     assert unknown.value.exit_code == 2
     assert denied.value.message == "not allowed to read the role App"
 

@@ -44,7 +44,7 @@ def test_missing_and_denied_are_two_errors() -> None:
             asking.run(api.describe_key(asking.kms, f"{KEY}x"))
 
     assert denied.value.message == f"not allowed to read the policy of the key {KEY}"
-    assert missing.value.message == f"KMS can't look up the key {KEY}x"
+    assert missing.value.message == f"could not look up the key {KEY}x: not found in KMS"
 
 
 def test_an_answer_without_a_key_is_invalid() -> None:

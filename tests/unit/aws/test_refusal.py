@@ -48,7 +48,7 @@ def said(message: str, code: str = "AccessDeniedException") -> AwsAnswer:
         (
             "arn:aws:sts::111122223333:assumed-role/Deploy/ada",
             "with an explicit deny in a service control policy",
-            "a policy denies it explicitly: the message says of which kind",
+            "a policy denies it explicitly: the message names the policy's type",
         ),
     ],
 )
@@ -113,6 +113,7 @@ def test_what_to_switch_on_is_named(region: str, message: str, whom: str, hint: 
     """RegionDisabled names what to enable (STS in an always-on region, or the region itself) and in which account."""
     error = as_error(said(message, "RegionDisabledException"), "assume it", None, region)
     assert isinstance(error, RegionDisabled)
-    assert f"is not activated for {whom} and can't assume it" in error.message
+    assert error.message.startswith("could not assume it: ")
+    assert error.message.endswith(f" is not activated for {whom}")
     assert hint in error.hint
     assert error.hint.endswith("or set another `region`")

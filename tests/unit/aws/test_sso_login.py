@@ -157,7 +157,10 @@ def test_a_rejected_registration_is_replaced_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("said", "message"),
-    [("access_denied", "the login was denied in the browser"), ("expired_token", "the code was not approved in time")],
+    [
+        ("access_denied", "the login was denied in the browser"),
+        ("expired_token", "the login code was not approved in time"),
+    ],
 )
 def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, message: str) -> None:
     """A denied or expired code ends the polling at once."""
@@ -171,7 +174,7 @@ def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, messag
 def test_polling_ends_by_our_clock(desk: Desk) -> None:
     """If the endpoint answers `pending` for ever, polling ends by our clock."""
     desk.center.device = ["authorization_pending"] * 10_000
-    assert "the code was not approved in time" == refused(desk).message
+    assert "the login code was not approved in time" == refused(desk).message
     assert 600 == desk.time.seconds
 
 
@@ -202,7 +205,7 @@ def test_a_verification_url_must_be_https_or_local(desk: Desk, page: str) -> Non
     answer = {"deviceCode": "d", "userCode": "u", "verificationUri": page, "expiresIn": 600}
     body = json.dumps(answer).encode()
     desk.center.outage = lambda action, _: Response(200, {}, body) if action == "StartDeviceAuthorization" else None
-    assert "not an https address" in refused(desk).message
+    assert "address is not https" in refused(desk).message
     assert [] == desk.shown
 
 
@@ -244,8 +247,8 @@ def test_a_code_is_sent_once(desk: Desk) -> None:
     ("brought", "message"),
     [
         ({"error": "access_denied", "error_description": "by\x1b[31m bob"}, "the login was denied in the browser"),
-        ({"error": "invalid_scope"}, "the browser came back without a login: invalid_scope"),
-        ({}, "the browser came back without a login: no code"),
+        ({"error": "invalid_scope"}, "the login in the browser failed: invalid_scope"),
+        ({}, "the login in the browser failed: no code"),
     ],
 )
 def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, str], message: str) -> None:
@@ -273,4 +276,4 @@ def test_an_answer_without_a_token_is_invalid(desk: Desk, answer: dict[str, obje
         return Response(200, {}, json.dumps(answer).encode()) if action == "CreateToken" else None
 
     desk.center.outage = outage
-    assert "not as AWS does" in refused(desk, "browser").message
+    assert "an invalid response" in refused(desk, "browser").message

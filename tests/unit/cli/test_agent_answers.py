@@ -157,5 +157,5 @@ def test_a_closed_stdout_is_an_error(dsops: Agent) -> None:
     )
 
     assert done.returncode != 0
-    assert "stdout can't be written to" in done.stderr
+    assert "can't write to stdout" in done.stderr
     assert "hush" not in done.stderr

@@ -90,7 +90,7 @@ def test_without_an_agent_nothing_was_counted(dsops: Agent) -> None:
     none = dsops.run("agent", "metrics")
 
     assert (none.returncode, none.stdout) == (2, b"")
-    assert b"no agent is running, so nothing was counted" in none.stderr
+    assert b"no agent is running, so there are no metrics" in none.stderr
     assert dsops.status()["is_running"] is False
 
 

@@ -310,7 +310,7 @@ def test_a_reason_is_one_line_of_text(alone: Dsops, home: Home, reason: str) -> 
         alone.run("get", *TOKEN, "TOKEN", DSOPS_REASON=reason),
     ):
         assert done.returncode == 2
-        assert b"it is one line of at most 256 characters" in done.stderr
+        assert b"write one line of at most 256 characters" in done.stderr
     with pytest.raises(UsageError):
         library.open(alone.folder / "dsops.yaml", {}, reason=reason)
     assert home.records() == []
@@ -347,7 +347,7 @@ def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: H
     calls = len(aws.calls)
     done = agent.run(*words, "--", "true")
     assert done.returncode == 125
-    assert b"error[usage.reason-missing]: store `target` is only used for a reason, and none is given" in done.stderr
+    assert b"error[usage.reason-missing]: store `target` requires a reason" in done.stderr
     assert len(aws.calls) == calls
 
 
@@ -378,7 +378,7 @@ def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, h
     load = ["env", "-C", str(folder), *agent.command("hook-load", "bash", "1", "--env", "production")]
     environ = {**agent.environ, "DSOPS_AGENT": way, "XDG_DATA_HOME": str(home.folder / "data")}
     done = subprocess.run(load, env=environ, capture_output=True, check=False)
-    assert b"you have not allowed that" in done.stderr
+    assert b"you have not allowed it" in done.stderr
     assert home.records() == []
     allow = ["env", "-C", str(folder), *agent.command("hook", "allow")]
     assert subprocess.run(allow, env=environ, capture_output=True, check=False).returncode == 0

@@ -126,7 +126,7 @@ def test_a_reader_that_leaves_ends_it_quietly(dsops: Dsops) -> None:
 
 def test_one_trail_is_followed_and_it_has_to_be_a_file(dsops: Dsops) -> None:
     """`--follow` accepts exactly one trail, which must be a file."""
-    for words, message in ((["a", "b"], b"`--follow` follows one trail"), (["."], b"is not a regular file")):
+    for words, message in ((["a", "b"], b"`--follow` takes one file only"), (["."], b"is not a regular file")):
         done = dsops.run("audit", "list", "--follow", *words)
         assert done.returncode == 2
         assert message in done.stderr

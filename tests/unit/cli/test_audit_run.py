@@ -214,8 +214,11 @@ def test_reading_all_logs_needs_a_flag(world: World) -> None:
     code, out, err = world.run("failures", "--run")
 
     assert (code, out) == (2, "")
-    assert "dsops: error[usage]: without a first day all of cloudtrail_logs is scanned, and AWS bills for it" in err
-    assert "or `--since 7d`; `--everything` reads all of it" in err
+    assert (
+        "dsops: error[usage]: without a first day, Athena scans the whole table cloudtrail_logs, and AWS bills for it"
+        in err
+    )
+    assert "or `--since 7d`; `--everything` scans the whole table" in err
     assert world.run("failures", "--run", "--end", "2026-11-01")[0] == 2
     assert world.stub.seen == []
     for words in (("--begin", "2026-11-01"), ("--since", "2026-11-01"), ("--everything",)):
@@ -231,7 +234,7 @@ WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
     "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
     "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB does not call AWS"),
     "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` has no effect here"),
-    "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
+    "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "no log files match `nothing/*.json`"),
 }
 
 
@@ -252,7 +255,7 @@ def test_a_query_needs_a_region(world: World) -> None:
     world.dsops.environ["AWS_REGION"] = ""
     code, _, err = world.run("failures", "--run", "--since", "7d")
     assert (code, world.stub.seen) == (2, [])
-    assert "no region is known for Athena" in err
+    assert "the region of Athena is unknown" in err
 
 
 def test_a_missing_table_is_an_error_with_the_query(world: World) -> None:

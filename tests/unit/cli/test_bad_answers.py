@@ -43,19 +43,19 @@ def denied(action: str, reason: str = "") -> str:
 
 
 ANYWHERE = (
-    Case("rubbish", Answer(body=b"hush"), "service.answer-invalid", 5, ("not as AWS does", "really AWS")),
+    Case("rubbish", Answer(body=b"hush"), "service.answer-invalid", 5, ("an invalid response", "is AWS")),
     Case("another protocol", Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n"), "service.answer-invalid", 5, ("is not HTTP",)),
-    Case("a page of a web server", Answer(404, b"<html>no</html>"), "service.answer-invalid", 5, ("answered 404",)),
+    Case("a page of a web server", Answer(404, b"<html>no</html>"), "service.answer-invalid", 5, ("status 404",)),
     Case(
         "a redirect",
         Answer(307, headers=(("Location", "https://evil.example/"),)),
         "service.answer-invalid",
         5,
-        ("redirects", "https://evil.example/, where no credentials are sent"),
+        ("sent a redirect", "https://evil.example/; dsops sends no credentials there"),
     ),
     Case("hangs up", Answer(raw=b""), "service.unreachable", 5, ("lost the connection", "try again"), 4),
     Case("hangs up in the middle", assume_role_answer()._replace(cut_after=20), "service.unreachable", 5, ("missing",)),
-    Case("fails", Answer(500, b"oops"), "service.failed", 5, ("it answered 500", "try again"), 4),
+    Case("fails", Answer(500, b"oops"), "service.failed", 5, ("status 500", "try again"), 4),
 )
 ROLE = (
     *ANYWHERE,
@@ -107,7 +107,14 @@ ROLE = (
         3,
         ("lower `duration_seconds`",),
     ),
-    Case("throttled", sts_error("Throttling", "Rate exceeded", 400), "service.throttled", 5, ("slow down",), 0),
+    Case(
+        "throttled",
+        sts_error("Throttling", "Rate exceeded", 400),
+        "service.throttled",
+        5,
+        ("throttled the request",),
+        0,
+    ),
 )
 SECRET = (
     *ANYWHERE,
@@ -130,7 +137,10 @@ SECRET = (
         json_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
         "secret.not-found",
         4,
-        ("could not read the secret `prod/token`: it does not exist", "check name, version and region"),
+        (
+            "could not read the secret `prod/token`: the secret does not exist",
+            "check the secret's name, version and region",
+        ),
     ),
     Case(
         "is scheduled for deletion",
@@ -139,8 +149,15 @@ SECRET = (
         4,
         ("restore-secret --secret-id prod/token`",),
     ),
-    Case("something else", json_answer({"hush": "hush"}), "service.answer-invalid", 5, ("not as AWS does",)),
-    Case("throttled", json_error("ThrottlingException", "Rate exceeded"), "service.throttled", 5, ("slow down",), 0),
+    Case("something else", json_answer({"hush": "hush"}), "service.answer-invalid", 5, ("an invalid response",)),
+    Case(
+        "throttled",
+        json_error("ThrottlingException", "Rate exceeded"),
+        "service.throttled",
+        5,
+        ("throttled the request",),
+        0,
+    ),
 )
 
 
@@ -277,10 +294,10 @@ def test_a_certificate_that_can_not_be_trusted(
     [
         ({"AWS_ENDPOINT_URL": "localhost:4566"}, ("AWS_ENDPOINT_URL is not an address", "write http://localhost:4566")),
         ({"AWS_ENDPOINT_URL": "http://sts.example.com"}, ("would send credentials unencrypted", "write https://sts")),
-        ({"HTTPS_PROXY": "nonsense://x"}, ("HTTPS_PROXY is not a proxy", "write http://")),
+        ({"HTTPS_PROXY": "nonsense://x"}, ("HTTPS_PROXY is not a valid proxy", "write http://")),
         ({"AWS_SECRET_ACCESS_KEY": ""}, ("AWS_SECRET_ACCESS_KEY is not", "unset AWS_ACCESS_KEY_ID")),
-        ({"AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z"}, ("expired at 2020-01-01", "get new ones")),
-        (WITHOUT_KEYS, ("there are no AWS credentials to start from", "dsops sandbox run")),
+        ({"AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z"}, ("expired at 2020-01-01", "get new keys")),
+        (WITHOUT_KEYS, ("no AWS credentials were found", "dsops sandbox run")),
         ({**WITHOUT_KEYS, "AWS_PROFILE": "prd"}, ("there is no profile `prd`", "correct AWS_PROFILE")),
     ],
 )

@@ -164,7 +164,7 @@ def test_without_dashes_the_first_word_begins_the_command() -> None:
 
 def test_a_word_before_the_dashes_is_refused() -> None:
     """Words before `--` are an error for a command without operands: where its program begins is unclear."""
-    with pytest.raises(UsageError, match="`npm test` stands before `--`") as caught:
+    with pytest.raises(UsageError, match="before `--`: `npm test`") as caught:
         parse(LAUNCHER, ["npm", "test", "--", "--fast"], {})
     assert "in front of `npm`" in caught.value.hint
 
@@ -175,7 +175,7 @@ def test_one_word_before_the_dashes_is_the_operand() -> None:
     arguments = parse(launcher, ["prod", "--env", "a", "--", "ls", "-l"], {})
     assert (arguments.operand("NAME"), arguments.text("--env"), arguments.command) == ("prod", "a", ("ls", "-l"))
     assert parse(launcher, ["ls", "-l"], {}).command == ("ls", "-l")
-    with pytest.raises(UsageError, match="`prod npm` stands before `--`") as caught:
+    with pytest.raises(UsageError, match="before `--`: `prod npm`") as caught:
         parse(launcher, ["prod", "npm", "--", "--fast"], {})
     assert "in front of `prod`" in caught.value.hint
 

@@ -148,6 +148,7 @@ def test_the_overview_begins_with_the_commands_of_every_day() -> None:
         "run:",
         "look:",
         "log in:",
+        "write secrets:",
         "policies:",
         "local AWS:",
         "set up:",

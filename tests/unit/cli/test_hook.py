@@ -474,8 +474,12 @@ class TestRefusals:
             shell, "cd project", "dsops allow", "dsops hook allow", "dsops hook status", show("GREETING")
         )
         assert "GREETING=unset" in printed
-        assert [line for line in printed if line.startswith("problem      `PROMPT_COMMAND` is not set in a shell")]
-        assert "error[config.not-allowed]: `PROMPT_COMMAND` is not set in a shell" in house.errors
+        assert [
+            line
+            for line in printed
+            if line.startswith("problem      the hook does not set `PROMPT_COMMAND` in a shell")
+        ]
+        assert "error[config.not-allowed]: the hook does not set `PROMPT_COMMAND` in a shell" in house.errors
         assert not list(house.home.rglob("MARK"))
 
     def test_a_variable_that_the_shell_has_otherwise_is_left_alone(self, house: House) -> None:
@@ -595,7 +599,7 @@ class TestFailures:
         house.allow()
         (Path(house.dsops.sockets) / "dsops").write_text("in the way")
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
-        assert "marks can't be kept" in house.said[0]
+        assert "can't store its state" in house.said[0]
 
 
 class TestPrompts:
@@ -760,7 +764,7 @@ class TestTelling:
         printed = house.shell("bash", "cd project", "dsops hook status", "dsops hook status --json")
         assert printed[:5] == [
             "file         dsops.yaml",
-            "allowed      yes, as it is now",
+            "allowed      yes, with its current content",
             "environment  production",
             "variables    GREETING, NUMBER",
             "this shell   GREETING, NUMBER loaded",

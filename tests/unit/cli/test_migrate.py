@@ -140,7 +140,7 @@ def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
     assert 0o640 == stat.S_IMODE(project.file.stat().st_mode)
     assert OLD == (project.folder / "dsops.yaml.before-migrate").read_text()
     problems = json.loads(project.dsops("validate", "--json").stdout)["problems"]
-    assert ["nothing installed provides the store type `vault`"] == [each["message"] for each in problems]
+    assert ["no installed package provides the store type `vault`"] == [each["message"] for each in problems]
     assert "needs no change" in project.dsops("migrate", "--write").stdout
     assert OLD == (project.folder / "dsops.yaml.before-migrate").read_text()
 
@@ -243,8 +243,8 @@ def test_other_file_formats_are_rewritten(project: Project, text: str, expected:
         ("version: 2\nenvs: {}\n", ["dsops.yaml:1: version:"]),
         ("nonsense: {}\n", ["dsops.yaml:1: nonsense:"]),
         ("envs: {a: {A: {literal: x}}}\nenvs: {}\n", ["dsops.yaml:2:"]),
-        ("a b: [\n", ["not well-formed"]),
-        ("- a\n", ["no configuration"]),
+        ("a b: [\n", ["not valid YAML"]),
+        ("- a\n", ["not a configuration"]),
         ("envs:\n  e:\n    A: {from: {store: x, key: y}, transform: mine}\n", ["dsops.yaml:3:"]),
     ],
 )

@@ -204,7 +204,7 @@ class TestReading:
         ("data", "why"),
         [
             (b'{"Version": "\xff"}', "it is not UTF-8: byte 14 belongs to no character"),
-            (b"[" * 200, "values nest more than 100 deep"),
+            (b"[" * 200, "the values are nested more than 100 levels deep"),
             (b" " * ((1 << 25) + 1), "it has more than 33,554,432 bytes"),
         ],
     )

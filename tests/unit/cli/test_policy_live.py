@@ -119,8 +119,8 @@ def test_a_caller_that_iam_does_not_have_is_named_with_the_line_of_the_case(tmp_
     error = json.loads(err)["error"]
     assert error["code"] == "policy.cases-invalid"
     assert [(found["where"]["line"], found["path"], found["message"]) for found in error["problems"]] == [
-        (3, "alice", "IAM can't read the user alic"),
-        (4, "app", "IAM can't read the role Ap"),
+        (3, "alice", "could not read the user alic: not found in IAM"),
+        (4, "app", "could not read the role Ap: not found in IAM"),
     ]
 
 

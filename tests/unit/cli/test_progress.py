@@ -76,8 +76,8 @@ def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> 
 
 def test_a_retry_is_told_in_a_line() -> None:
     """A retry is one line with the failure, the number of the attempt, and the delay."""
-    facts = {"why": "sts.us-east-1 asks to slow down", "attempt": "retry 2", "seconds": "1.4"}
-    assert sentence(Event("call.delayed", facts)) == "sts.us-east-1 asks to slow down: retry 2 in 1.4 s"
+    facts = {"why": "sts.us-east-1 throttled the request", "attempt": "retry 2", "seconds": "1.4"}
+    assert sentence(Event("call.delayed", facts)) == "sts.us-east-1 throttled the request: retry 2 in 1.4 s"
 
 
 CORRECTED = Event("clock.corrected", {"minutes": "20 minutes", "side": "behind", "endpoint": "sts.us-east-1"})

@@ -201,9 +201,9 @@ def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.Cap
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--user", "alice", "--wait", "0.1"], "no login waits"),
-        (["--user", "alice", "BBBB-BBBB"], "no login waits for that code"),
-        (["--user", "alice", "--deny"], "--deny and --user exclude each other"),
+        (["--user", "alice", "--wait", "0.1"], "no login is pending"),
+        (["--user", "alice", "BBBB-BBBB"], "no login is pending for that code"),
+        (["--user", "alice", "--deny"], "--deny and --user can't be combined"),
     ],
     ids=str,
 )

@@ -85,13 +85,13 @@ def test_variables_of_a_job_are_unset(capfd: pytest.CaptureFixture[str], monkeyp
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["env", "--as", "alice", "--container-role", "CI"], "--as and --container-role exclude each other"),
-        (["env", "--container-role", "CI", "--github-repository", "org/app"], "exclude each other"),
-        (["env", "--pod-role", "App", "--function-role", "App"], "--pod-role and --function-role exclude each other"),
-        (["env", "--pod-role", "App", "--service-account", "shop"], "it is NAMESPACE/NAME"),
-        (["env", "--github-repository", "org"], "it is OWNER/NAME, such as org/app"),
+        (["env", "--as", "alice", "--container-role", "CI"], "--as and --container-role can't be combined"),
+        (["env", "--container-role", "CI", "--github-repository", "org/app"], "can't be combined"),
+        (["env", "--pod-role", "App", "--function-role", "App"], "--pod-role and --function-role can't be combined"),
+        (["env", "--pod-role", "App", "--service-account", "shop"], "write NAMESPACE/NAME"),
+        (["env", "--github-repository", "org"], "write OWNER/NAME, such as org/app"),
         (["env", "--github-repository", "/app"], "`--github-repository` can't be `/app`"),
-        (["clock", "--now", "yesterday"], "it is a time such as 2026-07-13T10:00:00Z"),
+        (["clock", "--now", "yesterday"], "write a time such as 2026-07-13T10:00:00Z"),
     ],
 )
 def test_what_a_flag_can_not_mean_is_told_before_anything_is_asked(

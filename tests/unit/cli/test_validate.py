@@ -78,8 +78,8 @@ def test_an_unknown_type_is_a_problem_whether_it_is_needed_or_not(validated: Val
     content: Content = {"secretStores": stores, "envs": {"p": {"A": {"from": "s:k"}}, "q": {"B": {"literal": "x"}}}}
     told = validated(content)
     assert {message for path, message in told if path.endswith("type")} == {
-        "nothing installed provides the store type `aws.secretmanager`",
-        "nothing installed provides the store type `vault`",
+        "no installed package provides the store type `aws.secretmanager`",
+        "no installed package provides the store type `vault`",
     }
     assert {path for path, _ in told} == {"secretStores.s.type", "secretStores.v.type", "secretStores.s.timeout_ms"}
     config = str(validated.folder / "dsops.yaml")

@@ -319,7 +319,7 @@ class TestWhoMayWrite:
         """The error about a writable file has the chmod command for that file."""
         folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
         (folder / "part.yaml").chmod(0o666)
-        with pytest.raises(NotAllowed, match=r"other users may write part\.yaml") as raised:
+        with pytest.raises(NotAllowed, match=r"other users can write part\.yaml") as raised:
             allow(load(folder=str(folder), environ=environ).files, environ)
         assert "`chmod go-w part.yaml`" in raised.value.hint
 

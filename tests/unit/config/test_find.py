@@ -218,7 +218,7 @@ class TestOwners:
         os.chown(path, 12345, 12345)
         with pytest.raises(ConfigUnreadable, match="belongs to another user") as raised:
             load(folder=str(tree / "git"), environ={"HOME": str(tree)})
-        assert raised.value.hint == "if you trust it, name it: --config dsops.yaml"
+        assert raised.value.hint == "if you trust the file, name it: --config dsops.yaml"
         assert load(folder=str(tree / "git"), environ={}, named="dsops.yaml").is_allowed
 
     @pytest.mark.parametrize("name", ["dsops.local.yaml", "part.yaml"])

@@ -143,7 +143,7 @@ NOT_IN_A_SCHEMA = {
     r"there is no (store|environment) ": "whether a name that stands in one place is defined in another",
     r"(from|extend) each other|from itself": "whether references go round in a circle",
     r"is of type .*, which gives no |its credentials come from": "what the store is that a reference names",
-    r"is none of the `tags`": "whether an item of one list is a key of another mapping",
+    r"is not one of the `tags`": "whether an item of one list is a key of another mapping",
     r"session_policy": "the grammar of policies, which also stand in a text as JSON",
     r"is of another account": "whether a part of one text is a part of another",
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from dsops.doctor.keyring import check_keyring
-from dsops.extras import install_command
 from dsops.keyring import index
 from dsops.keyring.index import Contents, SeedEntry
 from dsops.plan import Step
 from tests.plans import plan_of
+from tests.stubs.keyrings import StubKeyring
 
 SERIAL = "arn:aws:iam::123456789012:mfa/ada"
 STORE = f"""
@@ -37,42 +39,72 @@ def steps() -> list[Step]:
     return list(plan_of(STORE, store="role").steps.values())
 
 
-def test_a_keyring_without_entries_of_dsops_is_skipped(tmp_path: Path) -> None:
-    """If the keyring has no entries of dsops, the check is skipped and the keyring extra is not required."""
-    assert check_keyring(steps(), environ_with(tmp_path), is_installed=False).status == "skipped"
+def test_a_keyring_without_entries_of_dsops_is_skipped(home: Path) -> None:
+    """Without entries of dsops the check is skipped; if the user has set an order, it says where new ones would go."""
+    assert check_keyring(steps(), environ_with(home)).detail == "nothing of dsops is in it"
+    check = check_keyring(steps(), {**environ_with(home), "DSOPS_KEYRING": "desktop,file"})
+    assert check.status == "skipped"
+    assert check.detail.startswith("nothing of dsops is in it; new entries go to file; not desktop: ")
 
 
-def test_a_keyring_that_is_switched_off_is_not_looked_at(tmp_path: Path) -> None:
+def test_a_keyring_that_is_switched_off_is_not_looked_at(home: Path) -> None:
     """A keyring that is switched off, as in a sandbox, is not checked."""
-    check = check_keyring(steps(), {**environ_with(tmp_path, SERIAL), "DSOPS_KEYRING": "off"}, is_installed=False)
+    check = check_keyring(steps(), {**environ_with(home, SERIAL), "DSOPS_KEYRING": "off"})
     assert (check.status, check.detail) == ("skipped", "not used: DSOPS_KEYRING is off")
 
 
-def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
-    """If a store needs a seed and the keyring extra is missing, the hint says how to install the extra."""
-    environ = environ_with(tmp_path, SERIAL)
-    check = check_keyring(steps(), environ, is_installed=False)
-    assert (check.status, check.hint) == ("warning", install_command("keyring"))
-    assert SERIAL in check.detail
-    assert check_keyring(steps(), environ, is_installed=True).detail == "seeds of MFA devices: 1, keys: 0"
+def test_a_seed_that_a_store_needs_wants_its_backend(home: Path) -> None:
+    """If a store needs a seed of a backend that this machine can't use, the check is a warning with the reason."""
+    check = check_keyring(steps(), environ_with(home, SERIAL))
+    assert (check.status, check.detail) == ("warning", f"the backend desktop can't be used, and {SERIAL} needs it")
+    assert check.why == "there is no keyring on this machine that dsops can use"
+    assert "--backend" in check.hint
 
 
-def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
-    """If no store needs the seed, the keyring extra is not required, and the check only counts the seed."""
-    check = check_keyring([], environ_with(tmp_path, SERIAL), is_installed=False)
-    assert (check.status, check.detail) == (
-        "ok",
-        "seeds of MFA devices: 1, keys: 0; the extra is not installed, and no store here needs it",
+def test_the_backend_in_use_is_shown(home: Path) -> None:
+    """The check shows where the entries are, where new ones go, and why the backends before that can't be used."""
+    environ = {**environ_with(home, SERIAL), **StubKeyring(home).environ, "DSOPS_KEYRING": "op,desktop,file"}
+    check = check_keyring(steps(), {**environ, "PATH": str(home)})
+    assert check.status == "ok"
+    assert check.detail.split("; ") == [
+        "seeds of MFA devices: 1, keys: 0, in desktop",
+        "new entries go to desktop",
+        "not op: the program `op` is in no trusted folder of the PATH",
+    ]
+
+
+def test_a_seed_that_no_store_needs_wants_nothing(home: Path) -> None:
+    """If no store needs the seed, its backend is not required, and the check only counts the seed."""
+    check = check_keyring([], environ_with(home, SERIAL))
+    assert check.status == "ok"
+    assert check.detail.startswith(
+        "seeds of MFA devices: 1, keys: 0, in desktop; new entries go to file; not desktop: "
     )
 
 
-def test_a_list_that_can_not_be_relied_on_is_a_warning(tmp_path: Path) -> None:
+def test_a_backend_of_a_newer_dsops_is_a_warning(home: Path) -> None:
+    """An entry whose backend this dsops does not know is a warning."""
+    environ = environ_with(home)
+    Path(index.path_of(environ)).parent.mkdir(parents=True)
+    index.write(environ, Contents({SERIAL: SeedEntry(SERIAL, "", "tpm")}, {}))
+    check = check_keyring(steps(), environ)
+    assert (check.status, check.why) == ("warning", "this dsops has no keyring backend `tpm`")
+
+
+@pytest.mark.parametrize("variable", ["des,file", "file,file", ","])
+def test_an_order_that_can_not_be_used_is_a_warning(home: Path, variable: str) -> None:
+    """An unknown or repeated backend in DSOPS_KEYRING is a warning."""
+    check = check_keyring([], {**environ_with(home), "DSOPS_KEYRING": variable})
+    assert (check.status, check.detail) == ("warning", "DSOPS_KEYRING can't be used")
+
+
+def test_a_list_that_can_not_be_relied_on_is_a_warning(home: Path) -> None:
     """An index file that other users may write, or that is invalid, is a warning."""
-    environ = environ_with(tmp_path, SERIAL)
+    environ = environ_with(home, SERIAL)
     path = Path(index.path_of(environ))
     path.chmod(0o666)
-    check = check_keyring(steps(), environ, is_installed=True)
-    assert (check.status, check.hint) == ("warning", f"make it yours alone: chmod 600 {path}")
+    check = check_keyring(steps(), environ)
+    assert (check.status, check.hint) == ("warning", f"make the file yours alone: `chmod 600 {path}`")
     path.chmod(0o600)
     path.write_text("{")
-    assert check_keyring(steps(), environ, is_installed=True).status == "warning"
+    assert check_keyring(steps(), environ).status == "warning"

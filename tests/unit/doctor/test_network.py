@@ -100,7 +100,7 @@ def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
         ),
         ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, "ok", "NO_PROXY excepts every server"),
         ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, "ok", "none"),
-        ({"HTTPS_PROXY": "socks5://proxy:1"}, "failed", "HTTPS_PROXY is not a proxy that dsops can use"),
+        ({"HTTPS_PROXY": "socks5://proxy:1"}, "failed", "HTTPS_PROXY is not a valid proxy address"),
         (
             {"https_proxy": "http://one:1", "HTTPS_PROXY": "http://two:2"},
             "warning",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dsops.drawing import Item, broken, lay_out, plain, shapes, width
+import re
+
+from dsops.drawing import Item, broken, lay_out, number, plain, shapes, width
 
 ROOT = Item(0, ("root",), ("root",), kind="caller", corner=16)
 
@@ -26,6 +28,49 @@ def test_every_child_has_a_line_and_no_root_has() -> None:
     text = "\n".join(shapes(lay_out([ROOT, child("one", "root"), child("two", "one", 2)], 0)))
     assert text.count("<path") == 2
     assert "<path" not in "\n".join(shapes(lay_out([ROOT], 0)))
+
+
+def test_every_line_ends_in_an_arrowhead_at_the_childs_side() -> None:
+    """The arrowhead's tip touches the child's left side, and the line ends inside the arrowhead, horizontally."""
+    drawing = lay_out([ROOT, child("one", "root"), child("two", "root")], 0)
+    text = "\n".join(shapes(drawing))
+    tips = [points.split()[1] for points in re.findall(r'<polygon class="arrow" points="([^"]*)"', text)]
+    assert tips == [f"{number(box.x)},{number(box.y + 18.5)}" for box in drawing.boxes[1:]]
+    for curve, box in zip(re.findall(r'<path class="edge" d="([^"]*)"', text), drawing.boxes[1:], strict=True):
+        *_, before_y, end_x, end_y = curve.split()
+        assert before_y == end_y == number(box.y + 18.5)
+        assert 0 < box.x - float(end_x) <= 8
+
+
+def test_each_lane_has_one_frame_around_its_boxes() -> None:
+    """A chain that returns to an account has its boxes in one frame; frames overlap no other frame or box."""
+    items = [
+        ROOT,
+        child("one", "root")._replace(lane="account 1"),
+        child("two", "one", 2)._replace(lane="account 2"),
+        child("three", "two", 3)._replace(lane="account 1"),
+    ]
+    drawing = lay_out(items, 5)
+    assert [frame.text for frame in drawing.frames] == ["account 1", "account 2"]
+    for frame in drawing.frames:
+        for box in drawing.boxes:
+            is_above = box.y + box.height < frame.y
+            is_inside = frame.y < box.y and box.y + box.height < frame.y + frame.height
+            assert is_inside == (box.item.lane == frame.text)
+            assert is_inside or is_above or box.y > frame.y + frame.height
+            assert not is_inside or frame.x < box.x < box.x + box.width < frame.x + frame.width
+    one, two = drawing.frames
+    assert one.y + one.height < two.y
+    assert "\n".join(shapes(drawing)).count('class="frame"') == 2
+
+
+def test_the_words_of_a_state_have_a_class_of_their_own() -> None:
+    """The box and line of an item with a state have its class, and its lines of words have the class `state`."""
+    tried = Item(1, ("one", "denied: x", "role One"), ("one",), ("root",), "hop", state="denied", state_lines=1)
+    text = "\n".join(shapes(lay_out([ROOT, tried], 0)))
+    assert re.findall(r'<text class="state"[^>]*>([^<]*)', text) == ["denied: x"]
+    for shape in ('<g class="hop denied">', '<path class="edge denied"', '<polygon class="arrow denied"'):
+        assert text.count(shape) == 1
 
 
 def test_a_title_is_shown_where_there_is_one() -> None:

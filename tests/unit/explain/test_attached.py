@@ -124,7 +124,7 @@ def test_a_managed_policy_that_many_have_is_read_once() -> None:
 
 def test_who_does_not_exist_is_an_error() -> None:
     """Reading the policies of an unknown role is an error, not a role without policies."""
-    with pytest.raises(EntityNotFound, match="IAM can't read the role Ap"):
+    with pytest.raises(EntityNotFound, match="could not read the role Ap: not found in IAM"):
         read(stub(), "role", "Ap")
 
 

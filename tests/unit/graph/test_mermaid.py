@@ -50,6 +50,18 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
     assert ":::denied" not in mermaid_text(graph)
 
 
+def test_other_outcomes_have_their_word_and_class() -> None:
+    """A hop that worked and a hop that was not tried have the word and the class of their outcome."""
+    graph = graph_of(TEXT)
+    jump, target = node(graph, "hop", "jump"), node(graph, "hop", "target")
+    outcomes = {jump.key: NodeOutcome("ok"), target.key: NodeOutcome("skipped", "jump")}
+    lines = mermaid_text(graph._replace(outcomes=outcomes)).splitlines()
+    for words, style in (("jump<br>ok<br>", "ok"), ("target<br>not tried: jump<br>", "skipped")):
+        (line,) = [each for each in lines if each.endswith(f":::{style}")]
+        assert words in line
+        assert any(each.startswith(f"  classDef {style} ") for each in lines)
+
+
 def test_a_large_graph_has_no_more_edges_than_mermaid_draws() -> None:
     """Above Mermaid's limit of edges each variable is a line in its store's box; below the limit it is a node."""
     large, small = graph_of(many(300, 5)), graph_of(many(100, 5))

@@ -27,15 +27,21 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_boxes_do_not_overlap() -> None:
-    """Boxes do not overlap and stay inside the drawing; the first group's heading is beside the first box."""
+    """Boxes do not overlap and stay inside the drawing."""
     for drawing in (lay_out(graph_of(TEXT), 64), lay_out(graph_of(many(60, 3)), 64)):
         for one, other in combinations(drawing.boxes, 2):
             apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x
             apart_y = one.y + one.height <= other.y or other.y + other.height <= one.y
             assert apart_x or apart_y, (one, other)
         assert all(box.x + box.width <= drawing.width and box.y + box.height <= drawing.height for box in drawing.boxes)
-    grouped = lay_out(graph_of(many(60, 3)), 64)
-    assert grouped.boxes[0].y == grouped.headings[0].y
+
+
+def test_each_account_has_one_frame() -> None:
+    """Sixty roles in three accounts are in three frames, which are named after the accounts."""
+    drawing = lay_out(graph_of(many(60, 3)), 64)
+    assert sorted(frame.text for frame in drawing.frames) == [f"account {digit * 12}" for digit in "123"]
+    assert all(frame.x + frame.width <= drawing.width for frame in drawing.frames)
+    assert all(frame.y + frame.height <= drawing.height for frame in drawing.frames)
 
 
 def test_nothing_else_is_needed() -> None:
@@ -50,6 +56,7 @@ def test_nothing_else_is_needed() -> None:
         "rect",
         "text",
         "path",
+        "polygon",
         "g",
     }
     assert re.findall(r"https?:[^\"]*", text) == ["http://www.w3.org/2000/svg"]
@@ -68,22 +75,29 @@ def test_the_drawings_description_is_the_tree() -> None:
 def test_colours_can_be_told_apart() -> None:
     """Text has a contrast of at least 7:1 and lines of 3:1, in light and dark mode (WCAG 2.2, 1.4.6 and 1.4.11)."""
     for palette in (LIGHT, DARK):
-        for ink in ("ink", "bad"):
+        for ink in ("ink", "bad", "good", "soft"):
             assert contrast(palette[ink], palette["box"]) >= 7
             assert contrast(palette[ink], palette["paper"]) >= 7
         assert contrast(palette["line"], palette["paper"]) >= 3
 
 
 def test_what_is_denied_says_so_besides_the_colour() -> None:
-    """Denied nodes have the word `denied`, the error code, a thicker line and dashes.
-
-    Other nodes have no such marks.
-    """
+    """Each outcome has its word, its kind of line and its colour; a graph that was not tried has none of them."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
-    graph = graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")})
-    root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
-    (bad,) = [entry for entry in root.iter(f"{SVG}g") if "bad" in (entry.get("class") or "")]
-    assert [entry.text for entry in bad.iter(f"{SVG}text")][:2] == ["target", "denied: sts.access-denied"]
-    assert 1 == sum("bad" in (entry.get("class") or "") for entry in root.iter(f"{SVG}path"))
-    assert ' bad"' not in svg_text(graph_of(TEXT))
+    outcomes = {
+        "denied": (NodeOutcome("denied", "sts.access-denied"), "denied: sts.access-denied"),
+        "failed": (NodeOutcome("failed", "network.timeout"), "failed: network.timeout"),
+        "skipped": (NodeOutcome("skipped", "jump"), "not tried: jump"),
+        "ok": (NodeOutcome("ok"), "ok"),
+    }
+    for state, (outcome, words) in outcomes.items():
+        text = svg_text(graph._replace(outcomes={target.key: outcome}))
+        root = ET.fromstring(text)  # noqa: S314 (our own)
+        (tried,) = [entry for entry in root.iter(f"{SVG}g") if (entry.get("class") or "").endswith(f" {state}")]
+        assert [entry.text for entry in tried.iter(f"{SVG}text")][:2] == ["target", words]
+        assert [entry.get("class") for entry in tried.iter(f"{SVG}text")][:2] == ["name", "state"]
+        for tag in ("path", "polygon"):
+            assert 1 == sum((entry.get("class") or "").endswith(f" {state}") for entry in root.iter(f"{SVG}{tag}"))
+        assert f".{state} .box, .edge.{state} {{ stroke: " in text
+        assert f' {state}"' not in svg_text(graph)

@@ -78,9 +78,9 @@ def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: 
     """An index file that other users may write is refused, because it decides which key a name refers to."""
     path = written(environ)
     path.chmod(mode)
-    with pytest.raises(KeyringFailed, match="can't be relied on") as caught:
+    with pytest.raises(KeyringFailed, match="is not trusted") as caught:
         index.contents(environ)
-    assert caught.value.hint.endswith(f"chmod 600 {path}")
+    assert caught.value.hint.endswith(f"chmod 600 {path}`")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: 
 def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None:
     """A damaged index file, or one of a later dsops, is an error: an empty list in its place would overwrite it."""
     written(environ).write_text(text)
-    with pytest.raises(KeyringFailed, match="is not the list"):
+    with pytest.raises(KeyringFailed, match="is not a valid list"):
         index.contents(environ)
     with pytest.raises(KeyringFailed), index.changing(environ):
         pass

@@ -18,7 +18,7 @@ class BrokenTrail(Acts):
 
     def write(self) -> None:
         """Raise AuditFailed."""
-        raise AuditFailed("the audit trail has no file")
+        raise AuditFailed("the path of the audit trail is unknown")
 
 
 async def work() -> str:

@@ -119,7 +119,10 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["path"] = "/team/"
     (hop,) = checked(tmp_path, content, PLAIN)
-    assert (hop.verdict, hop.why) == ("denied", f"there is no {ROLE}: given.json has arn:aws:iam::{HOME}:role/team/R")
+    assert (hop.verdict, hop.why) == (
+        "denied",
+        f"there is no {ROLE}: the ARN in given.json is arn:aws:iam::{HOME}:role/team/R",
+    )
     content["accounts"] = {"222222222222": content["accounts"][HOME]}
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN))
 
@@ -271,7 +274,10 @@ def test_a_secret_is_the_same_by_its_arn(tmp_path: Path) -> None:
 def test_a_secret_that_is_not_there_can_not_be_read(tmp_path: Path) -> None:
     """A read of a missing secret is denied; the message names the secret and the region."""
     hop = reads(tmp_path, MAY, secrets=("b",))
-    assert (hop.verdict, hop.why) == ("denied", "there is no secret a: given.json has none of that name in us-east-1")
+    assert (hop.verdict, hop.why) == (
+        "denied",
+        "there is no secret a: given.json has no secret of that name in us-east-1",
+    )
 
 
 def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:
@@ -305,5 +311,5 @@ def test_a_role_may_be_the_caller(tmp_path: Path) -> None:
 def test_a_file_of_neither_form_is_refused(tmp_path: Path) -> None:
     """A file that is neither a seed nor a template is refused, and the message says which files are accepted."""
     (tmp_path / "x.json").write_text('{"Statement": []}')
-    with pytest.raises(PolicyInvalid, match=r"x\.json holds no policies of users and roles"):
+    with pytest.raises(PolicyInvalid, match=r"x\.json contains no policies of users and roles"):
         read_policy_file("x.json", make_runtime(folder=str(tmp_path)))

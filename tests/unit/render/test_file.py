@@ -69,7 +69,7 @@ def test_a_symbolic_link_is_not_followed(target: str, tmp_path: Path) -> None:
 def test_a_special_file_is_refused(tmp_path: Path) -> None:
     """A folder or pipe as target is refused, since a rename would fail or replace it."""
     os.mkfifo(tmp_path / "pipe")
-    for name, message in (("", "a folder"), ("pipe", "not a plain file")):
+    for name, message in (("", "a folder"), ("pipe", "not a regular file")):
         with pytest.raises(FileNotWritten, match=message):
             write_private(str(tmp_path / name), b"hush")
 

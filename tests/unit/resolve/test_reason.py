@@ -41,7 +41,7 @@ def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> No
     """Without a reason dsops makes no call, even for variables that need no reason; the hint says what to type."""
     [error] = pipeline.errors(text)
     assert isinstance(error, ReasonMissing)
-    assert error.message == "store `jump` is only used for a reason, and none is given"
+    assert error.message == "store `jump` requires a reason"
     assert error.hint == "write `--reason TEXT`, or set DSOPS_REASON"
     assert pipeline.aws.calls == []
 

@@ -26,7 +26,7 @@ def test_the_cutoff_is_the_end_of_awss_present_second() -> None:
 def test_a_requested_time_may_not_be_in_the_future() -> None:
     """A requested time in the future is refused, since it would deny every session issued until then."""
     assert NOON == cutoff(NOON, NOON, ENDPOINT, make_runtime(), applies=True)
-    with pytest.raises(UsageError, match="for AWS it is 2026-11-24T12:00:01Z"):
+    with pytest.raises(UsageError, match="the time of AWS is 2026-11-24T12:00:01Z"):
         cutoff(NOON + 2 * SECOND, NOON, ENDPOINT, make_runtime(), applies=True)
 
 
@@ -35,7 +35,7 @@ def test_no_policy_is_attached_by_this_machines_clock() -> None:
 
     The policy can be printed, or attached with a time that the user passes.
     """
-    with pytest.raises(ServiceError, match="could not be asked for the time"):
+    with pytest.raises(ServiceError, match="could not read the time"):
         cutoff(None, None, ENDPOINT, make_runtime(), applies=True)
     assert NOON + SECOND == cutoff(None, None, ENDPOINT, make_runtime(), applies=False)
     assert NOON == cutoff(NOON, None, ENDPOINT, make_runtime(), applies=True)
@@ -48,7 +48,7 @@ def test_other_arns_are_refused(text: str) -> None:
     """An ARN that is not an IAM role's is refused."""
     arn = parse_arn(text)
     assert arn is not None
-    with pytest.raises(UsageError, match="is no role's ARN"):
+    with pytest.raises(UsageError, match="is not the ARN of a role"):
         role_of_arn(arn)
 
 

@@ -512,6 +512,7 @@ accounts:
 identity_center:
   start_url: http://d-1234567890.awsapps.com/start
   auto_approve: alicia
+  rotates_refresh_tokens: often
   users:
     alice: {{email: nobody}}
     "a b": {{}}
@@ -531,17 +532,18 @@ identity_center:
     assert reported == [
         (6, "start_url", "`start_url` must be like https://d-1234567890.awsapps.com/start"),
         (7, "auto_approve", "there is no user `alicia`"),
-        (9, "users.alice.email", "`email` must be an address with an @"),
-        (10, "users.a b", "`a b` is not a user's name"),
-        (12, "permission_sets.Reader.policy", "unknown key `policy`"),
-        (12, "permission_sets.Reader.session_duration", "`session_duration` must be between 3600 and 43200"),
-        (14, "assignments[0].account", "there is no account `111111111112`"),
-        (14, "assignments[0].permission_set", "there is no permission set `Readr`"),
-        (14, "assignments[0].users[1]", "there is no user `carol`"),
-        (15, "assignments[1].account", "account 333333333333 is in aws-cn, the Identity Center in aws"),
-        (15, "assignments[1].users", "this must be a list"),
-        (16, "assignments[2].account", "`account` is missing"),
-        (16, "assignments[2].users", "`users` is missing"),
+        (8, "rotates_refresh_tokens", "`rotates_refresh_tokens` must be true or false"),
+        (10, "users.alice.email", "`email` must be an address with an @"),
+        (11, "users.a b", "`a b` is not a user's name"),
+        (13, "permission_sets.Reader.policy", "unknown key `policy`"),
+        (13, "permission_sets.Reader.session_duration", "`session_duration` must be between 3600 and 43200"),
+        (15, "assignments[0].account", "there is no account `111111111112`"),
+        (15, "assignments[0].permission_set", "there is no permission set `Readr`"),
+        (15, "assignments[0].users[1]", "there is no user `carol`"),
+        (16, "assignments[1].account", "account 333333333333 is in aws-cn, the Identity Center in aws"),
+        (16, "assignments[1].users", "this must be a list"),
+        (17, "assignments[2].account", "`account` is missing"),
+        (17, "assignments[2].users", "`users` is missing"),
     ]
     hints = [one.hint for one in caught.value.problems]
     assert "did you mean `alice`?" in hints

@@ -401,6 +401,22 @@ def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -
     assert exchange_refused(center, **refresh) == NO_REFRESH
 
 
+def test_a_rotated_refresh_token_works_once(make_lab: LabFactory) -> None:
+    """With rotates_refresh_tokens each refresh returns another refresh token, and the former one is refused."""
+    center = Center.of(make_lab(SEED + "  rotates_refresh_tokens: true\n"))
+    program = center.register(SCOPE)
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    first = {**program.parameters, "grantType": "refresh_token"}
+    first["refreshToken"] = center.poll(program, started)["refreshToken"]
+
+    again = center.call("sso-oidc", "CreateToken", **first)
+    assert again["refreshToken"] != first["refreshToken"]
+    assert exchange_refused(center, **first) == NO_REFRESH
+    assert who(center, again["accessToken"]) == "alice"
+    assert center.call("sso-oidc", "CreateToken", **{**first, "refreshToken": again["refreshToken"]})["accessToken"]
+
+
 def test_a_refresh_token_is_bound_to_its_client(center: Center) -> None:
     """A refresh token works only for its client; an access token can't be used to refresh."""
     program, thief = center.register(SCOPE), center.register(SCOPE)

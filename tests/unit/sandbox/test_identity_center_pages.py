@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import urlencode
 
 import pytest
 
 from dsops.sandbox.http.messages import HttpRequest
 from tests.identity_center import REDIRECT, SCOPE, Center, authorize_query, brought
+from tests.markup import read
 from tests.sandboxes import ACCOUNT, HOST, Lab
+from tests.unit.graph.test_svg import contrast
 from tests.unit.sandbox.conftest import LabFactory
 
 SEED = f"""
@@ -55,6 +58,50 @@ def test_the_page_shows_users_and_client(center: Center) -> None:
     assert 'value="approve"' in text
     assert 'value="deny"' in text
     assert "not AWS" in text
+
+
+def test_deny_comes_before_allow_and_looks_different(center: Center) -> None:
+    """Deny is the first button, which a browser uses if a form is submitted without a button (HTML, 4.10.22.2)."""
+    page = read(center.authorize(center.register_for_browser()).body.decode())
+    assert [(button["class"], button["value"], button.text) for button in page.all("button")] == [
+        ("deny", "deny", "Deny"),
+        ("allow", "approve", "Allow"),
+    ]
+    style = page.one("style").text
+    assert ".deny { border-color: var(--stop)" in style
+    assert ".allow { border-color: var(--go); background: var(--go)" in style
+    assert not page.all("script")
+
+
+def test_colours_of_the_pages_have_contrast(center: Center) -> None:
+    """Text and buttons have a contrast of at least 7:1 in light and dark mode (WCAG 2.2, 1.4.6)."""
+    style = read(center.authorize(center.register_for_browser()).body.decode()).one("style").text
+    palettes = [
+        dict(re.findall(r"--([\w-]+): (#\w+)", rule)) for rule in re.findall(r":root {(.*?)}", style, re.DOTALL)
+    ]
+    assert len(palettes) == 2
+    for palette in palettes:
+        colours = {name: "#" + "".join(c * 2 for c in v[1:]) if len(v) == 4 else v for name, v in palette.items()}
+        for ink, paper in (("ink", "paper"), ("ink", "box"), ("soft", "paper"), ("stop", "paper"), ("on-go", "go")):
+            assert contrast(colours[ink], colours[paper]) >= 7, (ink, paper)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "granted"),
+    [
+        ([SCOPE], ["list the accounts and permission sets that are assigned to you", "get temporary credentials for "]),
+        ([SCOPE, "x:y_z"], ["list the accounts ", "get temporary credentials for ", "use the scope x:y_z"]),
+        (["x:y_z"], ["use the scope x:y_z"]),
+    ],
+)
+def test_the_page_says_what_is_granted_to_which_program(center: Center, scopes: list[str], granted: list[str]) -> None:
+    """The page names the program and lists what its scopes permit."""
+    program = center.register_for_browser(*scopes, clientName="my-tool")
+    page = read(center.authorize(program, scopes=" ".join(scopes)).body.decode())
+    assert "the program my-tool can, for 8 hours:" in page.one("main").text
+    items = [item.text for item in page.all("li")]
+    assert len(items) == len(granted)
+    assert all(item.startswith(words) for item, words in zip(items, granted, strict=True))
 
 
 def test_approval_redirects_with_code_and_state(center: Center) -> None:
@@ -143,11 +190,15 @@ def test_both_names_of_the_scope_parameter_are_accepted(center: Center) -> None:
 
 
 def test_a_code_in_the_url_fills_the_field(center: Center) -> None:
-    """A code in the URL only fills the form's field, HTML-escaped; it approves nothing."""
+    """A code in the URL opens the form for its login, or fills the field for the code; it approves nothing."""
     program = center.register()
     started = center.start_device(program)
     page = center.browse("GET", "/_sandbox/device", f"user_code={started['userCode']}").body.decode()
     assert f'value="{started["userCode"]}"' in page
+    assert f'<span class="code">{started["userCode"]}</span>' in page
+    assert "<b>botocore-client-dev</b>" in page
+    lower = str(started["userCode"]).lower().replace("-", " ")
+    assert 'value="deny"' in center.browse("GET", "/_sandbox/device", urlencode({"user_code": lower})).body.decode()
     assert b"<b>x" not in center.browse("GET", "/_sandbox/device", "user_code=%22><b>x").body
     assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
 
@@ -169,7 +220,7 @@ def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
 
 
 def test_the_page_reports_a_wrong_code_or_user(center: Center) -> None:
-    """A wrong code or user is reported on the page, and the login stays pending."""
+    """A wrong code or user is reported on the page with what to do, and the login stays pending."""
     program = center.register()
     started = center.start_device(program)
     wrong_code = center.browse("POST", "/_sandbox/device", body=form(user_code="BBBB-BBBB", user="alice"))
@@ -177,6 +228,12 @@ def test_the_page_reports_a_wrong_code_or_user(center: Center) -> None:
 
     assert (wrong_code.status, wrong_user.status) == (404, 400)
     assert b"<b>" not in wrong_user.body
+    assert b"choose one of the users" in wrong_user.body
+    opened = center.browse("GET", "/_sandbox/device", "user_code=BBBB-BBBB")
+    assert (opened.status, opened.body) == (404, wrong_code.body)
+    page = read(opened.body.decode())
+    assert page.one("p", "problem").text.endswith("or start the login again in the program to get a new code.")
+    assert (page.one("form")["method"], page.one("input")["value"]) == ("get", "BBBB-BBBB")
     assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
 
 
@@ -247,10 +304,10 @@ def test_a_program_decides_by_code_or_url(center: Center) -> None:
 @pytest.mark.parametrize(
     ("code", "status", "words"),
     [
-        ("BBBB-BBBB", 404, "no login waits for that code"),
+        ("BBBB-BBBB", 404, "no login is pending for that code"),
         ("http://127.0.0.1:4566/other", 400, "must be a user code, or a link"),
         ("http://127.0.0.1:4566/authorize?client_id=x", 400, "no client with that id"),
-        ("http://127.0.0.1:4566/_sandbox/device", 404, "no login waits"),
+        ("http://127.0.0.1:4566/_sandbox/device", 404, "no login is pending"),
     ],
 )
 def test_invalid_decisions_are_reported(center: Center, code: str, status: int, words: str) -> None:

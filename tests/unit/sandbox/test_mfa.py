@@ -238,7 +238,7 @@ def test_codes_agree_with_pyotp(key: bytes, moment: int) -> None:
 
 
 def test_mfa_seeds_may_be_formatted_as_in_apps() -> None:
-    """Seeds may have spaces, small letters and no padding; other characters are not base32."""
+    """Seeds may have spaces, lowercase letters and no padding; other characters are not base32."""
     assert code_at("jbsw y3dp ehpk 3pxp", 0) == code_at("JBSWY3DPEHPK3PXP", 0)
     assert is_seed("MZXW6YQ")
     assert not is_seed("0189")

@@ -405,4 +405,4 @@ def test_values_that_moto_refuses_are_seed_errors(make_lab: LabFactory) -> None:
     """A policy that moto refuses is reported as an error of the seed."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab(seed(f"  service_control_policies: [{{name: FullAWSAccess, document: {DENY % ''}}}]"))
-    assert caught.value.message == "the organization can't be made"
+    assert caught.value.message == "the organization of the seed can't be created"

@@ -145,6 +145,43 @@ def test_versions_and_stages(lab: Lab) -> None:
     assert missing.message == ("Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS")
 
 
+def stages(admin: Person) -> dict[str, list[str]]:
+    """Version id -> labels of the secret prod/db, for versions with a label."""
+    described: dict[str, list[str]] = admin.call("secretsmanager", "DescribeSecret", SecretId="prod/db")[
+        "VersionIdsToStages"
+    ]
+    return {version: sorted(labels) for version, labels in described.items() if labels}
+
+
+def test_a_moved_label_is_current_for_later_writes(lab: Lab) -> None:
+    """After UpdateSecretVersionStage, the next PutSecretValue takes AWSCURRENT from the version that has it then."""
+    admin = lab.user("admin")
+    first = admin.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["VersionId"]
+    put = {"SecretId": "prod/db", "SecretString": "2", "VersionStages": ["staged"]}
+    second = admin.call("secretsmanager", "PutSecretValue", **put)["VersionId"]
+    move = {"SecretId": "prod/db", "VersionStage": "AWSCURRENT", "MoveToVersionId": second}
+    admin.call("secretsmanager", "UpdateSecretVersionStage", **move, RemoveFromVersionId=first)
+    third = admin.call("secretsmanager", "PutSecretValue", SecretId="prod/db", SecretString="3")["VersionId"]
+
+    labels = stages(admin)
+    assert ["AWSCURRENT"] == labels[third]
+    assert [third] == [version for version, each in labels.items() if "AWSCURRENT" in each]
+    refused = admin.refused("secretsmanager", "UpdateSecretVersionStage", **move, RemoveFromVersionId=first)
+    assert "InvalidParameterException" == refused.code
+    assert labels == stages(admin)
+
+
+def test_a_label_does_not_move_to_a_missing_version(lab: Lab) -> None:
+    """A move to a version that does not exist is refused, and the label stays where it is."""
+    admin = lab.user("admin")
+    before = stages(admin)
+    missing = "11111111-1111-1111-1111-111111111111"
+    move = {"VersionStage": "AWSCURRENT", "MoveToVersionId": missing, "RemoveFromVersionId": next(iter(before))}
+    refused = admin.refused("secretsmanager", "UpdateSecretVersionStage", SecretId="prod/db", **move)
+    assert "ResourceNotFoundException" == refused.code
+    assert before == stages(admin)
+
+
 def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
     """A secret scheduled for deletion can't be read until it is restored."""
     admin, reader = lab.user("admin"), lab.user("reader")

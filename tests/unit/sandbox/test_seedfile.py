@@ -319,7 +319,7 @@ def test_values_that_moto_refuses_are_reported(make_lab: LabFactory) -> None:
     """A value in the seed that moto refuses is reported with its account."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab('accounts: {"111111111111": {users: {a: {policies: ["arn:aws:iam::aws:policy/None"]}}}}')
-    assert caught.value.message == "account 111111111111 can't be made"
+    assert caught.value.message == "account 111111111111 of the seed can't be created"
 
 
 def test_a_missing_file_is_reported(tmp_path: os.PathLike[str]) -> None:

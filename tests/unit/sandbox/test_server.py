@@ -174,7 +174,7 @@ def test_a_port_in_use_is_reported(server: SandboxServer) -> None:
 @pytest.mark.parametrize(
     ("host", "port", "why", "flag"),
     [
-        ("127.0.0.1", 65536, "the highest is 65535", "--port"),
+        ("127.0.0.1", 65536, "the highest port is 65535", "--port"),
         ("192.0.2.1", 0, "this machine does not have that address", "--host"),
     ],
 )

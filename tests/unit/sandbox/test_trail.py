@@ -271,7 +271,7 @@ def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
         trail.deliver()
 
     assert messages == [
-        f"the trail can't be written to {tmp_path} (not a directory); the sandbox goes on, and tries it again"
+        f"the trail can't be written to {tmp_path} (not a directory); the sandbox continues and tries again"
     ]
     in_the_way.unlink()
     trail.close()
@@ -302,6 +302,6 @@ def test_an_unwritable_folder_is_refused_at_start(lab: Lab, tmp_path: Path) -> N
     with pytest.raises(SandboxUnavailable) as caught:
         start_trail(lab, tmp_path / "file" / "trail")
 
-    assert caught.value.message == f"the trail can't be written to {tmp_path}/file/trail"
+    assert caught.value.message == f"the trail can't be written to the folder {tmp_path}/file/trail"
     assert caught.value.why == "not a directory"
     assert "--trail" in caught.value.hint

@@ -160,7 +160,7 @@ def test_a_token_that_ends_soon_is_renewed_and_put_back(desk: Desk) -> None:
     same = ("startUrl", "region", "clientId", "clientSecret", "registrationExpiresAt", "refreshToken")
     assert {name: before[name] for name in same} == {name: after[name] for name in same}
     assert 0o600 == path.stat().st_mode & 0o777
-    assert [path.name] == os.listdir(path.parent)
+    assert [path.name, f"{path.name}.lock"] == sorted(os.listdir(path.parent))
 
 
 def test_a_token_with_time_left_is_left_alone(desk: Desk) -> None:
@@ -209,7 +209,7 @@ def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
 
 @pytest.mark.parametrize("user", [ADA, EVE])
 def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
-    """If another process renewed the token first, the run fails with the hint to run it again.
+    """If another process renewed the token first, the run fails with the hint to run the command again.
 
     The new token may belong to another user.
     """
@@ -220,7 +220,7 @@ def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
 
     desk.center.outage = quicker
     desk.center.log_in(desk.home, ADA, seconds=-60)
-    assert "run it again" == desk.failure().hint
+    assert "run the command again" == desk.failure().hint
     assert desk.caller().endswith(f"/{user}")
     assert ["CreateToken", "GetRoleCredentials"] == desk.center.asked
 
@@ -249,7 +249,7 @@ def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -
 
     desk.center.outage = elsewhere
     desk.center.log_in(desk.home, ADA)
-    assert "another login than when this run was planned" in desk.failure().message
+    assert "has changed since this run was planned" in desk.failure().message
     assert {} == desk.center.issued
     assert desk.caller().endswith(f"/{EVE}")
 
@@ -333,9 +333,9 @@ def test_a_login_that_changes_after_the_plan_is_refused(desk: Desk) -> None:
     desk.center.log_in(desk.home, ADA)
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
-    with pytest.raises(LoginRequired, match="another login than when this run was planned") as caught:
+    with pytest.raises(LoginRequired, match="has changed since this run was planned") as caught:
         desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
-    assert "run it again" == caught.value.hint
+    assert "run the command again" == caught.value.hint
     assert [] == desk.center.asked
 
 
@@ -397,7 +397,7 @@ def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
     path = token_file(desk.home, {})
     path.unlink()
     os.mkfifo(path)
-    assert "is not a plain file" in desk.failure().why
+    assert "is not a regular file" in desk.failure().why
 
 
 def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
@@ -410,7 +410,7 @@ def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
     path.mkdir()
     before = os.dup(0)
     os.close(before)
-    assert "is not a plain file" in desk.failure().why
+    assert "is not a regular file" in desk.failure().why
     after = os.dup(0)
     os.close(after)
     assert after == before
@@ -461,7 +461,7 @@ def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
     (facts,) = desk.reports.facts("login.renewed")
     assert f"but not kept: {path} can't be written, file too large" == facts["why"]
     assert before == path.read_bytes()
-    assert [path.name] == os.listdir(path.parent)
+    assert [path.name, f"{path.name}.lock"] == sorted(os.listdir(path.parent))
 
 
 @pytest.mark.parametrize("user", [EVE, ""])

@@ -259,7 +259,7 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 """
     plan = pipeline.plan(text)
     pipeline.environ, pipeline.person = RUNNER, Person("111111")
-    with pytest.raises(MfaRefused, match="can't show the MFA device"):
+    with pytest.raises(MfaRefused, match="can't use the MFA device"):
         pipeline.time.run(pipeline.resolver(plan).secrets(), pipeline.aws)
     assert (pipeline.aws.calls, pipeline.person.asked) == ([], [])
 

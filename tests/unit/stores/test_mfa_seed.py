@@ -180,7 +180,7 @@ def test_a_server_whose_clock_jumps_gets_no_codes_of_all_times(pipeline: Pipelin
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", f"{FAILED} with invalid MFA one time pass code. ", 403)
     dates = [(NOON + timedelta(days=day)).strftime("%a, %d %b %Y %H:%M:%S GMT") for day in range(1, 40)]
     pipeline.aws.pages[STS] = [Response(302, {"date": date}, b"") for date in dates]
-    with pytest.raises(MfaRefused, match="AWS did not accept"):
+    with pytest.raises(MfaRefused, match="AWS rejected"):
         pipeline.credentials(CONFIG, "r")
     assert len(sent(pipeline)) == 3
 
@@ -238,4 +238,4 @@ def test_a_list_that_is_broken_asks_the_person(pipeline: Pipeline, stub: StubKey
     account = Account(pipeline)
     pipeline.person = Person(account.code())
     pipeline.credentials(CONFIG, "r")
-    assert "is not the list of what the keyring has" in pipeline.person.asked[0]
+    assert "is not a valid list of the keyring's entries" in pipeline.person.asked[0]

@@ -162,7 +162,7 @@ def test_a_role_that_is_not_given_is_told_with_those_that_are(pipeline: Pipeline
     No call is made.
     """
     error = failure(pipeline, put(response_of(DEPLOY, AUDIT), f", role_arn: '{DEPLOY}s'"))
-    assert f"does not give {DEPLOY}s" in error.message
+    assert f"does not offer {DEPLOY}s" in error.message
     assert error.why == f"it gives {DEPLOY}, {AUDIT}"
     assert error.hint == f"did you mean `{DEPLOY}`?"
     assert pipeline.aws.calls == []
@@ -174,12 +174,12 @@ def test_an_assertion_without_roles_is_told(
 ) -> None:
     """A response without roles is an error."""
     error = failure(pipeline, put(response_of(values=values)))
-    assert "gives no role of AWS" in error.message
+    assert "offers no AWS role" in error.message
 
 
 def test_an_encrypted_assertion_needs_both_arns(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """An encrypted assertion, which only AWS can read, needs both ARNs in the store."""
-    assert "only AWS can read" in failure(pipeline, put(response_of(encrypted=True))).message
+    """An encrypted assertion, which dsops can't read, needs both ARNs in the store."""
+    assert "dsops can't read" in failure(pipeline, put(response_of(encrypted=True))).message
     both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
     pipeline.credentials(put(response_of(encrypted=True), both), "r")
     assert pipeline.aws.calls[-1].parameters["RoleArn"] == DEPLOY
@@ -202,7 +202,7 @@ def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipel
     """
     plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
     put(response_of(DEPLOY, name="bob"))
-    with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
+    with pytest.raises(NoCredentials, match="has changed since this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert pipeline.aws.calls == []
 
@@ -227,7 +227,7 @@ def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline,
     text = put(response_of(encrypted=True), both)
     plan = pipeline.plan(text, store="r")
     put(response_of(encrypted=True).replace("signature", "of-another-person"))
-    with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
+    with pytest.raises(NoCredentials, match="has changed since this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert pipeline.aws.calls == []
     put(response_of(encrypted=True))
@@ -293,7 +293,7 @@ def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
 )
 def test_what_is_no_response_is_not_sent(raw: bytes) -> None:
     """Content that is not a SAML response is never sent, and XML entities (bombs) are not expanded."""
-    with pytest.raises(NoCredentials, match="is not a SAML response, and is not sent"):
+    with pytest.raises(NoCredentials, match="is not a SAML response, so it is not sent"):
         read_response(raw, "it")
 
 
@@ -388,7 +388,7 @@ def test_a_login_is_not_waited_for_when_its_person_is_gone() -> None:
     runtime = make_runtime({**REGION, "BROWSER": "true", "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
     looks = iter([False, False, False, True])
     runtime = runtime._replace(has_left=lambda: next(looks))
-    with pytest.raises(NoCredentials, match="was given up"):
+    with pytest.raises(NoCredentials, match="was cancelled"):
         log_in("https://idp.example.com/", window.port, "r", runtime, seconds=60)
     socket.create_server(("127.0.0.1", window.port)).close()
 
@@ -399,7 +399,7 @@ def test_a_login_without_an_end_ends(command: str) -> None:
     window = Window()
     runtime = make_runtime({**REGION, "BROWSER": command, "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
     start = partial(log_in, "https://idp.example.com/", window.port, "r", runtime, seconds=1)
-    expected = "no response came" if command == "true" else "there is no browser"
+    expected = "sent no SAML response" if command == "true" else "no browser could be opened"
     if command == "false":
         start = partial(start, seconds=20)
     if sys.platform == "darwin":

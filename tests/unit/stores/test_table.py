@@ -116,7 +116,7 @@ envs: {e: {X: {from: {store: v, key: "a#b"}}}}
 
 def test_a_store_that_gives_something_else_is_refused() -> None:
     """A store that is used as the wrong kind (secrets as credentials) is refused."""
-    with pytest.raises(StoreTypeUnknown, match="give no credentials"):
+    with pytest.raises(StoreTypeUnknown, match="provide no credentials"):
         credential_store("aws.ssm")
     assert secret_store("aws.sts").store_type.gives_credentials
 

@@ -3,5 +3,5 @@
     logs -> records -> calls (each once) -> issues (calls that issue sessions) -> answers
 
 Log files or a table of Athena come in; an `AuditReport` goes out. docs/reference/audit-report.md defines each of these,
-and lists the questions. Imported by `cli`.
+and lists the questions. Imported by `cli` and `page`.
 """

@@ -90,9 +90,9 @@ class AthenaQuery:
                 raise self._with_call(athena.failure(self._api, status, self._table))
             if status.state == "cancelled":
                 self.is_under_way = False
-                hint = "ask the account's administrator, then run it again"
+                hint = "ask the account's administrator, then run the query again"
                 raise self._with_call(
-                    QueryCancelled(f"the query {self.id} was cancelled in Athena", why=status.reason, hint=hint)
+                    QueryCancelled(f"query {self.id} was cancelled in Athena", why=status.reason, hint=hint)
                 )
             if status.state == "done":
                 self.is_under_way = False
@@ -154,13 +154,16 @@ def _cell(column: str, text: str | None) -> object:
         with suppress(ValueError):
             return datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=UTC)
     kind = "time" if column in TIMES else "number"
-    raise AnswerInvalid(f"the result has no {kind} in its column `{column}`", hint="is it really AWS that answered?")
+    raise AnswerInvalid(
+        f"Athena's result has no {kind} in the column `{column}`",
+        hint="check that the endpoint of Athena belongs to AWS",
+    )
 
 
 def _check_length(sql: str) -> None:
     length = len(sql.encode("utf-8", "surrogateescape"))
     if length > athena.MOST_BYTES:
         raise QueryRefused(
-            f"the question's SQL has {length} bytes, and Athena takes at most {athena.MOST_BYTES}",
-            hint="shorten `--session`, or the table's name",
+            f"the SQL query has {length} bytes, but Athena accepts at most {athena.MOST_BYTES}",
+            hint="use a shorter `--session` or a shorter table name",
         )

@@ -282,8 +282,8 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 def _no_room(why: str) -> LogsUnreadable:
-    hint = "ask of fewer files, or give it room: TMPDIR names the folder that is used"
-    return LogsUnreadable("the logs can't be put in order", why=why, hint=hint)
+    hint = "read fewer files, or set TMPDIR to a folder with more free space"
+    return LogsUnreadable("DuckDB has too little space to sort the logs", why=why, hint=hint)
 
 
 def _safe_reason(text: str, other: str = "it can't be read") -> str:

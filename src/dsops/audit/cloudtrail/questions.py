@@ -367,6 +367,15 @@ QUESTIONS: Mapping[str, AuditQuestion] = {question.name: question for question i
 _PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
 
 
+def is_denial(code: str) -> bool:
+    """Whether an error code means that AWS denied the call; the same rule as in the SQL of `denials`."""
+    return (
+        code.startswith("AccessDenied")
+        or code.endswith(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))
+        or code in DENIED
+    )
+
+
 def sql_of(question: AuditQuestion, options: QuestionOptions, dialect: Dialect) -> str:
     """The question's SQL for an engine, over the relations that it needs."""
     day_before = dialect.later.format(time="max(call_time)", seconds="-86400")

@@ -31,7 +31,7 @@ def path_markup(path: str, hops: int) -> Markup:
 
 
 def chains(rows: Records) -> Markup:
-    """Draw the first chains."""
+    """Draw the first chains, with one frame for each account."""
     drawing = lay_out(_items(rows[:MOST_DRAWN]), 2)
     wide, high = number(drawing.width), number(drawing.height)
     picture = element(
@@ -39,7 +39,8 @@ def chains(rows: Records) -> Markup:
         element("title", "Chains of sessions", id="chains-title"),
         element(
             "desc",
-            "From left to right: the first caller and the roles after it. The table below has the same in words.",
+            "From left to right: the first caller and the roles after it, each in the frame of its account. "
+            "The table below has the same in words.",
             id="chains-desc",
         ),
         Markup("\n" + "\n".join(shapes(drawing)) + "\n"),
@@ -79,10 +80,11 @@ def _items(rows: Records) -> list[Item]:
 
 def _item(hop: _Hop, sessions: int | None) -> Item:
     short = short_arn(hop.text)
-    texts = [plain(part) for part in short or (shortened(hop.text),)]
+    texts = [plain(short[0] if short else shortened(hop.text))]
     if sessions is not None:
         texts.append(counted(sessions, "session"))
     depth = len(hop.key) - 1
     parent = hop.key[:-1] if depth else None
     kind, corner = ("hop", 3) if depth else ("caller", 16)
-    return Item(depth, broken(texts), hop.key, parent, kind, corner, title=title(hop.text))
+    lane = f"account {short[1]}" if short else ""
+    return Item(depth, broken(texts), hop.key, parent, kind, corner, title=title(hop.text), lane=lane)

@@ -1,7 +1,12 @@
-"""Renders the whole page: a head whose security policy allows only its own style, then the sections in order."""
+"""Renders the whole page: a head whose security policy allows only its own style, then the sections in order.
+
+The first section has what needs attention, for a reader who reads nothing else.
+"""
 
 from __future__ import annotations
 
+from dsops.audit.cloudtrail.findings import can_be_judged
+from dsops.audit.page.attention import attention
 from dsops.audit.page.formatting import LONGEST_PATH, count, counted, moment, name
 from dsops.audit.page.markup import Markup, element, joined, told
 from dsops.audit.page.sections import SECTIONS
@@ -20,10 +25,16 @@ def page_of(report: AuditReport) -> str:
     sections = [
         section for section in SECTIONS if any(report.answer(question) is not None for question in section.questions)
     ]
-    links = [("unusual", "What is unusual"), *((section.identity, section.heading) for section in sections)]
+    first = (_section("attention", "Needs attention", attention(report)),) if can_be_judged(report) else ()
+    links = [
+        *([("attention", "Needs attention")] if first else []),
+        ("unusual", "What is unusual"),
+        *((section.identity, section.heading) for section in sections),
+    ]
     content = [
         element("header", element("h1", "Who assumed what"), _period(report)),
         element("nav", *(element("a", text, href=f"#{identity}") for identity, text in links), aria_label="Sections"),
+        *first,
         _section("read", "What was read", _read(report)),
         _section("unusual", "What is unusual", unusual(report)),
         *(_section(section.identity, section.heading, section.make(report)) for section in sections),
@@ -72,6 +83,8 @@ def _read(report: AuditReport) -> Markup:
     notes = [joined(["Read from ", sources, "."])]
     if report.since is not None:
         notes.append(joined(["Reported are calls since ", moment(report.since), "."]))
+    if report.match:
+        notes.append(joined(["Shown are rows that contain ", element("code", name(report.match)), "."]))
     if report.boundary is not None:
         notes.append(joined(["New is what was not there before ", moment(report.boundary), "."]))
     return joined(

@@ -82,6 +82,22 @@ footer { border-top: 1px solid var(--line); margin-top: 3rem; padding-top: 1rem;
 .warning h3 { margin-top: 0; }
 .warning ul { margin: 0; padding-left: 1.1rem; }
 
+.findings { list-style: none; margin: 0; padding: 0; }
+.findings > li { display: grid; grid-template-columns: 5.5rem minmax(0, 1fr); gap: 0 1rem; padding: .9rem 0;
+  border-top: 1px solid var(--line); }
+.findings > li.others { display: block; padding-left: 6.5rem; color: var(--soft); font-size: .9rem; }
+.findings p { margin: 0 0 .3rem; overflow-wrap: anywhere; }
+.findings code { overflow-wrap: anywhere; }
+.findings dl { display: grid; grid-template-columns: 8rem minmax(0, 1fr); gap: .15rem .75rem; margin: 0;
+  font-size: .9rem; }
+.findings dt { color: var(--soft); }
+.findings dd { margin: 0; }
+.findings dd code { background: var(--box); padding: .1rem .35rem; user-select: all; }
+.severity { align-self: start; border: 2px solid var(--edge); border-radius: 3px; padding: .05rem .4rem;
+  font-size: .8rem; text-align: center; text-transform: uppercase; letter-spacing: .03em; }
+.high .severity { background: var(--bad); border-color: var(--bad); color: var(--paper); }
+.medium .severity { border-color: var(--bad); color: var(--bad); }
+
 .item { margin-top: 2rem; padding-left: 1.25rem; border-left: 3px solid var(--line); }
 .item h3 { margin-top: 0; font-size: 1.1rem; }
 .item caption, details caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -156,16 +172,20 @@ svg.plot { display: block; overflow: visible; width: calc(100% - 3rem); margin-l
 .chains { margin: 1rem 0 0; }
 .chains svg { display: block; font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .chains text { fill: var(--ink); }
-.chains .name { font-weight: bold; }
+.chains .name, .chains .frame-name { font-weight: bold; }
 .chains .box { fill: var(--box); stroke: var(--edge); }
 .chains .caller .box { stroke-width: 2; }
-.chains .edge { fill: none; stroke: var(--edge); }
+.chains .edge, .chains .frame { fill: none; stroke: var(--edge); }
+.chains .arrow { fill: var(--edge); }
 
 @media (max-width: 46rem) {
   main { padding: 1.75rem 1rem 3rem; }
   h1 { font-size: 1.6rem; }
   .tiles { grid-template-columns: repeat(2, 1fr); }
   .item { padding-left: .9rem; }
+  .findings > li, .findings dl { display: block; }
+  .findings > li.others { padding-left: 0; }
+  .severity { display: inline-block; margin-bottom: .35rem; }
   .bars li { grid-template-columns: minmax(0, 1fr); gap: .2rem; padding: .55rem 0; }
   svg.axis { width: 100%; margin-left: 0; }
   svg.plot { width: calc(100% - 2.5rem); margin-left: 2.5rem; }
@@ -191,7 +211,7 @@ svg.plot { display: block; overflow: visible; width: calc(100% - 3rem); margin-l
   table { font-size: 8.5pt; }
   th, td { padding-right: .6rem; }
   td.name { min-width: 5rem; }
-  figure, .bars li, tr, .chains { break-inside: avoid; }
+  .findings > li, figure, .bars li, tr, .chains { break-inside: avoid; }
   .scroll { overflow: visible; }
   .chains svg { max-width: 100%; height: auto; }
   h2, h3, .next { break-after: avoid; }

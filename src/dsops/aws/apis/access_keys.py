@@ -83,9 +83,11 @@ def _masked(key_id: str) -> str:
 
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if answer.code in ("NoSuchEntity", "NoSuchEntityException"):
-        hint = "`aws iam list-access-keys --user-name USER` shows the keys that the user has"
-        return EntityNotFound(f"IAM can't {doing}", why=answer.message, hint=hint, aws=answer)
+        hint = "`aws iam list-access-keys --user-name USER` lists the user's keys"
+        return EntityNotFound(f"could not {doing}: not found in IAM", why=answer.message, hint=hint, aws=answer)
     if answer.code in ("LimitExceeded", "LimitExceededException"):
-        hint = "a user has two keys at most: delete the unused one, and begin again"
-        return KeyRotationStopped(f"IAM can't {doing}", why=answer.message, hint=hint, aws=answer)
+        hint = "a user has two keys at most: delete the unused key, then start again"
+        return KeyRotationStopped(
+            f"could not {doing}: the user has too many keys", why=answer.message, hint=hint, aws=answer
+        )
     return None

@@ -146,16 +146,16 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
         return QueryRefused(f"Athena has no table {table}{where}", why=why, hint=hint, aws=aws)
     if code in ("COLUMN_NOT_FOUND", "TYPE_MISMATCH", "FUNCTION_NOT_FOUND"):
         hint = f"is {table} a table of CloudTrail's logs, with the columns that dsops' docs/how-to/audit-sql.md lists?"
-        return QueryRefused(f"{table} lacks the columns that the query needs", why=why, hint=hint, aws=aws)
+        return QueryRefused(f"table {table} lacks columns that the query needs", why=why, hint=hint, aws=aws)
     if _DENIED.search(seen.reason):
         hint = (
             "Athena uses the caller's permissions: allow glue:GetTable, glue:GetDatabase and "
             "glue:GetPartitions, s3:GetObject and s3:ListBucket on the logs, s3:PutObject and s3:GetBucketLocation on "
             "the output, kms:Decrypt where they are encrypted"
         )
-        return AccessDenied(f"not allowed to read {table} by Athena", why=why, hint=hint, aws=aws)
-    hint = "read fewer days (`--begin`, `--end`); the query stands in Athena's history with all its words"
-    return QueryFailed(f"Athena could not answer from {table}", why=why, hint=hint, aws=aws)
+        return AccessDenied(f"not allowed to query table {table} with Athena", why=why, hint=hint, aws=aws)
+    hint = "read fewer days (`--begin`, `--end`); Athena's query history has the query and the whole error"
+    return QueryFailed(f"the Athena query of table {table} failed", why=why, hint=hint, aws=aws)
 
 
 def _row(api: Athena, row: object, length: int) -> Row:
@@ -177,8 +177,8 @@ def _refused(action: str) -> Refusal:
             return _denied(answer, doing, f"athena:{action}")
         if concerns_credentials(answer):
             return None
-        hint = "`aws athena get-query-execution --query-execution-id ID` shows what Athena knows of it"
-        return QueryFailed(f"Athena can't {doing}", why=answer.message, hint=hint, aws=answer)
+        hint = "`aws athena get-query-execution --query-execution-id ID` shows the query's state in Athena"
+        return QueryFailed(f"Athena could not {doing}", why=answer.message, hint=hint, aws=answer)
 
     return refusal
 
@@ -191,7 +191,7 @@ def _refused_start(workgroup: str) -> Refusal:
             return None
         message, hint = "Athena does not take the query", "look at what AWS says of it; `--workgroup` names another one"
         if re.search(r"(?i)output location|output bucket|outputlocation", answer.message):
-            message = f"Athena can't put the result of a query anywhere, workgroup {workgroup}"
+            message = f"Athena has no location for the query's result, workgroup {workgroup}"
             hint = "name a place with `--output s3://BUCKET/PREFIX/`, or a workgroup that has one with `--workgroup`"
         elif re.search(r"(?i)work ?group.* not (found|exist)", answer.message):
             message = f"Athena has no workgroup {workgroup} here"
@@ -211,7 +211,7 @@ def _denied(answer: AwsAnswer, doing: str, action: str) -> AccessDenied:
     """Return the error for a call that IAM denies."""
     hint = f"allow {action} to {_caller(answer)}"
     if "explicit deny" in answer.message:
-        hint = f"a policy denies {action} explicitly: the message says of which kind"
+        hint = f"a policy denies {action} explicitly: the message names the policy's type"
     return AccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
 
 

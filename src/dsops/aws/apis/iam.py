@@ -134,9 +134,9 @@ async def _ask(iam: Iam, action: str, doing: str, **parameters: str) -> Element:
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if answer.code in ("NoSuchEntity", "NoSuchEntityException"):
         return EntityNotFound(
-            f"IAM can't {doing}",
+            f"could not {doing}: not found in IAM",
             why=answer.message,
-            hint="check the name, and whose account the keys are of",
+            hint="check the name, and which account the credentials belong to",
             aws=answer,
         )
     return None

@@ -58,5 +58,5 @@ async def _ask(api: Kms, action: str, doing: str, parameters: Mapping[str, objec
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if answer.code == "NotFoundException":
         hint = "check the key's id or alias, its region and its account"
-        return EntityNotFound(f"KMS can't {doing}", why=answer.message, hint=hint, aws=answer)
+        return EntityNotFound(f"could not {doing}: not found in KMS", why=answer.message, hint=hint, aws=answer)
     return None

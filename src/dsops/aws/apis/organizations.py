@@ -101,8 +101,10 @@ async def _ask(api: OrganizationsClient, action: str, doing: str, **parameters: 
 
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if answer.code in _ABSENT:
-        hint = "is the account a member of the organization whose keys ask?"
-        return EntityNotFound(f"Organizations can't {doing}", why=answer.message, hint=hint, aws=answer)
+        hint = "check that the account is a member of the organization of these credentials"
+        return EntityNotFound(
+            f"could not {doing}: not found in AWS Organizations", why=answer.message, hint=hint, aws=answer
+        )
     return None
 
 

@@ -99,6 +99,8 @@ def _arn(api: SecretsManagerClient, action: str, content: Mapping[str, object]) 
 
 def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if answer.code == "ResourceNotFoundException":
-        hint = "check the ARN, with the six characters at its end"
-        return EntityNotFound(f"Secrets Manager can't {doing}", why=answer.message, hint=hint, aws=answer)
+        hint = "check the ARN, including the six characters at its end"
+        return EntityNotFound(
+            f"could not {doing}: not found in Secrets Manager", why=answer.message, hint=hint, aws=answer
+        )
     return None

@@ -173,9 +173,9 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
         return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     if answer.code == "ResourceNotFoundException":
         return SecretNotFound(
-            f"could not {doing}: it does not exist in {answer.endpoint}",
+            f"could not {doing}: the secret does not exist in {answer.endpoint}",
             why=answer.message,
-            hint="check name, version and region; a secret of another account needs its whole ARN",
+            hint="check the secret's name, version and region; for a secret of another account, write its whole ARN",
             aws=answer,
         )
     if (
@@ -183,9 +183,9 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     ) or "marked deleted" in answer.message:
         secret_id = doing.removeprefix(_READING).strip("`")
         return SecretDeleted(
-            f"could not {doing}: it is scheduled for deletion",
+            f"could not {doing}: the secret is scheduled for deletion",
             why=answer.message,
-            hint=f"undo that with `aws secretsmanager restore-secret --secret-id {secret_id}`",
+            hint=f"restore the secret with `aws secretsmanager restore-secret --secret-id {secret_id}`",
             aws=answer,
         )
     hint = "check the key that encrypts it" if answer.code == "DecryptionFailure" else ""

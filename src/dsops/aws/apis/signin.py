@@ -40,15 +40,16 @@ def federation_endpoint(partition: Partition, own: str = "") -> str:
     if not own:
         if partition.name not in _PLACES:
             raise UsageError(
-                f"dsops does not know where {partition.name} signs in to its console", hint="name it with `--endpoint`"
+                f"the console sign-in address of the partition {partition.name} is unknown",
+                hint="set the address with `--endpoint`",
             )
         return _PLACES[partition.name][0]
     address = parse_address(own)
     if address is None or (address.scheme != "https" and not is_loopback(address.host)):
         raise UsageError(
-            "`--endpoint` is not an address that the session can be sent to",
-            why="it is an https address, or one of this machine",
-            hint="leave it out for AWS's own sign-in page",
+            "`--endpoint` is not an https address",
+            why="the session is sent to the endpoint, so only https and loopback addresses are accepted",
+            hint="leave out `--endpoint` to use AWS's own sign-in endpoint",
         )
     return own
 
@@ -61,12 +62,14 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
     if own:
         if not own.startswith("https://") or not own.isascii() or not own.isprintable() or " " in own:
             raise UsageError(
-                "`--destination` is not an https address", hint="such as https://console.aws.amazon.com/s3/home"
+                "`--destination` is not an https address",
+                hint="write an address such as https://console.aws.amazon.com/s3/home",
             )
         return own
     if partition.name not in _PLACES:
         raise UsageError(
-            f"dsops does not know the console of {partition.name}", hint="name its page with `--destination`"
+            f"the console address of the partition {partition.name} is unknown",
+            hint="set the page to open with `--destination`",
         )
     return f"https://{region}.{_PLACES[partition.name][1]}/console/home?region={region}"
 
@@ -125,10 +128,10 @@ async def _ask(client: Client, request: WireRequest) -> Response:
             if response.status < 500 and response.status != 429:
                 # The body is an HTML page that may contain the session, so it is not shown.
                 raise ConsoleRefused(
-                    f"{host} refused to sign in with this session: it answered {response.status}",
-                    hint="without `--duration` it lasts as long as the session; the role's own limit may be lower",
+                    f"{host} refused to sign in with this session (status {response.status})",
+                    hint="leave out `--duration`, which may be longer than the role's maximum session duration",
                 )
-            failure = ServiceError(f"{host} answered {response.status}", hint="try again")
+            failure = ServiceError(f"{host} failed with status {response.status}", hint="try again")
         if attempt >= client.attempts:
             raise failure
         await pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
@@ -137,5 +140,7 @@ async def _ask(client: Client, request: WireRequest) -> Response:
 def _token(response: Response, endpoint: str) -> str:
     token = (parse_json(response.body) or {}).get("SigninToken")
     if not isinstance(token, str) or not token:
-        raise ConsoleRefused(f"what answers at {endpoint} gives no sign-in token", hint="is it really AWS?")
+        raise ConsoleRefused(
+            f"{endpoint} returned no sign-in token", hint="check that this is AWS's federation endpoint"
+        )
     return token

@@ -106,9 +106,9 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
             hint = "allow kms:Decrypt on the key that encrypts them to the role that reads them"
         return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     if answer.code in ("ParameterNotFound", "ParameterVersionNotFound"):
-        hint = "check its name, the `/` at the beginning included, and the store's `region`"
+        hint = "check the parameter's name, including the `/` at its beginning, and the store's `region`"
         return SecretNotFound(
-            f"could not {doing}: it does not exist in {answer.endpoint}", why=answer.message, hint=hint, aws=answer
+            f"could not {doing}: no such parameter in {answer.endpoint}", why=answer.message, hint=hint, aws=answer
         )
     hint = "check the key that encrypts it" if answer.code == "InvalidKeyId" else "check the parameter's name"
     return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

@@ -16,7 +16,7 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 _BEARER = "x-amz-sso_bearer_token"
-_MOST_PAGES = 50
+_MOST_PAGES = 500
 _PARTS = ("accessKeyId", "secretAccessKey", "sessionToken")
 
 
@@ -65,16 +65,16 @@ async def get_role_credentials(portal: PortalClient, account_id: str, role_name:
 
 
 async def list_accounts(portal: PortalClient) -> list[Account]:
-    """Return the accounts in which the logged-in user has a permission set."""
-    accounts = await _list(portal, "ListAccounts", "/assignment/accounts?", "list the accounts", "accountList")
-    return [Account(text_in(account, "accountId"), text_in(account, "accountName")) for account in accounts]
+    """Return the accounts in which the logged-in user has a permission set. Raises AnswerInvalid for half a list."""
+    listing = _Listing("ListAccounts", "/assignment/accounts?", "list the accounts", "accountList", "accountId")
+    return [Account(text_in(item, "accountId"), text_in(item, "accountName")) for item in await _list(portal, listing)]
 
 
 async def list_account_roles(portal: PortalClient, account_id: str) -> list[str]:
-    """Return the names of the logged-in user's permission sets in the account."""
+    """Return the names of the logged-in user's permission sets in the account. Raises AnswerInvalid for half a list."""
     path, doing = f"/assignment/roles?account_id={quote(account_id)}&", f"list the permission sets in {account_id}"
-    roles = await _list(portal, "ListAccountRoles", path, doing, "roleList")
-    return [text_in(role, "roleName") for role in roles]
+    listing = _Listing("ListAccountRoles", path, doing, "roleList", "roleName")
+    return [text_in(item, "roleName") for item in await _list(portal, listing)]
 
 
 async def logout(portal: PortalClient) -> None:
@@ -82,17 +82,36 @@ async def logout(portal: PortalClient) -> None:
     await _ask(portal, "Logout", "/logout", "end the login", method="POST")
 
 
-async def _list(portal: PortalClient, action: str, path: str, doing: str, name: str) -> list[dict[str, object]]:
+class _Listing(NamedTuple):
+    """An action that returns a list in pages."""
+
+    action: str
+    path: str
+    doing: str
+    member: str
+    key: str
+    """The text that each object of the list has."""
+
+
+async def _list(portal: PortalClient, listing: _Listing) -> list[dict[str, object]]:
+    """Return the objects of all pages. A caller may delete what is not in the list, so a page must not be missing."""
     objects: list[dict[str, object]] = []
-    token = ""
-    for _ in range(_MOST_PAGES):
-        more = f"&next_token={quote(token)}" if token else ""
-        content = await _ask(portal, action, f"{path}max_result=100{more}", doing)
-        objects += objects_in(content, name)
+    tokens = [""]
+    while len(tokens) <= _MOST_PAGES:
+        more = f"&next_token={quote(tokens[-1])}" if tokens[-1] else ""
+        content = await _ask(portal, listing.action, f"{listing.path}max_result=100{more}", listing.doing)
+        page, whole = objects_in(content, listing.member), content.get(listing.member)
+        is_whole = isinstance(whole, list) and len(page) == len(whole)
+        if not is_whole or not all(text_in(each, listing.key) for each in page):
+            raise lacks(portal.endpoint, listing.action, f"{listing.member} with {listing.key}")
+        objects += page
         token = text_in(content, "nextToken")
         if not token:
+            return objects
+        if token in tokens:
             break
-    return objects
+        tokens.append(token)
+    raise lacks(portal.endpoint, listing.action, "last page")
 
 
 async def _ask(portal: PortalClient, action: str, path: str, doing: str, method: str = "GET") -> Content:
@@ -106,7 +125,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError:
         message = f"{answer.endpoint} does not accept the login to {doing}"
         return LoginRequired(message, why=answer.message, hint="log in again: `dsops login STORE`", aws=answer)
     if answer.code in ("ForbiddenException", "ResourceNotFoundException") or answer.status in (403, 404):
-        hint = "check account and name, or have the permission set assigned"
+        hint = "check the account and the permission set's name, or ask for the permission set to be assigned to you"
         return NotAssigned(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     hint = "check the start URL and the region of the Identity Center"
     return SsoRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

@@ -38,7 +38,10 @@ _ASSERTION_HINTS = (
     ("Response signature invalid", "give the SAML provider in IAM the identity provider's current metadata document"),
     ("Issuer not present", "the SAML provider in IAM has another issuer: give it the metadata document of this one"),
     ("No SAMLProvider", "make the SAML provider in IAM, or correct `principal_arn`"),
-    ("requested Role", "the identity provider does not give this role: have it assigned, or name another `role_arn`"),
+    (
+        "requested Role",
+        "the identity provider does not offer this role: ask for it to be assigned, or set another `role_arn`",
+    ),
     ("RoleSessionName", "have the identity provider send the attribute RoleSessionName: 2 to 64 of A-Za-z0-9_+=,.@-"),
     ("audience", "have the identity provider send the audience that AWS expects: https://signin.aws.amazon.com/saml"),
     ("recipient", "have the identity provider send the recipient https://signin.aws.amazon.com/saml"),

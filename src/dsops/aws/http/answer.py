@@ -22,7 +22,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
 
 # A ValidationError repeats the rejected value: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
-_ECHO = r"(?si)Value '.*?' at '([\w.]*?(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"
+_ECHO = (
+    r"(?si)Value '.*?' at '(value|secretString|secretBinary|[\w.]*?"
+    r"(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"
+)
 
 
 class Element(NamedTuple):
@@ -192,9 +195,9 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
     """Return the error for a response that lacks a part which AWS always sends; does not show the response."""
     return AnswerInvalid(
-        f"{endpoint.short} answered {action}, but not as AWS does",
-        why=f"the answer has no {what}",
-        hint=f"is {endpoint.url} really AWS, or something that speaks like it?",
+        f"{endpoint.short} sent an invalid response to {action}",
+        why=f"the response has no {what}",
+        hint=f"check that {endpoint.url} is AWS, and not a proxy or another program",
     )
 
 

@@ -38,7 +38,7 @@ _MOST_PREPARED = 6
 """The maximum number of connections opened ahead of time: 100 secrets in batches of 20 need five at once."""
 
 _SANDBOX = "dsops-sandbox"
-"""The `Server` header of dsops' sandbox."""
+"""The product in the `Server` header of dsops' sandbox; a slash and an id of the run follow it."""
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
@@ -65,10 +65,10 @@ class Client(NamedTuple):
     """The timeout of the whole call, including retries and pauses."""
     attempts: int
     """The maximum number of attempts when the service fails. A throttled call is retried until the total timeout."""
-    sandboxes: set[str]
-    """The URLs of endpoints whose last response came from the local dsops sandbox.
+    sandboxes: dict[str, str]
+    """Maps the URLs of endpoints whose last response came from a local dsops sandbox to its `Server` header.
 
-    All copies of the client share this set.
+    All copies of the client share this dict.
     """
 
     def skew_seconds(self, endpoint: Endpoint) -> float:
@@ -86,11 +86,11 @@ def make_client(
     total_timeout_ms: int = 30_000,
     attempts: int = 4,
     known_services: KnownServices | None = None,
-    sandboxes: set[str] | None = None,
+    sandboxes: dict[str, str] | None = None,
 ) -> Client:
     """Create a client. Clients with the same `known_services` and `sandboxes` share what they learn."""
     services = {} if known_services is None else known_services
-    sandbox_urls = set() if sandboxes is None else sandboxes
+    sandbox_urls = {} if sandboxes is None else sandboxes
     return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, sandbox_urls)
 
 
@@ -114,7 +114,10 @@ class Call(NamedTuple):
     hidden: tuple[Secret | None, ...] = ()
     """Secret parameters, which are masked in error messages because AWS may repeat them there."""
     is_once: bool = False
-    """Whether the request has an MFA code, which works once: it is not sent again if it may have arrived."""
+    """Whether the request must not arrive twice: it is not sent again if it may have arrived.
+
+    That is so for a request with an MFA code, and for one that writes a new version each time.
+    """
     method: str = "POST"
     path: str = ""
     """Path and query after the endpoint's address, percent-encoded, for REST APIs."""
@@ -278,11 +281,12 @@ def _retrying(client: Client, call: Call, until: float) -> Retrying:
 def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -> None:
     """Record whether the dsops sandbox responded, by its `Server` header and an address on this machine."""
     address = parse_address(endpoint.url)
-    is_sandbox = address is not None and is_loopback(address.host) and response.headers.get("server") == _SANDBOX
+    server = response.headers.get("server", "")
+    is_sandbox = address is not None and is_loopback(address.host) and server.partition("/")[0] == _SANDBOX
     if is_sandbox:
-        client.sandboxes.add(endpoint.url)
+        client.sandboxes[endpoint.url] = server
     else:
-        client.sandboxes.discard(endpoint.url)
+        client.sandboxes.pop(endpoint.url, None)
     if client.runtime.journal is not None:
         client.runtime.journal.answered_by(is_sandbox=is_sandbox)
 
@@ -387,17 +391,17 @@ def _unreadable(call: Call, response: Response) -> DsopsError:
     if status == 429:
         return throttled(endpoint.short)
     if status >= 500:
-        return ServiceError(f"{endpoint.short} failed to {call.doing}: it answered {status}", hint="try again")
+        return ServiceError(f"{endpoint.short} failed to {call.doing}: status {status}", hint="try again")
     if 300 <= status < 400:
         where = "".join(character for character in response.headers.get("location", "") if character.isprintable())
         return AnswerInvalid(
-            f"{endpoint.short} redirects instead of answering",
-            why=f"it points to {where[:200] or 'nowhere'}, where no credentials are sent",
-            hint=f"is {endpoint.url} really the address of {endpoint.service}?",
+            f"{endpoint.short} sent a redirect instead of a response",
+            why=f"the redirect points to {where[:200] or 'nowhere'}; dsops sends no credentials there",
+            hint=f"check that {endpoint.url} is the address of {endpoint.service}",
         )
     return AnswerInvalid(
-        f"{endpoint.short} answered {status}, but not as AWS does",
-        hint=f"is {endpoint.url} really AWS, or a proxy or something else in its place?",
+        f"{endpoint.short} sent an invalid response with status {status}",
+        hint=f"check that {endpoint.url} is AWS, and not a proxy or another program",
     )
 
 

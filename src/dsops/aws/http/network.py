@@ -74,7 +74,7 @@ def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
     if parsed is None or parsed.path:
         # The value is not shown: it may contain a password.
         hint = "write http://[user:password@]host:port"
-        raise VariableInvalid(f"{origin} is not a proxy that dsops can use", hint=hint)
+        raise VariableInvalid(f"{origin} is not a valid proxy address", hint=hint)
     username, colon, password = login.partition(":")
     return Proxy(parsed, _unquote(username), Secret(_unquote(password)) if at and colon else None, origin)
 

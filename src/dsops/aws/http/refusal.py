@@ -80,13 +80,13 @@ def is_denied(answer: AwsAnswer) -> bool:
 def throttled(service: str, why: str = "", answer: AwsAnswer | None = None) -> Throttled:
     """Return the error for a service that throttles, when no time is left for another attempt."""
     hint = "try again in a while, raise the store's `timeout_ms`, or ask AWS for a higher limit"
-    return Throttled(f"{service} asks to slow down", why=why, hint=hint, aws=answer)
+    return Throttled(f"{service} throttled the request", why=why, hint=hint, aws=answer)
 
 
 def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
     """Return the error for a clock difference that remained after signing with the server's time."""
     return ClockSkewed(
-        f"{answer.endpoint} finds this machine's clock too far from its own",
+        f"this machine's clock differs too much from the clock of {answer.endpoint}",
         why=answer.message,
         hint=f"set the clock: `{_SET_CLOCK.get(sys.platform, 'sudo timedatectl set-ntp true')}`",
         aws=answer,
@@ -124,18 +124,18 @@ def _unusable_credentials(
 
             hint = "; ".join(filter(None, (hint, hint_for_unknown_key(credentials, region))))
         return CredentialsInvalid(
-            f"{answer.endpoint} does not accept {key} to {doing}", why=answer.message, hint=hint, aws=answer
+            f"could not {doing}: {answer.endpoint} does not accept {key}", why=answer.message, hint=hint, aws=answer
         )
     if is_bad_signature(answer):
         return CredentialsInvalid(
-            f"{answer.endpoint} finds the signature of {key} wrong",
+            f"{answer.endpoint} rejected the signature made with {key}",
             why=answer.message,
-            hint="check the secret access key: it does not belong to this key id",
+            hint="check the secret access key: it does not match this key id",
             aws=answer,
         )
     if answer.code in _EXPIRED:
         return CredentialsExpired(
-            f"the session of {key} has expired and may not {doing}",
+            f"could not {doing}: the session of {key} has expired",
             why=answer.message,
             hint="get new base credentials, for example with `aws sso login`",
             aws=answer,
@@ -158,7 +158,7 @@ def permission_hint(answer: AwsAnswer, action: str) -> str:
     return f"allow {action} on it to {principal}"
 
 
-_EXPLICIT = "a policy denies it explicitly: the message says of which kind"
+_EXPLICIT = "a policy denies it explicitly: the message names the policy's type"
 
 
 def _denied_hint(answer: AwsAnswer) -> str:

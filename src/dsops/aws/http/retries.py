@@ -182,7 +182,7 @@ class Retrying:
     def _tell_turn(self, limiter: RateLimiter) -> None:
         seconds = limiter.seconds_ahead(self._runtime.monotonic())
         if self._last is None and seconds >= _TOLD_SECONDS:
-            self._tell(f"{self._service} asks to slow down", "first attempt", seconds)
+            self._tell(f"{self._service} throttled the request", "first attempt", seconds)
 
     def _tell(self, why: str, attempt: str, seconds: float) -> None:
         facts = {"why": why, "attempt": attempt, "seconds": f"{seconds:.1f}"}

@@ -28,7 +28,7 @@ def region_disabled(answer: AwsAnswer, doing: str, region: str) -> RegionDisable
     account = re.search(r"account:\s?([0-9]{12})", answer.message)
     whose = f"account {account[1]}" if account else "the account"
     return RegionDisabled(
-        f"{answer.endpoint} is not activated for {whose} and can't {doing}",
+        f"could not {doing}: {answer.endpoint} is not activated for {whose}",
         why=answer.message,
         hint=f"{_how_to_switch_on(region, whose)}, or set another `region`",
         aws=answer,

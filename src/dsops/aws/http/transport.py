@@ -67,12 +67,17 @@ def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
     """Create the transport: libcurl; without pycurl, or with DSOPS_TRANSPORT=urllib3, urllib3 instead."""
     transport_name = environ.get("DSOPS_TRANSPORT", "")
     if transport_name not in ("", "pycurl", "urllib3"):
-        raise ConfigError(f"DSOPS_TRANSPORT is `{transport_name}`", hint="use pycurl or urllib3, or unset it")
+        raise ConfigError(
+            f"DSOPS_TRANSPORT can't be `{transport_name}`", hint="set it to pycurl or urllib3, or unset it"
+        )
     if transport_name != "urllib3":
         if pycurl is not None and pycurl.version_info()[2] >= _OLDEST_LIBCURL:
             return CurlDriver()
         if transport_name:
-            raise ConfigError("there is no pycurl with libcurl 8.10 or newer", hint="unset DSOPS_TRANSPORT")
+            raise ConfigError(
+                "DSOPS_TRANSPORT is pycurl, but pycurl with libcurl 8.10 or newer is not installed",
+                hint="unset DSOPS_TRANSPORT",
+            )
     from dsops.aws.http.transport_urllib3 import ThreadDriver
 
     return ThreadDriver()

@@ -112,8 +112,8 @@ def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
         ):
             if _UNSAFE.search(text):
                 raise CredentialsInvalid(
-                    f"the {part_name} has a character that it can't contain",
-                    hint="look for a line break or a space at its end, where it comes from",
+                    f"the {part_name} contains an invalid character",
+                    hint="check its source for a line break or a space at the end",
                 )
         headers.append(("X-Amz-Date", signing.timestamp))
         if token:

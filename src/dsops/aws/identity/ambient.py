@@ -55,8 +55,8 @@ def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = 
     if expiration is not None and now is not None and expiration <= now:
         raise CredentialsExpired(
             f"the keys in the environment expired at {expiration:%Y-%m-%d %H:%M:%S} UTC",
-            why="AWS_CREDENTIAL_EXPIRATION says so",
-            hint="get new ones, or unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+            why="AWS_CREDENTIAL_EXPIRATION contains this time",
+            hint="get new keys, or unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
         )
     return Credentials(
         access_key_id, Secret(secret_access_key), Secret(token) if token else None, expiration, source=OF_ENVIRONMENT
@@ -106,8 +106,8 @@ def _refuse_to_go_round(lookup: CredentialLookup) -> None:
     """
     if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
         raise AmbientFailed(
-            f"the credentials of profile `{lookup.name}` begin with themselves",
-            why="its credential_process runs dsops, and that looks for its base credentials in the same profile",
+            f"the credentials of profile `{lookup.name}` depend on themselves",
+            why="its credential_process runs dsops, which takes its base credentials from the same profile",
             hint=f"add `--for-profile {lookup.name}` to that credential_process, or unset AWS_PROFILE",
         )
 
@@ -124,7 +124,7 @@ def _expiration_from(environ: Mapping[str, str]) -> datetime | None:
     expiration = _instant(text)
     if expiration is None:
         raise AmbientFailed(
-            "AWS_CREDENTIAL_EXPIRATION is not a time", hint="write it as 2026-11-24T12:00:00Z, or unset it"
+            "AWS_CREDENTIAL_EXPIRATION is not a timestamp", hint="write it as 2026-11-24T12:00:00Z, or unset it"
         )
     return expiration
 
@@ -159,13 +159,13 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
             stderr=subprocess.PIPE,
         )
     except (OSError, ValueError) as error:
-        raise AmbientFailed(f"could not look for {lookup.whose}", why=str(error), hint=_ASK_YOURSELF) from error
+        raise AmbientFailed(f"could not look up {lookup.whose}", why=str(error), hint=_ASK_YOURSELF) from error
     try:
         out, err = child.communicate(timeout=timeout_seconds)
     except subprocess.TimeoutExpired as error:
         raise AmbientFailed(
-            f"found no credentials of {lookup.whose} within {timeout_seconds:g} s",
-            hint="a credential_process, or a metadata service, does not answer",
+            f"looking up {lookup.whose} took longer than {timeout_seconds:g} s",
+            hint="check whether a credential_process or a metadata service does not answer",
         ) from error
     finally:
         # A `with` statement would wait until the pipes are closed, and a grandchild may keep them open.
@@ -181,7 +181,7 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
     if not isinstance(answer, dict):
         lines = scrubbed(err.decode("utf-8", "replace")).strip().splitlines()
         why = lines[-1] if lines else "the lookup process ended without an answer"
-        raise AmbientFailed(f"could not look for {lookup.whose}", why=why, hint=_ASK_YOURSELF)
+        raise AmbientFailed(f"could not look up {lookup.whose}", why=why, hint=_ASK_YOURSELF)
     return answer
 
 
@@ -191,7 +191,7 @@ def _found(lookup: CredentialLookup, answer: Mapping[str, object]) -> Credential
 
     key_id, secret, token = (answer.get(name) for name in ("access_key_id", "secret_access_key", "session_token"))
     if not isinstance(key_id, str) or not isinstance(secret, str) or not isinstance(token, str | None):
-        why = "key id, secret access key or session token is no text"
+        why = "the key id, secret access key or session token is not text"
         raise AmbientFailed(f"the {lookup.whose} are incomplete", why=why, hint=_ASK_YOURSELF)
     return Credentials(
         key_id,

@@ -137,13 +137,13 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
     if error == "MfaRequired":
         return MfaRequired(
             f"profile `{name}` asks for an MFA code",
-            why="dsops can't pass one on to a profile",
-            hint="put its role_arn and mfa_serial into an `aws.sts` store: dsops asks for the code itself",
+            why="dsops can't pass an MFA code to a profile",
+            hint="move its role_arn and mfa_serial to a store of type aws.sts: dsops then asks for the code",
         )
     if error == "ProfileNotFound":
         return _no_profile(lookup, answer)
     if "still expired" in why:
-        hint = "log in to it once more, as with `aws sso login`, or renew what its `credential_process` prints"
+        hint = "log in again, for example with `aws sso login`, or renew what its `credential_process` prints"
         return CredentialsExpired(f"the credentials of profile `{name}` have expired", why=why, hint=hint)
     if error == "JSONDecodeError":
         why = "its `credential_process` does not print JSON"
@@ -185,7 +185,7 @@ def _hint(lookup: CredentialLookup, error: str) -> str:
         from dsops.extras import pip_install
 
         return f"install what botocore needs for it beside dsops: `{pip_install('botocore[crt]')}`"
-    return f"see what `aws sts get-caller-identity --profile {name}` says"
+    return f"see what `aws sts get-caller-identity --profile {name}` prints"
 
 
 def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> AmbientFailed:
@@ -193,12 +193,12 @@ def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> Ambie
     names = [str(profile_name) for profile_name in profiles] if isinstance(profiles, list) else []
     meant = nearest(lookup.name, names)
     place = "`profile`" if lookup.profile else "AWS_PROFILE"
-    hint = f"did you mean `{meant}`? else" if meant else f"correct {place}, or"
+    hint = f"did you mean `{meant}`? otherwise," if meant else f"correct {place}, or"
     files = f"{config_file(lookup.environ)} and {credentials_file(lookup.environ)}"
     return AmbientFailed(
         f"there is no profile `{lookup.name}`",
         why=f"{files} have {', '.join(names[:20]) or 'none'}",
-        hint=f"{hint} make it with `aws configure --profile {lookup.name}`",
+        hint=f"{hint} create it with `aws configure --profile {lookup.name}`",
     )
 
 
@@ -211,23 +211,24 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
     if instead:
         return NoCredentials(
             f"profile `{profile}` gives no credentials",
-            why=f"it names none, and {instead} is another identity than the one that was asked for",
-            hint="leave `profile` out to use that one, or add keys, a role or `sso_session` to the profile",
+            why=f"the profile has no credentials of its own, and {instead} may be another identity",
+            hint=f"leave out `profile` to use {instead}, or add keys, a role or `sso_session` to the profile",
         )
     if profile:
         return NoCredentials(
             f"profile `{profile}` gives no credentials",
-            why=f"looked at {_looked_at(lookup, answer)}",
+            why=f"dsops looked at {_looked_at(lookup, answer)}",
             hint=f"add keys, a role or `sso_session` to it, for example with `aws configure sso --profile {profile}`",
         )
     instance = "no metadata service gives one"
     if lookup.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         instance = "switched off by AWS_EC2_METADATA_DISABLED"
     return NoCredentials(
-        "there are no AWS credentials to start from",
-        why=f"looked at AWS_ACCESS_KEY_ID and AWS_WEB_IDENTITY_TOKEN_FILE (not set), {_looked_at(lookup, answer)}, "
-        f"the container's role (no AWS_CONTAINER_CREDENTIALS_*_URI is set), {INSTANCE} ({instance})",
-        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try without an account, "
+        "no AWS credentials were found",
+        why="dsops looked at AWS_ACCESS_KEY_ID and AWS_WEB_IDENTITY_TOKEN_FILE (not set), "
+        f"{_looked_at(lookup, answer)}, the container's role (no AWS_CONTAINER_CREDENTIALS_*_URI is set), "
+        f"{INSTANCE} ({instance})",
+        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try dsops without an account, "
         "`dsops sandbox run --from dsops.yaml -- COMMAND`",
     )
 

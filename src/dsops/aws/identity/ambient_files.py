@@ -75,7 +75,7 @@ def content(path: str, most_bytes: int = 0) -> bytes:
 def check_absent(path: str, error: OSError) -> None:
     """Raise ConfigUnreadable unless the error means that the file is missing or not readable."""
     if error.errno not in _ABSENT:
-        hint = "try again; if it persists, look at the file and its disk"
+        hint = "try again; if the error persists, check the file and its disk"
         raise ConfigUnreadable(f"{path} can't be read: {reason(error)}", hint=hint) from error
 
 

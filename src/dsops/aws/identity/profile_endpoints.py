@@ -80,7 +80,7 @@ def _checked(url: str, what: str, path: str) -> str:
     if address.scheme == "http" and not is_loopback(address.host):
         raise ConfigUnreadable(
             f"{what} would send credentials unencrypted to {address.authority}",
-            why="http:// is used for loopback addresses only",
+            why="http:// is allowed for loopback addresses only",
             hint=f"write https://{address.host}",
             where=Where(path),
         )

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from time import sleep
 
 from dsops.aws.http.answer import parse_json, text_in
 from dsops.aws.identity.ambient_files import check_absent, located
@@ -28,6 +29,7 @@ except ImportError:
 
 _FOLDER = "~/.aws/sso/cache"
 _MOST_BYTES = 256 * 1024
+_REREADS, _REREAD_SECONDS = 5, 0.02
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -89,9 +91,16 @@ def hashed(text: str) -> str:
 def read_token(path: str, session: SsoSession) -> Cached:
     """Return the session's token, expired or not, or why there is none. Never raises for a file's content."""
     data, problem, note = _read(path)
+    members = parse_json(data)
+    for _ in range(_REREADS):
+        if members is not None or problem or not os.path.exists(path):
+            break
+        # The AWS CLI empties the file before it writes the new token: a reader can see an empty or half a file.
+        sleep(_REREAD_SECONDS)
+        data, problem, note = _read(path)
+        members = parse_json(data)
     if not data:
         return Cached(None, problem or "not logged in")
-    members = parse_json(data)
     if members is None:
         return Cached(None, f"{path} is not a token file")
     access_token, expires_at = _token_in(members, "accessToken"), instant(text_in(members, "expiresAt"))
@@ -130,7 +139,9 @@ def remove_file(path: str) -> None:
         pass
     except OSError as error:
         why = (error.strerror or "").lower()
-        raise FileNotWritten(f"{path} can't be removed", why=why, hint="remove it yourself: it is a login") from error
+        raise FileNotWritten(
+            f"{path} can't be removed", why=why, hint="remove the file yourself: it contains a login token"
+        ) from error
 
 
 def write_file(path: str, text: str) -> None:
@@ -154,7 +165,9 @@ def write_file(path: str, text: str) -> None:
             raise
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        raise FileNotWritten(f"{path} can't be written", why=reason, hint="check who owns the folder") from error
+        raise FileNotWritten(
+            f"{path} can't be written", why=reason, hint="check the owner and mode of its folder"
+        ) from error
 
 
 def read_client(path: str) -> ClientRegistration | None:
@@ -193,7 +206,7 @@ def _read(path: str) -> tuple[bytes, str, str]:
         data, status = read_file(path, _MOST_BYTES + 1)
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.EISDIR):
-            return b"", f"{path} is not a plain file", ""
+            return b"", f"{path} is not a regular file", ""
         check_absent(path, error)
         is_there = isinstance(error, PermissionError)
         return b"", f"{path} can't be read: permission denied" if is_there else "", ""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from dsops.aws.identity.ambient_files import config_file, section_name, sections
-from dsops.errors import ConfigError, Where, nearest
+from dsops.errors import ConfigError, ConfigUnreadable, Where, nearest
 from dsops.startup import NamedTuple
 
 _PREFIX = "sso-session "
@@ -35,6 +35,34 @@ class SsoSession(NamedTuple):
     def shown(self) -> str:
         """The description for messages, such as `the login of sso-session corp`."""
         return f"the login of sso-session {self.name}" if self.name else f"the login at {self.start_url}"
+
+
+def start_url_problem(url: str) -> str:
+    """Return what a start URL has to be if this is none; "" for a usable one."""
+    return "" if re.match(_URL, url) else "the https address of the access portal"
+
+
+def region_problem(region: str) -> str:
+    """Return what the region has to be if this is none; "" for a usable one."""
+    return "" if re.match(_REGION, region) else "the region of the Identity Center instance, such as us-east-1"
+
+
+def is_same_url(one: str, other: str) -> bool:
+    """Whether two start URLs are the same, without the `/` or `#/` at the end that a browser adds."""
+    return one.rstrip("#/") == other.rstrip("#/")
+
+
+def named_sessions(environ: Mapping[str, str], folder: str = "") -> list[SsoSession]:
+    """Return the usable `[sso-session NAME]` sections of the AWS config file, in its order. Raises ConfigUnreadable."""
+    sessions: list[SsoSession] = []
+    for header in sections(config_file(environ, folder), _PREFIX):
+        try:
+            sessions.append(named_session(section_name(header, _PREFIX), environ, folder))
+        except ConfigUnreadable:
+            raise
+        except ConfigError:
+            continue
+    return sessions
 
 
 def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> SsoSession:

@@ -22,7 +22,10 @@ from dsops.text import clean, counted
 
 _SHOWN = 20
 _FILES = Operand(
-    "FILE", "an audit trail file, for example a copy (default: your own trail)", is_required=False, is_repeatable=True
+    "FILE",
+    "a file of an audit trail, for example a copy (default: your own trail)",
+    is_required=False,
+    is_repeatable=True,
 )
 
 
@@ -72,7 +75,7 @@ def _followed(arguments: Arguments, runtime: Runtime) -> str:
     """Return the path of the trail to follow. Raises UsageError if several files are named."""
     paths = _paths(arguments, runtime)
     if len(paths) > 1:
-        raise UsageError("`--follow` follows one trail", hint=f"name one file: `{arguments.words('FILE')[0]}`")
+        raise UsageError("`--follow` takes one file only", hint=f"name one file: `{arguments.words('FILE')[0]}`")
     return paths[0] if paths else _file(runtime)
 
 
@@ -83,7 +86,11 @@ def _file(runtime: Runtime) -> str:
     if settings.mode == OFF:
         note("`audit: off` in your own configuration: nothing is added to the trail")
     if not file:
-        raise UsageError("the path of the audit trail is unknown", why="HOME is not set", hint="name its file")
+        raise UsageError(
+            "the path of the audit trail is unknown",
+            why="HOME is not set",
+            hint="set HOME, or name the file: `audit: {file: PATH}` in $XDG_CONFIG_HOME/dsops/config.yaml",
+        )
     return file
 
 
@@ -100,7 +107,7 @@ def _verify(arguments: Arguments, runtime: Runtime) -> int:
     """Verify the chain of hashes; exit code 6 if a line was removed, changed or moved."""
     noted = arguments.text("--head").lower()
     if noted and not is_hash(noted):
-        hint = "it is the 64 digits that `dsops audit verify` prints"
+        hint = "write the 64 digits that `dsops audit verify` prints"
         raise UsageError("`--head` is not a hash", hint=hint)
     files = _paths(arguments, runtime)
     verdict = verify_files(files, noted=noted) if files else verify(_trail(runtime), noted=noted)
@@ -137,7 +144,7 @@ LIST = Command(
     help=(
         "Show the last events of the audit trail, oldest first.\n"
         "\n"
-        "With --json, each event is printed as the line that the trail holds.\n"
+        "With --json, each event is printed as it is stored in the trail.\n"
         "\n"
         "  dsops audit --since 2h --failed\n"
         "  dsops audit --secret prod/db --last 5\n"

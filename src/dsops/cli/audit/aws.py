@@ -95,7 +95,7 @@ def _caller(place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Cal
 def _endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
     if not region:
         hint = "set it with `--region eu-west-1` or AWS_REGION"
-        raise UsageError("no region is known for Athena", hint=hint)
+        raise UsageError("the region of Athena is unknown", hint=hint)
     return resolve_endpoint("athena", region, environ)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from dsops.audit.cloudtrail.files import Form, LogFiles, find_logs
+from dsops.audit.cloudtrail.findings import can_be_judged, make_findings
 from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, AuditQuestion
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.reading import find_trail
 from dsops.audit.report import Answer, AuditReport
 from dsops.audit.settings import load_settings
+from dsops.audit.verify import verify
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report_text import answers_text, history_text, report_text
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
@@ -28,14 +32,19 @@ SHOWN = 10
 _NAMED = 3
 TOP = Flag(
     "--top",
-    f"number of rows of each table (default {SHOWN}); 0 for all",
+    f"maximum number of rows in each table (default {SHOWN}); 0 for all",
     "integer",
     value="NUMBER",
     own_variable="DSOPS_AUDIT_TOP",
 )
-SANDBOX = Flag(
-    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
+MATCH = Flag(
+    "--match",
+    "show only rows that contain this text: the name or ARN of a principal or role, an account, an error code",
+    "filled",
+    value="TEXT",
+    own_variable="DSOPS_AUDIT_MATCH",
 )
+SANDBOX = Flag("--sandbox", "include events of sandboxes on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX")
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -45,20 +54,20 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if session and page:
         raise UsageError(
             "`--session` can't be combined with `--html`",
-            hint="leave out `--html`; `--json` prints its hops for programs",
+            hint="leave out `--html`; `--json` prints the session's hops as JSON",
         )
     if session and arguments.texts("--question"):
         raise UsageError("`--session` can't be combined with `--question`", hint="run the other questions separately")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
         # Flags are checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
-        raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
+        raise FileNotWritten(f"{page} can't be written", why="its folder does not exist", hint=hint)
     sources, log_files = _logs(arguments, runtime)
     if not log_files.files:
         raise UsageError(
             f"there are no logs in {', '.join(sources)}",
             why="log files end in .json.gz, .json or .jsonl",
-            hint="name the folder that a trail delivers into, or a copy: `aws s3 sync s3://BUCKET/AWSLogs logs`",
+            hint="name a folder of CloudTrail logs; `aws s3 sync s3://BUCKET/AWSLogs logs` copies them",
         )
     since = arguments.text("--since")
     report = reported(
@@ -71,12 +80,16 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         session=session,
         sandbox=arguments.switch(SANDBOX.name),
     )
+    report = replace(report, command=_command(arguments, report), defects=_defects(arguments, runtime))
+    if arguments.text(MATCH.name):
+        report = report.matching(arguments.text(MATCH.name))
     if page:
         from dsops.audit.page import page_of
 
         write_new(runtime.folder, page, page_of(report), replaces=True, how="")
     if arguments.switch("--json"):
-        answer_json(report_value(report))
+        findings = [finding._asdict() for finding in make_findings(report)] if can_be_judged(report) else None
+        answer_json(report_value(report) | {"findings": findings})
     elif session:
         answer(history_text(report, session))
     elif not page:
@@ -86,11 +99,29 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
+def _command(arguments: Arguments, report: AuditReport) -> str:
+    """Return the command that makes the report again, without the flags for its output."""
+    words = ["dsops", "audit", "report", *arguments.words("LOGS")]
+    if report.since is not None:
+        words += ["--since", f"{report.since:%Y-%m-%dT%H:%M:%SZ}"]
+    if arguments.switch(SANDBOX.name):
+        words.append(SANDBOX.name)
+    return shlex.join(words)
+
+
+def _defects(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
+    """Verify dsops' own trail, if the report is on it; return the defects that are not harmless."""
+    if arguments.words("LOGS"):
+        return ()
+    verdict = verify(find_trail(load_settings(runtime.environ).file))
+    return tuple(defect.message for defect in verdict.findings if not defect.is_harmless)
+
+
 def session_in(arguments: Arguments) -> str:
     """Return the value of `--session`; "" without the flag. Raises UsageError if it is not UTF-8."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
-        raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
+        raise UsageError("`--session` is not UTF-8", hint="write an ASCII session name, access key id or ARN")
     return session
 
 
@@ -107,7 +138,9 @@ def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
 
 def no_session() -> UsageError:
     """Return the error for the question `history` without `--session`."""
-    return UsageError("the question `history` needs a session", hint="name it: `--session NAME`, or its key id or ARN")
+    return UsageError(
+        "the question `history` needs a session", hint="name the session: `--session NAME`, or its access key id or ARN"
+    )
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
@@ -166,10 +199,10 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
-            hint = "copy it first (`aws s3 sync ...`), or let Athena read it there: `dsops audit sql`"
-            raise UsageError(f"{word} is not on this machine", hint=hint)
+            hint = "copy the logs first (`aws s3 sync ...`), or query them with Athena: `dsops audit sql`"
+            raise UsageError(f"{word} is not a file or folder of this machine", hint=hint)
         if not os.path.lexists(os.path.join(runtime.folder, word)):
-            raise UsageError(f"there is no file or folder {word}", hint="name what a trail delivers into, or a copy")
+            raise UsageError(f"there is no file or folder {word}", hint="name a folder of CloudTrail logs")
     if words:
         return words, find_logs(os.path.join(runtime.folder, word) for word in words)
     file = load_settings(runtime.environ).file
@@ -186,7 +219,7 @@ def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
     return PartCount(runtime.report, "logs.read", counted(found.files, "log file"), whole).add
 
 
-def report_value(report: AuditReport) -> Json:
+def report_value(report: AuditReport) -> dict[str, Json]:
     """The report as JSON: every row of every answer."""
     return {
         "sources": list(report.sources),
@@ -232,6 +265,8 @@ COMMAND = Command(
         "role have it, sessions used until they expire or for seconds only, repeated denials, and long\n"
         "role chains.\n"
         "\n"
+        "It begins with what needs attention, by severity, each with the command that looks closer.\n"
+        "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"
         "  dsops audit report logs/ --session dsops-deploy-20261127T101500Z"
@@ -240,7 +275,7 @@ COMMAND = Command(
     flags=(
         Flag(
             "--since",
-            "report events after this time (`2h`, `7d`, or a timestamp); older events show what is new",
+            "report events after this time (`2h`, `7d`, or a timestamp); earlier events only show what is new",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
@@ -266,6 +301,7 @@ COMMAND = Command(
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
         ),
+        MATCH,
         TOP,
         Flag(
             "--html",

@@ -1,4 +1,4 @@
-"""A report as text for a terminal: anomalies first, then the four main metrics, then the rest."""
+"""A report as text for a terminal: what needs attention, anomalies, the four main metrics, then the rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from dsops.audit.cloudtrail.findings import (
+    REVOKE_DOES,
+    ReportFinding,
+    finding_counts,
+    group_findings,
+    is_new_unknown,
+    make_findings,
+    nothing_found,
+)
 from dsops.audit.cloudtrail.questions import (
     ACCOUNTS,
     CHAINS,
@@ -53,18 +62,43 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 def report_text(report: AuditReport, *, most: int) -> str:
     """The report as tables of at most `most` rows each; 0 for all rows."""
-    parts = [_head(report)]
+    parts = [_head(report), *([_first_page(report)] if report.calls or report.defects else [])]
     unusual = _with_rows(report, _UNUSUAL)
     parts.append("Unusual" if unusual else "Nothing is unusual.")
     parts += [_section(each, most) for each in unusual]
     parts.append("Overview")
     parts += [_section(each, most) for each in _with_rows(report, (*_METRICS, *_REST))]
     if not report.calls:
-        return f"{parts[0]}\nit contains no AWS call"
+        return "\n\n".join([f"{parts[0]}\nit contains no AWS call", *([parts[1]] if report.defects else [])])
     if not any(each.rows for each in report.answers if QUESTIONS[each.question].needs != "calls"):
         is_later = report.since and report.last and report.since > report.last
         parts.append("There is no call after that time." if is_later else "No session was requested.")
     return "\n\n".join(parts)
+
+
+def _first_page(report: AuditReport) -> str:
+    """Return the findings by severity, each with its reason and the command that looks closer."""
+    findings = make_findings(report)
+    lines = [f"Needs attention: {finding_counts(findings)}" if findings else nothing_found(report)]
+    if is_new_unknown(report):
+        lines.append("Which principals and accounts are new is unknown: these logs have no earlier call.")
+    for group in group_findings(report, findings):
+        for finding in group.findings:
+            lines += ["", *_finding_lines(finding)]
+        if group.others:
+            lines += ["", f"{'':8}{group.others} more of this kind: {group.look}"]
+    return "\n".join(lines)
+
+
+def _finding_lines(finding: ReportFinding) -> list[str]:
+    lines = [
+        f"{finding.severity.upper():8}{clean(finding.what)}",
+        f"{'':8}{finding.why}",
+        f"{'':8}look closer: {clean(finding.look)}",
+    ]
+    if finding.revoke:
+        lines += [f"{'':8}if not intended: {clean(finding.revoke)}", f"{'':8}{REVOKE_DOES}"]
+    return lines
 
 
 def answers_text(report: AuditReport, *, most: int) -> str:
@@ -96,7 +130,8 @@ def _head(report: AuditReport) -> str:
     calls = counted(report.calls, "call")
     more = f"; {_no_records(report.skipped)}" if report.skipped else ""
     since = f"\nreported: since {_text('', report.since)}" if report.since is not None else ""
-    return f"{calls}{period}, in {counted(report.files, 'file')}{more}{since}"
+    match = f"\nshown: rows that contain {clean(report.match)}" if report.match else ""
+    return f"{calls}{period}, in {counted(report.files, 'file')}{more}{since}{match}"
 
 
 def _no_records(count: int) -> str:

@@ -107,8 +107,8 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
     pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
     log_files = find_logs(sorted(glob.iglob(pattern, recursive=True)))
     if not log_files.files:
-        hint = "name them: `--from 'logs/**/*.json.gz'`, in quotes, or their folder"
-        raise UsageError(f"there are no logs {wanted.source}", hint=hint)
+        hint = "name the files in quotes, such as `--from 'logs/**/*.json.gz'`, or their folder"
+        raise UsageError(f"no log files match `{wanted.source}`", hint=hint)
     report = reported(
         log_files,
         (wanted.source,),
@@ -129,8 +129,8 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
     if not wanted.begin and not arguments.switch(_EVERYTHING.name):
         week_ago = runtime.now() - _WEEK
         raise UsageError(
-            f"without a first day all of {wanted.source} is scanned, and AWS bills for it",
-            hint=f"add `--begin {week_ago:%Y-%m-%d}`, or `--since 7d`; `--everything` reads all of it",
+            f"without a first day, Athena scans the whole table {wanted.source}, and AWS bills for it",
+            hint=f"add `--begin {week_ago:%Y-%m-%d}`, or `--since 7d`; `--everything` scans the whole table",
         )
     from dsops.cli.audit.aws import ask_aws
 
@@ -177,7 +177,7 @@ def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str
     """Raises UsageError if one of the named flags is set, since it has no effect with this dialect."""
     set_flags = [flag for flag in names if arguments.text(flag)]
     if set_flags:
-        hint = f"leave out `{set_flags[0]}`, and its variable"
+        hint = f"leave out `{set_flags[0]}`, and unset its environment variable"
         raise UsageError(f"`{set_flags[0]}` has no effect here: {why}", hint=f"{hint}; {instead}" if instead else hint)
 
 

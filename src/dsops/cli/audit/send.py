@@ -23,11 +23,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         sender = send_all(settings, runtime.environ, clock)
     except FileNotFoundError:
         raise UsageError(
-            "the audit trail is empty", hint="the first run that uses a role or a secret starts it"
+            "the audit trail is empty", hint="the first run that uses a role or a secret writes to it"
         ) from None
     _tell(sender, as_json=arguments.switch("--json"))
     failures = [
-        SinkFailed(f"{name} does not accept the audit trail: {cursor.failure}", hint="unsent lines stay in the file")
+        SinkFailed(
+            f"{name} does not accept the audit trail: {cursor.failure}",
+            hint="unsent events are kept for the next attempt",
+        )
         for name, cursor in sender.cursors.items()
         if cursor.failure
     ]

@@ -81,7 +81,7 @@ def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> A
 
 def _table(named: str) -> str:
     if named and not _TABLE_NAME.fullmatch(named):
-        hint = "write TABLE or DATABASE.TABLE, either in double quotes where it needs them"
+        hint = "write TABLE or DATABASE.TABLE, with double quotes around unusual names"
         raise UsageError(f"`--from {named}` is not a table name", hint=hint)
     return named or _TABLE
 

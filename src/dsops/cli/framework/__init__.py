@@ -1,5 +1,5 @@
-"""The parts that all commands share: command lines as data, help, completion, output, prompts, progress.
+"""The parts that all commands share: the declaration of a command, help, completion, output, prompts, progress.
 
-Also the runtime of a real process, and the steps from arguments to configuration, plan and values (`project`). All
-commands import it; it imports none of them.
+`process_runtime` makes the runtime with this process's environment and terminal, and `project` loads configuration,
+plan and values for the arguments. All commands import this package; it imports none of them.
 """

@@ -156,13 +156,19 @@ _CREDENTIALS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("a metadata service does not answer in time", "is the role attached to the instance, task or pod?"),
         ("the profile, or one that it names, does not exist", "`aws configure list-profiles` lists the profiles"),
     ),
-    "keyring.failed": _causes(("the keyring's program reported an error", "open the keyring by hand, and try again")),
+    "keyring.failed": _causes(
+        ("the keyring's program reported an error", "open the keyring by hand, and try again"),
+        ("the encrypted file is damaged", "restore it from a backup, or move it away and add its entries again"),
+    ),
     "keyring.unavailable": _causes(
-        ("there is no desktop session (SSH, CI)", "use a profile or `mfa_process` instead"),
+        ("there is neither a desktop session nor a terminal (CI)", "use a profile or `mfa_process` instead"),
+        ("the backends of `DSOPS_KEYRING` are not set up", "`dsops doctor` says why each can't be used"),
         ("the extra is not installed", "the error's hint has the command that installs it"),
     ),
     "keyring.locked": _causes(
-        ("the unlock dialog was closed, or timed out", "unlock the keyring, and run the command again")
+        ("the unlock dialog was closed, or timed out", "unlock the keyring, and run the command again"),
+        ("the encrypted file needs its passphrase", "run the command at a terminal, and type the passphrase"),
+        ("gpg can't ask for the passphrase of its key", "run `export GPG_TTY=$(tty)`, and try again"),
     ),
     "keyring.entry-missing": _causes(
         ("nothing was stored under that name, or by another user", "see `dsops keys list` and `dsops mfa list`")
@@ -190,8 +196,8 @@ _CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "config.limit": _causes(("the value exceeds a limit of AWS", f"lower it; {_SHOW_PLAN}")),
     "config.not-allowed": _causes(
         (
-            "the file was found in this folder, and you have not allowed it",
-            "`dsops allow` shows what it can do and allows it",
+            "dsops found the file in this folder, and you have not allowed it",
+            "`dsops allow` shows what the file can do, and allows it",
         ),
         ("a file, its owner or a link has changed since you allowed it", "`dsops allow` shows the change"),
         ("there is no terminal for a prompt", "run `dsops allow` in a terminal, or name the file with `--config`"),
@@ -226,6 +232,13 @@ _SECRETS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     ),
     "secret.scheduled-for-deletion": _causes(
         ("it was deleted, and can be restored for some days", "aws secretsmanager restore-secret --secret-id NAME")
+    ),
+    "secret.exists": _causes(
+        ("a secret of that name was created before", "omit `--create` to write a new version of it")
+    ),
+    "secret.changed": _causes(
+        ("another client wrote a version meanwhile", "`dsops diff STORE KEY` shows what it changed; then try again"),
+        ("`--expect` names a version that is not current", "`dsops history STORE KEY` shows which one is"),
     ),
     "secret.refused": _causes(
         ("the KMS key that encrypts it is disabled or deleted", "enable the key in KMS; AWS's message has its state")

@@ -169,7 +169,7 @@ CONFIG = Flag(
 ENVIRONMENT = Flag("--env", "the environment to use", value="NAME", short="-e")
 SESSION_ENVIRONMENT = Flag(
     "--env",
-    "the environment that the session is for, if `session_policy: auto` depends on it",
+    "the environment whose secrets the session may read, for stores with `session_policy: auto`",
     value="NAME",
     short="-e",
     own_variable="DSOPS_SESSION_ENV",
@@ -182,7 +182,7 @@ NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
 
 REASON = Flag(
     "--reason",
-    "the reason, recorded in the audit trail, and sent to AWS for stores with `reason_to`",
+    "the reason for this run: recorded in the audit trail, and sent to AWS by stores with `reason_to`",
     "reason",
     value="TEXT",
 )
@@ -275,8 +275,8 @@ def _refuse_words_before_dashes(words: Sequence[str], *, takes_name: bool) -> No
         shown = " ".join([word for word in before if not word.startswith("-")])
         flags = "one name and flags" if takes_name else "flags"
         raise UsageError(
-            f"`{shown}` stands before `--`",
-            why=f"what follows `--` is the command, and only {flags} may stand before it",
+            f"unexpected words before `--`: `{shown}`",
+            why=f"the command comes after `--`; only {flags} may come before it",
             hint=f"write `--` in front of `{words[0]}` if the command begins there",
         )
 
@@ -297,14 +297,14 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
         operands[operand.name] = tuple(taken)
     if left and command.hides_words:
         raise UsageError(
-            "there is one word too many on the command line",
-            why="it is not repeated here: a secret on a command line can be read by every process of this machine",
-            hint=f"leave it out to be asked for it, or pipe it in; `{called} --help` shows how",
+            "the command line has one word too many",
+            why="the word is not shown: every process of this machine can read a secret on a command line",
+            hint=f"leave out the secret: dsops asks for it, or reads it from a pipe; see `{called} --help`",
         )
     if left:
         hint = f"`{called} --help` shows what the command takes"
         if any(flag.name == ENVIRONMENT.name for flag in command.flags):
-            hint = f"an environment is named by `--env {'NAME' if command.operands else left[0]}`; {hint}"
+            hint = f"write an environment as `--env {'NAME' if command.operands else left[0]}`; {hint}"
         raise UsageError(f"`{left[0]}` is one word too many", hint=hint)
     return operands
 
@@ -338,15 +338,17 @@ def _checked(flag: Flag, value: str, name: str) -> str:
     if flag.choices and value not in flag.choices:
         raise UsageError(f"{name} can't be `{value}`", hint=_one_of(flag.choices))
     if flag.kind == "seconds" and not _is_seconds(value):
-        raise UsageError(f"{name} can't be `{value}`", hint="it is a number of seconds above 0, such as 30")
+        raise UsageError(f"{name} can't be `{value}`", hint="write a number of seconds above 0, such as 30")
     if flag.kind == "integer" and not (value.isascii() and value.isdigit()):
-        raise UsageError(f"{name} can't be `{value}`", hint="it is a whole number, 0 or more")
+        raise UsageError(f"{name} can't be `{value}`", hint="write a whole number, 0 or more")
     if flag.kind == "port" and not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535):
-        raise UsageError(f"{name} can't be `{value}`", hint="it is a number from 0 to 65535")
+        raise UsageError(f"{name} can't be `{value}`", hint="write a number from 0 to 65535")
     if flag.kind == "filled" and not value:
         raise UsageError(f"{name} is empty", hint="if the value comes from a shell variable, check that it is set")
     if flag.kind == "reason" and not is_reason(value):
-        raise UsageError(f"{name} can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
+        raise UsageError(
+            f"{name} is not a valid reason", hint=f"write one line of at most {REASON_CHARACTERS} characters"
+        )
     return value
 
 

@@ -20,7 +20,7 @@ class CommandEntry(NamedTuple):
 
 COMMANDS: Mapping[str, CommandEntry] = {
     "init": CommandEntry("dsops.cli.setup.init", "write a dsops.yaml to start from"),
-    "import": CommandEntry("dsops.cli.setup.import_", "make a dsops.yaml from the profiles in ~/.aws/config"),
+    "import": CommandEntry("dsops.cli.setup.import_", "make stores from ~/.aws/config or IAM Identity Center"),
     "migrate": CommandEntry("dsops.cli.setup.migrate", "rewrite a configuration of the original dsops"),
     "validate": CommandEntry("dsops.cli.look.validate", "check a configuration and report every problem"),
     "allow": CommandEntry("dsops.cli.setup.allow", "show what the dsops.yaml of this folder can do, and allow it"),
@@ -31,11 +31,17 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
     "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell code, JSON, YAML and others"),
     "credentials": CommandEntry("dsops.cli.run.credentials", "print the session of a store as AWS credentials"),
+    "set": CommandEntry("dsops.cli.secrets.set", "write the value of a secret, or one field of it"),
+    "edit": CommandEntry("dsops.cli.secrets.edit", "change a secret in an editor, in a file in memory"),
+    "history": CommandEntry("dsops.cli.secrets.history", "list the versions of a secret"),
+    "diff": CommandEntry("dsops.cli.secrets.diff", "show what differs between two versions of a secret"),
+    "rollback": CommandEntry("dsops.cli.secrets.rollback", "make an old version of a secret current again"),
+    "rm": CommandEntry("dsops.cli.secrets.rm", "delete a secret, or cancel its deletion"),
     "console": CommandEntry("dsops.cli.login.console", "print a link that opens the AWS console as a store's role"),
     "login": CommandEntry("dsops.cli.login.login", "log in to IAM Identity Center"),
     "logout": CommandEntry("dsops.cli.login.logout", "end a login to IAM Identity Center"),
-    "mfa": CommandEntry("dsops.cli.login.mfa", "keep MFA seeds in the system keyring and print codes"),
-    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term access keys in the system keyring and rotate them"),
+    "mfa": CommandEntry("dsops.cli.login.mfa", "keep MFA seeds in the keyring and print codes"),
+    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term access keys in the keyring and rotate them"),
     "whoami": CommandEntry(
         "dsops.cli.look.whoami", "ask AWS who the caller is, with the base credentials or a store's session"
     ),
@@ -64,6 +70,7 @@ GROUPS: Mapping[str, str] = {
     "look": "look",
     "audit": "look",
     "login": "log in",
+    "secrets": "write secrets",
     "policy": "policies",
     "sandbox": "local AWS",
     "setup": "set up",

@@ -157,7 +157,8 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
     if operand.name in {"STORE", "PATTERN", "NAME"}:
         return _stores(line, runtime, has_environments=operand.name == "NAME")
     if operand.name in {"KEY", "SERIAL"}:
-        return _kept(operand.name, runtime)
+        # After a store, KEY is the name of a secret.
+        return _keys_of(line.operands[0], line, runtime) if line.operands else _kept(operand.name, runtime)
     config = _config(line, runtime)
     if config and operand.name.startswith("VARIABLE"):
         variables = dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")
@@ -172,6 +173,15 @@ def _kept(operand: str, runtime: Runtime) -> Candidates:
     except DsopsError:
         return {}
     return {key.name: key.arn for key in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
+
+
+def _keys_of(store: str, line: _Line, runtime: Runtime) -> Candidates:
+    """The keys of the store's secrets that variables name."""
+    config = _config(line, runtime)
+    environments = config.environments.values() if config else ()
+    references = [each.reference for environment in environments for each in environment.variables.values()]
+    keys = [each.key.text.partition("#")[0] for each in references if each is not None and each.store == store]
+    return dict.fromkeys([key for key in keys if "${" not in key], "")
 
 
 def _stores(line: _Line, runtime: Runtime, *, has_environments: bool = False) -> Candidates:

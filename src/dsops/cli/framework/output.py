@@ -23,7 +23,7 @@ from dsops.text import clean
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
-_ELSEWHERE = "send it somewhere else: `> FILE`, or into a program that reads it"
+_ELSEWHERE = "redirect the output: `> FILE`, or pipe it into a program that reads it"
 
 
 def answer(text: str) -> None:
@@ -38,7 +38,7 @@ def answer_bytes(data: bytes) -> None:
     """
     if sys.stdout is None:
         # By now, descriptor 1 may refer to something else, such as a connection.
-        raise FileNotWritten("stdout can't be written to", why="it is closed", hint=_ELSEWHERE)
+        raise FileNotWritten("can't write to stdout", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
         while rest:
@@ -50,7 +50,7 @@ def answer_bytes(data: bytes) -> None:
         raise
     except OSError as error:
         why = (error.strerror or "").lower()
-        raise FileNotWritten("stdout can't be written to", why=why, hint=_ELSEWHERE) from error
+        raise FileNotWritten("can't write to stdout", why=why, hint=_ELSEWHERE) from error
 
 
 def answer_json(value: Json) -> None:

@@ -26,7 +26,7 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
     refuse_shared(config.all_files)
     powers, file = powers_of(config, StoreTypes()), config.files[0].shown
     question = [
-        f"dsops: you have not allowed {file} as it is now.",
+        f"dsops: you have not allowed the current content of {file}.",
         *power_lines(config, powers, runtime),
         *_counted(powers),
     ]

@@ -21,7 +21,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
     try:
         folder = os.getcwd()
     except OSError as error:
-        raise UsageError("the working folder no longer exists", hint="change into another one") from error
+        raise UsageError("the working folder no longer exists", hint="change to another folder") from error
     if arguments.switch("--quiet"):
         from dsops.cli.framework import output
 
@@ -45,6 +45,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
         timestamp=utc_now().strftime("%Y%m%dT%H%M%SZ"),
         journal=journal,
         reason=reason,
+        run_memory={},
     )
 
 

@@ -304,6 +304,7 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "keys.rotating": (("name", "key {}:"), ("step", "{}")),
     "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
+    "accounts.listed": (("count", "permission sets of {}"), ("of", "of {} accounts are listed")),
     "logs.read": (("percent", "{}"), ("of", "of {} read")),
     "checks.made": (("percent", "{}"), ("of", "of {} checked")),
     "query.waiting": (

@@ -117,11 +117,17 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 
 def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
     """Return the session of that store; writes the audit record first."""
+    session = session_of(plan, store, arguments, runtime)
+    record_run(arguments.name, runtime, store=store)
+    return session
+
+
+def session_of(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
+    """Return the session of that store for calls of this process. The calls have audit records of their own."""
     agent = agent_of(arguments, runtime)
     session = agent.credentials(store, environment_of_sessions(plan)) if agent else None
     if session is None:
         session = Pipeline(runtime).credentials(plan, store, min_ttl_seconds=min_ttl_of(arguments))
-    record_run(arguments.name, runtime, store=store)
     return session
 
 

@@ -31,6 +31,12 @@ def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
     return None if typed is None else typed in _AGREED
 
 
+def ask_text(question: str, *, terminal: str = "/dev/tty") -> str | None:
+    """What the user types visibly, without spaces around it; None if there is no terminal, and after Ctrl-D."""
+    typed = _ask(question, terminal, _no_window, is_hidden=False)
+    return None if typed is None else typed.reveal().strip()
+
+
 def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None], *, is_hidden: bool) -> Secret | None:
     if sys.platform == "win32":
         return None

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from dsops.errors import FileNotWritten
 from dsops.input_file import read_file
+from dsops.runtime import empty_file
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
@@ -17,6 +18,7 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
 
     Follows a symbolic link. Raises FileNotWritten, also if the file's content is no longer `old`.
     """
+    refuse_empty_file(path)
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
     try:
@@ -26,15 +28,27 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
             return ""
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise FileNotWritten(f"`{path}` was not written: it is not a plain file", hint="name another file")
+            raise FileNotWritten(f"`{path}` was not written: it is not a regular file", hint="name another file")
         if read_file(path, len(old) + 1).data != old:
             raise FileNotWritten(f"`{path}` was not written: another program has changed it", hint="try again")
         _put(f"{path}{backup}", old, status)
         _put(path, new, status)
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
-        raise FileNotWritten(f"`{path}` was not written", why=why, hint="is its folder yours?") from error
+        raise FileNotWritten(
+            f"`{path}` was not written", why=why, hint="check the owner and mode of its folder"
+        ) from error
     return f"{path}{backup}"
+
+
+def refuse_empty_file(path: str) -> None:
+    """Raise FileNotWritten for dsops' own empty file, which stands for the user's AWS files in a sandbox."""
+    if os.path.realpath(path) == os.path.realpath(empty_file()):
+        raise FileNotWritten(
+            "AWS_CONFIG_FILE names the empty file of dsops, which keeps its place",
+            why="`dsops sandbox run` and `dsops exec --serve` set it, so that your own profiles do not count there",
+            hint="name a file of your own: `export AWS_CONFIG_FILE=~/.aws/config`, perhaps with another HOME",
+        )
 
 
 def _put(path: str, data: bytes, like: os.stat_result | None) -> None:

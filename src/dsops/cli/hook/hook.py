@@ -98,7 +98,10 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     rows = [
         ("file", file or "none here"),
-        ("allowed", "yes, as it is now" if is_allowed else "no: `dsops hook allow` allows it" if file else ""),
+        (
+            "allowed",
+            "yes, with its current content" if is_allowed else "no: `dsops hook allow` allows it" if file else "",
+        ),
         ("environment", environment),
         ("variables", ", ".join(names)),
         ("problem", problem if file else ""),
@@ -128,8 +131,8 @@ COMMAND = Group(
             help=(
                 "Allow the hook to load the environment of the dsops.yaml in this folder or above.\n"
                 "\n"
-                "Shows what the file can do, and asks. After any change of the file, it has to be allowed again.\n"
-                "This is a separate permission from that of `dsops allow`."
+                "Shows what the file can do, and asks for confirmation. After each change, allow the file again.\n"
+                "`dsops allow` is a separate permission."
             ),
             run=_allow,
             flags=(HOOK_ENVIRONMENT,),

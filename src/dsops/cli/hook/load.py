@@ -41,7 +41,7 @@ from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
     "--env",
-    "the environment to load instead of the default one of the file",
+    "the environment to load instead of the file's default environment",
     value="NAME",
     own_variable="DSOPS_HOOK_ENV",
 )
@@ -71,7 +71,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
         # A configuration named by these variables would need no permission, and the agent would read them, too.
         raise UsageError(
-            "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
+            "the hook can't be used with `--config`, DSOPS_CONFIG or DSOPS_ENV",
+            hint="unset DSOPS_CONFIG and DSOPS_ENV: the hook uses the dsops.yaml of the folder",
         )
     shell, pid = arguments.operand("SHELL"), arguments.operand("PID")
     if not (pid.isascii() and pid.isdigit()):

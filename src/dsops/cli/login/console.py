@@ -22,8 +22,8 @@ _OWN_ENDPOINT = "DSOPS_SIGNIN_ENDPOINT"
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, seconds = arguments.operand("STORE"), arguments.integer("--duration")
     if seconds is not None and not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
-        hint = f"leave it out, or write such as `--duration {_LONGEST_SECONDS}`"
-        raise UsageError(f"`--duration` is {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds", hint=hint)
+        hint = f"leave out `--duration`, or write for example `--duration {_LONGEST_SECONDS}`"
+        raise UsageError(f"`--duration` must be {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds", hint=hint)
     plan = plan_session(load_config(arguments, runtime, names=(name,)), name, arguments, runtime)
     require_session(plan, name)
     region = plan.steps[name].region
@@ -56,7 +56,7 @@ def _open(link: str) -> None:
     import webbrowser
 
     if not webbrowser.open(link):
-        raise UsageError("there is no browser to open", hint="leave out `--open`: the link is printed then")
+        raise UsageError("no browser could be opened", hint="leave out `--open` to print the link")
 
 
 COMMAND = Command(
@@ -78,8 +78,13 @@ COMMAND = Command(
         Flag("--open", "open the link in the browser instead of printing it", "switch"),
         Flag("--destination", "the page of the console to open", value="URL"),
         Flag("--duration", "how long the console session lasts, 900 to 43200", "integer", value="SECONDS"),
-        Flag("--endpoint", "the federation endpoint, instead of that of AWS", value="URL", own_variable=_OWN_ENDPOINT),
-        Flag("--min-ttl", "do not use credentials that expire sooner", "seconds", value="SECONDS"),
+        Flag(
+            "--endpoint",
+            "use this federation endpoint instead of the one of AWS",
+            value="URL",
+            own_variable=_OWN_ENDPOINT,
+        ),
+        Flag("--min-ttl", "minimum remaining lifetime of the role session", "seconds", value="SECONDS"),
     ),
     operands=(Operand("STORE", "the name of a store of the configuration"),),
 )

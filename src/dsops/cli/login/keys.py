@@ -1,4 +1,4 @@
-"""`dsops keys`: keep long-term access keys of IAM users in the system keyring."""
+"""`dsops keys`: keep long-term access keys of IAM users in the keyring."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
+from dsops.cli.login.keyring_backend import BACKEND, keyring_for_adding, note_left
 from dsops.credentials import Credentials
 from dsops.errors import KeyringEntryMissing, KeysRefused, UsageError
 from dsops.keyring import index
@@ -35,20 +36,23 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
         raise UsageError(
             "this is not a valid key name: use up to 64 letters, digits and _+=,.@-",
             why="the name is the value of `key_name` in dsops.yaml; the key itself does not belong on a command line",
-            hint="write `dsops keys add ada`: the key is asked for",
+            hint="write a name, such as `dsops keys add ada`: dsops then asks for the key",
         )
-    replaces = arguments.switch("--replace")
+    replaces, keyring = arguments.switch("--replace"), keyring_for_adding(arguments, runtime)
     _refuse_known(index.contents(runtime.environ).keys.get(name), replaces=replaces)
     credentials = _credentials(arguments, runtime, name)
     entry = carry_out(entry_of(credentials, name, runtime), runtime)
     with index.changing(runtime.environ) as before:
-        _refuse_known(before.keys.get(name), replaces=replaces)
-        _note_lost(before.keys.get(name), entry)
-        keyring = Keyring(runtime.environ, runtime.folder)
-        kept_by = put_secrets(keyring, name, {entry.key_id: credentials.secret_access_key})
+        previous = before.keys.get(name)
+        _refuse_known(previous, replaces=replaces)
+        _note_lost(previous, entry)
+        kept = put_secrets(keyring, name, {entry.key_id: credentials.secret_access_key})
+        entry = entry._replace(backend=kept.backend)
         index.write(runtime.environ, before._replace(keys={**before.keys, name: entry}))
+        kept = keyring.delete_previous(SERVICE, name, kept, previous.backend if previous is not None else "")
     runtime.report(DONE)
-    answer(clean(f"the keyring ({kept_by}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
+    answer(clean(f"the keyring ({kept.label}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
+    note_left(kept)
     note(f"use it: `credentials_from` a store with `type: aws.keys` and `key_name: {name}`")
     profile = arguments.text("--from-profile")
     if profile:
@@ -66,9 +70,9 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
     credentials = load_ambient(runtime.environ, runtime.folder, profile, now=runtime.now())
     if credentials.is_temporary:
         raise KeysRefused(
-            f"profile `{clean(profile)}` gives a session, not a key",
-            why="sessions expire; only long-term keys can be kept",
-            hint=f"a store can use it as it is: `profile: {clean(profile)}`",
+            f"profile `{clean(profile)}` has a session, not a long-term key",
+            why="sessions expire; the keyring stores long-term keys only",
+            hint=f"use the profile in a store instead: `profile: {clean(profile)}`",
         )
     KeyInput(credentials.access_key_id, credentials.secret_access_key).check()
     return credentials
@@ -89,8 +93,8 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
     if entry is not None and not replaces:
         raise UsageError(
             f"the keyring has a key named `{entry.name}` already: {masked(entry.key_id)} of {entry.arn}",
-            why="its secret would be lost",
-            hint=f"choose another name, or replace it: `dsops keys add {entry.name} --replace`",
+            why="the secret of that key would be overwritten",
+            hint=f"choose another name, or replace the key: `dsops keys add {entry.name} --replace`",
         )
 
 
@@ -113,13 +117,17 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
                     "added": entry.added,
                     "created": entry.created or None,
                     "rotation": _rotation(entry) or None,
+                    "backend": entry.backend,
                 }
                 for entry in entries
             ]
         )
     elif entries:
-        rows = [(each.name, masked(each.key_id), each.arn, _age(each, now), _rotation(each)) for each in entries]
-        answer(table(("NAME", "KEY", "USER", "AGE", "ROTATION"), rows, least=("USER", "KEY")))
+        rows = [
+            (each.name, masked(each.key_id), each.arn, _age(each, now), each.backend, _rotation(each))
+            for each in entries
+        ]
+        answer(table(("NAME", "KEY", "USER", "AGE", "BACKEND", "ROTATION"), rows, least=("USER", "BACKEND", "KEY")))
     else:
         note("the keyring has no keys of dsops; `dsops keys add NAME` adds one")
     return 0
@@ -179,7 +187,7 @@ def _rotate(arguments: Arguments, runtime: Runtime) -> int:
 
 def _remove(arguments: Arguments, runtime: Runtime) -> int:
     name, environ = arguments.operand("KEY"), runtime.environ
-    keyring = Keyring(environ, runtime.folder)
+    keyring = Keyring.of(runtime)
     with index.changing(environ) as before:
         entry = entry_named(before, name)
         if arguments.switch("--old"):
@@ -194,16 +202,18 @@ def _remove(arguments: Arguments, runtime: Runtime) -> int:
 def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime) -> str:
     """Delete the old key that a rotation has replaced."""
     if not entry.old_key_id:
-        raise UsageError(f"`{entry.name}` has no old key", hint="`dsops keys list` shows what a rotation has left")
+        raise UsageError(
+            f"`{entry.name}` has no old key left by a rotation", hint="`dsops keys list` shows the old keys"
+        )
     if not entry.old_is_off:
         raise UsageError(
             f"the old key {masked(entry.old_key_id)} of `{entry.name}` is still active",
             why="programs that use it would fail at once, and a deleted key can't be restored",
             hint=f"`dsops keys rotate {entry.name}` continues the rotation and deactivates it",
         )
-    secrets = get_secrets(keyring, entry.name)
+    secrets = get_secrets(keyring, entry.name, entry.backend)
     carry_out(delete_key(entry, entry.old_key_id, credentials_of(entry, secrets), runtime), runtime)
-    put_secrets(keyring, entry.name, {entry.key_id: secrets[entry.key_id]})
+    put_secrets(keyring, entry.name, {entry.key_id: secrets[entry.key_id]}, entry.backend)
     after = entry._replace(old_key_id="", old_is_off=False)
     index.write(runtime.environ, before._replace(keys={**before.keys, entry.name: after}))
     return f"the old key {masked(entry.old_key_id)} of `{entry.name}` is deleted in AWS"
@@ -212,26 +222,27 @@ def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
 def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime, *, from_aws: bool) -> str:
     result = f"the keyring has no key `{entry.name}` any more; AWS still accepts {masked(entry.key_id)}"
     if from_aws:
-        credentials = credentials_of(entry, get_secrets(keyring, entry.name))
+        credentials = credentials_of(entry, get_secrets(keyring, entry.name, entry.backend))
         # The key that signs these calls is deleted after the other keys.
         for key_id in (entry.old_key_id, entry.next_key_id, entry.key_id):
             if key_id:
                 carry_out(delete_key(entry, key_id, credentials, runtime), runtime)
         result = f"neither AWS nor the keyring has the key {masked(entry.key_id)} of {entry.arn} any more"
     with suppress(KeyringEntryMissing):
-        keyring.delete(SERVICE, entry.name)
+        keyring.delete(SERVICE, entry.name, entry.backend)
     keys = {name: each for name, each in before.keys.items() if name != entry.name}
     index.write(runtime.environ, before._replace(keys=keys))
     return clean(result)
 
 
-_KEY = Operand("KEY", "the name of a key in the keyring")
+_KEY = Operand("KEY", "the name of the key in the keyring")
 
 COMMAND = Group(
     help=(
-        "Keep long-term access keys of IAM users in the system keyring instead of a plain file.\n"
-        "A store with `type: aws.keys` provides a key to the stores that name it in `credentials_from`.\n"
-        "Needs the extra `keyring`; without it, the error says how to install it."
+        "Keep long-term access keys of IAM users in the keyring instead of a plain file: in the desktop's\n"
+        "keyring, `pass`, an encrypted file, the Linux kernel, or 1Password. A store with `type: aws.keys`\n"
+        "provides a key to the stores that name it in `credentials_from`. The desktop's keyring and the file\n"
+        "need the extra `keyring`; without it, the error says how to install it."
     ),
     commands={
         "add": Command(
@@ -244,6 +255,7 @@ COMMAND = Group(
             changes_who=True,
             flags=(
                 FROM_FILE,
+                BACKEND,
                 Flag("--from-profile", "take the key of this AWS profile", value="NAME"),
                 Flag("--replace", "replace an existing key of this name", "switch"),
             ),
@@ -253,7 +265,7 @@ COMMAND = Group(
         "list": Command(help="List the keys with their users and ages, without opening the keyring.", run=_list),
         "rotate": Command(
             help=(
-                "Create a new access key, use it from then on, and deactivate the old one.\n"
+                "Create a new access key, store it in the keyring, and deactivate the old key.\n"
                 "An interrupted rotation continues where it stopped; at any time, one key works. The user needs\n"
                 "iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
                 "arn:aws:iam::*:user/${aws:username}."
@@ -262,7 +274,7 @@ COMMAND = Group(
             changes_who=True,
             flags=(
                 Flag("--delete-old", "delete the old key, and any key left by an earlier rotation", "switch"),
-                Flag("--serial-number", "use this MFA device if IAM requires MFA", value="SERIAL"),
+                Flag("--serial-number", "use this MFA device, if IAM requires MFA for the rotation", value="SERIAL"),
             ),
             operands=(_KEY,),
         ),

@@ -9,8 +9,10 @@ from dsops.aws.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.login.requested_login import STORE, login_value, requested_login
+from dsops.cli.login.new_login import SSO_REGION, add_to_aws_config, ask_for_login
+from dsops.cli.login.requested_login import START_URL, STORE, login_value, requested_login
 from dsops.cli.login.sso_login import LONGEST_SECONDS, by_browser_or_device, by_code
+from dsops.config.file_lock import locked
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 from dsops.stores.browser import can_open_browser
@@ -21,8 +23,11 @@ from dsops.text import clean
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--device") and arguments.switch("--no-browser"):
-        raise UsageError("`--device` opens no browser anyway", hint="leave out `--no-browser`")
-    login = requested_login(arguments, runtime, "login")
+        raise UsageError(
+            "`--no-browser` has no effect with `--device`, which opens no browser", hint="leave out `--no-browser`"
+        )
+    known = requested_login(arguments, runtime, "login")
+    login = known or ask_for_login(arguments, runtime)
     endpoint = endpoint_of(login.step, "sso-oidc", runtime, login.session.region)
     service = LoginService(client_of(login, runtime), endpoint, login.session)
     if _wants_device(arguments, runtime):
@@ -31,8 +36,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         seconds = arguments.seconds("--timeout") or LONGEST_SECONDS
         opens = not arguments.switch("--no-browser")
         token = by_browser_or_device(service, runtime, opens=opens, seconds=seconds)
-    write_token(token_path(login.session, runtime.environ, runtime.folder), login.session, token)
+    path = token_path(login.session, runtime.environ, runtime.folder)
+    with locked(path):  # otherwise a renewal of the former login could end after this one, and replace it
+        write_token(path, login.session, token)
     runtime.report(DONE)
+    if known is None:
+        add_to_aws_config(login.session, runtime)
     _show(arguments, login, token)
     return 0
 
@@ -54,22 +63,31 @@ def _show(arguments: Arguments, login: RequestedLogin, token: Token) -> None:
         return
     then = ", then renewed without you as long as the portal allows" if is_renewed else ""
     answer(clean(f"logged in at {login.session.start_url} until {until}{then}"))
-    answer(clean(f"stores: {', '.join(login.stores)}"))
+    if login.stores:
+        answer(clean(f"stores: {', '.join(login.stores)}"))
+    else:
+        answer("`dsops import sso` makes a store of each account and permission set that you may use")
 
 
 COMMAND = Command(
     help=(
         "Log in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs,\n"
         "which use the same token. All stores with the same sso-session or start URL share a login. STORE may\n"
-        "be left out if the configuration has one login only.\n"
+        "be left out if the configuration has only one login; without any, ~/.aws/config counts.\n"
         "\n"
-        "The address is printed, and a browser opens it; the answer comes back to a port of 127.0.0.1.\n"
+        "If no login is known at all, dsops asks for the start URL and the region of the instance, or takes\n"
+        "--start-url and --sso-region. After the login it adds them to ~/.aws/config as an sso-session, so\n"
+        "that neither dsops nor the AWS CLI asks again.\n"
+        "\n"
+        "The address is printed, and a browser opens it and returns the result to a port of 127.0.0.1.\n"
         "Without a browser, a code is shown that can be approved on any device."
     ),
     run=_run,
     changes_who=True,
     flags=(
         CONFIG,
+        START_URL,
+        SSO_REGION,
         Flag("--device", "show a code that can be approved on any device", "switch", own_variable="DSOPS_LOGIN_DEVICE"),
         Flag(
             "--no-browser", "print the address instead of opening it", "switch", own_variable="DSOPS_LOGIN_NO_BROWSER"

@@ -6,7 +6,8 @@ from dsops.agent.forget import forget_login
 from dsops.cli.framework.command import CONFIG, Arguments, Command
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.login.requested_login import STORE, login_value, requested_login
+from dsops.cli.login.requested_login import START_URL, STORE, login_value, requested_login
+from dsops.errors import UsageError
 from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime
 from dsops.stores.login_groups import end_login
@@ -15,6 +16,12 @@ from dsops.text import clean, counted
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     login = requested_login(arguments, runtime, "logout")
+    if login is None:
+        raise UsageError(
+            "there is no login to end",
+            why="neither a store of the type aws.sso nor ~/.aws/config names one",
+            hint="`aws sso logout` ends the logins of other programs",
+        )
     ended = carry_out(end_login(login, runtime), runtime)
     forgotten = forget_login(login.session, runtime.environ)
     runtime.report(DONE)
@@ -42,6 +49,6 @@ COMMAND = Command(
     ),
     run=_run,
     changes_who=True,
-    flags=(CONFIG,),
+    flags=(CONFIG, START_URL),
     operands=(STORE,),
 )

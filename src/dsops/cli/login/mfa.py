@@ -1,4 +1,4 @@
-"""`dsops mfa`: keep seeds of virtual MFA devices in the system keyring, and print their codes."""
+"""`dsops mfa`: keep seeds of virtual MFA devices in the keyring, and print their codes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
+from dsops.cli.login.keyring_backend import BACKEND, keyring_for_adding, note_left
 from dsops.keyring import index
 from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import (
@@ -26,6 +27,7 @@ from dsops.totp import seconds_left
 
 def _add(arguments: Arguments, runtime: Runtime) -> int:
     serial_number = check_serial_number(arguments.operand("SERIAL"))
+    keyring = keyring_for_adding(arguments, runtime)
     if not arguments.switch("--replace"):
         # A device that is in the keyring already is refused before the user types the seed; `add_seed` checks again.
         refuse_known(index.contents(runtime.environ), serial_number)
@@ -35,10 +37,11 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     seed = parse_seed(typed)
     now = runtime.now()
     added = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    kept_by = add_seed(_keyring(runtime), serial_number, seed, added, replaces=arguments.switch("--replace"))
+    kept = add_seed(keyring, serial_number, seed, added, replaces=arguments.switch("--replace"))
     left = seconds_left(runtime.now().timestamp())
     runtime.report(DONE)
-    answer(clean(f"the keyring ({kept_by}) has the seed of {serial_number}; its current code changes in {left} s"))
+    answer(clean(f"the keyring ({kept.label}) has the seed of {serial_number}; its current code changes in {left} s"))
+    note_left(kept)
     note(f"compare `dsops mfa code {serial_number}` with the code in your authenticator app")
     return 0
 
@@ -48,7 +51,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--json"):
         answer_json([entry._asdict() for entry in seeds.values()])
     elif seeds:
-        answer(table(("DEVICE", "ADDED"), [(entry.serial_number, entry.added) for entry in seeds.values()]))
+        answer(table(("DEVICE", "ADDED", "BACKEND"), [tuple(entry) for entry in seeds.values()]))
     else:
         note("the keyring has no seeds of dsops; `dsops mfa add SERIAL` adds one")
     return 0
@@ -56,15 +59,15 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 def _remove(arguments: Arguments, runtime: Runtime) -> int:
     serial_number = _device(arguments, runtime)
-    remove_seed(_keyring(runtime), serial_number)
+    remove_seed(Keyring.of(runtime), serial_number)
     runtime.report(DONE)
-    note(f"the keyring has no seed of {serial_number} any more; the device itself is still in AWS")
+    note(f"the seed of {serial_number} was removed from the keyring; the device itself is still in AWS")
     return 0
 
 
 def _code(arguments: Arguments, runtime: Runtime) -> int:
     serial_number = _device(arguments, runtime)
-    seed = get_seed(_keyring(runtime), serial_number)
+    seed = get_seed(Keyring.of(runtime), index.contents(runtime.environ).seeds[serial_number])
     now = runtime.now().timestamp()
     code, left = code_at(seed, now).reveal(), seconds_left(now)
     record_run(arguments.name, runtime, subject=serial_number)
@@ -77,22 +80,21 @@ def _code(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _keyring(runtime: Runtime) -> Keyring:
-    return Keyring(runtime.environ, runtime.folder)
-
-
 def _device(arguments: Arguments, runtime: Runtime) -> str:
     return device_named(index.contents(runtime.environ), arguments.operand("SERIAL"))
 
 
-_SERIAL = Operand("SERIAL", "the device (default: the only device in the keyring)", is_required=False)
+_SERIAL = Operand(
+    "SERIAL", "the serial number of the device (default: the only device in the keyring)", is_required=False
+)
 
 COMMAND = Group(
     help=(
-        "Keep the seed of a virtual MFA device in the system keyring, so that a store with that\n"
-        "`serial_number` needs no typed code. Anyone who can open the keyring then has both factors; the\n"
-        "documentation's page on MFA explains the risk. Needs the extra `keyring`; without it, the error\n"
-        "says how to install it."
+        "Keep the seed of a virtual MFA device in the keyring, so that a store with that `serial_number`\n"
+        "needs no typed code. The keyring is the desktop's, `pass`, an encrypted file, the Linux kernel, or\n"
+        "1Password. Anyone who can open it then has both factors; the documentation's page on MFA explains the\n"
+        "risk. The desktop's keyring and the file need the extra `keyring`; without it, the error says how to\n"
+        "install it."
     ),
     commands={
         "add": Command(
@@ -103,7 +105,7 @@ COMMAND = Group(
             ),
             run=_add,
             changes_who=True,
-            flags=(FROM_FILE, Flag("--replace", "replace an existing seed of this device", "switch")),
+            flags=(FROM_FILE, BACKEND, Flag("--replace", "replace an existing seed of this device", "switch")),
             operands=(Operand("SERIAL", "the serial number of the device: arn:aws:iam::123456789012:mfa/ada"),),
             hides_words=True,
         ),

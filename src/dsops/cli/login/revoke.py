@@ -66,9 +66,9 @@ def _moment(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"`--before` can't be `{text}`", hint=hint) from error
+        raise UsageError(f"`--before {text}` is not a time", hint=hint) from error
     if moment.tzinfo is None:
-        raise UsageError(f"`--before` can't be `{text}`: it has no time zone", hint=hint)
+        raise UsageError(f"`--before {text}` has no time zone", hint=hint)
     return moment.astimezone(UTC)
 
 
@@ -106,9 +106,9 @@ def _caller(arguments: Arguments, runtime: Runtime, region: str) -> PolicyCaller
         plan = plan_one_store(load_config(arguments, runtime, names=(name,)), name, runtime)
     except SessionForNothing as error:
         raise UsageError(
-            f"the session of store `{name}` may not attach a policy",
-            why="its `session_policy: auto` allows what an environment reads, and nothing else",
-            hint="name another store with `--with`, or leave it out for the base credentials",
+            f"the session of store `{name}` is not allowed to attach a policy",
+            why="its `session_policy: auto` allows only the reads of an environment",
+            hint="name another store with `--with`, or leave out `--with` to use the base credentials",
         ) from error
     require_session(plan, name)
     credentials = issue(plan, name, arguments, runtime)
@@ -122,7 +122,7 @@ def _apply(
     check = check_caller(role, before, caller, client, is_named=bool(arguments.text("--before")))
     denied_caller = carry_out(check, runtime)
     if denied_caller:
-        note(f"the session that attaches it, {denied_caller}, is denied as well from then on")
+        note(f"the session that attaches it, {denied_caller}, is then denied, too")
     if not arguments.switch("--yes"):
         _confirm(role, before, runtime)
     carry_out(attach(role, before, caller, client), runtime)
@@ -131,10 +131,10 @@ def _apply(
 def _confirm(role: Arn, before: datetime, runtime: Runtime) -> None:
     typed = runtime.ask(f"deny everything to sessions of {role} issued before {time_text(before)}? type yes: ")
     if typed is None:
-        raise UsageError("there is no terminal to confirm at", hint="`--yes` skips the confirmation")
+        raise UsageError("there is no terminal to ask for confirmation", hint="`--yes` skips the confirmation")
     if typed != _YES:
-        why, hint = "the answer was not `yes`", "run it again and type yes, or give `--yes`"
-        raise UsageError("nothing was done", why=why, hint=hint)
+        why, hint = "the answer was not `yes`", "run the command again and type yes, or add `--yes`"
+        raise UsageError("no session was revoked", why=why, hint=hint)
 
 
 def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgotten: int) -> None:
@@ -171,11 +171,11 @@ COMMAND = Command(
         "Deny everything to the sessions of a role that were issued before now, or before --before.\n"
         "\n"
         "Prints the policy; --apply attaches it to the role, under the name that the button `Revoke active\n"
-        "sessions` of the console uses. The role is that of the store's last hop. New sessions still work,\n"
-        "those of the same store too; the agent forgets the old ones.\n"
+        "sessions` of the console uses. For a store, the role is the one of its last hop. New sessions still\n"
+        "work, also new sessions of the store; the agent forgets the old sessions.\n"
         "\n"
-        "The caller has to be in the role's account and needs iam:PutRolePolicy. It is the base credentials,\n"
-        "or the session of the store named by --with."
+        "The policy is attached with the base credentials, or with the session of the store named by --with.\n"
+        "They must belong to the role's account and need iam:PutRolePolicy."
     ),
     run=_run,
     is_audited=True,
@@ -191,7 +191,7 @@ COMMAND = Command(
             value="STORE",
             own_variable="DSOPS_REVOKE_WITH",
         ),
-        Flag("--yes", "do not ask for confirmation", "switch", own_variable="DSOPS_REVOKE_YES"),
+        Flag("--yes", "revoke without asking for confirmation", "switch", own_variable="DSOPS_REVOKE_YES"),
     ),
     operands=(Operand("STORE", "a store of the configuration that assumes a role, or the ARN of a role"),),
 )

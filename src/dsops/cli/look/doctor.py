@@ -150,12 +150,11 @@ def _check_value(check: Check, config: str) -> Json:
 
 COMMAND = Command(
     help=(
-        "Check everything that an environment needs, or all environments and stores if none is named.\n"
+        "Check everything that an environment needs, or all environments and stores without --env.\n"
         "\n"
         "The checks cover the configuration, file permissions, the clock, proxies, certificates, servers, the\n"
         "agent, the base credentials, every hop and every secret; they run in parallel. The exit code is 6 if\n"
-        "something is broken that a run needs; warnings do not count. Nothing is asked on the terminal except\n"
-        "MFA codes."
+        "a check finds an error, but not for a warning. Only MFA codes are asked for on the terminal."
     ),
     run=_run,
     flags=(
@@ -165,7 +164,7 @@ COMMAND = Command(
         REASON,
         Flag(
             "--fix",
-            ("first repair what is safe to repair: modes of your own files and folders, leftovers of old agents"),
+            ("first repair the modes of your own files and folders, and remove files left by ended agents"),
             "switch",
         ),
     ),

@@ -22,7 +22,7 @@ OPERAND = "VARIABLE|STORE"
 
 TRUST_POLICY = Flag(
     "--trust-policy",
-    "the trust policy of a role that can't be read: ROLE is an ARN or a store; may be repeated",
+    "a file with the trust policy of a role, if you can't read it in AWS; ROLE is an ARN or a store; may be repeated",
     value="ROLE=FILE",
     is_repeatable=True,
     own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
@@ -30,7 +30,7 @@ TRUST_POLICY = Flag(
 POLICIES = Flag(
     "--policies",
     (
-        "users and roles with their policies: the output of `aws iam get-account-authorization-details` or "
+        "a file with users, roles and their policies: the output of `aws iam get-account-authorization-details` or "
         "`terraform show -json`, a CloudFormation template, or the seed of a sandbox; may be repeated"
     ),
     value="FILE",
@@ -40,7 +40,7 @@ POLICIES = Flag(
 
 MESSAGE = Flag(
     "--message",
-    "the output of another program that AWS refused, encoded or not; `-` is stdin",
+    "explain the error output of another program, with a plain or encoded message; `-` is stdin",
     value="FILE",
     own_variable="DSOPS_EXPLAIN_MESSAGE",
 )
@@ -112,7 +112,7 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
     if word not in config.stores:
         known_names = [*(environment.variables if environment is not None else ()), *config.stores]
         meant = nearest(word, known_names)
-        hint = f"did you mean `{meant}`?" if meant else f"it may be one of {', '.join(known_names)}"
+        hint = f"did you mean `{meant}`?" if meant else f"use one of {', '.join(known_names)}"
         raise StoreUnknown(f"`{word}` is neither a variable of the environment nor a store", hint=hint)
     if environment is not None:
         store_variables = {

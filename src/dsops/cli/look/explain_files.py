@@ -62,7 +62,9 @@ def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Pol
     """Parse `ROLE=FILE`; return the role's ARN and the policy of the file."""
     role, equals, file = word.partition("=")
     if not role or not equals or not file:
-        raise UsageError(f"--trust-policy {word} is not ROLE=FILE", hint="such as --trust-policy Deploy=trust.json")
+        raise UsageError(
+            f"--trust-policy {word} is not ROLE=FILE", hint="write for example --trust-policy Deploy=trust.json"
+        )
     arn = _role_arn(role, steps)
     checked = check_policy(parse_policy_text(read_policy(file, runtime), file), "trust", name=file, file=file)
     if checked.policy is None:
@@ -79,5 +81,5 @@ def _role_arn(role: str, steps: Iterable[Step]) -> str:
     if role not in by_word:
         meant = nearest(role, by_word)
         hint = f"did you mean `{meant}`?" if meant else "write the role's ARN, its name, or the store that assumes it"
-        raise UsageError(f"--trust-policy {role}: no store assumes a role of that name", hint=hint)
+        raise UsageError(f"--trust-policy {role} names a role that no store assumes", hint=hint)
     return by_word[role]

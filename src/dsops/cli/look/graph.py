@@ -105,8 +105,8 @@ def _format(arguments: Arguments) -> str:
     ending = os.path.splitext(arguments.text("--out"))[1].lower()
     if ending and ending not in _ENDINGS:
         raise UsageError(
-            f"the file name {arguments.text('--out')} does not tell the format",
-            hint=f"end it in one of {', '.join(_ENDINGS)}, or name the format with `--format`",
+            f"the ending of the file name {arguments.text('--out')} is not a known format",
+            hint=f"use one of the endings {', '.join(_ENDINGS)}, or set `--format`",
         )
     return _ENDINGS.get(ending, "text")
 
@@ -197,11 +197,11 @@ COMMAND = Command(
         "Show the credential graph of a configuration, or of one environment.\n"
         "\n"
         "The graph starts from the base credentials, tokens and logins, and leads over the roles, hop by\n"
-        "hop, to the stores and their variables. It contains no secret, and AWS is not called. It is a tree\n"
-        "as text, a Mermaid flowchart for a Markdown page, or a self-contained SVG file.\n"
+        "hop, to the stores and their variables. It contains no secret, and AWS is not called. The output is\n"
+        "a text tree, a Mermaid flowchart for a Markdown page, or a self-contained SVG file.\n"
         "\n"
-        "With --check, each hop is tried and each secret is read, as `dsops doctor` does. What is refused is\n"
-        "marked with the word, the error's code and red; the exit code is 6 then.\n"
+        "With --check, each hop is tried and each secret is read, as `dsops doctor` does. A denied hop or\n"
+        "secret is marked red, with `denied` and the error's code; the exit code is 6 then.\n"
         "\n"
         "  dsops graph --env production\n"
         "  dsops graph --out credentials.svg"
@@ -213,14 +213,14 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format, if the file name does not tell it (text on stdout)",
+            "the output format (default: by the ending of the file name; text on stdout)",
             value="FORMAT",
             choices=_FORMATS,
             own_variable="DSOPS_GRAPH_FORMAT",
         ),
         Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_GRAPH_OUT"),
         Flag(
-            "--check", "try every hop and secret, and mark what is denied", "switch", own_variable="DSOPS_GRAPH_CHECK"
+            "--check", "try every hop and secret, and mark the denied ones", "switch", own_variable="DSOPS_GRAPH_CHECK"
         ),
     ),
 )

@@ -32,7 +32,7 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
 
         codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES), *CODES})
         meant = nearest(topic[0], codes)
-        hint = f"did you mean `{meant}`?" if meant else "it stands in brackets: `error[config.invalid]`"
+        hint = f"did you mean `{meant}`?" if meant else "an error prints its code in brackets: `error[config.invalid]`"
         raise UsageError(f"there is no error or finding with the code `{topic[0]}`", hint=hint)
     command = load(topic[0])
     if isinstance(command, Command):

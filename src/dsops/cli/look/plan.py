@@ -220,12 +220,14 @@ def _setting_value(setting: Setting) -> Json:
 
 COMMAND = Command(
     help=(
-        "Show what a run of an environment would do, without network access and credentials.\n"
+        "Show what a run of an environment would do, without network access or credentials.\n"
         "\n"
         "Shows each variable's source, the roles hop by hop with session name and duration, and the number of\n"
-        "calls of a cold run. What AWS would refuse is an error. With --check, it evaluates for each hop\n"
-        "whether the given policies allow it, and shows which statement decides and what it requires; without\n"
-        "a needed policy, the answer is `unknown`. The exit code is 6 if a hop is denied."
+        "AWS calls of a run without cached sessions. A setting that AWS would refuse is an error.\n"
+        "\n"
+        "With --check, it evaluates for each hop whether the policies in the named files allow it, and shows\n"
+        "which statement decides and what that statement requires; if a policy is missing, the answer is\n"
+        "`unknown`. The exit code is 6 if a hop is denied."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, REASON, *FLAGS),

@@ -59,7 +59,7 @@ def _role(flag: str, word: str, plan: Plan) -> str:
     if word not in roles:
         meant = nearest(word, roles)
         hint = f"did you mean `{meant}`?" if meant else "write the ARN, the role's name, or the store that assumes it"
-        raise UsageError(f"{flag} {word}: no store of the plan assumes a role of that name", hint=hint)
+        raise UsageError(f"{flag} {word} names a role that no store of the plan assumes", hint=hint)
     return roles[word]
 
 

@@ -13,7 +13,12 @@ def _flag(name: str, help_text: str, value: str, *, repeatable: bool = True) -> 
     return Flag(name, help_text, value=value, own_variable=variable, is_repeatable=repeatable)
 
 
-CHECK = Flag("--check", "evaluate whether the given policies allow each hop", "switch", own_variable="DSOPS_PLAN_CHECK")
+CHECK = Flag(
+    "--check",
+    "evaluate whether the policies in the named files allow each hop",
+    "switch",
+    own_variable="DSOPS_PLAN_CHECK",
+)
 TRUST_POLICY = _flag(
     "--trust-policy", "the trust policy of a role: ROLE is an ARN, a name or a store; may be repeated", "ROLE=FILE"
 )

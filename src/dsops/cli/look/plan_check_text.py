@@ -37,7 +37,7 @@ def _lines(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Ite
                 yield from (f"  {line}" for line in answer_lines(row))
     verdicts = ("allowed", "denied", "unknown")
     counts = [f"{sum(hop.verdict == verdict for hop in hops)} {verdict}" for verdict in verdicts]
-    yield clean(f"environment {plan.environment}: {', '.join(counts)}") if hops else "no hop has to be made"
+    yield clean(f"environment {plan.environment}: {', '.join(counts)}") if hops else "the plan has no hop"
     for sentence in assumed if hops else ():
         yield f"assumed: {sentence}"
 

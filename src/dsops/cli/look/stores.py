@@ -90,5 +90,7 @@ def _gives(store_type: StoreType) -> str:
 
 
 COMMAND = Command(
-    help="List the stores of the configuration, what reads from them, and all store types.", run=_run, flags=(CONFIG,)
+    help="List the stores of the configuration, the environments that use them, and all store types.",
+    run=_run,
+    flags=(CONFIG,),
 )

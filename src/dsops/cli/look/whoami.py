@@ -216,8 +216,8 @@ COMMAND = Command(
         "of a store.\n"
         "\n"
         "Shows where the credentials come from, how long they last, each hop before them, the tags, the\n"
-        "source identity and the session policy that the configuration sets, and what no AWS API returns.\n"
-        "Never shows a secret."
+        "source identity and the session policy that the configuration sets, and facts that no AWS\n"
+        "API returns. Never shows a secret."
     ),
     run=_run,
     is_audited=True,

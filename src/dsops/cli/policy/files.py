@@ -33,10 +33,13 @@ def read_policy(name: str, runtime: Runtime) -> str:
         else:
             data = read_file(os.path.join(runtime.folder, name), _MAX_BYTES + 1, takes_pipes=True).data
     except OSError as error:
-        hint = "name a file with the policy in it, or `-` for stdin"
+        hint = "name a file that contains the policy, or `-` for stdin"
         raise PolicyUnreadable(f"{shown} can't be read", why=reason(error), hint=hint) from error
     if len(data) > _MAX_BYTES:
-        why, hint = f"it has more than {_MAX_BYTES:,} bytes", "is it the right file? IAM takes 128 KiB at most"
+        why, hint = (
+            f"it has more than {_MAX_BYTES:,} bytes",
+            "check that it is the right file: IAM accepts 128 KiB at most",
+        )
         raise PolicyUnreadable(f"{shown} can't be checked", why=why, hint=hint)
     try:
         return data.decode("utf-8")
@@ -55,7 +58,7 @@ def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) ->
     """Return the owner and the policy of a `WHO=FILE` argument."""
     who, equals, file = word.rpartition("=")
     if not equals or not who or not file:
-        raise UsageError(f"`{flag} {word}` is not WHO=FILE", hint=f"such as {flag} Deploy=policy.json")
+        raise UsageError(f"`{flag} {word}` is not WHO=FILE", hint=f"write for example {flag} Deploy=policy.json")
     text = read_policy(file, runtime)
     # Comments in JSON are accepted: deployment tools remove them before they send the policy.
     document = parse_json(text, file, comments=True) if file.endswith(".jsonc") else parse_policy_text(text, file)

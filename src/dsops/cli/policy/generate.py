@@ -37,8 +37,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     grants = selection.only(grants)
     format_name, folder = arguments.text("--format"), arguments.text("--out")
     if not grants.roles and not grants.sessions and not grants.bases:
-        hint = "`dsops plan` shows what it does, and with which credentials"
-        raise UsageError(f"environment `{plan.environment}` needs no such policy", hint=hint)
+        hint = "`dsops plan` shows what the environment does, and with which credentials"
+        raise UsageError(f"environment `{plan.environment}` needs no policy of this kind", hint=hint)
     if folder:
         _write(dict(_files(grants, selection, format_name)), folder, runtime)
     elif format_name == "json":
@@ -64,15 +64,17 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
     accounts = by_account(grants)
     if len(accounts) <= 1:
         return grants
-    hint = "write one for each with `--out DIRECTORY`, or name one with `--store`"
+    hint = "write a file for each account with `--out DIRECTORY`, or choose a store with `--store`"
     known = [account for account in accounts if account != ELSEWHERE]
     if len(known) == len(accounts):
         message, why = f"the policies are for {len(known)} accounts", f"they are {', '.join(known)}"
     else:
         message = f"the policies are for {counted(len(known), 'account')} and for the owner of the base credentials"
-        why = f"they are {', '.join(known)}, and that of the base credentials, which is unknown"
-        hint = f"say who that is with `--caller ARN` (`dsops whoami` prints it); {hint}"
-    raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
+        why = f"they are {', '.join(known)}, and the unknown account of the base credentials"
+        hint = f"name the owner of the base credentials with `--caller ARN` (`dsops whoami` prints it); {hint}"
+    raise UsageError(
+        f"{message}, but a {format_name} file can have the policies of one account only", why=why, hint=hint
+    )
 
 
 def _text(grants: Grants, selection: Selection, format_name: str) -> str:
@@ -83,8 +85,8 @@ def _text(grants: Grants, selection: Selection, format_name: str) -> str:
     resources = template(grants, selection, header)
     if "Resources" not in resources:
         raise UsageError(
-            "a template of session policies alone has no resources, and CloudFormation requires some",
-            hint="`--format json` prints them; `--kind all` puts them into the template's outputs",
+            "a template with session policies only has no resources, but CloudFormation requires at least one",
+            hint="print the policies with `--format json`, or put them into outputs of the template with `--kind all`",
         )
     return f"{json_text(_plain(resources))}\n"
 
@@ -200,7 +202,10 @@ GENERATE = Command(
             own_variable="DSOPS_POLICY_KIND",
         ),
         Flag(
-            "--store", "only the policies of the role of this store", value="STORE", own_variable="DSOPS_POLICY_STORE"
+            "--store",
+            "only the policies of the role that this store assumes",
+            value="STORE",
+            own_variable="DSOPS_POLICY_STORE",
         ),
         Flag(
             "--format",

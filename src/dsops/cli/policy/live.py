@@ -62,7 +62,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
     if address is None or not is_loopback(address.host):
         raise UsageError(
             f"--sandbox {clean(url)} is not the address of a sandbox on this machine",
-            hint="write what `dsops sandbox serve` prints, such as http://127.0.0.1:4566",
+            hint="write the address that `dsops sandbox serve` prints, such as http://127.0.0.1:4566",
         )
     # Connect to the sandbox on this machine directly: no proxy or endpoint from the environment is used.
     quiet = runtime._replace(environ={})
@@ -113,5 +113,5 @@ def _checked(
         else:
             problems.append(Problem(Where(file, case.line), case.name, outcome.message, outcome.hint))
     if problems:
-        raise CasesInvalid(f"{file} names what IAM does not have", problems=tuple(problems))
+        raise CasesInvalid(f"{file} names roles, users or policies that IAM does not have", problems=tuple(problems))
     return completed

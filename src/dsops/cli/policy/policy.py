@@ -80,7 +80,7 @@ def _check_file(
     extension = os.path.splitext(file)[1].lower()
     document = parse_policy_text(text, file)
     if document.is_too_large:
-        hint = "is it the right file? no policy is that deep or that large"
+        hint = "check that it is the right file: no policy is that deep or large"
         raise PolicyUnreadable(f"{file} can't be checked", why=document.problems[-1].message, hint=hint)
     return CheckedFile(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
 

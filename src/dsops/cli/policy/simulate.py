@@ -62,7 +62,7 @@ RCP = _flag("--rcp", "resource control policies of one level, as for --scp; may 
 EXPECT = _flag("--expect", "the expected answer; the exit code is 6 for another one", "ANSWER", choices=EXPECTATIONS)
 LIVE = Flag(
     "--live",
-    ("read policies that are not given as files from IAM, with the base credentials"),
+    ("read the policies without a file from IAM, with the base credentials"),
     "switch",
     own_variable="DSOPS_POLICY_LIVE",
 )
@@ -105,7 +105,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.service_reference import open_reference
 
     if arguments.switch("--live") and arguments.text("--sandbox"):
-        raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is read with keys of its own")
+        raise UsageError(
+            "--live and --sandbox can't be combined", hint="leave out --live to read the policies of the sandbox"
+        )
     table = _table(arguments, runtime)
     for sentence in name_notes(table.cases, table.file, open_reference()):
         note(sentence)
@@ -158,7 +160,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     other_flags = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
     if other_flags:
         raise UsageError(
-            f"--cases and {other_flags[0]} exclude each other",
+            f"--cases and {other_flags[0]} can't be combined",
             hint="write what applies to all cases under `defaults` in the file",
         )
     return CaseFile(shown_name(file), read_table(file, lambda name: read_policy(name, runtime)))
@@ -194,7 +196,9 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
         key, equals, value = word.partition("=")
         if not key or not equals:
             # The word is not shown: it may contain the value of an external ID.
-            raise UsageError("a --context is not KEY=VALUE", hint="such as --context aws:SourceIp=203.0.113.7")
+            raise UsageError(
+                "a value of --context is not KEY=VALUE", hint="write for example --context aws:SourceIp=203.0.113.7"
+            )
         context[key] = (*context.get(key, ()), value)
     return context
 
@@ -229,10 +233,10 @@ def _source(name: str, flag: Flag) -> PolicySource:
 SIMULATE = Command(
     help=(
         "Evaluate whether a caller may perform an action, as AWS would, and show which statement decides.\n"
-        "Answers one question, or with --cases a table of them. Policies come from files; with --live or\n"
-        "--sandbox, the others are read from IAM. If a policy can't be read, the answer may be `unknown`.\n"
-        "Write `none` instead of a file if there is no such policy. The exit code is 6 if an answer is not\n"
-        "the expected one."
+        "Answers one question, or a table of questions with --cases. Policies come from files; with --live\n"
+        "or --sandbox, policies without a file are read from IAM. If a policy can't be read, the answer may\n"
+        "be `unknown`. Write `none` instead of a file if there is no such policy. The exit code is 6 if an\n"
+        "answer is not the expected one."
     ),
     run=_run,
     flags=(*_OF_A_QUESTION, CASES, LIVE, SANDBOX, FORMAT),

@@ -51,7 +51,10 @@ def _start(arguments: Arguments, runtime: Runtime) -> int:
         raise unsafe_folder(folder)
     connection = start(address, client.connect, arguments.text("--idle")) if client.make_folder(folder) else None
     if connection is None:
-        why, hint = f"nothing can listen in {folder}", "is that folder yours, and its disk not full?"
+        why, hint = (
+            f"the agent can't listen in {folder}",
+            "check that the folder is yours and that its disk is not full",
+        )
         raise AgentUnavailable("the agent could not be started", why=why, hint=hint)
     connection.close()
     port = arguments.integer("--metrics-port")
@@ -68,7 +71,7 @@ def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
     """Print the agent's metrics."""
     fields = ask_running("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
-        raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
+        raise AgentUnavailable("no agent is running, so there are no metrics", hint="`dsops agent start` starts one")
     sys.stdout.write(fields[0].decode())
     return 0
 
@@ -146,7 +149,7 @@ METRICS_PORT = Flag(
 )
 
 SANDBOX = Flag(
-    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AGENT_SANDBOX"
+    "--sandbox", "include metrics of sandboxes on this machine", "switch", own_variable="DSOPS_AGENT_SANDBOX"
 )
 
 COMMAND = Group(

@@ -115,10 +115,12 @@ def old_text(path: str) -> str:
         return ""
     except UnicodeDecodeError:
         # The error has no cause (`from None`): the original error contains the file's bytes.
-        why, hint = "its current content is not UTF-8", "save it as UTF-8, or name another"
+        why, hint = "its current content is not UTF-8", "save the file as UTF-8, or name another file"
         raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:
-        raise FileNotWritten(f"`{path}` was not written", why=reason(error), hint="is the file yours?") from error
+        raise FileNotWritten(
+            f"`{path}` was not written", why=reason(error), hint="check the owner and mode of the file"
+        ) from error
 
 
 def _variables(credentials: Credentials) -> dict[str, Secret]:
@@ -148,7 +150,7 @@ _LIST = "\n".join(f"  {name:<12}{text}" for name, text in FORMATS.items())
 
 COMMAND = Command(
     help=(
-        f"Print the credentials that a store issues, or reads with, in one of these formats:\n\n{_LIST}\n\n"
+        f"Print the credentials that a store issues or uses, in one of these formats:\n\n{_LIST}\n\n"
         "With --out, they are written to a file, atomically, with mode 0600. Other profiles in an `ini` file\n"
         "are kept. `github` takes no --out: it prints the commands that make the runner mask the secrets,\n"
         "then adds the variables to the file that GITHUB_ENV names.\n\n"
@@ -166,7 +168,7 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format",
+            "the output format",
             value="FORMAT",
             choices=tuple(FORMATS),
             default="json",
@@ -174,10 +176,10 @@ COMMAND = Command(
         ),
         # The flag does not use DSOPS_OUT, the variable of `render`: a credential_process has to print its answer.
         Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
-        Flag("--min-ttl", "do not print credentials that expire sooner", "seconds", value="SECONDS"),
+        Flag("--min-ttl", "minimum remaining lifetime of the credentials", "seconds", value="SECONDS"),
         Flag(
             "--for-profile",
-            ("the profile whose credential_process this is: AWS_PROFILE is ignored if it names that profile"),
+            ("the profile whose credential_process runs this command: AWS_PROFILE is ignored if it names that profile"),
             value="NAME",
         ),
     ),

@@ -28,7 +28,9 @@ FAILURE_CODE = 125
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Replace this process with the command, which gets the variables of the environment."""
     if not arguments.command:
-        raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
+        raise UsageError(
+            "there is no command to run", hint="write the command after `--`: dsops exec --env NAME -- CMD"
+        )
     arguments, config = load_target(arguments, runtime)
     store, session = _session_store(arguments), None
     if store:
@@ -102,7 +104,7 @@ def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runti
         except CommandNotFound as error:
             word = arguments.command[0]
             if word in config.environments:
-                error.retell(error.message, hint=f"an environment is named by `--env {word}`")
+                error.retell(error.message, hint=f"write an environment as `--env {word}`")
             elif word in config.stores:
                 hint = f"a store's session is given to a command by `--credentials {word}`"
                 error.retell(error.message, hint=hint)
@@ -140,10 +142,15 @@ COMMAND = Command(
             "--listen", "serve the session on this address, for containers that can't reach 127.0.0.1", value="ADDRESS"
         ),
         Flag("--mask", "replace secrets in the command's output with ***", "switch"),
-        Flag("--keep-existing", "keep variables that are already set instead of replacing them", "switch"),
+        Flag("--keep-existing", "keep variables that are already set, instead of replacing them", "switch"),
         Flag("--pristine", "pass only the environment's variables, and PATH, HOME, TERM, LANG and the like", "switch"),
         Flag("--timeout", "end the command and its child processes after this time", "seconds", value="SECONDS"),
-        Flag("--min-ttl", "do not start with credentials that expire sooner", "seconds", value="SECONDS"),
+        Flag(
+            "--min-ttl",
+            "minimum remaining lifetime of the credentials when the command starts",
+            "seconds",
+            value="SECONDS",
+        ),
     ),
     operands=(NAME,),
     takes_command=True,

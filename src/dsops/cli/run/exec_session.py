@@ -58,9 +58,9 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
     own = next((variable for variable in plan.variables if variable.name in IDENTITY), None)
     if own is not None:
         raise UsageError(
-            f"environment `{name}` sets {own.name}, and --credentials would set it too",
-            why="two sessions are never mixed",
-            hint="leave one of them out",
+            f"environment `{name}` and `--credentials` both set {own.name}",
+            why="the command can use only one session",
+            hint="leave out `--credentials`, or remove the variable from the environment",
             where=own.where,
         )
     if lasts:
@@ -89,8 +89,8 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
         return CommandSession(secrets, identity, (), credentials, [])
     if credentials.expiration is None:
         raise UsageError(
-            f"store `{store}` works with long-term keys, which do not expire and are not renewed",
-            hint="leave --serve out: the command gets the keys themselves",
+            f"store `{store}` uses long-term keys, which do not expire and need no renewal",
+            hint="leave out `--serve`: the command then gets the keys as variables",
             where=step.where,
         )
     listeners: list[Callable[[Credentials], None]] = []
@@ -164,9 +164,9 @@ def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
     address, port = _address(listen)
     if address.is_unspecified:
         raise UsageError(
-            f"`--listen {listen}` is every address of this machine",
-            why="only the container has to reach it",
-            hint="name one, such as the address of a container network's bridge",
+            f"`--listen {listen}` would listen on every address of this machine",
+            why="only the container needs to reach the session",
+            hint="name one address, such as the address of a container network's bridge",
         )
     endpoint = CredentialEndpoint(renewal, address=str(address), port=port)
     if not address.is_loopback:
@@ -185,10 +185,10 @@ def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
     except ValueError:
         raise UsageError(
             f"`--listen {listen}` is not an IP address",
-            hint="write an IP address of this machine, with a port if it has to be a certain one: 172.17.0.1:8080",
+            hint="write an IP address of this machine, optionally with a port, such as 172.17.0.1:8080",
         ) from None
     if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and int(port) < 2**16):
-        raise UsageError(f"`--listen {listen}` has no such port", hint="a port is a number below 65536")
+        raise UsageError(f"`--listen {listen}` has an invalid port", hint="a port is a number below 65536")
     return address, int(port)
 
 

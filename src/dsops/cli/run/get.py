@@ -48,8 +48,8 @@ def _bytes(name: str, value: Secret) -> bytes:
         # The error has no cause (`from None`): the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be printed",
-            why="it holds half of a UTF-16 surrogate pair",
-            hint="correct the secret: its value is not text",
+            why="it contains an unpaired UTF-16 surrogate",
+            hint="correct the secret: its value is not valid text",
         ) from None
 
 

@@ -29,21 +29,21 @@ def require_step(out: str, runtime: Runtime) -> str:
     """
     if runtime.environ.get("GITHUB_ACTIONS") != "true" or not runtime.environ.get("GITHUB_ENV"):
         raise UsageError(
-            "`--format github` is for a step of GitHub Actions",
+            "`--format github` works only in a step of GitHub Actions",
             why="GITHUB_ACTIONS is not `true`, or GITHUB_ENV names no file",
-            hint="on this machine take another format",
+            hint="outside of GitHub Actions, use another format",
         )
     if out:
         raise UsageError(
             "`--format github` takes no `--out`",
             why="it writes to the file that GITHUB_ENV names",
-            hint="leave `--out` out, or take `--format dotenv`",
+            hint="leave out `--out`, or use `--format dotenv`",
         )
     if S_ISREG(os.fstat(1).st_mode):
         raise UsageError(
-            "`--format github` can't have a file for its stdout",
-            why="no runner would read there what to mask, and the values would stay in the file",
-            hint="leave out the `>`: the variables go to the file that GITHUB_ENV names by themselves",
+            "`--format github` can't print to a file",
+            why="the runner reads from stdout which values to mask; in a file, the values would stay unmasked",
+            hint="leave out the `>`: dsops adds the variables to the file that GITHUB_ENV names",
         )
     return runtime.environ["GITHUB_ENV"]
 
@@ -63,5 +63,5 @@ def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
         raise FileNotWritten(
             f"`{path}` was not written",
             why=os.strerror(error.errno or 0).lower(),
-            hint="GITHUB_ENV names it; the runner makes that file for each step",
+            hint="check GITHUB_ENV: it must name the file that the runner creates for each step",
         ) from error

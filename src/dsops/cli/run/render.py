@@ -76,7 +76,7 @@ _ENDINGS = ", ".join(f"`{known.endings[0]}`" for known in FORMATS.values() if kn
 COMMAND = Command(
     help=(
         f"Write the variables of an environment in one of these formats:\n\n{_FORMATS}\n\n"
-        "With --out, the file is written atomically with mode 0600, and its name tells the format:\n"
+        "With --out, the file is written atomically with mode 0600, and its ending sets the format:\n"
         f"{_ENDINGS}.\n"
         "Other profiles in an `ini` file are kept. `github` takes no --out: it prints the commands that\n"
         "make the runner mask the secrets, then adds the variables to the file that GITHUB_ENV names."
@@ -90,7 +90,7 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format, if the file name does not tell it (dotenv on stdout)",
+            "the output format (default: by the ending of the file name; dotenv on stdout)",
             value="FORMAT",
             choices=tuple(_HELP),
             own_variable="DSOPS_RENDER_FORMAT",

@@ -107,11 +107,11 @@ def _check_who(arguments: Arguments) -> None:
     """Raises UsageError for two identities at once, and for malformed names."""
     chosen = [flag for flag in (AS.name, *_PLAYED) if arguments.text(flag)]
     if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="use one of them")
+        raise UsageError(f"{chosen[0]} and {chosen[1]} can't be combined", hint="use one of them")
     for flag, what in ((GITHUB_REPOSITORY, "OWNER/NAME, such as org/app"), (SERVICE_ACCOUNT, "NAMESPACE/NAME")):
         named = arguments.text(flag.name)
         if named and not all(named.partition("/")[::2]):
-            raise UsageError(f"`{flag.name}` can't be `{named}`", hint=f"it is {what}")
+            raise UsageError(f"`{flag.name}` can't be `{named}`", hint=f"write {what}")
 
 
 def _container(arguments: Arguments, url: str, identity: dict[str, Any]) -> Variables:

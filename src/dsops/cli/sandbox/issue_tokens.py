@@ -122,7 +122,7 @@ def _claim(word: str) -> tuple[str, object]:
 
     name, equals, value = word.partition("=")
     if not name or not equals:
-        raise UsageError(f"`{word}` is not NAME=VALUE", hint="such as repository=org/app")
+        raise UsageError(f"`{word}` is not NAME=VALUE", hint="write for example repository=org/app")
     if name in _MOMENTS and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
         return name, int(value)
     if not value.startswith(("{", "[")):
@@ -177,7 +177,7 @@ def _pairs(flag: str, words: Iterable[str]) -> Iterable[tuple[str, str]]:
     for word in words:
         name, equals, value = word.partition("=")
         if not name or not equals:
-            raise UsageError(f"`{word}` is not NAME=VALUE", hint=f"such as {flag} team=blue")
+            raise UsageError(f"`{word}` is not NAME=VALUE", hint=f"write for example {flag} team=blue")
         yield name, value
 
 
@@ -194,7 +194,7 @@ def _put(text: str, out: str) -> None:
 TOKEN = Command(
     help=(
         "Print a web identity token (OIDC), signed by an issuer of the running sandbox.\n"
-        "Other claims are given as words: repository=org/app, or with JSON: amr='[\"mfa\"]'. The times exp, nbf\n"
+        "Operands add other claims: repository=org/app, or with JSON: amr='[\"mfa\"]'. The times exp, nbf\n"
         "and iat are seconds since 1970: nbf=4102444800 makes a token that is not valid before 2100."
     ),
     run=_token,

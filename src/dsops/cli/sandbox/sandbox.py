@@ -22,7 +22,12 @@ HOST = Flag(
     "--host", "the address to listen on", value="ADDRESS", default="127.0.0.1", own_variable="DSOPS_SANDBOX_HOST"
 )
 LAST = Flag(
-    "--last", "how many to show; 0 for all", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
+    "--last",
+    "number of entries to show; 0 for all",
+    kind="integer",
+    value="N",
+    default="1",
+    own_variable="DSOPS_SANDBOX_LAST",
 )
 LAST_EVENTS = LAST._replace(default="20")
 FOLLOW = Flag(
@@ -134,7 +139,7 @@ def _clock(arguments: Arguments, runtime: Runtime) -> int:
 
     now = arguments.text("--now")
     if now and not _is_moment(now):
-        raise UsageError(f"`--now` can't be `{now}`", hint="it is a time such as 2026-07-13T10:00:00Z")
+        raise UsageError(f"`--now` can't be `{now}`", hint="write a time such as 2026-07-13T10:00:00Z")
     url = find_running(arguments.integer("--port"), runtime.environ)
     request_body: dict[str, object] = {}
     if now:
@@ -190,8 +195,8 @@ COMMAND = Group(
         "decisions": Command(
             help=(
                 "Show why the running sandbox allowed or denied the last requests.\n"
-                "Each decision names the statement that decided, and what a statement that nearly applied requires;\n"
-                "external IDs are hidden. Requests that failed before any policy was evaluated (a wrong parameter,\n"
+                "Shows the statement that decided, and what each statement that nearly applied requires; external\n"
+                "IDs are hidden. Requests that failed before any policy was evaluated (a wrong parameter,\n"
                 "token or MFA code) are shown by `dsops sandbox events` instead. Requests with a wrong signature are\n"
                 "in neither list, as in CloudTrail."
             ),
@@ -201,7 +206,7 @@ COMMAND = Group(
         "events": Command(
             help=(
                 "Show the last calls as CloudTrail records them.\n"
-                "--json prints the whole records, one a line with --follow. When a role of another account is\n"
+                "--json prints the whole records, one per line with --follow. When a role of another account is\n"
                 "assumed, the call is in the trails of both accounts."
             ),
             run=_events,

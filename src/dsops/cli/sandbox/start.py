@@ -22,13 +22,13 @@ SEED = Flag(
 )
 FROM = Flag(
     "--from",
-    "start with everything that this dsops.yaml needs to work, with invented values",
+    "create everything that this dsops.yaml needs, with invented values",
     value="FILE",
     own_variable="DSOPS_SANDBOX_FROM",
 )
 EVENTS = Flag(
     "--events",
-    "how many calls to keep for `dsops sandbox events`",
+    "number of calls to keep for `dsops sandbox events`",
     kind="integer",
     value="N",
     default="10000",
@@ -70,11 +70,11 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
     seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
     if seed_file and config_file:
         raise UsageError(
-            "--seed and --from exclude each other", hint="a seed file can contain everything that --from generates"
+            "--seed and --from can't be combined", hint="a seed file can contain everything that --from generates"
         )
     folder, has_data_events = arguments.text("--trail"), arguments.switch("--data-events")
     if has_data_events and not folder:
-        raise UsageError("--data-events needs a trail", hint="add --trail DIR")
+        raise UsageError("--data-events has no effect without --trail", hint="add --trail DIR")
     try:
         from dsops.sandbox.control.launch import TrailTarget, open_server, read_seed_file
         from dsops.sandbox.seed.model import Seed
@@ -103,7 +103,7 @@ def _rates(text: str) -> dict[str, float]:
         service, _, number = part.strip().partition("=")
         rate = read_rate(number)
         if rate is None or not service:
-            raise UsageError(f"`{part}` is not a limit", hint="write --throttle SERVICE=RATE, such as sts=5")
+            raise UsageError(f"`{part}` is not a request limit", hint="write --throttle SERVICE=RATE, such as sts=5")
         why = why_not_limited(service)
         if why:
             raise UsageError(f"`--throttle {part.strip()}`: {why}")

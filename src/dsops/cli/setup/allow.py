@@ -39,7 +39,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     for line in lines:
         answer(clean(line))
-    answer(clean(f"{shown_path(config, runtime)} is allowed as it is now"))
+    answer(clean(f"{shown_path(config, runtime)} is allowed with its current content"))
     return 0
 
 
@@ -73,11 +73,11 @@ COMMAND = Command(
     help=(
         "Show what the dsops.yaml in this folder or above can do, and allow it.\n"
         "\n"
-        "The list names the roles it assumes, which of your files, profiles and variables it uses, the\n"
-        "commands it runs, the addresses it calls, and every variable it sets; variables that can make\n"
-        "programs run code are marked (LD_PRELOAD, PIP_*). Until a file is allowed, dsops does not use it;\n"
-        "on a terminal, it asks. After any change it asks again, and shows the difference. A configuration\n"
-        "named by --config or DSOPS_CONFIG needs no permission."
+        "Shows the roles that the file assumes, which of your files, profiles and variables it uses, the\n"
+        "commands that it runs, the addresses that it calls, and every variable that it sets; variables that\n"
+        "can make programs run code are marked (LD_PRELOAD, PIP_*). dsops does not use a file before you\n"
+        "allow it; on a terminal, it asks you. After each change, it asks again and shows the difference. A\n"
+        "configuration named by --config or DSOPS_CONFIG needs no permission."
     ),
     run=_run,
     flags=(CONFIG, Flag("--revoke", "withdraw the permission", "switch")),

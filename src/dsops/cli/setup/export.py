@@ -64,7 +64,7 @@ def _without(auto: list[str], names: list[str], config: Config, *, is_named: boo
     hint = f"name one: `--env {next(iter(config.environments), 'NAME')}`"
     left = [name for name in names if name not in auto]
     if is_named or not left:
-        raise UsageError(f"there can be no profile for {shown}", why=why, hint=hint)
+        raise UsageError(f"can't export a profile for {shown}", why=why, hint=hint)
     note(f"{shown} left out: {why}; {hint}")
     return left
 

@@ -1,4 +1,4 @@
-"""`dsops import`: make a dsops.yaml from the profiles of ~/.aws/config."""
+"""`dsops import`: make a dsops.yaml from the profiles of ~/.aws/config, or from a login to IAM Identity Center."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dsops.cli.framework.command import Arguments, Command, Flag, Group
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import answer, answer_bytes, note
 from dsops.cli.setup.allow import remember_written
+from dsops.cli.setup.import_sso import SSO
 from dsops.errors import ConfigError, ConfigNotFound, UsageError, nearest
 from dsops.pipeline.profiles import read_aws_profiles
 from dsops.runtime import Runtime
@@ -26,8 +27,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if not files:
         credentials_shown = shown_file(credentials_file(runtime.environ, runtime.folder), runtime.environ)
         raise ConfigNotFound(
-            f"there are no profiles: {config_shown} and {credentials_shown} are empty, or not there",
-            hint="AWS_CONFIG_FILE names another file; without profiles, `dsops init` writes a file to start from",
+            f"no AWS profiles were found: {config_shown} and {credentials_shown} are empty or do not exist",
+            hint="set AWS_CONFIG_FILE to another file, or write a dsops.yaml without profiles: `dsops init`",
         )
     profile_names = arguments.texts("--profile")
     _refuse_unknown(profile_names, profiles)
@@ -36,9 +37,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         note(each)
     if not store_entries.stores:
         raise ConfigError(
-            "no profile became a store",
-            why="a store is a role, or a permission set of IAM Identity Center",
-            hint="a profile without either is used as it is: `profile: NAME` on a store",
+            "there is no profile to import",
+            why="only a profile with a role or a permission set of IAM Identity Center becomes a store",
+            hint="use other profiles directly: `profile: NAME` on a store",
         )
     for variable, where in store_entries.variables:
         note(f"set {variable}: the external ID stands in {where}, and is not written to the output")
@@ -56,13 +57,14 @@ def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
     for name in wanted:
         if name not in profiles.by_name:
             meant = nearest(name, profiles.by_name)
-            hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(profiles.by_name)}"
+            hint = f"did you mean `{meant}`?" if meant else f"the profiles are {', '.join(profiles.by_name)}"
             raise UsageError(f"there is no profile `{name}`", hint=hint)
 
 
 COMMAND = Group(
-    help="Make a dsops.yaml from the configuration of another program.",
+    help="Make stores from the profiles of ~/.aws/config, or from what a login to IAM Identity Center may use.",
     commands={
+        "sso": SSO,
         "aws-config": Command(
             help=(
                 "Make a dsops.yaml from the profiles in ~/.aws/config.\n"
@@ -77,7 +79,7 @@ COMMAND = Group(
             flags=(
                 Flag(
                     "--profile",
-                    "only this profile, and those that it uses as a source",
+                    "only this profile, and its source profiles",
                     value="NAME",
                     own_variable="DSOPS_IMPORT_PROFILE",
                     is_repeatable=True,
@@ -85,6 +87,6 @@ COMMAND = Group(
                 Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
                 Flag("--keep-external-ids", "write external IDs into the file instead of variables", "switch"),
             ),
-        )
+        ),
     },
 )

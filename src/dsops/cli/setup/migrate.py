@@ -69,13 +69,13 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
 
 COMMAND = Command(
     help=(
-        "Rewrite a configuration of the original dsops for this one.\n\n"
+        "Convert a configuration of the original dsops to the format of this version.\n\n"
         "Old names are replaced by new ones; sections and keys without a meaning here are commented out.\n"
         "Comments, order and everything else stay. Each change is reported with its line, and so is\n"
         "everything that will work differently.\n\n"
-        "Prints the difference; --write writes the file, and saves the old one as FILE"
+        "Prints the difference; --write replaces the file, and saves the old file as FILE"
         f"{_BACKUP}.\n"
-        "If a person has to decide something, the error lists the lines, and nothing is written."
+        "If lines can't be converted automatically, the error lists them, and nothing is written."
     ),
     run=_run,
     flags=(

@@ -157,7 +157,7 @@ class Completer:
         if attached.is_template:
             why = f"{arn} is none of the template's: that has {attached.entity.arn}"
             return Attached(None, (), None, why, (why,), why)
-        raise EntityNotFound(f"there is no {arn}", hint=f"IAM has {attached.entity.arn}")
+        raise EntityNotFound(f"there is no {arn}", hint=f"the entity of that name in IAM is {attached.entity.arn}")
 
 
 async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:

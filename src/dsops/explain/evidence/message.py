@@ -43,7 +43,7 @@ def encoded_in(text: str) -> str:
         return ""
     if len(words) > MAX_LENGTH:
         message = f"the encoded message has {len(words):,} characters, and AWS decodes {MAX_LENGTH:,} at most"
-        raise UsageError(message, hint="give what was printed of one refusal, and nothing else")
+        raise UsageError(message, hint="pass only the output of one refusal")
     return words
 
 
@@ -54,8 +54,8 @@ def read_sentence(text: str) -> Refused:
     if caller is None or not refusal.action:
         raise UsageError(
             "the message names no principal and no action",
-            why="it has no sentence such as `User: ARN is not authorized to perform: ACTION`, and no encoded message",
-            hint="give the program's whole output, in English",
+            why="the message has no `User: ARN is not authorized to perform: ACTION`, and no encoded message",
+            hint="pass the whole output of the program, in English",
         )
     return _refused(refusal, caller, refusal.action, refusal.resource or "*", {}, caller.unread)
 
@@ -71,7 +71,7 @@ def read_decoded(text: str) -> Refused:
     caller = _caller(text_in(principal, "arn"), text_in(principal, "id"))
     action = text_in(context, "action")
     if caller is None or not action:
-        raise UsageError("the decoded message is not one that dsops can read", why="it names no caller and action")
+        raise UsageError("dsops can't read the decoded message", why="the message names no caller or no action")
     keys = {text_in(item, "key"): tuple(_values(item)) for item in _items(context.get("conditions"))}
     refusal = RefusalMessage(text_in(principal, "arn"), action, text_in(context, "resource"))
     hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
@@ -87,8 +87,8 @@ def read_recorded(recorded: Recorded) -> Refused:
         refusal.caller or _caller_arn(values_by_key.get("aws:principalarn", ""), user_id), user_id.partition(":")[0]
     )
     if caller is None or not refusal.action:
-        why = "it names no caller and action"
-        raise UsageError("the record of the denial can't be read", why=why)
+        why = "the record names no caller or no action"
+        raise UsageError("dsops can't read the record of the denial", why=why)
     hidden = Unread("context", "AWS's record leaves it out", tuple(SECRET_KEYS))
     return _refused(
         refusal, caller, refusal.action, refusal.resource or "*", recorded.context, (*caller.unread, hidden)

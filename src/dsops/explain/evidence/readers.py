@@ -123,7 +123,7 @@ def read_details(text: str, file: str) -> RecordedDetails:
         raise PolicyInvalid(
             f"{file} is not what `aws iam get-account-authorization-details` prints",
             why=why,
-            hint=f"make it by: aws iam get-account-authorization-details > {file}",
+            hint=f"create the file with `aws iam get-account-authorization-details > {file}`",
         )
     managed = {text_in(entry, "Arn"): _default_version(entry) for entry in objects_in(content, "Policies")}
     groups = {text_in(entry, "GroupName"): entry for entry in objects_in(content, "GroupDetailList")}

@@ -35,8 +35,8 @@ async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
     except AccessDenied as denied:
         unread_policy = denied.message
     else:
-        if answer.arn != arn:  # AWS also accepts a partial ARN, but policies use the whole ARN
-            raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {answer.arn}")
+        if answer.arn != arn:  # A partial ARN finds a secret too, but policies use the whole ARN.
+            raise EntityNotFound(f"there is no {arn}", hint=f"the ARN of that secret is {answer.arn}")
         policy = PolicyText(f"the policy of {arn}", answer.text) if answer.text else None
     try:
         tags = await get_secret_tags(api, arn)

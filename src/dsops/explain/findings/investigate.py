@@ -196,7 +196,10 @@ class Investigator:
         """
         chain = await self._chains.of(step)
         if not chain:
-            raise NoCredentials("there are no credentials to read policies with", hint="set AWS_PROFILE, or log in")
+            raise NoCredentials(
+                "there are no credentials to read the policies with",
+                hint="set AWS_PROFILE, or log in with `aws sso login`",
+            )
         encoded = encoded_in(text)
         record: Recorded | Fact | None = None
         if encoded:
@@ -209,7 +212,7 @@ class Investigator:
         keys = chain[-1]
         if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]
-        error = AccessDenied("AWS refused it")
+        error = AccessDenied("AWS refused the request")
         recorded = record if isinstance(record, Recorded) else None
         questions = [(refused.asked, refused.unread)]
         return _with_fact(await self._judge(questions, refused.said, step, 0, chain, error, recorded), record)

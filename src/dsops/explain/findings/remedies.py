@@ -159,7 +159,7 @@ def _deleted(_cause: Cause, about: RefusedCall) -> Remedy:
 
 def _revoked(_cause: Cause, about: RefusedCall) -> Remedy:
     del about
-    return Remedy("get a new session: older ones were taken back (`dsops agent clear` forgets those that are held)")
+    return Remedy("get a new session: older sessions were revoked (`dsops agent clear` forgets those that are held)")
 
 
 def allow(policy_type: str, about: RefusedCall) -> Remedy:
@@ -187,7 +187,7 @@ def allow(policy_type: str, about: RefusedCall) -> Remedy:
 
 def _against_deny(policy_type: str, about: RefusedCall) -> Remedy:
     policy = policy_text(policy_type, about)
-    return Remedy(f"a Deny counts more than any Allow: change it in {policy}, or call otherwise")
+    return Remedy(f"a Deny overrides every Allow: change it in {policy}, or change the call")
 
 
 _BY_CAUSE: Final[Mapping[str, Callable[[Cause, RefusedCall], Remedy]]] = {

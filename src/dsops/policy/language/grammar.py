@@ -26,7 +26,7 @@ def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "")
     if checked.policy is not None:
         return checked.policy
     raise PolicyInvalid(
-        f"{name or file or 'this'} is no {KIND_WORDS[kind]} that AWS accepts",
+        f"{name or file or 'the text'} is not a valid {KIND_WORDS[kind]}",
         why=f"AWS would answer MalformedPolicyDocument: {checked.aws_message}",
         where=Where(file, checked.problems[0].where.line) if file else None,
         problems=checked.problems,
@@ -43,7 +43,7 @@ def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: 
     version, statements = reader.document(document)
     if not reader.problems:
         return ParsedPolicy(Policy(name or file, kind, version, statements), (), "")
-    # `sorted` keeps the order of problems on one line.
+    # `sorted` is stable: problems of one line stay in the order in which they were found.
     problems = sorted(reader.problems, key=lambda entry: entry[0].where.line)
     return ParsedPolicy(None, tuple(problem for problem, _ in problems), problems[0][1])
 

@@ -184,7 +184,7 @@ def _syntax_rule(problem: Problem) -> LintRule:
     """Return the rule for a parser's message. A test checks that the parsers still use these messages."""
     if problem.message.startswith("a comment: JSON has none"):
         return COMMENT
-    return TWICE if " stands twice: on line " in problem.message else SYNTAX
+    return TWICE if " occurs twice: on line " in problem.message else SYNTAX
 
 
 def _grammar_rule(path: str) -> LintRule:

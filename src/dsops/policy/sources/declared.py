@@ -117,7 +117,9 @@ class DeclaredPolicies:
         place = (arn.account, arn.region, name)
         if place not in self._secrets:
             file = self._accounts[arn.account]
-            raise EntityNotFound(f"there is no secret {name}", hint=f"{file} has none of that name in {arn.region}")
+            raise EntityNotFound(
+                f"there is no secret {name}", hint=f"{file} has no secret of that name in {arn.region}"
+            )
         policy = self._secrets[place]
         return ResourcePolicy(None, (), policy, "") if isinstance(policy, str) else ResourcePolicy(policy, (), "", "")
 
@@ -162,7 +164,7 @@ class DeclaredPolicies:
         if entity is not None and entity.arn in (text, _in_any_account(arn)):
             return entity
         if entity is not None and file:
-            raise EntityNotFound(f"there is no {text}", hint=f"{file} has {entity.arn}")
+            raise EntityNotFound(f"there is no {text}", hint=f"the ARN in {file} is {entity.arn}")
         if file and text not in self._trusts and text not in self._identities:
             raise EntityNotFound(f"there is no {text}", hint=f"{file} has no {kind} of that name in that account")
         return None

@@ -38,9 +38,9 @@ def read_policy_source(text: str, name: str, read_file: ReadFile, hint: str = ""
     if isinstance(root, Mapping) and (root.get("planned_values") or root.get("values")):
         return Terraform(shown_file, read_file).read(root)
     raise PolicyInvalid(
-        f"{shown_file} holds no policies of users and roles",
-        why="it is neither a sandbox's seed, nor what `aws iam get-account-authorization-details` or `terraform show "
-        "-json` prints, nor a CloudFormation template",
+        f"{shown_file} contains no policies of users and roles",
+        why="it is neither a sandbox's seed, nor the output of `aws iam get-account-authorization-details` or "
+        "`terraform show -json`, nor a CloudFormation template",
         hint=hint,
     )
 

@@ -123,7 +123,7 @@ class EventTrail:
         if not self._has_told:
             self._has_told = True
             why = (error.strerror or str(error)).lower()
-            self._tell(f"the trail can't be written to {self._folder} ({why}); the sandbox goes on, and tries it again")
+            self._tell(f"the trail can't be written to {self._folder} ({why}); the sandbox continues and tries again")
         while self.waiting > self._most_waiting:
             longest = max(self._waiting, key=lambda where: len(self._waiting[where]))
             count = max(1, len(self._waiting[longest]) // 2)
@@ -153,9 +153,9 @@ class EventTrail:
             os.unlink(path)
         except OSError as error:
             raise SandboxUnavailable(
-                f"the trail can't be written to {self._folder}",
+                f"the trail can't be written to the folder {self._folder}",
                 why=(error.strerror or str(error)).lower(),
-                hint="name a folder of yours with `--trail`",
+                hint="name a folder that you can write with `--trail`",
             ) from error
 
 

@@ -80,6 +80,6 @@ def identity_variables(server: SandboxServer, name: str) -> dict[str, str]:
     if not keys:
         raise SandboxUnavailable(
             f"the sandbox has no user `{name}` with an access key",
-            hint="name one of the seed's users, `NAME@ACCOUNT` where several accounts have it, or `admin`",
+            hint="name one of the seed's users, `NAME@ACCOUNT` if several accounts have the user, or `admin`",
         )
     return client_variables(server.url, sandbox.region, *keys[0])

@@ -28,12 +28,12 @@ def waiting_login(url: str, seconds: float) -> str:
         if len(codes) == 1:
             return codes[0]
         if codes:
-            raise UsageError("several logins wait", hint=f"say which: {' or '.join(codes)}")
+            raise UsageError("several logins are pending", hint=f"name one of the codes: {' or '.join(codes)}")
         if monotonic() >= until:
             raise SandboxUnavailable(
-                "no login waits",
-                why=f"none came within {seconds:g} seconds",
-                hint="start one, such as `aws sso login`, or say its code or address",
+                "no login is pending",
+                why=f"no login was started within {seconds:g} seconds",
+                hint="start a login, such as `aws sso login`, or pass its code or address",
             )
         sleep(_PAUSE_SECONDS)
 
@@ -54,7 +54,7 @@ def follow_redirect(address: str) -> None:
     except (OSError, HTTPException) as error:
         raise SandboxUnavailable(
             f"no program listens on {parts.netloc}",
-            why="the program that wants to log in has ended, or waits no more",
+            why="the program that wants to log in has ended or stopped waiting",
             hint="start the login again",
         ) from error
     finally:

@@ -169,7 +169,10 @@ class Operations:
             # moto gets the full ARN, so that it finds exactly the secret that was authorized, in whatever form the
             # request named it.
             parameters["SecretId"], region = secret.arn, secret.region
-        return self._moto("secretsmanager", turn, parameters, account, "json", region)
+        answer = self._moto("secretsmanager", turn, parameters, account, "json", region)
+        if turn.operation == "UpdateSecretVersionStage" and secret is not None:
+            self._secret_storage.follow_current(secret)
+        return answer
 
     def _perform_iam(self, turn: AuthenticatedRequest, _account: str, _resource: str) -> HttpAnswer:
         account = turn.caller.account

@@ -53,11 +53,11 @@ def find_running(port: int | None, environ: Mapping[str, str]) -> str:
         return named
     urls = [url for url in _announced(environ) if _is_up(url)]
     if not urls:
-        raise SandboxUnavailable("no sandbox is running", hint="start one: dsops sandbox serve")
+        raise SandboxUnavailable("no sandbox is running", hint="start one: `dsops sandbox serve`")
     if len(urls) > 1:
         raise SandboxUnavailable(
             "several sandboxes are running",
-            hint=f"say which: --port {' or --port '.join(str(urlsplit(url).port) for url in urls)}",
+            hint=f"choose one: --port {' or --port '.join(str(urlsplit(url).port) for url in urls)}",
         )
     return urls[0]
 
@@ -81,7 +81,7 @@ def _request(url: str, method: str, endpoint: str, query: Mapping[str, str], bod
         answer = connection.getresponse()
         content = json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as error:
-        raise SandboxUnavailable(f"no sandbox answers at {url}", hint="start one: dsops sandbox serve") from error
+        raise SandboxUnavailable(f"no sandbox answers at {url}", hint="start one: `dsops sandbox serve`") from error
     finally:
         connection.close()
     if answer.status != 200 or not isinstance(content, dict):

@@ -106,7 +106,7 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if port > _HIGHEST_PORT:
         hint = "choose another port with --port; 0 takes a free one"
-        raise SandboxUnavailable(f"there is no port {port}", why=f"the highest is {_HIGHEST_PORT}", hint=hint)
+        raise SandboxUnavailable(f"port {port} does not exist", why=f"the highest port is {_HIGHEST_PORT}", hint=hint)
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:

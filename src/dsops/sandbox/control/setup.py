@@ -37,8 +37,10 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
         for account in seed.accounts:
             try:
                 _plant_account(sandbox.world, IamBuilder(sandbox.world), account)
-            except Exception as error:  # The exceptions of moto have no common base class below Exception.
-                raise SeedInvalid(f"account {account.account} can't be made", why=str(error), hint=_CORRECT) from error
+            except Exception as error:  # moto's exceptions have no base class of their own below Exception
+                raise SeedInvalid(
+                    f"account {account.account} of the seed can't be created", why=str(error), hint=_CORRECT
+                ) from error
             _add_issuers(sandbox.issuers, account)
             _plant_saml_providers(sandbox, account)
             sandbox.world.closed_sts_regions[account.account] = frozenset(account.closed_sts_regions)
@@ -67,7 +69,7 @@ def _plant_organization(world: World, organization: SeedOrganization) -> None:
     except SandboxUnavailable:
         raise
     except Exception as error:
-        raise SeedInvalid("the organization can't be made", why=str(error), hint=_CORRECT) from error
+        raise SeedInvalid("the organization of the seed can't be created", why=str(error), hint=_CORRECT) from error
 
 
 def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region: str) -> None:
@@ -77,7 +79,9 @@ def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region:
     try:
         instance = plant_instance(sandbox.world, whole, sandbox.issuers.saml.metadata, owner)
     except Exception as error:
-        raise SeedInvalid("the Identity Center can't be made", why=str(error), hint=_CORRECT) from error
+        raise SeedInvalid(
+            "the IAM Identity Center of the seed can't be created", why=str(error), hint=_CORRECT
+        ) from error
     sandbox.identity_center.instance = instance
 
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from secrets import token_hex
 from socket import socket
 from time import time
 
@@ -35,7 +36,7 @@ _OTHER_DESCRIPTORS = 128
 # Parsing a header that is repeated n times takes time proportional to n squared. With waitress's own limit of 256 KB,
 # this took 0.3 s.
 _MOST_HEADER_BYTES = 65536
-_NAME = "dsops-sandbox"
+_PRODUCT = "dsops-sandbox"
 # The head and body of an answer up to this size are sent together; waitress would send them separately.
 _SEND_AT_ONCE = 65536
 # Above this amount of unsent data waitress would wait until its own loop has sent some, so this limit is never reached.
@@ -69,7 +70,11 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
     def build_response_header(self) -> bytes:
         """Return the head of the answer. Raises ValueError if a header contains a line break."""
         connection_header = self.request.headers.get("CONNECTION", "").lower()
-        headers = [*self.response_headers, ("Server", _NAME), ("Date", build_http_date(self.start_time))]
+        headers = [
+            *self.response_headers,
+            ("Server", self.channel.server.server_header),
+            ("Date", build_http_date(self.start_time)),
+        ]
         if connection_header == "close" or (self.version == "1.0" and connection_header != "keep-alive"):
             self.close_on_finish = True
             headers.append(("Connection", "close"))
@@ -182,6 +187,8 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         `maintain` is called about every ten seconds.
         """
         self.respond = respond
+        self.server_header = f"{_PRODUCT}/{token_hex(4)}"
+        """The value of the header `Server`. Its id differs between runs, so that clients notice the end of a run."""
         self._maintain = maintain
         self._tasks: deque[Connection] = deque()
         connections = most_connections()
@@ -189,7 +196,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             self._deliver, lambda connection: not connection.connected, connections // 2
         )
         adjustments = Adjustments(
-            ident=_NAME,
+            ident=self.server_header,
             max_request_body_size=max_body,
             clear_untrusted_proxy_headers=False,
             backlog=backlog,

@@ -1,11 +1,14 @@
-"""HTML of the two sign-in pages: a form and its result. The pages use no scripts and no external resources."""
+"""HTML of the sign-in pages: for a code, for a decision, and for its result. They use no scripts or other resources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS
+from dsops.sandbox.identity_center.oidc import DEVICE_PATH
 
 _HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
@@ -20,56 +23,121 @@ _HEADERS = (
     ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
 )
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #4b545e; --box: #f4f6f8; --edge: #57606a;
+  --go: #0b5227; --on-go: #fff; --stop: #8f1d1d }
+@media (prefers-color-scheme: dark) { :root { --ink: #f0f3f6; --paper: #0d1117; --soft: #b3bcc6; --box: #161d27;
+  --edge: #8b96a3; --go: #7ee2a0; --on-go: #0d1117; --stop: #ff9a92 } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 34em; margin: 3em auto; padding: 0 1em; color: var(--ink);
+  background: var(--paper); overflow-wrap: anywhere }
+h1 { font-size: 1.5em; line-height: 1.25 }
+label { display: block; font-weight: 600 }
+input, select, button { font: inherit; color: inherit; margin: .25em 0 1em; padding: .5em .75em; border-radius: 4px;
+  border: 1px solid var(--edge); background: var(--paper); max-width: 100% }
+button { cursor: pointer; font-weight: 600; min-width: 9em; border-width: 2px; margin-right: 1em }
+.deny { border-color: var(--stop); color: var(--stop) }
+.allow { border-color: var(--go); background: var(--go); color: var(--on-go) }
+:focus-visible { outline: 3px solid var(--edge); outline-offset: 2px }
+.code { font: 600 1.4em ui-monospace, monospace; letter-spacing: .08em }
+.problem { border-left: 4px solid var(--stop); background: var(--box); padding: .75em 1em }
+footer { color: var(--soft); border-top: 1px solid var(--edge); margin-top: 2em }
+"""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
-<style>body {{ font-family: sans-serif; max-width: 32em; margin: 4em auto; padding: 0 1em }} label {{ display: block }}
-input, select, button {{ font-size: 1em; margin: .5em 0; padding: .4em }}</style>
+<style>{style}</style>
 </head>
 <body>
+<main>
 <h1>{title}</h1>
 {content}
-<p>This is a sandbox on your machine, not AWS.</p>
+</main>
+<footer><p>This is a sandbox on your machine, not AWS.</p></footer>
 </body>
 </html>
 """
 
 
-def form_page(client: str, users: Sequence[str], target: str, *, code: str = "", asks_code: bool = False) -> HttpAnswer:
-    """Return the form on which the user selects an identity and approves the login.
+class AccessRequest(NamedTuple):
+    """What a program asks a user to allow."""
 
-    With `asks_code` the form also asks for the user code.
+    client: str
+    """The name that the program gave itself."""
+    scopes: Sequence[str]
+    seconds: int
+    """The lifetime of the session that the program gets."""
+    user_code: str = ""
+    """The code that the program shows; "" without a code."""
+
+
+def form_page(request: AccessRequest, users: Sequence[str], target: str) -> HttpAnswer:
+    """Return the form on which the user selects an identity, and denies or allows the login.
+
+    Deny is the first button, so that a browser that submits the form without a button denies the login.
     """
+    client = f"<b>{escape(request.client)}</b>"
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
-    who = f"<p><b>{escape(client)}</b> wants to use your accounts.</p>\n" if client else ""
-    field = ""
-    if asks_code:
-        who = "<p>A program wants to use your accounts. Is this the code that it shows?</p>\n"
-        field = (
-            f'<label>Code <input name="user_code" value="{escape(code)}" autocomplete="off" required autofocus>'
-            "</label>\n"
+    code = ""
+    if request.user_code:
+        code = (
+            f'<p>Compare this code with the code that the program shows:<br><span class="code">'
+            f"{escape(request.user_code)}</span></p>\n"
+            "<p>If they differ, or if you did not start this login, deny it.</p>\n"
         )
+    hidden = f'<input type="hidden" name="user_code" value="{escape(request.user_code)}">\n' if code else ""
+    granted = "".join(f"<li>{words}</li>" for words in _granted(request.scopes))
     content = (
-        f'{who}<form method="post" action="{escape(target)}">\n{field}'
+        f"{code}<p>If you allow it, the program {client} can, for {request.seconds // 3600} hours:</p>\n"
+        f"<ul>{granted}</ul>\n"
+        f'<form method="post" action="{escape(target)}">\n{hidden}'
         f'<label>You are <select name="user">{options}</select></label>\n'
-        '<button name="answer" value="approve">Allow</button>\n'
-        '<button name="answer" value="deny" formnovalidate>Deny</button>\n</form>'
+        '<button class="deny" name="answer" value="deny" formnovalidate>Deny</button>\n'
+        '<button class="allow" name="answer" value="approve">Allow</button>\n</form>'
     )
-    return html_answer(200, _page("Sign in to the dsops sandbox", content))
+    return html_answer(200, _page("Allow a program to use your accounts?", content))
 
 
-def decided_page(user: str) -> HttpAnswer:
+def _granted(scopes: Sequence[str]) -> list[str]:
+    """Return what the scopes permit, as HTML. A client without scopes may do the same as one with account access."""
+    others = [f"use the scope <code>{escape(scope)}</code>" for scope in scopes if scope != ACCOUNT_ACCESS]
+    if scopes and ACCOUNT_ACCESS not in scopes:
+        return others
+    return [
+        "list the accounts and permission sets that are assigned to you",
+        "get temporary credentials for each of them",
+        *others,
+    ]
+
+
+def code_page(code: str = "", *, problem: str = "", status: int = 200) -> HttpAnswer:
+    """Return the form that asks for the code of a login; `problem` says why the code before it was not accepted."""
+    words = f'<p class="problem" role="alert">{escape(problem)}</p>\n' if problem else ""
+    content = (
+        f'{words}<form method="get" action="{DEVICE_PATH}">\n'
+        f'<label>The code that the program shows <input name="user_code" value="{escape(code)}" '
+        'autocomplete="off" autocapitalize="characters" spellcheck="false" required autofocus></label>\n'
+        "<button>Continue</button>\n</form>\n<p>The next page says which program asks, and for what.</p>"
+    )
+    return html_answer(status, _page("Sign in to the dsops sandbox", content))
+
+
+def decided_page(user: str, client: str) -> HttpAnswer:
     """Return the result page of a device login. `user` is "" if the user denied the login."""
-    content = f"<p>The program is signed in as <b>{escape(user)}</b>.</p>" if user else "<p>The sign-in was denied.</p>"
-    return html_answer(200, _page("You can close this window", content))
+    program = f"<b>{escape(client)}</b>"
+    if user:
+        title, words = "Allowed", f"The program {program} is signed in as <b>{escape(user)}</b>."
+    else:
+        title, words = "Denied", f"The sign-in was denied. The program {program} gets no access."
+    return html_answer(200, _page(title, f"<p>{words} You can close this window.</p>"))
 
 
-def refused_page(status: int, why: str) -> HttpAnswer:
-    """Return an error page with the reason."""
-    return html_answer(status, _page("Sign-in failed", f"<p>{escape(why)}</p>"))
+def refused_page(status: int, why: str, next_step: str = "Start the login again in the program.") -> HttpAnswer:
+    """Return an error page with the reason and the next step."""
+    content = f'<p class="problem" role="alert">{escape(why)}</p>\n<p>{escape(next_step)}</p>'
+    return html_answer(status, _page("Sign-in failed", content))
 
 
 def html_answer(status: int, text: str, more: tuple[tuple[str, str], ...] = ()) -> HttpAnswer:
@@ -78,4 +146,4 @@ def html_answer(status: int, text: str, more: tuple[tuple[str, str], ...] = ()) 
 
 
 def _page(title: str, content: str) -> str:
-    return _PAGE.format(title=escape(title), content=content)
+    return _PAGE.format(title=escape(title), style=_STYLE, content=content)

@@ -167,19 +167,24 @@ class PortalLogins:
         self._sessions.put(login.session_id, login, now)
         refresh = ""
         if scopes and (not client.grant_types or "refresh_token" in client.grant_types):
-            refresh = f"aor{_random(48)}"
-            self._refresh.put(self._digest(refresh), TokenOwner(login.session_id, login.expires_at), now)
+            refresh = self._refresh_token(login, now)
         return login, self._issue(login, refresh, now)
 
-    def refresh(self, token: str, client: RegisteredClient, now: float) -> tuple[PortalLogin, ClientTokens] | None:
+    def refresh(
+        self, token: str, client: RegisteredClient, now: float, *, rotates: bool = False
+    ) -> tuple[PortalLogin, ClientTokens] | None:
         """Return the session of a refresh token and its tokens: a new access token and the unchanged refresh token.
 
-        Returns None for an invalid refresh token.
+        With `rotates`, the refresh token is a new one, and the old one is valid no more. Returns None for an invalid
+        refresh token.
         """
         token_owner = self._refresh.get(self._digest(token))
         login = None if token_owner is None else self._sessions.get(token_owner.session_id)
         if login is None or login.client_id != client.client_id or login.expires_at <= now:
             return None
+        if rotates:
+            self._refresh.take(self._digest(token))
+            token = self._refresh_token(login, now)
         return login, self._issue(login, token, now)
 
     def session(self, access_token: str, now: float) -> PortalLogin | None:
@@ -193,6 +198,11 @@ class PortalLogins:
     def log_out(self, session_id: str) -> None:
         """End a session, which invalidates its tokens."""
         self._sessions.take(session_id)
+
+    def _refresh_token(self, login: PortalLogin, now: float) -> str:
+        token = f"aor{_random(48)}"
+        self._refresh.put(self._digest(token), TokenOwner(login.session_id, login.expires_at), now)
+        return token
 
     def _issue(self, login: PortalLogin, refresh: str, now: float) -> ClientTokens:
         ends_at = min(login.expires_at, int(now) + TOKEN_SECONDS) if refresh else login.expires_at

@@ -176,7 +176,9 @@ class Oidc:
     def _by_refresh(
         self, client: RegisteredClient, parameters: Parameters, now: float
     ) -> tuple[PortalLogin, ClientTokens]:
-        session_and_tokens = self._logins.refresh(_text(parameters, "refreshToken"), client, now)
+        instance = self._instance()
+        rotates = instance is not None and instance.rotates_refresh_tokens
+        session_and_tokens = self._logins.refresh(_text(parameters, "refreshToken"), client, now, rotates=rotates)
         if session_and_tokens is None:
             raise oidc_refusal("InvalidGrantException", "Invalid refresh token provided")
         return session_and_tokens

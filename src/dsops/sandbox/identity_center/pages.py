@@ -1,4 +1,4 @@
-"""Sign-in pages on which a user approves or denies a login, and endpoints with which programs do so.
+"""Sign-in pages on which a user allows or denies a login, and endpoints with which programs do so.
 
 Clients send a browser to `/authorize` (RFC 6749, 4.1); a user types the client's code at `/_sandbox/device` (RFC
 8628, 3.3). The pages ask for no password: a user of this machine selects an identity. Therefore only this machine may
@@ -16,8 +16,15 @@ from dsops.errors import nearest
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.identity_center.directory import Instance
-from dsops.sandbox.identity_center.html import decided_page, form_page, html_answer, refused_page
-from dsops.sandbox.identity_center.logins import CODE_SECONDS, PortalLogins
+from dsops.sandbox.identity_center.html import (
+    AccessRequest,
+    code_page,
+    decided_page,
+    form_page,
+    html_answer,
+    refused_page,
+)
+from dsops.sandbox.identity_center.logins import CODE_SECONDS, SESSION_SECONDS, PortalLogins, plain_code
 from dsops.sandbox.identity_center.oidc import AUTHORIZATION_CODE, DEVICE_PATH, is_same_redirect
 from dsops.sandbox.identity_center.records import AuthorizationCode, RegisteredClient
 from dsops.sandbox.identity_center.service import IdentityCenter
@@ -26,8 +33,14 @@ from dsops.sandbox.wire.route import signed_for
 
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
-_NOBODY_WAITS = "no login waits for that code: it is wrong, already decided, or older than ten minutes"
-_CHALLENGES = range(43, 129)  # The lengths of a PKCE challenge (RFC 7636, 4.2).
+_NOBODY_WAITS = "no login is pending for that code: it is wrong, already decided, or older than ten minutes"
+_TYPE_AGAIN = (
+    "No login is pending for that code. The code is wrong, was already used, or is older than ten minutes. Compare it "
+    "with the code that the program shows and type it again, or start the login again in the program to get a new code."
+)
+_CHALLENGES = range(43, 129)  # lengths of a PKCE challenge (RFC 7636, 4.2)
+
+_CHOOSE_USER = "Go back, and choose one of the users that the page offers."
 
 Query = Mapping[str, str]
 Said = tuple[int, Mapping[str, object]]
@@ -77,7 +90,7 @@ class Pages:
         with self._world.lock:
             instance = self._center.instance
             if instance is None:
-                return refused_page(404, _NO_CENTER)
+                return refused_page(404, _NO_CENTER, "Add `identity_center` to the seed, and start the sandbox again.")
             form = _first_values(request.body.decode("utf-8", "replace")) if request.method == "POST" else {}
             if request.path == AUTHORIZE_PATH:
                 return self._authorize(instance, request, form)
@@ -91,23 +104,38 @@ class Pages:
         user = form.get("user", "") or instance.auto_approve
         if request.method == "GET" and not instance.auto_approve:
             target = f"{AUTHORIZE_PATH}?{urlencode(query)}"
-            return form_page(wish.client.name, list(instance.users), target)
+            request_of_client = AccessRequest(wish.client.name, wish.scopes, SESSION_SECONDS)
+            return form_page(request_of_client, list(instance.users), target)
         if form.get("answer") == "deny":
             return _redirect(wish.denied)
         if user not in instance.users:
-            return refused_page(400, f"there is no user {user}")
+            return refused_page(400, f"there is no user {user}", _CHOOSE_USER)
         return _redirect(self._grant(wish, user))
 
     def _device(self, instance: Instance, query: Query, form: Query) -> HttpAnswer:
         if not form:
-            return form_page("", list(instance.users), DEVICE_PATH, code=query.get("user_code", ""), asks_code=True)
+            return self._device_form(instance, query.get("user_code", ""))
         is_denied = form.get("answer") == "deny"
         user = "" if is_denied else form.get("user", "")
         if not is_denied and user not in instance.users:
-            return refused_page(400, f"there is no user {user}")
-        if self._logins.decide(form.get("user_code", ""), user, self._clock.now()) is None:
-            return refused_page(404, _NOBODY_WAITS)
-        return decided_page(user)
+            return refused_page(400, f"there is no user {user}", _CHOOSE_USER)
+        decided = self._logins.decide(form.get("user_code", ""), user, self._clock.now())
+        if decided is None:
+            return code_page(form.get("user_code", ""), problem=_TYPE_AGAIN, status=404)
+        client = self._logins.client(decided.client_id, self._clock.now())
+        return decided_page(user, client.name if client is not None else "")
+
+    def _device_form(self, instance: Instance, code: str) -> HttpAnswer:
+        """Return the form for the code; for the code of a waiting login, return the form for the decision."""
+        if not code:
+            return code_page()
+        now = self._clock.now()
+        for login in self._logins.waiting(now):
+            client = self._logins.client(login.client_id, now)
+            if client is not None and plain_code(login.user_code) == plain_code(code):
+                request = AccessRequest(client.name, client.scopes, SESSION_SECONDS, login.user_code)
+                return form_page(request, list(instance.users), DEVICE_PATH)
+        return code_page(code, problem=_TYPE_AGAIN, status=404)
 
     def waiting(self) -> Said:
         """Return the device logins that await a decision, as HTTP status and JSON content."""

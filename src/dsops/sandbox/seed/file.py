@@ -81,7 +81,7 @@ def read_seed(text: str, file: str, folder: str = "") -> Seed:
         reader.note(0, "", "the seed is empty", 'the least is `accounts: {"123456789012": {}}`')
     if reader.problems:
         in_order = sorted(reader.problems, key=lambda problem: (problem.where.file != file, problem.where))
-        raise SeedInvalid(f"{file} can't seed a sandbox", problems=tuple(in_order))
+        raise SeedInvalid(f"{file} is not a valid sandbox seed", problems=tuple(in_order))
     return seed
 
 

@@ -19,7 +19,15 @@ from dsops.sandbox.seed.identity_center_model import (
 )
 from dsops.sandbox.seed.policy_nodes import PolicyNodes, is_policy_arn
 
-_KEYS: Final = ("start_url", "region", "users", "permission_sets", "assignments", "auto_approve")
+_KEYS: Final = (
+    "start_url",
+    "region",
+    "users",
+    "permission_sets",
+    "assignments",
+    "auto_approve",
+    "rotates_refresh_tokens",
+)
 _SET_KEYS: Final = ("policies", "session_duration", "boundary")
 _ASSIGNMENT_KEYS: Final = ("account", "permission_set", "users")
 _START_URL: Final = re.compile(r"https://[a-z0-9.-]+(?:/[\w.-]+)*", re.ASCII)
@@ -63,7 +71,18 @@ class IdentityCenterReader:
             names = [user.name for user in users]
             approver = self._known_name(keys["auto_approve"], f"{path}.auto_approve", "user", names)
         start_url = reader.matching(keys, "start_url", path, _START_URL.fullmatch, f"like {DEFAULT_START_URL}")
-        return SeedIdentityCenter(users, sets, assignments, start_url or DEFAULT_START_URL, region, approver)
+        rotates = reader.matching(
+            keys, "rotates_refresh_tokens", path, lambda text: text in {"true", "false"}, "true or false"
+        )
+        return SeedIdentityCenter(
+            users,
+            sets,
+            assignments,
+            start_url or DEFAULT_START_URL,
+            region,
+            approver,
+            rotates_refresh_tokens=rotates == "true",
+        )
 
     def _users(self, node: Node | None, path: str) -> Iterator[SeedCenterUser]:
         for key, value in self._reader.entries(node, path):

@@ -49,3 +49,4 @@ class SeedIdentityCenter(NamedTuple):
     """The region of the instance; "" for the seed's region."""
     auto_approve: str = ""
     """Logins from this machine are approved automatically as this user; "" for no automatic approval."""
+    rotates_refresh_tokens: bool = False

@@ -48,6 +48,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
         roles,
         frozenset((user, entry.account, entry.permission_set) for entry in seed.assignments for user in entry.users),
         seed.auto_approve,
+        rotates_refresh_tokens=seed.rotates_refresh_tokens,
     )
 
 

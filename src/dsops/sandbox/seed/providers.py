@@ -97,7 +97,7 @@ def _read(reader: Nodes, node: Node, path: str) -> SeedOidcProvider:
         reader.note(
             keys["jwks"].line,
             f"{path}.jwks",
-            "`jwks` and `issued_by_sandbox` exclude each other",
+            "`jwks` and `issued_by_sandbox` can't be combined",
             "the sandbox has keys of its own for what it issues",
         )
     return SeedOidcProvider(url, client_ids, is_own == "true", _key_set(reader, keys.get("jwks"), f"{path}.jwks"))

@@ -34,12 +34,23 @@ def check_secret_call(
             "InvalidRequestException",
             "You can't perform this operation on the secret because it was marked for deletion.",
         )
+    if operation == "UpdateSecretVersionStage" and secret is not None:
+        _check_moved_version(secret, str(parameters.get("MoveToVersionId") or ""))
     if operation == "PutResourcePolicy" and secret is not None:
         text = str(parameters["ResourcePolicy"])
         _check_policy(text, is_public_blocked=bool(parameters.get("BlockPublicPolicy")))
         if not all(has_principal(arn) for arn in principals_of(text)):
             words = "This resource policy contains an unsupported principal."
             raise refusal("MalformedPolicyDocumentException", words)
+
+
+def _check_moved_version(secret: StoredSecret, version_id: str) -> None:
+    """Raise ResourceNotFoundException for a missing version. moto notices it after it has removed the label."""
+    if version_id and secret.version(version_id, "") is None:
+        raise refusal(
+            "ResourceNotFoundException",
+            f"Secrets Manager can't find the specified secret value for VersionId: {version_id}",
+        )
 
 
 def check_secret_name(parameters: Mapping[str, object]) -> None:

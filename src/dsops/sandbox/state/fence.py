@@ -66,7 +66,7 @@ def prepare() -> None:
     if tuple(int(part) for part in version.split(".")[:2]) != _MOTO_VERSION:
         raise SandboxUnavailable(
             f"moto {version} is installed, and the sandbox needs moto 5.2",
-            hint=f"install the version that dsops names: {install_command('sandbox')}",
+            hint=f"install the version that dsops requires: {install_command('sandbox')}",
         )
 
 

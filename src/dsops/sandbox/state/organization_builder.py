@@ -68,9 +68,9 @@ def organization_models() -> Any:  # a module has no static type
         models.organizations_backends.master_accounts.pop(_MEMBER, None)
     if problem:
         raise SandboxUnavailable(
-            "the sandbox's organizations do not work with the installed moto",
+            "the sandbox's organizations do not work with the installed version of moto",
             why=problem,
-            hint=f"install the version that dsops names: {install_command('sandbox')}",
+            hint=f"install the version that dsops requires: {install_command('sandbox')}",
         )
     return models
 

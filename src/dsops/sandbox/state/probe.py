@@ -34,9 +34,9 @@ def probe(world: World) -> None:
         reset()
     if problem:
         raise SandboxUnavailable(
-            "the sandbox does not work with the installed moto",
+            "the sandbox does not work with the installed version of moto",
             why=problem,
-            hint=f"install the version that dsops names: {install_command('sandbox')}",
+            hint=f"install the version that dsops requires: {install_command('sandbox')}",
         )
 
 

@@ -134,6 +134,18 @@ class SecretStorage:
         arn: str = json.loads(secret_json)["ARN"]
         return arn
 
+    def follow_current(self, secret: StoredSecret) -> None:
+        """Tell moto which version has AWSCURRENT after the label was moved; it keeps that apart from the labels.
+
+        Without this, the next PutSecretValue leaves AWSCURRENT on two versions.
+        """
+        from moto.secretsmanager.models import FakeSecret
+
+        stored = self._backend(SecretLocation(secret.account, secret.region)).secrets[secret.arn]
+        current = [version for version, content in stored.versions.items() if "AWSCURRENT" in content["version_stages"]]
+        if current and isinstance(stored, FakeSecret):
+            stored.set_default_version_id(current[0])
+
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
         """Store a parameter that will be created at the first request to Parameter Store.
 

@@ -20,6 +20,7 @@ from tests.reports import ACCOUNTS, BOUNDARY, END, PEOPLE, ROLES, START, answer,
 from tests.unit.graph.test_svg import contrast
 
 SECTIONS = (
+    "Needs attention",
     "What was read",
     "What is unusual",
     "Failures",
@@ -46,10 +47,10 @@ def only(*answers: Answer) -> AuditReport:
 
 
 def test_sections_stand_in_order() -> None:
-    """The report page has its sections in order (read, unusual, four metrics, costs, summary), each with a link."""
+    """The report page has its sections in order (attention, read, unusual, metrics, costs, summary), with links."""
     page = read(page_of(busy_report()))
     assert tuple(element.text for element in page.all("h2")) == SECTIONS
-    assert tuple(element.text for element in page.one("nav").all("a")) == SECTIONS[1:]
+    assert tuple(element.text for element in page.one("nav").all("a")) == (SECTIONS[0], *SECTIONS[2:])
     identities = [element["id"] for element in page.all() if "id" in element.attributes]
     assert len(set(identities)) == len(identities)
     assert {element["href"].removeprefix("#") for element in page.all("a")} <= set(identities)

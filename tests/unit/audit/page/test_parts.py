@@ -91,20 +91,25 @@ class TestChains:
         assert [element.text for element in parsed.all("text", "name")] == [
             "ci/github-actions",
             "dsops-jump",
-            "deploy/ProdDeploy",
-            "ReadSecrets",
-            "DataLoader",
             "user/ada",
             "dsops-jump",
             "deploy/ProdDeploy",
             "ReadSecrets",
+            "deploy/ProdDeploy",
+            "ReadSecrets",
+            "DataLoader",
         ]
         assert [element.text for element in parsed.all("text") if "session" in element.text] == [
             "87 sessions",
-            "1 session",
             "2 sessions",
+            "1 session",
         ]
-        assert len(parsed.all("path")) == 7
+        assert len(parsed.all("path")) == len(parsed.all("polygon")) == 7
+        assert [element.text for element in parsed.all("text", "frame-name")] == [
+            "account 111122223333",
+            "account 222233334444",
+            "account 444455556666",
+        ]
 
     def test_a_principal_may_have_a_separator_in_its_name(self) -> None:
         """A principal's name may contain the chain's separator: the number of hops decides where the name ends."""

@@ -12,7 +12,7 @@ import pytest
 import dsops
 from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
 from dsops.extras import install_command
-from dsops.keyring.items import Keyring
+from dsops.keyring.desktop import DesktopKeyring
 from dsops.secret import Secret
 from tests.pipeline import words
 from tests.stubs.keyrings import StubKeyring
@@ -26,12 +26,12 @@ def stub(home: Path) -> StubKeyring:
     return StubKeyring(home)
 
 
-def keyring(stub: StubKeyring, **more: str) -> Keyring:
+def keyring(stub: StubKeyring, **more: str) -> DesktopKeyring:
     """Return the stub's keyring for a client with these variables."""
-    return Keyring({"PATH": os.environ["PATH"], **stub.environ, **more}, "/", 30.0)
+    return DesktopKeyring({"PATH": os.environ["PATH"], **stub.environ, **more}, "/", 30.0)
 
 
-def failure(keyring: Keyring) -> DsopsError:
+def failure(keyring: DesktopKeyring) -> DsopsError:
     """Return the error of an attempt to store a seed."""
     with pytest.raises(DsopsError) as caught:
         keyring.put("dsops test", "ada", Secret(SEED))
@@ -85,7 +85,7 @@ def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> No
         ("breaks", KeyringFailed, "something of somebody else's"),
         ("dies", KeyringFailed, "ended without an answer"),
         ("refuses", KeyringFailed, "no, *** is not for me"),
-        ("forgets", KeyringFailed, "gives another one back"),
+        ("forgets", KeyringFailed, "returns another value"),
     ],
 )
 def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[DsopsError], told: str) -> None:
@@ -108,7 +108,7 @@ def test_waiting_for_the_keyring_has_a_limit(stub: StubKeyring) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have a keyring without any variable")
 def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
     """Without a desktop (in CI, over ssh, in a container) dsops fails at once, and the error names an alternative."""
-    error = failure(Keyring({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "/", 30.0))
+    error = failure(DesktopKeyring({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "/", 30.0))
     assert isinstance(error, KeyringUnavailable)
     assert "mfa_process" in error.hint
 

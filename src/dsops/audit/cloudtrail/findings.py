@@ -1,0 +1,342 @@
+"""Selects from a report what needs attention first: findings by severity, each with the command that looks closer.
+
+Every finding comes from the rows of the report's answers, from unreadable log files, or from the verification of
+dsops' own trail. Nothing is estimated. The limits are in `docs/reference/audit-report.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from shlex import quote
+from typing import Literal, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.audit.cloudtrail.questions import THROTTLED, is_denial
+from dsops.audit.report import AuditReport
+from dsops.text import counted
+
+Severity = Literal["high", "medium", "low"]
+SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
+
+MANY_DENIALS = 10
+"""From this number of denied requests for sessions on, the denials of one principal have the severity high."""
+
+MANY_TARGETS = 3
+"""From this number of different roles or operations on, the denials of one principal have the severity high."""
+
+MANY_FAILURES = 3
+"""From this number on, requests for a role that fail with the same error code are a finding."""
+
+REVOKE_DOES = (
+    "This prints a policy that denies all older sessions of the role, those of other principals too; "
+    "with `--apply` it attaches the policy."
+)
+"""What `dsops revoke` does. The command is never recommended without this text."""
+
+MOST_OF_A_KIND = 3
+"""Maximum number of findings of one kind and severity that the first page shows."""
+
+_LONGEST_MATCH = 2048
+
+Row = Mapping[str, object]
+
+
+class ReportFinding(NamedTuple):
+    """One thing that a person has to look at."""
+
+    severity: Severity
+    kind: str
+    """The question whose answer has the fact, or `unreadable` or `trail`."""
+    what: str
+    """What happened. The text contains names from the logs, and is not escaped."""
+    why: str
+    """One sentence: why a person has to look."""
+    look: str
+    """The command that looks closer, quoted for a shell."""
+    revoke: str = ""
+    """The command that ends sessions that were not intended; say what it does with REVOKE_DOES."""
+
+
+class FindingGroup(NamedTuple):
+    """The findings of one kind and severity: the first of them, and the number of the others."""
+
+    findings: tuple[ReportFinding, ...]
+    others: int
+    look: str
+    """The command that shows the others."""
+
+
+def make_findings(report: AuditReport) -> tuple[ReportFinding, ...]:
+    """Return all findings of a report, the most severe first."""
+    findings = [*_of_trail(report), *_of_files(report)]
+    for question, make in _MAKERS.items():
+        answer = report.answer(question)
+        findings += make(report, answer.records()) if answer is not None else ()
+    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def can_be_judged(report: AuditReport) -> bool:
+    """Whether the report answers all questions that have findings, so that no finding means that there is nothing."""
+    return all(report.answer(question) is not None for question in _MAKERS)
+
+
+def nothing_found(report: AuditReport) -> str:
+    """Return the sentence for a report without findings."""
+    if not report.calls:
+        return "There was no call to look at."
+    return "Nothing needs attention in the rows that are shown." if report.match else "Nothing needs attention."
+
+
+def group_findings(report: AuditReport, findings: Sequence[ReportFinding]) -> list[FindingGroup]:
+    """Group the findings by severity and kind, and shorten each group."""
+    groups: dict[tuple[str, str], list[ReportFinding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.severity, finding.kind), []).append(finding)
+    return [
+        FindingGroup(
+            tuple(group[:MOST_OF_A_KIND]), max(0, len(group) - MOST_OF_A_KIND), _question(report, kind, "--top 0")
+        )
+        for (_, kind), group in groups.items()
+    ]
+
+
+def finding_counts(findings: Sequence[ReportFinding]) -> str:
+    """Return the number of findings by severity: `2 high, 1 medium`."""
+    numbers = {severity: sum(finding.severity == severity for finding in findings) for severity in SEVERITIES}
+    return ", ".join(f"{number} {severity}" for severity, number in numbers.items() if number)
+
+
+def is_new_unknown(report: AuditReport) -> bool:
+    """Whether the report can't say what is new, because it has no call before the boundary."""
+    return report.boundary is not None and (report.first is None or report.first >= report.boundary)
+
+
+def _of_trail(report: AuditReport) -> Iterator[ReportFinding]:
+    if report.defects:
+        more = f", and {len(report.defects) - 1} more" if len(report.defects) > 1 else ""
+        yield ReportFinding(
+            "high",
+            "trail",
+            f"The audit trail of dsops has lost or changed lines: {report.defects[0]}{more}",
+            "This report may lack what was done, and a change by hand may hide a use of a role or secret.",
+            "dsops audit verify",
+        )
+
+
+def _of_files(report: AuditReport) -> Iterator[ReportFinding]:
+    if report.unreadable:
+        path = report.unreadable[0][0]
+        yield ReportFinding(
+            "medium",
+            "unreadable",
+            f"{counted(len(report.unreadable), 'log file')} could not be read",
+            "The figures of this report lack the calls in such a file.",
+            f"dsops audit report {quote(path)}" if _can_be_pasted(path) else f"{report.command} --json",
+        )
+
+
+def _new_principals(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        role, principal = str(row["role"]), str(row["principal"])
+        yield ReportFinding(
+            "high",
+            "new-principals",
+            f"{short_name(principal)} got a session of {short_name(role)} for the first time, at {_time(row['first'])}",
+            "Other principals had sessions of this role before, and this one had none.",
+            _match(report, principal, "new-principals"),
+            _revocation(role),
+        )
+
+
+def _revocation(role: str) -> str:
+    """Return the command that ends the sessions of a role; "" for a session without a role."""
+    arn = parse_arn(role)
+    if arn is None or not arn.resource.startswith("role/") or not _can_be_pasted(role):
+        return ""
+    return f"dsops revoke {quote(role)}"
+
+
+def _root_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    """Yield a finding for each account of which a root session was issued, or requested by the root user itself."""
+    by_root: dict[str, list[Row]] = {}
+    for row in rows:
+        root = next((name for name in (str(row["principal"]), str(row["role"])) if _is_root(name)), "")
+        if root and _number(row["sessions"]):
+            by_root.setdefault(root, []).append(row)
+    for root, used in by_root.items():
+        sessions = sum(_number(row["sessions"]) for row in used)
+        callers = ", ".join(dict.fromkeys(short_name(str(row["principal"])) for row in used[:2]))
+        yield ReportFinding(
+            "high",
+            "principals",
+            f"{counted(sessions, 'session')} of the root user: {short_name(root)}, issued to {callers}",
+            "The root user is not limited by the policies of its account, so each use has to be a known one.",
+            _match(report, root, "principals"),
+        )
+
+
+def _is_root(name: str) -> bool:
+    arn = parse_arn(name)
+    return arn is not None and arn.service == "iam" and arn.resource == "root"
+
+
+def _new_accounts(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        calls, failures = _number(row["calls"]), _number(row["failures"])
+        is_refused = calls == failures
+        failed = "all of which failed" if is_refused else f"{failures} of which failed"
+        yield ReportFinding(
+            "medium" if is_refused else "high",
+            "new-accounts",
+            f"Account {row['from_account']} requested sessions in account {row['to_account']} for the first time: "
+            f"{counted(calls, 'request')}, {failed}",
+            "No caller of the first account had requested a role of the second account before.",
+            _match(report, str(row["from_account"]), "new-accounts"),
+        )
+
+
+def _denials(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    """Yield a finding for each principal, whatever the number of its denied calls."""
+    by_principal: dict[str, list[Row]] = {}
+    for row in rows:
+        by_principal.setdefault(str(row["principal"]), []).append(row)
+    for principal, denied in by_principal.items():
+        targets = list(dict.fromkeys(_target(row) for row in denied))
+        sessions = sum(_number(row["calls"]) for row in denied if row["role"])
+        is_high = sessions >= MANY_DENIALS or len(targets) >= MANY_TARGETS
+        more = f" and {len(targets) - 2} more" if len(targets) > 2 else ""
+        calls = sum(_number(row["calls"]) for row in denied)
+        yield ReportFinding(
+            "high" if is_high else "medium",
+            "denials",
+            f"{short_name(principal)} was denied {counted(calls, 'call')}: {', '.join(targets[:2])}{more}",
+            "Many denials, or denials of many things, are those of a program that is set up wrong or of a caller that "
+            "searches for permissions."
+            if is_high
+            else "A program keeps requesting what it is not allowed to do.",
+            _match(report, principal, "denials"),
+        )
+
+
+def _target(row: Row) -> str:
+    call = f"{row['service']}:{row['name']}"
+    return f"{call} on {short_name(str(row['role']))}" if row["role"] else call
+
+
+def _failures(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        code, failures = str(row["code"]), _number(row["failures"])
+        if failures >= MANY_FAILURES and not is_denial(code) and code not in THROTTLED:
+            yield ReportFinding(
+                "medium",
+                "failures",
+                f"{counted(failures, 'request')} for {short_name(str(row['role']))} failed with {code}",
+                "A request that always fails for the same reason is an error in a program or in its configuration.",
+                _match(report, str(row["role"]), "failures"),
+            )
+
+
+def _without_mfa(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        yield ReportFinding(
+            "medium",
+            "without-mfa",
+            f"{short_name(str(row['principal']))} assumed {short_name(str(row['role']))} without MFA "
+            f"{counted(_number(row['calls']), 'time')}",
+            "Other users assume the role with MFA, so its trust policy does not require MFA.",
+            _match(report, str(row["principal"]), "without-mfa"),
+        )
+
+
+def _throttling(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        yield ReportFinding(
+            "medium",
+            "throttling",
+            f"AWS throttled {counted(_number(row['calls']), 'call')} of {row['service']}:{row['name']}",
+            "Programs wait or fail when AWS throttles their calls.",
+            _question(report, "throttling"),
+        )
+
+
+def _long_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        yield ReportFinding(
+            "low",
+            "long-use",
+            f"{counted(_number(row['sessions']), 'session')} of {short_name(str(row['role']))} "
+            f"{'was' if row['sessions'] == 1 else 'were'} used to the last minute",
+            "Work may have been cut off when the session expired.",
+            _match(report, str(row["role"]), "long-use"),
+        )
+
+
+def _short_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        yield ReportFinding(
+            "low",
+            "short-use",
+            f"{counted(_number(row['sessions']), 'session')} of {short_name(str(row['role']))} "
+            f"{'was' if row['sessions'] == 1 else 'were'} used for seconds only",
+            "A stolen session stays valid long after the work is done; a shorter `duration_seconds` is enough.",
+            _match(report, str(row["role"]), "short-use"),
+        )
+
+
+def _chains(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    if rows:
+        hops = max(_number(row["hops"]) for row in rows)
+        yield ReportFinding(
+            "low",
+            "chains",
+            f"{counted(len(rows), 'chain')} of three or more hops, the longest of {hops}",
+            "AWS records the calls of the last session under its own name, not under that of the first caller.",
+            _question(report, "chains"),
+        )
+
+
+_MAKERS: Mapping[str, Callable[[AuditReport, Sequence[Row]], Iterator[ReportFinding]]] = {
+    "principals": _root_use,
+    "new-principals": _new_principals,
+    "new-accounts": _new_accounts,
+    "denials": _denials,
+    "failures": _failures,
+    "without-mfa": _without_mfa,
+    "throttling": _throttling,
+    "long-use": _long_use,
+    "short-use": _short_use,
+    "chains": _chains,
+}
+
+
+def short_name(text: str) -> str:
+    """Return `user/ada of 111111111111` for an IAM or STS ARN; any other text as it is, or its beginning."""
+    arn = parse_arn(text)
+    if arn is None or arn.service not in {"iam", "sts"} or not arn.resource:
+        return text if len(text) <= 120 else f"{text[:119]}…"
+    return f"{arn.resource} of {arn.account}" if arn.account else arn.resource
+
+
+def _match(report: AuditReport, name: str, question: str) -> str:
+    """Return the command that shows all rows with the name.
+
+    A name that can't be pasted, such as one with a control character, comes from a log: its question is shown instead.
+    """
+    return f"{report.command} --match {quote(name)}" if _can_be_pasted(name) else _question(report, question)
+
+
+def _can_be_pasted(text: str) -> bool:
+    return text.isprintable() and 0 < len(text) <= _LONGEST_MATCH and not text.startswith("-")
+
+
+def _question(report: AuditReport, question: str, flags: str = "") -> str:
+    return f"{report.command} --question {question}" + (f" {flags}" if flags else "")
+
+
+def _number(cell: object) -> int:
+    return cell if isinstance(cell, int) else 0
+
+
+def _time(cell: object) -> str:
+    return f"{cell:%Y-%m-%dT%H:%M:%SZ}" if isinstance(cell, datetime) else str(cell)

@@ -1,0 +1,102 @@
+"""A login to IAM Identity Center that no file names yet: asks for it, and adds it to ~/.aws/config."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from dsops.aws.identity.ambient_files import config_file, content, shown_file
+from dsops.aws.identity.sso_session import (
+    ACCOUNT_ACCESS,
+    SsoSession,
+    is_same_url,
+    named_sessions,
+    region_problem,
+    start_url_problem,
+)
+from dsops.aws_config.profiles import SourceText
+from dsops.aws_config.sso_section import section_lines, session_name, with_section
+from dsops.cli.framework.command import Arguments, Flag
+from dsops.cli.framework.output import note, tell
+from dsops.cli.framework.prompt import ask_text
+from dsops.cli.framework.replace_file import refuse_empty_file, replace_file
+from dsops.cli.login.requested_login import START_URL
+from dsops.config.file_lock import locked
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+from dsops.stores.login_groups import RequestedLogin, login_without_store
+from dsops.text import clean
+
+SSO_REGION = Flag(
+    "--sso-region",
+    "the region of the Identity Center instance, for a start URL that ~/.aws/config does not have",
+    value="REGION",
+    own_variable="DSOPS_LOGIN_SSO_REGION",
+)
+_BACKUP = ".before-dsops"
+_MOST_TRIES = 3
+
+
+def ask_for_login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
+    """Return a login made of the flags, or of the user's answers on the terminal; shows what will be written.
+
+    Raises UsageError for a value that is none, and without a terminal.
+    """
+    refuse_empty_file(config_file(runtime.environ, runtime.folder))
+    region = runtime.environ.get("AWS_REGION") or runtime.environ.get("AWS_DEFAULT_REGION", "")
+    url = arguments.text(START_URL.name) or _asked("Start URL of the access portal: ", start_url_problem)
+    _check(START_URL.name, url, start_url_problem)
+    region = arguments.text(SSO_REGION.name) or _asked(
+        f"Region of the Identity Center instance{f' [{region}]' if region else ''}: ", region_problem, region
+    )
+    _check(SSO_REGION.name, region, region_problem)
+    taken = {session.name for session in named_sessions(runtime.environ, runtime.folder)}
+    session = SsoSession(session_name(url, taken), url, region, (ACCOUNT_ACCESS,))
+    shown = shown_file(config_file(runtime.environ, runtime.folder), runtime.environ)
+    tell(f"dsops: after the login, this is added to {clean(shown)}, which the AWS CLI and SDKs read, too:")
+    for line in _lines(session):
+        tell(f"  {clean(line)}")
+    return login_without_store(session)
+
+
+def _asked(question: str, problem: Callable[[str], str], default: str = "") -> str:
+    for _ in range(_MOST_TRIES):
+        typed = ask_text(question)
+        if typed is None:
+            raise UsageError(
+                "no login is known, and there is no terminal to ask on",
+                why="neither a store of the type aws.sso nor ~/.aws/config names a start URL",
+                hint="dsops login --start-url https://d-1234567890.awsapps.com/start --sso-region us-east-1",
+            )
+        text = typed or default
+        if not problem(text):
+            return text
+        tell(f"dsops: `{clean(text)}` is not {problem(text)}")
+    raise UsageError("the answers can't be used", hint="the administrator of Identity Center knows URL and region")
+
+
+def _check(flag: str, value: str, problem: Callable[[str], str]) -> None:
+    if problem(value):
+        hint = "dsops login --start-url https://d-1234567890.awsapps.com/start --sso-region us-east-1"
+        raise UsageError(f"`{flag}` takes {problem(value)}, not `{clean(value)}`", hint=hint)
+
+
+def _lines(session: SsoSession) -> tuple[str, ...]:
+    return section_lines(session.name, session.start_url, session.region, session.scopes)
+
+
+def add_to_aws_config(session: SsoSession, runtime: Runtime) -> None:
+    """Add the session to the AWS config file, unless it is there. Raises FileNotWritten, and ConfigUnreadable."""
+    path = config_file(runtime.environ, runtime.folder)
+    with locked(path):
+        if any(
+            known.name == session.name and is_same_url(known.start_url, session.start_url)
+            for known in named_sessions(runtime.environ, runtime.folder)
+        ):
+            return  # another `dsops login` has just added it
+        old = content(path) if os.path.lexists(path) else None
+        text = (old or b"").decode("utf-8", "surrogateescape")
+        shown = shown_file(path, runtime.environ)
+        new = with_section(SourceText(text=text, shown=shown), _lines(session))
+        kept = replace_file(path, old, new.encode("utf-8", "surrogateescape"), _BACKUP)
+    note(f"added [sso-session {session.name}] to {shown}{f'; the old file is saved as {kept}' if kept else ''}")

@@ -1,0 +1,212 @@
+"""`dsops import sso`: write every permission set of a login to IAM Identity Center as a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+
+from dsops.aws.identity.ambient_files import content, shown_file
+from dsops.aws.sso_accounts import Assignments
+from dsops.aws_config.profiles import SourceText
+from dsops.aws_config.store_block import MergedStores, NamedRole, SsoLogin, merge_stores
+from dsops.aws_config.store_names import DEFAULT_TEMPLATE, GrantedRole, check_template
+from dsops.cli.framework.command import Arguments, Command, Flag
+from dsops.cli.framework.output import Json, answer, answer_json, note
+from dsops.cli.framework.process_runtime import DONE
+from dsops.cli.framework.replace_file import replace_file
+from dsops.cli.setup.allow import remember_written
+from dsops.config.file_lock import locked
+from dsops.config.layers import user_file
+from dsops.errors import ConfigUnreadable, NotAssigned, UsageError, Where
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.logins import choose_login, logins_of_aws_files
+from dsops.pipeline.profiles import read_aws_profiles
+from dsops.runtime import Event, Runtime
+from dsops.stores.login_groups import RequestedLogin, list_login
+from dsops.text import clean, counted
+
+_BACKUP = ".before-dsops"
+_MOST_SHOWN = 20
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    template = check_template(arguments.text("--name") or DEFAULT_TEMPLATE)
+    path = _path(arguments, runtime)
+    login = _login(arguments, runtime)
+    assignments = carry_out(list_login(login, runtime, _progress(runtime)), runtime)
+    runtime.report(DONE)
+    if not assignments.listed and not assignments.failures:
+        raise NotAssigned(
+            f"{login.session.shown} has no permission set in any account",
+            why="the access portal lists no account, so no file was changed",
+            hint="an administrator of Identity Center can assign permission sets",
+        )
+    is_dry = arguments.switch("--dry-run")
+    with nullcontext() if is_dry else locked(path):
+        merged = _merged(path, login, assignments, template, runtime, is_dry=is_dry)
+    shown = shown_file(path, runtime.environ)
+    if arguments.switch("--json"):
+        answer_json(_value(path, merged, assignments, is_dry=is_dry))
+    else:
+        _show(shown, merged, is_dry=is_dry)
+    for role in merged.in_use:
+        note(f"store `{role.name}` stays: its permission set is not yours any more, but {shown} uses the store")
+    if arguments.text("--name") and merged.kept:
+        note(f"stores that were there keep their names; remove their lines from {shown} for names by the template")
+    _raise_failure(assignments)
+    return 0
+
+
+def _path(arguments: Arguments, runtime: Runtime) -> str:
+    out = arguments.text("--out")
+    path = os.path.join(runtime.folder, out) if out else user_file(runtime.environ)
+    if not path:
+        raise UsageError("there is no home folder for your own stores", hint="name a file: `--out FILE`")
+    return os.path.realpath(path)
+
+
+def _login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
+    # Only ~/.aws/config counts: the token must not go to an address that the dsops.yaml of some folder names.
+    start_url = arguments.text("--start-url")
+    login = choose_login(logins_of_aws_files(runtime), start_url, "import sso")
+    if login is None:
+        at = f" at {clean(start_url)}" if start_url else ""
+        hint = f"dsops login --start-url {clean(start_url)}" if start_url else "dsops login"
+        raise UsageError(f"~/.aws/config has no login{at}", hint=f"log in first: `{hint}`")
+    return login
+
+
+def _progress(runtime: Runtime) -> Callable[[int, int], None]:
+    def report(listed: int, accounts: int) -> None:
+        runtime.report(Event("accounts.listed", {"count": str(listed), "of": str(accounts)}))
+
+    return report
+
+
+def _merged(
+    path: str, login: RequestedLogin, assignments: Assignments, template: str, runtime: Runtime, *, is_dry: bool
+) -> MergedStores:
+    """Merge the stores into the file, and write the file unless `is_dry`."""
+    old = content(path) if os.path.lexists(path) else None
+    shown = shown_file(path, runtime.environ)
+    session = login.session
+    merged = merge_stores(
+        SourceText(text=_text(old or b"", shown), shown=shown),
+        SsoLogin(session.name, session.start_url, session.region),
+        [
+            GrantedRole(each.account.account_id, each.account.name, role)
+            for each in assignments.listed
+            for role in each.roles
+        ],
+        template=template,
+        unknown_accounts={account.account_id for account, _ in assignments.failures},
+        reserved=_profiles(runtime),
+    )
+    new = merged.text.encode()
+    if not is_dry and new != old:
+        kept = replace_file(path, old, new, _BACKUP)
+        if old is None and path != os.path.realpath(user_file(runtime.environ)):
+            remember_written(path, new, runtime)
+        if kept:
+            note(f"the old file is saved as {shown_file(kept, runtime.environ)}")
+    return merged
+
+
+def _text(data: bytes, shown: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)) from None
+
+
+def _profiles(runtime: Runtime) -> Mapping[str, tuple[str, str]]:
+    """Return the permission set of each profile: a store may have a profile's name only with the same identity."""
+    profiles = read_aws_profiles(runtime)[0].by_name.values()
+    return {profile.name: (profile.text("sso_account_id"), profile.text("sso_role_name")) for profile in profiles}
+
+
+def _show(shown: str, merged: MergedStores, *, is_dry: bool) -> None:
+    most = None if is_dry else _MOST_SHOWN
+    for sign, roles in (("-", merged.removed), ("+", merged.added)):
+        for role in roles[:most]:
+            answer(clean(f"{sign} {role.name}  {role.account_id} {role.role_name}"))
+        if most is not None and len(roles) > most:
+            answer(f"{sign} ... and {len(roles) - most} more")
+    total = len(merged.added) + len(merged.kept) + len(merged.in_use)
+    changes = f"{len(merged.added)} new, {len(merged.removed)} gone, {len(merged.kept) + len(merged.in_use)} as before"
+    doing = "would have" if is_dry else "has"
+    answer(clean(f"{shown} {doing} {counted(total, 'store')} of this login: {changes}"))
+    if not is_dry and merged.added:
+        answer(clean(f"try `dsops exec {merged.added[0].name} -- aws sts get-caller-identity`"))
+
+
+def _value(path: str, merged: MergedStores, assignments: Assignments, *, is_dry: bool) -> Json:
+    def values(roles: tuple[NamedRole, ...]) -> list[Json]:
+        return [role._asdict() for role in roles]
+
+    return {
+        "file": path,
+        "is_written": not is_dry,
+        "added": values(merged.added),
+        "removed": values(merged.removed),
+        "kept": values(merged.kept),
+        "in_use": values(merged.in_use),
+        "not_listed": [
+            {"account_id": account.account_id, "account_name": account.name, "code": error.code, "why": error.message}
+            for account, error in assignments.failures
+        ],
+    }
+
+
+def _raise_failure(assignments: Assignments) -> None:
+    """Raise the error of the first account that could not be listed, with the names of all of them."""
+    if not assignments.failures:
+        return
+    for account, error in assignments.failures[1:_MOST_SHOWN]:
+        note(f"account {account.account_id} ({account.name}) could not be listed: {error.message}")
+    if len(assignments.failures) > _MOST_SHOWN:
+        note(f"{len(assignments.failures) - _MOST_SHOWN} more accounts could not be listed")
+    account, error = assignments.failures[0]
+    number = len(assignments.failures)
+    what = f"account {account.account_id} ({account.name})"
+    what = what if number == 1 else f"{what} and {number - 1} more"
+    error.retell(
+        clean(f"{what} could not be listed: {error.message}"),
+        why=error.why or "the stores of an account that is not listed stay as they are",
+        hint="run `dsops import sso` again",
+    )
+    raise error
+
+
+SSO = Command(
+    help=(
+        "Write every account and permission set that a login may use as a store.\n"
+        "\n"
+        "Log in first with `dsops login`. The stores are written into your own ~/.config/dsops/dsops.yaml,\n"
+        "so that `dsops exec NAME` works in every folder, or into --out FILE.\n"
+        "\n"
+        "Each store is one line between two comments. The next import adds what is new there, and removes\n"
+        "what you may not use any more. A line that stays keeps the name, settings and comments that you\n"
+        "gave it. Stores outside of the two comments are never changed. The stores of an account that can't\n"
+        "be listed stay. The old file is saved beside the new one (.before-dsops)."
+    ),
+    run=_run,
+    flags=(
+        Flag(
+            "--start-url",
+            "the address of the access portal, if ~/.aws/config has several logins",
+            value="URL",
+            own_variable="DSOPS_LOGIN_START_URL",
+        ),
+        Flag("--out", "write into this file instead", value="FILE", own_variable="DSOPS_IMPORT_SSO_OUT"),
+        Flag(
+            "--name",
+            f"template of the names of new stores, with {{account_id}} as a third part (default {DEFAULT_TEMPLATE})",
+            value="TEMPLATE",
+            own_variable="DSOPS_IMPORT_SSO_NAME",
+        ),
+        Flag("--dry-run", "show all changes, and write nothing", "switch", own_variable="DSOPS_IMPORT_SSO_DRY_RUN"),
+    ),
+)

@@ -1,0 +1,69 @@
+"""The text of a secret as an editor shows it, and the value that an edited text stands for."""
+
+from __future__ import annotations
+
+import json
+
+from dsops.errors import UsageError
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+
+_INDENT = 2
+_STYLES = ((", ", ": "), (",", ":"))
+"""The separators of `json.dumps` and of compact JSON."""
+
+
+class EditorText(NamedTuple):
+    """The text for the editor, and how it becomes a value again."""
+
+    text: Secret
+    separators: tuple[str, str] | None
+    """The separators of the stored JSON object, which is shown indented; None for a value that is shown as stored."""
+    is_ascii: bool = False
+    """Whether the stored JSON escapes all characters that are not ASCII."""
+    adds_newline: bool = False
+    """Whether the text has a newline at its end that the value lacks: editors add one."""
+
+    def value_of(self, edited: Secret) -> Secret:
+        """Return the value that an edited text stands for. Raises UsageError if it should be JSON and is not."""
+        text = edited.reveal()
+        if self.separators is not None:
+            try:
+                content = json.loads(text)
+            except json.JSONDecodeError as error:
+                # Raised from None: the original error contains the text.
+                raise UsageError(
+                    f"the text is not JSON any more: line {error.lineno}, column {error.colno}",
+                    why="the stored value is a JSON object",
+                    hint="correct that line; to store a text that is not JSON, use `dsops set`",
+                ) from None
+            except RecursionError:
+                raise UsageError("the text is nested too deep for JSON", hint="use fewer levels") from None
+            return Secret(json.dumps(content, separators=self.separators, ensure_ascii=self.is_ascii))
+        return Secret(text.removesuffix("\n") if self.adds_newline else text)
+
+
+def editor_text(value: Secret) -> EditorText:
+    """Return the text for an editor: a JSON object on one line is shown indented, if that loses nothing.
+
+    Raises UsageError for a value that is not text.
+    """
+    text = value.reveal()
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the value is binary, and an editor would change its bytes",
+            hint="read it with `dsops get` or the AWS CLI, and write it with `dsops set --from-file FILE`",
+        ) from None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    for separators in _STYLES if isinstance(content, dict) else ():
+        for is_ascii in (True, False):
+            if json.dumps(content, separators=separators, ensure_ascii=is_ascii) == text:
+                shown = json.dumps(content, indent=_INDENT, ensure_ascii=is_ascii)
+                return EditorText(Secret(f"{shown}\n"), separators, is_ascii)
+    adds_newline = not text.endswith("\n")
+    return EditorText(Secret(f"{text}\n" if adds_newline else text), None, adds_newline=adds_newline)
