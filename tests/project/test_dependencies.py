@@ -23,6 +23,7 @@ DISTRIBUTIONS = {
     "opentelemetry": "opentelemetry-proto",
     "prometheus_client": "prometheus-client",
     "promql_parser": "promql-parser",
+    "prompt_toolkit": "prompt-toolkit",
     "yaml": "pyyaml",
 }
 """Import name -> package, where they differ."""
