@@ -23,8 +23,49 @@ class Event(NamedTuple):
 CLOCK_CORRECTED = "clock.corrected"
 """The event that this machine's clock is far from AWS's."""
 
+WAIT_BEGUN = "wait.begun"
+WAIT_OVER = "wait.over"
+
 NOTES = (CLOCK_CORRECTED,)
 """Events that are shown as notes even if no progress is shown."""
+
+
+class ReportedWait:
+    """Reports that a wait for an answer begins, and at the end of the block that it is over.
+
+    `kind` is session, secrets, base or call; `name` is what is waited for. This is a class with `__enter__`, since
+    importing `contextlib` would cost a cold run a millisecond.
+    """
+
+    __slots__ = ("_facts", "_report")
+
+    def __init__(self, report: Callable[[Event], None], kind: str, name: str, **facts: str) -> None:
+        self._report = report
+        self._facts = {"kind": kind, "name": name, **facts}
+
+    def __enter__(self) -> None:
+        self._report(Event(WAIT_BEGUN, self._facts))
+
+    def __exit__(self, *_: object) -> None:
+        self._report(Event(WAIT_OVER, self._facts))
+
+
+class PartCount:
+    """Counts the parts of long work that are done, and reports each, so that a bar can be shown."""
+
+    def __init__(self, report: Callable[[Event], None], event: str, of: str, number: int) -> None:
+        """`of` are the parts in words: `12 files`."""
+        self._report = report
+        self._event = event
+        self._of = of
+        self._number = number
+        self._done = 0
+
+    def add(self, parts: int = 1) -> None:
+        """Report that so many more parts are done."""
+        self._done += parts
+        percent = 100 * self._done // max(1, self._number)
+        self._report(Event(self._event, {"percent": f"{percent} %", "of": self._of}))
 
 
 class Act(NamedTuple):

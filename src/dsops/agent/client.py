@@ -54,11 +54,11 @@ _STUCK = (DECLINED, b"stuck")
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
-PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl", "--reason")
+PLAIN_WITH_VALUE = ("--config", "-c", "--env", "-e", "--min-ttl", "--reason")
 """Flags with which the client needs only a new environment from the agent to run `exec`."""
 ANSWERED = ("credentials", "get")
 """Commands whose complete output the agent can produce."""
-_OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--help", "-h")
+_OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--quiet", "-q", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
 

@@ -57,7 +57,7 @@ def _dispatch(words: list[str]) -> int:
     return _run(words[position], words[:position] + words[position + 1 :])
 
 
-_WITH_VALUE = frozenset({"--config", "--env"})
+_WITH_VALUE = frozenset({CONFIG.name, CONFIG.short, ENVIRONMENT.name, ENVIRONMENT.short})
 """Flags that take a value and can precede the command's name."""
 
 
@@ -196,7 +196,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
         output.tell(output.error_json(error, exit_code, config=config))
     else:
-        output.tell(output.error_text(error, config=config))
+        output.tell(output.coloured(output.error_text(error, config=config), 2))
     if "--debug" in own_words or is_on(os.environ.get("DSOPS_DEBUG", "")):
         output.tell(f"debug: raised at\n{output.origin_text(error)}")
     return exit_code
@@ -206,8 +206,8 @@ def _named_config(words: Sequence[str]) -> str:
     """Return the value of --config; "" without the flag."""
     named = ""
     for position, word in enumerate(words):
-        if word == CONFIG.name:
+        if word in (CONFIG.name, CONFIG.short):
             named = "".join(words[position + 1 : position + 2])
-        elif word.startswith(f"{CONFIG.name}="):
+        elif word.startswith((f"{CONFIG.name}=", f"{CONFIG.short}=")):
             named = word.partition("=")[2]
     return named

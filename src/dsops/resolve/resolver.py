@@ -24,7 +24,7 @@ from dsops.model import Budget
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import acts
 from dsops.resolve.sessions import PlanSessions, require_reason
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Event, ReportedWait, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores import secret_store
@@ -203,9 +203,10 @@ class Resolver:
         async def fetch(references_left: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
             metadata: dict[SecretReference, SecretMetadata] = {}
             try:
-                outcomes_read = await store.fetch(
-                    step, references_left, credentials, sessions.context(step, metadata=metadata)
-                )
+                with ReportedWait(self._runtime.report, "secrets", step.name, count=str(len(references_left))):
+                    outcomes_read = await store.fetch(
+                        step, references_left, credentials, sessions.context(step, metadata=metadata)
+                    )
             except DsopsError as error:
                 sessions.add_read(error, step, "", credentials)
                 self._add_reads(step, dict.fromkeys(references_left, error), metadata, credentials)

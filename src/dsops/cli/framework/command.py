@@ -172,12 +172,18 @@ class Group(NamedTuple):
     """The command to run if the user names none; "" if the group's help is shown instead."""
 
 
-CONFIG = Flag("--config", "use this configuration file instead of the dsops.yaml in this folder or above", value="FILE")
-ENVIRONMENT = Flag("--env", "the environment to use", value="NAME")
+CONFIG = Flag(
+    "--config",
+    "use this configuration file instead of the dsops.yaml in this folder or above",
+    value="FILE",
+    short="-c",
+)
+ENVIRONMENT = Flag("--env", "the environment to use", value="NAME", short="-e")
 SESSION_ENVIRONMENT = Flag(
     "--env",
     "the environment whose secrets the session may read, for stores with `session_policy: auto`",
     value="NAME",
+    short="-e",
     own_variable="DSOPS_SESSION_ENV",
 )
 """The flag `--env` of commands about one session: the environment for `session_policy: auto`.
@@ -195,11 +201,12 @@ REASON = Flag(
 )
 """The flag `--reason` of every command that issues sessions or reads secrets."""
 
-# Every command has these flags. `cli.main` itself reads the last two of them.
+# Every command has these flags. `cli` itself reads all but --verbose.
 COMMON = (
     Flag("--json", "print JSON, errors too", "switch"),
     Flag("--verbose", "show each step on stderr", "switch", short="-v"),
     Flag("--debug", "show where in the code an error was raised (never a secret)", "switch"),
+    Flag("--quiet", "show no notes and no progress", "switch", short="-q"),
 )
 
 

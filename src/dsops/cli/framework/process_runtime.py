@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dsops.cli.framework.command import REASON, Arguments
 from dsops.errors import UsageError
 from dsops.pipeline.journal import LazyJournal
-from dsops.runtime import NOTES, Choice, Event, Runtime, random_fraction, utc_now
+from dsops.runtime import NOTES, Choice, Event, Runtime, ignore, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
@@ -22,7 +22,11 @@ def real_runtime(arguments: Arguments) -> Runtime:
         folder = os.getcwd()
     except OSError as error:
         raise UsageError("the working folder no longer exists", hint="change to another folder") from error
-    report = reporter(is_verbose=arguments.switch("--verbose"))
+    if arguments.switch("--quiet"):
+        from dsops.cli.framework import output
+
+        output.be_quiet()
+    report = reporter(is_verbose=arguments.switch("--verbose"), is_quiet=arguments.switch("--quiet"))
     journal = LazyJournal(os.environ, folder, utc_now, _after_done(report, warn), _after_done(report, tell_person))
     journal.about(command=arguments.name)
     if arguments.command:
@@ -107,12 +111,15 @@ def chooser(report: Callable[[Event], None]) -> Callable[[str, Sequence[Choice]]
     return choose
 
 
-def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """Return a function that shows events on stderr; without --verbose or a terminal, only those in NOTES."""
-    if is_verbose or is_terminal():
+def reporter(*, is_verbose: bool, is_quiet: bool = False) -> Callable[[Event], None]:
+    """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
+    if is_quiet:
+        return ignore
+    is_live = is_terminal() and os.environ.get("TERM", "dumb") != "dumb"
+    if is_verbose or is_live:
         from dsops.cli.framework.progress import Progress
 
-        return Progress(is_kept=is_verbose).report
+        return Progress(is_kept=is_verbose, is_live=is_live).report
     return _only_notes
 
 

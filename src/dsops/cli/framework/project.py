@@ -169,7 +169,8 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
         reason=runtime.reason,
         run=runtime.journal.run if runtime.journal is not None else "",
     )
-    return RemotePipeline(request, runtime, watches=arguments.switch("--verbose") or is_terminal())
+    is_watched = not arguments.switch("--quiet") and (arguments.switch("--verbose") or is_terminal())
+    return RemotePipeline(request, runtime, watches=is_watched)
 
 
 def shown_path(config: Config, runtime: Runtime) -> str:

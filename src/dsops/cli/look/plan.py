@@ -34,7 +34,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     answer(clean(f"environment {plan.environment} of {shown_path(config, runtime)}"))
     answer("")
-    answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), [_row(variable) for variable in plan.variables]))
+    rows = [_row(variable) for variable in plan.variables]
+    answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), rows, least=("IF MISSING", "TRANSFORM")))
     answer("")
     for line in _tree(plan):
         answer(line)

@@ -32,10 +32,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     if config:
         headings = ("STORE", "TYPE", "CREDENTIALS FROM", "READ BY", "WHERE")
-        answer(table(headings, [_row(each, config) for each in stores]))
+        least = ("WHERE", "READ BY", "CREDENTIALS FROM")
+        answer(table(headings, [_row(each, config) for each in stores], least=least))
         answer("")
     rows = [(each.name, _gives(each), each.help) for each in types.values()]
-    answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows))
+    answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows, least=("GIVES",)))
     return 0
 
 

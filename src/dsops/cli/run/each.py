@@ -238,7 +238,7 @@ def _table(outcomes: list[_Outcome]) -> str:
     summary = (
         f"{counted(len(outcomes), 'store')}, {bad} failed" if bad else f"{counted(len(outcomes), 'store')}, all ok"
     )
-    return f"{table(('STORE', 'EXIT', 'SECONDS', 'RESULT'), rows)}\n{summary}"
+    return f"{table(('STORE', 'EXIT', 'SECONDS', 'RESULT'), rows, state='RESULT', descriptor=2)}\n{summary}"
 
 
 def _is_bad(outcome: _Outcome) -> bool:

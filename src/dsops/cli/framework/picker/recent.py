@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from dsops.audit.settings import state_folder
 from dsops.errors import DsopsError
 from dsops.input_file import read_file
 from dsops.render.file import write_private
+from dsops.runtime import state_folder
 
 _MOST_NAMES, _LONGEST_NAME, _MOST_BYTES = 50, 300, 1 << 16
 
