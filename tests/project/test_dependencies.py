@@ -24,7 +24,6 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "prompt_toolkit": "prompt-toolkit",
     "promql_parser": "promql-parser",
-    "prompt_toolkit": "prompt-toolkit",
     "yaml": "pyyaml",
 }
 """Import name -> package, where they differ."""
