@@ -1,4 +1,4 @@
-"""A pseudo-terminal for tests: runs a command, types text and reads the screen."""
+"""A pseudo-terminal for tests: runs a command, types text and reads the output, or the screen as a person sees it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ import sys
 import termios
 import textwrap
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
+
+import pyte
 
 PATIENCE_SECONDS = 20
 """Timeout for events that should happen at once."""
+
+ROWS = 24
+UPDATE = bool(os.environ.get("DSOPS_UPDATE_GOLDEN"))
+_SCREENS = Path(__file__).parent / "screens"
 
 
 def python(body: str, *arguments: str) -> list[str]:
@@ -23,13 +31,29 @@ def python(body: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", textwrap.dedent(body), *arguments]
 
 
+def _set_size(descriptor: int, columns: int, rows: int = ROWS) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 class Terminal:
     """A terminal with a separate session, in which a command runs."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        columns: int = 0,
+        rows: int = ROWS,
+        environ: Mapping[str, str] = os.environ,
+        folder: Path | None = None,
+    ) -> None:
         self.pid, self._descriptor = pty.fork()
         if not self.pid:
-            os.execvp(command[0], command)  # noqa: S606 - no shell is meant
+            if columns:
+                _set_size(0, columns, rows)
+            if folder:
+                os.chdir(folder)
+            os.execvpe(command[0], command, environ)  # noqa: S606 - no shell is meant
         self.text = ""
 
     def __enter__(self) -> Self:
@@ -45,7 +69,7 @@ class Terminal:
 
     def resize(self, columns: int) -> None:
         """Resize the terminal."""
-        fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        _set_size(self._descriptor, columns)
 
     def type(self, text: str) -> None:
         """Type text; an ASCII control character stands for Ctrl and a letter."""
@@ -73,3 +97,78 @@ class Terminal:
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.01)
         raise AssertionError("it does not end")
+
+
+class Screen(Terminal):
+    """A terminal whose screen is read as a person sees it: rows of text, with their colours."""
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        columns: int,
+        rows: int = ROWS,
+        environ: Mapping[str, str] = os.environ,
+        folder: Path | None = None,
+    ) -> None:
+        super().__init__(command, columns=columns, rows=rows, environ=environ, folder=folder)
+        self._display = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._display)
+        self._is_closed = False
+
+    def rows(self) -> list[str]:
+        """The rows down to the last one with text, without trailing spaces."""
+        rows = [row.rstrip() for row in self._display.display]
+        while rows and not rows[-1]:
+            rows.pop()
+        return rows
+
+    def shown(self) -> str:
+        """The screen as one text."""
+        return "\n".join(self.rows())
+
+    def style(self, text: str) -> str:
+        """The style of the first character of a text on the screen: `bold red`; "" for plain text."""
+        row = next(number for number, row in enumerate(self._display.display) if text in row)
+        character = self._display.buffer[row][self._display.display[row].index(text)]
+        colour = "" if character.fg == "default" else character.fg
+        return " ".join(part for part in ("bold" if character.bold else "", colour) if part)
+
+    def look(self, seconds: float) -> None:
+        """Read what the program writes for so long; ends early if the program closes the terminal."""
+        end = time.monotonic() + seconds
+        while not self._is_closed and (left := end - time.monotonic()) > 0:
+            if select.select([self._descriptor], [], [], left)[0]:
+                self._read()
+
+    def wait_for(self, text: str, *, is_there: bool = True) -> float:
+        """Wait until the text is on the screen, or gone from it; returns the seconds that it took."""
+        begun = time.monotonic()
+        while (text in self.shown()) is not is_there:
+            seconds = time.monotonic() - begun
+            assert seconds < PATIENCE_SECONDS, f"waited in vain for {text!r}, the screen says\n{self.shown()}"
+            assert not self._is_closed, f"the terminal closed before {text!r}:\n{self.shown()}"
+            self.look(0.05)
+        return time.monotonic() - begun
+
+    def finish(self) -> int:
+        """Read until the program ends; returns its exit code."""
+        self.look(PATIENCE_SECONDS)
+        return self.code()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._descriptor, 65_536)
+        except OSError:
+            data = b""
+        self._is_closed = not data
+        self._stream.feed(data)
+
+
+def check_screen(name: str, shown: str) -> None:
+    """Compare a screen with the golden file tests/screens/NAME.txt; DSOPS_UPDATE_GOLDEN=1 rewrites the file."""
+    path = _SCREENS / f"{name}.txt"
+    if UPDATE:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{shown}\n", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == f"{shown}\n"

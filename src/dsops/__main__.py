@@ -71,9 +71,12 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
     return run_here(words)
 
 
+_CONFIG = (["--config"], ["-c"])
+
+
 def _command(words: "list[str]") -> str:
     """Return the command's name from the command line's words; only `--config FILE` may precede the name."""
-    return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
+    return words[2] if words[:1] in _CONFIG and len(words) > 2 else "".join(words[:1])
 
 
 def _run_in_agent(name: str, words: "list[str]") -> "int | None":
@@ -81,7 +84,7 @@ def _run_in_agent(name: str, words: "list[str]") -> "int | None":
     from dsops.agent import client
 
     if name != "exec":
-        return _answer([words[2], *words[:2], *words[3:]] if words[0] == "--config" else words)
+        return _answer([words[2], *words[:2], *words[3:]] if words[:1] in _CONFIG else words)
     if words[0] != name or "--" not in words:
         return None
     error = client.run(words[1:], _Person())
@@ -128,10 +131,10 @@ class _Person:
     def __call__(self, kind: int, data: bytes) -> "bytes | None":
         if self._person is None:
             from dsops.agent.remote import AgentPerson
-            from dsops.cli.framework.process_runtime import asker, reporter
+            from dsops.cli.framework.process_runtime import asker, chooser, reporter
 
             report = reporter(is_verbose=False)
-            self._person = AgentPerson(asker(report), report)
+            self._person = AgentPerson(asker(report), chooser(report), report)
         return self._person(kind, data)
 
 

@@ -47,6 +47,10 @@ _PRISTINE = frozenset(
 """Variables that programs need on any machine and at any terminal; variables `LC_*` are kept as well."""
 
 
+ACTIVE, EXPIRES, DANGER = "DSOPS_ACTIVE", "DSOPS_EXPIRES", "DSOPS_DANGER"
+"""The variables that tell a prompt, and a nested dsops, which environment or store the process was started with."""
+
+
 class ChildIdentity(NamedTuple):
     """The AWS identity that the user requested for the command; it replaces any inherited identity."""
 
@@ -73,13 +77,15 @@ def child_environment(
     session: ChildIdentity | None = None,
     is_pristine: bool = False,
     keeps_existing: bool = False,
+    marks: Mapping[str, str] | None = None,
 ) -> ChildEnvironment:
     """Merge the secrets into the parent's variables.
 
     `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` lets an inherited
     value take precedence over a secret. The variables of an AWS identity are kept or dropped together, so that two
     sessions never mix: if an inherited variable is kept, all of dsops' are dropped; if dsops sets a variable, all
-    inherited ones are removed. With a `session`, no inherited identity is kept.
+    inherited ones are removed. With a `session`, no inherited identity is kept. `marks` replace the inherited ACTIVE,
+    EXPIRES and DANGER; without `marks`, these are inherited.
     """
     # A process can inherit a variable without a name (`=x`), which Python's exec refuses to pass on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
@@ -97,6 +103,10 @@ def child_environment(
     if session is not None:
         variables.update(session.variables)
         _name_region(variables, session.region)
+    if marks is not None:
+        for name in (ACTIVE, EXPIRES, DANGER):
+            variables.pop(name, None)
+        variables.update(marks)
     return ChildEnvironment(variables, removed, tuple(sorted(kept_names)))
 
 

@@ -166,6 +166,8 @@ class DsopsError(Exception):
 
     code = "internal.bug"
     exit_code = 1
+    missing = ""
+    """The operand that is missing, or the flag whose value is missing: at a terminal, the user can choose it."""
 
     def __init__(
         self,
@@ -280,6 +282,13 @@ class NotAllowed(ConfigError):
     """dsops found the configuration by itself, and the user has not allowed its current content."""
 
     code = "config.not-allowed"
+
+
+class NotConfirmed(DsopsError):
+    """The user did not confirm a run with a store that has `danger: true`."""
+
+    code = "danger.not-confirmed"
+    exit_code = 2
 
 
 class EnvironmentUnknown(ConfigError):

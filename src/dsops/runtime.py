@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from stat import S_ISREG
 from time import monotonic as system_monotonic
@@ -23,8 +23,49 @@ class Event(NamedTuple):
 CLOCK_CORRECTED = "clock.corrected"
 """The event that this machine's clock is far from AWS's."""
 
+WAIT_BEGUN = "wait.begun"
+WAIT_OVER = "wait.over"
+
 NOTES = (CLOCK_CORRECTED,)
 """Events that are shown as notes even if no progress is shown."""
+
+
+class ReportedWait:
+    """Reports that a wait for an answer begins, and at the end of the block that it is over.
+
+    `kind` is session, secrets, base or call; `name` is what is waited for. This is a class with `__enter__`, since
+    importing `contextlib` would cost a cold run a millisecond.
+    """
+
+    __slots__ = ("_facts", "_report")
+
+    def __init__(self, report: Callable[[Event], None], kind: str, name: str, **facts: str) -> None:
+        self._report = report
+        self._facts = {"kind": kind, "name": name, **facts}
+
+    def __enter__(self) -> None:
+        self._report(Event(WAIT_BEGUN, self._facts))
+
+    def __exit__(self, *_: object) -> None:
+        self._report(Event(WAIT_OVER, self._facts))
+
+
+class PartCount:
+    """Counts the parts of long work that are done, and reports each, so that a bar can be shown."""
+
+    def __init__(self, report: Callable[[Event], None], event: str, of: str, number: int) -> None:
+        """`of` are the parts in words: `12 files`."""
+        self._report = report
+        self._event = event
+        self._of = of
+        self._number = number
+        self._done = 0
+
+    def add(self, parts: int = 1) -> None:
+        """Report that so many more parts are done."""
+        self._done += parts
+        percent = 100 * self._done // max(1, self._number)
+        self._report(Event(self._event, {"percent": f"{percent} %", "of": self._of}))
 
 
 class Act(NamedTuple):
@@ -94,6 +135,18 @@ def no_terminal(_question: str) -> bool | None:
     return None
 
 
+class Choice(NamedTuple):
+    """One of several things to choose from: its name, and what distinguishes it, such as an account or an ARN."""
+
+    name: str
+    detail: str = ""
+
+
+def no_choice(_question: str, _choices: Sequence[Choice]) -> Choice | None:
+    """Return None: the `choose` for processes without a terminal."""
+    return None
+
+
 Measure = Callable[[str, tuple[str, ...], float], None]
 
 
@@ -134,6 +187,11 @@ class Runtime(NamedTuple):
     """Returns the seconds of a clock that is never adjusted, for time limits and pauses."""
     confirm: Callable[[str], bool | None] = no_terminal
     """Shows a text on the terminal and asks yes or no; the answer is visible. Returns None without a terminal."""
+    choose: Callable[[str, Sequence[Choice]], Choice | None] = no_choice
+    """Lets the user choose from a list on the terminal. Returns None without a terminal.
+
+    Raises KeyboardInterrupt if the user chooses none.
+    """
     reason: str = ""
     """The reason of the run, in the user's words; "" if the user has given none."""
     run_memory: MutableMapping[str, object] | None = None
@@ -180,6 +238,14 @@ def empty_file() -> str:
     except OSError:
         return os.devnull
     return path if is_good else os.devnull
+
+
+def state_folder(environ: Mapping[str, str]) -> str:
+    """Return the folder of dsops below XDG_STATE_HOME (XDG base directory specification); "" without a home folder."""
+    folder, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "")
+    if folder.startswith("/"):  # the specification says to ignore relative paths
+        return f"{folder.rstrip('/')}/dsops"
+    return f"{home.rstrip('/')}/.local/state/dsops" if home.startswith("/") else ""
 
 
 def user_name() -> str:

@@ -22,7 +22,9 @@ DISTRIBUTIONS = {
     "google": "protobuf",
     "opentelemetry": "opentelemetry-proto",
     "prometheus_client": "prometheus-client",
+    "prompt_toolkit": "prompt-toolkit",
     "promql_parser": "promql-parser",
+    "prompt_toolkit": "prompt-toolkit",
     "yaml": "pyyaml",
 }
 """Import name -> package, where they differ."""

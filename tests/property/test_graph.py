@@ -150,6 +150,7 @@ def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
         "rect",
         "text",
         "path",
+        "polygon",
         "g",
     }
     groups = root.findall(f"{SVG}g")

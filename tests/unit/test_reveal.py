@@ -58,6 +58,7 @@ ALLOWED = {
     "secret_editing/editor_text.py": "the text for an editor",
     "secret_editing/field.py": "sets a field of a JSON object",
     "seed/world.py": "external IDs of an invented account",
+    "stores/loopback.py": "redirects the browser to the sign-in link of the console",
     "stores/aws_keys.py": "tells whose key it is",
     "stores/mfa.py": "tells codes apart",
     "stores/saml.py": "tells whose assertion it is, and which role was picked",

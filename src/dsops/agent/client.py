@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     Person = Callable[[int, bytes], bytes | None]
 
-REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NO_ANSWER, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQTUXFDAC"
+REQUEST, HELLO, NOTE, EVENT, ASK, CHOOSE, TYPED, NO_ANSWER, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQLTUXFDAC"
 """The kinds of frames.
 
 From the client: REQUEST, TYPED (what the user typed), NO_ANSWER (the user typed nothing). From the agent: HELLO (the
-request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), ALIVE (still working), CODE (an
+request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), CHOOSE (a list to
+choose from; the position is typed), ALIVE (still working), CODE (an
 MFA code may be used for this request), and one of three that end the request: RESULT, FAILED (an error, see
 `failure`) or DECLINED (the client has to do the work itself).
 """
@@ -53,11 +54,11 @@ _STUCK = (DECLINED, b"stuck")
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
-PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl", "--reason")
+PLAIN_WITH_VALUE = ("--config", "-c", "--env", "-e", "--min-ttl", "--reason")
 """Flags with which the client needs only a new environment from the agent to run `exec`."""
 ANSWERED = ("credentials", "get")
 """Commands whose complete output the agent can produce."""
-_OWN_WORK = ("--no-agent", "--verbose", "-v", "--debug", "--help", "-h")
+_OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--quiet", "-q", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
 
@@ -397,10 +398,10 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
 
 def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes) -> None:
     """Shows an event, or asks the user and sends the typed answer back to the agent."""
-    if kind not in (EVENT, ASK):
+    if kind not in (EVENT, ASK, CHOOSE):
         raise ValueError("a frame of no kind")
     typed = person(kind, data)
-    if kind == ASK:
+    if kind != EVENT:
         connection.settimeout(_HEARD_SECONDS)
         send(connection, NO_ANSWER if typed is None else TYPED, typed or b"")
 

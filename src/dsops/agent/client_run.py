@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dsops.agent.command_lines import CommandLines
 from dsops.agent.drivers import Drivers
@@ -20,18 +20,21 @@ from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.config import HOOKED, RUNNING
 from dsops.config.allow import not_allowed
-from dsops.errors import DsopsError, MfaRequired, NotAllowed
+from dsops.errors import ConfigNotFound, DsopsError, MfaRequired, NotAllowed
 from dsops.model import Config
 from dsops.pipeline.configuration import choose_environment, only_variable, read_config
+from dsops.pipeline.confirmation import unconfirmed_steps
 from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import LazyJournal, add_failure, write_quietly
 from dsops.pipeline.plans import plan_named, plan_of_session
 from dsops.plan import Plan
-from dsops.runtime import NOTES, Event, Runtime, random_fraction
+from dsops.runtime import NOTES, Choice, Event, Runtime, random_fraction
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
+
+T = TypeVar("T")
 
 HOOK = "hook-load"
 """The command that a shell's hook runs, which needs its own permission."""
@@ -81,6 +84,7 @@ class ClientRun:
             environ={name: value for name, _, value in pairs},
             now=shared.now,
             ask=self._ask,
+            choose=self._choose,
             report=self._report,
             random=random_fraction,
             folder=os.fsdecode(asked.folder),
@@ -92,8 +96,16 @@ class ClientRun:
         )
 
     def _ask(self, question: str) -> Secret | None:
+        typed = self._answered(lambda: self._client.ask(question))
+        return None if typed is None else Secret.from_bytes(typed)
+
+    def _choose(self, question: str, choices: Sequence[Choice]) -> Choice | None:
+        return self._answered(lambda: self._client.choose(question, choices))
+
+    def _answered(self, ask: Callable[[], T | None]) -> T | None:
+        """Return the user's answer, and count it. Raises MfaRequired if it does not come in time."""
         try:
-            typed = self._client.ask(question)
+            typed = ask()
         except TimeoutError as error:
             self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
             raise MfaRequired(
@@ -102,7 +114,7 @@ class ClientRun:
                 hint="run the command again",
             ) from error
         self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
-        return None if typed is None else Secret.from_bytes(typed)
+        return typed
 
     def _report(self, event: Event) -> None:
         if event.name in NOTES or self._asked.watches:
@@ -160,14 +172,23 @@ class ClientRun:
         is_special = path.startswith(_PROCESS_FOLDERS) or (os.path.exists(path) and not os.path.isfile(path))
         return bool(request.config) and is_special
 
-    def plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
+    def confirmed_plan(self, request: PipelineRequest, program: tuple[str, ...]) -> Plan | None:
+        """Return the plan of a command's run; None if the client has to ask its user to confirm the run."""
+        plan = self._plan(request, program)
+        is_unconfirmed = unconfirmed_steps(plan, self.runtime.environ, self.runtime.now())
+        return None if is_unconfirmed else self._announced(plan)
+
+    def plan(self, request: PipelineRequest) -> Plan:
         """Plan the environment of the request: all its variables, or only the requested variable."""
+        return self._announced(self._plan(request))
+
+    def _plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
         config = self._config(request)
         name = choose_environment(config, request.environment, program)
         if request.variable:
             config = only_variable(config, name, request.variable)
         lasts = bool(request.store) and request.lasts
-        return self._announced(plan_named(config, name, self.runtime, also=request.store, lasts=lasts))
+        return plan_named(config, name, self.runtime, also=request.store, lasts=lasts)
 
     def plan_session(self, request: PipelineRequest) -> Plan:
         """Plan the session of the requested store, as the request's environment uses it."""
@@ -186,13 +207,17 @@ class ClientRun:
 
     def _config(self, request: PipelineRequest) -> Config:
         """Load the client's configuration. Raises NotAllowed: the client can ask its user for permission."""
-        config = read_config(
-            self.runtime,
-            request.config,
-            is_chosen=not request.profile,
-            permission=HOOKED if request.command == HOOK else RUNNING,
-            names=(request.store,) if request.store else (),
-        )
+        try:
+            config = read_config(
+                self.runtime,
+                request.config,
+                is_chosen=not request.profile,
+                permission=HOOKED if request.command == HOOK else RUNNING,
+                names=(request.store,) if request.store else (),
+            )
+        except ConfigNotFound as error:
+            error.missing = "" if request.config or request.store or request.environment else "--env"
+            raise
         if not config.is_allowed:
             raise not_allowed(config.files[0].shown)
         self._show_notes(config.notes)
@@ -211,8 +236,9 @@ def _ignore(_text: str) -> None:
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Return whether the client may succeed: it can ask for permission, and has descriptors and memory of its own."""
-    return isinstance(error, NotAllowed) or is_exhausted(error)
+    """Whether the client may succeed instead: its user can allow a file or choose a name, and it has own resources."""
+    is_open = isinstance(error, DsopsError) and error.missing != ""
+    return is_open or isinstance(error, NotAllowed) or is_exhausted(error)
 
 
 def is_exhausted(error: BaseException) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dsops.agent import client
-from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, RESULT, unpack
+from dsops.agent.client import ASK, CHOOSE, DECLINED, EVENT, FAILED, RESULT, unpack
 from dsops.agent.failure import unpack_error
 from dsops.agent.messages import PipelineRequest, credentials_of, request_fields, secrets_of, take_who_answered
 from dsops.credentials import Credentials
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Choice, Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -51,7 +51,7 @@ class RemotePipeline(NamedTuple):
 
     def _ask(self, operation: str, request: PipelineRequest) -> Sequence[bytes] | None:
         """Return the fields of the agent's answer; None if the agent does not answer the request."""
-        person = AgentPerson(self.runtime.ask, self.runtime.report)
+        person = AgentPerson(self.runtime.ask, self.runtime.choose, self.runtime.report)
         answer = client.ask([operation.encode(), *request_fields(request)], person, watches=self.watches)
         if answer is None or answer[0] == DECLINED:
             return None
@@ -71,8 +71,14 @@ def ask_running(*words: str) -> Sequence[bytes]:
 class AgentPerson:
     """Shows the agent's events and asks its questions at this terminal; passed as `person` to the agent's client."""
 
-    def __init__(self, ask: Callable[[str], Secret | None], report: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[str], Secret | None],
+        choose: Callable[[str, Sequence[Choice]], Choice | None],
+        report: Callable[[Event], None],
+    ) -> None:
         self._ask = ask
+        self._choose = choose
         self._report = report
 
     def __call__(self, kind: int, data: bytes) -> bytes | None:
@@ -80,7 +86,16 @@ class AgentPerson:
         if kind == ASK:
             typed = self._ask(data.decode())
             return None if typed is None else typed.reveal_bytes()
+        if kind == CHOOSE:
+            question, *texts = _texts(data)
+            choices = [Choice(*pair) for pair in zip(texts[::2], texts[1::2], strict=True)]
+            chosen = self._choose(question, choices)
+            return None if chosen is None else b"%d" % choices.index(chosen)
         if kind == EVENT:
-            name, *facts = [field.decode("utf-8", "surrogateescape") for field in unpack(data)]
+            name, *facts = _texts(data)
             self._report(Event(name, dict(zip(facts[::2], facts[1::2], strict=True))))
         return None
+
+
+def _texts(data: bytes) -> list[str]:
+    return [field.decode("utf-8", "surrogateescape") for field in unpack(data)]

@@ -11,10 +11,12 @@ from time import monotonic
 from typing import NamedTuple
 
 from dsops.agent import failure
-from dsops.agent.client import ALIVE, ASK, CODE, DECLINED, EVENT, FAILED, NOTE, RESULT, TYPED, pack, send
+from dsops.agent.client import ALIVE, ASK, CHOOSE, CODE, DECLINED, EVENT, FAILED, NOTE, RESULT, TYPED, pack, send
 from dsops.errors import DsopsError
+from dsops.runtime import Choice
 
 _LOOK_AT_PEER_SECONDS = 1.0
+_MOST_DIGITS = 6
 _MOST_TYPED = 4096
 """Maximum bytes of a typed answer; an MFA code has six."""
 
@@ -123,7 +125,21 @@ class RequestClient:
 
         Raises TimeoutError if no answer comes in time.
         """
-        self._tell(ASK, question.encode("utf-8", "surrogateescape"))
+        return self._answer_to(ASK, question.encode("utf-8", "surrogateescape"))
+
+    def choose(self, question: str, choices: Sequence[Choice]) -> Choice | None:
+        """Return what the user at the client's terminal chooses; None without a terminal, or if the client is gone.
+
+        Raises TimeoutError if no answer comes in time.
+        """
+        texts = [question, *[text for choice in choices for text in choice]]
+        typed = self._answer_to(CHOOSE, pack([text.encode("utf-8", "surrogateescape") for text in texts]))
+        is_position = typed is not None and typed.isdigit() and len(typed) <= _MOST_DIGITS
+        position = int(typed) if typed is not None and is_position else len(choices)
+        return choices[position] if position < len(choices) else None
+
+    def _answer_to(self, kind: int, data: bytes) -> bytes | None:
+        self._tell(kind, data)
         if self.is_gone:
             return None
         try:

@@ -30,7 +30,7 @@ from dsops.cache import CredentialCache
 from dsops.errors import AgentUnavailable, DsopsError, bug_of
 from dsops.pipeline.execution import environment_of_child, only_value
 from dsops.pipeline.journal import add_run
-from dsops.pipeline.plans import require_session
+from dsops.pipeline.plans import marks_of, require_session
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
@@ -115,10 +115,17 @@ class SessionKeeper:
         if line is None or run.needs_client(line.request):
             return DECLINE
         with run.pipeline(line.request, program=line.program[0]) as pipeline:
-            plan = run.plan(line.request, line.program)
-            secrets = pipeline.secrets(plan, min_ttl_seconds=line.request.min_ttl_seconds)
+            plan = run.confirmed_plan(line.request, line.program)
+            if plan is None:
+                return DECLINE
+            secrets, sessions = pipeline.secrets_with_sessions(plan, min_ttl_seconds=line.request.min_ttl_seconds)
             environment = environment_of_child(
-                plan, secrets, run.runtime, is_pristine=line.is_pristine, keeps_existing=line.keeps_existing
+                plan,
+                secrets,
+                run.runtime,
+                marks=marks_of(plan, sessions),
+                is_pristine=line.is_pristine,
+                keeps_existing=line.keeps_existing,
             )
             add_run(line.request.command, run.runtime, variables=list(secrets))
         return result([name + b"=" + value for name, value in environment.items()])

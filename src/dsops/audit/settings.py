@@ -14,6 +14,7 @@ from dsops.audit.trail import TrailLimits
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, UserConfigInvalid, Where, nearest
 from dsops.input_file import read_file, reason
+from dsops.runtime import state_folder
 from dsops.startup import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def user_config_path(environ: MappingOf[str, str]) -> str:
 
 def default_file(environ: MappingOf[str, str]) -> str:
     """The default path of the trail; "" without a home folder."""
-    folder = _xdg(environ, "XDG_STATE_HOME", ".local/state")
-    return f"{folder}/dsops/audit.jsonl" if folder else ""
+    folder = state_folder(environ)
+    return f"{folder}/audit.jsonl" if folder else ""
 
 
 def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 
 from dsops.aws_config.stores import ImportResult, MadeStore
 
@@ -32,12 +33,17 @@ def to_yaml(made: ImportResult, shown: str) -> str:
     names = [_comment(profile.name) for profile in made.as_they_are]
     sources = [f"  # Profile {name} is no store: where it is needed it is `profile:` of one.\n" for name in names]
     between = ["\n"] if sources and made.stores else []
-    stores = "\n".join(_store(store) for store in made.stores) or "  {}\n"
+    stores = stores_text(made.stores) or "  {}\n"
     return "".join([_HEAD.format(shown=_comment(shown)), *sources, *between, stores, _FOOT])
 
 
+def stores_text(stores: Iterable[MadeStore]) -> str:
+    """Return the entries of `secretStores`, with an empty line between two stores."""
+    return "\n".join([_store(store) for store in stores])
+
+
 def _store(store: MadeStore) -> str:
-    lines = [f"  # Profile {_comment(store.profile)}, line {store.where.line}."]
+    lines = [f"  # Profile {_comment(store.profile)}, line {store.where.line}."] if store.profile else []
     lines += [f"  # {_comment(comment)}" for comment in store.comments]
     lines.append(f"  {scalar(store.name)}:")
     lines += [f"    {key}: {scalar(value)}" for key, value in store.settings]

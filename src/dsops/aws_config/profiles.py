@@ -6,6 +6,7 @@ text. The values of access keys are dropped during parsing: no object here conta
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from configparser import Error, MissingSectionHeaderError, RawConfigParser
@@ -17,6 +18,8 @@ _KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
 SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
 """The keys of a profile whose values are secret."""
 _HIDDEN = "***"
+_PLAIN_HEADER = re.compile(r"([\w-]+) +([\w.@/:+-]+)", re.ASCII)
+"""Two words without a character that is special in a shell."""
 _OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
 
 
@@ -101,6 +104,9 @@ def _meaning(header: str) -> tuple[str, str]:
     """Return a section's kind and name. The header may be quoted as in a shell: `[profile "my name"]`."""
     if header == "default":
         return "profile", header
+    plain = _PLAIN_HEADER.fullmatch(header)
+    if plain:  # `shlex` takes 17 us for a header, which is noticed with 2,000 profiles.
+        return plain[1], plain[2]
     try:
         words = shlex.split(header)
     except ValueError:
@@ -151,7 +157,7 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     line_numbers: dict[tuple[str, str], int] = {}
     header = ""
     for number, line in enumerate(text.split("\n"), 1):
-        match = RawConfigParser.SECTCRE.match(line.strip())
+        match = RawConfigParser.SECTCRE.match(line.strip()) if "[" in line else None
         if match:
             header = match["header"]
             line_numbers.setdefault((header, ""), number)

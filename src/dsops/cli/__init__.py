@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Group, is_on, parse
+from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, PICK, Command, Group, is_on, parse
 from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.process_runtime import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, bug_of, nearest
@@ -57,7 +57,7 @@ def _dispatch(words: list[str]) -> int:
     return _run(words[position], words[:position] + words[position + 1 :])
 
 
-_WITH_VALUE = frozenset({"--config", "--env"})
+_WITH_VALUE = frozenset({CONFIG.name, CONFIG.short, ENVIRONMENT.name, ENVIRONMENT.short})
 """Flags that take a value and can precede the command's name."""
 
 
@@ -75,9 +75,9 @@ def _refuse_flags(words: Sequence[str]) -> None:
 
 def _run(name: str, words: list[str]) -> int:
     """Run the command `name` with these words as its arguments."""
-    failure_code = 0
     report: Callable[[Event], None] = ignore
     audited: Runtime | None = None
+    chosen: Command | None = None
     try:
         command = load(name)
         if isinstance(command, Group):
@@ -87,12 +87,16 @@ def _run(name: str, words: list[str]) -> int:
 
                 return show_group(name, command, is_asked=bool(words))
             name, command = f"{name} {member}", command.commands[member]
-        failure_code = command.own_failure_code
-        arguments = _parsed(command, words, name)
+        chosen = command
+        arguments = parse(command, words, os.environ, name=name)
         if arguments.is_help:
             from dsops.cli.framework.help import show_command
 
             return show_command(name, command)
+        if arguments.has(PICK.name) and arguments.switch(PICK.name):
+            from dsops.cli.framework.open_choice import leave_to_picker
+
+            leave_to_picker(command, arguments, words)
         runtime = real_runtime(arguments)
         report = runtime.report
         audited = runtime if command.is_audited or command.changes_who else None
@@ -103,32 +107,40 @@ def _run(name: str, words: list[str]) -> int:
             changed = arguments.first_words()[:1]  # the store, device or key that the command named
             record_run(name, runtime, **({"subject": changed[0]} if changed else {}))
         report(DONE)
-    except (DsopsError, KeyboardInterrupt) as error:
+    except DsopsError as error:
         report(DONE)
-        if isinstance(error, KeyboardInterrupt):
-            return INTERRUPTED
-        if audited is not None:
-            from dsops.pipeline.journal import add_failure
-
-            add_failure(name, error, audited)
-        return fail(error, words, failure_code)
+        return _failed(error, name, chosen, words, audited)
+    except KeyboardInterrupt:
+        report(DONE)
+        return INTERRUPTED
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug's own traceback would print what it holds
         report(DONE)
-        return fail(bug_of(error), words, failure_code)
+        return fail(bug_of(error), words, _failure_code(chosen))
     return code
 
 
-def _parsed(command: Command, words: list[str], name: str) -> Arguments:
-    """Parse the arguments; if a name is missing, the error lists the possible names."""
-    try:
-        return parse(command, words, os.environ, name=name)
-    except UsageError as error:
-        from dsops.cli.framework.names import add_names
+def _failed(error: DsopsError, name: str, command: Command | None, words: list[str], audited: Runtime | None) -> int:
+    """Show the error; returns the exit code. If a name is missing, the command first runs with the user's choice."""
+    if error.missing and command is not None:
+        from dsops.cli.framework.open_choice import chosen_line
 
-        add_names(error, name, words)
-        raise
+        try:
+            line = chosen_line(error, name, command, words)
+        except DsopsError as other:
+            error, line = other, []
+        if line:
+            return _run(line[0], line[1:])
+    if audited is not None:
+        from dsops.pipeline.journal import add_failure
+
+        add_failure(name, error, audited)
+    return fail(error, words, _failure_code(command))
+
+
+def _failure_code(command: Command | None) -> int:
+    return command.own_failure_code if command is not None else 0
 
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
@@ -184,7 +196,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
         output.tell(output.error_json(error, exit_code, config=config))
     else:
-        output.tell(output.error_text(error, config=config))
+        output.tell(output.coloured(output.error_text(error, config=config), 2))
     if "--debug" in own_words or is_on(os.environ.get("DSOPS_DEBUG", "")):
         output.tell(f"debug: raised at\n{output.origin_text(error)}")
     return exit_code
@@ -194,8 +206,8 @@ def _named_config(words: Sequence[str]) -> str:
     """Return the value of --config; "" without the flag."""
     named = ""
     for position, word in enumerate(words):
-        if word == CONFIG.name:
+        if word in (CONFIG.name, CONFIG.short):
             named = "".join(words[position + 1 : position + 2])
-        elif word.startswith(f"{CONFIG.name}="):
+        elif word.startswith((f"{CONFIG.name}=", f"{CONFIG.short}=")):
             named = word.partition("=")[2]
     return named

@@ -13,7 +13,7 @@ from dsops.doctor.check import Check, failed
 from dsops.endpoint import Endpoint, parse_address
 from dsops.errors import ConfigError, DsopsError, ServiceError, TimedOut, VariableInvalid
 from dsops.plan import Plan, Step, region_of
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Event, PartCount, Runtime
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.sso_login import session_of
 from dsops.tasks import pause, settle
@@ -61,14 +61,14 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
     return (step.region,)
 
 
-async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[ServerProbe | DsopsError]:
+async def look_at(endpoints: Sequence[Endpoint], client: Client, parts: PartCount) -> list[ServerProbe | DsopsError]:
     """Send a request without credentials to every server in parallel; return the answers or errors."""
     # Other tasks get the first turn: a task that prompts the user waits until no transfer is in progress.
     await pause(0)
-    return await settle(*[_send_probe(endpoint, client) for endpoint in endpoints])
+    return await settle(*[_send_probe(endpoint, client, parts) for endpoint in endpoints])
 
 
-async def _send_probe(endpoint: Endpoint, client: Client) -> ServerProbe:
+async def _send_probe(endpoint: Endpoint, client: Client, parts: PartCount) -> ServerProbe:
     try:
         glance = await glance_at(client, endpoint, asks_certificate=True)
     except TimedOut as error:
@@ -83,6 +83,8 @@ async def _send_probe(endpoint: Endpoint, client: Client) -> ServerProbe:
             raise
         # A single broken connection may be a coincidence, so the request is repeated.
         glance = await glance_at(client, endpoint, asks_certificate=True)
+    finally:
+        parts.add()
     client.runtime.report(Event("endpoint.answered", {"endpoint": endpoint.short}))
     return glance
 

@@ -19,7 +19,7 @@ from dsops.errors import DsopsError
 from dsops.plan import Plan, SecretReference, Step
 from dsops.resolve import MISSING, Resolver, Trial
 from dsops.resolve.base import base_endpoint, base_source
-from dsops.runtime import Runtime
+from dsops.runtime import PartCount, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle, spawn
@@ -53,17 +53,19 @@ class _Examination(NamedTuple):
 async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime: Runtime) -> StoreProbe:
     """Call every endpoint, issue every session and read every secret. Environments share one cache."""
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
-    looking = await spawn(look_at(endpoints, client))
+    servers, environments = counted(len(endpoints), "server"), counted(len(plans), "plan")
+    parts = PartCount(runtime.report, "checks.made", f"{servers} and {environments}", len(endpoints) + len(plans))
+    looking = await spawn(look_at(endpoints, client, parts))
     examinations = [_Examination(plan, Resolver(plan, runtime, client, cache)) for plan in plans]
     checks: dict[tuple[str, str], Check] = {}
-    for store_checks in await gather(*[_try_all_of(examined, client, cache) for examined in examinations]):
+    for store_checks in await gather(*[_try_all_of(examined, client, cache, parts) for examined in examinations]):
         for check in store_checks:
             checks.setdefault((check.code, check.name), check)
     order = ("doctor.base-credentials", "doctor.store", "doctor.batch", "doctor.trust-policy")
     return StoreProbe(await looking, sorted(checks.values(), key=lambda check: order.index(check.code)))
 
 
-async def _try_all_of(examined: _Examination, client: Client, cache: CredentialCache) -> list[Check]:
+async def _try_all_of(examined: _Examination, client: Client, cache: CredentialCache, parts: PartCount) -> list[Check]:
     """Return a check for each base identity and for each store of the plan. All are tried in parallel."""
     bases = list(examined.plan.ambient)
     regions = {profile: ambient.region for profile, ambient in examined.plan.ambient.items() if profile}
@@ -71,6 +73,7 @@ async def _try_all_of(examined: _Examination, client: Client, cache: CredentialC
     trying = await spawn(examined.resolver.trial())
     bases_by_profile = dict(zip(bases, await settle(*asking), strict=True))
     trial = await trying
+    parts.add()
     return [
         *[_base_check(profile, base, client.runtime) for profile, base in bases_by_profile.items()],
         *_store_checks(examined.plan, trial, bases_by_profile, client.runtime),

@@ -83,11 +83,13 @@ def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()
     if len(names) == 1:
         return names[0]
     file = config.files[0].path.rpartition(os.sep)[2]
-    raise EnvironmentUnknown(
+    error = EnvironmentUnknown(
         "no environment is named",
         why=f"{file} has {', '.join(names)}" if names else f"{file} has none",
         hint=_how_to_name(names, config, command) if names else f"add one under `envs:` in {file}",
     )
+    error.missing = "--env"
+    raise error
 
 
 def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> str:

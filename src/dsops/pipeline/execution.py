@@ -13,7 +13,7 @@ from dsops.errors import SecretNotFound, ServiceError, ValueUnusable
 from dsops.pipeline.journal import write_journal, write_quietly
 from dsops.pipeline.plans import add_place
 from dsops.plan import Plan, ambient_fingerprint
-from dsops.resolve import issue_credentials, resolve
+from dsops.resolve import Resolver, issue_credentials, resolve
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.startup import Protocol
@@ -55,6 +55,18 @@ class Pipeline:
     def secrets(self, plan: Plan, *, min_ttl_seconds: float | None = None) -> Mapping[str, Secret]:
         """Return the value of every variable of the plan; a missing optional secret is left out."""
         return self._run(resolve(plan, self._runtime, self._client, self._cache, min_ttl_seconds=min_ttl_seconds))
+
+    def secrets_with_sessions(
+        self, plan: Plan, *, min_ttl_seconds: float | None = None
+    ) -> tuple[Mapping[str, Secret], list[Credentials]]:
+        """Return the value of every variable, and the sessions that are values of variables."""
+
+        async def both() -> tuple[Mapping[str, Secret], list[Credentials]]:
+            resolver = Resolver(plan, self._runtime, self._client, self._cache, min_ttl_seconds=min_ttl_seconds)
+            secrets = await resolver.secrets()
+            return secrets, list(resolver.handed_on.values())
+
+        return self._run(both())
 
     def credentials(self, plan: Plan, store: str, *, min_ttl_seconds: float | None = None) -> Credentials:
         """Return the session of a store."""
@@ -123,13 +135,17 @@ def environment_of_child(
     secrets: Mapping[str, Secret],
     runtime: Runtime,
     *,
+    marks: Mapping[str, str],
     session: ChildIdentity | None = None,
     is_pristine: bool,
     keeps_existing: bool,
 ) -> Mapping[bytes, bytes]:
-    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be in a variable."""
+    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be in a variable.
+
+    `marks` are those of `marks_of`.
+    """
     child = child_environment(
-        runtime.environ, secrets, session=session, is_pristine=is_pristine, keeps_existing=keeps_existing
+        runtime.environ, secrets, session=session, is_pristine=is_pristine, keeps_existing=keeps_existing, marks=marks
     )
     try:
         return encode(child)

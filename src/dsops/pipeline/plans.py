@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
+from dsops.credentials import Credentials
+from dsops.environment import ACTIVE, DANGER, EXPIRES
 from dsops.errors import UsageError, ValueUnusable
 from dsops.model import Config
-from dsops.plan import Ambient, Plan, make_plan, plan_store
+from dsops.plan import Ambient, Plan, Step, make_plan, plan_store
 from dsops.resolve.identity import ambient_of, proof_of
 from dsops.runtime import Runtime, user_name
 from dsops.stores import StoreTypes
@@ -78,6 +81,31 @@ def require_session(plan: Plan, store: str) -> None:
             hint="name a store of the type aws.sts, or a store that reads secrets with AWS credentials",
             where=plan.steps[store].where,
         )
+
+
+def stores_in_variables(plan: Plan) -> list[str]:
+    """Return the stores that give credentials, and whose sessions are the values of variables of the plan."""
+    names = dict.fromkeys(variable.step for variable in plan.variables if variable.step)
+    return [name for name in names if plan.steps[name].type.gives_credentials]
+
+
+def dangerous_steps(plan: Plan) -> list[Step]:
+    """Return the steps of stores with `danger: true`."""
+    return [step for step in plan.steps.values() if step.settings.get("danger") is True]
+
+
+def marks_of(plan: Plan, sessions: Iterable[Credentials], store: str = "") -> dict[str, str]:
+    """Return the variables that tell the command what it was started with, and when the first session ends.
+
+    `store` is the store whose session the command gets; "" for the plan's environment alone.
+    """
+    marks = {ACTIVE: store or plan.environment}
+    ends = [session.expiration_text for session in sessions if session.expiration is not None]
+    if ends:
+        marks[EXPIRES] = min(ends)
+    if dangerous_steps(plan):
+        marks[DANGER] = "1"
+    return marks
 
 
 def base_identity(runtime: Runtime) -> Ambient:

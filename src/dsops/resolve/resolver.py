@@ -24,7 +24,7 @@ from dsops.model import Budget
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import acts
 from dsops.resolve.sessions import PlanSessions, require_reason
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Event, ReportedWait, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores import secret_store
@@ -111,6 +111,8 @@ class Resolver:
         self._client = client
         self._cache = cache
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
+        self.handed_on: dict[str, Credentials] = {}
+        """Step -> its session, for the sessions that are values of variables; filled by `secrets`."""
 
     async def credentials(self, step_name: str) -> Credentials:
         """Return the session that a step issues or reads with. It lasts long enough for the child process."""
@@ -201,9 +203,10 @@ class Resolver:
         async def fetch(references_left: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
             metadata: dict[SecretReference, SecretMetadata] = {}
             try:
-                outcomes_read = await store.fetch(
-                    step, references_left, credentials, sessions.context(step, metadata=metadata)
-                )
+                with ReportedWait(self._runtime.report, "secrets", step.name, count=str(len(references_left))):
+                    outcomes_read = await store.fetch(
+                        step, references_left, credentials, sessions.context(step, metadata=metadata)
+                    )
             except DsopsError as error:
                 sessions.add_read(error, step, "", credentials)
                 self._add_reads(step, dict.fromkeys(references_left, error), metadata, credentials)
@@ -227,6 +230,9 @@ class Resolver:
                 sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
                 renewed = (await get()).credentials
                 outcomes = {**outcomes, **await fetch(refused, renewed)}
+                obtained = obtained._replace(credentials=renewed)
+            if step.type.gives_credentials:
+                self.handed_on[step.name] = obtained.credentials
         outcomes_read = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
         self._runtime.report(
             Event("secrets.fetched", {"store": step.name, "count": str(outcomes_read), "of": str(len(references))})

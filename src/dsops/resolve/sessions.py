@@ -25,7 +25,7 @@ from dsops.errors import (
 from dsops.plan import SERVES, Fingerprint, Plan, SecretReference, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
-from dsops.runtime import Act, Event, Runtime, no_prompt
+from dsops.runtime import Act, Event, ReportedWait, Runtime, no_prompt
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store
@@ -111,7 +111,8 @@ class PlanSessions:
         async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             del may_ask
             environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
-            base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
+            with ReportedWait(self._runtime.report, "base", ambient.source):
+                base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
             self._report("ambient.loaded", source=base.source, key=base.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
                 # The user logged in or edited a file since planning, so the planned identity must not be the cache key.
@@ -191,7 +192,8 @@ class PlanSessions:
             if source is not None:
                 _check_chain(step, source)
             try:
-                issued = await store.issue(step, source, self.context(step, may_ask=may_ask))
+                with self._wait(step):
+                    issued = await store.issue(step, source, self.context(step, may_ask=may_ask))
             except DsopsError as error:
                 self._runtime.measure("session.failed", (error.code, step.role), 1)
                 self._add_hop(error, step, source)
@@ -228,8 +230,6 @@ class PlanSessions:
         """Add the failed hop to the error, with the hop's caller and the sessions of the previous hops."""
         token = step.proof.source if step.proof is not None else ""
         caller = (source.arn or source.masked_key_id) if source is not None else token
-        issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
-        hops = max(self.hop(issuer) for issuer in issuing if self._is_below(step, issuer))
         error.add_tried(
             FailedOperation(
                 step.operation,
@@ -237,7 +237,7 @@ class PlanSessions:
                 step.name,
                 step.role,
                 hop=self.hop(step),
-                hops=hops,
+                hops=self._hops(step),
                 before=self._hops_before(step),
                 region=step.region,
                 asks=self._explain_words(step),
@@ -268,6 +268,11 @@ class PlanSessions:
     def is_of_sandbox(self, step: Step) -> bool | None:
         """Whether a sandbox answered the step's requests; None for a step that sends no requests."""
         return acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
+
+    def _hops(self, step: Step) -> int:
+        """Return the number of hops of the longest chain that the step is part of."""
+        issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
+        return max(self.hop(issuer) for issuer in issuing if self._is_below(step, issuer))
 
     def _is_below(self, step: Step, other: Step) -> bool:
         """Whether `other` is the step itself, or depends on the step's session."""
@@ -310,6 +315,11 @@ class PlanSessions:
             key=issued.masked_key_id,
             expires=issued.expiration_text,
         )
+
+    def _wait(self, step: Step) -> ReportedWait:
+        """The wait for the step's session."""
+        role, hop, hops = step.role, str(self.hop(step)), str(self._hops(step))
+        return ReportedWait(self._runtime.report, "session", step.name, role=role, hop=hop, hops=hops)
 
     def _report(self, name: str, **facts: str) -> None:
         self._runtime.report(Event(name, facts))

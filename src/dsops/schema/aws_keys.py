@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.local import COMMON_KEYS
+from dsops.schema.local import COMMON_KEYS, DANGER_KEY
 from dsops.schema.store_type import StoreKey, StoreType
 
 _REGION = AWS_KEYS[0]
@@ -15,6 +15,7 @@ KEYS_TYPE = StoreType(
     "`region`.",
     (
         *COMMON_KEYS,
+        DANGER_KEY,
         _REGION._replace(help="The region of stores that use this one. Default: AWS_REGION or AWS_DEFAULT_REGION."),
         StoreKey(
             "key_name",

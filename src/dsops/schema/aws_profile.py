@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.local import COMMON_KEYS
+from dsops.schema.local import COMMON_KEYS, DANGER_KEY
 from dsops.schema.store_type import SESSION_PARTS, StoreType
 
 _REGION, _PROFILE = AWS_KEYS[0], AWS_KEYS[1]
@@ -14,6 +14,7 @@ PROFILE_TYPE = StoreType(
     "use them with `credentials_from`. A profile with a long-term key needs a store of type `aws.sts` with `profile`.",
     (
         *COMMON_KEYS,
+        DANGER_KEY,
         _REGION._replace(
             help="The region of stores that use this one. Default: the profile's, AWS_REGION or AWS_DEFAULT_REGION."
         ),

@@ -17,6 +17,15 @@ COMMON_KEYS = (
 )
 """The keys that every store type accepts."""
 
+DANGER_KEY = StoreKey(
+    "danger",
+    "boolean",
+    "Whether a mistake with the session is costly, as in production: prompts show it in red, and `exec`, `shell` and "
+    "`each` on a terminal ask once a day before they use it.",
+    is_identity=False,
+)
+"""The key that every store type with AWS credentials of its own accepts."""
+
 LOCAL_TYPES = (
     StoreType(
         "literal",

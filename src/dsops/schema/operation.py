@@ -15,7 +15,7 @@ OF_A_USER = ("GetSessionToken", "GetFederationToken")
 CHAINED_SECONDS = 3600
 """The longest role session that temporary credentials can request (AssumeRole API reference, DurationSeconds)."""
 
-_ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
+_ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms", "danger"})
 _SIGNING = frozenset({"credentials_from", "profile"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.local import COMMON_KEYS
+from dsops.schema.local import COMMON_KEYS, DANGER_KEY
 from dsops.schema.store_type import SESSION_PARTS, Conflict, KeyRule, Settings, StoreKey, StoreType
 
 _REGION, _ENDPOINT = AWS_KEYS[0], AWS_KEYS[3]
@@ -50,6 +50,7 @@ SSO_TYPE = StoreType(
     "`aws.*` type it takes `region` and `endpoint_url`.",
     (
         *COMMON_KEYS,
+        DANGER_KEY,
         _ENDPOINT,
         _REGION._replace(
             help="The region of stores that use this one. Default: AWS_REGION, AWS_DEFAULT_REGION or `sso_region`."

@@ -2,7 +2,7 @@
 
 from dsops.arn import parse_arn
 from dsops.schema.aws import AWS_KEYS, ONE_SOURCE
-from dsops.schema.local import COMMON_KEYS
+from dsops.schema.local import COMMON_KEYS, DANGER_KEY
 from dsops.schema.operation import conflicts_of, reference_of
 from dsops.schema.store_type import REASON_TO, SESSION_PARTS, Conflict, KeyRule, Settings, StoreType
 from dsops.schema.sts_keys import OWN_POLICY, STS_KEYS
@@ -147,7 +147,7 @@ STS_TYPE = StoreType(
     "aws.sts",
     "An AWS STS session: an assumed role, or the caller's own (GetSessionToken). Other stores use it with "
     "`credentials_from`, and variables can read its credentials.",
-    (*COMMON_KEYS, *AWS_KEYS, *STS_KEYS),
+    (*COMMON_KEYS, DANGER_KEY, *AWS_KEYS, *STS_KEYS),
     gives_credentials=True,
     takes_credentials=True,
     service="sts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Thread
 
 from dsops.dumps import UsersLimit
@@ -40,8 +40,10 @@ class Opening:
         return self._process is not None and not self._process.wait()
 
 
-def open_page(url: str, runtime: Runtime) -> Opening:
+def open_page(url: str, runtime: Runtime, command: Sequence[str] = ()) -> Opening:
     """Start a browser. `url` is part of a command line, so it must not contain a secret.
+
+    `command` is the browser's command line before the URL; () for the default browser.
 
     The browser runs as a separate process with the client's environment, because `webbrowser` reads DISPLAY, BROWSER
     and other variables. It has its own process session, so that Ctrl-C ends only dsops. TERM is removed, because a
@@ -51,12 +53,14 @@ def open_page(url: str, runtime: Runtime) -> Opening:
     try:
         with UsersLimit():
             process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _OPEN, url],
+                [*(command or (sys.executable, "-I", "-c", _OPEN)), url],
                 env=environ,
                 cwd=runtime.folder,
                 stdin=subprocess.DEVNULL,
-                # The browser's output must not mix with the command's output.
-                stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
+                # The browser's output must not mix with the command's output. A named browser writes to its own
+                # terminal for as long as it runs, which may be longer than dsops.
+                stdout=subprocess.DEVNULL if command or sys.stderr is None else sys.stderr.fileno(),
+                stderr=subprocess.DEVNULL if command else None,
                 start_new_session=True,
             )
     except (OSError, ValueError):

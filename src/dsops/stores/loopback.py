@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 from urllib.parse import parse_qsl
 
 from dsops.errors import LoginFailed
+from dsops.secret import Secret
 
 _MOST_BYTES = 16 * 1024
 """The maximum size of a request without a body."""
@@ -41,6 +42,8 @@ class BrowserRequest(NamedTuple):
     query: Mapping[str, str]
     host: str
     body: bytes = b""
+    client: int = 0
+    """The port of the client's end of the connection."""
 
 
 Judge = Callable[[BrowserRequest], bool]
@@ -52,11 +55,37 @@ def has_state(state: str) -> Judge:
     return lambda request: compare_digest(request.query.get("state", "").encode(), state.encode())
 
 
+def uid_of_client(client: int, port: int) -> int | None:
+    """Return the user id of the process that is connected from `client` to our `port`; None if it is unknown.
+
+    Only Linux has it in a file (proc(5), /proc/net/tcp): local and remote address in hex, and the uid as eighth field.
+    """
+    ends = [f"0100007F:{number:04X}" for number in (client, port)]
+    try:
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            fields = next((fields for line in file if (fields := line.split())[1:3] == ends), None)
+        return int(fields[7]) if fields else None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 class LoopbackPort:
     """A local port that waits for one request."""
 
-    def __init__(self, path: str, port: int = 0, *, method: str = "GET", most_bytes: int = _MOST_BYTES) -> None:
-        """Listen on `port`; 0 means any free port. Raises OSError if the port is not available."""
+    def __init__(
+        self,
+        path: str,
+        port: int = 0,
+        *,
+        method: str = "GET",
+        most_bytes: int = _MOST_BYTES,
+        location: Secret | None = None,
+    ) -> None:
+        """Listen on `port`; 0 means any free port. Raises OSError if the port is not available.
+
+        The accepted request is answered with a page, or redirected to `location`.
+        """
+        self._location = location
         self._path = path
         self._method = method
         self._most_bytes = most_bytes
@@ -107,7 +136,7 @@ class LoopbackPort:
                 if request is None:
                     continue
                 answer = self._answer(request, judge)
-                _send(connection_ready, request.method, *answer)
+                _send(connection_ready, request.method, *answer, self._location if answer[1] is _ARRIVED else None)
                 self._forget(connection_ready)
                 if answer[1] is _ARRIVED:
                     return request
@@ -143,7 +172,7 @@ class LoopbackPort:
         if not complete or len(body) < _length(head):
             self._waiting[connection] = (data, end)
             return None
-        return _parse(head.decode("latin-1"))._replace(body=body)
+        return _parse(head.decode("latin-1"))._replace(body=body, client=connection.getpeername()[1])
 
     def _answer(self, request: BrowserRequest, judge: Judge) -> tuple[int, tuple[str, str]]:
         if request.method not in ("GET", "HEAD", self._method) or request.path != self._path:
@@ -179,10 +208,11 @@ def _parse(head: str) -> BrowserRequest:
     return BrowserRequest(words[0], path, pairs, headers.get("host", "").lower())
 
 
-def _send(connection: socket.socket, method: str, status: int, words: tuple[str, str]) -> None:
+def _send(connection: socket.socket, method: str, status: int, words: tuple[str, str], location: Secret | None) -> None:
     page = _PAGE.format(*words).encode()
+    first = f"302 Found\r\nLocation: {location.reveal()}" if location else f"{status} {'OK' if status == 200 else 'No'}"
     head = (
-        f"HTTP/1.1 {status} {'OK' if status == 200 else 'No'}\r\nContent-Type: text/html; charset=utf-8\r\n"
+        f"HTTP/1.1 {first}\r\nContent-Type: text/html; charset=utf-8\r\n"
         f"Content-Length: {len(page)}\r\nConnection: close\r\nCache-Control: no-store\r\n"
         "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
         "Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n\r\n"

@@ -17,6 +17,7 @@ from dsops.aws.identity.ambient_files import content
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, NoCredentials, RoleNotOffered, nearest
 from dsops.plan import Proof, Settings, Step
+from dsops.runtime import Choice
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
@@ -125,7 +126,11 @@ async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleO
 
 
 async def _ask(step: Step, context: Context, response: SamlResponse, offers: list[RoleOffer]) -> RoleOffer:
-    """Let the user choose a role at the terminal."""
+    """Let the user choose a role from a list at the terminal, or by number in a window or at the agent's client."""
+    choices = {Choice(offer.role_arn, offer.principal_arn): offer for offer in offers}
+    chosen = await blocking(partial(context.runtime.choose, f"role of store `{step.name}`", tuple(choices)))
+    if chosen is not None:
+        return choices[chosen]
     listed = "\n".join(f"  {number}  {offer.role_arn}" for number, offer in enumerate(offers[:_MOST_LISTED], 1))
     question = f"{_source(step.settings)} gives these roles:\n{listed}\nwhich of them is store `{step.name}`? "
     for _ in range(_ASKED):

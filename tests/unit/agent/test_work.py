@@ -24,12 +24,12 @@ import resource
 CONFIG = "version: 1\nenvs:\n  plain:\n    PLAIN: {literal: info}\n"
 
 
-def answer_kind(folder: Path, *, files: bool) -> int:
+def answer_kind(folder: Path, *, files: bool, environment: bytes = b"plain") -> int:
     """Return the kind of answer to an `exec` request; without `files` the process cannot open more descriptors."""
     asked = AgentRequest(
         os.fsencode(folder),
         watches=False,
-        words=[b"exec", b"--env", b"plain", b"--", b"x"],
+        words=[b"exec", b"--env=" + environment, b"--", b"x"],
         environ=[b"HOME=" + os.fsencode(folder)],
     )
     keeper = SessionKeeper(FixedClock(), ClientLines())
@@ -57,3 +57,11 @@ def test_without_descriptors_the_agent_declines(tmp_path: Path) -> None:
 def test_a_missing_configuration_is_the_clients_error(tmp_path: Path) -> None:
     """If the configuration does not exist, the client gets the error."""
     assert answer_kind(tmp_path, files=True) == FAILED
+
+
+def test_an_open_choice_is_left_to_the_client(tmp_path: Path) -> None:
+    """If no environment is named, the agent declines with and without a configuration: the client's user can choose."""
+    assert answer_kind(tmp_path, files=True, environment=b"") == DECLINED
+    (tmp_path / "dsops.yaml").write_text(f"{CONFIG}  other: {{}}\n")
+    allow_found(tmp_path, {"HOME": str(tmp_path)})
+    assert answer_kind(tmp_path, files=True, environment=b"") == DECLINED

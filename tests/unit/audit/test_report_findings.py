@@ -73,6 +73,8 @@ def test_the_first_session_of_a_principal_is_high_and_can_be_ended() -> None:
     assert (finding.severity, finding.revoke) == ("high", f"dsops revoke {ROLES[4]}")
     assert finding.look == f"dsops audit report --match {PEOPLE[4]}"
     assert not only(answer("new-principals", ("GetSessionToken", PEOPLE[4], 1, END))).revoke
+    hostile = only(answer("new-principals", (f"{ROLES[4]}\n", PEOPLE[4], 1, END)))
+    assert hostile.revoke == "dsops revoke ROLE_ARN"
 
 
 def test_denials_are_one_finding_a_principal_and_high_if_they_are_many() -> None:

@@ -233,8 +233,8 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
     with Terminal(words) as terminal:
         text = terminal.expect("ends that")
         assert str(home.trail) in text
-        # The progress line was erased before the note.
-        assert text.partition("dsops: note: ")[0].endswith("\r\x1b[K")
+        # A progress line, if the machine was slow enough for one, was erased before the note.
+        assert text.partition("dsops: note: ")[0].rpartition("\r\x1b[K")[2] == ""
         assert terminal.code() == 0
     with Terminal(words) as terminal:
         assert terminal.code() == 0

@@ -79,12 +79,25 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
         ("dsops explain --env staging O", ["OTHER"]),
         ("dsops completion z", ["zsh"]),
         ("dsops help ex", ["exec", "explain", "export"]),
+        ("dsops exec ", ["production", "staging", "jump", "secrets"]),
+        ("dsops shell s", ["staging", "secrets"]),
+        ("dsops console jump -s ia", ["iam"]),
+        ("dsops console jump --browser ", ["firefox", "chrome"]),
+        ("dsops hook prompt ", ["bash", "zsh", "fish"]),
         ("dsops nonsense ", []),
     ],
 )
 def test_what_could_stand_at_the_cursor(line: str, expected: list[str], folder: Path) -> None:
     """Completion offers commands, flags, their values, and names from the discovered configuration."""
     assert offered(line, folder) == expected or (line.startswith("dsops nonsense") and "plan" in offered(line, folder))
+
+
+def test_profiles_of_aws_files_are_stores(folder: Path) -> None:
+    """A profile of ~/.aws/config is offered like a store of the configuration."""
+    (folder / "config").write_text(
+        "[profile office]\nrole_arn = arn:aws:iam::111111111111:role/A\ncredential_source = Environment\n"
+    )
+    assert ["office"] == offered("dsops shell of", folder, {"AWS_CONFIG_FILE": str(folder / "config")})
 
 
 def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> None:

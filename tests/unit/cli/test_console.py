@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from dsops.aws.apis.console_services import SERVICES, service_page
+from dsops.cli.login.console_browser import BrowserChoice, browser_command
+from dsops.stores.loopback import uid_of_client
+from tests.fakes import make_runtime
 from tests.stubs.server import Answer, Seen, StubServer
+from tests.terminal import PATIENCE_SECONDS
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
 SECRETS = ("se/cret+of+the+session", "token/of+the/session==")
@@ -172,17 +181,180 @@ def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
     assert b"endpoint_url" not in done.stderr
 
 
-def test_only_the_browser_gets_the_link(dsops: Dsops, signin: Signin) -> None:
-    """With `--open` nothing is printed, and the browser's command line contains no part of the session."""
-    browser = dsops.folder / "browser"
-    script = f'import sys\nopen("{dsops.folder}/opened", "w").write(" ".join(sys.argv[1:]))\n'
-    browser.write_text(f"#!{sys.executable}\n{script}")
-    browser.chmod(0o700)
-    done = dsops.run("console", "target", "--open", BROWSER=f"{browser} %s")
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    opened = (dsops.folder / "opened").read_text()
-    assert opened.startswith(f"{signin.endpoint}?Action=login&")
-    assert not any(secret in opened for secret in SECRETS)
+BROWSER = """
+import sys, urllib.error, urllib.parse, urllib.request
+class Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+open("{folder}/argv", "a").write(repr(sys.argv) + "\\n")
+address = sys.argv[-1]
+if address.startswith("ext+container:"):
+    address = urllib.parse.parse_qs(address.partition(":")[2])["url"][0]
+opener = urllib.request.build_opener(Stay)
+wrong = address[:-1] + ("a" if address[-1] != "a" else "b")
+for each, headers in ((wrong, {{}}), (address, {{"Host": "attacker.example"}}), (address, {{}}), (address, {{}})):
+    try:
+        opener.open(urllib.request.Request(each, headers=headers))
+    except urllib.error.HTTPError as answer:
+        open("{folder}/answers", "a").write(f"{{answer.code}} {{answer.headers.get('Location', '')}}\\n")
+    except OSError:
+        open("{folder}/answers", "a").write("nobody there\\n")
+"""
+
+
+@pytest.fixture
+def browsers(dsops: Dsops) -> Path:
+    """A folder on the PATH with programs that act as browsers; they write down arguments and answers."""
+    folder = dsops.folder / "browsers"
+    folder.mkdir()
+    for name in ("firefox", "google-chrome", "other"):
+        (folder / name).write_text(f"#!{sys.executable}\n{BROWSER.format(folder=folder)}")
+        (folder / name).chmod(0o755)
+    dsops.environ |= {"PATH": f"{folder}:{dsops.environ['PATH']}", "HOME": str(dsops.folder)}
+    return folder
+
+
+def argv_of(browsers: Path) -> list[str]:
+    """Return the command line of the browser that ran."""
+    words: list[str] = ast.literal_eval((browsers / "argv").read_text())
+    return words
+
+
+def wait_for_answers(browsers: Path, count: int) -> list[str]:
+    """Return the answers to the browser's requests; the browser may still run when dsops has ended."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        answers = (browsers / "answers").read_text().splitlines()
+        if len(answers) == count:
+            return answers
+        time.sleep(0.01)
+    raise AssertionError("the browser does not end")
+
+
+@pytest.mark.parametrize(
+    ("words", "program"),
+    [
+        (("--open",), "other"),
+        (("--open", "--browser", "chrome"), "google-chrome"),
+        (("--container",), "firefox"),
+        (("--container", "--browser", "chrome"), "google-chrome"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
+)
+def test_only_the_browser_gets_the_link(
+    dsops: Dsops, signin: Signin, browsers: Path, words: tuple[str, ...], program: str
+) -> None:
+    """The link is neither printed nor an argument: one request with the right token and host is redirected to it."""
+    done = dsops.run("console", "target", *words, BROWSER=f"{browsers}/other %s")
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    argv = argv_of(browsers)
+    assert Path(argv[0]).name == program
+    assert not any(secret in " ".join(argv) for secret in (*SECRETS, "hush", "SigninToken"))
+    answers = wait_for_answers(browsers, 4)
+    assert answers[:2] == ["400 ", "400 "]
+    assert answers[2].startswith(f"302 {signin.endpoint}?Action=login&")
+    assert answers[3] == "nobody there"
+
+
+def test_a_container_has_the_name_of_the_store(dsops: Dsops, browsers: Path) -> None:
+    """Firefox gets the address of the add-on; a store with `danger: true` has a red container."""
+    config = dsops.folder / "dsops.yaml"
+    config.write_text(config.read_text().replace("  target:\n", "  target:\n    danger: true\n", 1))
+    done = dsops.run("console", "target", "--container", "--browser", "firefox")
+    assert done.returncode == 0, done.stderr
+    scheme, _, query = argv_of(browsers)[-1].partition(":")
+    values = parse_qs(query)
+    assert (scheme, values["name"], values["color"]) == ("ext+container", ["target"], ["red"])
+    assert values["url"][0].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("name", ["target", "../../up", "ä b&c", "target-", "-"])
+def test_each_store_has_a_chrome_profile_of_its_own(name: str, tmp_path: Path) -> None:
+    """The profile's folder is the user's alone, below XDG_STATE_HOME, and another one for each store."""
+    program = tmp_path / "google-chrome"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    environ = {"PATH": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    runtime = make_runtime(environ)
+    command = browser_command(BrowserChoice("chrome", name), runtime)
+    other = browser_command(BrowserChoice("chrome", name + "'"), runtime)
+    folder = Path(command[1].removeprefix("--user-data-dir="))
+    assert folder.parent == tmp_path / "state/dsops/chrome"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert command != other
+
+
+def test_a_browser_that_is_missing_is_named(dsops: Dsops, aws: StubAws) -> None:
+    """Before any call the error names the missing browser, and the flag that prints the link."""
+    done = dsops.run("console", "target", "--container", PATH="/nonexistent")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"firefox and chrome can't be found" in done.stderr
+    assert b"--url" in done.stderr
+    assert aws.calls == []
+
+
+@pytest.mark.parametrize("variable", ["DSOPS_OPEN", "DSOPS_CONSOLE_CONTAINER"])
+def test_url_prints_the_link_nevertheless(dsops: Dsops, browsers: Path, variable: str) -> None:
+    """`--url` overrides the variables that open a browser."""
+    done = dsops.run("console", "target", "--url", **{variable: "1"})
+    assert done.stdout.startswith(b"http://127.0.0.1:")
+    assert not (browsers / "argv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("-s", "iam"), "https://us-east-1.console.aws.amazon.com/iam/home?region=us-east-1"),
+        (
+            ("--service", "cloudwatch-logs"),
+            "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:log-groups",
+        ),
+        (("-s", "ecr"), "https://us-east-1.console.aws.amazon.com/ecr/repositories?region=us-east-1"),
+    ],
+    ids=str,
+)
+def test_a_service_has_its_page(dsops: Dsops, words: tuple[str, ...], expected: str) -> None:
+    """`--service` opens the service's page in the store's region."""
+    done = dsops.run("console", "target", *words, "--json")
+    assert parse_qs(urlsplit(json.loads(done.stdout)["url"]).query)["Destination"] == [expected]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_page_in_every_partition(name: str) -> None:
+    """Each name and abbreviation leads to a page on the partition's own host."""
+    home = "https://cn-north-1.console.amazonaws.cn/console/home?region=cn-north-1"
+    page = service_page(home, name)
+    assert page.startswith("https://cn-north-1.console.amazonaws.cn/")
+    assert "?region=cn-north-1" in page
+    assert "/console/home" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("-s", "iamm"), b"did you mean `iam`?"),
+        (("-s", "dynamo"), b"did you mean `dynamodb`?"),
+        (("-s", "zzzzzzzzzz"), b"`--destination` takes any page"),
+        (("-s", "iam", "--destination", "https://console.aws.amazon.com/"), b"leave out one of the two"),
+    ],
+    ids=str,
+)
+def test_an_unknown_service_makes_no_call(dsops: Dsops, aws: StubAws, words: tuple[str, ...], expected: bytes) -> None:
+    """A misspelled service is an error with a suggestion, before any call."""
+    done = dsops.run("console", "target", *words)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert expected in done.stderr
+    assert aws.calls == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux names the user of a connection")
+def test_the_user_of_a_connection_is_known() -> None:
+    """The uid of a loopback connection is that of the client's process; None for a connection that does not exist."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            assert uid_of_client(client.getsockname()[1], port) == os.getuid()
+        assert uid_of_client(1, port) is None
 
 
 def test_without_a_browser_it_says_so(dsops: Dsops) -> None:

@@ -89,7 +89,7 @@ def test_flags_decide_what_is_inherited(dsops: Dsops) -> None:
     assert shown(dsops, "--env", "plain", "--keep-existing", PLAIN="theirs")["PLAIN"] == "theirs"
     assert shown(dsops, "--env", "plain", DSOPS_KEEP_EXISTING="1", PLAIN="theirs")["PLAIN"] == "theirs"
     variables = shown(dsops, "--env", "plain", "--pristine", OTHER="x", TERM="dumb")
-    assert variables.keys() - {"LC_CTYPE"} == {"PATH", "HOME", "TERM", "PLAIN"}
+    assert variables.keys() - {"LC_CTYPE"} == {"PATH", "HOME", "TERM", "PLAIN", "DSOPS_ACTIVE"}
 
 
 def test_a_command_that_does_not_exist_costs_no_call(dsops: Dsops, aws: StubAws) -> None:

@@ -7,7 +7,7 @@ import pytest
 from dsops.cli import main
 from dsops.cli.framework.command import Command
 from dsops.cli.framework.commands import COMMANDS, load
-from dsops.cli.framework.help import command_text, summary_of
+from dsops.cli.framework.help import command_text, overview_text, summary_of
 from dsops.doctor.examination import CODES
 from dsops.errors import DsopsError
 
@@ -129,4 +129,38 @@ def test_a_family_with_a_default_command_shows_its_flags(capfd: pytest.CaptureFi
     assert "`dsops audit` is `dsops audit list`:" in shown
     assert all(f"  {flag}" in shown for flag in ("--since TIME", "--failed", "--follow", "--sandbox"))
     assert main(["agent", "--help"]) == 0
-    assert "flags (each" not in capfd.readouterr().out
+    assert "flags:" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_help_is_filled_for_the_width_of_the_terminal(width: int) -> None:
+    """Every help text is filled for the terminal's width; only a command line of an example may be longer."""
+    texts = [command_text(name, command, width) for name, command in every_command()]
+    lines = [line for text in (*texts, overview_text(width)) for line in text.splitlines()]
+    assert [] == [line for line in lines if len(line) > width and not line.startswith("  ")]
+
+
+def test_the_overview_begins_with_the_commands_of_every_day() -> None:
+    """The overview shows an example of each daily command first, and every other command once, in its group."""
+    first, *groups = overview_text().split("\n\n")[1:-1]
+    assert first.startswith("every day:\n  dsops exec prod -- aws s3 ls  run a command")
+    assert [group.partition("\n")[0] for group in groups] == [
+        "run:",
+        "look:",
+        "log in:",
+        "write secrets:",
+        "policies:",
+        "local AWS:",
+        "set up:",
+    ]
+    listed = [line.split()[0] for group in groups for line in group.splitlines()[1:] if line[2] != " "]
+    daily = [line.split()[1] for line in first.splitlines() if line.startswith("  dsops ")]
+    assert sorted([*listed, *daily]) == sorted(name for name, entry in COMMANDS.items() if entry.summary)
+
+
+def test_the_version_is_printed_by_a_command_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """`dsops version` prints what `dsops --version` prints."""
+    assert main(["version"]) == 0
+    printed = capfd.readouterr().out
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == printed

@@ -247,7 +247,7 @@ def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> Non
         agent.run(*words)
         agent.run("agent", "clear")
         environ = [f"{name}={value}" for name, value in agent.environ.items()]
-        with Terminal(["env", "-i", f"--chdir={tmp_path}", *environ, *agent.command(*words)]) as terminal:
+        with Terminal(["env", "-i", f"--chdir={tmp_path}", "TERM=xterm", *environ, *agent.command(*words)]) as terminal:
             terminal.expect("s for the next MFA code of")
         assert aws.calls == ["AssumeRole"]
 

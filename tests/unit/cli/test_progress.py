@@ -51,7 +51,7 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
 
     Without a terminal, as in this test, the width is 80.
     """
-    progress = Progress(is_kept=False)
+    progress = Progress(is_kept=False, delay_seconds=0.0)
     progress.report(DONE)
     progress.report(Event("one", {"x": "y" * 100}))
     progress.report(Event("two", {}))
@@ -59,7 +59,7 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
     progress.report(DONE)
     shown = capsys.readouterr().err.split("\r\x1b[K")
     assert shown[0] == ""
-    assert len(shown[1]) == 79
+    assert len(shown[1]) == 77
     assert shown[2:] == ["dsops: two", ""]
 
 
@@ -90,7 +90,7 @@ NOTE = (
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> None:
     """A note erases the transient line, is printed in full, and stays."""
-    progress = Progress(is_kept=is_kept)
+    progress = Progress(is_kept=is_kept, delay_seconds=0.0)
     progress.report(Event("one", {}))
     progress.report(CORRECTED)
     progress.report(DONE)
@@ -110,7 +110,7 @@ SHOWN_TWICE = """
     import sys
     from dsops.cli.framework.progress import Progress
     from dsops.runtime import Event
-    progress = Progress(is_kept=False)
+    progress = Progress(is_kept=False, delay_seconds=0.0)
     for _ in range(2):
         input()
         progress.report(Event("x", {"y": sys.argv[1] * 200}))
@@ -128,7 +128,28 @@ def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: 
         for columns in (first, second):
             terminal.resize(columns)
             terminal.type("\n")
-            shown = terminal.expect("<").rpartition("\x1b[K")[2].removesuffix("<")
+            shown = terminal.expect("<").rpartition("\x1b[K")[2].removesuffix("<").strip("\r\n")
             width = sum(2 if east_asian_width(one) in "WF" else one != "\u0301" for one in shown)
             assert width < columns
-            assert width >= min(columns - 3, columns // 2 - 1, len("dsops: x: y "))
+            assert width >= min(columns - 5, columns // 2 - 1, len("dsops: x: y "))
+
+
+def test_long_work_has_a_bar_and_the_wait_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A share of long work that is done is a bar; what is being waited for stands behind it."""
+    progress = Progress(is_kept=False, delay_seconds=0.0)
+    progress.report(Event("checks.made", {"percent": "50 %", "of": "4 files"}))
+    progress.report(Event("wait.begun", {"kind": "base", "name": "x"}))
+    progress.report(DONE)
+    shown = capsys.readouterr().err.split("\r\x1b[K")
+    assert shown[1] == "dsops: [==========>         ] 50 % of 4 files checked"
+    assert shown[2].startswith("dsops: [==========>         ] 50 % of 4 files checked; looking for ba")
+    assert shown[3:] == [""]
+
+
+def test_waits_are_no_lines_of_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--verbose` in a pipe, the beginning and the end of a wait print nothing."""
+    progress = Progress(is_kept=True, is_live=False, delay_seconds=0.0)
+    for name in ("wait.begun", "wait.over"):
+        progress.report(Event(name, {"kind": "call", "name": "sts", "action": "A"}))
+    progress.report(Event("checks.made", {"percent": "50 %", "of": "4 files"}))
+    assert capsys.readouterr().err == ""

@@ -150,11 +150,14 @@ def _new_principals(report: AuditReport, rows: Sequence[Row]) -> Iterator[Report
 
 
 def _revocation(role: str) -> str:
-    """Return the command that ends the sessions of a role; "" for a session without a role."""
+    """Return the command that ends the sessions of a role; "" for a session without a role.
+
+    A name that can't be pasted is not one that AWS permits, so it is left out.
+    """
     arn = parse_arn(role)
-    if arn is None or not arn.resource.startswith("role/") or not _can_be_pasted(role):
+    if arn is None or not arn.resource.startswith("role/"):
         return ""
-    return f"dsops revoke {quote(role)}"
+    return f"dsops revoke {quote(role) if _can_be_pasted(role) else 'ROLE_ARN'}"
 
 
 def _root_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:

@@ -23,7 +23,7 @@ from dsops.aws.http.wire import Response, Signing, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address
 from dsops.errors import AnswerInvalid, AwsAnswer, DsopsError, FailedOperation, ServiceError, TimedOut, Unreachable
-from dsops.runtime import CLOCK_CORRECTED, Event, Runtime
+from dsops.runtime import CLOCK_CORRECTED, Event, ReportedWait, Runtime
 from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING, NamedTuple, cast
 from dsops.tasks import pause, prepare, transfer
@@ -207,27 +207,28 @@ async def _send(
     until = client.runtime.monotonic() + client.total_timeout_ms / 1000
     is_skew_corrected = False
     retrying = _retrying(client, call, until) if client.known_services else None
-    while True:
-        error = await retrying.turn() if retrying is not None else None
-        if error is None:
-            begun = client.runtime.monotonic()
-            request = _request(client, call, headers, body, until)
-            outcome = await _attempt(client, call, request, read_refusal, may_correct=not is_skew_corrected)
-            if isinstance(outcome, Response):
-                if retrying is not None:
-                    retrying.succeed()
-                return outcome
-            if outcome.is_corrected:
-                is_skew_corrected = True
-                continue
-            retrying = retrying or _retrying(client, call, until)
-            wait = retrying.wait_after(outcome.error, begun, outcome.asked_to_wait, may_help=outcome.may_help)
-            if wait is not None:
-                await pause(wait)
-                continue
-            error = outcome.error
-        error.add_tried(_tried(call, error.aws))
-        raise error
+    with ReportedWait(client.runtime.report, "call", call.endpoint.short, action=call.action):
+        while True:
+            error = await retrying.turn() if retrying is not None else None
+            if error is None:
+                begun = client.runtime.monotonic()
+                request = _request(client, call, headers, body, until)
+                outcome = await _attempt(client, call, request, read_refusal, may_correct=not is_skew_corrected)
+                if isinstance(outcome, Response):
+                    if retrying is not None:
+                        retrying.succeed()
+                    return outcome
+                if outcome.is_corrected:
+                    is_skew_corrected = True
+                    continue
+                retrying = retrying or _retrying(client, call, until)
+                wait = retrying.wait_after(outcome.error, begun, outcome.asked_to_wait, may_help=outcome.may_help)
+                if wait is not None:
+                    await pause(wait)
+                    continue
+                error = outcome.error
+            error.add_tried(_tried(call, error.aws))
+            raise error
 
 
 class _Failed(NamedTuple):

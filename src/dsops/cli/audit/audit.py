@@ -9,7 +9,7 @@ from dsops.audit.reading import Trail, find_trail
 from dsops.audit.record_filter import RecordFilter, last_records
 from dsops.audit.settings import OFF, load_settings
 from dsops.audit.verify import Verification, verify, verify_files
-from dsops.cli.audit.records import HEADINGS, json_line, row_of, time_of
+from dsops.cli.audit.records import HEADINGS, LEAST, json_line, row_of, time_of
 from dsops.cli.audit.report import COMMAND as REPORT
 from dsops.cli.audit.report import SANDBOX
 from dsops.cli.audit.send import SEND
@@ -48,7 +48,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
         for record in records:
             answer(json_line(record))
     elif records:
-        answer(table(HEADINGS, [row_of(record) for record in records]))
+        answer(table(HEADINGS, [row_of(record) for record in records], state="RESULT", least=LEAST))
     else:
         answer("no matching event in the audit trail" if files else "the audit trail is empty")
     if hidden:

@@ -11,6 +11,9 @@ from dsops.audit.record_filter import Record, object_in, role_in, text_in
 from dsops.errors import UsageError
 
 HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "REASON", "RESULT")
+LEAST = ("BY", "REASON", "COMMAND", "STORE")
+"""The columns that a narrow terminal does without, the least important first."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _FIRST_YEAR = 1000
 """The first year that has four digits in the records' time format."""

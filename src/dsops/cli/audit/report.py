@@ -24,7 +24,7 @@ from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.termination import ends_tidily
 from dsops.errors import FileNotWritten, UsageError, nearest
-from dsops.runtime import Event, Runtime
+from dsops.runtime import PartCount, Runtime
 from dsops.text import counted
 
 SHOWN = 10
@@ -214,17 +214,9 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
 
 
 def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
-    """A function that reports progress after each batch of files."""
+    """A function that reports progress, in bytes, after each batch of files."""
     whole = sum(batch.size for batch in found.batches)
-    read = 0
-
-    def count_read(size: int) -> None:
-        nonlocal read
-        read += size
-        percent = f"{100 * read // max(1, whole)} %"
-        runtime.report(Event("logs.read", {"percent": percent, "files": counted(found.files, "log file")}))
-
-    return count_read
+    return PartCount(runtime.report, "logs.read", counted(found.files, "log file"), whole).add
 
 
 def report_value(report: AuditReport) -> dict[str, Json]:

@@ -145,16 +145,12 @@ def _section(answer: Answer, most: int) -> str:
     rows = answer.rows[:most] if most else answer.rows
     headings = [column.upper().replace("_", " ") for column in answer.columns]
     cells = [[_text(column, cell) for column, cell in zip(answer.columns, row, strict=True)] for row in rows]
-    lines = [heading, *_indented(table(headings, cells))]
+    lines = [heading, table(headings, cells, indent=2)]
     left = len(answer.rows) - len(rows)
     if left:
         lines.append(f"  ... and {left} more: `--top 0`, or `--json`")
     advice = _ADVICE.get(answer.question)
     return "\n".join([*lines, *([f"  hint: {advice}"] if advice else [])])
-
-
-def _indented(text: str) -> list[str]:
-    return [f"  {line}" for line in text.splitlines()]
 
 
 def _text(column: str, cell: object) -> str:

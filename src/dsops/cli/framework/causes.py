@@ -202,6 +202,10 @@ _CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("a file, its owner or a link has changed since you allowed it", "`dsops allow` shows the change"),
         ("there is no terminal for a prompt", "run `dsops allow` in a terminal, or name the file with `--config`"),
     ),
+    "danger.not-confirmed": _causes(
+        ("the answer was not `y`, or was interrupted by Ctrl-D", "run it again and type `y`"),
+        ("you meant another store", "`dsops stores` lists the stores, and marks the dangerous ones"),
+    ),
     "config.session-for-nothing": _causes(
         ("the environment reads nothing through this store", "name an environment that uses it, with `--env`")
     ),

@@ -63,7 +63,7 @@ class Operand(NamedTuple):
 class Arguments:
     """A parsed command line; asking for a name that the command does not declare raises KeyError, a bug."""
 
-    __slots__ = ("_operands", "_values", "command", "is_help", "name")
+    __slots__ = ("_operands", "_values", "command", "has_dashes", "is_help", "name")
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Arguments:
         *,
         is_help: bool = False,
         name: str = "",
+        has_dashes: bool = False,
     ) -> None:
         self._values = values
         self.name = name
@@ -82,11 +83,22 @@ class Arguments:
         self._operands = operands
         self.command = command
         """The words after `--`: a program and its arguments; () for commands that run no program."""
+        self.has_dashes = has_dashes
+        """Whether the command line has a `--`."""
 
     def with_text(self, flag: str, value: str) -> Arguments:
         """Return the arguments with another value of that flag."""
         values = {**self._values, flag: value}
-        return Arguments(values, self._operands, self.command, is_help=self.is_help, name=self.name)
+        return Arguments(values, self._operands, self.command, name=self.name, has_dashes=self.has_dashes)
+
+    def with_command(self, *words: str) -> Arguments:
+        """Return the arguments with another program to run."""
+        return Arguments(self._values, self._operands, words, name=self.name, has_dashes=self.has_dashes)
+
+    def with_operand(self, name: str, word: str) -> Arguments:
+        """Return the arguments with another word for that operand."""
+        operands = {**self._operands, name: (word,)}
+        return Arguments(self._values, operands, self.command, name=self.name, has_dashes=self.has_dashes)
 
     def has(self, flag: str) -> bool:
         """Whether the command has that flag."""
@@ -160,12 +172,18 @@ class Group(NamedTuple):
     """The command to run if the user names none; "" if the group's help is shown instead."""
 
 
-CONFIG = Flag("--config", "use this configuration file instead of the dsops.yaml in this folder or above", value="FILE")
-ENVIRONMENT = Flag("--env", "the environment to use", value="NAME")
+CONFIG = Flag(
+    "--config",
+    "use this configuration file instead of the dsops.yaml in this folder or above",
+    value="FILE",
+    short="-c",
+)
+ENVIRONMENT = Flag("--env", "the environment to use", value="NAME", short="-e")
 SESSION_ENVIRONMENT = Flag(
     "--env",
     "the environment whose secrets the session may read, for stores with `session_policy: auto`",
     value="NAME",
+    short="-e",
     own_variable="DSOPS_SESSION_ENV",
 )
 """The flag `--env` of commands about one session: the environment for `session_policy: auto`.
@@ -173,6 +191,7 @@ SESSION_ENVIRONMENT = Flag(
 Its variable is not DSOPS_ENV, which users set for `exec`.
 """
 NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
+PICK = Flag("--pick", "choose the name from a list on the terminal, even if there is a default", "switch")
 
 REASON = Flag(
     "--reason",
@@ -182,11 +201,12 @@ REASON = Flag(
 )
 """The flag `--reason` of every command that issues sessions or reads secrets."""
 
-# Every command has these flags. `cli.main` itself reads the last two of them.
+# Every command has these flags. `cli` itself reads all but --verbose.
 COMMON = (
     Flag("--json", "print JSON, errors too", "switch"),
     Flag("--verbose", "show each step on stderr", "switch", short="-v"),
     Flag("--debug", "show where in the code an error was raised (never a secret)", "switch"),
+    Flag("--quiet", "show no notes and no progress", "switch", short="-q"),
 )
 
 
@@ -233,7 +253,8 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
             words.append(word)
     values = {flag.name: texts[flag.name] if flag.name in texts else _from_variable(flag, environ) for flag in flags}
     if command.takes_command:
-        return Arguments(values, _operands(command, operands, called), tuple(words), name=name)
+        named = _operands(command, operands, called)
+        return Arguments(values, named, tuple(words), name=name, has_dashes="--" in argv)
     return Arguments(values, _operands(command, words, called), (), name=name)
 
 

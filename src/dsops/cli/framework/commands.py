@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "plan": CommandEntry("dsops.cli.look.plan", "show which calls a run would make, without making them"),
     "graph": CommandEntry("dsops.cli.look.graph", "show the credential graph: callers, hops, stores, variables"),
     "exec": CommandEntry("dsops.cli.run.exec", "run a command with an environment's secrets"),
+    "shell": CommandEntry("dsops.cli.run.shell", "open a shell with an environment's secrets or a store's session"),
     "each": CommandEntry("dsops.cli.run.each", "run a command with the session of many stores, side by side"),
     "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
     "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell code, JSON, YAML and others"),
@@ -61,8 +62,38 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "completion": CommandEntry("dsops.cli.framework.completion", "print a completion script for a shell"),
     "complete": CommandEntry("dsops.cli.framework.complete", ""),
     "hook-load": CommandEntry("dsops.cli.hook.load", ""),
-    "help": CommandEntry("dsops.cli.framework.help", "explain a command, an error code or the code of a finding"),
+    "help": CommandEntry("dsops.cli.look.help", "explain a command, an error code or the code of a finding"),
 }
+
+
+GROUPS: Mapping[str, str] = {
+    "run": "run",
+    "look": "look",
+    "audit": "look",
+    "login": "log in",
+    "secrets": "write secrets",
+    "policy": "policies",
+    "sandbox": "local AWS",
+    "setup": "set up",
+    "hook": "set up",
+    "framework": "set up",
+}
+"""The folder of a command's module -> its group in the overview, in the order of the overview."""
+
+DAILY: Mapping[str, str] = {
+    "exec": "exec prod -- aws s3 ls",
+    "shell": "shell prod",
+    "login": "login",
+    "whoami": "whoami prod",
+    "stores": "stores",
+}
+"""The commands of every day -> an example; the overview shows them first."""
+
+
+def group_of(name: str) -> str:
+    """The command's group in the overview."""
+    folder = COMMANDS[name].module.split(".")[-2]
+    return GROUPS.get(folder, folder)
 
 
 _MEANT = {

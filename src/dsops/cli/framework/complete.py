@@ -77,7 +77,7 @@ def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
     """Return the command that the words name, and the position after its name; None without a command."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
-        position += 2 if words[position] in {CONFIG.name, ENVIRONMENT.name} else 1
+        position += 2 if words[position] in {CONFIG.name, CONFIG.short, ENVIRONMENT.name, ENVIRONMENT.short} else 1
     if position >= len(words) or words[position] not in COMMANDS:
         return None
     command = load(words[position])
@@ -146,6 +146,10 @@ def _value_lines(flag: Flag, word: str, line: _Line, runtime: Runtime) -> tuple[
         return _lines(word, dict.fromkeys(config.environments if config else (), ""))
     if flag.value == "STORE":
         return _lines(word, _stores(line, runtime))
+    if flag.value == "SERVICE":
+        from dsops.aws.apis.console_services import SERVICES
+
+        return _lines(word, dict.fromkeys(SERVICES, ""))
     return FILES if flag.value == "FILE" else ()
 
 

@@ -1,4 +1,4 @@
-"""Writes answers to stdout, and notes and errors to stderr, without colours."""
+"""Writes answers to stdout, notes and errors to stderr. `screen` decides how they look on a terminal."""
 
 from __future__ import annotations
 
@@ -70,9 +70,19 @@ def json_text(value: Json) -> str:
     return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+_is_quiet = False
+
+
+def be_quiet() -> None:
+    """Leave out all notes from now on: `--quiet`."""
+    global _is_quiet  # noqa: PLW0603 - one process, one command line
+    _is_quiet = True
+
+
 def note(text: str) -> None:
-    """Write a note to stderr."""
-    tell(note_line(text))
+    """Write a note to stderr, unless `--quiet` is set."""
+    if not _is_quiet:
+        tell(note_line(text))
 
 
 def note_line(text: str) -> str:
@@ -97,15 +107,39 @@ def tell_address(text: str, address: str) -> None:
     tell(f"{clean(text)}:\n  {clean(address)}")
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Format a text table; columns are two spaces apart. Empty columns and trailing spaces are left out."""
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    state: str = "",
+    least: Sequence[str] = (),
+    indent: int = 0,
+    descriptor: int = 1,
+) -> str:
+    """Format a table: columns two spaces apart under their headings, without empty columns and trailing spaces.
+
+    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits its width: `least` names the columns that it
+    may drop, the least important first, and `state` the column of states, which get a colour.
+    """
+    from dsops.cli.framework import screen
+
     cells = [[clean(cell) for cell in row] for row in rows]
+    if screen.fits_table(descriptor):
+        return screen.table_text(headings, cells, descriptor=descriptor, state=state, least=least, indent=indent)
     kept = [column for column in range(len(headings)) if not cells or any(row[column] for row in cells)]
     lines = [[row[column] for column in kept] for row in (list(headings), *cells)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        " " * indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
+
+
+def coloured(text: str, descriptor: int) -> str:
+    """The text of errors and findings, in colour if the descriptor (1: stdout, 2: stderr) takes colours."""
+    from dsops.cli.framework import screen
+
+    return screen.coloured_error(text) if screen.has_colour(descriptor) else text
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dsops.cli.framework.command import REASON, Arguments
 from dsops.errors import UsageError
 from dsops.pipeline.journal import LazyJournal
-from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
+from dsops.runtime import NOTES, Choice, Event, Runtime, ignore, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
@@ -22,7 +22,11 @@ def real_runtime(arguments: Arguments) -> Runtime:
         folder = os.getcwd()
     except OSError as error:
         raise UsageError("the working folder no longer exists", hint="change to another folder") from error
-    report = reporter(is_verbose=arguments.switch("--verbose"))
+    if arguments.switch("--quiet"):
+        from dsops.cli.framework import output
+
+        output.be_quiet()
+    report = reporter(is_verbose=arguments.switch("--verbose"), is_quiet=arguments.switch("--quiet"))
     journal = LazyJournal(os.environ, folder, utc_now, _after_done(report, warn), _after_done(report, tell_person))
     journal.about(command=arguments.name)
     if arguments.command:
@@ -35,6 +39,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
         now=utc_now,
         ask=asker(report),
         confirm=confirmer(report),
+        choose=chooser(report),
         report=report,
         random=random_fraction,
         folder=folder,
@@ -92,12 +97,29 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
     return confirm
 
 
-def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """Return a function that shows events on stderr; without --verbose or a terminal, only those in NOTES."""
-    if is_verbose or is_terminal():
+def chooser(report: Callable[[Event], None]) -> Callable[[str, Sequence[Choice]], Choice | None]:
+    """Return a function that erases the progress line, then lets the user choose from a list at the terminal."""
+
+    def choose(question: str, choices: Sequence[Choice]) -> Choice | None:
+        from dsops.cli.framework.picker.terminal import pick
+        from dsops.cli.framework.prompt import ask_text
+
+        report(DONE)
+        picked = pick(question, choices, os.environ, ask=ask_text)
+        return picked.choice if picked is not None else None
+
+    return choose
+
+
+def reporter(*, is_verbose: bool, is_quiet: bool = False) -> Callable[[Event], None]:
+    """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
+    if is_quiet:
+        return ignore
+    is_live = is_terminal() and os.environ.get("TERM", "dumb") != "dumb"
+    if is_verbose or is_live:
         from dsops.cli.framework.progress import Progress
 
-        return Progress(is_kept=is_verbose).report
+        return Progress(is_kept=is_verbose, is_live=is_live).report
     return _only_notes
 
 

@@ -1,66 +1,268 @@
-"""Shows the pipeline's events on stderr: one line per event with --verbose, otherwise one overwritten line."""
+"""Shows events on stderr: a line each with --verbose, and on a terminal one line that says what is being waited for.
+
+The line appears after a second of waiting. A thread draws it, because the wait itself blocks the main thread.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
+from time import monotonic
 
 from dsops.cli.framework.output import note, tell
-from dsops.runtime import NOTES, Event
-from dsops.text import clean
+from dsops.cli.framework.screen import columns
+from dsops.runtime import NOTES, WAIT_BEGUN, WAIT_OVER, Event
+from dsops.text import clean, counted, duration_text
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
+_OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made")
+"""Events that only the line shows: the events after them say the same with its result."""
+
 _ERASE_LINE = "\r\x1b[K"
-_COLUMNS = 80
-"""The width in columns to assume for a terminal that does not report its width."""
+_ROOM = 3
+"""The columns that stay free for the `^C` of a terminal: in the next row it would keep the line from being erased."""
+
+_DELAY_SECONDS = 1.0
+_REFRESH_SECONDS = 0.5
+
+_Key = tuple[str, str]
+_BAR_COLUMNS = 20
 
 
 class Progress:
-    """Shows events on stderr; unless `is_kept`, each event overwrites the last, and `done` erases the line."""
+    """Shows events on stderr: all of them with `is_kept`; the line of the wait if `is_live`.
 
-    def __init__(self, *, is_kept: bool) -> None:
+    Every method may be called from any thread.
+    """
+
+    def __init__(self, *, is_kept: bool, is_live: bool = True, delay_seconds: float = _DELAY_SECONDS) -> None:
         self._is_kept = is_kept
-        self._is_shown = False
+        self._is_live = is_live
+        self._delay_seconds = delay_seconds
         self._last = ""
+        # Reentrant: a signal's handler may report while the main thread reports.
+        self._lock = threading.RLock()
+        self._waits = Waits()
+        self._text = ""
+        """The last event as a sentence: the line while no wait is open."""
+        self._countdown = ""
+        """The last event, if it says how long the wait lasts: then it is more than the wait's own line."""
+        self._shown = ""
+        """The line on the terminal; "" for none."""
+        self._begun = 0.0
+        self._bar: WorkBar | None = None
+        """The bar of long work; None for a run without one."""
+        self._end: threading.Event | None = None
+        """Ends the thread that draws; None without a thread."""
+        self._thread: threading.Thread | None = None
 
     def report(self, event: Event) -> None:
         """Show one event; `done` erases the line."""
         if event.name == "done":
-            self._clear()
+            self._stop()
             return
-        if event.name in NOTES:
-            self._clear()
-            note(sentence(event))
+        with self._lock:
+            if event.name in NOTES:
+                self._erase()
+                note(sentence(event))
+                return
+            if self._is_kept:
+                self._keep(event)
+            if self._is_live:
+                self._follow(event)
+
+    def _keep(self, event: Event) -> None:
+        """Write the event as a line. A wait is reported every second; the log gets only the first of its reports."""
+        if event.name in _OF_THE_LINE:
             return
-        text = f"dsops: {sentence(event)}"
-        if self._is_kept:
-            # A wait is reported every second; only the first of its events is written.
-            if event.name != self._last or event.name not in _REPEATED:
-                tell(text)
-            self._last = event.name
+        if event.name != self._last or event.name not in _REPEATED:
+            self._erase()
+            tell(f"dsops: {sentence(event)}")
+        self._last = event.name
+
+    def _follow(self, event: Event) -> None:
+        """Change what the line says, and draw it if it is time."""
+        now = monotonic()
+        if self._end is None:
+            self._begun = now
+            self._waits.restart(now)
+            self._start()
+        self._countdown = sentence(event) if event.name in _REPEATED else ""
+        if "percent" in event.facts:
+            self._bar = self._bar or WorkBar(now)
+            self._bar.advance(event.facts["percent"], sentence(event), now)
+        elif not self._waits.take(event, now):
+            self._text = "" if self._is_kept else sentence(event)
+        if now - self._begun >= self._delay_seconds:
+            self._draw(now)
+
+    def _start(self) -> None:
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, args=(self._end,), daemon=True)
+        self._thread.start()
+
+    def _watch(self, end: threading.Event) -> None:
+        """Draw the line once it is due, and then as often as it may change."""
+        wait_seconds = self._delay_seconds
+        while not end.wait(wait_seconds):
+            with self._lock:
+                if end.is_set():
+                    return
+                self._draw(monotonic())
+            wait_seconds = _REFRESH_SECONDS
+
+    def _stop(self) -> None:
+        """Erase the line and end the thread, so that the process can start another program."""
+        thread, self._thread = self._thread, None
+        with self._lock:
+            if self._end is not None:
+                self._end.set()
+                self._end = None
+            self._erase()
+            self._text, self._countdown, self._bar = "", "", None
+        if thread is not None:
+            thread.join()
+
+    def _draw(self, now: float) -> None:
+        line = self._countdown or self._waits.line(now, self._delay_seconds) or self._text
+        if self._bar is not None:
+            line = f"{self._bar.line(now)}; {line}" if line else self._bar.line(now)
+        shown = fitted(f"dsops: {line}", columns(2) - _ROOM) if line else ""
+        if shown == self._shown or not _is_foreground():
             return
-        sys.stderr.write(f"{_ERASE_LINE}{_fitted(text, _columns() - 1)}")
-        sys.stderr.flush()
-        self._is_shown = True
+        if not shown:
+            self._erase()
+            return
+        _write(f"{_ERASE_LINE}{shown}")
+        self._shown = shown
 
-    def _clear(self) -> None:
-        if self._is_shown:
-            sys.stderr.write(_ERASE_LINE)
-            sys.stderr.flush()
-            self._is_shown = False
+    def _erase(self) -> None:
+        if self._shown:
+            _write(_ERASE_LINE)
+            self._shown = ""
 
 
-def _columns() -> int:
-    """The current width of the terminal."""
+class _OpenWait:
+    """A wait that is not over; several with the same name, such as parallel calls, are one."""
+
+    __slots__ = ("begun", "count", "text")
+
+    def __init__(self, text: str, begun: float) -> None:
+        self.text = text
+        self.begun = begun
+        self.count = 1
+
+
+class Waits:
+    """The open waits, oldest first, and the last retry that was announced."""
+
+    def __init__(self) -> None:
+        self._open: dict[_Key, _OpenWait] = {}
+        self._retry = ""
+        self._retry_at = 0.0
+
+    def take(self, event: Event, now: float) -> bool:
+        """Record the event; returns False if it does not concern waits."""
+        if event.name == "call.delayed":
+            self._retry = event.facts["attempt"]
+            self._retry_at = now + float(event.facts["seconds"])
+            return bool(self._open)
+        if event.name not in (WAIT_BEGUN, WAIT_OVER):
+            return False
+        key = (event.facts["kind"], event.facts["name"])
+        wait = self._open.get(key)
+        if event.name == WAIT_BEGUN:
+            if wait is None:
+                self._open[key] = _OpenWait(_words(event), now)
+            else:
+                wait.count += 1
+        elif wait is not None:
+            wait.count -= 1
+            if not wait.count:
+                del self._open[key]
+        return True
+
+    def restart(self, now: float) -> None:
+        """Count from now on: the time in which the user was asked something is no wait for an answer."""
+        for wait in self._open.values():
+            wait.begun = now
+
+    def line(self, now: float, delay_seconds: float) -> str:
+        """`assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`: the oldest wait; "" if no wait is worth a line.
+
+        A call counts if no session or secret is waited for, and not before it is as old as the delay.
+        """
+        works = [wait for (kind, _), wait in self._open.items() if kind != "call"]
+        calls = [wait for (kind, _), wait in self._open.items() if kind == "call"]
+        calls = [wait for wait in calls if now - wait.begun >= delay_seconds]
+        oldest = next(iter(works or calls), None)
+        if oldest is None:
+            return ""
+        more = f" and {len(works) - 1} more" if len(works) > 1 else ""
+        if self._retry and self._retry_at > now:
+            return f"{oldest.text}{more} ... {self._retry} in {self._retry_at - now:.1f} s"
+        return f"{oldest.text}{more} ... {now - oldest.begun:.0f} s"
+
+
+def _words(event: Event) -> str:
+    """The wait as words: `reading 2 secrets of app`."""
+    facts = event.facts
+    name, hops = facts["name"], facts.get("hops", "")
+    if facts["kind"] == "session":
+        hop = f" (hop {facts.get('hop', '')} of {hops})" if hops not in {"", "1"} else ""
+        text = f"{'assuming' if facts.get('role') else 'getting a session of'} {name}{hop}"
+    elif facts["kind"] == "secrets":
+        text = f"reading {counted(int(facts['count']), 'secret')} of {name}"
+    elif facts["kind"] == "base":
+        text = f"looking for base credentials ({name})"
+    else:
+        text = f"waiting for {name} ({facts.get('action', '')})"
+    return clean(text)
+
+
+class WorkBar:
+    """The bar of long work, with the time left if the rest takes as long as what is done."""
+
+    def __init__(self, begun: float) -> None:
+        self._begun = begun
+        self._percent = 0
+        self._sentence = ""
+        self._whole_seconds = 0.0
+
+    def advance(self, percent: str, sentence: str, now: float) -> None:
+        """Record that so much is done: `percent` is a text such as `25 %`."""
+        self._percent = min(100, int(percent.partition(" ")[0]))
+        self._sentence = sentence
+        self._whole_seconds = (now - self._begun) * 100 / self._percent if self._percent else 0.0
+
+    def line(self, now: float) -> str:
+        """`[=====>              ] 25 % of 120 log files read, 12 s left`."""
+        done = ("=" * (_BAR_COLUMNS * self._percent // 100) + ">")[:_BAR_COLUMNS]
+        left = round(self._begun + self._whole_seconds - now)
+        words = f", {duration_text(left)} left" if left > 0 else ""
+        return f"[{done:<{_BAR_COLUMNS}}] {self._sentence}{words}"
+
+
+def _write(text: str) -> None:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+        sys.stderr.write(text)
+        sys.stderr.flush()
     except (OSError, ValueError):
-        return _COLUMNS
+        pass  # the terminal is gone: the wait goes on
 
 
-def _fitted(text: str, columns: int) -> str:
-    """Cut the text to one row of the terminal, since only one row can be erased.
+def _is_foreground() -> bool:
+    """Whether the terminal, if it is our own, is ours: a job in the background must not write over the prompt."""
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except OSError:
+        return True
+
+
+def fitted(text: str, columns: int) -> str:
+    """The text cut to one row: a wrapped text could not be erased, since only one row is.
 
     Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
     """
@@ -103,7 +305,8 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "keys.rotating": (("name", "key {}:"), ("step", "{}")),
     "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
     "accounts.listed": (("count", "permission sets of {}"), ("of", "of {} accounts are listed")),
-    "logs.read": (("percent", "{}"), ("files", "of {} read")),
+    "logs.read": (("percent", "{}"), ("of", "of {} read")),
+    "checks.made": (("percent", "{}"), ("of", "of {} checked")),
     "query.waiting": (
         ("engine", "{}:"),
         ("state", "the query is {},"),

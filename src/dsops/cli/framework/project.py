@@ -17,7 +17,7 @@ from dsops.model import Config
 from dsops.pipeline import configuration
 from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import record_run
-from dsops.pipeline.plans import environment_of_sessions, plan_named, plan_of_session
+from dsops.pipeline.plans import environment_of_sessions, plan_named, plan_of_session, stores_in_variables
 from dsops.plan import Plan
 from dsops.runtime import Runtime
 from dsops.secret import Secret
@@ -115,6 +115,22 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
     return values
 
 
+def fetch_with_sessions(
+    plan: Plan, arguments: Arguments, runtime: Runtime
+) -> tuple[Mapping[str, Secret], list[Credentials]]:
+    """Return the value of every variable, and the sessions that are values; writes the audit record first."""
+    agent = agent_of(arguments, runtime)
+    # The sessions come first: if one is renewed in between, the variables have the session that ends later.
+    stores, environment = stores_in_variables(plan), environment_of_sessions(plan)
+    answers = [agent.credentials(store, environment) for store in stores] if agent else []
+    values = agent.secrets(plan.environment) if agent else None
+    sessions = [session for session in answers if session is not None]
+    if values is None:
+        values, sessions = Pipeline(runtime).secrets_with_sessions(plan, min_ttl_seconds=min_ttl_of(arguments))
+    record_run(arguments.name, runtime, variables=list(values))
+    return values, sessions
+
+
 def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
     """Return the session of that store; writes the audit record first."""
     session = session_of(plan, store, arguments, runtime)
@@ -153,7 +169,8 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
         reason=runtime.reason,
         run=runtime.journal.run if runtime.journal is not None else "",
     )
-    return RemotePipeline(request, runtime, watches=arguments.switch("--verbose") or is_terminal())
+    is_watched = not arguments.switch("--quiet") and (arguments.switch("--verbose") or is_terminal())
+    return RemotePipeline(request, runtime, watches=is_watched)
 
 
 def shown_path(config: Config, runtime: Runtime) -> str:

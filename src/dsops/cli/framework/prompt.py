@@ -31,6 +31,22 @@ def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
     return None if typed is None else typed in _AGREED
 
 
+def has_terminal(terminal: str = "/dev/tty") -> bool:
+    """Whether this process has a terminal and may read it: a background job may not."""
+    if sys.platform == "win32":
+        return False
+    try:
+        descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def ask_text(question: str, *, terminal: str = "/dev/tty") -> str | None:
     """What the user types visibly, without spaces around it; None if there is no terminal, and after Ctrl-D."""
     typed = _ask(question, terminal, _no_window, is_hidden=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.cli.framework.command import ENVIRONMENT, Arguments, Operand
 from dsops.cli.framework.project import permitted, read_config
-from dsops.errors import UsageError, nearest
+from dsops.errors import ConfigNotFound, UsageError, nearest
 from dsops.model import Config
 from dsops.runtime import Runtime
 
@@ -26,7 +26,11 @@ def load_target(arguments: Arguments, runtime: Runtime) -> tuple[Arguments, Conf
     """
     name, store = arguments.operand(NAME.name), arguments.text(CREDENTIALS)
     names = (store,) if store else ()
-    config = read_config(arguments, runtime, names=names, either=name)
+    try:
+        config = read_config(arguments, runtime, names=names, either=name)
+    except ConfigNotFound as error:
+        error.missing = "" if name or store or arguments.text("--config") else NAME.name
+        raise
     if name:
         arguments = _resolved(name, arguments, config)
         if arguments.text(CREDENTIALS) == name and not arguments.text(ENVIRONMENT.name):

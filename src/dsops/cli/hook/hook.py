@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dsops.cli.framework.command import Arguments, Command, Group
+from dsops.cli.framework.command import Arguments, Command, Group, Operand
 from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json
 from dsops.cli.framework.permission import power_lines
 from dsops.cli.framework.project import shown_path
@@ -14,6 +14,7 @@ from dsops.config.allow import allow, disallow
 from dsops.config.capabilities import powers_of
 from dsops.errors import ConfigError, DsopsError
 from dsops.hook.loading import hook_code, load_found
+from dsops.hook.prompt import PROMPTS
 from dsops.model import Config
 from dsops.process.dsops_command import own_program
 from dsops.runtime import Runtime
@@ -41,6 +42,11 @@ def _print_code(shell: str) -> Command:
         return 0
 
     return Command(help=_ABOUT.format(shell=shell, file=file, line=line) + _WHAT, run=run)
+
+
+def _print_prompt(arguments: Arguments, _runtime: Runtime) -> int:
+    answer_bytes(PROMPTS[arguments.operand("SHELL")].lstrip().encode())
+    return 0
 
 
 def _allow(arguments: Arguments, runtime: Runtime) -> int:
@@ -127,6 +133,20 @@ COMMAND = Group(
         "bash": _print_code("bash"),
         "zsh": _print_code("zsh"),
         "fish": _print_code("fish"),
+        "prompt": Command(
+            help=(
+                "Print code that shows the active environment or store, and the minutes left, in the prompt.\n"
+                "\n"
+                '  eval "$(dsops hook prompt bash)"     at the end of ~/.bashrc\n'
+                '  eval "$(dsops hook prompt zsh)"      at the end of ~/.zshrc\n'
+                "  dsops hook prompt fish | source      at the end of ~/.config/fish/config.fish\n"
+                "\n"
+                "The prompt shows the name that `dsops shell` and `dsops exec` put into DSOPS_ACTIVE, in red and with\n"
+                "a `!` for a store with `danger: true`. It starts no process."
+            ),
+            run=_print_prompt,
+            operands=(Operand("SHELL", "bash, zsh or fish", choices=tuple(PROMPTS)),),
+        ),
         "allow": Command(
             help=(
                 "Allow the hook to load the environment of the dsops.yaml in this folder or above.\n"

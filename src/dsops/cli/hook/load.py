@@ -6,15 +6,11 @@ unset and the time of the next renewal. An error is printed as one line on stder
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from dsops import config as configuration
-from dsops.cache import CredentialCache
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer_bytes, tell
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import agent_of, environment_name
-from dsops.credentials import Credentials
+from dsops.cli.framework.project import environment_name, fetch_with_sessions
 from dsops.environment import child_environment
 from dsops.errors import (
     ConfigNotFound,
@@ -30,13 +26,11 @@ from dsops.hook.loading import Loaded, allowed_config, renewal_seconds, shell_ca
 from dsops.hook.marks import set_marks
 from dsops.hook.names import require_harmless
 from dsops.model import Config
-from dsops.pipeline.execution import Pipeline
-from dsops.pipeline.journal import add_failure, record_run
+from dsops.pipeline.journal import add_failure
 from dsops.pipeline.plans import add_place, plan_named
 from dsops.plan import Plan
 from dsops.render.shell import shell_bytes
 from dsops.runtime import Runtime
-from dsops.secret import Secret
 from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
@@ -106,7 +100,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
     """Fetch the environment. Adds the configuration's files to `times`."""
     config = allowed_config(path, times, runtime)
     plan = planned(config, arguments, runtime)
-    values, sessions = _fetch(plan, arguments, runtime)
+    values, sessions = fetch_with_sessions(plan, arguments, runtime)
     try:
         data = {name: shell_bytes(name, value) for name, value in values.items()}
     except ValueUnusable as error:
@@ -115,21 +109,6 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
     require_harmless(values)
     removed = child_environment(runtime.environ, values).removed
     return Loaded(plan.environment, data, removed, renewal_seconds(sessions, runtime.now()))
-
-
-def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """Return the values, and the sessions of which some variables contain a part."""
-    names = dict.fromkeys(each.step for each in plan.variables if each.step)
-    stores = [name for name in names if plan.steps[name].type.gives_credentials]
-    agent = agent_of(arguments, runtime)
-    values = agent.secrets(plan.environment) if agent else None
-    if agent is not None and values is not None:
-        answers = [agent.credentials(name) for name in stores]
-        sessions = [session for session in answers if session is not None]
-    else:
-        values, sessions = Pipeline(runtime, CredentialCache(runtime.now)).secrets_and_sessions(plan, stores)
-    record_run(arguments.name, runtime, variables=list(values))
-    return values, sessions
 
 
 def _say(path: str, text: str) -> None:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from dsops.arn import partition_of_region
+from collections.abc import Callable
+
+from dsops.arn import Partition, partition_of_region
+from dsops.aws.apis.console_services import service_page
 from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoint, signin_link
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.framework.command import (
+    CONFIG,
+    NO_AGENT,
+    PICK,
+    REASON,
+    SESSION_ENVIRONMENT,
+    Arguments,
+    Command,
+    Flag,
+    Operand,
+)
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
+from dsops.cli.login.console_browser import BROWSERS, BrowserChoice, browser_command, open_link
 from dsops.errors import UsageError
 from dsops.pipeline.execution import carry_out
-from dsops.pipeline.plans import require_session
+from dsops.pipeline.plans import dangerous_steps, require_session
+from dsops.plan import Plan
 from dsops.resolve.console import partition_of_session, refuse_chained, refuse_other_sts, refuse_session
 from dsops.runtime import Runtime
 
@@ -28,22 +43,25 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     require_session(plan, name)
     region = plan.steps[name].region
     # Flags are checked first, so that a wrong flag fails before any call is made.
+    page_of = _page_of(arguments)
+    choice = _browser_of(name, plan, arguments)
+    command = browser_command(choice, runtime) if choice is not None else ()
     own = arguments.text("--endpoint")
     if not own:
         hint = f"name the federation endpoint with `--endpoint` or {_OWN_ENDPOINT}; a sandbox's is /_sandbox/federation"
         refuse_other_sts(plan, name, runtime, hint)
     federation_endpoint(partition_of_region(region), own)
-    console_page(partition_of_region(region), region, arguments.text("--destination"))
+    page_of(partition_of_region(region), region)
     refuse_chained(plan, name, seconds)
     credentials = issue(plan, name, arguments, runtime)
     partition = partition_of_session(credentials, region)
     refuse_session(credentials, seconds)
     endpoint = federation_endpoint(partition, own)
-    page = console_page(partition, region, arguments.text("--destination"))
+    page = page_of(partition, region)
     link = carry_out(signin_link(make_client(runtime), credentials, endpoint, page, seconds), runtime)
     runtime.report(DONE)
-    if arguments.switch("--open"):
-        _open(link.reveal())
+    if choice is not None:
+        open_link(link, choice, command, runtime)
     elif arguments.switch("--json"):
         answer_json({"url": link.reveal(), "arn": credentials.arn or None, "valid_seconds": LINK_SECONDS})
     else:
@@ -52,19 +70,37 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _open(link: str) -> None:
-    import webbrowser
+def _page_of(arguments: Arguments) -> Callable[[Partition, str], str]:
+    """Return the function that returns the page to open in a partition and region. Raises UsageError."""
+    service, destination = arguments.text("--service"), arguments.text("--destination")
+    if not service:
+        return lambda partition, region: console_page(partition, region, destination)
+    if destination:
+        raise UsageError("`--service` and `--destination` both name a page", hint="leave out one of the two")
+    return lambda partition, region: service_page(console_page(partition, region), service)
 
-    if not webbrowser.open(link):
-        raise UsageError("no browser could be opened", hint="leave out `--open` to print the link")
+
+def _browser_of(store: str, plan: Plan, arguments: Arguments) -> BrowserChoice | None:
+    """Return where to open the link; None to print it."""
+    has_container = arguments.switch("--container")
+    if arguments.switch("--url") or not (has_container or arguments.switch("--open")):
+        return None
+    is_dangerous = plan.steps[store] in dangerous_steps(plan)
+    return BrowserChoice(arguments.text("--browser"), store if has_container else "", is_dangerous=is_dangerous)
 
 
 COMMAND = Command(
     help=(
         "Print a link that opens the AWS console as the role of a store.\n"
         "\n"
-        "Anyone who has the link can sign in with it for fifteen minutes. With --open, the link is passed to\n"
-        "the browser as an argument, and not printed.\n"
+        "  dsops console prod --service iam --open\n"
+        "\n"
+        "Anyone who has the link can sign in with it for fifteen minutes. With --open or --container, the\n"
+        "link is not printed, and is no argument of a process: the browser fetches it from dsops.\n"
+        "\n"
+        "With --container, each store has cookies of its own, so that several sessions are open side by side:\n"
+        "in a container tab of Firefox, which needs the add-on `Open external links in a container`, or in a\n"
+        "Chrome profile of the store.\n"
         "\n"
         "The console session lasts as long as the role session, or --duration, up to the maximum of the role."
     ),
@@ -72,10 +108,31 @@ COMMAND = Command(
     is_audited=True,
     flags=(
         CONFIG,
+        PICK,
         SESSION_ENVIRONMENT,
         NO_AGENT,
         REASON,
+        Flag(
+            "--service",
+            "the service to open, such as iam, ec2 or logs",
+            value="SERVICE",
+            short="-s",
+            own_variable="DSOPS_CONSOLE_SERVICE",
+        ),
         Flag("--open", "open the link in the browser instead of printing it", "switch"),
+        Flag(
+            "--container",
+            "open it in a container or browser profile of the store",
+            "switch",
+            own_variable="DSOPS_CONSOLE_CONTAINER",
+        ),
+        Flag("--browser", "the browser to open", choices=BROWSERS, own_variable="DSOPS_CONSOLE_BROWSER"),
+        Flag(
+            "--url",
+            "print the link, also if a variable sets --open or --container",
+            "switch",
+            own_variable="DSOPS_CONSOLE_URL",
+        ),
         Flag("--destination", "the page of the console to open", value="URL"),
         Flag("--duration", "how long the console session lasts, 900 to 43200", "integer", value="SECONDS"),
         Flag(

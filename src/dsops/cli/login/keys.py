@@ -127,7 +127,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
             (each.name, masked(each.key_id), each.arn, _age(each, now), each.backend, _rotation(each))
             for each in entries
         ]
-        answer(table(("NAME", "KEY", "USER", "AGE", "BACKEND", "ROTATION"), rows))
+        answer(table(("NAME", "KEY", "USER", "AGE", "BACKEND", "ROTATION"), rows, least=("USER", "BACKEND", "KEY")))
     else:
         note("the keyring has no keys of dsops; `dsops keys add NAME` adds one")
     return 0

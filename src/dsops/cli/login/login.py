@@ -6,7 +6,7 @@ import sys
 
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
 from dsops.aws.sso_login import LoginService
-from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
+from dsops.cli.framework.command import CONFIG, PICK, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.login.new_login import SSO_REGION, add_to_aws_config, ask_for_login
@@ -86,6 +86,7 @@ COMMAND = Command(
     changes_who=True,
     flags=(
         CONFIG,
+        PICK,
         START_URL,
         SSO_REGION,
         Flag("--device", "show a code that can be approved on any device", "switch", own_variable="DSOPS_LOGIN_DEVICE"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.agent.forget import forget_login
-from dsops.cli.framework.command import CONFIG, Arguments, Command
+from dsops.cli.framework.command import CONFIG, PICK, Arguments, Command
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.login.requested_login import START_URL, STORE, login_value, requested_login
@@ -49,6 +49,6 @@ COMMAND = Command(
     ),
     run=_run,
     changes_who=True,
-    flags=(CONFIG, START_URL),
+    flags=(CONFIG, PICK, START_URL),
     operands=(STORE,),
 )

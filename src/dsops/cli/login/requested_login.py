@@ -38,7 +38,13 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
         logins, failures = [], []
     if not logins and failures:
         raise failures[0]
-    return choose_login(logins or logins_of_aws_files(runtime), "", command)
+    known = logins or logins_of_aws_files(runtime)
+    try:
+        return choose_login(known, "", command)
+    except UsageError as error:
+        if all(login.stores for login in known):
+            error.missing = STORE.name  # the user can choose a store of each login
+        raise
 
 
 def _login_of_store(name: str, arguments: Arguments, runtime: Runtime) -> RequestedLogin:

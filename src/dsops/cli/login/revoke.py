@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from dsops.agent.forget import forget_role
 from dsops.arn import Arn, parse_arn
 from dsops.aws.http.client import Client, make_client
-from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
+from dsops.cli.framework.command import CONFIG, NO_AGENT, PICK, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_one_store
@@ -181,6 +181,7 @@ COMMAND = Command(
     is_audited=True,
     flags=(
         CONFIG,
+        PICK,
         NO_AGENT,
         REASON,
         Flag("--before", "deny sessions issued before this time (default: now, by the clock of AWS)", value="TIME"),

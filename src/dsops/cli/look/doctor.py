@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from itertools import chain
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
-from dsops.cli.framework.output import Json, answer, answer_json, error_text, error_value, next_step_of, note, table
+from dsops.cli.framework.output import (
+    Json,
+    answer,
+    answer_json,
+    coloured,
+    error_text,
+    error_value,
+    next_step_of,
+    note,
+    table,
+)
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import permitted, read_config, shown_path
 from dsops.doctor.check import Check, failed
@@ -63,12 +73,13 @@ def with_next_step(check: Check, config: str) -> Check:
 
 
 def _show(checks: list[Check], config: str) -> None:
-    answer(table(("CHECK", "STATUS", "DETAIL"), [(check.name, check.status, check.detail) for check in checks]))
+    rows = [(check.name, check.status, check.detail) for check in checks]
+    answer(table(("CHECK", "STATUS", "DETAIL"), rows, state="STATUS"))
     for check in checks:
         if check.status == "warning" or (check.status == "failed" and not check.errors):
-            answer(f"\n{_finding_text(check)}")
+            answer(f"\n{coloured(_finding_text(check), 1)}")
     for text in dict.fromkeys(_error_text(check, error, config) for check in checks for error in check.errors):
-        answer(f"\n{text}")
+        answer(f"\n{coloured(text, 1)}")
 
 
 def _error_text(check: Check, error: DsopsError, config: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, PICK, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import environment_name, load_config, plan_one_store, show_notes
 from dsops.errors import CheckFailed, LimitExceeded, SessionForNothing, StoreUnknown, nearest
@@ -182,6 +182,6 @@ COMMAND = Command(
         "cause was found."
     ),
     run=_run,
-    flags=(CONFIG, ENVIRONMENT, REASON, TRUST_POLICY, POLICIES, MESSAGE),
+    flags=(CONFIG, ENVIRONMENT, PICK, REASON, TRUST_POLICY, POLICIES, MESSAGE),
     operands=(Operand(OPERAND, "a variable of the environment, or a store", is_required=False),),
 )

@@ -5,9 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from dsops.cli.framework import screen
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import Json, answer, answer_bytes, error_text, error_value, json_text, note, tell
+from dsops.cli.framework.output import (
+    Json,
+    answer,
+    answer_bytes,
+    coloured,
+    error_text,
+    error_value,
+    json_text,
+    note,
+    tell,
+)
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import load_config, read_config, show_notes, shown_path
 from dsops.errors import CheckFailed, DsopsError, UsageError
@@ -116,9 +127,7 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
     """Return the tree, with the width and colours of the terminal."""
     if not os.isatty(1):
         return graph_text(graph)
-    environ = runtime.environ
-    # https://no-color.org: any non-empty value turns colours off.
-    has_colour = not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+    has_colour = screen.has_colour(1, runtime.environ)
     try:
         columns = os.get_terminal_size(1).columns
     except OSError:
@@ -131,9 +140,9 @@ def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: boo
     for error in drawn.errors if format_name != "json" else ():
         shown_error = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:
-            answer(f"\n{shown_error}")
+            answer(f"\n{coloured(shown_error, 1)}")
         else:
-            tell(shown_error)
+            tell(coloured(shown_error, 2))
     if format_name == "mermaid" and (edges(drawn.graph) > MOST_EDGES or len(text) > MOST_CHARACTERS):
         note(
             f"Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters unless `maxEdges` and "

@@ -34,7 +34,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     answer(clean(f"environment {plan.environment} of {shown_path(config, runtime)}"))
     answer("")
-    answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), [_row(variable) for variable in plan.variables]))
+    rows = [_row(variable) for variable in plan.variables]
+    answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), rows, least=("IF MISSING", "TRANSFORM")))
     answer("")
     for line in _tree(plan):
         answer(line)
@@ -105,6 +106,8 @@ def _session(step: Step) -> Iterator[str]:
     """Yield the settings that decide which principal gets the session, and what the session may do."""
     if not step.type.gives_credentials:
         return
+    if step.settings.get("danger") is True:
+        yield "danger"
     if step.proof is not None and step.proof.speaks_of is not None:
         issuer, subject, audience = step.proof.speaks_of
         yield f"token of {issuer} about {subject} for {audience}"

@@ -32,21 +32,28 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     if config:
         headings = ("STORE", "TYPE", "CREDENTIALS FROM", "READ BY", "WHERE")
-        answer(table(headings, [_row(each, config) for each in stores]))
+        least = ("WHERE", "READ BY", "CREDENTIALS FROM")
+        answer(table(headings, [_row(each, config) for each in stores], least=least))
         answer("")
     rows = [(each.name, _gives(each), each.help) for each in types.values()]
-    answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows))
+    answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows, least=("GIVES",)))
     return 0
 
 
 def _row(store: StoreEntry, config: Config) -> tuple[str, ...]:
-    return (store.name, store.type, _source(store), ", ".join(_environments(store, config)), str(store.where))
+    name = f"{store.name} (danger)" if _is_dangerous(store) else store.name
+    return (name, store.type, _source(store), ", ".join(_environments(store, config)), str(store.where))
 
 
 def _source(store: StoreEntry) -> str:
     """Return the value of the store's `credentials_from`; "" for base credentials."""
     field = store.fields.get("credentials_from")
     return field.node.text if field and isinstance(field.node, Scalar) else ""
+
+
+def _is_dangerous(store: StoreEntry) -> bool:
+    """Whether the store has `danger: true`. The value may be a `${NAME}`, which only a plan expands."""
+    return store.text_of("danger").lower() in {"true", "yes", "on", "1"}
 
 
 def _environments(store: StoreEntry, config: Config | None) -> list[str]:
@@ -65,6 +72,7 @@ def _store_value(store: StoreEntry, config: Config | None) -> Json:
         "name": store.name,
         "type": store.type,
         "credentials_from": _source(store) or None,
+        "danger": _is_dangerous(store),
         "environments": _environments(store, config),
         "where": {"file": store.where.file, "line": store.where.line},
     }

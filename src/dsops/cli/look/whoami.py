@@ -8,7 +8,7 @@ from datetime import datetime
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import passed_over
-from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
+from dsops.cli.framework.command import CONFIG, NO_AGENT, PICK, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
@@ -221,6 +221,6 @@ COMMAND = Command(
     ),
     run=_run,
     is_audited=True,
-    flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT, REASON),
+    flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT, REASON, PICK),
     operands=(Operand("STORE", "ask with the session of this store", is_required=False),),
 )

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import Json, answer, answer_json, note
+from dsops.cli.framework.output import Json, answer, answer_json, coloured, note
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.policy.files import read_policy
 from dsops.cli.policy.generate import GENERATE
 from dsops.cli.policy.simulate import SIMULATE
@@ -24,7 +25,7 @@ from dsops.policy import (
     parse_policy_text,
     shown_name,
 )
-from dsops.runtime import Runtime
+from dsops.runtime import PartCount, Runtime
 from dsops.service_reference import ServiceReference, open_reference
 from dsops.text import clean, counted
 
@@ -56,11 +57,15 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
     reference = open_reference()
     checked: list[CheckedFile] = []
     unread: list[DsopsError] = []
-    for name in arguments.words("FILE"):
+    names = arguments.words("FILE")
+    parts = PartCount(runtime.report, "checks.made", counted(len(names), "file"), len(names))
+    for name in names:
         try:
             checked.append(_check_file(name, kind, reference, runtime))
         except PolicyUnreadable as error:
             unread.append(error)
+        parts.add()
+    runtime.report(DONE)
     _show(checked, reference, arguments, is_complete=not unread)
     if unread:
         raise unread[0] if len(unread) == 1 else Failures(tuple(unread))
@@ -96,7 +101,7 @@ def _show(
         note(text)
     for file in checked:
         for line in _lines(file):
-            answer(line)
+            answer(coloured(line, 1))
     if any(file.report.findings for file in checked):
         answer(_summary(checked))
 

@@ -111,7 +111,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
         values = f" and {counted(int(fields[1]), 'value')} of secrets" if int(fields[1]) else ""
         answer(f"agent {fields[0].decode()} holds {count}{values}")
         if sessions:
-            answer(table(_HEADINGS, [_row(session) for session in sessions]))
+            answer(table(_HEADINGS, [_row(session) for session in sessions], least=("USES", "HOP", "KEY")))
     if len(sessions) < len(all_sessions):
         note(f"{counted(len(all_sessions) - len(sessions), 'session')} of a sandbox not shown: `--sandbox` shows them")
     return 0

@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 
 from dsops.agent.client import begin_elsewhere
-from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.framework.command import (
+    CONFIG,
+    NO_AGENT,
+    PICK,
+    REASON,
+    SESSION_ENVIRONMENT,
+    Arguments,
+    Command,
+    Flag,
+    Operand,
+)
 from dsops.cli.framework.output import Json, answer_bytes, json_text, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
@@ -163,6 +173,7 @@ COMMAND = Command(
     is_audited=True,
     flags=(
         CONFIG,
+        PICK,
         SESSION_ENVIRONMENT,
         NO_AGENT,
         REASON,

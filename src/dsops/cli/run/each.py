@@ -14,12 +14,13 @@ from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Com
 from dsops.cli.framework.output import Json, answer, answer_bytes, table, tell
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import agent_of, load_config, min_ttl_of, plan_one_store
+from dsops.cli.run.danger import confirm
 from dsops.environment import ChildIdentity, session_variables
 from dsops.errors import DsopsError, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import Pipeline, environment_of_child
 from dsops.pipeline.journal import add_failure, record_run
-from dsops.pipeline.plans import environment_of_sessions, require_session
+from dsops.pipeline.plans import environment_of_sessions, marks_of, plan_of_session, require_session
 from dsops.process import find_command, start_failure
 from dsops.process.many import STDOUT, CommandResult, SideBySide
 from dsops.runtime import Runtime
@@ -49,6 +50,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     config = load_config(arguments, runtime, names=None)
     stores = matching_stores(config, arguments.words("PATTERN"))
     command = find_command(arguments.command[0], runtime.environ.get("PATH"))
+    if any("danger" in store.fields for store in config.stores.values()):
+        _confirm(stores, config, runtime)
     printer = _Printer(stores, is_grouped=arguments.text("--output") == "group", is_json=arguments.switch("--json"))
     work = SideBySide(command, arguments.command, jobs=jobs or _JOBS, on_line=printer.line)
     outcomes = _run_all(stores, config, work, printer, arguments, runtime)
@@ -139,7 +142,21 @@ def _environment(
         session = pipeline.credentials(plan, name, min_ttl_seconds=min_ttl_of(arguments))
     record_run(arguments.name, runtime, store=name)
     identity = ChildIdentity(session_variables(session), plan.steps[name].region)
-    return environment_of_child(plan, {}, runtime, session=identity, is_pristine=False, keeps_existing=False)
+    marks = marks_of(plan, [session], name)
+    return environment_of_child(
+        plan, {}, runtime, marks=marks, session=identity, is_pristine=False, keeps_existing=False
+    )
+
+
+def _confirm(stores: list[str], config: Config, runtime: Runtime) -> None:
+    """Ask about the stores with `danger: true` before the first command. Raises NotConfirmed."""
+    plans = []
+    for name in stores:
+        try:
+            plans.append(plan_of_session(config, name, runtime))
+        except DsopsError:
+            continue  # reported in the turn of this store
+    confirm(plans, runtime)
 
 
 class _Printer:
@@ -221,7 +238,7 @@ def _table(outcomes: list[_Outcome]) -> str:
     summary = (
         f"{counted(len(outcomes), 'store')}, {bad} failed" if bad else f"{counted(len(outcomes), 'store')}, all ok"
     )
-    return f"{table(('STORE', 'EXIT', 'SECONDS', 'RESULT'), rows)}\n{summary}"
+    return f"{table(('STORE', 'EXIT', 'SECONDS', 'RESULT'), rows, state='RESULT', descriptor=2)}\n{summary}"
 
 
 def _is_bad(outcome: _Outcome) -> bool:

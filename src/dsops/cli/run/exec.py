@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, PICK, REASON, Arguments, Command, Flag
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import fetch, plan_environment
+from dsops.cli.framework.project import fetch_with_sessions, plan_environment
 from dsops.cli.framework.target import CREDENTIALS, NAME, load_target
-from dsops.errors import CommandNotFound, UsageError
+from dsops.errors import CommandFailed, CommandNotFound, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import environment_of_child
+from dsops.pipeline.plans import dangerous_steps, marks_of
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
@@ -26,28 +27,46 @@ FAILURE_CODE = 125
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Replace this process with the command, which gets the variables of the environment."""
+    """Run the command, or open a shell if there is none, or if the only word is NAME."""
+    if not arguments.has_dashes and not _is_program(arguments, runtime):
+        from dsops.cli.run.users_shell import target_of, with_shell
+
+        if target := target_of(arguments, runtime):
+            return run_program(with_shell(target, runtime), runtime)
     if not arguments.command:
-        raise UsageError(
-            "there is no command to run", hint="write the command after `--`: dsops exec --env NAME -- CMD"
-        )
+        hint = "write it after `--`: dsops exec NAME -- CMD; `dsops shell NAME` opens a shell"
+        raise UsageError("there is no command to run", hint=hint)
+    return run_program(arguments, runtime)
+
+
+def _is_program(arguments: Arguments, runtime: Runtime) -> bool:
+    """Whether the command line has a command, and the command's first word is a program."""
+    try:
+        return bool(arguments.command and find_command(arguments.command[0], runtime.environ.get("PATH")))
+    except CommandFailed:
+        return False
+
+
+def run_program(arguments: Arguments, runtime: Runtime) -> int:
+    """Replace this process with the command, which gets the variables of the environment."""
     arguments, config = load_target(arguments, runtime)
-    store, session = _session_store(arguments), None
+    store, session, sessions = _session_store(arguments), None, []
     if store:
         from dsops.cli.run import exec_session
 
         plan = exec_session.plan_with_session(config, store, arguments, runtime)
-        _find_early(arguments, plan, config, runtime)
+        _check_early(arguments, plan, config, runtime)
         session = exec_session.fetch_with_session(plan, store, arguments, runtime)
-        secrets = session.secrets
+        secrets, sessions = session.secrets, [] if session.attendants else [session.credentials]
     else:
         plan = plan_environment(config, arguments, runtime)
-        _find_early(arguments, plan, config, runtime)
-        secrets = fetch(plan, arguments, runtime)
+        _check_early(arguments, plan, config, runtime)
+        secrets, sessions = fetch_with_sessions(plan, arguments, runtime)
     environment = environment_of_child(
         plan,
         secrets,
         runtime,
+        marks=marks_of(plan, sessions, store),
         session=session.identity if session else None,
         is_pristine=arguments.switch("--pristine"),
         keeps_existing=arguments.switch("--keep-existing"),
@@ -96,8 +115,11 @@ def _session_store(arguments: Arguments) -> str:
     return store
 
 
-def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Raises CommandNotFound before any call to AWS if the command does not exist, unless the plan sets PATH."""
+def _check_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
+    """Check before any call to AWS that the command exists, and that the user confirms stores with `danger: true`.
+
+    Raises CommandNotFound unless the plan sets PATH, and NotConfirmed.
+    """
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))
@@ -109,6 +131,10 @@ def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runti
                 hint = f"a store's session is given to a command by `--credentials {word}`"
                 error.retell(error.message, hint=hint)
             raise
+    if dangerous_steps(plan):
+        from dsops.cli.run.danger import confirm
+
+        confirm([plan], runtime)
 
 
 COMMAND = Command(
@@ -125,12 +151,15 @@ COMMAND = Command(
         "  dsops exec --credentials target --serve -- terraform apply\n"
         "\n"
         "With --credentials, the command runs with the session of a store. With --serve, dsops keeps running\n"
-        "and renews the session until the command ends."
+        "and renews the session until the command ends.\n"
+        "\n"
+        "Without a command, `dsops exec NAME` opens a shell, as `dsops shell NAME` does."
     ),
     run=_run,
     is_audited=True,
     flags=(
         CONFIG,
+        PICK,
         ENVIRONMENT,
         NO_AGENT,
         REASON,

@@ -8,7 +8,7 @@ from dsops.aws.identity.ambient_files import config_file, credentials_file, show
 from dsops.aws_config.as_yaml import to_yaml
 from dsops.aws_config.profiles import Profiles
 from dsops.aws_config.stores import make_stores
-from dsops.cli.framework.command import Arguments, Command, Flag, Group
+from dsops.cli.framework.command import PICK, Arguments, Command, Flag, Group
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import answer, answer_bytes, note
 from dsops.cli.setup.allow import remember_written
@@ -84,6 +84,7 @@ COMMAND = Group(
                     own_variable="DSOPS_IMPORT_PROFILE",
                     is_repeatable=True,
                 ),
+                PICK,
                 Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
                 Flag("--keep-external-ids", "write external IDs into the file instead of variables", "switch"),
             ),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import answer
+from dsops.cli.framework.output import answer, note
 from dsops.cli.setup.allow import remember_written
 from dsops.config.find import NAME
-from dsops.runtime import Runtime
+from dsops.errors import UsageError
+from dsops.runtime import Choice, Runtime
 
 TEMPLATE = """\
 # Where secrets are, how to reach them, and which variables a command gets.
@@ -71,14 +73,53 @@ envs:
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.text("--config") or NAME
-    write_new(runtime.folder, name, TEMPLATE, replaces=arguments.switch("--force"), how="`--force` writes over it")
-    remember_written(os.path.join(runtime.folder, name), TEMPLATE.encode(), runtime)
+    replaces, how = arguments.switch("--force"), "`--force` writes over it"
+    text = TEMPLATE
+    if _is_conversation(arguments, runtime):
+        if os.path.lexists(os.path.join(runtime.folder, name)) and not replaces:
+            raise UsageError(f"{name} exists already", hint=how)
+        text = _talk(name, runtime)
+    write_new(runtime.folder, name, text, replaces=replaces, how=how)
+    remember_written(os.path.join(runtime.folder, name), text.encode(), runtime)
     answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")
     return 0
 
 
+def _is_conversation(arguments: Arguments, runtime: Runtime) -> bool:
+    """Whether a person is at the terminal, who can choose a starting point and confirm the file."""
+    streams = (sys.stdin, sys.stdout)
+    is_terminal = all(stream is not None and stream.isatty() for stream in streams)
+    return is_terminal and not arguments.switch("--json") and not runtime.environ.get("CI")
+
+
+def _talk(name: str, runtime: Runtime) -> str:
+    """Let the user choose a starting point, show the file, and return its text. Raises UsageError without a yes."""
+    from dsops.cli.setup.proposal import choices_of, look, proposed_text
+
+    findings = look(runtime)
+    text, choices = TEMPLATE, choices_of(findings)
+    if choices:
+        note(f"found {findings.summary}")
+        chosen = runtime.choose("start with", [*choices, _EXAMPLE])
+        if chosen in choices:
+            text = proposed_text(findings, choices[chosen])
+    if runtime.confirm(f"{text}\nWrite this as {name}? [y/N] ") is False:
+        raise UsageError("nothing was written", why="the answer was not `y`", hint="run it again and answer `y`")
+    return text
+
+
+_EXAMPLE = Choice("example", "a commented file with invented names, to edit")
+
+
 COMMAND = Command(
-    help="Write a commented dsops.yaml into this folder (or the file named by --config).",
+    help=(
+        "Write a commented dsops.yaml into this folder (or the file named by --config).\n"
+        "\n"
+        "On a terminal, dsops looks at the profiles in ~/.aws/config and at the roles in .github/workflows\n"
+        "and .gitlab-ci.yml, lets you choose one of them to start with, and shows the file before it writes\n"
+        "it. "
+        "Elsewhere it writes an example with invented names."
+    ),
     run=_run,
     flags=(CONFIG, Flag("--force", "overwrite an existing file", "switch")),
 )

@@ -1,0 +1,206 @@
+"""Draws a list below the cursor, filters it by what the user types, and returns what the user chooses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import BufferControl, FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.utils import get_cwidth
+
+from dsops.cli.framework.picker.matcher import Action, Matcher, Picked
+from dsops.runtime import Choice
+from dsops.text import clean
+
+_MOST_ROWS = 12
+_ESCAPE_SECONDS = 0.05
+"""How long Esc waits for the rest of a key's sequence, such as that of an arrow key."""
+
+_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
+
+
+class Ending(Exception):
+    """A signal ends the process; raised after the terminal's settings are restored."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class ListBox:
+    """A list of choices, the text that filters it, and the selected row."""
+
+    def __init__(self, question: str, matcher: Matcher, *, with_session: Collection[Choice], is_utf8: bool) -> None:
+        self._matcher = matcher
+        self._with_session = frozenset(with_session)
+        self._is_utf8 = is_utf8
+        self._found = matcher.matching("")
+        self._selected = 0
+        self._first = 0
+        self._names = max((get_cwidth(self._shown(choice.name)) for choice in matcher.choices), default=0)
+        self._buffer = Buffer(multiline=False, on_text_changed=self._filter)
+        self._application: Application[Picked]
+        self._question = self._shown(question)
+
+    def show(self, descriptor: int) -> Picked:
+        """Show the list on the terminal until the user chooses. Raises KeyboardInterrupt if the user chooses none."""
+        encoding = "utf-8" if self._is_utf8 else "ascii"
+        with ExitStack() as stack:
+            keyboard = stack.enter_context(open(descriptor, encoding=encoding, errors="replace", closefd=False))
+            screen = stack.enter_context(open(descriptor, "w", encoding=encoding, errors="replace", closefd=False))
+
+            def size() -> Size:
+                try:
+                    columns, rows = os.get_terminal_size(descriptor)
+                except OSError:
+                    columns, rows = 0, 0
+                return Size(rows or 24, columns or 80)
+
+            # Without a request for the cursor's position: terminals that do not answer it get a warning on the screen.
+            output = Vt100_Output(
+                screen,
+                size,
+                term=os.environ.get("TERM"),
+                default_color_depth=ColorDepth.DEPTH_1_BIT,
+                enable_bell=False,
+                enable_cpr=False,
+            )
+            output.write_raw("\r\x1b[K")  # removes the echo of keys that were typed too early
+            self._application = Application(
+                Layout(self._layout()),
+                key_bindings=self._keys(),
+                input=Vt100Input(keyboard),
+                output=output,
+                erase_when_done=True,
+            )
+            self._application.ttimeoutlen = self._application.timeoutlen = _ESCAPE_SECONDS
+            with _terminated(self._application):
+                return self._application.run()
+
+    def _layout(self) -> HSplit:
+        before = BeforeInput(f"{self._question}> ")
+        return HSplit(
+            [
+                Window(BufferControl(self._buffer, input_processors=[before]), height=1),
+                Window(FormattedTextControl(self._rows), height=self._height),
+                Window(FormattedTextControl(self._help), height=1, style="dim"),
+            ]
+        )
+
+    def _height(self) -> int:
+        """The number of rows of the list. It does not change while the user types, so that nothing jumps."""
+        rows = self._application.output.get_size().rows - 2
+        return max(1, min(_MOST_ROWS, rows, len(self._matcher.choices)))
+
+    def _rows(self) -> StyleAndTextTuples:
+        height = self._height()
+        self._first = min(max(self._first, self._selected - height + 1), self._selected)
+        columns = self._application.output.get_size().columns
+        width = min(self._names, columns // 2)
+        fragments: StyleAndTextTuples = []
+        for row, index in enumerate(self._found[self._first : self._first + height], self._first):
+            choice, is_selected = self._matcher.choices[index], row == self._selected
+            name, detail = self._shown(choice.name), self._shown(choice.detail)
+            padded = name + " " * (width - get_cwidth(name))
+            fragments.append(("reverse" if is_selected else "", f"{'>' if is_selected else ' '} {padded}"))
+            fragments.append(("" if is_selected else "dim", f"  {detail}\n"))
+        if not fragments:
+            fragments.append(("", "  no match\n"))
+        return fragments
+
+    def _help(self) -> str:
+        count = f"{len(self._found)}/{len(self._matcher.choices)}"
+        keys = ["Enter: use"]
+        if self._with_session:
+            keys += ["^O: console", "^Y: export lines"]
+        return f"  {count}  {', '.join([*keys, 'Esc: cancel'])}"
+
+    def _shown(self, text: str) -> str:
+        """The text without control characters, and without characters that the terminal can't show."""
+        text = clean(text)
+        return text if self._is_utf8 else text.encode("ascii", "replace").decode()
+
+    def _filter(self, _buffer: Buffer) -> None:
+        self._found = self._matcher.matching(self._buffer.text)
+        self._selected = self._first = 0
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        def bind(names: Sequence[str], handler: Callable[[KeyPressEvent], None]) -> None:
+            for name in names:
+                keys.add(name, eager=True)(handler)
+
+        def cancel(event: KeyPressEvent) -> None:
+            event.app.exit(exception=KeyboardInterrupt())
+
+        def paste(event: KeyPressEvent) -> None:
+            # A newline in a pasted text does not choose: what is pasted may be other commands.
+            self._buffer.insert_text(" ".join(event.data.split()))
+
+        bind(["c-m", "c-j"], self._chooser("use"))
+        bind(["escape", "c-c", "c-d", "<sigint>"], cancel)
+        bind(["c-z"], lambda event: event.app.suspend_to_background())
+        bind(["up", "c-p"], self._mover(lambda _height: -1))
+        bind(["down", "c-n", "tab"], self._mover(lambda _height: 1))
+        bind(["pageup"], self._mover(lambda height: -height))
+        bind(["pagedown"], self._mover(lambda height: height))
+        bind([Keys.BracketedPaste], paste)
+        if self._with_session:
+            bind(["c-o"], self._chooser("console"))
+            bind(["c-y"], self._chooser("export"))
+        return keys
+
+    def _chooser(self, action: Action) -> Callable[[KeyPressEvent], None]:
+        def choose(event: KeyPressEvent) -> None:
+            if self._found and not event.app.is_done:
+                choice = self._matcher.choices[self._found[self._selected]]
+                if action == "use" or choice in self._with_session:
+                    event.app.exit(result=Picked(choice, action))
+
+        return choose
+
+    def _mover(self, step: Callable[[int], int]) -> Callable[[KeyPressEvent], None]:
+        def move(_event: KeyPressEvent) -> None:
+            last = max(0, len(self._found) - 1)
+            self._selected = min(max(0, self._selected + step(self._height())), last)
+
+        return move
+
+
+@contextmanager
+def _terminated(application: Application[Picked]) -> Iterator[None]:
+    """Restore the terminal's settings before a signal ends the process."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+
+        def end(number: int, _frame: object) -> None:
+            if application.is_running and not application.is_done:
+                application.exit(exception=Ending(number))
+
+        for name in _ENDING:
+            number = getattr(signal, name)
+            if signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    except Ending as ending:
+        signal.signal(ending.number, signal.SIG_DFL)
+        os.kill(os.getpid(), ending.number)
+        raise KeyboardInterrupt from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,62 @@
+"""Filters and sorts choices by what the user types; recent choices come first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsops.runtime import Choice
+from dsops.startup import Literal, NamedTuple
+
+Action = Literal["use", "console", "export"]
+"""What the user wants with the choice: to go on with it, to open the AWS console, or to print `export` lines."""
+
+
+class Picked(NamedTuple):
+    """What the user has chosen, and for what."""
+
+    choice: Choice
+    action: Action = "use"
+
+
+class Matcher:
+    """Finds the choices that match a text, fast enough for 2,000 choices at every key."""
+
+    def __init__(self, choices: Sequence[Choice], recent: Sequence[str] = ()) -> None:
+        """`recent` are the names chosen earlier, the latest first."""
+        self.choices = choices
+        ages = {name: age for age, name in enumerate(recent)}
+        self._names = [choice.name.casefold() for choice in choices]
+        self._texts = [f"{choice.name} {choice.detail}".casefold() for choice in choices]
+        self._order = sorted(range(len(choices)), key=lambda index: ages.get(choices[index].name, len(ages)))
+        """The positions of the choices: recent ones first, then as they were passed."""
+
+    def matching(self, typed: str) -> list[int]:
+        """Return the positions of the choices that contain every typed word, the best first; case does not matter.
+
+        If no choice contains all words, choices match whose name has the typed letters in that order: `prd` matches
+        `prod`.
+        """
+        words = typed.casefold().split()
+        if not words:
+            return self._order
+        found = [index for index in self._order if all(word in self._texts[index] for word in words)]
+        if found:
+            return sorted(found, key=lambda index: self._rank(index, words))
+        letters = "".join(words)
+        return [index for index in self._order if _has_letters(self._names[index], letters)]
+
+    def _rank(self, index: int, words: Sequence[str]) -> int:
+        """0 for the name itself, 1 for its beginning, 2 for other words of the name, 3 for words of the detail."""
+        name = self._names[index]
+        typed = " ".join(words)
+        if name == typed:
+            return 0
+        if name.startswith(typed):
+            return 1
+        return 2 if all(word in name for word in words) else 3
+
+
+def _has_letters(name: str, letters: str) -> bool:
+    """Whether the name has these letters in this order, with others between them."""
+    rest = iter(name)
+    return all(letter in rest for letter in letters)

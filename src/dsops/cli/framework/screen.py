@@ -1,0 +1,190 @@
+"""What a person sees on a terminal: whether there is colour, the width, coloured errors, tables that fit.
+
+Colours are plain ANSI codes, so an error costs no import. Tables are the work of rich, which only this module imports,
+and only to show a table on a terminal: https://no-color.org and https://bixense.com/clicolors name the variables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+WIDEST = 100
+"""The width of running text: longer lines are hard to read, however wide the terminal is."""
+
+_NARROWEST = 40
+_DEFAULT_COLUMNS = 80
+"""The width of a terminal that does not report one."""
+
+_UNLIMITED = 10_000
+_GAP = 2
+_SENTENCE = 20
+"""The columns that a wrapped sentence needs to stay readable; a table drops columns before a cell gets less."""
+
+_WORD = 32
+"""The longest word, such as a name, that is not broken; an ARN is."""
+
+_BOLD, _DIM, _BOLD_RED, _BOLD_YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
+_SEVERITIES: Mapping[str, str] = {"error": _BOLD_RED, "failed": _BOLD_RED, "warning": _BOLD_YELLOW}
+_DETAILS = ("  hint: ", "  next: ")
+_STYLES: Mapping[str, str] = {"ok": "green", "held": "green", "skipped": "dim", "warning": "yellow", "failed": "red"}
+"""A state -> its colour. The word stays: a reader without colours loses nothing."""
+
+
+def is_live(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a terminal is there that can erase a line."""
+    return _is_terminal(descriptor) and environ.get("TERM", "dumb") != "dumb"
+
+
+def has_colour(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether to write colours to this descriptor: NO_COLOR, then CLICOLOR_FORCE, then the terminal decides."""
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+        return True
+    return is_live(descriptor, environ)
+
+
+def columns(descriptor: int) -> int:
+    """The width of the terminal, or 80 if it reports none."""
+    try:
+        return os.get_terminal_size(descriptor).columns or _DEFAULT_COLUMNS
+    except (OSError, ValueError):
+        return _DEFAULT_COLUMNS
+
+
+def text_width(descriptor: int) -> int:
+    """The width of running text: that of the terminal, between 40 and 100 columns; 100 without a terminal."""
+    return max(_NARROWEST, min(WIDEST, columns(descriptor))) if _is_terminal(descriptor) else WIDEST
+
+
+def heading(text: str, descriptor: int) -> str:
+    """The text in bold if the descriptor takes colours."""
+    return f"{_BOLD}{text}{_RESET}" if has_colour(descriptor) else text
+
+
+def coloured_error(text: str) -> str:
+    """The text of errors and findings in colour: `error[code]` red, the rest of that line bold, hints dim."""
+    return "\n".join(_coloured_line(line) for line in text.split("\n"))
+
+
+def _coloured_line(line: str) -> str:
+    if line.startswith(_DETAILS):
+        return f"{_DIM}{line}{_RESET}"
+    if line.startswith(" "):
+        return line
+    # `dsops: error[code]: message`, or `file:line: warning[code]: message`
+    for word, colour in _SEVERITIES.items():
+        before, start, rest = line.partition(f": {word}[")
+        code, bracket, message = rest.partition("]")
+        if start and bracket:
+            return f"{_BOLD}{before}: {_RESET}{colour}{word}[{code}]{_RESET}{_BOLD}{message}{_RESET}"
+    return line
+
+
+def fits_table(descriptor: int) -> bool:
+    """Whether a table is laid out for a person: for a terminal, or with colours that are forced."""
+    return _is_terminal(descriptor) or has_colour(descriptor)
+
+
+def table_text(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    descriptor: int,
+    state: str = "",
+    least: Sequence[str] = (),
+    indent: int = 0,
+) -> str:
+    """A table for the terminal: `least` names the columns that it may drop, the least important first.
+
+    `state` is the column whose words get a colour. If even wrapped cells do not fit, each row becomes a block.
+    """
+    width = (columns(descriptor) if _is_terminal(descriptor) else _UNLIMITED) - indent
+    shown = _fitting(headings, rows, width, least)
+    cells = [[row[column] for column in shown] for row in rows]
+    names = [headings[column] for column in shown]
+    if _needed(names, cells) > width:
+        return _blocks(names, cells, max(width, 1), indent)
+    text = _rich_table(names, cells, width, state, has_colour=has_colour(descriptor))
+    return "\n".join(f"{' ' * indent}{line}".rstrip() for line in text.splitlines())
+
+
+def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, least: Sequence[str]) -> list[int]:
+    """The columns to show: those with a cell, without as many of the least important ones as have no room."""
+    shown = [column for column in range(len(headings)) if not rows or any(row[column] for row in rows)]
+    for name in least:
+        cells = [[row[column] for column in shown] for row in rows]
+        if _needed([headings[column] for column in shown], cells) <= width:
+            break
+        shown = [column for column in shown if headings[column] != name]
+    return shown
+
+
+def _needed(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The smallest width at which the table is readable."""
+    return sum(_least_widths(headings, rows)) + _GAP * (len(headings) - 1)
+
+
+def _least_widths(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """The columns that each column needs: for its heading, its longest word, and a few words of a sentence."""
+    widths = []
+    for column, name in enumerate(headings):
+        cells = [row[column] for row in rows]
+        longest_word = max([0, *(len(word) for cell in cells for word in cell.split())])
+        longest_cell = max([0, *map(len, cells)])
+        widths.append(max(len(name), min(longest_word, _WORD), min(longest_cell, _SENTENCE)))
+    return widths
+
+
+def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, indent: int) -> str:
+    """Each row as a block of lines `HEADING value`, for a terminal that is too narrow for a table."""
+    from textwrap import wrap
+
+    blocks = []
+    for row in rows:
+        lines: list[str] = []
+        for name, cell in zip(headings, row, strict=True):
+            if cell:
+                indent_text = "  " if width > 4 else ""
+                lines += wrap(f"{name} {cell}", width, subsequent_indent=indent_text, break_on_hyphens=False)
+        blocks.append("\n".join(f"{' ' * indent}{line}" for line in lines))
+    return "\n\n".join(blocks) if blocks else " ".join(headings)
+
+
+def _rich_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, state: str, *, has_colour: bool
+) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for name, least_width in zip(headings, _least_widths(headings, rows), strict=True):
+        table.add_column(name, overflow="fold", min_width=least_width)
+    for row in rows:
+        styled = zip(headings, row, strict=True)
+        table.add_row(*[Text(cell, _STYLES.get(cell, "red") if name == state else "") for name, cell in styled])
+    file = StringIO()
+    # Everything that rich would find out by itself is decided already.
+    Console(
+        file=file,
+        width=width,
+        force_terminal=has_colour,
+        color_system="standard" if has_colour else None,
+        no_color=not has_colour,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    ).print(table)
+    return file.getvalue()
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False

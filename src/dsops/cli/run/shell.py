@@ -1,0 +1,42 @@
+"""`dsops shell`: open the user's shell with an environment's variables or a store's session."""
+
+from __future__ import annotations
+
+from dsops.cli.framework.command import Arguments, Command
+from dsops.cli.framework.target import NAME
+from dsops.cli.run.exec import COMMAND as EXEC
+from dsops.cli.run.exec import FAILURE_CODE, run_program
+from dsops.cli.run.users_shell import with_shell
+from dsops.errors import ConfigNotFound
+from dsops.runtime import Runtime
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    try:
+        return run_program(with_shell(arguments, runtime), runtime)
+    except ConfigNotFound as error:
+        if not arguments.operand(NAME.name):
+            error.retell(error.message, hint="name an AWS profile: dsops shell NAME; `dsops init` writes a file")
+        raise
+
+
+COMMAND = Command(
+    help=(
+        "Open a shell with the variables of an environment, or the session of a store.\n"
+        "\n"
+        "  dsops shell prod\n"
+        "\n"
+        "The shell is that of SHELL, and reads its files as usual. Its variables are DSOPS_ACTIVE=NAME,\n"
+        "DSOPS_EXPIRES, which is the time when the first session ends, and DSOPS_DANGER=1 for a store with\n"
+        "`danger: true`. The prompt of `dsops hook prompt` shows them. `exit` ends the shell. The exit code\n"
+        "is the shell's, or 125 if dsops fails.\n"
+        "\n"
+        "The session ends at its time, so that a forgotten shell loses its access. With --serve, dsops renews\n"
+        "the session until the shell ends."
+    ),
+    run=_run,
+    is_audited=True,
+    flags=EXEC.flags,
+    operands=(NAME,),
+    own_failure_code=FAILURE_CODE,
+)

@@ -1,0 +1,81 @@
+"""Finds the user's shell, and decides whether an `exec` without a command opens it."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.cli.framework.command import ENVIRONMENT, Arguments
+from dsops.cli.framework.target import CREDENTIALS, NAME
+from dsops.environment import ACTIVE
+from dsops.errors import CommandFailed, CommandNotFound, DsopsError, UsageError, nearest
+from dsops.pipeline.configuration import read_config
+from dsops.process import SHELL, find_command
+from dsops.runtime import Runtime
+from dsops.text import clean
+
+
+def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
+    """Return the arguments with the user's shell as the program to run.
+
+    Raises UsageError in a shell that dsops has opened, and without a terminal.
+    """
+    active = runtime.environ.get(ACTIVE, "")
+    if active:
+        raise UsageError(
+            f"this is already the shell of `{clean(active)}`",
+            why="in a shell within a shell, it is easy to run a command with the wrong identity",
+            hint="`exit` leaves it; `dsops exec NAME -- CMD` runs one command with another name",
+        )
+    if not os.isatty(0):
+        raise UsageError(
+            "a shell needs a terminal, and stdin is none", hint="run a command instead: dsops exec NAME -- CMD"
+        )
+    shell = users_shell(runtime)
+    if runtime.journal is not None:
+        runtime.journal.about(program=shell)
+    return arguments.with_command(shell)
+
+
+def users_shell(runtime: Runtime) -> str:
+    """Return the path of the shell: SHELL, or that of the user's account, or /bin/sh."""
+    import pwd
+
+    try:
+        of_account = pwd.getpwuid(os.getuid()).pw_shell
+    except KeyError:
+        of_account = ""
+    for path in (runtime.environ.get("SHELL", ""), of_account):
+        try:
+            if os.path.isabs(path):
+                return find_command(path, None)
+        except CommandFailed:
+            continue
+    return SHELL
+
+
+def target_of(arguments: Arguments, runtime: Runtime) -> Arguments | None:
+    """Return the arguments of a shell for an `exec` without a command, or whose only word is NAME; None for another.
+
+    The first word of the command, if there is one, is no program. Raises UsageError if it is NAME before a command,
+    and CommandNotFound if it is nearly a NAME.
+    """
+    if not arguments.command:
+        is_named = any(arguments.text(flag) for flag in (ENVIRONMENT.name, CREDENTIALS))
+        return arguments if is_named else None
+    word, *others = arguments.command
+    try:
+        config = read_config(runtime, arguments.text("--config"), names=None)
+    except DsopsError:
+        return None
+    names = (*config.environments, *config.stores)
+    if word in names and others:
+        hint = f"write `--` before it: dsops exec {clean(word)} -- {clean(others[0])}"
+        raise UsageError(f"`{clean(word)}` is no program, and it is not clear where the command begins", hint=hint)
+    if word in names:
+        return arguments.with_command().with_operand(NAME.name, word)
+    near = nearest(word, names)
+    if near and not others:
+        raise CommandNotFound(
+            f"there is no program, environment, store or profile `{clean(word)}`", hint=f"did you mean `{clean(near)}`?"
+        )
+    return None

@@ -1,0 +1,519 @@
+"""The picker on a real terminal: filter, choose, cancel; small, dumb and plain terminals; never without a person."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.screen import Screen
+from tests.stubs.aws import assume_role_answer, parameters_of
+from tests.stubs.server import Answer, Seen
+from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
+from tests.unit.cli.test_console import Signin
+from tests.unit.stores.test_saml import response_of
+
+ENTER, ESCAPE, DOWN, CTRL_C, CTRL_O, CTRL_Y, CTRL_Z = "\r", "\x1b", "\x1b[B", "\x03", "\x0f", "\x19", "\x1a"
+HELP = "Esc: cancel"
+PROFILES = """\
+[profile ada]
+region = us-east-1
+[profile shop-prod]
+role_arn = arn:aws:iam::111122223333:role/Shop
+source_profile = ada
+[profile "two words 📦"]
+role_arn = arn:aws:iam::444455556666:role/Boxes
+source_profile = ada
+[profile \x1b]0;title\x07-x]
+role_arn = arn:aws:iam::777788889999:role/Odd
+source_profile = ada
+"""
+KEYS = "[ada]\naws_access_key_id = AKIAEXAMPLEEXAMPLE02\naws_secret_access_key = hush-profile-key\n"
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """A stub of STS."""
+    with StubAws() as server:
+        yield server
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
+    """The program in a folder with a dsops.yaml and with a home folder that has four profiles."""
+    program = Dsops(tmp_path, aws)
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "config").write_text(PROFILES)
+    (home / ".aws" / "credentials").write_text(KEYS)
+    program.environ |= {"HOME": str(home), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    return program
+
+
+def shown(
+    dsops: Dsops, *words: str, columns: int = 100, rows: int = 24, environ: Mapping[str, str] | None = None
+) -> Screen:
+    """The program on a terminal."""
+    return Screen(dsops.command(*words), {**dsops.environ, **(environ or {})}, dsops.folder, columns=columns, rows=rows)
+
+
+def without_project(dsops: Dsops) -> None:
+    """Leave the program with profiles only."""
+    (dsops.folder / "dsops.yaml").unlink()
+    dsops.allows = False
+
+
+def test_an_environment_is_chosen_by_typing(dsops: Dsops) -> None:
+    """Without a default environment, `exec` shows environments and stores; typing filters, Enter chooses."""
+    with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-$0", "ran") as screen:
+        screen.expect(HELP)
+        assert screen.lines[0] == "environment or store>"
+        assert screen.lines[1].split() == ["production", "environment,", "2", "variables"] or ">" in screen.lines[1]
+        screen.type("plain")
+        screen.expect("environment or store> plain")
+        screen.expect("> plain ")
+        screen.type(ENTER)
+        assert "info-ran" in screen.expect("info-ran")
+        assert screen.code() == 0
+        assert HELP not in screen.text
+
+
+def test_a_profile_is_chosen_without_any_file(dsops: Dsops, aws: StubAws) -> None:
+    """Without a dsops.yaml, `exec` offers the profiles, and the command gets the session of the chosen one."""
+    without_project(dsops)
+    with shown(dsops, "exec", "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID") as screen:
+        screen.expect(HELP)
+        screen.type("444455556666")
+        screen.expect("1/4")
+        assert "two words 📦" in screen.text.replace("📦 ", "📦")
+        screen.type(ENTER)
+        screen.expect("key=ASIAEXAMPLEEXAMPLE01")
+        assert screen.code() == 0
+    assert aws.calls == ["AssumeRole"]
+    assert b"role%2FBoxes" in aws.server.seen[-1].body
+
+
+def test_enter_twice_takes_the_recent_one(dsops: Dsops) -> None:
+    """A name that was chosen once is the first of the next list."""
+    for keys in (["plain", ENTER], [ENTER]):
+        with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-ran") as screen:
+            screen.expect(HELP)
+            for key in keys:
+                screen.type(key)
+                screen.expect("plain")
+            screen.expect("info-ran")
+            assert screen.code() == 0
+
+
+@pytest.mark.parametrize("key", [ESCAPE, CTRL_C, "\x04"])
+def test_cancel_runs_nothing(dsops: Dsops, aws: StubAws, key: str) -> None:
+    """Esc, Ctrl-C and Ctrl-D end with exit code 130, without an error, and leave nothing on the screen."""
+    with shown(dsops, "exec", "--", "echo", "ran") as screen:
+        screen.expect(HELP)
+        screen.type(key)
+        assert screen.code() == 130
+        assert screen.lines == []
+    assert aws.calls == []
+
+
+def test_the_terminal_is_restored_after_a_signal(dsops: Dsops) -> None:
+    """A process that is ended by SIGTERM leaves a terminal that echoes, and its status says which signal it was."""
+    shell = ["/bin/sh", "-c", '"$@"; echo status $?; stty -a', "sh", *dsops.command("exec", "--", "true")]
+    with Screen(shell, dsops.environ, dsops.folder) as screen:
+        screen.expect(HELP)
+        children = Path(f"/proc/{screen.pid}/task/{screen.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGTERM)
+        screen.expect(f"status {128 + signal.SIGTERM}")
+        screen.expect(" echo ")
+        assert " icanon" in screen.text
+
+
+def test_keys_typed_too_early_choose_nothing(dsops: Dsops) -> None:
+    """Input from before the list is visible, such as the next line of a pasted text, is dropped."""
+    with shown(dsops, "exec", "--", "echo", "ran") as screen:
+        screen.type("plain\n")
+        screen.expect(HELP)
+        assert screen.lines[-1].split()[0] == "13/13"
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+def test_pasted_lines_only_filter(dsops: Dsops) -> None:
+    """A newline in a pasted text does not choose."""
+    with shown(dsops, "exec", "--", "echo", "ran") as screen:
+        screen.expect(HELP)
+        screen.type("\x1b[200~plain\nrm -rf\n\x1b[201~")
+        screen.expect("> plain rm -rf")
+        screen.expect("no match")
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+def test_texts_of_files_can_not_draw(dsops: Dsops) -> None:
+    """Control characters in a profile's name are shown as text."""
+    with shown(dsops, "whoami", "--pick") as screen:
+        screen.expect(HELP)
+        assert r"\x1b]0;title\x07-x" in screen.text
+        assert b"\x1b]0;" not in screen.written
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+@pytest.mark.parametrize("columns", [20, 40])
+def test_a_narrow_terminal(dsops: Dsops, columns: int) -> None:
+    """At 20 columns each choice has one line, cut at the right; what is typed is visible."""
+    with shown(dsops, "console", "--pick", columns=columns, rows=8) as screen:
+        screen.expect("> target")
+        assert screen.lines[0] == "store>"
+        assert len(screen.lines) <= 8
+        screen.type("shop")
+        screen.expect("store> shop")
+        screen.expect("> shop-prod"[:columns])
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+def test_a_resize_redraws(dsops: Dsops) -> None:
+    """A terminal that becomes smaller and larger shows the list again, and a choice still works."""
+    with shown(dsops, "exec", "--", "echo", "ran") as screen:
+        screen.expect(HELP)
+        screen.resize(24, 10)
+        screen.type("pl")
+        screen.expect("> plain")
+        screen.resize(120, 30)
+        screen.type("ain")
+        screen.expect(HELP)
+        screen.type(ENTER)
+        screen.expect("ran")
+        assert screen.code() == 0
+
+
+def test_without_utf8_every_character_is_ascii(dsops: Dsops) -> None:
+    """In the C locale, a name with an emoji is shown with question marks, and can be chosen."""
+    with shown(dsops, "whoami", "--pick", environ={"LANG": "C"}) as screen:
+        screen.expect(HELP)
+        assert "two words ?" in screen.text
+        assert screen.written.isascii()
+        screen.type("boxes" + ENTER)
+        screen.expect("arn:aws:iam::111122223333:user/ada")
+        assert screen.code() == 0
+
+
+def test_a_dumb_terminal_gets_a_numbered_list(dsops: Dsops) -> None:
+    """With TERM=dumb, words filter a numbered list, a number chooses, and no control sequence is written."""
+    with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-ran", environ={"TERM": "dumb"}) as screen:
+        screen.expect("a number, or words to filter (an empty line cancels):")
+        screen.type("plain\n")
+        screen.expect("   1  plain  environment, 1 variable")
+        screen.type("1\n")
+        screen.expect("info-ran")
+        assert screen.code() == 0
+        assert b"\x1b[" not in screen.written
+
+
+def test_an_empty_line_cancels_a_numbered_list(dsops: Dsops) -> None:
+    """On a dumb terminal, Enter alone ends with exit code 130."""
+    with shown(dsops, "exec", "--", "echo", "ran", environ={"TERM": "dumb"}) as screen:
+        screen.expect("(an empty line cancels):")
+        screen.type("\n")
+        assert screen.code() == 130
+
+
+def test_two_thousand_profiles(dsops: Dsops) -> None:
+    """A list of 2,000 profiles shows as many lines as another one, and finds the one that is typed."""
+    without_project(dsops)
+    config = Path(dsops.environ["HOME"], ".aws", "config")
+    roles = [
+        f"[profile team-{n:04d}]\nrole_arn = arn:aws:iam::{n:012d}:role/R\nsource_profile = ada\n" for n in range(2000)
+    ]
+    config.write_text("".join(["[profile ada]\nregion = us-east-1\n", *roles]))
+    with shown(dsops, "exec", "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID") as screen:
+        screen.expect("2001/2001")
+        assert len(screen.lines) == 14
+        screen.type("1999")
+        screen.expect("1/2001")
+        screen.type(ENTER)
+        screen.expect("key=ASIAEXAMPLEEXAMPLE01")
+        assert screen.code() == 0
+
+
+def test_a_key_opens_the_console_instead(dsops: Dsops, tmp_path: Path) -> None:
+    """Ctrl-O on a store opens the sign-in link in the browser; the link is not printed, the command not run."""
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    signin = Signin()
+    with signin.server:
+        environ = {"BROWSER": str(browser), "DSOPS_SIGNIN_ENDPOINT": signin.endpoint}
+        with shown(dsops, "exec", "--", "echo", "ran", environ=environ) as screen:
+            screen.expect(HELP)
+            screen.type("shop-prod")
+            screen.expect("1/13")
+            screen.type(CTRL_O)
+            assert screen.code() == 0
+            assert "ran" not in screen.text
+            assert "SigninToken" not in screen.text
+    assert "SigninToken=" in (tmp_path / "opened").read_text()
+
+
+def test_a_key_prints_export_lines_instead(dsops: Dsops) -> None:
+    """Ctrl-Y on a store prints the lines of `credentials --format env`."""
+    with shown(dsops, "exec", "--", "echo", "ran") as screen:
+        screen.expect(HELP)
+        screen.type("shop-prod")
+        screen.expect("1/13")
+        screen.type(CTRL_Y)
+        screen.expect("export AWS_ACCESS_KEY_ID='ASIAEXAMPLEEXAMPLE01'")
+        assert screen.code() == 0
+
+
+def test_an_environment_has_neither_console_nor_session(dsops: Dsops) -> None:
+    """Ctrl-O and Ctrl-Y do nothing on an environment."""
+    with shown(dsops, "exec", "--", "echo", "ran") as screen:
+        screen.expect(HELP)
+        screen.type("plain" + CTRL_O + CTRL_Y)
+        screen.expect("> plain ")
+        screen.type(ENTER)
+        screen.expect("ran")
+        assert screen.code() == 0
+
+
+def test_pick_overrides_a_default(dsops: Dsops) -> None:
+    """`--pick` and DSOPS_PICK show the list although there is a default environment."""
+    file = dsops.folder / "dsops.yaml"
+    file.write_text(f"{file.read_text()}default_env: plain\n")
+    for words, environ in ((["--pick"], None), ([], {"DSOPS_PICK": "1"})):
+        with shown(dsops, "exec", *words, "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID", environ=environ) as screen:
+            screen.expect(HELP)
+            screen.type("role/target")
+            screen.expect("1/13")
+            screen.type(ENTER)
+            screen.expect("key=ASIAEXAMPLEEXAMPLE01")
+            assert screen.code() == 0
+
+
+def test_pick_draws_on_the_terminal_while_stdout_is_a_pipe(dsops: Dsops) -> None:
+    """`$(dsops credentials --pick --format env)` shows the list, and stdout has the answer only."""
+    line = 'answer=$("$@"); echo "lines: $(echo "$answer" | grep -c "^export AWS_") of $(echo "$answer" | wc -l)"'
+    command = dsops.command("credentials", "--pick", "--format", "env")
+    with Screen(["/bin/sh", "-c", line, "sh", *command], dsops.environ, dsops.folder) as screen:
+        screen.expect("store>")
+        screen.type("shop" + ENTER)
+        screen.expect("lines: 4 of 4")
+        assert screen.code() == 0
+
+
+def test_a_missing_store_is_chosen(dsops: Dsops) -> None:
+    """`credentials` without STORE shows the stores that have a session, and no environments."""
+    with shown(dsops, "credentials", "--format", "env") as screen:
+        screen.expect(HELP)
+        assert "production" not in screen.text
+        screen.type("shop")
+        screen.expect("> shop-prod")
+        screen.type(ENTER)
+        screen.expect("export AWS_SECRET_ACCESS_KEY=")
+        assert screen.code() == 0
+
+
+@pytest.mark.parametrize("words", [["revoke"], ["explain", "--pick"], ["console"], ["whoami", "--pick"]])
+def test_commands_about_a_store_show_the_stores(dsops: Dsops, words: list[str]) -> None:
+    """Commands that need a store, or get `--pick`, show the stores and profiles with a session."""
+    with shown(dsops, *words) as screen:
+        screen.expect(HELP)
+        assert screen.lines[0] == "store>"
+        screen.expect("6/6")
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+@pytest.mark.parametrize("words", [["login"], ["logout"], ["login", "--pick"]])
+def test_a_login_is_chosen_among_several(dsops: Dsops, words: list[str]) -> None:
+    """`login` and `logout` show the stores of IAM Identity Center if these have several logins."""
+    config = Path(dsops.environ["HOME"], ".aws", "config")
+    logins = [
+        f"[profile center-{n}]\nsso_start_url = https://center{n}.awsapps.com/start\nsso_region = us-east-1\n"
+        f"sso_account_id = 11112222333{n}\nsso_role_name = ReadOnly\n"
+        for n in (1, 2)
+    ]
+    config.write_text("".join([config.read_text(), *logins]))
+    with shown(dsops, *words) as screen:
+        screen.expect("2/2")
+        assert screen.lines[0] == "store>"
+        assert [line.split("profile")[0].strip(" >") for line in screen.lines[1:3]] == ["center-1", "center-2"]
+        screen.type(CTRL_C)
+        assert screen.code() == 130
+
+
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_commands_about_an_environment_show_the_environments(dsops: Dsops, command: str) -> None:
+    """Commands that need an environment show the environments only, and go on with the chosen one."""
+    with shown(dsops, command) as screen:
+        screen.expect("Enter: use, Esc: cancel")
+        assert screen.lines[0] == "environment>"
+        assert "target" not in screen.text
+        screen.type("plain")
+        screen.expect("1/7")
+        screen.type(ENTER)
+        screen.expect_gone("Esc: cancel")
+        assert screen.code() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "environ"),
+    [
+        (["exec", "--pick", "--", "true"], {"CI": "true"}),
+        (["exec", "--", "true"], {"CI": "true"}),
+        (["exec", "--pick", "--json", "--", "true"], {}),
+        (["exec", "--json", "--", "true"], {}),
+        (["whoami", "--pick", "--json"], {}),
+    ],
+)
+def test_no_picker_in_ci_or_for_programs(dsops: Dsops, words: list[str], environ: dict[str, str]) -> None:
+    """In CI and with `--json` there is no list, also with `--pick` at a terminal: the error is shown at once."""
+    with shown(dsops, *words, environ=environ) as screen:
+        assert screen.code() in {2, 125}
+        assert HELP not in screen.text
+        assert "--pick" in screen.text or "no environment is named" in screen.text
+
+
+def test_no_picker_in_a_pipe(dsops: Dsops) -> None:
+    """If stdout is a pipe, an error lists the choices; without dsops.yaml it lists the profiles."""
+    with Screen(
+        ["/bin/sh", "-c", '"$@" | cat', "sh", *dsops.command("exec", "--", "true")], dsops.environ, dsops.folder
+    ) as screen:
+        screen.expect("production, plain, keys")
+        assert screen.code() == 0
+        assert HELP not in screen.text
+    without_project(dsops)
+    done = dsops.run("exec", "--", "true")
+    assert done.returncode == 125
+    assert b"name one of ada, shop-prod, two words" in done.stderr
+    assert b"\x1b]0;" not in done.stderr
+    done = dsops.run("credentials")
+    assert (done.returncode, b"there are ada, shop-prod" in done.stderr) == (2, True)
+
+
+def test_pick_and_a_name_contradict(dsops: Dsops) -> None:
+    """A name on the command line beside `--pick` is an error."""
+    for words in (["whoami", "--pick", "target"], ["exec", "--pick", "--env", "plain", "--", "true"]):
+        done = dsops.run(*words)
+        assert done.returncode in {2, 125}
+        assert b"`--pick` chooses the name, and the command line has one" in done.stderr
+
+
+def test_nothing_to_choose_from(dsops: Dsops) -> None:
+    """In an empty home folder, `--pick` says that there are no names, and `exec` that there is no dsops.yaml."""
+    without_project(dsops)
+    (dsops.folder / "home" / ".aws" / "config").unlink()
+    (dsops.folder / "home" / ".aws" / "credentials").unlink()
+    with shown(dsops, "whoami", "--pick") as screen:
+        screen.expect("there is nothing to choose from")
+        assert screen.code() == 2
+    with shown(dsops, "exec", "--", "true") as screen:
+        screen.expect("there is no dsops.yaml")
+        assert screen.code() == 125
+
+
+def test_a_profile_to_import_is_chosen(dsops: Dsops) -> None:
+    """`import aws-config --pick` asks for one profile and imports it."""
+    with shown(dsops, "import", "aws-config", "--pick") as screen:
+        screen.expect("profile>")
+        screen.type("shop" + ENTER)
+        screen.expect("role/Shop")
+        assert screen.code() == 0
+        assert "Boxes" not in screen.text
+
+
+def test_suspend_and_resume(dsops: Dsops) -> None:
+    """Ctrl-Z restores the terminal and stops the process; when it continues, the list is drawn again."""
+    shell = Screen(["/bin/bash", "--norc", "-i"], {**dsops.environ, "PS1": "ready$ "}, dsops.folder, columns=100)
+    with shell as screen:
+        screen.expect("ready$")
+        (dsops.folder / "run.sh").write_text(
+            "exec " + " ".join(f"'{word}'" for word in dsops.command("exec", "--", "echo", "it ran"))
+        )
+        screen.type("sh run.sh\n")
+        screen.expect(HELP)
+        screen.type(CTRL_Z)
+        screen.expect("Stopped")
+        screen.type("fg\n")
+        screen.expect(HELP)
+        screen.type("plain" + ENTER)
+        screen.expect("it ran")
+
+
+class SamlStub(StubAws):
+    """A stub of STS that also exchanges SAML responses."""
+
+    def _answer(self, seen: Seen) -> Answer:
+        if seen.method != "GET" and parameters_of(seen).get("Action") == "AssumeRoleWithSAML":
+            return assume_role_answer(action="AssumeRoleWithSAML", expiration="2099-01-01T00:00:00Z")
+        return super()._answer(seen)
+
+
+SAML_CONFIG = """\
+secretStores:
+  company: {type: aws.sts, region: us-east-1, saml_assertion_file: response.xml}
+"""
+
+
+@pytest.mark.parametrize("kind", [Dsops, Agent])
+def test_a_role_of_a_saml_response_is_chosen(tmp_path: Path, kind: type[Dsops]) -> None:
+    """If a SAML response gives several roles, the user chooses one, also if the agent makes the call."""
+    roles = [f"arn:aws:iam::{n}11122223333:role/Role{n}" for n in range(1, 4)]
+    with SamlStub() as aws, ExitStack() as stack:
+        program = kind(tmp_path, aws)
+        if isinstance(program, Agent):
+            stack.enter_context(program)
+        (tmp_path / "dsops.yaml").write_text(SAML_CONFIG)
+        (tmp_path / "response.xml").write_text(response_of(*roles))
+        program.environ |= {"HOME": str(tmp_path), "TERM": "xterm-256color"}
+        with shown(program, "exec", "company", "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID") as screen:
+            screen.expect("role of store `company`>")
+            screen.type("role2")
+            screen.expect("1/3")
+            screen.type(ENTER)
+            screen.expect("key=ASIAEXAMPLEEXAMPLE01")
+            assert screen.code() == 0
+        assert [parameters_of(seen)["RoleArn"] for seen in aws.server.seen if seen.method != "GET"] == [roles[1]]
+
+
+def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
+    """The agent leaves an `exec` without an environment to its client, which shows the list."""
+    with StubAws() as aws, Agent(tmp_path, aws) as program:
+        program.environ |= {"HOME": str(tmp_path), "TERM": "xterm-256color"}
+        assert program.run("exec", "--env", "production", "--", "true").returncode == 0
+        with shown(program, "exec", "--", "sh", "-c", "echo $PLAIN-ran") as screen:
+            screen.expect(HELP)
+            screen.type("plain")
+            screen.expect("> plain ")
+            screen.type(ENTER)
+            screen.expect("info-ran")
+            assert screen.code() == 0
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="there is no tmux")
+def test_in_tmux(dsops: Dsops) -> None:
+    """The list is drawn and a choice works in a pane of tmux, and nothing of the list is left in it."""
+    tmux = [str(shutil.which("tmux")), "-f", "/dev/null", "-S", str(dsops.folder / "tmux.sock")]
+    command = dsops.command("exec", "--", "sh", "-c", "echo $PLAIN-ran; sleep 30")
+    with Screen([*tmux, "new-session", "-s", "picker", *command], dsops.environ, dsops.folder, columns=90) as screen:
+        try:
+            screen.expect(HELP)
+            screen.type("plain")
+            screen.expect("environment or store> plain")
+            screen.expect("1/13")
+            screen.type(ENTER)
+            screen.expect("info-ran")
+            capture = [*tmux, "capture-pane", "-p", "-t", "picker"]
+            pane = subprocess.run(capture, check=True, env=dsops.environ, capture_output=True, text=True).stdout
+            assert "info-ran" in pane
+            assert HELP not in pane
+        finally:
+            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ)

@@ -1,0 +1,169 @@
+"""What a person sees at terminals of several widths: tables, errors, and the line of a wait."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import Screen, check_screen
+
+WIDTHS = (60, 80, 120, 200)
+CONFIG = """\
+version: 1
+secretStores:
+  landing:
+    type: aws.sts
+    role_arn: arn:aws:iam::111122223333:role/LandingZoneReadOnly
+    region: eu-central-1
+    endpoint_url: http://127.0.0.1:{port}
+  production-deploy:
+    type: aws.sts
+    role_arn: arn:aws:iam::444455556666:role/Deploy
+    region: eu-central-1
+    credentials_from: landing
+    endpoint_url: http://127.0.0.1:{port}
+  production-secrets:
+    type: aws.secretsmanager
+    region: eu-central-1
+    credentials_from: production-deploy
+    endpoint_url: http://127.0.0.1:{port}
+envs:
+  production:
+    DATABASE_PASSWORD: {{from: "store://production-secrets/prod/database"}}
+  staging:
+    DATABASE_PASSWORD: {{from: "store://production-secrets/staging/database"}}
+"""
+DSOPS = [sys.executable, "-m", "dsops"]
+
+
+@pytest.fixture
+def hanging_port() -> Iterator[int]:
+    """The port of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, hanging_port: int) -> Path:
+    """A project folder with three stores, which all call the hanging server."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "dsops.yaml").write_text(CONFIG.format(port=hanging_port))
+    return project
+
+
+def environ(folder: Path, *, is_audited: bool = False, **more: str) -> Mapping[str, str]:
+    """The variables of a user at a terminal with colours, with an empty home folder and keys of AWS."""
+    home = folder.parent / "home"
+    (home / ".config" / "dsops").mkdir(parents=True, exist_ok=True)
+    (home / ".config" / "dsops" / "config.yaml").write_text("" if is_audited else "audit: off\n")
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "invented-secret",
+        "DSOPS_AGENT": "off",
+        **more,
+    }
+
+
+def seen(folder: Path, *words: str, columns: int, variables: Mapping[str, str] | None = None) -> Screen:
+    """The screen after a command that has ended."""
+    with Screen(
+        [*DSOPS, *words], columns=columns, environ={**environ(folder), **(variables or {})}, folder=folder
+    ) as screen:
+        screen.finish()
+    return screen
+
+
+@pytest.mark.parametrize("columns", [20, *WIDTHS])
+def test_the_table_of_stores_fits_the_terminal(folder: Path, columns: int) -> None:
+    """`dsops stores` shows whole names at any width; a narrow terminal gets fewer columns, or blocks."""
+    with Screen([*DSOPS, "stores"], columns=columns, rows=200, environ=environ(folder), folder=folder) as screen:
+        screen.wait_for("production-secrets")
+        stores = screen.shown().partition("\n\nTYPE")[0] if columns > 20 else screen.rows()[0]
+    if columns > 20:
+        check_screen(f"stores-{columns}", stores)
+        assert screen.style("STORE") == "bold"
+    assert max(map(len, screen.rows())) <= columns
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_an_error_has_a_bold_first_line_and_a_dim_hint(folder: Path, columns: int) -> None:
+    """The code of an error is red, its message bold, and the text is the text of a pipe."""
+    screen = seen(folder, "--config", "dsops.yaml", "exec", "-e", "prod", "--", "true", columns=columns)
+    check_screen(f"error-{columns}", screen.shown())
+    assert screen.style("error[config.environment-unknown]") == "bold red"
+    assert screen.style("there is no") == "bold"
+    assert screen.style("hint:") == ""
+
+
+@pytest.mark.parametrize("variable", [{"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}, {"TERM": "dumb"}])
+def test_colours_can_be_switched_off(folder: Path, variable: Mapping[str, str]) -> None:
+    """NO_COLOR and TERM=dumb switch colours off."""
+    screen = seen(folder, "stors", columns=80, variables=variable)
+    assert screen.style("error[usage]") == ""
+    assert "did you mean `dsops stores`?" in screen.shown()
+
+
+@pytest.mark.parametrize("columns", [20, *WIDTHS])
+def test_after_a_second_of_waiting_a_line_says_for_what(folder: Path, columns: int) -> None:
+    """While an endpoint hangs, a line names the hop after one second; Ctrl-C erases it and ends dsops with 130."""
+    command = [*DSOPS, "--config", "dsops.yaml", "whoami", "production-deploy"]
+    with Screen(command, columns=columns, environ=environ(folder), folder=folder) as screen:
+        assert screen.wait_for("dsops: assuming") > 1
+        check_screen(f"waiting-{columns}", re.sub(r"\d+ s$", "N s", screen.rows()[-1]))
+        screen.type("\x03")
+        assert screen.finish() == 130
+        assert "assuming" not in screen.shown()
+
+
+def test_quiet_shows_no_line(folder: Path) -> None:
+    """With `-q` nothing is shown while an endpoint hangs, and no note of the audit trail afterwards."""
+    command = [*DSOPS, "--config", "dsops.yaml", "whoami", "production-deploy", "-q"]
+    with Screen(command, columns=80, environ=environ(folder), folder=folder) as screen:
+        screen.look(3)
+        assert screen.shown() == ""
+        screen.type("\x03")
+        assert screen.finish() == 130
+        assert screen.shown() in {"", "^C"}
+
+
+def test_the_note_about_the_trail_does_not_land_on_the_line(folder: Path) -> None:
+    """The first-run note stands in rows of its own, also if the line of a wait was shown before it."""
+    words = ["--config", "dsops.yaml", "credentials", "production-deploy", "--no-agent"]
+    config = (folder / "dsops.yaml").read_text().replace("region: eu", "timeout_ms: 2500\n    region: eu")
+    (folder / "dsops.yaml").write_text(config)
+    with Screen([*DSOPS, *words], columns=120, environ=environ(folder, is_audited=True), folder=folder) as screen:
+        screen.wait_for("assuming landing (hop 1 of 2)")
+        assert screen.finish() == 5
+        assert screen.rows()[0].startswith("dsops: note: ")
+        assert "assuming landing (" not in screen.shown()
+        assert "error[service.timed-out]" in screen.shown()
+
+
+def test_a_stopped_wait_leaves_a_sane_terminal(folder: Path) -> None:
+    """Ctrl-Z stops dsops and gives the shell a terminal that echoes; `fg` goes on, and Ctrl-C ends it."""
+    variables = environ(folder, PS1="shell> ")
+    with Screen(["bash", "--norc", "-i"], columns=80, environ=variables, folder=folder) as screen:
+        screen.wait_for("shell>")
+        screen.type(f"{' '.join(DSOPS)} --config dsops.yaml whoami landing\n")
+        screen.wait_for("dsops: assuming landing ...")
+        screen.type("\x1a")
+        screen.wait_for("Stopped")
+        screen.type("echo still-$((40 + 2)); stty -a | grep -o ' echo '\n")
+        screen.wait_for("still-42\n echo")
+        screen.type("fg\n")
+        screen.wait_for("whoami landing\ndsops: assuming landing ...")
+        screen.type("\x03")
+        screen.wait_for("whoami landing\nshell>")
+        screen.type("echo code-$?\n")
+        screen.wait_for("code-130")
