@@ -22,13 +22,14 @@ DEVICE=arn:aws:iam::123456789012:mfa/alice-phone
     printf '[profile alice]\nregion = us-east-1\n'
     role deploy Deploy
     role closed Closed
-    for name in admin admin2; do role $name Admin; echo "mfa_serial = $DEVICE"; done
+    for name in Admin Operator; do role ${name,,} $name; echo "mfa_serial = $DEVICE"; done
 } > .aws/config
 
 task() { printf '\n--- %s: %s\n' "$tool" "$*"; SEEN=$(events | wc -l); }
 events() { dsops sandbox events --last 0 --json | grep -o '"eventName": *"[A-Za-z]*"'; }
 calls() { echo "calls to AWS: $(events | tail -n +$((SEEN + 1)) | sort | uniq -c | tr -s '\n ' ' ')"; }
 hide() { sed -E 's/((KEY_ID|ACCESS_KEY|TOKEN|AccessKeyId|SecretAccessKey|SessionToken)[":= ]+"?.{4})[^",]*/\1.../'; }
+code() { dsops sandbox clock --advance 60 > /dev/null; dsops sandbox totp $DEVICE; }    # AWS takes a code only once
 tokens() { grep -rlE 'SAND[A-Za-z0-9+/=]{30}' "$HOME" | sed "s|$HOME|~|"; echo "(end of the files with a session token)"; }
 caller='aws sts get-caller-identity --query Arn --output text'
 
@@ -53,8 +54,8 @@ try_dsops() {
     task the same again; dsops exec deploy -- true; calls
     task 20 at once, cold; dsops agent stop > /dev/null; SEEN=$(events | wc -l); twenty dsops exec deploy -- true; calls
     task MFA once for two roles
-    (sleep 3; dsops sandbox totp $DEVICE) | script -qec "dsops exec admin -- true" /dev/null; echo "exit code $?"
-    dsops exec admin2 -- true < /dev/null; echo "second role, without a code: exit code $?"; calls
+    (sleep 3; code) | script -qec "dsops exec admin -- true" /dev/null; echo "exit code $?"
+    dsops exec operator -- true < /dev/null; echo "second role, without a code: exit code $?"; calls
     task credential_process; dsops credentials --format process deploy | hide
     task a session that is renewed; dsops exec --serve deploy -- $caller
     task many stores; dsops each 'deploy*' alice -- $caller
@@ -72,8 +73,8 @@ try_awsume() {
     task the same again; awsumepy deploy > /dev/null; calls
     task 20 at once, cold; twenty awsumepy deploy; calls
     task MFA once for two roles
-    awsumepy --mfa-token "$(dsops sandbox totp $DEVICE)" admin > /dev/null; echo "exit code $?"
-    awsumepy admin2 > /dev/null < /dev/null; echo "second role, without a code: exit code $?"; calls
+    awsumepy --mfa-token "$(code)" admin > /dev/null; echo "exit code $?"
+    awsumepy operator > /dev/null < /dev/null; echo "second role, without a code: exit code $?"; calls
     task a denial; awsumepy closed; echo "exit code $?"
     task a mistyped name; awsumepy deplyo; echo "exit code $?"
     task what is on disk; tokens
@@ -88,8 +89,8 @@ try_aws-vault() {
     task the same again; aws-vault exec deploy -- true; calls
     task 20 at once, cold; aws-vault clear > /dev/null; twenty aws-vault exec deploy -- true; calls
     task MFA once for two roles
-    aws-vault exec --mfa-token "$(dsops sandbox totp $DEVICE)" admin -- true; echo "exit code $?"
-    aws-vault exec admin2 -- true < /dev/null; echo "second role, without a code: exit code $?"; calls
+    aws-vault exec --mfa-token "$(code)" admin -- true; echo "exit code $?"
+    aws-vault exec operator -- true < /dev/null; echo "second role, without a code: exit code $?"; calls
     task credential_process; aws-vault export --format=json deploy | hide
     task a nested shell; AWS_VAULT=deploy aws-vault exec deploy -- true; echo "exit code $?"
     task a denial; aws-vault exec closed -- true; echo "exit code $?"
