@@ -56,6 +56,11 @@ class Screen:
         """The screen as one text."""
         return "\n".join(self.lines)
 
+    def colour(self, text: str) -> str:
+        """The colour of the first character of a text on the screen; `default` for plain text."""
+        row = next(number for number, line in enumerate(self._screen.display) if text in line)
+        return str(self._screen.buffer[row][self._screen.display[row].index(text)].fg)
+
     def resize(self, columns: int, rows: int = 24) -> None:
         """Resize the terminal, which signals that to the command."""
         self._screen.resize(rows, columns)

@@ -142,6 +142,10 @@ class Choice(NamedTuple):
     detail: str = ""
 
 
+DANGER = "danger:"
+"""The first word of the detail of a store with `danger: true`, which a list shows in red."""
+
+
 def no_choice(_question: str, _choices: Sequence[Choice]) -> Choice | None:
     """Return None: the `choose` for processes without a terminal."""
     return None

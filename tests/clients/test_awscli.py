@@ -138,7 +138,7 @@ def test_the_sandbox_is_gone_after_the_command(tmp_path: Path) -> None:
         (("--", "no-such-command"), 127, "was not found"),
         ((), 2, "there is no command to run"),
         (("--seed", "none.yaml", "--", "true"), 2, "none.yaml can't be read"),
-        (("--seed", "a", "--from", "b", "--", "true"), 2, "exclude each other"),
+        (("--seed", "a", "--from", "b", "--", "true"), 2, "can't be combined"),
         (("--as", "mallory", "--", "true"), 2, "no user `mallory`"),
     ],
 )

@@ -284,7 +284,7 @@ def test_without_serve_it_replaces_itself_with_the_command(world: World) -> None
         (("--serve",), "needs a session to serve"),
         (("--listen", "127.0.0.1"), "needs a session to serve"),
         (("--credentials", "targets"), "did you mean `target`?"),
-        (("--credentials", "target", "--env", "itself"), "sets AWS_ACCESS_KEY_ID"),
+        (("--credentials", "target", "--env", "itself"), "both set AWS_ACCESS_KEY_ID"),
         (("--credentials", "target", "--min-ttl", "1000"), "credentials.too-little-time"),
         (("--credentials", "target", "--listen", "0.0.0.0"), "every address of this machine"),  # noqa: S104
         (("--credentials", "target", "--listen", "example"), "is not an IP address"),

@@ -24,7 +24,7 @@ _ROLE = {
     "duration_seconds": "duration_seconds",
     "region": "region",
 }
-_PROVIDERS = frozenset({"credential_process", "login_session"})
+PROVIDERS = frozenset({"credential_process", "login_session"})
 """The keys with which a profile gets credentials from a program or from `aws login`."""
 _PROVIDED = {"region": "region"}
 _USER = {"mfa_serial": "serial_number", "region": "region"}
@@ -145,7 +145,7 @@ class _Maker:
         entries, own_name = profile.entries, (("profile", _literal(profile.name)),)
         if profile.has_keys and "aws_session_token" not in entries:
             return self._store(profile, STS_TYPE, _USER, own_name, ())
-        if profile.has_keys or not _PROVIDERS.isdisjoint(entries):
+        if profile.has_keys or not PROVIDERS.isdisjoint(entries):
             return self._store(profile, PROFILE_TYPE, _PROVIDED, own_name, ())
         return ""
 
@@ -224,7 +224,7 @@ class _Maker:
             name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
         )
         self.stores.append(store)
-        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source", *SECRET_KEYS, *_PROVIDERS})
+        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source", *SECRET_KEYS, *PROVIDERS})
         return name
 
     def _text(self, key: str, entry: ProfileEntry, store: str) -> str:

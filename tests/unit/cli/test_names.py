@@ -136,8 +136,8 @@ def test_a_name_before_the_dashes_that_is_two_things_or_none(capfd: pytest.Captu
     two = told(capfd, "exec", "production", "--env", "both", "--", "true")
     assert "`production` and `both` are both environments" in two
     assert "`deploy` and `both` are both stores" in told(capfd, "exec", "deploy", "--credentials", "both", "--", "true")
-    assert "`--credentials deploy`" in told(capfd, "exec", "deploy")
-    assert "`--credentials deploy`" in told(capfd, "exec", "--env", "production", "deploy")
+    assert "a shell needs a terminal" in told(capfd, "exec", "deploy")
+    assert "dsops exec deploy -- ls" in told(capfd, "exec", "deploy", "ls")
 
 
 def test_without_a_configuration_the_hint_stays(

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -243,10 +244,19 @@ def test_two_thousand_profiles(dsops: Dsops) -> None:
         assert screen.code() == 0
 
 
+BROWSER = """
+import http.client, sys, urllib.parse
+address = urllib.parse.urlsplit(sys.argv[1])
+connection = http.client.HTTPConnection(address.netloc)
+connection.request("GET", f"{{address.path}}?{{address.query}}" if address.query else address.path)
+open("{folder}/opened", "w").write(connection.getresponse().getheader("Location"))
+"""
+
+
 def test_a_key_opens_the_console_instead(dsops: Dsops, tmp_path: Path) -> None:
     """Ctrl-O on a store opens the sign-in link in the browser; the link is not printed, the command not run."""
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.write_text(f"#!{sys.executable}\n{BROWSER.format(folder=tmp_path)}")
     browser.chmod(0o755)
     signin = Signin()
     with signin.server:
@@ -517,3 +527,19 @@ def test_in_tmux(dsops: Dsops) -> None:
             assert HELP not in pane
         finally:
             subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ)
+
+
+def test_a_store_for_production_is_marked(dsops: Dsops) -> None:
+    """A store with `danger: true` says so in the list, and its name is red unless NO_COLOR is set."""
+    file = dsops.folder / "dsops.yaml"
+    file.write_text(file.read_text().replace("  target:\n", "  target:\n    danger: true\n", 1))
+    for no_color, colour in (("", "red"), ("1", "default")):
+        with shown(dsops, "exec", "--", "echo", "ran", environ={"NO_COLOR": no_color}) as screen:
+            screen.expect(HELP)
+            screen.type("role/target")
+            screen.expect("1/13")
+            screen.expect("> target")
+            screen.expect("danger: aws.sts")
+            assert screen.colour("> target") == colour
+            screen.type(ESCAPE)
+            assert screen.code() == 130

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dsops.aws_config.profiles import Profile
+from dsops.aws_config.stores import PROVIDERS
 from dsops.errors import ConfigNotFound
 from dsops.model import Config, StoreEntry
 from dsops.pipeline.configuration import read_config
 from dsops.pipeline.profiles import read_aws_profiles
-from dsops.runtime import Choice, Runtime
+from dsops.runtime import DANGER, Choice, Runtime
 from dsops.schema import BUILTIN_TYPES
 from dsops.startup import NamedTuple
 from dsops.text import counted
@@ -82,11 +83,12 @@ def _has_session(profile: Profile, *, is_login: bool) -> bool:
     logs_in = any(key in profile.entries for key in _LOGIN)
     if is_login:
         return logs_in
-    return logs_in or profile.has_keys or "role_arn" in profile.entries
+    return logs_in or profile.has_keys or "role_arn" in profile.entries or not PROVIDERS.isdisjoint(profile.entries)
 
 
 def _detail(store: StoreEntry) -> str:
-    return " ".join([store.type, *filter(None, [store.text_of(key) for key in _STORE_KEYS])])
+    mark = [DANGER] if store.text_of("danger").lower() in {"true", "yes", "on", "1"} else []
+    return " ".join([*mark, store.type, *filter(None, [store.text_of(key) for key in _STORE_KEYS])])
 
 
 def choice_of_profile(profile: Profile) -> Choice:

@@ -22,10 +22,11 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_cwidth
 
 from dsops.cli.framework.picker.matcher import Action, Matcher, Picked
-from dsops.runtime import Choice
+from dsops.runtime import DANGER, Choice
 from dsops.text import clean
 
 _MOST_ROWS = 12
+_DANGER_STYLE = "fg:ansired bold"
 _ESCAPE_SECONDS = 0.05
 """How long Esc waits for the rest of a key's sequence, such as that of an arrow key."""
 
@@ -74,7 +75,7 @@ class ListBox:
                 screen,
                 size,
                 term=os.environ.get("TERM"),
-                default_color_depth=ColorDepth.DEPTH_1_BIT,
+                default_color_depth=ColorDepth.DEPTH_1_BIT if os.environ.get("NO_COLOR") else ColorDepth.DEPTH_4_BIT,
                 enable_bell=False,
                 enable_cpr=False,
             )
@@ -115,7 +116,8 @@ class ListBox:
             choice, is_selected = self._matcher.choices[index], row == self._selected
             name, detail = self._shown(choice.name), self._shown(choice.detail)
             padded = name + " " * (width - get_cwidth(name))
-            fragments.append(("reverse" if is_selected else "", f"{'>' if is_selected else ' '} {padded}"))
+            style = f"{'reverse' if is_selected else ''} {_DANGER_STYLE if choice.detail.startswith(DANGER) else ''}"
+            fragments.append((style, f"{'>' if is_selected else ' '} {padded}"))
             fragments.append(("" if is_selected else "dim", f"  {detail}\n"))
         if not fragments:
             fragments.append(("", "  no match\n"))
