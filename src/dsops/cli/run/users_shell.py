@@ -28,7 +28,7 @@ def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
         )
     if not os.isatty(0):
         raise UsageError(
-            "a shell needs a terminal, and stdin is none", hint="run a command instead: dsops exec NAME -- CMD"
+            "a shell needs a terminal, and stdin is not one", hint="run a command instead: dsops exec NAME -- CMD"
         )
     shell = users_shell(runtime)
     if runtime.journal is not None:
