@@ -134,6 +134,11 @@ class Screen(Terminal):
         colour = "" if character.fg == "default" else character.fg
         return " ".join(part for part in ("bold" if character.bold else "", colour) if part)
 
+    def cell(self, row: int, column: int) -> tuple[str, str, bool, bool]:
+        """The character at a position, its colour, and whether it is bold or reversed."""
+        character = self._display.buffer[row][column]
+        return character.data, str(character.fg), bool(character.bold), bool(character.reverse)
+
     def look(self, seconds: float) -> None:
         """Read what the program writes for so long; ends early if the program closes the terminal."""
         end = time.monotonic() + seconds

@@ -190,12 +190,12 @@ class _Printer:
 
     def failure(self, name: str, error: DsopsError) -> None:
         """Print the error of dsops for a store."""
-        from dsops.cli.framework.output import error_text, error_value
+        from dsops.cli.framework.output import coloured, error_text, error_value
 
         if self._is_json:
             _answer_line({"store": name, "exit_code": FAILURE_CODE, "error": error_value(error)})
         else:
-            tell(error_text(error))
+            tell(coloured(error_text(error), 2))
 
     def _answer_json(self, name: str, result: CommandResult) -> None:
         lines = self._lines.pop(name)
