@@ -115,6 +115,8 @@ class Screen(Terminal):
         self._display = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._display)
         self._is_closed = False
+        self.written = b""
+        """All bytes that the command has written."""
 
     def rows(self) -> list[str]:
         """The rows down to the last one with text, without trailing spaces."""
@@ -122,6 +124,15 @@ class Screen(Terminal):
         while rows and not rows[-1]:
             rows.pop()
         return rows
+
+    def resize(self, columns: int, rows: int = ROWS) -> None:
+        """Resize the terminal and the screen."""
+        self._display.resize(rows, columns)
+        _set_size(self._descriptor, columns, rows)
+
+    def lines(self) -> list[str]:
+        """The rows that are not empty."""
+        return [row for row in self.rows() if row]
 
     def shown(self) -> str:
         """The screen as one text."""
@@ -167,6 +178,7 @@ class Screen(Terminal):
         except OSError:
             data = b""
         self._is_closed = not data
+        self.written += data
         self._stream.feed(data)
 
 

@@ -12,7 +12,7 @@ from dsops.cli.setup.proposal import Findings, RoleInFile, choices_of, look, pro
 from dsops.config import load
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 from dsops.schema import BUILTIN_TYPES
-from tests.screen import Screen
+from tests.terminal import Screen
 from tests.unit.cli.stub_aws import Dsops
 
 ENTER, CTRL_C = "\r", "\x03"
@@ -134,21 +134,21 @@ def test_links_and_broken_files_are_left_out(dsops: Dsops) -> None:
 
 def talk(dsops: Dsops, *words: str, rows: int = 60) -> Screen:
     """`dsops init` on a terminal."""
-    return Screen(dsops.command("init", *words), dsops.environ, dsops.folder, columns=100, rows=rows)
+    return Screen(dsops.command("init", *words), environ=dsops.environ, folder=dsops.folder, columns=100, rows=rows)
 
 
 def test_a_conversation_writes_the_file(dsops: Dsops) -> None:
     """The user chooses a profile, sees the file, and says yes; the file is written and may be used at once."""
     with talk(dsops) as screen:
-        screen.expect("note: found 2 usable profiles")
-        screen.expect("Esc: cancel")
+        screen.wait_for("note: found 2 usable profiles")
+        screen.wait_for("Esc: cancel")
         screen.type("shop" + ENTER)
-        screen.expect("Write this as dsops.yaml? [y/N]")
-        assert "role_arn: arn:aws:iam::111122223333:role/Shop" in screen.text
+        screen.wait_for("Write this as dsops.yaml? [y/N]")
+        assert "role_arn: arn:aws:iam::111122223333:role/Shop" in screen.shown()
         assert not (dsops.folder / "dsops.yaml").exists()
         screen.type("y\n")
-        screen.expect("wrote dsops.yaml")
-        assert screen.code() == 0
+        screen.wait_for("wrote dsops.yaml")
+        assert screen.finish() == 0
     done = dsops.run("exec", "--", "sh", "-c", "echo $LOG_LEVEL")
     assert (done.returncode, done.stdout) == (0, b"debug\n")
 
@@ -157,20 +157,20 @@ def test_a_conversation_writes_the_file(dsops: Dsops) -> None:
 def test_without_a_yes_nothing_is_written(dsops: Dsops, answer: str, code: int) -> None:
     """No, an empty answer and Ctrl-C at the question write nothing."""
     with talk(dsops) as screen:
-        screen.expect("Esc: cancel")
+        screen.wait_for("Esc: cancel")
         screen.type("shop" + ENTER)
-        screen.expect("[y/N]")
+        screen.wait_for("[y/N]")
         screen.type(answer)
-        assert screen.code() == code
+        assert screen.finish() == code
     assert not (dsops.folder / "dsops.yaml").exists()
 
 
 def test_ctrl_c_at_the_list_writes_nothing(dsops: Dsops) -> None:
     """Ctrl-C before a choice ends with exit code 130."""
     with talk(dsops) as screen:
-        screen.expect("Esc: cancel")
+        screen.wait_for("Esc: cancel")
         screen.type(CTRL_C)
-        assert screen.code() == 130
+        assert screen.finish() == 130
     assert not (dsops.folder / "dsops.yaml").exists()
 
 
@@ -178,8 +178,8 @@ def test_an_existing_file_is_refused_before_the_conversation(dsops: Dsops) -> No
     """Without --force, the user is asked nothing if the file exists."""
     (dsops.folder / "dsops.yaml").write_text("version: 1\n")
     with talk(dsops) as screen:
-        screen.expect("dsops.yaml exists already")
-        assert screen.code() == 2
+        screen.wait_for("dsops.yaml exists already")
+        assert screen.finish() == 2
     assert (dsops.folder / "dsops.yaml").read_text() == "version: 1\n"
 
 
@@ -189,10 +189,10 @@ def test_an_empty_home_gets_the_example(dsops: Dsops) -> None:
     (dsops.folder / ".github" / "workflows" / "deploy.yml").unlink()
     (dsops.folder / ".gitlab-ci.yml").unlink()
     with talk(dsops, rows=80) as screen:
-        screen.expect("Write this as dsops.yaml? [y/N]")
-        assert "role_arn: arn:aws:iam::123456789012:role/DeployRole" in screen.text
+        screen.wait_for("Write this as dsops.yaml? [y/N]")
+        assert "role_arn: arn:aws:iam::123456789012:role/DeployRole" in screen.shown()
         screen.type("yes\n")
-        assert screen.code() == 0
+        assert screen.finish() == 0
     assert (dsops.folder / "dsops.yaml").read_text() == TEMPLATE
 
 
@@ -202,6 +202,8 @@ def test_elsewhere_the_example_is_written(dsops: Dsops) -> None:
     assert (dsops.folder / "dsops.yaml").read_text() == TEMPLATE
     for words, environ in ((["--json", "--force"], {}), (["--force"], {"CI": "true"})):
         (dsops.folder / "dsops.yaml").write_text("")
-        with Screen(dsops.command("init", *words), {**dsops.environ, **environ}, dsops.folder) as screen:
-            assert screen.code() == 0
+        with Screen(
+            dsops.command("init", *words), columns=80, environ={**dsops.environ, **environ}, folder=dsops.folder
+        ) as screen:
+            assert screen.finish() == 0
         assert (dsops.folder / "dsops.yaml").read_text() == TEMPLATE

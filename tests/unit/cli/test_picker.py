@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.screen import Screen
 from tests.stubs.aws import assume_role_answer, parameters_of
 from tests.stubs.server import Answer, Seen
+from tests.terminal import Screen
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 from tests.unit.cli.test_console import Signin
 from tests.unit.stores.test_saml import response_of
@@ -61,7 +61,13 @@ def shown(
     dsops: Dsops, *words: str, columns: int = 100, rows: int = 24, environ: Mapping[str, str] | None = None
 ) -> Screen:
     """The program on a terminal."""
-    return Screen(dsops.command(*words), {**dsops.environ, **(environ or {})}, dsops.folder, columns=columns, rows=rows)
+    return Screen(
+        dsops.command(*words),
+        environ={**dsops.environ, **(environ or {})},
+        folder=dsops.folder,
+        columns=columns,
+        rows=rows,
+    )
 
 
 def without_project(dsops: Dsops) -> None:
@@ -73,29 +79,29 @@ def without_project(dsops: Dsops) -> None:
 def test_an_environment_is_chosen_by_typing(dsops: Dsops) -> None:
     """Without a default environment, `exec` shows environments and stores; typing filters, Enter chooses."""
     with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-$0", "ran") as screen:
-        screen.expect(HELP)
-        assert screen.lines[0] == "environment or store>"
-        assert screen.lines[1].split() == ["production", "environment,", "2", "variables"] or ">" in screen.lines[1]
+        screen.wait_for(HELP)
+        assert screen.lines()[0] == "environment or store>"
+        assert screen.lines()[1].split() == ["production", "environment,", "2", "variables"] or ">" in screen.lines()[1]
         screen.type("plain")
-        screen.expect("environment or store> plain")
-        screen.expect("> plain ")
+        screen.wait_for("environment or store> plain")
+        screen.wait_for("> plain ")
         screen.type(ENTER)
-        assert "info-ran" in screen.expect("info-ran")
-        assert screen.code() == 0
-        assert HELP not in screen.text
+        screen.wait_for("info-ran")
+        assert screen.finish() == 0
+        assert HELP not in screen.shown()
 
 
 def test_a_profile_is_chosen_without_any_file(dsops: Dsops, aws: StubAws) -> None:
     """Without a dsops.yaml, `exec` offers the profiles, and the command gets the session of the chosen one."""
     without_project(dsops)
     with shown(dsops, "exec", "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID") as screen:
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type("444455556666")
-        screen.expect("1/4")
-        assert "two words 📦" in screen.text.replace("📦 ", "📦")
+        screen.wait_for("1/4")
+        assert "two words 📦" in screen.shown().replace("📦 ", "📦")
         screen.type(ENTER)
-        screen.expect("key=ASIAEXAMPLEEXAMPLE01")
-        assert screen.code() == 0
+        screen.wait_for("key=ASIAEXAMPLEEXAMPLE01")
+        assert screen.finish() == 0
     assert aws.calls == ["AssumeRole"]
     assert b"role%2FBoxes" in aws.server.seen[-1].body
 
@@ -104,126 +110,126 @@ def test_enter_twice_takes_the_recent_one(dsops: Dsops) -> None:
     """A name that was chosen once is the first of the next list."""
     for keys in (["plain", ENTER], [ENTER]):
         with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-ran") as screen:
-            screen.expect(HELP)
+            screen.wait_for(HELP)
             for key in keys:
                 screen.type(key)
-                screen.expect("plain")
-            screen.expect("info-ran")
-            assert screen.code() == 0
+                screen.wait_for("plain")
+            screen.wait_for("info-ran")
+            assert screen.finish() == 0
 
 
 @pytest.mark.parametrize("key", [ESCAPE, CTRL_C, "\x04"])
 def test_cancel_runs_nothing(dsops: Dsops, aws: StubAws, key: str) -> None:
     """Esc, Ctrl-C and Ctrl-D end with exit code 130, without an error, and leave nothing on the screen."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type(key)
-        assert screen.code() == 130
-        assert screen.lines == []
+        assert screen.finish() == 130
+        assert screen.lines() == []
     assert aws.calls == []
 
 
 def test_the_terminal_is_restored_after_a_signal(dsops: Dsops) -> None:
     """A process that is ended by SIGTERM leaves a terminal that echoes, and its status says which signal it was."""
     shell = ["/bin/sh", "-c", '"$@"; echo status $?; stty -a', "sh", *dsops.command("exec", "--", "true")]
-    with Screen(shell, dsops.environ, dsops.folder) as screen:
-        screen.expect(HELP)
+    with Screen(shell, columns=80, environ=dsops.environ, folder=dsops.folder) as screen:
+        screen.wait_for(HELP)
         children = Path(f"/proc/{screen.pid}/task/{screen.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGTERM)
-        screen.expect(f"status {128 + signal.SIGTERM}")
-        screen.expect(" echo ")
-        assert " icanon" in screen.text
+        screen.wait_for(f"status {128 + signal.SIGTERM}")
+        screen.wait_for(" echo ")
+        assert " icanon" in screen.shown()
 
 
 def test_keys_typed_too_early_choose_nothing(dsops: Dsops) -> None:
     """Input from before the list is visible, such as the next line of a pasted text, is dropped."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
         screen.type("plain\n")
-        screen.expect(HELP)
-        assert screen.lines[-1].split()[0] == "13/13"
+        screen.wait_for(HELP)
+        assert screen.lines()[-1].split()[0] == "13/13"
         screen.type(CTRL_C)
-        assert screen.code() == 130
+        assert screen.finish() == 130
 
 
 def test_pasted_lines_only_filter(dsops: Dsops) -> None:
     """A newline in a pasted text does not choose."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type("\x1b[200~plain\nrm -rf\n\x1b[201~")
-        screen.expect("> plain rm -rf")
-        screen.expect("no match")
+        screen.wait_for("> plain rm -rf")
+        screen.wait_for("no match")
         screen.type(CTRL_C)
-        assert screen.code() == 130
+        assert screen.finish() == 130
 
 
 def test_texts_of_files_can_not_draw(dsops: Dsops) -> None:
     """Control characters in a profile's name are shown as text."""
     with shown(dsops, "whoami", "--pick") as screen:
-        screen.expect(HELP)
-        assert r"\x1b]0;title\x07-x" in screen.text
+        screen.wait_for(HELP)
+        assert r"\x1b]0;title\x07-x" in screen.shown()
         assert b"\x1b]0;" not in screen.written
         screen.type(CTRL_C)
-        assert screen.code() == 130
+        assert screen.finish() == 130
 
 
 @pytest.mark.parametrize("columns", [20, 40])
 def test_a_narrow_terminal(dsops: Dsops, columns: int) -> None:
     """At 20 columns each choice has one line, cut at the right; what is typed is visible."""
     with shown(dsops, "console", "--pick", columns=columns, rows=8) as screen:
-        screen.expect("> target")
-        assert screen.lines[0] == "store>"
-        assert len(screen.lines) <= 8
+        screen.wait_for("> target")
+        assert screen.lines()[0] == "store>"
+        assert len(screen.lines()) <= 8
         screen.type("shop")
-        screen.expect("store> shop")
-        screen.expect("> shop-prod"[:columns])
+        screen.wait_for("store> shop")
+        screen.wait_for("> shop-prod"[:columns])
         screen.type(CTRL_C)
-        assert screen.code() == 130
+        assert screen.finish() == 130
 
 
 def test_a_resize_redraws(dsops: Dsops) -> None:
     """A terminal that becomes smaller and larger shows the list again, and a choice still works."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.resize(24, 10)
         screen.type("pl")
-        screen.expect("> plain")
+        screen.wait_for("> plain")
         screen.resize(120, 30)
         screen.type("ain")
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type(ENTER)
-        screen.expect("ran")
-        assert screen.code() == 0
+        screen.wait_for("ran")
+        assert screen.finish() == 0
 
 
 def test_without_utf8_every_character_is_ascii(dsops: Dsops) -> None:
     """In the C locale, a name with an emoji is shown with question marks, and can be chosen."""
     with shown(dsops, "whoami", "--pick", environ={"LANG": "C"}) as screen:
-        screen.expect(HELP)
-        assert "two words ?" in screen.text
+        screen.wait_for(HELP)
+        assert "two words ?" in screen.shown()
         assert screen.written.isascii()
         screen.type("boxes" + ENTER)
-        screen.expect("arn:aws:iam::111122223333:user/ada")
-        assert screen.code() == 0
+        screen.wait_for("arn:aws:iam::111122223333:user/ada")
+        assert screen.finish() == 0
 
 
 def test_a_dumb_terminal_gets_a_numbered_list(dsops: Dsops) -> None:
     """With TERM=dumb, words filter a numbered list, a number chooses, and no control sequence is written."""
     with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-ran", environ={"TERM": "dumb"}) as screen:
-        screen.expect("a number, or words to filter (an empty line cancels):")
+        screen.wait_for("a number, or words to filter (an empty line cancels):")
         screen.type("plain\n")
-        screen.expect("   1  plain  environment, 1 variable")
+        screen.wait_for("   1  plain  environment, 1 variable")
         screen.type("1\n")
-        screen.expect("info-ran")
-        assert screen.code() == 0
+        screen.wait_for("info-ran")
+        assert screen.finish() == 0
         assert b"\x1b[" not in screen.written
 
 
 def test_an_empty_line_cancels_a_numbered_list(dsops: Dsops) -> None:
     """On a dumb terminal, Enter alone ends with exit code 130."""
     with shown(dsops, "exec", "--", "echo", "ran", environ={"TERM": "dumb"}) as screen:
-        screen.expect("(an empty line cancels):")
+        screen.wait_for("(an empty line cancels):")
         screen.type("\n")
-        assert screen.code() == 130
+        assert screen.finish() == 130
 
 
 def test_two_thousand_profiles(dsops: Dsops) -> None:
@@ -235,13 +241,13 @@ def test_two_thousand_profiles(dsops: Dsops) -> None:
     ]
     config.write_text("".join(["[profile ada]\nregion = us-east-1\n", *roles]))
     with shown(dsops, "exec", "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID") as screen:
-        screen.expect("2001/2001")
-        assert len(screen.lines) == 14
+        screen.wait_for("2001/2001")
+        assert len(screen.lines()) == 14
         screen.type("1999")
-        screen.expect("1/2001")
+        screen.wait_for("1/2001")
         screen.type(ENTER)
-        screen.expect("key=ASIAEXAMPLEEXAMPLE01")
-        assert screen.code() == 0
+        screen.wait_for("key=ASIAEXAMPLEEXAMPLE01")
+        assert screen.finish() == 0
 
 
 BROWSER = """
@@ -262,36 +268,36 @@ def test_a_key_opens_the_console_instead(dsops: Dsops, tmp_path: Path) -> None:
     with signin.server:
         environ = {"BROWSER": str(browser), "DSOPS_SIGNIN_ENDPOINT": signin.endpoint}
         with shown(dsops, "exec", "--", "echo", "ran", environ=environ) as screen:
-            screen.expect(HELP)
+            screen.wait_for(HELP)
             screen.type("shop-prod")
-            screen.expect("1/13")
+            screen.wait_for("1/13")
             screen.type(CTRL_O)
-            assert screen.code() == 0
-            assert "ran" not in screen.text
-            assert "SigninToken" not in screen.text
+            assert screen.finish() == 0
+            assert "ran" not in screen.shown()
+            assert "SigninToken" not in screen.shown()
     assert "SigninToken=" in (tmp_path / "opened").read_text()
 
 
 def test_a_key_prints_export_lines_instead(dsops: Dsops) -> None:
     """Ctrl-Y on a store prints the lines of `credentials --format env`."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type("shop-prod")
-        screen.expect("1/13")
+        screen.wait_for("1/13")
         screen.type(CTRL_Y)
-        screen.expect("export AWS_ACCESS_KEY_ID='ASIAEXAMPLEEXAMPLE01'")
-        assert screen.code() == 0
+        screen.wait_for("export AWS_ACCESS_KEY_ID='ASIAEXAMPLEEXAMPLE01'")
+        assert screen.finish() == 0
 
 
 def test_an_environment_has_neither_console_nor_session(dsops: Dsops) -> None:
     """Ctrl-O and Ctrl-Y do nothing on an environment."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type("plain" + CTRL_O + CTRL_Y)
-        screen.expect("> plain ")
+        screen.wait_for("> plain ")
         screen.type(ENTER)
-        screen.expect("ran")
-        assert screen.code() == 0
+        screen.wait_for("ran")
+        assert screen.finish() == 0
 
 
 def test_pick_overrides_a_default(dsops: Dsops) -> None:
@@ -300,46 +306,48 @@ def test_pick_overrides_a_default(dsops: Dsops) -> None:
     file.write_text(f"{file.read_text()}default_env: plain\n")
     for words, environ in ((["--pick"], None), ([], {"DSOPS_PICK": "1"})):
         with shown(dsops, "exec", *words, "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID", environ=environ) as screen:
-            screen.expect(HELP)
+            screen.wait_for(HELP)
             screen.type("role/target")
-            screen.expect("1/13")
+            screen.wait_for("1/13")
             screen.type(ENTER)
-            screen.expect("key=ASIAEXAMPLEEXAMPLE01")
-            assert screen.code() == 0
+            screen.wait_for("key=ASIAEXAMPLEEXAMPLE01")
+            assert screen.finish() == 0
 
 
 def test_pick_draws_on_the_terminal_while_stdout_is_a_pipe(dsops: Dsops) -> None:
     """`$(dsops credentials --pick --format env)` shows the list, and stdout has the answer only."""
     line = 'answer=$("$@"); echo "lines: $(echo "$answer" | grep -c "^export AWS_") of $(echo "$answer" | wc -l)"'
     command = dsops.command("credentials", "--pick", "--format", "env")
-    with Screen(["/bin/sh", "-c", line, "sh", *command], dsops.environ, dsops.folder) as screen:
-        screen.expect("store>")
+    with Screen(
+        ["/bin/sh", "-c", line, "sh", *command], columns=80, environ=dsops.environ, folder=dsops.folder
+    ) as screen:
+        screen.wait_for("store>")
         screen.type("shop" + ENTER)
-        screen.expect("lines: 4 of 4")
-        assert screen.code() == 0
+        screen.wait_for("lines: 4 of 4")
+        assert screen.finish() == 0
 
 
 def test_a_missing_store_is_chosen(dsops: Dsops) -> None:
     """`credentials` without STORE shows the stores that have a session, and no environments."""
     with shown(dsops, "credentials", "--format", "env") as screen:
-        screen.expect(HELP)
-        assert "production" not in screen.text
+        screen.wait_for(HELP)
+        assert "production" not in screen.shown()
         screen.type("shop")
-        screen.expect("> shop-prod")
+        screen.wait_for("> shop-prod")
         screen.type(ENTER)
-        screen.expect("export AWS_SECRET_ACCESS_KEY=")
-        assert screen.code() == 0
+        screen.wait_for("export AWS_SECRET_ACCESS_KEY=")
+        assert screen.finish() == 0
 
 
 @pytest.mark.parametrize("words", [["revoke"], ["explain", "--pick"], ["console"], ["whoami", "--pick"]])
 def test_commands_about_a_store_show_the_stores(dsops: Dsops, words: list[str]) -> None:
     """Commands that need a store, or get `--pick`, show the stores and profiles with a session."""
     with shown(dsops, *words) as screen:
-        screen.expect(HELP)
-        assert screen.lines[0] == "store>"
-        screen.expect("6/6")
+        screen.wait_for(HELP)
+        assert screen.lines()[0] == "store>"
+        screen.wait_for("6/6")
         screen.type(CTRL_C)
-        assert screen.code() == 130
+        assert screen.finish() == 130
 
 
 @pytest.mark.parametrize("words", [["login"], ["logout"], ["login", "--pick"]])
@@ -353,25 +361,25 @@ def test_a_login_is_chosen_among_several(dsops: Dsops, words: list[str]) -> None
     ]
     config.write_text("".join([config.read_text(), *logins]))
     with shown(dsops, *words) as screen:
-        screen.expect("2/2")
-        assert screen.lines[0] == "store>"
-        assert [line.split("profile")[0].strip(" >") for line in screen.lines[1:3]] == ["center-1", "center-2"]
+        screen.wait_for("2/2")
+        assert screen.lines()[0] == "store>"
+        assert [line.split("profile")[0].strip(" >") for line in screen.lines()[1:3]] == ["center-1", "center-2"]
         screen.type(CTRL_C)
-        assert screen.code() == 130
+        assert screen.finish() == 130
 
 
 @pytest.mark.parametrize("command", ["plan", "render"])
 def test_commands_about_an_environment_show_the_environments(dsops: Dsops, command: str) -> None:
     """Commands that need an environment show the environments only, and go on with the chosen one."""
     with shown(dsops, command) as screen:
-        screen.expect("Enter: use, Esc: cancel")
-        assert screen.lines[0] == "environment>"
-        assert "target" not in screen.text
+        screen.wait_for("Enter: use, Esc: cancel")
+        assert screen.lines()[0] == "environment>"
+        assert "target" not in screen.shown()
         screen.type("plain")
-        screen.expect("1/7")
+        screen.wait_for("1/7")
         screen.type(ENTER)
-        screen.expect_gone("Esc: cancel")
-        assert screen.code() == 0
+        screen.wait_for("Esc: cancel", is_there=False)
+        assert screen.finish() == 0
 
 
 @pytest.mark.parametrize(
@@ -387,19 +395,18 @@ def test_commands_about_an_environment_show_the_environments(dsops: Dsops, comma
 def test_no_picker_in_ci_or_for_programs(dsops: Dsops, words: list[str], environ: dict[str, str]) -> None:
     """In CI and with `--json` there is no list, also with `--pick` at a terminal: the error is shown at once."""
     with shown(dsops, *words, environ=environ) as screen:
-        assert screen.code() in {2, 125}
-        assert HELP not in screen.text
-        assert "--pick" in screen.text or "no environment is named" in screen.text
+        assert screen.finish() in {2, 125}
+        assert HELP not in screen.shown()
+        assert "--pick" in screen.shown() or "no environment is named" in screen.shown()
 
 
 def test_no_picker_in_a_pipe(dsops: Dsops) -> None:
     """If stdout is a pipe, an error lists the choices; without dsops.yaml it lists the profiles."""
-    with Screen(
-        ["/bin/sh", "-c", '"$@" | cat', "sh", *dsops.command("exec", "--", "true")], dsops.environ, dsops.folder
-    ) as screen:
-        screen.expect("production, plain, keys")
-        assert screen.code() == 0
-        assert HELP not in screen.text
+    piped = ["/bin/sh", "-c", '"$@" | cat', "sh", *dsops.command("exec", "--", "true")]
+    with Screen(piped, columns=80, environ=dsops.environ, folder=dsops.folder) as screen:
+        screen.wait_for("production, plain, keys")
+        assert screen.finish() == 0
+        assert HELP not in screen.shown()
     without_project(dsops)
     done = dsops.run("exec", "--", "true")
     assert done.returncode == 125
@@ -423,39 +430,41 @@ def test_nothing_to_choose_from(dsops: Dsops) -> None:
     (dsops.folder / "home" / ".aws" / "config").unlink()
     (dsops.folder / "home" / ".aws" / "credentials").unlink()
     with shown(dsops, "whoami", "--pick") as screen:
-        screen.expect("there is nothing to choose from")
-        assert screen.code() == 2
+        screen.wait_for("there is nothing to choose from")
+        assert screen.finish() == 2
     with shown(dsops, "exec", "--", "true") as screen:
-        screen.expect("there is no dsops.yaml")
-        assert screen.code() == 125
+        screen.wait_for("there is no dsops.yaml")
+        assert screen.finish() == 125
 
 
 def test_a_profile_to_import_is_chosen(dsops: Dsops) -> None:
     """`import aws-config --pick` asks for one profile and imports it."""
     with shown(dsops, "import", "aws-config", "--pick") as screen:
-        screen.expect("profile>")
+        screen.wait_for("profile>")
         screen.type("shop" + ENTER)
-        screen.expect("role/Shop")
-        assert screen.code() == 0
-        assert "Boxes" not in screen.text
+        screen.wait_for("role/Shop")
+        assert screen.finish() == 0
+        assert "Boxes" not in screen.shown()
 
 
 def test_suspend_and_resume(dsops: Dsops) -> None:
     """Ctrl-Z restores the terminal and stops the process; when it continues, the list is drawn again."""
-    shell = Screen(["/bin/bash", "--norc", "-i"], {**dsops.environ, "PS1": "ready$ "}, dsops.folder, columns=100)
+    shell = Screen(
+        ["/bin/bash", "--norc", "-i"], environ={**dsops.environ, "PS1": "ready$ "}, folder=dsops.folder, columns=100
+    )
     with shell as screen:
-        screen.expect("ready$")
+        screen.wait_for("ready$")
         (dsops.folder / "run.sh").write_text(
             "exec " + " ".join(f"'{word}'" for word in dsops.command("exec", "--", "echo", "it ran"))
         )
         screen.type("sh run.sh\n")
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type(CTRL_Z)
-        screen.expect("Stopped")
+        screen.wait_for("Stopped")
         screen.type("fg\n")
-        screen.expect(HELP)
+        screen.wait_for(HELP)
         screen.type("plain" + ENTER)
-        screen.expect("it ran")
+        screen.wait_for("it ran")
 
 
 class SamlStub(StubAws):
@@ -485,12 +494,12 @@ def test_a_role_of_a_saml_response_is_chosen(tmp_path: Path, kind: type[Dsops]) 
         (tmp_path / "response.xml").write_text(response_of(*roles))
         program.environ |= {"HOME": str(tmp_path), "TERM": "xterm-256color"}
         with shown(program, "exec", "company", "--", "sh", "-c", "echo key=$AWS_ACCESS_KEY_ID") as screen:
-            screen.expect("role of store `company`>")
+            screen.wait_for("role of store `company`>")
             screen.type("role2")
-            screen.expect("1/3")
+            screen.wait_for("1/3")
             screen.type(ENTER)
-            screen.expect("key=ASIAEXAMPLEEXAMPLE01")
-            assert screen.code() == 0
+            screen.wait_for("key=ASIAEXAMPLEEXAMPLE01")
+            assert screen.finish() == 0
         assert [parameters_of(seen)["RoleArn"] for seen in aws.server.seen if seen.method != "GET"] == [roles[1]]
 
 
@@ -500,12 +509,12 @@ def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
         program.environ |= {"HOME": str(tmp_path), "TERM": "xterm-256color"}
         assert program.run("exec", "--env", "production", "--", "true").returncode == 0
         with shown(program, "exec", "--", "sh", "-c", "echo $PLAIN-ran") as screen:
-            screen.expect(HELP)
+            screen.wait_for(HELP)
             screen.type("plain")
-            screen.expect("> plain ")
+            screen.wait_for("> plain ")
             screen.type(ENTER)
-            screen.expect("info-ran")
-            assert screen.code() == 0
+            screen.wait_for("info-ran")
+            assert screen.finish() == 0
 
 
 @pytest.mark.skipif(not shutil.which("tmux"), reason="there is no tmux")
@@ -513,14 +522,16 @@ def test_in_tmux(dsops: Dsops) -> None:
     """The list is drawn and a choice works in a pane of tmux, and nothing of the list is left in it."""
     tmux = [str(shutil.which("tmux")), "-f", "/dev/null", "-S", str(dsops.folder / "tmux.sock")]
     command = dsops.command("exec", "--", "sh", "-c", "echo $PLAIN-ran; sleep 30")
-    with Screen([*tmux, "new-session", "-s", "picker", *command], dsops.environ, dsops.folder, columns=90) as screen:
+    with Screen(
+        [*tmux, "new-session", "-s", "picker", *command], environ=dsops.environ, folder=dsops.folder, columns=90
+    ) as screen:
         try:
-            screen.expect(HELP)
+            screen.wait_for(HELP)
             screen.type("plain")
-            screen.expect("environment or store> plain")
-            screen.expect("1/13")
+            screen.wait_for("environment or store> plain")
+            screen.wait_for("1/13")
             screen.type(ENTER)
-            screen.expect("info-ran")
+            screen.wait_for("info-ran")
             capture = [*tmux, "capture-pane", "-p", "-t", "picker"]
             pane = subprocess.run(capture, check=True, env=dsops.environ, capture_output=True, text=True).stdout
             assert "info-ran" in pane
@@ -533,13 +544,13 @@ def test_a_store_for_production_is_marked(dsops: Dsops) -> None:
     """A store with `danger: true` says so in the list, and its name is red unless NO_COLOR is set."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("  target:\n", "  target:\n    danger: true\n", 1))
-    for no_color, colour in (("", "red"), ("1", "default")):
+    for no_color, style in (("", "bold red"), ("1", "bold")):
         with shown(dsops, "exec", "--", "echo", "ran", environ={"NO_COLOR": no_color}) as screen:
-            screen.expect(HELP)
+            screen.wait_for(HELP)
             screen.type("role/target")
-            screen.expect("1/13")
-            screen.expect("> target")
-            screen.expect("danger: aws.sts")
-            assert screen.colour("> target") == colour
+            screen.wait_for("1/13")
+            screen.wait_for("> target")
+            screen.wait_for("danger: aws.sts")
+            assert screen.style("> target") == style
             screen.type(ESCAPE)
-            assert screen.code() == 130
+            assert screen.finish() == 130
