@@ -76,7 +76,7 @@ def test_a_proxy_with_and_without_a_login(value: str, url: str, username: str, p
 )
 def test_a_proxy_that_can_not_be_used(value: str) -> None:
     """An unusable proxy URL is an error that names the variable but not the URL, which may contain a password."""
-    with pytest.raises(ConfigError, match="HTTPS_PROXY is not a proxy") as caught:
+    with pytest.raises(ConfigError, match="HTTPS_PROXY is not a valid proxy address") as caught:
         proxy_for(STS, {"HTTPS_PROXY": value})
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
 

@@ -52,7 +52,7 @@ def test_missing_and_denied_are_two_errors() -> None:
             asking.run(api.get_secret_tags(asking.secrets, f"{SECRET}x"))
 
     assert denied.value.message == f"not allowed to read the policy of {SECRET}"
-    assert missing.value.message == f"Secrets Manager can't read the tags of {SECRET}x"
+    assert missing.value.message == f"could not read the tags of {SECRET}x: not found in Secrets Manager"
 
 
 def test_an_answer_without_a_secret_is_invalid() -> None:
