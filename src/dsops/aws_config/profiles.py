@@ -10,9 +10,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from configparser import Error, MissingSectionHeaderError, RawConfigParser
-from dataclasses import dataclass
 
 from dsops.errors import ConfigUnreadable, Where
+from dsops.startup import NamedTuple
 
 _KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
 SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
@@ -23,8 +23,7 @@ _PLAIN_HEADER = re.compile(r"([\w-]+) +([\w.@/:+-]+)", re.ASCII)
 _OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileEntry:
+class ProfileEntry(NamedTuple):
     """One `key = value` of a profile. The value of a secret key is hidden."""
 
     text: str
@@ -33,8 +32,7 @@ class ProfileEntry:
     """Whether the key has nested keys, as `s3 =` does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(NamedTuple):
     """One profile, merged from both files. If both set a key, the credentials file's value is used."""
 
     name: str
@@ -52,8 +50,7 @@ class Profile:
         return not _KEYS.isdisjoint(self.entries)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profiles:
+class Profiles(NamedTuple):
     """The profiles in both files."""
 
     by_name: Mapping[str, Profile]
@@ -63,8 +60,7 @@ class Profiles:
     """One line for each section that botocore ignores."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceText:
+class SourceText(NamedTuple):
     """The content of a file ("" if there is no file), and its name in messages."""
 
     text: str

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from dsops.aws_config.profiles import SECRET_KEYS, Profile, ProfileEntry, Profiles
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
 from dsops.schema import PROFILE_TYPE, SSO_TYPE, STS_TYPE, StoreType, check_store, fitted
+from dsops.startup import NamedTuple
 
 _ROLE = {
     "role_arn": "role_arn",
@@ -56,8 +56,7 @@ UNFIT = re.compile(r"[^\w.@+=,-]+")
 """Characters not allowed in a store's name: names occur in `store://NAME/KEY`, `NAME:KEY` and on the command line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MadeStore:
+class MadeStore(NamedTuple):
     """One store: its settings in the order in which they are written, and comments for the reader of the file."""
 
     name: str
@@ -67,8 +66,7 @@ class MadeStore:
     comments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportResult:
+class ImportResult(NamedTuple):
     """The result of converting profiles: stores, notes, and profiles that need no store."""
 
     stores: tuple[MadeStore, ...]

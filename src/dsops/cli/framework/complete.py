@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from dsops.cli.framework.command import (
     COMMON,
@@ -21,10 +20,10 @@ from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer
 from dsops.errors import DsopsError
-from dsops.keyring.index import contents as in_keyring
 from dsops.model import Config
 from dsops.pipeline.configuration import read_config
 from dsops.runtime import Runtime
+from dsops.startup import NamedTuple
 from dsops.text import clean
 
 Candidates = Mapping[str, str]
@@ -172,8 +171,10 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
 
 def _kept(operand: str, runtime: Runtime) -> Candidates:
     """Return the names of the keys in the keyring; {} if the keyring can't be read."""
+    from dsops.keyring.index import contents
+
     try:
-        kept = in_keyring(runtime.environ)
+        kept = contents(runtime.environ)
     except DsopsError:
         return {}
     return {key.name: key.arn for key in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
