@@ -122,7 +122,7 @@ COMMAND = Command(
         Flag("--open", "open the link in the browser instead of printing it", "switch"),
         Flag(
             "--container",
-            "open it in a container or browser profile of the store",
+            "open the console in a container tab, or a browser profile, that only this store uses",
             "switch",
             own_variable="DSOPS_CONSOLE_CONTAINER",
         ),

@@ -85,8 +85,7 @@ class SandboxServer:
         if self._thread is not None:
             self._loop.end()
             self._thread.join(_CLOSING_SECONDS)
-        # The loop is closed only after the thread has ended: an earlier wake-up could make it run `_end` before our own
-        # wake-up byte is written.
+        # The loop's sockets are closed only after its thread has ended, because `end` may still write to one of them.
         self._loop.close()
         self.sandbox.close()
 
