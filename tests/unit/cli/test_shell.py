@@ -121,7 +121,7 @@ def test_a_nested_shell_is_refused(desk: Desk) -> None:
             assert "this is already the shell of `plain`" in error
             assert "`exit` leaves it" in error
         terminal.type("dsops exec keys -- sh -c 'echo $DSOPS_ACTIVE.'\n")
-        terminal.expect("\x1b[Kkeys.")
+        terminal.expect("keys.")
 
 
 def test_a_program_of_that_name_wins(desk: Desk) -> None:
@@ -140,7 +140,7 @@ def test_a_program_of_that_name_wins(desk: Desk) -> None:
     [
         (("shell", "targt"), b"did you mean `target`?", 125),
         (("exec", "targt"), b"did you mean `target`?", 127),
-        (("exec", "target", "aws", "s3"), b"write `--` before it: dsops exec target -- aws", 125),
+        (("exec", "target", "aws", "s3"), b"write `--` before the command: dsops exec target -- aws ...", 125),
         (("exec", "no-such-program"), b"was not found", 127),
         (("exec", "--", "target"), b"the command `target` was not found", 127),
     ],
