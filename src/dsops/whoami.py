@@ -48,6 +48,15 @@ def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
     return tuple(reversed(hops))
 
 
+def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
+    """Return the hops; the last one has the session name in the caller's ARN, because a cached session is older."""
+    _, is_role, role_and_name = arn.partition(":assumed-role/")
+    if not is_role or not hops or "role_session_name" not in hops[-1].settings:
+        return hops
+    settings = {**hops[-1].settings, "role_session_name": role_and_name.rpartition("/")[2]}
+    return (*hops[:-1], hops[-1]._replace(settings=settings))
+
+
 def base_is_session(plan: Plan, name: str) -> bool | None:
     """Whether the chain begins with temporary base credentials; None if that is unknown."""
     while plan.steps[name].credentials_from:

@@ -368,7 +368,7 @@ def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
     assert "/bob\n" in desk.dsops("whoami", "dev", **mine).stdout
     assert 3 == len(json.loads(desk.dsops("agent", "status", "--json", "--sandbox").stdout)["sessions"])
     done = desk.dsops("logout", "dev")
-    assert "the agent has forgotten 2 sessions of it" in done.stderr
+    assert "the agent has dropped 2 sessions of this login" in done.stderr
     (left,) = json.loads(desk.dsops("agent", "status", "--json", "--sandbox").stdout)["sessions"]
     assert "dev" == left["store"]
     assert "/bob\n" in desk.dsops("whoami", "dev", **mine).stdout

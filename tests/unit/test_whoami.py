@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.look.whoami import hop_value
-from dsops.whoami import base_is_session, carried, hop_words, hops_of, limits, of_base
+from dsops.whoami import as_issued, base_is_session, carried, hop_words, hops_of, limits, of_base
 from tests.plans import LONG_TERM, TEMPORARY, UNKNOWN, plan_of
 
 CHAIN = """\
@@ -98,6 +98,14 @@ class TestHops:
         role = "arn:aws:iam::222222222222:role/Second"
         assert f"second: AssumeRole {role} as ada, chained, external ID sent" == words
         assert "external" not in hop_words(hops_of(plan_of(CHAIN, store="third"), "third")[2])
+
+    def test_the_last_hop_has_the_session_name_that_aws_knows(self) -> None:
+        """A cached session has an older name, so the last hop's session name is that of the caller's ARN."""
+        hops = hops_of(plan_of(CHAIN, store="second"), "second")
+        first, second = as_issued(hops, "arn:aws:sts::222222222222:assumed-role/Second/an-older-name")
+        assert "as ada" in hop_words(first)
+        assert "as an-older-name, chained" in hop_words(second)
+        assert as_issued(hops, "arn:aws:iam::222222222222:user/ada") == hops
 
     def test_limits_are_those_of_the_last_hop(self) -> None:
         """The limits of a session are those of its last hop; if that hop has no session policy, there are none."""

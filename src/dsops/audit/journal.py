@@ -99,8 +99,8 @@ class TrailJournal:
             dispatch(settings, result, self._environ, int(self._now().timestamp()), self._warn_of_sinks)
         if result.is_first:
             self._tell(
-                f"which roles and secrets dsops uses is written down in {settings.file}, never a value;"
-                f" `audit: off` in {user_config_path(self._environ)} ends that"
+                f"dsops records which roles and secrets it uses, without any value, in {settings.file};"
+                f" `audit: off` in {user_config_path(self._environ)} stops the record"
             )
 
     def _put(self, settings: Settings, records: list[bytes]) -> WriteResult:

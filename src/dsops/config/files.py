@@ -60,6 +60,7 @@ class ConfigReader:
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
         self._folder = folder
+        self._home = environ.get("HOME", "").rstrip("/")
         self._owners = None if is_named else _trusted_owners(environ)
         self._problems = problems
         self._drafts = drafts or {}
@@ -181,9 +182,10 @@ class ConfigReader:
         return ConfigSource(shown_path, document.root)
 
     def _shown_path(self, path: str) -> str:
-        """Return the shortest path from the working folder to the file."""
+        """Return the shortest path to the file: from the working folder, from the home folder as `~/...`, or from /."""
         relative = os.path.relpath(path, self._folder)
-        return relative if len(relative) < len(path) else path
+        at_home = f"~{path.removeprefix(self._home)}" if self._home and path.startswith(f"{self._home}/") else path
+        return min(relative, at_home, path, key=len)
 
 
 def is_pipeline(environ: MappingOf[str, str]) -> bool:

@@ -17,10 +17,18 @@ def partition_of_session(credentials: Credentials, region: str) -> Partition:
     return (partition_named(arn.partition) if arn else None) or partition_of_region(region)
 
 
-def refuse_other_sts(plan: Plan, name: str, runtime: Runtime, hint: str) -> None:
-    """Raise UsageError for a session from an STS other than AWS's: its credentials must not be sent to AWS."""
-    address = parse_address(session_endpoint(plan, name, runtime).url)
+def refuse_other_sts(plan: Plan, name: str, runtime: Runtime, variable: str) -> None:
+    """Raise UsageError for a session from an STS other than AWS's: its credentials must not be sent to AWS.
+
+    `variable` can name another federation endpoint.
+    """
+    url = session_endpoint(plan, name, runtime).url
+    address = parse_address(url)
     if address is None or not is_aws_host(address.host):
+        hint = (
+            f"name the federation endpoint with `--endpoint` or {variable}; if {url} is a sandbox, "
+            f"`--endpoint {url.rstrip('/')}/_sandbox/federation`"
+        )
         raise UsageError(f"store `{name}` does not use AWS's STS, so it cannot open the console", hint=hint)
 
 

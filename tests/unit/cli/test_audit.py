@@ -231,14 +231,14 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
     environ = {**agent.environ, "DSOPS_AGENT": way}
     words = ["env", "-i", "-C", str(agent.folder), *[f"{name}={value}" for name, value in environ.items()], *command]
     with Terminal(words) as terminal:
-        text = terminal.expect("ends that")
+        text = terminal.expect("stops the record")
         assert str(home.trail) in text
         # A progress line, if the machine was slow enough for one, was erased before the note.
         assert text.partition("dsops: note: ")[0].rpartition("\r\x1b[K")[2] == ""
         assert terminal.code() == 0
     with Terminal(words) as terminal:
         assert terminal.code() == 0
-        assert "ends that" not in terminal.text
+        assert "stops the record" not in terminal.text
 
 
 def test_the_library_is_on_record(agent: Agent, home: Home) -> None:

@@ -88,6 +88,13 @@ def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin
     }
 
 
+def test_for_another_sts_the_hint_names_the_sandboxs_endpoint(dsops: Dsops, aws: StubAws, signin: Signin) -> None:
+    """A session from an STS other than AWS's is sent nowhere; the hint has the flag for a sandbox."""
+    done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="")
+    assert (done.returncode, done.stdout, aws.calls, signin.asked) == (2, b"", [], [])
+    assert f"`--endpoint {aws.server.url}/_sandbox/federation`".encode() in done.stderr
+
+
 def test_a_page_and_a_duration_can_be_named(dsops: Dsops, signin: Signin) -> None:
     """`--destination` and `--duration` are sent to the endpoint, and `--json` prints JSON."""
     page = "https://console.aws.amazon.com/s3/home"

@@ -140,7 +140,7 @@ def test_a_program_of_that_name_wins(desk: Desk) -> None:
     [
         (("shell", "targt"), b"did you mean `target`?", 125),
         (("exec", "targt"), b"did you mean `target`?", 127),
-        (("exec", "target", "aws", "s3"), b"write `--` before it: dsops exec target -- aws", 125),
+        (("exec", "target", "aws", "s3"), b"write `--` before the command: dsops exec target -- aws ...", 125),
         (("exec", "no-such-program"), b"was not found", 127),
         (("exec", "--", "target"), b"the command `target` was not found", 127),
     ],

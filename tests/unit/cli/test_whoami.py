@@ -55,6 +55,18 @@ def test_an_unneeded_hop_is_not_issued_for_its_expiry(tmp_path: Path) -> None:
         assert "1. jump: AssumeRole arn:aws:iam::111122223333:role/Jump as test, its expiry is unknown\n" in shown
 
 
+def test_without_base_credentials_a_message_needs_a_store(tmp_path: Path) -> None:
+    """`explain --message` without base credentials says that the store whose session the program used can be named."""
+    dsops = Dsops(tmp_path)
+    (tmp_path / "said").write_text(
+        "User: arn:aws:iam::111122223333:user/ada is not authorized to perform: s3:ListBucket"
+    )
+    no_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
+    done = dsops.run("explain", "--message", "said", **no_keys)
+    assert b"error[credentials.none]" in done.stderr
+    assert b"name the store: `dsops explain STORE --message FILE`" in done.stderr
+
+
 def test_no_secret_is_in_it(tmp_path: Path) -> None:
     """The output of `whoami` contains no external ID, secret key or token, in any format, even with `--debug`."""
     with StubAws() as aws:

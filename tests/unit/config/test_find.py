@@ -248,3 +248,16 @@ def test_files_have_the_hash_of_their_bytes(tmp_path: Path) -> None:
     reader = ConfigReader(str(tmp_path), {}, Problems(), is_named=True)
     reader.read(str(tmp_path / "dsops.yaml"))
     assert reader.files[0].sha256 == "09bfcc6a14b83e2192b8673677725c84883ee9cd0c70e45c9ec09daa8f2b2847"
+
+
+def test_a_file_in_the_home_folder_is_shown_from_there(tmp_path: Path) -> None:
+    """The path of a file in the home folder begins with `~` if that is shorter than the way from the working folder."""
+    own = tmp_path / "home" / ".config" / "dsops" / "dsops.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("version: 1\nenvs: {}\n")
+    (tmp_path / "project").mkdir()
+    environ = {"HOME": str(tmp_path / "home")}
+    for folder, shown in ((tmp_path / "project", "~/.config/dsops/dsops.yaml"), (own.parent, "dsops.yaml")):
+        reader = ConfigReader(str(folder), environ, Problems(), is_named=True)
+        reader.read(str(own))
+        assert reader.shown == [shown]

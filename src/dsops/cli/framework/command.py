@@ -300,7 +300,8 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
     left = list(words)
     for operand in command.operands:
         if operand.is_required and not left:
-            error = UsageError(f"{operand.name} is missing", hint=f"write `{called} {operand.name}`: {operand.help}")
+            form = f"{called} {operand.name}{' -- COMMAND' if command.takes_command else ''}"
+            error = UsageError(f"{operand.name} is missing", hint=f"write `{form}`: {operand.help}")
             error.missing = operand.name
             raise error
         taken = left if operand.is_repeatable else left[:1]

@@ -48,8 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     command = browser_command(choice, runtime) if choice is not None else ()
     own = arguments.text("--endpoint")
     if not own:
-        hint = f"name the federation endpoint with `--endpoint` or {_OWN_ENDPOINT}; a sandbox's is /_sandbox/federation"
-        refuse_other_sts(plan, name, runtime, hint)
+        refuse_other_sts(plan, name, runtime, _OWN_ENDPOINT)
     federation_endpoint(partition_of_region(region), own)
     page_of(partition_of_region(region), region)
     refuse_chained(plan, name, seconds)

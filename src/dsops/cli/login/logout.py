@@ -37,7 +37,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         shown = login.session.shown
         answer(clean(f"{shown} has ended" if ended.was_logged_in else f"there was no login: {shown}"))
         if forgotten:
-            note(f"the agent has forgotten {counted(forgotten, 'session')} of it; AWS accepts them until they expire")
+            dropped = counted(forgotten, "session")
+            note(f"the agent has dropped {dropped} of this login; AWS accepts a session until it expires")
     return 0
 
 

@@ -99,4 +99,5 @@ def add_to_aws_config(session: SsoSession, runtime: Runtime) -> None:
         shown = shown_file(path, runtime.environ)
         new = with_section(SourceText(text=text, shown=shown), _lines(session))
         kept = replace_file(path, old, new.encode("utf-8", "surrogateescape"), _BACKUP)
-    note(f"added [sso-session {session.name}] to {shown}{f'; the old file is saved as {kept}' if kept else ''}")
+    saved = f"; the old file is saved as {shown_file(kept, runtime.environ)}" if kept else ""
+    note(f"added [sso-session {session.name}] to {shown}{saved}")

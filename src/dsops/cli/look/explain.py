@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, PICK, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import environment_name, load_config, plan_one_store, show_notes
-from dsops.errors import CheckFailed, LimitExceeded, SessionForNothing, StoreUnknown, nearest
+from dsops.errors import CheckFailed, LimitExceeded, NoCredentials, SessionForNothing, StoreUnknown, nearest
 from dsops.model import Config, Environment
 from dsops.pipeline.configuration import only_variable
 from dsops.pipeline.execution import carry_out
@@ -85,7 +85,13 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     else:
         plan = Plan("", (), {}, {"": base_identity(runtime)}, 0, ())
     evidence = _evidence(plan, arguments, runtime)
-    findings = carry_out(investigate_message(plan, store, text, evidence, runtime), runtime)
+    try:
+        findings = carry_out(investigate_message(plan, store, text, evidence, runtime), runtime)
+    except NoCredentials as error:
+        if not store:
+            hint = "if the program ran with a store's session, name the store: `dsops explain STORE --message FILE`"
+            error.retell(error.message, hint=f"{hint}; else set AWS_PROFILE")
+        raise
     runtime.report(DONE)
     show("the message", findings, is_json=arguments.switch("--json"))
     return CheckFailed.exit_code

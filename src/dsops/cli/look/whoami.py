@@ -23,6 +23,7 @@ from dsops.startup import NamedTuple
 from dsops.text import clean, duration_text
 from dsops.whoami import (
     SessionAttributes,
+    as_issued,
     base_is_session,
     carried,
     hop_words,
@@ -54,6 +55,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     work = get_caller_identity(make_client(runtime), session.credentials, session.endpoint)
     identity = carry_out(work, runtime)
     runtime.report(DONE)
+    session = session._replace(hops=as_issued(session.hops, identity.arn))
     if session.credentials.source == OF_ENVIRONMENT and passed_over(runtime.environ):
         note(passed_over(runtime.environ))
     if arguments.switch("--json"):

@@ -69,8 +69,8 @@ def target_of(arguments: Arguments, runtime: Runtime) -> Arguments | None:
         return None
     names = (*config.environments, *config.stores)
     if word in names and others:
-        hint = f"write `--` before it: dsops exec {clean(word)} -- {clean(others[0])}"
-        raise UsageError(f"`{clean(word)}` is no program, and it is not clear where the command begins", hint=hint)
+        hint = f"write `--` before the command: dsops exec {clean(word)} -- {clean(others[0])} ..."
+        raise UsageError(f"`--` is missing between `{clean(word)}` and the command", hint=hint)
     if word in names:
         return arguments.with_command().with_operand(NAME.name, word)
     near = nearest(word, names)
