@@ -188,7 +188,7 @@ _CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     ),
     "config.store-unknown": _causes(("the name is mistyped", "`dsops stores` lists the stores of the file")),
     "config.store-type-unknown": _causes(
-        ("the type is mistyped, or its plugin is not installed", "`dsops stores` lists the installed types")
+        ("the type is mistyped, or its plugin is not installed", "`dsops stores --types` lists the installed types")
     ),
     "config.variable-unset": _causes(
         ("the variable is not exported in this shell", "export it, or write a default: `${NAME:-default}`")

@@ -57,7 +57,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "policy": CommandEntry("dsops.cli.policy.policy", "check, simulate and generate IAM policies"),
     "agent": CommandEntry("dsops.cli.run.agent", "keep sessions in memory for the next run"),
     "sandbox": CommandEntry("dsops.cli.sandbox.sandbox", "run a local AWS that enforces policies"),
-    "stores": CommandEntry("dsops.cli.look.stores", "list the stores of the configuration and all store types"),
+    "stores": CommandEntry("dsops.cli.look.stores", "list the stores of the configuration and the AWS profiles"),
     "schema": CommandEntry("dsops.cli.setup.schema", "print the JSON Schema of dsops.yaml, for editors"),
     "completion": CommandEntry("dsops.cli.framework.completion", "print a completion script for a shell"),
     "complete": CommandEntry("dsops.cli.framework.complete", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.cli.framework.command import CONFIG, Arguments, Command
+from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, table
 from dsops.cli.framework.project import read_config
 from dsops.document import Scalar
@@ -11,6 +11,8 @@ from dsops.model import Config, StoreEntry
 from dsops.runtime import Runtime
 from dsops.schema import StoreType
 from dsops.stores import StoreTypes
+
+TYPES = Flag("--types", "list the store types instead of the stores", "switch", own_variable="DSOPS_STORES_TYPES")
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -30,11 +32,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             }
         )
         return 0
-    if config:
+    if config is not None and not arguments.switch(TYPES.name):
         headings = ("STORE", "TYPE", "CREDENTIALS FROM", "READ BY", "WHERE")
         least = ("WHERE", "READ BY", "CREDENTIALS FROM")
         answer(table(headings, [_row(each, config) for each in stores], least=least))
-        answer("")
+        return 0
     rows = [(each.name, _gives(each), each.help) for each in types.values()]
     answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows, least=("GIVES",)))
     return 0
@@ -97,7 +99,11 @@ def _gives(store_type: StoreType) -> str:
 
 
 COMMAND = Command(
-    help="List the stores of the configuration, the environments that use them, and all store types.",
+    help=(
+        "List the stores of the configuration and the AWS profiles, and the environments that use them.\n"
+        "\n"
+        "With --types, or without any store, list the store types that a configuration can use. `--json` has both."
+    ),
     run=_run,
-    flags=(CONFIG,),
+    flags=(CONFIG, TYPES),
 )
