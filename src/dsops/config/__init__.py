@@ -155,8 +155,7 @@ def examine(
     examined = check(below, missing or ())
     unknown = sorted(examined.problems.unknown_stores)
     if unknown and profiles is not None and missing is not None:
-        wanted = [*missing, *unknown]
-        return check(profiles(wanted), wanted)
+        return check(profiles(wanted := [*missing, *unknown]), wanted)
     return examined
 
 
