@@ -99,7 +99,7 @@ def test_a_login_asks_once_and_then_a_command_runs_in_an_account(desk: Newcomer)
         terminal.expect("Start URL of the access portal: ")
         terminal.type("my-company\n")
         terminal.expect("`my-company` is not the https address of the access portal")
-        terminal.expect("Start URL of the access portal: ")
+        terminal.expect("Start URL of the access portal: ")  # what is typed before the question is dropped
         terminal.type(f"{START_URL}\n")
         terminal.expect("Region of the Identity Center instance [us-east-1]: ")
         terminal.type("\n")

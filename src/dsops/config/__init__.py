@@ -14,7 +14,16 @@ from collections.abc import Collection, Mapping
 from dsops.config.allow import HOOKED, RUNNING, is_allowed, is_usable
 from dsops.config.environments import make_environments, pick_default
 from dsops.config.find import find, local_path, named_path
-from dsops.config.layers import Layer, ProfileLayer, ProfileReader, over, read_layer, read_user_layer
+from dsops.config.layers import (
+    Layer,
+    ProfileLayer,
+    ProfileReader,
+    displaced,
+    over,
+    read_layer,
+    read_user_layer,
+    without,
+)
 from dsops.config.problems import Problems
 from dsops.config.references import References
 from dsops.config.sections import Sections, collect
@@ -126,10 +135,11 @@ def examine(
         is_usable(own.files, environ) and (not project.files or is_allowed(project.files, environ, permission))
     )
 
-    def check(below: ProfileLayer) -> Examined:
+    def check(below: ProfileLayer, wanted: Collection[str]) -> Examined:
         problems = reading.copy()
         problems.notes.extend(below.notes)
-        examined = _check(over(sections, below.sections), types, problems, knows_all=knows_all)
+        usable = _without_displaced(sections, below.sections, wanted, problems)
+        examined = _check(over(sections, usable), types, problems, knows_all=knows_all)
         files, *others = [layer.files for layer in (project, own, below) if layer.files]
         config = examined.config._replace(
             files=files, own_files=tuple(file for layer in others for file in layer), is_allowed=permitted
@@ -142,10 +152,10 @@ def examine(
     below = ProfileLayer() if profiles is None or missing == [] else profiles(missing)
     if not_found is not None and not own.files and not below.files:
         raise not_found
-    examined = check(below)
+    examined = check(below, missing or ())
     unknown = sorted(examined.problems.unknown_stores)
     if unknown and profiles is not None and missing is not None:
-        return check(profiles([*missing, *unknown]))
+        return check(profiles(wanted := [*missing, *unknown]), wanted)
     return examined
 
 
@@ -155,6 +165,24 @@ def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(own.sources, store_keys, problems)
     return over(collect(project.sources, store_keys, problems), sections) if project.files else sections
+
+
+def _without_displaced(above: Sections, below: Sections, wanted: Collection[str], problems: Problems) -> Sections:
+    """Return the layer of profiles without those that would get their credentials from a store of a layer above.
+
+    Such a profile is a problem if it is wanted.
+    """
+    sources = displaced(above, below)
+    refused = [name for name in sources if name in wanted]
+    for name in refused:
+        source = sources[name]
+        problems.add(
+            below.stores[name][0].where,
+            f"secretStores.{name}",
+            f"profile `{name}` gets its credentials from profile `{source}`, and a store has that name",
+            f"rename the store `{source}` ({above.stores[source][0].where}): it may be another identity",
+        )
+    return below if refused or not sources else without(below, sources)
 
 
 def _check(sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool) -> Examined:

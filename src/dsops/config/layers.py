@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dsops.config.files import ConfigReader, ConfigSource
 from dsops.config.problems import Problems
 from dsops.config.sections import Sections
+from dsops.document import Scalar
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
@@ -91,3 +92,31 @@ def over(above: Sections, below: Sections) -> Sections:
         defaults=below.defaults | defaults,
         default_environment=above.default_environment,
     )
+
+
+def displaced(above: Sections, below: Sections) -> dict[str, str]:
+    """Return the stores of the lower layer whose chain of `credentials_from` leads to a name that the upper layer has.
+
+    Each is mapped to that name. The upper layer's store of that name is another one, with another identity.
+    """
+    sources = {}
+    for name, parts in below.stores.items():
+        fields = [part.entries["credentials_from"] for part in parts if "credentials_from" in part.entries]
+        if name not in above.stores and fields and isinstance(fields[-1].node, Scalar):
+            sources[name] = fields[-1].node.text
+    ends = {name: _end_of(name, sources) for name in sources}
+    return {name: end for name, end in ends.items() if end in above.stores}
+
+
+def _end_of(name: str, sources: Mapping[str, str]) -> str:
+    """Return the last name of a chain; a chain that is a circle ends, too."""
+    passed: set[str] = set()
+    while name in sources and name not in passed:
+        passed.add(name)
+        name = sources[name]
+    return name
+
+
+def without(below: Sections, names: Collection[str]) -> Sections:
+    """Return the layer without these stores."""
+    return below._replace(stores={name: parts for name, parts in below.stores.items() if name not in names})

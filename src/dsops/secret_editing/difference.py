@@ -29,23 +29,29 @@ def changes_between(old: Secret, new: Secret) -> list[FieldChange]:
     changes: list[FieldChange] = []
     for name in dict.fromkeys((*before, *after)):
         if name not in after:
-            changes.append(FieldChange(name, "removed", before[name], None))
+            changes.append(FieldChange(name, "removed", _text(before[name]), None))
         elif name not in before:
-            changes.append(FieldChange(name, "added", None, after[name]))
-        elif before[name] != after[name]:
-            changes.append(FieldChange(name, "changed", before[name], after[name]))
+            changes.append(FieldChange(name, "added", None, _text(after[name])))
+        elif _json(before[name]) != _json(after[name]):
+            # As a text, the number 1 could not be told from the text "1".
+            shown = _text if _text(before[name]) != _text(after[name]) else _json
+            changes.append(FieldChange(name, "changed", shown(before[name]), shown(after[name])))
     return changes
 
 
-def _fields(value: Secret) -> dict[str, Secret] | None:
-    """Return the fields of a JSON object, texts as they are and others as JSON; None for other values."""
+def _fields(value: Secret) -> dict[str, object] | None:
+    """Return the fields of a JSON object; None for other values."""
     try:
         content = json.loads(value.reveal())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(content, dict):
-        return None
-    return {
-        name: Secret(field if isinstance(field, str) else json.dumps(field, ensure_ascii=False))
-        for name, field in content.items()
-    }
+    return content if isinstance(content, dict) else None
+
+
+def _text(field: object) -> Secret:
+    """Return a text as it is, and another value as JSON."""
+    return Secret(field) if isinstance(field, str) else _json(field)
+
+
+def _json(field: object) -> Secret:
+    return Secret(json.dumps(field, ensure_ascii=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 from dsops.errors import UsageError
 from dsops.secret import Secret
@@ -27,20 +28,67 @@ class EditorText(NamedTuple):
     def value_of(self, edited: Secret) -> Secret:
         """Return the value that an edited text stands for. Raises UsageError if it should be JSON and is not."""
         text = edited.reveal()
-        if self.separators is not None:
-            try:
-                content = json.loads(text)
-            except json.JSONDecodeError as error:
-                # Raised from None: the original error contains the text.
-                raise UsageError(
-                    f"the text is not JSON any more: line {error.lineno}, column {error.colno}",
-                    why="the stored value is a JSON object",
-                    hint="correct that line; to store a text that is not JSON, use `dsops set`",
-                ) from None
-            except RecursionError:
-                raise UsageError("the text is nested too deep for JSON", hint="use fewer levels") from None
-            return Secret(json.dumps(content, separators=self.separators, ensure_ascii=self.is_ascii))
-        return Secret(text.removesuffix("\n") if self.adds_newline else text)
+        if self.separators is None:
+            return Secret(text.removesuffix("\n") if self.adds_newline else text)
+        one_line = json.dumps(_parsed(text), separators=self.separators, ensure_ascii=self.is_ascii)
+        try:
+            one_line.encode("utf-8")
+        except UnicodeEncodeError:
+            one_line = json.dumps(_parsed(text), separators=self.separators)  # half of a surrogate pair, escaped
+        return Secret(one_line)
+
+
+def _parsed(text: str) -> object:
+    """Return the content of an edited JSON text. Raises UsageError if it is not JSON, or would lose a part of it."""
+    try:
+        return json.loads(
+            text, parse_int=_integer, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_object
+        )
+    except json.JSONDecodeError as error:
+        # Raised from None: the original error contains the text.
+        raise UsageError(
+            f"the text is not JSON any more: line {error.lineno}, column {error.colno}",
+            why="the stored value is a JSON object",
+            hint="correct that line; to store a text that is not JSON, use `dsops set`",
+        ) from None
+    except RecursionError:
+        raise UsageError("the text is nested too deep for JSON", hint="use fewer levels") from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the object. Raises UsageError for a field that occurs twice: only one of its values would be stored."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"the field `{twice}` occurs twice in one object", hint="remove or rename one of the two")
+    return content
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # Python converts no number with more than 4,300 digits
+        raise _inexact() from None
+
+
+def _exact(text: str) -> float:
+    """Return the number. Raises UsageError if it would be stored with fewer digits, or as infinity."""
+    number = float(text)
+    if Decimal(repr(number)) != Decimal(text):
+        raise _inexact()
+    return number
+
+
+def _inexact() -> UsageError:
+    return UsageError(
+        "a number of the text has more digits than can be stored exactly",
+        hint="write it in quotes; or pipe the whole value into `dsops set`, which stores it as it is",
+    )
+
+
+def _refuse_constant(name: str) -> object:
+    raise UsageError(f"the text is not JSON any more: `{name}` is no JSON number", hint="write it in quotes")
 
 
 def editor_text(value: Secret) -> EditorText:
@@ -57,8 +105,8 @@ def editor_text(value: Secret) -> EditorText:
             hint="read it with `dsops get` or the AWS CLI, and write it with `dsops set --from-file FILE`",
         ) from None
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        content = _parsed(text)
+    except UsageError:
         content = None
     for separators in _STYLES if isinstance(content, dict) else ():
         for is_ascii in (True, False):

@@ -58,15 +58,19 @@ def has_state(state: str) -> Judge:
 def uid_of_client(client: int, port: int) -> int | None:
     """Return the user id of the process that is connected from `client` to our `port`; None if it is unknown.
 
-    Only Linux has it in a file (proc(5), /proc/net/tcp): local and remote address in hex, and the uid as eighth field.
+    Only Linux has it in files (proc(5), /proc/net/tcp and tcp6): local and remote address in hex, and the uid as eighth
+    field. An IPv6 socket also reaches our port, at the address ::ffff:127.0.0.1.
     """
-    ends = [f"0100007F:{number:04X}" for number in (client, port)]
-    try:
-        with open("/proc/net/tcp", encoding="ascii") as file:
-            fields = next((fields for line in file if (fields := line.split())[1:3] == ends), None)
-        return int(fields[7]) if fields else None
-    except (OSError, ValueError, IndexError):
-        return None
+    for name, address in (("tcp", "0100007F"), ("tcp6", "0000000000000000FFFF00000100007F")):
+        ends = [f"{address}:{number:04X}" for number in (client, port)]
+        try:
+            with open(f"/proc/net/{name}", encoding="ascii") as file:
+                fields = next((fields for line in file if (fields := line.split())[1:3] == ends), None)
+            if fields:
+                return int(fields[7])
+        except (OSError, ValueError, IndexError):
+            continue
+    return None
 
 
 class LoopbackPort:

@@ -140,6 +140,7 @@ def test_a_portal_that_stops_is_not_asked_for_the_rest(portal: Portal) -> None:
         {"accountList": None},
         {"accountList": ["x"]},
         {"accountList": [{"accountName": "without an id"}]},
+        {"accountList": [{"accountId": "${HOME}", "accountName": "with an id that would be a variable"}]},
         {"accountList": [], "nextToken": "for ever"},
     ],
 )

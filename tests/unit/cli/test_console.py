@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -362,6 +363,30 @@ def test_the_user_of_a_connection_is_known() -> None:
         with socket.create_connection(("127.0.0.1", port)) as client:
             assert uid_of_client(client.getsockname()[1], port) == os.getuid()
         assert uid_of_client(1, port) is None
+
+
+_MAPPED_CLIENT = """
+import socket, sys
+client = socket.socket(socket.AF_INET6)
+client.connect(("::ffff:127.0.0.1", int(sys.argv[1])))
+print(client.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux names the user of a connection")
+def test_the_user_of_an_ipv6_socket_is_known() -> None:
+    """Another user can't hide by connecting with an IPv6 socket, whose connections are in another list."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        words = [sys.executable, "-c", _MAPPED_CLIENT, str(port)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+            assert client.stdout is not None
+            line = client.stdout.readline()
+            if not line:
+                pytest.skip("this machine has no IPv6")
+            assert uid_of_client(int(line), port) == os.getuid()
+            client.kill()
 
 
 def test_without_a_browser_it_says_so(dsops: Dsops) -> None:

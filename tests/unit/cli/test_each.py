@@ -106,6 +106,19 @@ def test_grouped_output_keeps_the_lines_of_a_store_together(world: World) -> Non
     assert done.stdout == "== prod-a\n1\n2\n== prod-b\n1\n2\n"
 
 
+def test_a_carriage_return_does_not_replace_the_stores_name(world: World) -> None:
+    """After a carriage return, which moves a terminal to the beginning of the line, the name is printed again."""
+    done = subprocess.run(
+        world.command("prod-a", "--", "printf", "one\\rprod-b | two\\r\\n"),
+        cwd=world.folder,
+        env=world.environ,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == b"prod-a | one\rprod-a | prod-b | two\n"
+
+
 def test_json_is_one_object_per_line(world: World) -> None:
     """With `--json` each store is one line with exit code, output and error, and nothing else is printed."""
     done = world.run("prod-a", "gone", "--json", "--", "sh", "-c", "echo out; echo err >&2; exit 7")

@@ -165,3 +165,21 @@ def test_a_short_flag_before_a_command_is_still_its_own(capfd: pytest.CaptureFix
     """`-v` before a command is --verbose."""
     assert main(["-v", "stores"]) == 0
     assert "deploy" in capfd.readouterr().out
+
+
+def test_an_environment_with_the_name_of_a_profile_is_refused(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command would otherwise run with the inherited AWS identity instead of the profile's session."""
+    path = folder / "aws-config"
+    path.write_text(
+        "[profile production]\nrole_arn = arn:aws:iam::123456789012:role/P\ncredential_source = Environment\n"
+        "[profile both]\nregion = us-east-1\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    refused = told(capfd, "exec", "production", "--", "true")
+    assert "`production` is both an environment and a profile" in refused
+    assert "`--credentials production` for the session of the profile" in refused
+    # A profile without credentials is no store.
+    path.write_text("[profile production]\nregion = us-east-1\n")
+    assert "both" not in told(capfd, "exec", "production", "--", "no-such-program")

@@ -212,6 +212,40 @@ def test_a_project_wins_over_a_profile(world: World) -> None:
     assert role_of(world.load(None), "prod") == "Project"
 
 
+def chain_of_profiles(_names: Collection[str] | None) -> ProfileLayer:
+    """The profile `far`, whose source is `prod`, whose source is `base`."""
+    where = Where("~/.aws/config", 7)
+    sources = {"far": "prod", "prod": "base", "base": ""}
+    parts = {}
+    for name, source in sources.items():
+        texts = {"type": "aws.sts", "role_arn": ROLE.format(name.title())}
+        texts |= {"credentials_from": source} if source else {}
+        fields = {key: Field(Scalar(text, "text", 7), where) for key, text in texts.items()}
+        parts[name] = [Part(where, f"secretStores.{name}", fields)]
+    return ProfileLayer(Sections(parts, {}, {}, []), (SourceFile("/c", "", "~/.aws/config"),))
+
+
+@pytest.mark.parametrize("name", ["far", "prod"])
+def test_a_profile_never_gets_the_credentials_of_a_store_with_the_name_of_its_source(world: World, name: str) -> None:
+    """A store `base` of a dsops.yaml does not sign the call of a profile whose `source_profile` is `base`."""
+    world.write_project(PROJECT.replace("corp", "base"))
+    folder = str(world.project)
+    with pytest.raises(ConfigError) as caught:
+        load(folder=folder, environ=world.environ, profiles=chain_of_profiles, names=(name,))
+    assert [problem.path for problem in caught.value.problems] == [f"secretStores.{name}"]
+    assert "`base`" in caught.value.problems[0].message
+    assert list(load(folder=folder, environ=world.environ, profiles=chain_of_profiles, names=None).stores) == ["base"]
+
+
+def test_a_store_can_not_use_a_profile_whose_source_has_another_meaning(world: World) -> None:
+    """The same holds for a profile that only a store of the dsops.yaml names."""
+    app = "  app: {type: aws.ssm, credentials_from: prod}\nenvs:"
+    world.write_project(PROJECT.replace("corp", "base").replace("envs:", app))
+    with pytest.raises(ConfigError) as caught:
+        load(folder=str(world.project), environ=world.environ, profiles=chain_of_profiles)
+    assert [problem.path for problem in caught.value.problems] == ["secretStores.prod"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

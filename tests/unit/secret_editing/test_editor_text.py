@@ -49,6 +49,29 @@ def test_an_object_that_is_no_json_any_more_is_refused() -> None:
     assert "hush" not in f"{raised.value!r} {raised.value.why} {raised.value.hint} {raised.value.__cause__!r}"
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        '{"a": "hush", "a": "2"}',
+        '{"a": 3.14159265358979323846}',
+        '{"a": 1e400}',
+        '{"a": Infinity}',
+        f'{{"a": {"9" * 5000}}}',
+    ],
+)
+def test_an_edit_that_would_lose_something_is_refused(edited: str) -> None:
+    """Of a field that occurs twice, and of a long number, only a part would be stored."""
+    with pytest.raises(UsageError) as raised:
+        editor_text(Secret('{"a": "1"}')).value_of(Secret(edited))
+    assert "hush" not in f"{raised.value!r} {raised.value.hint} {raised.value.__cause__!r}"
+
+
+def test_half_a_surrogate_pair_stays_an_escape() -> None:
+    r"""A `\ud800` in the edited text can't be stored as a character, also if the old value had no escapes."""
+    edited = editor_text(Secret('{"a": "ü"}')).value_of(Secret('{"a": "ü\\ud800"}'))
+    assert '{"a": "\\u00fc\\ud800"}' == edited.reveal()
+
+
 def test_binary_values_are_refused() -> None:
     """An editor would change bytes that are not UTF-8."""
     with pytest.raises(UsageError, match="binary"):

@@ -25,6 +25,12 @@ def test_fields_are_compared_by_name() -> None:
     )
 
 
+def test_a_number_is_not_the_text_of_its_digits() -> None:
+    """A field that changes from a number to a text is a change, and both are shown as JSON."""
+    assert [("a", "changed", "1", '"1"')] == changes('{"a": 1}', '{"a": "1"}')
+    assert [("a", "changed", "1", "2")] == changes('{"a": 1}', '{"a": "2"}')
+
+
 def test_other_values_are_compared_as_a_whole() -> None:
     """If one of the values is not a JSON object, the whole value has changed."""
     assert [("", "changed", "old", "new")] == changes("old", "new")

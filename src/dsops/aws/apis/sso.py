@@ -5,6 +5,7 @@ Requests are not signed. They carry the access token of a login.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from dsops.aws.http.answer import Content, lacks, objects_in, text_in
@@ -17,6 +18,8 @@ from dsops.startup import NamedTuple
 
 _BEARER = "x-amz-sso_bearer_token"
 _MOST_PAGES = 500
+_KEY = re.compile(r"[\w+=,.@-]+", re.ASCII)
+"""An account's id, or the name of a permission set (Identity Center API reference, CreatePermissionSet)."""
 _PARTS = ("accessKeyId", "secretAccessKey", "sessionToken")
 
 
@@ -102,7 +105,8 @@ async def _list(portal: PortalClient, listing: _Listing) -> list[dict[str, objec
         content = await _ask(portal, listing.action, f"{listing.path}max_result=100{more}", listing.doing)
         page, whole = objects_in(content, listing.member), content.get(listing.member)
         is_whole = isinstance(whole, list) and len(page) == len(whole)
-        if not is_whole or not all(text_in(each, listing.key) for each in page):
+        # Callers write the keys into a dsops.yaml, where a `${NAME}` would mean a variable of the user's.
+        if not is_whole or not all(_KEY.fullmatch(text_in(each, listing.key)) for each in page):
             raise lacks(portal.endpoint, listing.action, f"{listing.member} with {listing.key}")
         objects += page
         token = text_in(content, "nextToken")

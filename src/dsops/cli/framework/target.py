@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from dsops.aws.identity.ambient_files import config_file, content, credentials_file
 from dsops.cli.framework.command import ENVIRONMENT, Arguments, Operand
 from dsops.cli.framework.project import permitted, read_config
 from dsops.errors import ConfigNotFound, UsageError, nearest
@@ -32,6 +35,8 @@ def load_target(arguments: Arguments, runtime: Runtime) -> tuple[Arguments, Conf
         error.missing = "" if name or store or arguments.text("--config") else NAME.name
         raise
     if name:
+        if name in config.environments and not arguments.text(ENVIRONMENT.name) and not store:
+            _refuse_profile(name, runtime)
         arguments = _resolved(name, arguments, config)
         if arguments.text(CREDENTIALS) == name and not arguments.text(ENVIRONMENT.name):
             config = config._replace(default_environment="")
@@ -42,10 +47,7 @@ def _resolved(name: str, arguments: Arguments, config: Config) -> Arguments:
     environment, store = arguments.text(ENVIRONMENT.name), arguments.text(CREDENTIALS)
     is_environment, is_store = name in config.environments, name in config.stores
     if is_environment and is_store and not environment and not store:
-        raise UsageError(
-            f"`{name}` is both an environment and a store",
-            hint=f"write `--env {name}` for its variables, or `--credentials {name}` for the session of the store",
-        )
+        raise _both(name, "store")
     if is_store and not store and (environment or not is_environment):
         return arguments.with_text(CREDENTIALS, name)
     if is_environment and environment in {"", name}:
@@ -60,6 +62,29 @@ def _resolved(name: str, arguments: Arguments, config: Config) -> Arguments:
             f"`{name}` and `{store}` are both stores, and a command gets one session", hint="leave out one of the two"
         )
     raise _unknown(name, config)
+
+
+def _refuse_profile(name: str, runtime: Runtime) -> None:
+    """Raise UsageError if a profile of AWS's files has the environment's name, and a session.
+
+    The command would otherwise run with the inherited AWS identity in a folder whose dsops.yaml has the environment,
+    and with the profile's in any other.
+    """
+    paths = config_file(runtime.environ, runtime.folder), credentials_file(runtime.environ, runtime.folder)
+    # Most names are in neither file, and parsing thousands of profiles takes longer than to search for one.
+    if any(os.fsencode(name) in content(path) for path in paths):
+        from dsops.pipeline.profiles import read_aws_profiles, read_profile_layer
+
+        is_profile = name in read_aws_profiles(runtime)[0].by_name
+        if is_profile and name in read_profile_layer(runtime, (name,)).sections.stores:
+            raise _both(name, "profile")
+
+
+def _both(name: str, noun: str) -> UsageError:
+    return UsageError(
+        f"`{name}` is both an environment and a {noun}",
+        hint=f"write `--env {name}` for its variables, or `--credentials {name}` for the session of the {noun}",
+    )
 
 
 def _unknown(name: str, config: Config) -> UsageError:

@@ -173,7 +173,9 @@ class _Printer:
         if self._is_grouped:
             self._lines[name].append((stream, line))
         else:
-            _write(stream, b"%s | %s" % (os.fsencode(clean(name).ljust(self._width)), line))
+            prefix = b"%s | " % os.fsencode(clean(name).ljust(self._width))
+            # A carriage return moves to the beginning of the line, where the output would replace the store's name.
+            _write(stream, prefix + line.removesuffix(b"\r").replace(b"\r", b"\r" + prefix))
 
     def end(self, outcome: _Outcome) -> None:
         """Print the kept lines of a command that has ended."""
