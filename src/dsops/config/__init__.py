@@ -19,6 +19,7 @@ from dsops.config.layers import (
     ProfileLayer,
     ProfileReader,
     displaced,
+    displaced_environments,
     over,
     read_layer,
     read_user_layer,
@@ -164,7 +165,16 @@ def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
     # Only dsops' own types: to list plugin types, the metadata of all installed packages has to be read (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(own.sources, store_keys, problems)
-    return over(collect(project.sources, store_keys, problems), sections) if project.files else sections
+    if not project.files:
+        return sections
+    above = collect(project.sources, store_keys, problems)
+    sources = displaced(above, sections)
+    environments = displaced_environments(above, sections, {*sources, *(above.stores.keys() & sections.stores.keys())})
+    for kind, names in (("store", sources), ("environment", environments)):
+        problems.notes += [
+            f"your own {kind} `{name}` is left out: it uses a store whose name this project has, too" for name in names
+        ]
+    return over(above, without(sections, sources, environments))
 
 
 def _without_displaced(above: Sections, below: Sections, wanted: Collection[str], problems: Problems) -> Sections:

@@ -7,12 +7,14 @@ project's store could get the caller or the external ID of another store by acci
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection
+from collections.abc import Mapping as MappingOf
 
 from dsops.config.files import ConfigReader, ConfigSource
 from dsops.config.problems import Problems
-from dsops.config.sections import Sections
-from dsops.document import Scalar
+from dsops.config.sections import Part, Sections
+from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
@@ -39,7 +41,7 @@ If one of the names is no profile, all profiles are returned, so that an error c
 """
 
 
-def user_file(environ: Mapping[str, str]) -> str:
+def user_file(environ: MappingOf[str, str]) -> str:
     """Return the path of the user's own stores and environments, ~/.config/dsops/dsops.yaml; "" without a home folder.
 
     XDG_CONFIG_HOME replaces ~/.config. The XDG base directory specification says to ignore relative paths.
@@ -54,11 +56,11 @@ def user_file(environ: Mapping[str, str]) -> str:
 def read_layer(
     path: str,
     folder: str,
-    environ: Mapping[str, str],
+    environ: MappingOf[str, str],
     problems: Problems,
     *,
     is_named: bool,
-    drafts: Mapping[str, bytes] | None = None,
+    drafts: MappingOf[str, bytes] | None = None,
 ) -> Layer:
     """Read a main file, the local file beside it, and the files that they include."""
     reader = ConfigReader(folder, environ, problems, is_named=is_named, drafts=drafts)
@@ -67,7 +69,7 @@ def read_layer(
 
 
 def read_user_layer(
-    folder: str, environ: Mapping[str, str], problems: Problems, drafts: Mapping[str, bytes] | None = None
+    folder: str, environ: MappingOf[str, str], problems: Problems, drafts: MappingOf[str, bytes] | None = None
 ) -> Layer:
     """Read the user's own file; an empty layer without one.
 
@@ -95,28 +97,62 @@ def over(above: Sections, below: Sections) -> Sections:
 
 
 def displaced(above: Sections, below: Sections) -> dict[str, str]:
-    """Return the stores of the lower layer whose chain of `credentials_from` leads to a name that the upper layer has.
+    """Return the stores of the lower layer that lead, by `credentials_from` or `extends`, to a name of the upper layer.
 
     Each is mapped to that name. The upper layer's store of that name is another one, with another identity.
     """
-    sources = {}
-    for name, parts in below.stores.items():
-        fields = [part.entries["credentials_from"] for part in parts if "credentials_from" in part.entries]
-        if name not in above.stores and fields and isinstance(fields[-1].node, Scalar):
-            sources[name] = fields[-1].node.text
-    ends = {name: _end_of(name, sources) for name in sources}
-    return {name: end for name, end in ends.items() if end in above.stores}
+    uses = {name: _used(parts) for name, parts in below.stores.items() if name not in above.stores}
+    ends: dict[str, str] = {}
+    for name, direct in uses.items():
+        passed, ahead = {name}, list(direct)
+        while ahead:
+            used = ahead.pop()
+            if used in above.stores:
+                ends[name] = used
+                break
+            ahead += [more for more in uses.get(used, ()) if more not in passed]
+            passed.add(used)
+    return ends
 
 
-def _end_of(name: str, sources: Mapping[str, str]) -> str:
-    """Return the last name of a chain; a chain that is a circle ends, too."""
-    passed: set[str] = set()
-    while name in sources and name not in passed:
-        passed.add(name)
-        name = sources[name]
-    return name
+def displaced_environments(above: Sections, below: Sections, stores: Collection[str]) -> list[str]:
+    """Return the environments of the lower layer that read from one of these stores, or extend such an environment."""
+    found: list[str] = []
+    for _ in below.environments:
+        found += [
+            name
+            for name, parts in below.environments.items()
+            if name not in (*above.environments, *found)
+            and (
+                any(_reads(field.node, stores) for part in parts for field in part.entries.values())
+                or any(base in found for base in _texts(parts, ("extends",)))
+            )
+        ]
+    return found
 
 
-def without(below: Sections, names: Collection[str]) -> Sections:
-    """Return the layer without these stores."""
-    return below._replace(stores={name: parts for name, parts in below.stores.items() if name not in names})
+def _reads(node: Node, stores: Collection[str]) -> bool:
+    """Whether a variable has a `from` that names one of the stores, in any notation."""
+    source = node.get("from") if isinstance(node, Mapping) else None
+    values = [value for _, value in source.entries] if isinstance(source, Mapping) else [source]
+    texts = [value.text for value in values if isinstance(value, Scalar)]
+    return any(re.split("[:/]", text.removeprefix("store://"))[0] in stores for text in texts)
+
+
+def _used(parts: list[Part]) -> list[str]:
+    """Return the stores that a store names with `credentials_from` and `extends`."""
+    return _texts(parts, ("credentials_from", "extends"))
+
+
+def _texts(parts: list[Part], keys: Collection[str]) -> list[str]:
+    nodes = [part.entries[key].node for part in parts for key in keys if key in part.entries]
+    items = [item for node in nodes for item in (node.items if isinstance(node, Sequence) else (node,))]
+    return [item.text for item in items if isinstance(item, Scalar)]
+
+
+def without(below: Sections, stores: Collection[str], environments: Collection[str] = ()) -> Sections:
+    """Return the layer without these stores and environments."""
+    return below._replace(
+        stores={name: parts for name, parts in below.stores.items() if name not in stores},
+        environments={name: parts for name, parts in below.environments.items() if name not in environments},
+    )

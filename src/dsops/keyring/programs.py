@@ -144,12 +144,16 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
 
 
 def _is_private(folder: str) -> bool:
-    """Whether the folder exists, and not every user can put a program into it."""
+    """Whether the folder is one of this user or root, and not every user can put a program into it."""
     try:
-        mode = os.stat(folder).st_mode
+        status = os.stat(folder)
     except (OSError, ValueError):
         return False
-    return stat.S_ISDIR(mode) and not mode & stat.S_IWOTH
+    return stat.S_ISDIR(status.st_mode) and _is_ours(status) and not status.st_mode & stat.S_IWOTH
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return not hasattr(os, "geteuid") or status.st_uid in {0, os.geteuid()}
 
 
 def _is_trusted_program(path: str) -> bool:
@@ -158,8 +162,12 @@ def _is_trusted_program(path: str) -> bool:
         status = os.stat(path)
     except (OSError, ValueError):
         return False
-    is_ours = not hasattr(os, "geteuid") or status.st_uid in {0, os.geteuid()}
-    return stat.S_ISREG(status.st_mode) and is_ours and not status.st_mode & stat.S_IWOTH and os.access(path, os.X_OK)
+    return (
+        stat.S_ISREG(status.st_mode)
+        and _is_ours(status)
+        and not status.st_mode & stat.S_IWOTH
+        and os.access(path, os.X_OK)
+    )
 
 
 def _is_one_of(name: str, patterns: Iterable[str]) -> bool:

@@ -311,3 +311,41 @@ def test_the_folder_of_the_own_file_is_no_project(world: World) -> None:
 def test_where_the_users_own_file_is(environ: dict[str, str], path: str) -> None:
     """The own file is in the XDG configuration folder; relative folders are ignored."""
     assert user_file(environ) == path
+
+
+@pytest.mark.parametrize("key", ["credentials_from: corp", "extends: corp", "extends: [other, corp]"])
+def test_an_own_store_never_gets_the_identity_of_a_projects_store(world: World, key: str) -> None:
+    """An own store that uses a name that a project has, too, is left out with a note, as are the stores that use it."""
+    world.write_own(
+        f"{OWN}".replace(
+            "envs:",
+            f'  other: {{type: aws.sts, role_arn: "{ROLE.format("Other")}"}}\n'
+            f'  uses: {{type: aws.sts, role_arn: "{ROLE.format("Uses")}", {key}}}\n'
+            f'  further: {{type: aws.sts, role_arn: "{ROLE.format("Further")}", credentials_from: uses}}\nenvs:',
+        )
+    )
+    assert {"uses", "further"} <= set(world.load().stores)
+    world.write_project()
+    config = world.load()
+    assert set(config.stores) == {"corp", "mine", "other"}
+    assert [note.partition(":")[0] for note in config.notes] == [
+        "your own store `uses` is left out",
+        "your own store `further` is left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    "source", ["corp:key", "store://corp/key", "{store: corp, key: k}", "{store: store://corp/key}", "reader:key"]
+)
+def test_an_own_environment_never_reads_a_projects_store(world: World, source: str) -> None:
+    """An own environment that reads a store whose name a project has is left out, as are those that extend it."""
+    quoted = source if source.startswith("{") else f'"{source}"'
+    world.write_own(
+        OWN.replace("envs:", "  reader: {type: aws.ssm, credentials_from: corp}\nenvs:").replace(
+            "default_env: personal",
+            f"  reads: {{KEY: {{from: {quoted}}}}}\n  more: {{extends: reads, B: {{literal: corp}}}}\n",
+        )
+    )
+    assert {"personal", "reads", "more"} <= set(world.load().environments)
+    world.write_project()
+    assert set(world.load().environments) == {"personal", "development"}

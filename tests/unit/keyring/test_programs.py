@@ -67,6 +67,14 @@ def test_a_program_that_every_user_may_change_is_not_run(tmp_path: Path, what: s
     assert found(str(folder), Path("/"), tmp_path) == ""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_left_out(tmp_path: Path) -> None:
+    """A program in a folder of another user is not run, since that user could link the name to another program."""
+    folder = program(tmp_path / "bin")
+    os.chown(folder, 4711, -1)
+    assert found(str(folder), Path("/"), tmp_path) == ""
+
+
 def test_a_program_gets_only_the_variables_that_it_needs(tmp_path: Path) -> None:
     """Tokens and sessions of the client, and variables that change a program's behaviour, are not passed on."""
     folder = program(tmp_path / "bin", "env")
