@@ -102,7 +102,8 @@ COMMAND = Command(
     help=(
         "List the stores of the configuration and the AWS profiles, and the environments that use them.\n"
         "\n"
-        "With --types, or without any store, list the store types that a configuration can use. `--json` has both."
+        "With --types, or without any store, list the store types that a configuration can use. `--json`\n"
+        "has both."
     ),
     run=_run,
     flags=(CONFIG, TYPES),
