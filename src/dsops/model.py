@@ -53,6 +53,11 @@ class StoreEntry(NamedTuple):
         field = self.fields.get(key)
         return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
+    @property
+    def is_dangerous(self) -> bool:
+        """Whether the store has `danger: true`. The value may be a `${NAME}`, which only a plan expands."""
+        return self.text_of("danger").lower() in {"true", "yes", "on", "1"}
+
 
 class Text(NamedTuple):
     """A text as written, which may contain `${NAME}`, and the file and line that contain it."""

@@ -43,7 +43,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _row(store: StoreEntry, config: Config) -> tuple[str, ...]:
-    name = f"{store.name} (danger)" if _is_dangerous(store) else store.name
+    name = f"{store.name} (danger)" if store.is_dangerous else store.name
     return (name, store.type, _source(store), ", ".join(_environments(store, config)), str(store.where))
 
 
@@ -51,11 +51,6 @@ def _source(store: StoreEntry) -> str:
     """Return the value of the store's `credentials_from`; "" for base credentials."""
     field = store.fields.get("credentials_from")
     return field.node.text if field and isinstance(field.node, Scalar) else ""
-
-
-def _is_dangerous(store: StoreEntry) -> bool:
-    """Whether the store has `danger: true`. The value may be a `${NAME}`, which only a plan expands."""
-    return store.text_of("danger").lower() in {"true", "yes", "on", "1"}
 
 
 def _environments(store: StoreEntry, config: Config | None) -> list[str]:
@@ -74,7 +69,7 @@ def _store_value(store: StoreEntry, config: Config | None) -> Json:
         "name": store.name,
         "type": store.type,
         "credentials_from": _source(store) or None,
-        "danger": _is_dangerous(store),
+        "danger": store.is_dangerous,
         "environments": _environments(store, config),
         "where": {"file": store.where.file, "line": store.where.line},
     }

@@ -87,7 +87,7 @@ def _has_session(profile: Profile, *, is_login: bool) -> bool:
 
 
 def _detail(store: StoreEntry) -> str:
-    mark = [DANGER] if store.text_of("danger").lower() in {"true", "yes", "on", "1"} else []
+    mark = [DANGER] if store.is_dangerous else []
     return " ".join([*mark, store.type, *filter(None, [store.text_of(key) for key in _STORE_KEYS])])
 
 
