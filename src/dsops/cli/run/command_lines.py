@@ -11,6 +11,7 @@ from dsops.agent.messages import PipelineRequest
 from dsops.cli.framework.command import COMMON, Arguments, Command, parse
 from dsops.cli.framework.output import note_line
 from dsops.cli.framework.project import min_ttl_of
+from dsops.cli.framework.target import target_in
 from dsops.cli.run import credentials, get
 from dsops.cli.run.exec import COMMAND as EXEC
 from dsops.errors import UsageError
@@ -31,7 +32,7 @@ class ClientLines:
         if arguments is None or not arguments.command:
             return None
         is_pristine, keeps_existing = arguments.switch("--pristine"), arguments.switch("--keep-existing")
-        return ExecLine(_request(arguments), arguments.command, is_pristine, keeps_existing)
+        return ExecLine(_request(arguments), target_in(arguments), arguments.command, is_pristine, keeps_existing)
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
         """Parse `get` or `credentials`; None if the client has to run it, since it does not write to stdout."""

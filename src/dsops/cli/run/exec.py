@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, PICK, REASON, Arguments, Command, Flag
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import fetch_with_sessions, plan_environment
+from dsops.cli.framework.project import fetch_with_sessions, show_notes
 from dsops.cli.framework.target import CREDENTIALS, NAME, load_target
 from dsops.errors import CommandFailed, CommandNotFound, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import environment_of_child
 from dsops.pipeline.plans import dangerous_steps, marks_of
+from dsops.pipeline.target import RunTarget, plan_target
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
@@ -49,17 +50,18 @@ def _is_program(arguments: Arguments, runtime: Runtime) -> bool:
 
 def run_program(arguments: Arguments, runtime: Runtime) -> int:
     """Replace this process with the command, which gets the variables of the environment."""
-    arguments, config = load_target(arguments, runtime)
-    store, session, sessions = _session_store(arguments), None, []
+    target, config = load_target(arguments, runtime)
+    store, session, sessions = _session_store(target, arguments), None, []
     if store:
         from dsops.cli.run import exec_session
 
-        plan = exec_session.plan_with_session(config, store, arguments, runtime)
+        plan = exec_session.plan_with_session(target, config, arguments, runtime)
         _check_early(arguments, plan, config, runtime)
         session = exec_session.fetch_with_session(plan, store, arguments, runtime)
         secrets, sessions = session.secrets, [] if session.attendants else [session.credentials]
     else:
-        plan = plan_environment(config, arguments, runtime)
+        plan = plan_target(target, config, runtime, arguments.command)
+        show_notes(plan.notes)
         _check_early(arguments, plan, config, runtime)
         secrets, sessions = fetch_with_sessions(plan, arguments, runtime)
     environment = environment_of_child(
@@ -106,9 +108,9 @@ def _watch_masked(
     return masking.watch(command, arguments.command, environment, session.attendants if session else ())
 
 
-def _session_store(arguments: Arguments) -> str:
-    """Return the store whose session the command gets; "" without `--credentials`."""
-    store = arguments.text(CREDENTIALS)
+def _session_store(target: RunTarget, arguments: Arguments) -> str:
+    """Return the store whose session the command gets; "" if the target is an environment alone."""
+    store = target.store
     for flag in ("--serve", "--listen"):
         if not store and arguments.text(flag):
             raise UsageError(f"`{flag}` needs a session to serve", hint=f"name a store: --credentials STORE {flag}")
