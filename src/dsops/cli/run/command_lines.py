@@ -11,9 +11,9 @@ from dsops.agent.messages import PipelineRequest
 from dsops.cli.framework.command import COMMON, Arguments, Command, parse
 from dsops.cli.framework.output import note_line
 from dsops.cli.framework.project import min_ttl_of
-from dsops.cli.framework.target import target_in
 from dsops.cli.run import credentials, get
 from dsops.cli.run.exec import COMMAND as EXEC
+from dsops.cli.run.program import target_in
 from dsops.errors import UsageError
 
 _NEEDS_OWN_PROCESS = (
