@@ -6,6 +6,7 @@ This module has the main flow of dsops. Begin reading here.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, CREDENTIALS, ENVIRONMENT, NAME, Arguments
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 def run_program(arguments: Arguments, runtime: Runtime) -> int:
     """Replace this process with the command, which gets the variables of the environment."""
+    if sys.platform == "win32":
+        from dsops.cli.framework.windows import refuse_flags
+
+        refuse_flags(arguments, "--mask", "--serve", "--listen", "--timeout")
     target, config = _load_target(arguments, runtime)
     store, session, sessions = _session_store(target, arguments), None, []
     if store:
