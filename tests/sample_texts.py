@@ -61,13 +61,14 @@ def literal(node: ast.expr, constants: Mapping[str, str] = MappingProxyType({}))
 
 def constants_of(tree: ast.Module) -> dict[str, str]:
     """The names of the module's constants that are plain strings, with their texts."""
-    return {
-        target.id: literal(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and literal(node.value)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    constants: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            constants |= {ast.unparse(name): literal(text) for name, text in zip(names, values, strict=False)}
+    return {name: text for name, text in constants.items() if text}
 
 
 def called(node: ast.Call) -> str:
@@ -78,7 +79,11 @@ def called(node: ast.Call) -> str:
 def error_names() -> set[str]:
     """The names of dsops' exception classes."""
     tree = ast.parse((ROOT / "src/dsops/errors.py").read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    names = {"DsopsError"}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and names & {ast.unparse(base) for base in node.bases}:
+            names.add(node.name)
+    return names
 
 
 def help_texts(path: str, tree: ast.Module) -> Iterator[Text]:
@@ -98,7 +103,9 @@ def help_texts(path: str, tree: ast.Module) -> Iterator[Text]:
         texts = [values[name] for name in ("help", "summary", "description") if name in values]
         if called(node) in {"Flag", "Operand"} and len(node.args) > 1:
             texts.append(node.args[1])
-        name = names.get(id(node)) or (literal(node.args[0], constants) if node.args else "")
+        name = names.get(id(node)) or (
+            literal(node.args[0], constants) or ast.unparse(node.args[0]) if node.args else ""
+        )
         placeholder = literal(values["value"], constants) if "value" in values else ""
         subject = " ".join(filter(None, [called(node), name, placeholder]))
         for text in texts:
@@ -109,17 +116,19 @@ def help_texts(path: str, tree: ast.Module) -> Iterator[Text]:
 def error_texts(path: str, tree: ast.Module, errors: set[str]) -> Iterator[Text]:
     """Yield the text of each raised error: message, why and hint together."""
     constants = constants_of(tree)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(node): function for function in functions for node in ast.walk(function)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node) in errors and node.args and literal(node.args[0]):
             fields = {
-                keyword.arg: literal(keyword.value, constants) or assigned(keyword.value, tree)
+                keyword.arg: literal(keyword.value, constants) or assigned(keyword.value, inside.get(id(node), tree))
                 for keyword in node.keywords
             }
             lines = [f"{name}: {fields[name]}" for name in ERROR_FIELDS if fields.get(name)]
             yield Text("error", path, node.lineno, "\n".join([literal(node.args[0], constants), *lines]), called(node))
 
 
-def assigned(value: ast.expr, tree: ast.Module) -> str:
+def assigned(value: ast.expr, tree: ast.AST) -> str:
     """The text last assigned above to the variable `value`; its code in braces if that is no plain text."""
     if isinstance(value, ast.Constant):
         return ""

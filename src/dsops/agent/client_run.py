@@ -109,8 +109,8 @@ class ClientRun:
         except TimeoutError as error:
             self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
             raise MfaRequired(
-                "the question on the terminal was not answered in time",
-                why="other requests wait for the same MFA device",
+                "the MFA code was not entered on the terminal in time",
+                why="other requests wait for a code of the same MFA device",
                 hint="run the command again",
             ) from error
         self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))

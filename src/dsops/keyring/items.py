@@ -101,7 +101,7 @@ class Keyring(NamedTuple):
 
             return SealedFile(self.environ, self.ask, self.run_memory)
         raise KeyringUnavailable(
-            f"this dsops has no keyring backend `{kind}`",
+            f"this version of dsops has no keyring backend `{kind}`",
             why="dsops' list of the keyring's entries names it, so a newer dsops has written the list",
             hint="update dsops",
         )
@@ -127,7 +127,9 @@ def order_of(environ: Mapping[str, str], configured: tuple[str, ...]) -> tuple[s
     try:
         return parse_order([word.strip() for word in text.split(",")])
     except ValueError as error:
-        raise UsageError(f"{VARIABLE} can't be used", why=str(error), hint=f"set {VARIABLE}=pass,file") from error
+        raise UsageError(
+            f"{VARIABLE} is invalid", why=str(error), hint=f"write for example {VARIABLE}=pass,file"
+        ) from error
 
 
 def _none_works(failures: Sequence[tuple[str, DsopsError]]) -> KeyringUnavailable:

@@ -107,7 +107,7 @@ def _numbers() -> tuple[int, int]:
     numbers = _CALLS.get(os.uname().machine) if sys.maxsize > 2**32 else None
     if numbers is None:
         raise KeyringUnavailable(
-            f"dsops does not know the kernel keyring's system calls of {os.uname().machine}",
+            f"dsops does not know the kernel keyring's system calls on {os.uname().machine} processors",
             hint="name another backend",
         )
     return numbers

@@ -49,7 +49,7 @@ class OnePassword:
             raise KeyringFailed(
                 f"1Password has {len(items)} items `{_title(service, account)}`",
                 why="dsops can't know which one is right",
-                hint="delete the others in 1Password",
+                hint="delete all but one of these items in 1Password",
             )
         return self._read(items[0]) if items else None
 
@@ -66,7 +66,7 @@ class OnePassword:
         created = _item(self._run("item", "create", *self._vault, "-", given=Secret(json.dumps(template))))
         if self._read(created) != value:
             raise KeyringFailed(
-                f"1Password took `{title}` and gives another value back", hint="look at it in 1Password"
+                f"1Password stored `{title}`, but returns a different value", hint="look at the item in 1Password"
             )
         # The new item is complete before an old one is deleted.
         for item in before:
@@ -116,7 +116,7 @@ class OnePassword:
             return result.out
         if _LOCKED.search(result.why):
             raise KeyringLocked(
-                "1Password is locked, or it was not allowed to answer",
+                "1Password is locked, or access to it was denied",
                 why=result.why,
                 hint="run `op signin`, or unlock the 1Password app, then run the command again",
             )
@@ -137,4 +137,4 @@ def _item(value: object) -> _Item:
 
 
 def _strange() -> KeyringFailed:
-    return KeyringFailed("`op` answered with something else than the expected JSON", hint="dsops needs version 2 of it")
+    return KeyringFailed("`op` did not print the expected JSON", hint="dsops needs `op` 2: `op --version` shows yours")

@@ -97,7 +97,7 @@ class Program(NamedTuple):
             # `from None`, because the cause would contain the program's output so far.
             raise KeyringLocked(
                 f"`{self.name}` did not answer within {self.timeout_seconds:g} s",
-                why="it may be waiting for a password, in a window or for one that can't be shown here",
+                why="it may be waiting for a password, perhaps in a window that can't be shown here",
                 hint=f"unlock it by hand with `{self.name}`, then run the command again",
             ) from None
         finally:

@@ -125,15 +125,15 @@ class SealedFile:
             return None
         except OSError as error:
             raise KeyringFailed(
-                f"{self._path} can't be read: {reason(error)}", hint="restore it from a backup, or move it away"
+                f"{self._path} can't be read: {reason(error)}", hint="restore the file from a backup, or move it away"
             ) from error
         if data is None or status is None:
             return None
         is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
         if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
             raise KeyringFailed(
-                f"{self._path} can't be relied on",
-                why="it belongs to another user, or others may write it",
+                f"{self._path} is not trusted",
+                why="it belongs to another user, or other users can write it",
                 hint=f"make the file yours alone: `chmod 600 {self._path}`",
             )
         if len(data) > _MOST_BYTES:
@@ -191,7 +191,7 @@ class SealedFile:
             complaint = f"that passphrase is wrong ({left} more {'try' if left == 1 else 'tries'}). "
         raise KeyringLocked(
             f"the passphrase of {self._path} is wrong",
-            why=f"{_TRIES} passphrases did not fit; they can't fit if the file's first line was changed",
+            why=f"{_TRIES} passphrases were wrong; the right one fails, too, if the file's first line was changed",
             hint="run the command again with the right passphrase; without it the secrets can't be recovered",
         )
 
@@ -232,7 +232,7 @@ class SealedFile:
         return KeyringFailed(
             f"{self._path} is not a file of secrets that dsops can read",
             why=why,
-            hint="restore it from a backup; or move it away, and add the keys and seeds again with --replace",
+            hint="restore the file from a backup; or move it away, and add the keys and seeds again with --replace",
         )
 
 

@@ -19,7 +19,7 @@ SERVICE = "dsops mfa"
 # The pattern of SerialNumber in the STS service model.
 _SERIAL_NUMBER = r"[A-Za-z0-9_+=/:,.@-]{9,256}"
 
-_WHERE_SHOWN = "`aws iam list-mfa-devices` shows it, as does your own page of the console"
+_WHERE_SHOWN = "`aws iam list-mfa-devices` shows the ARN, as does `Security credentials` in the console"
 
 
 def device_named(contents: Contents, name: str) -> str:

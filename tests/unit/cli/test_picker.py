@@ -421,7 +421,7 @@ def test_pick_and_a_name_contradict(dsops: Dsops) -> None:
     for words in (["whoami", "--pick", "target"], ["exec", "--pick", "--env", "plain", "--", "true"]):
         done = dsops.run(*words)
         assert done.returncode in {2, 125}
-        assert b"`--pick` chooses the name, and the command line has one" in done.stderr
+        assert b"`--pick` can't be combined with a name" in done.stderr
 
 
 def test_nothing_to_choose_from(dsops: Dsops) -> None:

@@ -140,12 +140,12 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
     if code in ("TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND"):
         where = f" in {api.endpoint.region}" + (f", database {api.database}" if api.database else "")
         hint = (
-            "name it with `--from DATABASE.TABLE` (and `--region`), or create it: the statement is in dsops' "
-            "docs/how-to/audit-sql.md"
+            "name the table with `--from DATABASE.TABLE` (and `--region`), or create it with the statement in "
+            "dsops' docs/how-to/audit-sql.md"
         )
         return QueryRefused(f"Athena has no table {table}{where}", why=why, hint=hint, aws=aws)
     if code in ("COLUMN_NOT_FOUND", "TYPE_MISMATCH", "FUNCTION_NOT_FOUND"):
-        hint = f"is {table} a table of CloudTrail's logs, with the columns that dsops' docs/how-to/audit-sql.md lists?"
+        hint = f"check that {table} is a table of CloudTrail logs with the columns in dsops' docs/how-to/audit-sql.md"
         return QueryRefused(f"table {table} lacks columns that the query needs", why=why, hint=hint, aws=aws)
     if _DENIED.search(seen.reason):
         hint = (
@@ -195,7 +195,7 @@ def _refused_start(workgroup: str) -> Refusal:
             hint = "name a place with `--output s3://BUCKET/PREFIX/`, or a workgroup that has one with `--workgroup`"
         elif re.search(r"(?i)work ?group.* not (found|exist)", answer.message):
             message = f"Athena has no workgroup {workgroup} here"
-            hint = "`aws athena list-work-groups` lists a region's: name one with `--workgroup`, or its `--region`"
+            hint = "`aws athena list-work-groups` lists the workgroups: choose with `--workgroup` and `--region`"
         return QueryRefused(message, why=answer.message, hint=hint, aws=answer)
 
     return refusal

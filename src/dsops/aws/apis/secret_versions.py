@@ -185,9 +185,7 @@ def _refusal_of(action: str) -> Refusal:
         if is_denied(answer):
             hint = permission_hint(answer, f"secretsmanager:{action}")
             if "KMS" in answer.message or "kms:" in answer.message:
-                hint = (
-                    "allow kms:GenerateDataKey and kms:Decrypt on the key that encrypts it to the role that writes it"
-                )
+                hint = "allow the writing role kms:GenerateDataKey and kms:Decrypt on the KMS key of the secret"
             return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
         if answer.code == "ResourceNotFoundException":
             message = f"could not {doing}: it does not exist in {answer.endpoint}"

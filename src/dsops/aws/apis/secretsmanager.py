@@ -169,7 +169,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if is_denied(answer):
         hint = permission_hint(answer, "secretsmanager:GetSecretValue")
         if "KMS" in answer.message or "kms:" in answer.message:
-            hint = "allow kms:Decrypt on the key that encrypts it to the role that reads it"
+            hint = "allow the reading role kms:Decrypt on the KMS key of the secret"
         return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     if answer.code == "ResourceNotFoundException":
         return SecretNotFound(

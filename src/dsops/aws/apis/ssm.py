@@ -103,7 +103,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if is_denied(answer):
         hint = permission_hint(answer, "ssm:GetParameters")
         if "kms:" in answer.message or "KMS" in answer.message:
-            hint = "allow kms:Decrypt on the key that encrypts them to the role that reads them"
+            hint = "allow the reading role kms:Decrypt on the KMS key of the parameters"
         return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     if answer.code in ("ParameterNotFound", "ParameterVersionNotFound"):
         hint = "check the parameter's name, including the `/` at its beginning, and the store's `region`"

@@ -265,7 +265,7 @@ COMMAND = Command(
         "role have it, sessions used until they expire or for seconds only, repeated denials, and long\n"
         "role chains.\n"
         "\n"
-        "It begins with what needs attention, by severity, each with the command that looks closer.\n"
+        "The report begins with what needs attention, by severity, each with a command that shows more.\n"
         "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"
@@ -281,14 +281,14 @@ COMMAND = Command(
         ),
         Flag(
             "--question",
-            "answer only this question; may be repeated; `dsops audit sql` lists the names",
+            "answer only this question, such as `failures`; may be repeated; `dsops audit sql` lists all",
             value="QUESTION",
             is_repeatable=True,
             own_variable="DSOPS_AUDIT_QUESTION",
         ),
         Flag(
             "--by",
-            "what to group `summary` by",
+            "the column by which the question `summary` groups",
             value="WHAT",
             choices=tuple(BY),
             default="role",

@@ -39,13 +39,13 @@ def leave_to_picker(command: Command, arguments: Arguments, words: Sequence[str]
         word.partition("=")[0] in {ENVIRONMENT.name, _CREDENTIALS} for word in flags if command.takes_command
     )
     if has_name and any(word.partition("=")[0] == PICK.name for word in flags):
-        raise UsageError("`--pick` chooses the name, and the command line has one", hint="leave out one of the two")
+        raise UsageError("`--pick` can't be combined with a name", hint="leave out either `--pick` or the name")
     if has_name:
         return
     error = UsageError(
         "`--pick` needs a terminal, to show a list and read a choice",
-        why="there is none, or the process runs in the background, in CI or with `--json`",
-        hint="leave out `--pick`, and name it on the command line",
+        why="there is no terminal, or the process runs in the background, in CI or with `--json`",
+        hint="write the name on the command line instead of `--pick`",
     )
     operands = [operand.name for operand in command.operands if operand.name in {_NAME, *_STORES}]
     error.missing = operands[0] if operands else _PROFILE
@@ -75,7 +75,7 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
     named = _named(error.missing, name, arguments, is_forced=is_forced)
     if is_forced and not named:
         raise UsageError(
-            "there is nothing to choose from: neither a dsops.yaml nor a profile of AWS's files has a name for this",
+            "there is nothing to choose from: no dsops.yaml and no AWS profile has a name for this command",
             hint="`dsops init` writes a dsops.yaml, and `aws configure` a profile",
         )
     picked = None

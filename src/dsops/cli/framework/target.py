@@ -93,5 +93,9 @@ def _unknown(name: str, config: Config) -> UsageError:
     shown = ", ".join(known[:_MOST]) + (f", and {len(known) - _MOST} more" if len(known) > _MOST else "")
     hint = f"did you mean `{meant}`?" if meant else f"there are {shown}"
     if not known:
-        hint = "the note says why the profile is no store" if config.notes else "`dsops init` writes a file"
+        hint = (
+            "the note above says why the profile can't be used as a store"
+            if config.notes
+            else "`dsops init` writes a file"
+        )
     return UsageError(f"there is no environment, store or profile `{name}`", hint=hint)

@@ -73,7 +73,7 @@ COMMAND = Command(
     help=(
         "Log in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs,\n"
         "which use the same token. All stores with the same sso-session or start URL share a login. STORE may\n"
-        "be left out if the configuration has only one login; without any, ~/.aws/config counts.\n"
+        "be left out if the configuration has only one login, or has none and ~/.aws/config has only one.\n"
         "\n"
         "If no login is known at all, dsops asks for the start URL and the region of the instance, or takes\n"
         "--start-url and --sso-region. After the login it adds them to ~/.aws/config as an sso-session, so\n"

@@ -72,7 +72,7 @@ def _asked(question: str, problem: Callable[[str], str], default: str = "") -> s
         if not problem(text):
             return text
         tell(f"dsops: `{clean(text)}` is not {problem(text)}")
-    raise UsageError("the answers can't be used", hint="the administrator of Identity Center knows URL and region")
+    raise UsageError("no valid answer was entered", hint="the administrator of Identity Center knows URL and region")
 
 
 def _check(flag: str, value: str, problem: Callable[[str], str]) -> None:

@@ -46,7 +46,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         raise UsageError("there is no command to run", hint=hint)
     jobs = arguments.integer("--jobs")
     if jobs == 0:
-        raise UsageError("`--jobs` can't be 0", hint="leave it out, or write a number from 1")
+        raise UsageError("`--jobs` can't be 0", hint="leave out `--jobs`, or write a number from 1")
     config = load_config(arguments, runtime, names=None)
     stores = matching_stores(config, arguments.words("PATTERN"))
     command = find_command(arguments.command[0], runtime.environ.get("PATH"))
@@ -253,8 +253,8 @@ COMMAND = Command(
         "\n"
         "  dsops each 'prod-*' -- aws ec2 describe-regions\n"
         "\n"
-        "Stores are those of the configuration and the profiles of AWS's files. Each line of output begins\n"
-        "with the name of its store. A table of exit codes follows on stderr. The exit code is 0 if every\n"
+        "The pattern selects stores of the configuration and profiles of AWS's files. Each line of output\n"
+        "begins with the name of its store. A table of exit codes follows on stderr. The exit code is 0 if every\n"
         "command succeeded, 1 if one failed, and 125 if dsops could not run the command for a store."
     ),
     run=_run,

@@ -86,8 +86,8 @@ COMMAND = Command(
     help=(
         "Open the value of a secret or parameter in $VISUAL or $EDITOR, and write what was saved.\n"
         "\n"
-        "The file is in memory (XDG_RUNTIME_DIR or /dev/shm), no other user can read it, and it is\n"
-        "removed at the end. A JSON object on one line is shown indented, and stored on one line again.\n"
+        "The editor opens a file in memory (XDG_RUNTIME_DIR or /dev/shm) that no other user can read and that\n"
+        "is removed at the end. A JSON object on one line is shown indented, and stored on one line again.\n"
         "Nothing is written if the text is unchanged or the editor fails. If another client has changed\n"
         "the secret meanwhile, nothing is written either, and the error says where your text is."
     ),

@@ -61,8 +61,8 @@ COMMAND = Command(
     help=(
         "List the versions of a secret or parameter, the newest first.\n"
         "\n"
-        "Each has the time at which it was written, its labels, and for parameters the identity that wrote\n"
-        "it, which Secrets Manager does not record. Values are printed only with --show."
+        "For each version, the list has the time when it was written, its labels, and for parameters the\n"
+        "identity that wrote it (Secrets Manager does not record that). Values are printed only with --show."
     ),
     run=_run,
     is_audited=True,

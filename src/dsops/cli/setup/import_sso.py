@@ -187,10 +187,10 @@ SSO = Command(
         "Log in first with `dsops login`. The stores are written into your own ~/.config/dsops/dsops.yaml,\n"
         "so that `dsops exec NAME` works in every folder, or into --out FILE.\n"
         "\n"
-        "Each store is one line between two comments. The next import adds what is new there, and removes\n"
-        "what you may not use any more. A line that stays keeps the name, settings and comments that you\n"
-        "gave it. Stores outside of the two comments are never changed. The stores of an account that can't\n"
-        "be listed stay. The old file is saved beside the new one (.before-dsops)."
+        "Each store is one line between two comments. The next import adds a line for each new permission\n"
+        "set, and removes the lines of those that you can no longer use. A line that stays keeps the name,\n"
+        "settings and comments that you gave it. Stores outside of the two comments are never changed, nor\n"
+        "are the stores of an account that can't be listed. The old file is saved as .before-dsops."
     ),
     run=_run,
     flags=(
@@ -200,10 +200,15 @@ SSO = Command(
             value="URL",
             own_variable="DSOPS_LOGIN_START_URL",
         ),
-        Flag("--out", "write into this file instead", value="FILE", own_variable="DSOPS_IMPORT_SSO_OUT"),
+        Flag(
+            "--out",
+            "write into this file instead of your own dsops.yaml",
+            value="FILE",
+            own_variable="DSOPS_IMPORT_SSO_OUT",
+        ),
         Flag(
             "--name",
-            f"template of the names of new stores, with {{account_id}} as a third part (default {DEFAULT_TEMPLATE})",
+            f"template for the names of new stores; may contain {{account_id}}, too (default {DEFAULT_TEMPLATE})",
             value="TEMPLATE",
             own_variable="DSOPS_IMPORT_SSO_NAME",
         ),

@@ -148,7 +148,7 @@ class ManagedParameter:
         """Raise UsageError: a deleted parameter can't be restored."""
         raise UsageError(
             "a deleted parameter can't be restored",
-            why="Parameter Store keeps nothing of it",
+            why="Parameter Store keeps no copy of it",
             hint=f"write the value again: `{self._line('set')} --create`",
         )
 
