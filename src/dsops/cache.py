@@ -63,7 +63,7 @@ HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class NamedLocks:
-    """Locks by name (a fingerprint, an MFA device), for coroutines and threads. Waiting blocks no other coroutine."""
+    """Locks by name (a fingerprint, an MFA device), for coroutines and threads. A waiting coroutine blocks no other."""
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}

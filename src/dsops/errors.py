@@ -167,7 +167,7 @@ class DsopsError(Exception):
     code = "internal.bug"
     exit_code = 1
     missing = ""
-    """The operand that is missing, or the flag whose value is missing: at a terminal, the user can choose it."""
+    """The operand, or the flag, whose value is missing. At a terminal, the user can choose the value from a list."""
 
     def __init__(
         self,

@@ -23,10 +23,10 @@ REQUEST, HELLO, NOTE, EVENT, ASK, CHOOSE, TYPED, NO_ANSWER, RESULT, FAILED, DECL
 """The kinds of frames.
 
 From the client: REQUEST, TYPED (what the user typed), NO_ANSWER (the user typed nothing). From the agent: HELLO (the
-request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), CHOOSE (a list to
-choose from; the position is typed), ALIVE (still working), CODE (an
-MFA code may be used for this request), and one of three that end the request: RESULT, FAILED (an error, see
-`failure`) or DECLINED (the client has to do the work itself).
+request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), CHOOSE (a list to choose from; the
+client sends the chosen position as TYPED), ALIVE (the agent is still working), CODE (an MFA code may be used for this
+request), and one of three that end the request: RESULT, FAILED (an error, see `failure`) or DECLINED (the client has
+to do the work itself).
 """
 
 LONGEST = 1 << 23

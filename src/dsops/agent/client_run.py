@@ -54,7 +54,7 @@ class SharedState(NamedTuple):
     known_services: KnownServices
     """The rate limits that AWS services have shown."""
     sandboxes: dict[str, str]
-    """Endpoints that are sandboxes, with their `Server` header: sessions from them are marked as such."""
+    """Maps the URL of each sandbox to its `Server` header. Sessions from these URLs are marked."""
     watch: SandboxWatch
 
 
@@ -103,7 +103,7 @@ class ClientRun:
         return self._answered(lambda: self._client.choose(question, choices))
 
     def _answered(self, ask: Callable[[], T | None]) -> T | None:
-        """Return the user's answer, and count it. Raises MfaRequired if it does not come in time."""
+        """Return the user's answer, and count the answer. Raises MfaRequired if no answer comes in time."""
         try:
             typed = ask()
         except TimeoutError as error:
@@ -236,7 +236,7 @@ def _ignore(_text: str) -> None:
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Whether the client may succeed instead: its user can allow a file or choose a name, and it has own resources."""
+    """Whether the client may succeed where the agent failed: its user can allow a file or choose a name."""
     is_open = isinstance(error, DsopsError) and error.missing != ""
     return is_open or isinstance(error, NotAllowed) or is_exhausted(error)
 

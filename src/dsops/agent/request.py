@@ -128,7 +128,7 @@ class RequestClient:
         return self._answer_to(ASK, question.encode("utf-8", "surrogateescape"))
 
     def choose(self, question: str, choices: Sequence[Choice]) -> Choice | None:
-        """Return what the user at the client's terminal chooses; None without a terminal, or if the client is gone.
+        """Return the user's choice at the client's terminal; None without a terminal or if the client is gone.
 
         Raises TimeoutError if no answer comes in time.
         """

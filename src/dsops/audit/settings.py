@@ -1,7 +1,7 @@
 """The user's own configuration, ~/.config/dsops/config.yaml: the audit trail, and the backends of the keyring.
 
-A repository can't change these settings: neither a dsops.yaml nor an environment variable has an effect on them,
-except variables that name the user's folders. `dsops allow` flags a configuration that sets such a variable.
+A repository can't change these settings: no dsops.yaml and no environment variable affects them, except variables
+that name the user's folders. `dsops allow` flags a configuration that sets such a variable.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_BYTES = 1 << 16
 
 
 class Settings(NamedTuple):
-    """The user's settings: all but the last are for the trail."""
+    """The user's settings. All except `keyring` are about the audit trail."""
 
     mode: str = ON
     file: str = ""
@@ -42,7 +42,7 @@ class Settings(NamedTuple):
     sends_sandbox: bool = False
     """Whether the receivers also get lines about acts in a sandbox."""
     keyring: tuple[str, ...] = ()
-    """The backends for new entries of the keyring, in their order; () if the user has named none."""
+    """The keyring backends for new entries, in the user's order; () if the user has set none."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:

@@ -25,7 +25,7 @@ _ROLE = {
     "region": "region",
 }
 PROVIDERS = frozenset({"credential_process", "login_session"})
-"""The keys with which a profile gets credentials from a program or from `aws login`."""
+"""The keys of a profile that name another source of credentials: a program, or `aws login`."""
 _PROVIDED = {"region": "region"}
 _USER = {"mfa_serial": "serial_number", "region": "region"}
 _TOKEN = {
@@ -53,7 +53,7 @@ _DROPPED = frozenset({"duration_seconds", "region"})
 """Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
 
 UNFIT = re.compile(r"[^\w.@+=,-]+")
-"""Characters not allowed in a store's name: names occur in `store://NAME/KEY`, `NAME:KEY` and on the command line."""
+"""Characters that a store's name can't have: names occur in `store://NAME/KEY`, `NAME:KEY` and on the command line."""
 
 
 class MadeStore(NamedTuple):
@@ -139,7 +139,7 @@ class _Maker:
         return self._as_it_is(profile) if self._is_layer else ""
 
     def _as_it_is(self, profile: Profile) -> str:
-        """Create the store of a profile without a role; "" for a profile without credentials."""
+        """Create the store of a profile without a role; return "" for a profile without credentials."""
         entries, own_name = profile.entries, (("profile", _literal(profile.name)),)
         if profile.has_keys and "aws_session_token" not in entries:
             return self._store(profile, STS_TYPE, _USER, own_name, ())

@@ -122,7 +122,7 @@ def _run(name: str, words: list[str]) -> int:
 
 
 def _failed(error: DsopsError, name: str, command: Command | None, words: list[str], audited: Runtime | None) -> int:
-    """Show the error; returns the exit code. If a name is missing, the command first runs with the user's choice."""
+    """Show the error, and return the exit code. If a name is missing, the user can choose one and the command runs."""
     if error.missing and command is not None:
         from dsops.cli.framework.open_choice import chosen_line
 

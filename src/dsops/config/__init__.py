@@ -178,9 +178,9 @@ def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
 
 
 def _without_displaced(above: Sections, below: Sections, wanted: Collection[str], problems: Problems) -> Sections:
-    """Return the layer of profiles without those that would get their credentials from a store of a layer above.
+    """Return the profiles without those whose credentials would come from a store of a file with precedence.
 
-    Such a profile is a problem if it is wanted.
+    Such a profile is reported as a problem if it is wanted.
     """
     sources = displaced(above, below)
     refused = [name for name in sources if name in wanted]

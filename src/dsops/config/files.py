@@ -182,7 +182,7 @@ class ConfigReader:
         return ConfigSource(shown_path, document.root)
 
     def _shown_path(self, path: str) -> str:
-        """Return the shortest path to the file: from the working folder, from the home folder as `~/...`, or from /."""
+        """Return the shortest form of a file's path: relative to the working or home folder (`~/...`), or absolute."""
         relative = os.path.relpath(path, self._folder)
         at_home = f"~{path.removeprefix(self._home)}" if self._home and path.startswith(f"{self._home}/") else path
         return min(relative, at_home, path, key=len)

@@ -101,7 +101,7 @@ def _no_agent(detail: str, hint: str) -> Check:
 def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check:
     """Return a check with the number of cached sessions and the names of those that expire first.
 
-    Sessions of a sandbox are only counted.
+    Sessions of a sandbox are counted, but not named.
     """
     real = [session for session in sessions if not session.get("is_of_sandbox")]
     ends = sorted(

@@ -54,7 +54,7 @@ def get_secrets(keyring: Keyring, name: str, backend: str) -> dict[str, Secret]:
 
 
 def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret], backend: str = "") -> Kept:
-    """Store the secrets, replacing those stored under the name before. Without a backend, the order decides."""
+    """Store the secrets, replacing those under the same name. Without a backend, the order of backends decides."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
     return keyring.put(SERVICE, name, Secret(text), backend)
 

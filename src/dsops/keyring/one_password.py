@@ -1,7 +1,7 @@
 """The backend `op`: items of 1Password, through its command line program, version 2.
 
-`op item create -` reads a new item from a pipe, and `op read` prints one field. Both were checked against the
-documentation; items are named by id, because several may have the same title.
+`op item create -` reads a new item from a pipe, and `op read` prints one field. Both commands were checked against
+the documentation only. Items are named by id, because several may have the same title.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Item(NamedTuple):
 
 
 class OnePassword:
-    """The items of the client's 1Password account: in its own vault, or in the named vault."""
+    """The items of a 1Password account: in the default vault, or in the vault that is named."""
 
     def __init__(self, environ: Mapping[str, str], folder: str, vault: str = "") -> None:
         self._environ = environ
@@ -54,7 +54,7 @@ class OnePassword:
         return self._read(items[0]) if items else None
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the name of the place, for messages."""
+        """Store a secret, replacing any secret of that name. Returns where it is stored, for messages."""
         self._program.require()
         why = self.check()
         if why:
@@ -108,7 +108,7 @@ class OnePassword:
         try:
             return json.loads(output)
         except ValueError:
-            raise _strange() from None  # the cause would contain the output
+            raise _strange() from None  # `from None`, because the cause would contain the output
 
     def _output(self, *words: str, given: Secret | None = None) -> bytes:
         result = self._program.run(*words, given=given)

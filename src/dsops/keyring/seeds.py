@@ -98,7 +98,7 @@ def get_seed(keyring: Keyring, entry: SeedEntry) -> Secret:
 
 
 def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> Kept:
-    """Store a seed; return where it is. A previous seed in another backend is deleted there.
+    """Store a seed, and return where it is stored. A previous seed in another backend is deleted.
 
     Raises UsageError if the keyring already has a seed of the device, unless `replaces` is true.
     """

@@ -112,7 +112,7 @@ class Resolver:
         self._cache = cache
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
         self.handed_on: dict[str, Credentials] = {}
-        """Step -> its session, for the sessions that are values of variables; filled by `secrets`."""
+        """Step -> its session, for the sessions that are values of variables. `secrets` fills this dict."""
 
     async def credentials(self, step_name: str) -> Credentials:
         """Return the session that a step issues or reads with. It lasts long enough for the child process."""

@@ -368,7 +368,7 @@ _PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
 
 
 def is_denial(code: str) -> bool:
-    """Whether an error code means that AWS denied the call; the same rule as in the SQL of `denials`."""
+    """Whether an error code means that AWS denied the call. The SQL of the question `denials` has the same rule."""
     return (
         code.startswith("AccessDenied")
         or code.endswith(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))

@@ -12,7 +12,7 @@ from dsops.errors import UsageError
 
 HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "REASON", "RESULT")
 LEAST = ("BY", "REASON", "COMMAND", "STORE")
-"""The columns that a narrow terminal does without, the least important first."""
+"""The columns that are left out on a narrow terminal, the least important first."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _FIRST_YEAR = 1000

@@ -100,7 +100,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _command(arguments: Arguments, report: AuditReport) -> str:
-    """Return the command that makes the report again, without the flags for its output."""
+    """Return the command line that would make the same report, without its output flags."""
     words = ["dsops", "audit", "report", *arguments.words("LOGS")]
     if report.since is not None:
         words += ["--since", f"{report.since:%Y-%m-%dT%H:%M:%SZ}"]
@@ -110,7 +110,7 @@ def _command(arguments: Arguments, report: AuditReport) -> str:
 
 
 def _defects(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
-    """Verify dsops' own trail, if the report is on it; return the defects that are not harmless."""
+    """Verify dsops' own trail if the report is on it; return its defects without the harmless ones."""
     if arguments.words("LOGS"):
         return ()
     verdict = verify(find_trail(load_settings(runtime.environ).file))
@@ -214,7 +214,7 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
 
 
 def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
-    """A function that reports progress, in bytes, after each batch of files."""
+    """Return a function that reports progress, in bytes, after each batch of files."""
     whole = sum(batch.size for batch in found.batches)
     return PartCount(runtime.report, "logs.read", counted(found.files, "log file"), whole).add
 

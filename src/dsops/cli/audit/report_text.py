@@ -77,7 +77,7 @@ def report_text(report: AuditReport, *, most: int) -> str:
 
 
 def _first_page(report: AuditReport) -> str:
-    """Return the findings by severity, each with its reason and the command that looks closer."""
+    """Return the findings by severity, each with its reason and the command that shows more."""
     findings = make_findings(report)
     lines = [f"Needs attention: {finding_counts(findings)}" if findings else nothing_found(report)]
     if is_new_unknown(report):

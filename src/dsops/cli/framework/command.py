@@ -259,7 +259,7 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
 
 
 def takes_one_more(command: Command, operands: Sequence[str]) -> bool:
-    """Whether the command takes another operand after these."""
+    """Whether the command takes another operand after these operands."""
     declared = command.operands
     return bool(declared) and (len(operands) < len(declared) or declared[-1].is_repeatable)
 

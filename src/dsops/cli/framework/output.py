@@ -1,4 +1,4 @@
-"""Writes answers to stdout, notes and errors to stderr. `screen` decides how they look on a terminal."""
+"""Writes results to stdout, notes and errors to stderr. `screen` decides how they look on a terminal."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _is_quiet = False
 
 
 def be_quiet() -> None:
-    """Leave out all notes from now on: `--quiet`."""
+    """Suppress all further notes, for the flag `--quiet`."""
     global _is_quiet  # noqa: PLW0603 - one process, one command line
     _is_quiet = True
 
@@ -118,8 +118,8 @@ def table(
 ) -> str:
     """Format a table: columns two spaces apart under their headings, without empty columns and trailing spaces.
 
-    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits its width: `least` names the columns that it
-    may drop, the least important first, and `state` the column of states, which get a colour.
+    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits the terminal's width: `least` names the
+    columns that may be left out, the least important first, and the words of the column `state` get a colour.
     """
     from dsops.cli.framework import screen
 
@@ -136,7 +136,7 @@ def table(
 
 
 def coloured(text: str, descriptor: int) -> str:
-    """The text of errors and findings, in colour if the descriptor (1: stdout, 2: stderr) takes colours."""
+    """Return the text of errors and findings, in colour if the descriptor (1: stdout, 2: stderr) supports colours."""
     from dsops.cli.framework import screen
 
     return screen.coloured_error(text) if screen.has_colour(descriptor) else text

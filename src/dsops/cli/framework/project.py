@@ -118,9 +118,9 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 def fetch_with_sessions(
     plan: Plan, arguments: Arguments, runtime: Runtime
 ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """Return the value of every variable, and the sessions that are values; writes the audit record first."""
+    """Return the values of all variables, and the sessions among them. Writes the audit record first."""
     agent = agent_of(arguments, runtime)
-    # The sessions come first: if one is renewed in between, the variables have the session that ends later.
+    # The sessions are issued first: if one is renewed in between, the variables get the session that ends later.
     stores, environment = stores_in_variables(plan), environment_of_sessions(plan)
     answers = [agent.credentials(store, environment) for store in stores] if agent else []
     values = agent.secrets(plan.environment) if agent else None
@@ -139,7 +139,7 @@ def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Cre
 
 
 def session_of(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
-    """Return the session of that store for calls of this process. The calls have audit records of their own."""
+    """Return the session of that store for this process's own calls, which have audit records of their own."""
     agent = agent_of(arguments, runtime)
     session = agent.credentials(store, environment_of_sessions(plan)) if agent else None
     if session is None:

@@ -31,6 +31,6 @@ def keyring_for_adding(arguments: Arguments, runtime: Runtime) -> Keyring:
 
 
 def note_left(kept: Kept) -> None:
-    """Show a note if another backend still has the secret that was replaced."""
+    """Show a note if another backend still contains the secret that was replaced."""
     if kept.left_in:
         note(f"the previous secret could not be deleted from the backend {kept.left_in}: delete it there")

@@ -37,7 +37,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         opens = not arguments.switch("--no-browser")
         token = by_browser_or_device(service, runtime, opens=opens, seconds=seconds)
     path = token_path(login.session, runtime.environ, runtime.folder)
-    with locked(path):  # otherwise a renewal of the former login could end after this one, and replace it
+    with locked(
+        path
+    ):  # without the lock, a renewal of the previous login could end after this login and replace its token
         write_token(path, login.session, token)
     runtime.report(DONE)
     if known is None:

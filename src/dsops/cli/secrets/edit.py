@@ -48,7 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _folder(arguments: Arguments, runtime: Runtime) -> str:
-    """Return the folder for the file. Raises UsageError if none is in memory, unless the user allows the disk."""
+    """Return the folder for the edited file. Raises UsageError if no folder is in memory, unless `--on-disk` is set."""
     folder = memory_folder(runtime.environ)
     if folder:
         return folder
@@ -62,7 +62,7 @@ def _folder(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _edit(target: Target, current: CurrentVersion, editor: list[str], folder: str, runtime: Runtime) -> str:
-    """Let the user edit the value and write it; return the new version, or the current one if nothing was changed."""
+    """Let the user edit the value and write it; return the new version, or the current version if nothing changed."""
     old = carry_out(target.secret.read(current.version), runtime).value
     shown = editor_text(old)
     runtime.report(DONE)

@@ -26,7 +26,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         try:
             values[each.version] = carry_out(target.secret.read(each.version), runtime).value
         except SecretNotFound:
-            continue  # a version without a value, or one that AWS has removed since the list was made
+            continue  # the version has no value, or AWS has removed it since the list was made
     record_run(arguments.name, runtime, store=target.store, secret=target.key, shown=list(values))
     runtime.report(DONE)
     if arguments.switch("--json"):

@@ -47,7 +47,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _check(arguments: Arguments) -> None:
-    """Raise UsageError for flags that exclude each other, and for a number of days that AWS refuses."""
+    """Raise UsageError for flags that can't be combined, and for a number of days that AWS refuses."""
     given = [flag for flag in (_NOW, _UNDO) if arguments.switch(flag)]
     days = arguments.integer(_DAYS)
     given += [_DAYS] if days is not None else []

@@ -67,7 +67,7 @@ def _path(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
-    # Only ~/.aws/config counts: the token must not go to an address that the dsops.yaml of some folder names.
+    # Only ~/.aws/config is read: a dsops.yaml must not decide to which address the token is sent.
     start_url = arguments.text("--start-url")
     login = choose_login(logins_of_aws_files(runtime), start_url, "import sso")
     if login is None:
@@ -122,7 +122,10 @@ def _text(data: bytes, shown: str) -> str:
 
 
 def _profiles(runtime: Runtime) -> Mapping[str, tuple[str, str]]:
-    """Return the permission set of each profile: a store may have a profile's name only with the same identity."""
+    """Return the permission set of each profile.
+
+    A store may have the name of a profile only if it has the same permission set.
+    """
     profiles = read_aws_profiles(runtime)[0].by_name.values()
     return {profile.name: (profile.text("sso_account_id"), profile.text("sso_role_name")) for profile in profiles}
 
@@ -161,7 +164,7 @@ def _value(path: str, merged: MergedStores, assignments: Assignments, *, is_dry:
 
 
 def _raise_failure(assignments: Assignments) -> None:
-    """Raise the error of the first account that could not be listed, with the names of all of them."""
+    """Raise the error of the first account that could not be listed; its message names all such accounts."""
     if not assignments.failures:
         return
     for account, error in assignments.failures[1:_MOST_SHOWN]:

@@ -75,7 +75,8 @@ class RecordReader:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
         if refusal.region and arn is not None and partition_of_region(refusal.region).name == arn.partition:
-            # The message may come from an attacker: a signed request must not go to another partition than the keys'.
+            # An attacker may have written the message: a signed request must not go to another partition than that of
+            # the keys.
             region = refusal.region
         return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
 

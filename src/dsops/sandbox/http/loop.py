@@ -188,7 +188,8 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """
         self.respond = respond
         self.server_header = f"{_PRODUCT}/{token_hex(4)}"
-        """The value of the header `Server`. Its id differs between runs, so that clients notice the end of a run."""
+        """The value of the header `Server`. Its id differs between runs, so that clients notice when a run has ended.
+        """
         self._maintain = maintain
         self._tasks: deque[Connection] = deque()
         connections = most_connections()
