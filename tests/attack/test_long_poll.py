@@ -398,7 +398,7 @@ def test_the_oldest_is_served_first() -> None:
 
 
 def test_a_look_is_short_and_the_next_one_goes_on() -> None:
-    """One round over the waiting queues takes limited time; the next round goes on where that one ended."""
+    """One round over the waiting queues takes limited time; the next round continues at the queue where it stopped."""
     bench = Bench(1000)
     bench.cost = 0.005
     for number in range(40):

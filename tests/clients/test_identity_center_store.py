@@ -299,7 +299,7 @@ def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
 def test_many_processes_may_renew_at_once(desk: Login, sandbox_seed: str) -> None:
     """Twenty processes that find an expired token at once all succeed with one renewal, and leave one valid token.
 
-    This holds where a refresh token works only once, too.
+    The test runs with refresh tokens that work once, too.
     """
     desk.log_in()
     before = desk.end_token()

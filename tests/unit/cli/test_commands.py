@@ -303,9 +303,9 @@ def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops:
 
 
 def test_a_terminal_sees_progress_that_goes_away(tmp_path: Path, aws: StubAws) -> None:
-    """A run that is done within a second shows nothing on the terminal but the command's output.
+    """A run that takes less than a second shows only the command's output on the terminal.
 
-    tests/unit/cli/test_screens.py has the line of a longer wait.
+    The test of a longer wait is in tests/unit/cli/test_screens.py.
     """
     dsops = Dsops(tmp_path, aws)
     dsops.run("get", "--env", "plain", "PLAIN")  # creates the audit trail, whose note would appear later

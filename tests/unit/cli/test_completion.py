@@ -93,7 +93,7 @@ def test_what_could_stand_at_the_cursor(line: str, expected: list[str], folder: 
 
 
 def test_profiles_of_aws_files_are_stores(folder: Path) -> None:
-    """A profile of ~/.aws/config is offered like a store of the configuration."""
+    """Completion offers a profile of ~/.aws/config in the same places as a store of the configuration."""
     (folder / "config").write_text(
         "[profile office]\nrole_arn = arn:aws:iam::111111111111:role/A\ncredential_source = Environment\n"
     )

@@ -92,7 +92,7 @@ WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'].spli
 
 
 def test_the_command_gets_the_session_of_each_store(world: World) -> None:
-    """Each run has the session of its store, each line its store's name, and a common hop is assumed once."""
+    """Each command has its store's session, each line begins with its store, and a shared hop is assumed once."""
     done = world.run("prod-*", "--", sys.executable, "-c", WHO)
     assert sorted(done.stdout.splitlines()) == ["prod-a | A", "prod-b | B"]
     assert done.returncode == 0
@@ -107,7 +107,7 @@ def test_grouped_output_keeps_the_lines_of_a_store_together(world: World) -> Non
 
 
 def test_a_carriage_return_does_not_replace_the_stores_name(world: World) -> None:
-    """After a carriage return, which moves a terminal to the beginning of the line, the name is printed again."""
+    """After a carriage return, which moves to the beginning of the line, the store's name is printed again."""
     done = subprocess.run(
         world.command("prod-a", "--", "printf", "one\\rprod-b | two\\r\\n"),
         cwd=world.folder,

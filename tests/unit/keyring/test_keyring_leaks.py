@@ -231,7 +231,7 @@ class ProcessWatch:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 @pytest.mark.parametrize("name", ["kernel", pytest.param("pass", marks=NEEDS_PASS), "op", "file"])
 def test_no_backend_shows_a_secret(desk: Desk, tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    """With each backend, secrets are in no output, file, argument or environment of any process."""
+    """With each backend, secrets occur in no output, file, argument or environment of any process."""
     with backend_of(name, tmp_path_factory.mktemp("backend")) as variables:
         desk.environ = {"HOME": str(desk.home), **variables}
         with ProcessWatch() as watch:
