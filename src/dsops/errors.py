@@ -382,7 +382,7 @@ class SandboxRefusal(DsopsError):
 
 
 class SandboxUnavailable(ConfigError):
-    """The sandbox can't start (its extra is missing, its port is taken, moto does not fit), or does not answer."""
+    """The sandbox can't start (its extra is missing, its port is taken, moto has the wrong version), or does not answer."""
 
     code = "sandbox.unavailable"
 
@@ -744,7 +744,7 @@ class SinkFailed(ServiceError):
 
     code = "audit.not-sent"
     seconds = 0
-    # Seconds to wait before the next attempt, as the receiver requested.
+    # The number of seconds to wait before the next attempt, as the receiver requested.
 
 
 class LineRefused(SinkFailed):

@@ -1,4 +1,4 @@
-"""The warm path: sends a command line to the agent, and replaces itself with the command to run.
+"""The warm path: sends a command line to the agent, and replaces its own process with the command to run.
 
 The command gets the environment that the agent returns. A warm `dsops exec` loads only this file and `os`, `sys`,
 `time`, `_socket` and `_signal`, which are built in or loaded by Python at its start: every further module would slow
@@ -50,14 +50,14 @@ AGAIN = b"again"
 
 _DEAF = (DECLINED, b"deaf")
 _STUCK = (DECLINED, b"stuck")
-"""The outcome if the agent stopped answering after it may have sent an MFA code, which AWS accepts only once."""
+"""The result if the agent stopped responding after it may have used an MFA code, which works only once."""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "-c", "--env", "-e", "--min-ttl", "--reason")
-"""Flags with which the client needs only a new environment from the agent to run `exec`."""
+"""Flags of a simple `exec`: the client needs only a new environment from the agent."""
 ANSWERED = ("credentials", "get")
-"""Commands whose complete output the agent can produce."""
+"""Commands whose complete output the agent can produce, so that the client only prints it."""
 _OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--quiet", "-q", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
@@ -117,7 +117,7 @@ def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | N
 
 
 def stamp() -> bytes:
-    """Return an identifier of this dsops installation; an agent of another installation must not answer."""
+    """Return an identifier of this dsops installation. The client refuses an agent of another installation."""
     changed = os.stat(__file__).st_mtime_ns
     return f"{__version__} {sys.hexversion:x} {changed}".encode()
 
@@ -161,9 +161,10 @@ def make_folder(folder: str) -> bool:
 
 
 def address_in(folder: str) -> str:
-    """The socket's path, different for each Python, dsops, namespace, root folder (chroot) and set of groups.
+    """Return the path of the agent's socket in the folder.
 
-    In a different namespace, root folder or set of groups, the same paths name other files, or unreadable ones.
+    The path differs for each Python, dsops, namespace, root folder (chroot) and set of groups, because in another
+    namespace, root folder or set of groups, the same paths name other files, or unreadable ones.
     """
     root, groups = os.stat("/"), sorted(os.getgroups())
     parts = [sys.prefix, os.path.dirname(__file__), f"{root.st_dev} {root.st_ino} {os.getegid()} {groups}"]
@@ -314,7 +315,7 @@ def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool =
     try:
         request = _request(words, watches=watches)
     except OSError:
-        return None  # the working folder no longer exists
+        return None  # the working folder no longer exists, so the agent can't use it
     for _ in range(_TRIES if len(request) <= LONGEST else 0):
         connection = connect(address) if is_safe(place) else None
         if connection is None and starts:
@@ -380,7 +381,7 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
             if kind == CODE:
                 silent = _STUCK
             elif kind == NOTE:
-                if is_shown:  # If stderr shows a progress event on its last line, the next line overwrites it.
+                if is_shown:  # If stderr shows a progress event on its last line, the next line replaces that event.
                     person(EVENT, pack([b"done"]))
                 _tell(data)
                 until = monotonic() + _PATIENCE_SECONDS
@@ -428,7 +429,8 @@ def _become(program: str, command: "list[str]", environment: "dict[bytes, bytes]
     try:
         os.execve(program, command, environment)  # noqa: S606 - no shell is the point
     except OSError:
-        # `dsops.process` handles a script without `#!`, and a program that can't be started.
+        # SIGPIPE is ignored again, because `dsops.process` now handles scripts without `#!` and programs that can't be
+        # started.
         _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
         _signal.signal(_signal.SIGXFSZ, _signal.SIG_IGN)
         _signal.signal(_signal.SIGINT, interrupt)

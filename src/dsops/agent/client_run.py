@@ -71,7 +71,10 @@ class ClientRun:
         *,
         shows_notes: bool,
     ) -> None:
-        """Create the run. `shows_notes`: set if the client makes no plan, and so does not show its notes itself."""
+        """Create the run.
+
+        `shows_notes` is set if the client makes no plan, so that only the agent can show its notes.
+        """
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._asked = asked
         self._client = client
@@ -149,7 +152,7 @@ class ClientRun:
             self.runtime.environ,
             self.runtime.folder,
             self.runtime.now,
-            # A client that records its own run writes to the same trail next, and then shows the warning itself.
+            # A client that records its own run writes to the same trail afterwards, and then shows the warning itself.
             warn=_ignore if request.run else self._note,
             tell=self._note if self._asked.watches else _ignore,
             pid=self._client.pid,

@@ -70,7 +70,7 @@ class RequestClient:
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
-        """Whether frames can no longer be sent to the client: after an incomplete frame, the next would be garbled."""
+        """Whether no further frames can be sent: after an incomplete frame, the next one would be garbled."""
 
     def note(self, text: str) -> None:
         """Writes a text to the client's stderr."""
@@ -226,6 +226,6 @@ def failed(error: DsopsError) -> AgentAnswer:
 
 
 DECLINE = AgentAnswer(DECLINED)
-"""The answer that leaves the work to the client."""
+"""The answer that leaves the request to the client itself."""
 
 Work = Callable[[AgentRequest, RequestClient], AgentAnswer]

@@ -137,7 +137,7 @@ class AgentServer:
             connection.setblocking(False)
             self._unread[connection] = _Unread(monotonic() + self._limits.reading_seconds)
             self._selector.register(connection, selectors.EVENT_READ)
-        # Accept no more clients: they wait in the kernel's queue until the next check.
+        # Accept no more clients now: they wait in the kernel's queue until the next check.
         self._listen(False)
         self._look_at = monotonic() + _LOOK_SECONDS
 
@@ -217,7 +217,10 @@ class AgentServer:
             caller.leave()
 
     def _parse(self, data: bytes) -> AgentRequest | AgentAnswer | None:
-        """Parse a request; an answer if the client is of another dsops version; None if the request is invalid."""
+        """Parse a request.
+
+        Returns an answer if the client has another dsops version, and None for an invalid request.
+        """
         try:
             mark, folder, watches, count, *rest = unpack(data)
             number = int(count)
@@ -240,7 +243,7 @@ class AgentServer:
         return not is_busy and monotonic() - self._last_asked >= self._limits.idle_seconds
 
     def _end(self) -> None:
-        """Begin to end: unlink the socket file, so that a later client starts a new agent."""
+        """Begin to shut down: unlink the socket file, so that a later client starts a new agent."""
         self._unlink()
         self._is_ending = True
 

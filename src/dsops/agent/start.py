@@ -68,14 +68,14 @@ def locked(address: str) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # The wait is limited, since the process that has the lock may be suspended.
+                # The wait has a limit, because the process that has the lock may be suspended.
                 if monotonic() > until:
                     raise
                 sleep(_LOOK_SECONDS)
                 continue
             if _is_at(descriptor, name):
                 break
-            # The lock file was unlinked meanwhile, so this lock is worthless: a new client would lock another inode.
+            # The lock file was unlinked meanwhile, so this lock has no effect: a new client would lock another inode.
             os.close(descriptor)
             descriptor = -1
             descriptor = _open_lock(name)

@@ -225,7 +225,7 @@ def serve(
 
 
 def _got(run: ClientRun, line: GetLine) -> bytes:
-    """The stdout of `dsops get`."""
+    """Return the stdout of `dsops get`."""
     request = line.request
     with run.pipeline(request) as pipeline:
         plan = run.plan(request)
@@ -235,7 +235,7 @@ def _got(run: ClientRun, line: GetLine) -> bytes:
 
 
 def _issued(run: ClientRun, line: CredentialsLine) -> bytes:
-    """The stdout of `dsops credentials`."""
+    """Return the stdout of `dsops credentials`."""
     request = line.request
     with run.pipeline(request) as pipeline:
         plan = run.plan_session(request)

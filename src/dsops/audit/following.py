@@ -166,7 +166,7 @@ def _position_after(lines: list[bytes], position: Position, inode: int, offset: 
 
 
 def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
-    """Return whether the last line that was read still ends at that offset: a new file may have the same inode."""
+    """Whether the last line that was read still ends at that offset: a new file may have reused the inode."""
     if status.st_ino != position.inode or status.st_size < position.offset:
         return False
     if position.length < 0:

@@ -103,7 +103,7 @@ def _value(value: object) -> dict[str, object]:
 
 
 def _seconds(time: object) -> int:
-    """Seconds since 1970; 0 (unknown) for a malformed time."""
+    """Return seconds since 1970; 0 (unknown) for a malformed time."""
     try:
         return int(datetime.fromisoformat(str(time)).timestamp())
     except ValueError:
@@ -186,7 +186,10 @@ def _pause(response: Response) -> int:
 
 
 def _partial(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """Return the message about a partial success, whose rejected lines must not be sent again; "" for full success."""
+    """Return the receiver's message about rejected lines, which must not be sent again.
+
+    "" if it accepted all lines.
+    """
     partial = _object(response).get("partialSuccess")
     rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"
     is_number = rejected.isascii() and rejected.isdigit() and len(rejected) <= _MOST_DIGITS

@@ -68,7 +68,7 @@ def find_trail(path: str) -> Trail:
         try:
             lost = read_lost(path, descriptor)
         except AuditFailed as error:
-            why_unknown = error.why  # a file of lost lines that other users may write is not trusted
+            why_unknown = error.why  # the file of lost lines is not trusted, because other users can write it
         return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost, why_unknown=why_unknown)
     except OSError as error:
         raise unreadable(path, error) from error

@@ -71,7 +71,9 @@ class Recorder:
             common = self._common = self._in_common(facts)
         own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
         end = common.text
-        if not common.names.isdisjoint(own):  # the process's fields win, then the act's facts
+        if not common.names.isdisjoint(
+            own
+        ):  # If names are equal, the process's fields take precedence, then the act's facts.
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {
             "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,

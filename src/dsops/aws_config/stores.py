@@ -57,7 +57,7 @@ UNFIT = re.compile(r"[^\w.@+=,-]+")
 
 
 class MadeStore(NamedTuple):
-    """One store: its settings in the order in which they are written, and comments for the reader of the file."""
+    """One store: its settings in the order in which they are written, and comments for readers of the file."""
 
     name: str
     profile: str
@@ -189,7 +189,7 @@ class _Maker:
     def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
         """Create the store of a role whose source profile has keys.
 
-        There is none if the source profile also has a role: botocore uses its keys, but a store would use the role.
+        Returns "" if the source profile also has a role: botocore uses its keys, but a store would use the role.
         """
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
@@ -211,7 +211,8 @@ class _Maker:
         """Add a store of that type, with the profile's keys renamed to the store's keys."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # With `sso_session`, botocore reads these keys from its section, and requires the profile's to agree.
+            # With `sso_session`, botocore reads these keys from the session's section; those of the profile must be
+            # equal.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
         if not self._check(profile, store_type, entries, source):
             return ""

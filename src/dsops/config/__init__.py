@@ -129,7 +129,7 @@ def examine(
             project = read_layer(path, folder, environ, reading, is_named=is_named, drafts=drafts)
     except ConfigNotFound as error:
         if permission == HOOKED:
-            raise  # the hook loads what a folder has, and nothing without that
+            raise  # The hook loads a folder's dsops.yaml, and loads nothing if the folder has none.
         not_found = error
     sections = _sections(project, own, reading)
     permitted = is_named or (
@@ -161,7 +161,7 @@ def examine(
 
 
 def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
-    """Return the sections of a project's files over those of the user's own file."""
+    """Merge the sections of a project's files with those of the user's own file; the project takes precedence."""
     # Only dsops' own types: to list plugin types, the metadata of all installed packages has to be read (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(own.sources, store_keys, problems)

@@ -40,7 +40,7 @@ class Power(NamedTuple):
     """The dotted path, such as `secretStores.prod.mfa_process` or `envs.production.LD_PRELOAD`."""
     where: Where
     family: str = ""
-    """For a variable: the program that obeys it, and the variable's family, such as `Python (PYTHON*)`."""
+    """For a variable: the program that reads it, and the variable's family, such as `Python (PYTHON*)`."""
 
     @property
     def line(self) -> str:

@@ -15,12 +15,12 @@ from dsops.input_file import read_file, read_whole, reason
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
-try:  # not from `hashlib`, which would load OpenSSL and take 2.5 ms of a cold run
+try:  # `hashlib` is not imported, because it would load OpenSSL and take 2.5 ms of a cold run.
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     try:
         from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]  # Python 3.11
-    except ImportError:  # if Python was built without hash modules of its own
+    except ImportError:  # This module is missing if Python was built without its own hash functions.
         from hashlib import sha256
 
 
@@ -138,7 +138,7 @@ class ConfigReader:
             data, status = read_file(
                 file.path if is_found else path,
                 _MAX_BYTES + 1,
-                takes_pipes=is_main and not is_found,  # the shell passes a pipe for `--config <(make-one)`
+                takes_pipes=is_main and not is_found,  # For `--config <(make-one)`, the shell passes a pipe.
                 follows_links=not is_found,
                 check=lambda status: self._check_owner(status, shown_path),
             )

@@ -20,7 +20,7 @@ from dsops.startup import NamedTuple
 
 
 class Layer(NamedTuple):
-    """Sources that belong together, and the files that they were read from."""
+    """A group of sources, and the files that they were read from."""
 
     sources: tuple[ConfigSource, ...] = ()
     files: tuple[SourceFile, ...] = ()
@@ -84,7 +84,8 @@ def read_user_layer(
 def over(above: Sections, below: Sections) -> Sections:
     """Put one layer over another.
 
-    The `defaults` of both apply, those above last. `default_env` is that of the layer above.
+    The `defaults` of both layers apply; if both set a key, the upper layer's value is used. `default_env` is that of
+    the upper layer.
     """
     defaults = {name: below.defaults.get(name, []) + parts for name, parts in above.defaults.items()}
     return Sections(

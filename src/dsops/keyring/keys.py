@@ -43,7 +43,7 @@ def get_secrets(keyring: Keyring, name: str, backend: str) -> dict[str, Secret]:
     try:
         secrets = json.loads(stored_text.reveal())
     except (ValueError, RecursionError):
-        # The error raised below has no cause (`from None`), because the cause contains the whole text.
+        # The error below is raised without a cause, because the cause contains the whole text.
         secrets = None
     if not isinstance(secrets, dict) or not all(isinstance(each, str) for each in secrets.values()):
         raise KeyringEntryMissing(

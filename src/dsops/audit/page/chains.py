@@ -1,4 +1,4 @@
-"""Draws chains of sessions: the first caller and each role on the way; chains share the hops they have in common."""
+"""Draws chains of sessions: the first caller and each role after it. Chains share the hops that are equal."""
 
 from __future__ import annotations
 

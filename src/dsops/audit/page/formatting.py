@@ -17,7 +17,7 @@ LONGEST_TITLE = 4096
 """The maximum length of a tooltip in characters: twice the longest ARN (IAM API, 2048)."""
 
 _RESERVED = "aws-reserved/"
-"""The IAM path of Identity Center's roles, which is longer than the names that distinguish these roles."""
+"""The IAM path of Identity Center's roles. It is left out, because it is longer than the roles' own names."""
 
 NOTHING = "\N{EN DASH}"
 """The text of an empty cell."""

@@ -33,7 +33,7 @@ _STATES: Mapping[str, State] = {
 }
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DENIED = re.compile(r"(?i)access denied|insufficient permissions|not authorized|accessdenied|forbidden")
-# Such as: TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
+# Example: TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
 _CODE = re.compile(r"([A-Z][A-Z_]{3,}): ")
 
 
@@ -51,7 +51,7 @@ class QueryState(NamedTuple):
 class Athena(NamedTuple):
     """The client, credentials, endpoint and query settings for calls to Athena.
 
-    The workgroup or AWS decides about a setting that is empty.
+    If a setting is empty, the workgroup or AWS decides.
     """
 
     client: Client
@@ -85,7 +85,7 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
         {name: value for name, value in parameters.items() if value},
     )
     query = text_in(content, "QueryExecutionId")
-    # Users see the id and paste it into a shell.
+    # The id is checked, because users see it and paste it into a shell.
     if not _ID.fullmatch(query):
         raise lacks(api.endpoint, "StartQueryExecution", "QueryExecutionId")
     return query

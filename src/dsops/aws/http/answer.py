@@ -112,7 +112,7 @@ def json_refusal(response: Response) -> tuple[str, str, str] | None:
     content = parse_json(response.body)
     if content is None:
         return None
-    # Such as `com.amazonaws.secretsmanager#ResourceNotFoundException`, `ResourceNotFoundException:http://...`.
+    # Examples: `com.amazonaws.secretsmanager#ResourceNotFoundException`, `ResourceNotFoundException:http://...`.
     code = content.get("__type") or response.headers.get("x-amzn-errortype", "")
     message = content.get("Message") or content.get("message") or ""
     if not isinstance(code, str) or not isinstance(message, str):
@@ -144,7 +144,7 @@ def aws_answer(
     `hidden` are the secrets of the request, which are masked in the message. AWS repeats values that it rejects and,
     for a wrong signature, the headers that should have been signed. A proxy may repeat the form that was sent.
     """
-    from urllib.parse import quote  # imported here because only refused requests need this module
+    from urllib.parse import quote  # imported here, because only refused requests need this module
 
     code, message, request_id = parts
     if not re.match(_CODE, code):

@@ -35,7 +35,7 @@ _SKEW_SECONDS = 4 * 60
 """The smallest clock difference that can make AWS refuse a request: Secrets Manager accepts 5 minutes, STS 15."""
 
 _MOST_PREPARED = 6
-"""The maximum number of connections opened ahead of time: 100 secrets in batches of 20 need five at once."""
+"""The maximum number of connections opened in advance: 100 secrets in batches of 20 need five at once."""
 
 _SANDBOX = "dsops-sandbox"
 """The product name in the `Server` header of dsops' sandbox. A slash and an id of the sandbox's run follow it."""
@@ -438,7 +438,8 @@ def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAns
         return True
     ahead = (theirs - client.runtime.now()).total_seconds()
     if abs(ahead - signed.skew_seconds) < _SKEW_SECONDS:
-        # Our clock is right. The signature may still be too old, if the machine slept before it sent the request.
+        # The local clock is right, but the signature may be too old because the machine slept before it sent the
+        # request.
         signed_at = datetime.strptime(signing.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         return (theirs - signed_at).total_seconds() >= _SKEW_SECONDS
     if not client.skews and abs(ahead) >= _SKEW_SECONDS:

@@ -117,7 +117,7 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if line.open_flag:
-        # bash splits words at `=`, so the word at the cursor can be `=` itself.
+        # bash splits words at `=`, so the word at the cursor can be a single `=`.
         return _value_lines(line.open_flag, "" if word == "=" else word, line, runtime)
     flags = line.command.flags + COMMON
     name, equals, value = word.partition("=")

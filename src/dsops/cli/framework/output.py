@@ -37,7 +37,7 @@ def answer_bytes(data: bytes) -> None:
     Does not use Python's buffer, since Python would write the unwritten part again at exit.
     """
     if sys.stdout is None:
-        # By now, descriptor 1 may refer to something else, such as a connection.
+        # By now, descriptor 1 may belong to something else, such as a connection.
         raise FileNotWritten("can't write to stdout", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
@@ -98,7 +98,8 @@ def tell(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Without this, Python would write the buffered text again at exit, and exit with code 120 if that fails.
+        # Without this, Python would write the buffered text again at exit, and exit with code 120 if that fails. stderr
+        # becomes None, as in a process that starts without stderr.
         sys.stderr = None  # the same as in a process that starts without stderr
 
 
@@ -143,7 +144,7 @@ def coloured(text: str, descriptor: int) -> str:
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:
-    """Format the error as text: message, reason, hint, AWS's error, and the command that finds out more.
+    """Return the error as text: message, reason, hint, AWS's error, and the command that finds the cause.
 
     `config` is the configuration named on the command line.
     """
@@ -182,7 +183,10 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """Return lines on what was attempted, unless the message says it; for a chain, also on the earlier hops."""
+    """Return lines about the attempted operation, unless the message describes it.
+
+    For a chain, also about earlier hops.
+    """
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""

@@ -27,7 +27,7 @@ _BACKUP = ".before-dsops"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    # A profile works in every folder and does not expire, so the file needs permission like a discovered file.
+    # The exported profile works in every folder and never expires, so the file needs permission like a discovered file.
     types = StoreTypes()
     config = load_config(arguments, runtime, is_chosen=False)
     path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")

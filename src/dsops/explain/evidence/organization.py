@@ -27,7 +27,10 @@ Levels = tuple[tuple[PolicyText, ...], ...]
 
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
-"""The maximum number of levels. AWS allows a root, five nested units and the account, so more levels mean a loop."""
+"""The maximum number of levels. AWS allows seven: a root, five nested units and the account.
+
+More would be a loop.
+"""
 
 
 # IAM emulators often return error codes of their own for calls to Organizations.

@@ -65,7 +65,7 @@ class RecordReader:
                 elif isinstance(details, EntityNotFound):
                     why = "AWS has no such record for the keys here, or none any more"
                     late.append(keys)
-            # Only the refused account can read the record at once; perhaps its organization can, too.
+            # At first, only the refused account can read the record; later, its organization may be able to.
             askers = [keys for keys in late if keys.identity.account == account]
             if not askers:
                 break

@@ -58,7 +58,10 @@ _OF_RESOURCES: Final = ("aws:resource", "iam:resourcetag/", "secretsmanager:reso
 _EVERYTHING: Final = parse_policy(
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}', "identity"
 )
-"""Replaces policies that can't be read but, according to AWS, refuse nothing."""
+"""A policy that allows everything.
+
+It replaces policies that can't be read but, according to AWS, refuse nothing.
+"""
 
 
 class Recorded(NamedTuple):

@@ -99,7 +99,7 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """Return those unknown keys of this session that are therefore also unknown in the next session."""
+    """Return the keys that are unknown in this session, and therefore also in the next session."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 
