@@ -135,13 +135,13 @@ def assigned(value: ast.expr, tree: ast.AST) -> str:
     if not isinstance(value, ast.Name):
         return f"{{{ast.unparse(value)}}}"
     texts = [
-        literal(node.value)
+        (node.lineno, literal(node.value))
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign)
         and node.lineno < value.lineno
         and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets)
     ]
-    return next((text for text in reversed(texts) if text), f"{{{value.id}}}")
+    return next((text for _, text in sorted(texts, reverse=True) if text), f"{{{value.id}}}")
 
 
 def signature(node: ast.AST) -> str:
@@ -176,13 +176,16 @@ def comments(path: str, source: str) -> Iterator[Text]:
     """Yield the comments, each with its line of code or the line below; consecutive comment lines are one text."""
     block: list[tuple[int, str]] = []
     lines = [*source.splitlines(), ""]
+    was_alone = True
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT or token.string.startswith(NOT_PROSE):
             continue
-        if block and token.start[0] != block[-1][0] + 1:
+        is_alone = not token.line[: token.start[1]].strip()
+        if block and not (is_alone and was_alone and token.start[0] == block[-1][0] + 1):
             yield joined(path, block, lines)
             block = []
         block.append((token.start[0], token.string.lstrip("# ")))
+        was_alone = is_alone
     if block:
         yield joined(path, block, lines)
 
@@ -222,7 +225,7 @@ def document_texts(path: str, source: str) -> Iterator[Text]:
             header = header or line.strip()
         elif is_prose and not is_alone:
             start = number if not paragraph else start
-            paragraph.append(line.strip())
+            paragraph.append(line.strip().removeprefix("> "))
         if not line.startswith("|"):
             header = ""
 

@@ -382,7 +382,7 @@ class SandboxRefusal(DsopsError):
 
 
 class SandboxUnavailable(ConfigError):
-    """The sandbox can't start (its extra is missing, its port is taken, moto has the wrong version), or does not answer."""
+    """The sandbox can't start (missing extra, port in use, wrong version of moto), or does not answer."""
 
     code = "sandbox.unavailable"
 

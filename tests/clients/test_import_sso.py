@@ -188,7 +188,7 @@ def test_the_section_is_added_to_a_file_of_ones_own(desk: Newcomer) -> None:
 
 
 def test_the_empty_file_of_a_sandbox_is_never_written(desk: Newcomer) -> None:
-    """In a sandbox, AWS_CONFIG_FILE is an empty file that dsops provides, and a login refuses to add a section to it."""
+    """In a sandbox, AWS_CONFIG_FILE is an empty file that dsops provides; a login refuses to add a section to it."""
     done = desk.run("dsops", *LOGIN, AWS_CONFIG_FILE=empty_file())
     assert done.returncode == 2
     assert "AWS_CONFIG_FILE names the empty file of dsops" in done.stderr
@@ -348,7 +348,7 @@ def test_ctrl_c_while_the_portal_is_silent_changes_nothing(logged_in: Newcomer) 
 
 
 def test_names_of_the_portal_cannot_control_the_terminal(logged_in: Newcomer) -> None:
-    """Escape sequences in the names of accounts and permission sets are written to neither the terminal nor the file."""
+    """Escape sequences in names of accounts and permission sets are written to neither the terminal nor the file."""
     evil = "\x1b]0;x\x07\u202e\n  x: {type: command}"
 
     def answer(action: str, _: str) -> Answer | None:

@@ -354,7 +354,7 @@ def test_a_version_that_does_not_exist_is_an_error(vault: Vault) -> None:
 
 
 def test_rollback_and_rm_ask_on_a_terminal(vault: Vault) -> None:
-    """`rollback` and `rm` show region and account and do nothing without a yes; without a terminal they need `--yes`."""
+    """`rollback` and `rm` show region and account and need a yes at the terminal, or `--yes` without a terminal."""
     vault.run("set", "secrets", "prod/db", text="hush-15")
     for command in ("rollback", "rm"):
         with vault.on_terminal(command, "secrets", "prod/db") as terminal:
@@ -392,7 +392,7 @@ def test_a_window_that_aws_refuses_is_refused_at_once(vault: Vault, days: str) -
 
 
 def test_parameters_are_written_too(vault: Vault) -> None:
-    """A new parameter has the store's prefix and the type SecureString; rollback writes a version; `rm` needs `--now`."""
+    """A new parameter gets the store's prefix and type SecureString; rollback adds a version; `rm` needs `--now`."""
     vault.run("set", "parameters", "token", text="x", code=4)
     vault.run("set", "parameters", "token", "--create", text="hush-17")
     vault.run("set", "parameters", "token", text="hush-18")

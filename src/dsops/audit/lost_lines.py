@@ -135,7 +135,7 @@ class Counted:
     def clear(self) -> None:
         """Remove the reported loss from the count; keep what was added since the count was read."""
         if self.loss is None or not _try_lock(self._file):
-            return  # Without the lock, the count is not reset. The loss is then reported twice, which is better than never.
+            return  # Without the lock, the count is not reset: the loss is reported twice, which is better than never.
         content = _content(self._file)
         rest = None if content == self._told else _loss_since(self.loss, _loss_in(content))
         if rest is not None:

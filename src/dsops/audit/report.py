@@ -39,7 +39,7 @@ class AuditReport:
     """The time from which calls are considered new, for questions about new principals. None if there are no calls."""
     first: datetime | None
     last: datetime | None
-    """The times of the first call and the last call."""
+    """The time of the last call; `first` is the time of the first call."""
     calls: int
     records: int
     """The number of records read; each copy of a call is counted."""

@@ -44,7 +44,8 @@ class Permission(NamedTuple):
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
     """Return whether the user has allowed these files as they were read; a CI pipeline's checkout is allowed."""
     if permission_kind == RUNNING and is_pipeline(environ):
-        return True  # In a pipeline, files that other users can write are allowed, too: GitLab's runner checks out with umask 0.
+        # Files that other users can write are allowed here, too, because GitLab's runner checks out with umask 0.
+        return True
     if any(file.is_shared for file in files):
         return False
     folder = permission_folder(files[0].written, environ, permission_kind)

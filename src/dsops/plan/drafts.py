@@ -63,7 +63,9 @@ class Drafts:
         """Add the store's draft (once) and return it; None if the store has a problem."""
         if name in self.by_name or name in self._failed:
             return self.by_name.get(name)
-        self._failed.add(name)  # The name is removed after a success. While it is here, a cycle of stores ends at this store.
+        self._failed.add(
+            name
+        )  # The name is removed after a success. While it is here, a cycle of stores ends at this store.
         store = self._config.stores.get(name)
         if store is None:
             near = nearest(name, self._config.stores)

@@ -180,7 +180,10 @@ class Masker:
         return min(starts, default=length)
 
     def _output(self, safe: int, until: int = 0) -> bytes:
-        """Return the decided output before `safe`. If `until` is later, also return undecided bytes up to `until`."""
+        """Return the output before `safe`, up to which all secrets have been found.
+
+        If `until` is later, also return the bytes up to `until`, which may be the beginning of a secret.
+        """
         until = max(safe, until)
         pieces: list[bytes] = []
         self._covers.sort()

@@ -175,7 +175,7 @@ def test_the_report_begins_with_it() -> None:
 
 
 def test_nothing_is_said_too() -> None:
-    """Without findings, the report says so, and also says if it can't know what is new because no older call was read."""
+    """A report without findings says so. If no older call was read, it also says that new callers are unknown."""
     assert "\n\nNothing needs attention.\n\n" in report_text(report_of(), most=10)
     assert read(page_of(report_of())).all("section")[0].one("p", "lead").text == "Nothing needs attention."
     unknown = report_of(first=BOUNDARY + timedelta(seconds=1))

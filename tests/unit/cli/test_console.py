@@ -252,7 +252,7 @@ def wait_for_answers(browsers: Path, count: int) -> list[str]:
 def test_only_the_browser_gets_the_link(
     dsops: Dsops, signin: Signin, browsers: Path, words: tuple[str, ...], program: str
 ) -> None:
-    """The link is neither printed nor an argument: dsops redirects one request, with the right token and host, to it."""
+    """The link is neither printed nor an argument: dsops redirects one request with the right token and host to it."""
     done = dsops.run("console", "target", *words, BROWSER=f"{browsers}/other %s")
     assert (done.returncode, done.stdout) == (0, b""), done.stderr
     argv = argv_of(browsers)

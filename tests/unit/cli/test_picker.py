@@ -260,7 +260,7 @@ open("{folder}/opened", "w").write(connection.getresponse().getheader("Location"
 
 
 def test_a_key_opens_the_console_instead(dsops: Dsops, tmp_path: Path) -> None:
-    """Ctrl-O on a store opens the sign-in link in the browser; the link is not printed, and the command does not run."""
+    """Ctrl-O on a store opens the sign-in link in the browser, without printing it, instead of running the command."""
     browser = tmp_path / "browser"
     browser.write_text(f"#!{sys.executable}\n{BROWSER.format(folder=tmp_path)}")
     browser.chmod(0o755)

@@ -43,7 +43,10 @@ def names(typed: str, recent: tuple[str, ...] = ()) -> list[str]:
     ],
 )
 def test_every_typed_word_matches(typed: str, found: list[str]) -> None:
-    """Each typed word must be in the name or detail, in any case; otherwise the letters must be in the name in order."""
+    """A choice matches if its name or detail contains each typed word, in any case.
+
+    If no choice matches, those are found whose name has the typed letters in order.
+    """
     assert names(typed) == found
 
 

@@ -116,7 +116,7 @@ def test_colours_can_be_switched_off(folder: Path, variable: Mapping[str, str]) 
 
 @pytest.mark.parametrize("columns", [20, *WIDTHS])
 def test_after_a_second_of_waiting_a_line_says_for_what(folder: Path, columns: int) -> None:
-    """While an endpoint hangs, a line names the hop after one second; Ctrl-C erases the line and ends dsops with 130."""
+    """If an endpoint hangs, a line names the hop after one second. Ctrl-C erases the line and ends dsops with 130."""
     command = [*DSOPS, "--config", "dsops.yaml", "whoami", "production-deploy"]
     with Screen(command, columns=columns, environ=environ(folder), folder=folder) as screen:
         assert screen.wait_for("dsops: assuming") > 1

@@ -229,7 +229,7 @@ def _press(terminal: Terminal, key: str, program: str) -> None:
 
 
 def test_a_served_shell_has_no_end(desk: Desk) -> None:
-    """With --serve, the shell gets an endpoint instead of keys, and no DSOPS_EXPIRES, because the session is renewed."""
+    """With --serve, the shell gets an endpoint instead of keys, and no DSOPS_EXPIRES: the session is renewed."""
     with desk.terminal("dsops", "shell", "--serve", "target") as terminal:
         terminal.expect("in-target> ")
         assert shown(terminal, MARKS) == "target||"

@@ -115,9 +115,7 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
         parser.read_string(text)
     except (Error, UnicodeDecodeError, OSError) as error:
         if beginning:
-            return sections(
-                path
-            )  # Parsing the whole file gives the correct line number. The error leaves out configparser's message, which repeats the line and may so contain a key.
+            return sections(path)  # parsing the whole file gives the correct line number
         # The error omits configparser's message, which repeats the line: the line may contain a key.
         place = Where(path, _line_of(error))
         message = f"{path} can't be read as an AWS config file"

@@ -59,7 +59,7 @@ class Progress:
         self._thread: threading.Thread | None = None
 
     def report(self, event: Event) -> None:
-        """Show one event; `done` erases the line."""
+        """Show one event; the event `done` erases the progress line."""
         if event.name == "done":
             self._stop()
             return

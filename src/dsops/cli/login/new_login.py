@@ -72,7 +72,9 @@ def _asked(question: str, problem: Callable[[str], str], default: str = "") -> s
         if not problem(text):
             return text
         tell(f"dsops: `{clean(text)}` is not {problem(text)}")
-    raise UsageError("no valid answer was entered", hint="the administrator of Identity Center knows URL and region")
+    raise UsageError(
+        "no valid start URL and region were entered", hint="the administrator of Identity Center knows both"
+    )
 
 
 def _check(flag: str, value: str, problem: Callable[[str], str]) -> None:
@@ -93,7 +95,7 @@ def add_to_aws_config(session: SsoSession, runtime: Runtime) -> None:
             known.name == session.name and is_same_url(known.start_url, session.start_url)
             for known in named_sessions(runtime.environ, runtime.folder)
         ):
-            return  # another `dsops login` has just added it
+            return  # another `dsops login` has just added the section
         old = content(path) if os.path.lexists(path) else None
         text = (old or b"").decode("utf-8", "surrogateescape")
         shown = shown_file(path, runtime.environ)

@@ -65,7 +65,7 @@ class OrganizationReader:
     async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
         best: AccountPlace | None = None
-        # An account's own credentials can read its organization; other facts need the management account's.
+        # An account's own credentials can read its organization; other facts need the management account's credentials.
         others = [
             organization_reader
             for organization_reader in (*self._own.values(), *self._more)

@@ -229,7 +229,7 @@ class ManagedSecret:
         if length > MOST_BYTES:
             raise UsageError(
                 f"the value has {length:,} bytes, and a secret can have {MOST_BYTES:,}",
-                hint="keep large files in S3, and the key that encrypts them in the secret",
+                hint="encrypt large files and store them in S3; store only the encryption key as a secret",
             )
 
 
