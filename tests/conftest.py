@@ -51,7 +51,7 @@ FORGOTTEN = (
     "LINES",
     "MFA_",
     "EXTERNAL_ID",
-    "TARGET_ROLE_ARN",  # variables used on the founding page
+    "TARGET_ROLE_ARN",  # variables used on the AWS STS page (tests/founding-page)
 )
 """Prefixes of variables that tests do not inherit, in either case."""
 

@@ -93,7 +93,7 @@ class Act(NamedTuple):
     facts: Mapping[str, object] = {}
     """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether a sandbox answered the call; None if the act has no endpoint, so that the run's mark applies."""
+    """Whether a sandbox answered the call; None if the act has no endpoint: the run's mark decides then."""
 
 
 SANDBOX = "sandbox"

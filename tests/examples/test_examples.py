@@ -33,7 +33,7 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/run.sh"))
 REFUSED = {"role-chain/long.yaml"}
 """Configurations of examples that show what dsops refuses."""
 ACCEPTED = {
-    # The founding page recommends an account as principal; the note says what that means.
+    # The AWS STS page (tests/founding-page) recommends an account as principal; the note says what that means.
     "trust.whole-account",
     # A single user as principal is narrower; the note says so.
     "principal.one-user",
@@ -64,7 +64,7 @@ PAGE = {
     "Service Account Pattern": "service-account",
     "Break Glass Access": "break-glass",
 }
-"""Heading of a pattern on the founding page -> the example that shows it."""
+"""Heading of a pattern on the AWS STS page (tests/founding-page) -> the example that shows it."""
 
 OTHERWISE = {
     # The page itself says further down: `external_id: ${EXTERNAL_ID}  # Keep this secret!`

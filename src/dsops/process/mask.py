@@ -106,7 +106,7 @@ class Masker:
         return bool(self._buffer)
 
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
-        """Add input; return the part of the output that is decided.
+        """Add input; return the part of the output that later input can't change.
 
         A terminal code in `codes` keeps its position. If that is inside a match, the code follows the mask.
         """

@@ -51,8 +51,8 @@ MISSING = (SecretNotFound, FieldMissing)
 """The errors for which a variable's `default` or `optional` applies.
 
 AccessDenied is not among them: AWS also returns it for a missing secret that the caller may not see, and a denial
-must not silently become a default. Nor is the error for a secret that is scheduled for deletion, so that users notice
-the deletion before it happens.
+must not silently become a default. The error for a secret that is scheduled for deletion is not among them
+either, so that users notice the deletion before it happens.
 """
 
 _OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkewed, RegionDisabled)

@@ -207,7 +207,7 @@ def _planned(step: Step) -> str:
 
 
 def _follows(mark: str) -> str:
-    """Return the memory's key for a fact: that a login's mark results from renewing the login with this mark."""
+    """Return the key under which the memory stores the marks of logins that renewed the login with this mark."""
     return f"renewal of {mark}"
 
 

@@ -51,7 +51,7 @@ def test_it_is_a_json_schema() -> None:
 
 @pytest.mark.parametrize("block", [one for one in blocks("yaml") if "secretStores:" in one.text])
 def test_it_accepts_the_founding_pages_configurations(block: Block) -> None:
-    """The JSON Schema accepts the founding page's thirteen configurations."""
+    """The JSON Schema accepts the AWS STS page's thirteen configurations."""
     assert accepted_by_schema(block.text)
 
 

@@ -80,7 +80,7 @@ class Pages:
 
     @staticmethod
     def serves(request: HttpRequest) -> bool:
-        """Whether the request is for one of the two pages."""
+        """Whether the request is for the authorization page or the device page."""
         # A bucket may be named `authorize`, but a request to a bucket has no client_id.
         is_asked = request.path == AUTHORIZE_PATH and "client_id=" in request.query and not signed_for(request)
         return is_asked or request.path == DEVICE_PATH
