@@ -201,14 +201,15 @@ def joined(path: str, block: list[tuple[int, str]], lines: list[str]) -> Text:
 def document_texts(path: str, source: str) -> Iterator[Text]:
     """Yield the headings, table rows and sentences of a page, each with the headings above and a row with its header.
 
-    Code blocks are left out.
+    A table's header is shown with the first row below it. Code blocks are left out.
     """
+    lines = [*source.splitlines(), ""]
     is_code = False
     paragraph: list[str] = []
     headings: list[str] = []
     header = ""
     start = 0
-    for number, line in enumerate([*source.splitlines(), ""], 1):
+    for number, line in enumerate(lines, 1):
         is_fence = line.lstrip().startswith(("```", "~~~"))
         is_code ^= is_fence
         is_prose = not (is_code or is_fence or line.startswith("    ") or not line.strip())
@@ -221,7 +222,8 @@ def document_texts(path: str, source: str) -> Iterator[Text]:
             yield Text("docs", path, number, line.strip(), " > ".join(headings[: level - 1]))
             headings = [*headings[: level - 1], line.strip("# ")]
         elif is_prose and line.startswith("|") and not set(line) <= set("|-: "):
-            yield Text("docs", path, number, line.strip(), "\n    ".join(filter(None, [" > ".join(headings), header])))
+            row = line.strip() if header else "\n".join([line.strip(), *lines[number + 1 : number + 2]])
+            yield Text("docs", path, number, row, "\n    ".join(filter(None, [" > ".join(headings), header])))
             header = header or line.strip()
         elif is_prose and not is_alone:
             start = number if not paragraph else start

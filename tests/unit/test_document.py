@@ -36,7 +36,7 @@ def value(document: Document, key: str) -> Node:
 
 
 def told(document: Document) -> list[tuple[int, str]]:
-    """Return line and message of each problem."""
+    """Return the line and message of each problem."""
     return [(problem.where.line, problem.message) for problem in document.problems]
 
 

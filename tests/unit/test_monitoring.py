@@ -39,14 +39,14 @@ RECORDED = {rule["record"]: {"instance", "code", "role"} for rule in RULES["grou
 
 
 def rules() -> Iterator[tuple[str, str]]:
-    """Yield name and expression of each alert rule."""
+    """Yield the name and expression of each alert rule."""
     for group in RULES["groups"]:
         for rule in group["rules"]:
             yield rule.get("alert") or rule["record"], rule["expr"]
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Yield title and expression of each dashboard query, with values for Grafana's variables."""
+    """Yield the title and expression of each dashboard query, with values for Grafana's variables."""
     for panel in DASHBOARD["panels"]:
         for target in panel.get("targets", []):
             expression = target["expr"]

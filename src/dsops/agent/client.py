@@ -85,7 +85,7 @@ def send(connection: "_socket.socket", kind: int, data: bytes = b"") -> None:
 
 
 def receive(connection: "_socket.socket", seconds: float = SILENT_SECONDS) -> "tuple[int, bytes] | None":
-    """The next frame; None at the end of the stream.
+    """Return the next frame; None at the end of the stream.
 
     Raises TimeoutError if a frame is not complete within `seconds`, another OSError for a broken connection,
     ValueError for a frame that is too long.
@@ -133,7 +133,7 @@ def is_wanted(environ: "Mapping[str, str]") -> bool:
 
 
 def folder_of(environ: "Mapping[str, str]") -> str:
-    """The folder of the agent's socket, which may not exist yet."""
+    """Return the folder of the agent's socket, which may not exist yet."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/") and len(os.fsencode(runtime)) < 60:
         return runtime.rstrip("/") + "/dsops"
@@ -181,7 +181,7 @@ def address_in(folder: str) -> str:
 
 
 def peer_uid(connection: "_socket.socket", platform: str = sys.platform) -> int:
-    """The user id of the peer; -1 where the system does not report it."""
+    """Return the user id of the peer; -1 where the system does not report it."""
     try:
         if platform == "linux":
             # `struct ucred`: pid, uid, gid (unix(7)).
@@ -196,7 +196,7 @@ def peer_uid(connection: "_socket.socket", platform: str = sys.platform) -> int:
 
 
 def connect(address: str) -> "_socket.socket | None":
-    """A connection to the agent of this user; None if no agent listens."""
+    """Return a connection to the agent of this user; None if no agent listens."""
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.settimeout(_HEARD_SECONDS)
@@ -295,7 +295,7 @@ def begin_elsewhere(profile: str) -> None:
 
 
 def find(name: str, path: str) -> "str | None":
-    """The executable file that a shell would run for that name; None if there is none."""
+    """Return the executable file that a shell would run for that name; None if there is none."""
     for folder in [""] if "/" in name else path.split(":"):
         candidate = name if "/" in name else f"{folder or '.'}/{name}"
         if os.access(candidate, os.X_OK):
@@ -306,7 +306,7 @@ def find(name: str, path: str) -> "str | None":
 
 
 def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True) -> "tuple[int, bytes] | None":
-    """The agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
+    """Return the agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
 
     If an agent ends before it answers, a new one is started: the old one may just have reached its idle timeout.
     """
@@ -341,7 +341,7 @@ def _request(words: "list[bytes]", *, watches: bool) -> bytes:
 
 
 def _exchange(connection: "_socket.socket", request: bytes, person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None if the agent ended before it answered."""
+    """Return the frame that ends the request; None if the agent ended before it answered."""
     try:
         send(connection, REQUEST, request)
         return _listen(connection, person)

@@ -105,13 +105,13 @@ class LoopbackAttendant:
     # --- for the event loop ---------------------------------------------------------------------------------------
 
     def readers(self) -> Iterable[int]:
-        """The descriptors to read from: the listener, and clients that have not been answered."""
+        """Return the descriptors to read from: the listener, and clients that have not been answered."""
         is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
         listener = () if is_closed else (self._listener.fileno(),)
         return (*listener, *[number for number, client in self._clients.items() if not client.outbox])
 
     def writers(self) -> Iterable[int]:
-        """The descriptors of clients that have not received the whole answer."""
+        """Return the descriptors of clients that have not received the whole answer."""
         return [number for number, client in self._clients.items() if client.outbox]
 
     def seconds(self) -> float | None:

@@ -88,7 +88,7 @@ class Renewal:
         return self._thread is not None
 
     def readers(self) -> Iterable[int]:
-        """The pipe that the thread writes to when it has a result."""
+        """Return the pipe that the thread writes to when it has a result."""
         return (self._reader,)
 
     def writers(self) -> Iterable[int]:
@@ -135,7 +135,7 @@ class Renewal:
         return self._seconds_left() - self._threshold()
 
     def _threshold(self) -> float:
-        """The number of seconds before expiry at which the session is renewed."""
+        """Return the number of seconds before expiry at which the session is renewed."""
         session = self._held
         seconds: float = RENEW_SECONDS
         if session.expiration is not None and session.issued_at is not None:

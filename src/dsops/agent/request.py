@@ -189,7 +189,7 @@ class RequestClient:
 
 
 def peer_pid(connection: socket.socket) -> int:
-    """The process id of the peer; 0 where the system does not report it."""
+    """Return the process id of the peer; 0 where the system does not report it."""
     try:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     except (AttributeError, OSError):
@@ -216,12 +216,12 @@ class AgentAnswer(NamedTuple):
 
 
 def result(fields: Sequence[bytes]) -> AgentAnswer:
-    """The answer to a successful request."""
+    """Return the answer to a successful request."""
     return AgentAnswer(RESULT, pack(list(fields)))
 
 
 def failed(error: DsopsError) -> AgentAnswer:
-    """The answer to a failed request; the client shows the error as its own."""
+    """Return the answer to a failed request; the client shows the error as its own."""
     return AgentAnswer(FAILED, failure.pack_error(error))
 
 

@@ -282,7 +282,7 @@ class _Unread:
         self.data = bytearray()
 
     def length(self) -> int:
-        """The length of the complete request, or of its header while that is incomplete; -1 for an invalid request."""
+        """Return the length of the request, or of its header while the header is incomplete; -1 if invalid."""
         if len(self.data) < 5:
             return 5 if not self.data or self.data[0] == REQUEST else -1
         length = int.from_bytes(self.data[1:5], "big")

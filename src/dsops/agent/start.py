@@ -115,7 +115,7 @@ def listen(address: str) -> socket.socket:
 
 
 def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is_first_the_scripts: bool) -> list[str]:
-    """The agent's `sys.path`: this process's entries, except those that belong only to this run.
+    """Return the agent's `sys.path`: this process's entries, except those that belong only to this run.
 
     The agent works for all clients of this dsops, but PYTHONPATH and the script's own folder belong to one client.
     These entries are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there

@@ -139,7 +139,7 @@ class SessionKeeper:
         return result([_got(run, line) if isinstance(line, GetLine) else _issued(run, line)])
 
     def _secrets(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Return names and values of secrets, alternating, for a client that processes them further."""
+        """Return the names and values of secrets, alternating, for a client that processes them further."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):

@@ -57,7 +57,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesR
 
 
 def end_of(path: str) -> Position:
-    """The position at the end of the trail. Raises TrailUnreadable."""
+    """Return the position at the end of the trail. Raises TrailUnreadable."""
     try:
         before = Position(max((number for number, _ in _rotated_files(path)), default=0))
         file = _open(path)

@@ -60,12 +60,12 @@ class LostLines(NamedTuple):
     """The reason why the last of these lines could not be written."""
 
     def facts(self) -> dict[str, object]:
-        """The loss as the fields of a record."""
+        """Return the loss as the fields of a record."""
         return {**self._asdict(), "processes": [share._asdict() for share in self.processes]}
 
 
 def lost_name(path: str) -> str:
-    """The name of the file that counts lost lines."""
+    """Return the name of the file that counts lost lines."""
     return f"{os.path.basename(path)}.lost"
 
 
@@ -150,7 +150,7 @@ class Counted:
 
 
 def _content(file: int) -> bytes:
-    """The content of the file. A new file is written at full size, so that counting works on a full disk later."""
+    """Return the file's content. A new file is written at full size, so that counting works on a full disk later."""
     data = read_at(file, _BYTES + 1, 0)
     if len(data) < _BYTES and not data.strip():
         os.pwrite(file, _BLANK, 0)

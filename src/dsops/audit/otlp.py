@@ -92,7 +92,7 @@ def _facts(record: Record) -> Record:
 
 
 def _attributes(values: Mapping[str, object]) -> list[object]:
-    """The attributes that have a value, in OTLP's format."""
+    """Return the attributes that have a value, in OTLP's format."""
     return [{"key": key, "value": _value(value)} for key, value in values.items() if value not in (None, "")]
 
 
@@ -151,7 +151,7 @@ def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: 
 
 
 def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The sink's headers, or those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
+    """Return the sink's headers, or those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
     if sink.headers:
         return [(name, value.reveal()) for name, value in sink.headers]
     text = next((environ[name] for name in HEADERS if environ.get(name)), "")

@@ -138,6 +138,6 @@ def last_lines(path: str, most: int) -> list[Line]:
 
 
 def unreadable(path: str, error: OSError) -> TrailUnreadable:
-    """The error for a file of the trail that can't be read."""
+    """Return the error for a file of the trail that can't be read."""
     why = (error.strerror or "unknown reason").lower()
     return TrailUnreadable(f"{path} can't be read", why=why, hint="name an audit trail file that you can read")

@@ -126,7 +126,7 @@ def _whole_characters(line: str) -> str:
 
 
 def record_of(act: Act, origin: Origin, facts: Mapping[str, object], now: datetime) -> bytes:
-    """The record of a single act."""
+    """Return the record of a single act."""
     return Recorder(origin).record(act, facts, now)
 
 
@@ -155,7 +155,7 @@ def _recipient(act: Act) -> str:
 
 
 def _error(error: DsopsError, service: str) -> Mapping[str, object]:
-    """Return code and message of the error, AWS's if AWS refused the call, else dsops'. They contain no secret."""
+    """Return the code and message of the error, AWS's if AWS refused the call, else dsops'. They contain no secret."""
     if isinstance(error, Failures):
         codes = ", ".join(sorted({failure.code for failure in error.errors}))
         return {"errorCode": error.code, "errorMessage": f"{error.message}: {codes}"}

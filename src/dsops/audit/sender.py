@@ -52,7 +52,7 @@ class Clock:
         return time.time()
 
     def steady(self) -> float:
-        """A monotonic time in seconds."""
+        """Return a monotonic time in seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:

@@ -71,13 +71,13 @@ def default_settings(environ: MappingOf[str, str]) -> Settings:
 
 
 def user_config_path(environ: MappingOf[str, str]) -> str:
-    """The path of the user's configuration (XDG base directory specification); "" without a home folder."""
+    """Return the path of the user's configuration (XDG base directory specification); "" without a home folder."""
     folder = _xdg(environ, "XDG_CONFIG_HOME", ".config")
     return f"{folder}/dsops/config.yaml" if folder else ""
 
 
 def default_file(environ: MappingOf[str, str]) -> str:
-    """The default path of the trail; "" without a home folder."""
+    """Return the default path of the trail; "" without a home folder."""
     folder = state_folder(environ)
     return f"{folder}/audit.jsonl" if folder else ""
 

@@ -114,7 +114,7 @@ def append(
 
 
 def put_away_name(path: str, number: int) -> str:
-    """The name of the rotated file whose last line has that number."""
+    """Return the name of the rotated file whose last line has that number."""
     stem, dot, ending = os.path.basename(path).rpartition(".")
     return f"{stem}.{number:0{_DIGITS}d}{dot}{ending}" if dot else f"{ending}.{number:0{_DIGITS}d}"
 

@@ -26,7 +26,7 @@ class TrailDefect(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """The result of a verification."""
+    """The result of verifying an audit trail."""
 
     lines: int
     """The number of lines in the chain."""

@@ -75,7 +75,7 @@ class LazyJournal:
 
 
 def event_name(command: str) -> str:
-    """The name of a command's event in the audit trail: `keys rotate` -> `KeysRotate`."""
+    """Return the name of a command's event in the audit trail: `keys rotate` -> `KeysRotate`."""
     return "".join(word.capitalize() for word in command.replace("-", " ").split())
 
 

@@ -85,7 +85,7 @@ class Server:
             return answer
 
     def ask(self, method: str = "GET", path: str = "/credentials", **headers: str) -> tuple[int, dict[str, str]]:
-        """Return status and content of a response, by default for the correct token."""
+        """Return the status and content of a response, by default for the correct token."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         given = {"Authorization": self.endpoint.token.reveal(), **headers}
         connection.request(method, path, headers={name: value for name, value in given.items() if value})

@@ -129,7 +129,7 @@ def test_without_a_time_only_the_name_is_shown(shell: str, expires: str, tmp_pat
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_nothing_is_shown_without_a_session(shell: str, tmp_path: Path) -> None:
-    """Outside of a session, the prompt is the user's own."""
+    """Without a loaded session, the hook does not change the user's prompt."""
     with Prompt(shell, tmp_path) as prompt:
         assert prompt.line() == "own>"
 

@@ -65,7 +65,7 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
-    """The fields to read, in the form that DuckDB's `from_json` takes. Any: a tree of texts."""
+    """Return the fields to read, in the form that DuckDB's `from_json` takes. Any: a tree of texts."""
     root: dict[str, Any] = {}
     for path in paths:
         inner = root
@@ -78,7 +78,7 @@ def _structure(paths: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
-    """An empty database in a new folder below `folder` (default: the system's temporary folder), removed at the end.
+    """Yield an empty database in a new folder below `folder` or the system's temporary folder; remove it at the end.
 
     Raises ExtraMissing without DuckDB, and LogsUnreadable if the disk is full, also during later use.
     """

@@ -377,7 +377,7 @@ def is_denial(code: str) -> bool:
 
 
 def sql_of(question: AuditQuestion, options: QuestionOptions, dialect: Dialect) -> str:
-    """The question's SQL for an engine, over the relations that it needs."""
+    """Return the question's SQL for an engine, over the relations that it needs."""
     day_before = dialect.later.format(time="max(call_time)", seconds="-86400")
     boundary = options.boundary or options.since
     words = {

@@ -116,10 +116,10 @@ def title(text: str) -> str:
 
 
 def number_of(value: object) -> int:
-    """The number in a cell; 0 if the cell has none."""
+    """Return the number in a cell; 0 if the cell has none."""
     return value if isinstance(value, int) else 0
 
 
 def text_of(value: object) -> str:
-    """The text in a cell; "" if the cell is empty."""
+    """Return the text in a cell; "" if the cell is empty."""
     return value if isinstance(value, str) else "" if value is None else str(value)

@@ -114,7 +114,7 @@ def _use(row: Use) -> Markup:
 
 
 def share_of(used: int | None, requested: int | None) -> float | None:
-    """The used percentage of the requested duration, at most 100; None if either is unknown."""
+    """Return the used percentage of the requested duration, at most 100; None if either is unknown."""
     if used is None or not requested or requested < 0:
         return None
     return min(100.0, max(0.0, 100 * used / requested))

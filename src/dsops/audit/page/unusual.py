@@ -200,7 +200,7 @@ def _chain(row: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def command_for(service: str) -> str:
-    """The `dsops` command that explains a denial by that service."""
+    """Return the `dsops` command that explains a denial by that service."""
     if service == "sts":
         return "dsops help sts.access-denied"
     if service in {"secretsmanager", "ssm"}:

@@ -121,7 +121,11 @@ def _refusal_of(action: str) -> Refusal:
         if answer.code == "ParameterAlreadyExists":
             message, hint = f"could not {doing}: it exists already", "choose another name"
             return SecretExists(message, why=answer.message, hint=hint, aws=answer)
-        hint = "check the key that encrypts it" if answer.code == "InvalidKeyId" else "check the parameter's name"
+        hint = (
+            "check the KMS key that encrypts the parameter"
+            if answer.code == "InvalidKeyId"
+            else "check the parameter's name"
+        )
         return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 
     return refusal

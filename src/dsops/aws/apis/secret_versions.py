@@ -197,7 +197,11 @@ def _refusal_of(action: str) -> Refusal:
         if answer.code == "InvalidRequestException" and "delet" in answer.message:
             message = f"could not {doing}: it is scheduled for deletion"
             return SecretDeleted(message, why=answer.message, hint="restore it first", aws=answer)
-        hint = "check the key that encrypts it" if answer.code == "EncryptionFailure" else "check its name and version"
+        hint = (
+            "check the KMS key that encrypts the secret"
+            if answer.code == "EncryptionFailure"
+            else "check its name and version"
+        )
         return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 
     return refusal

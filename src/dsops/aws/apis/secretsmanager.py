@@ -188,7 +188,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
             hint=f"restore the secret with `aws secretsmanager restore-secret --secret-id {secret_id}`",
             aws=answer,
         )
-    hint = "check the key that encrypts it" if answer.code == "DecryptionFailure" else ""
+    hint = "check the KMS key that encrypts the secret" if answer.code == "DecryptionFailure" else ""
     if "default KMS service key" in answer.message:
         # AWS owns the default key's policy, which allows only the secret's account (Secrets Manager User Guide, "Access
         # from a different account").

@@ -110,5 +110,9 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
         return SecretNotFound(
             f"could not {doing}: no such parameter in {answer.endpoint}", why=answer.message, hint=hint, aws=answer
         )
-    hint = "check the key that encrypts it" if answer.code == "InvalidKeyId" else "check the parameter's name"
+    hint = (
+        "check the KMS key that encrypts the parameter"
+        if answer.code == "InvalidKeyId"
+        else "check the parameter's name"
+    )
     return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

@@ -95,7 +95,7 @@ def _file(runtime: Runtime) -> str:
 
 
 def _trail(runtime: Runtime) -> Trail:
-    """The user's own trail."""
+    """Return the user's own audit trail."""
     return find_trail(_file(runtime))
 
 
@@ -221,4 +221,4 @@ COMMAND = Group(
     commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
     default="list",
 )
-"""`dsops audit`."""
+"""The command group `dsops audit`."""

@@ -40,7 +40,7 @@ def json_line(record: Record) -> str:
 
 
 def row_of(record: Record) -> tuple[str, ...]:
-    """A record as a row of the table."""
+    """Return a record as a row of the table."""
     facts = object_in(record, "additionalEventData")
     error = text_in(record, "errorCode")
     return (

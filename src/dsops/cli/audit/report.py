@@ -220,7 +220,7 @@ def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
 
 
 def report_value(report: AuditReport) -> dict[str, Json]:
-    """The report as JSON: every row of every answer."""
+    """Return the report as JSON: every row of every answer."""
     return {
         "sources": list(report.sources),
         "files": report.files,
@@ -313,4 +313,4 @@ COMMAND = Command(
     ),
     operands=(Operand("LOGS", "a log file, or a folder of log files", is_required=False, is_repeatable=True),),
 )
-"""`dsops audit report`."""
+"""The command `dsops audit report`."""

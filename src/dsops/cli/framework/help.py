@@ -64,7 +64,7 @@ def command_text(name: str, command: Command, width: int = WIDEST) -> str:
 
 
 def _details(command: Command, width: int) -> list[str]:
-    """The help lines of operands and flags."""
+    """Return the help lines of operands and flags."""
     lines = []
     if command.operands:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help, width) for operand in command.operands)])
@@ -74,12 +74,12 @@ def _details(command: Command, width: int) -> list[str]:
 
 
 def summary_of(command: Command) -> str:
-    """The first line of a command's help."""
+    """Return the first line of a command's help."""
     return command.help.split("\n", 1)[0]
 
 
 def usage(name: str, command: Command) -> str:
-    """The usage line: `dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
+    """Return the usage line: `dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
     parts = ["dsops", name, "[FLAGS]", *(_operand(operand) for operand in command.operands)]
     if command.takes_command:
         parts.extend(["--", "PROGRAM", "[ARGUMENTS]"])

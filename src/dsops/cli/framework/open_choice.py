@@ -202,7 +202,7 @@ def _listed(error: DsopsError, names: list[str]) -> str:
 
 
 def _candidates(words: list[str]) -> list[str]:
-    """The completions at the end of the command line."""
+    """Return the completions at the end of the command line."""
     from dsops.cli.framework.complete import COMMAND_LINE, FILES, complete
 
     lines = complete([*words, ""], _quiet_runtime())
@@ -212,7 +212,7 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _quiet_runtime() -> Runtime:
-    """A runtime with the environment and folder of this process, without a terminal."""
+    """Return a runtime with the environment and folder of this process, without a terminal."""
     return Runtime(
         environ=os.environ,
         now=utc_now,

@@ -169,7 +169,7 @@ def _text_of_one(error: DsopsError) -> str:
 
 
 def next_step_of(error: DsopsError, *, config: str = "") -> str:
-    """The `dsops explain` command that finds the cause of a denied call or secret; "" for other errors."""
+    """Return the `dsops explain` command that finds the cause of a denied call or secret; "" for other errors."""
     errors = error.errors if isinstance(error, Failures) else (error,)
     denied = [each.tried for each in errors if isinstance(each, (AccessDenied, AssumeRoleDenied)) and each.tried]
     explain_words = list(dict.fromkeys(tried.asks for tried in denied if tried.asks))
@@ -245,7 +245,7 @@ def _tried_value(tried: FailedOperation | None) -> Json:
 
 
 def problem_value(problem: Problem) -> Json:
-    """The problem as a JSON value."""
+    """Return the problem as a JSON value."""
     return {
         "where": _where_value(problem.where),
         "path": problem.path,

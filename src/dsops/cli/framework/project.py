@@ -80,7 +80,7 @@ def environment_name(config: Config, arguments: Arguments) -> str:
 
 
 def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
-    """The plan of the environment; shows its notes on stderr."""
+    """Return the plan of the environment; shows its notes on stderr."""
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
     return plan
@@ -89,14 +89,14 @@ def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> 
 def plan_one_store(
     config: Config, name: str, runtime: Runtime, *, lasts: bool = False, is_carried_out: bool = True
 ) -> Plan:
-    """The plan for the session of one store; shows its notes on stderr."""
+    """Return the plan for the session of one store; shows its notes on stderr."""
     plan = plan_of_session(config, name, runtime, lasts=lasts, is_carried_out=is_carried_out)
     show_notes(plan.notes)
     return plan
 
 
 def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """The plan for the session of a store, as the environment of `--env` uses it; shows its notes on stderr."""
+    """Return the plan for the session of a store, as the environment of `--env` uses it; shows its notes on stderr."""
     plan = plan_of_session(config, store, runtime, environment=arguments.text("--env"))
     show_notes(plan.notes)
     return plan
@@ -174,7 +174,7 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
 
 
 def shown_path(config: Config, runtime: Runtime) -> str:
-    """The configuration's main file, relative to the working folder if it is below it."""
+    """Return the configuration's main file, relative to the working folder if it is below it."""
     path = config.files[0].path
     return path.removeprefix(f"{runtime.folder}{os.sep}")
 

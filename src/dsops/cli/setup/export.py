@@ -86,7 +86,7 @@ def _write(block: Block, runtime: Runtime) -> None:
 
 
 def _bytes(path: str) -> bytes | None:
-    """The file's bytes; None if it does not exist. Raises ConfigUnreadable."""
+    """Return the file's bytes; None if it does not exist. Raises ConfigUnreadable."""
     return content(path) if os.path.lexists(path) else None
 
 

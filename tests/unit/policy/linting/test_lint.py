@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def placed(document: str, kind: PolicyKind | None = None) -> list[tuple[int, str]]:
-    """Return line and code of each finding."""
+    """Return the line and code of each finding."""
     return [(finding.line, finding.rule.code) for finding in report(document, kind).findings]
 
 

@@ -102,7 +102,7 @@ class ListBox:
         )
 
     def _height(self) -> int:
-        """The number of rows of the list. It does not change while the user types, so that nothing jumps."""
+        """Return the number of rows of the list. It does not change while the user types, so that nothing jumps."""
         rows = self._application.output.get_size().rows - 2
         return max(1, min(_MOST_ROWS, rows, len(self._matcher.choices)))
 
