@@ -83,8 +83,8 @@ def child_environment(
 
     `is_pristine` keeps only the inherited variables that every program needs. With `keeps_existing`, an inherited
     value takes precedence over a secret. The variables of an AWS identity are kept or dropped together, so that two
-    sessions never mix: if an inherited variable is kept, all those of dsops are dropped; if dsops sets a variable,
-    all inherited ones are removed. With a `session`, no inherited identity is kept. `marks` replace the inherited
+    sessions never mix: if an inherited variable is kept, all variables of dsops are dropped; if dsops sets one, all
+    inherited variables are removed. With a `session`, no inherited identity is kept. `marks` replace the inherited
     ACTIVE, EXPIRES and DANGER; without `marks`, these three are inherited.
     """
     # A process can inherit a variable without a name (`=x`), which Python's exec refuses to pass on.

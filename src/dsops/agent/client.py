@@ -163,8 +163,8 @@ def make_folder(folder: str) -> bool:
 def address_in(folder: str) -> str:
     """Return the path of the agent's socket in the folder.
 
-    The path differs for each Python, dsops, namespace, root folder (chroot) and set of groups, because in another
-    namespace, root folder or set of groups, the same paths name other files, or unreadable ones.
+    The path differs for each Python and each dsops. It also differs for each namespace, root folder (chroot) and set
+    of groups, because there the same paths may name other files, or files that can't be read.
     """
     root, groups = os.stat("/"), sorted(os.getgroups())
     parts = [sys.prefix, os.path.dirname(__file__), f"{root.st_dev} {root.st_ino} {os.getegid()} {groups}"]

@@ -235,7 +235,7 @@ class ClientRun:
 
 
 def _ignore(_text: str) -> None:
-    """Ignores a note."""
+    """Ignores a note to the user."""
 
 
 def is_for_client(error: BaseException) -> bool:

@@ -228,8 +228,8 @@ class AgentServer:
             return None
         if mark != self._mark:
             if self._code() == self._own_code:
-                # The agent runs the installed dsops, and this client was started before an upgrade: the agent does not
-                # end because of this client, since the sessions of all other clients would be lost.
+                # The agent runs the installed dsops, and this client was started before an upgrade. The agent does not
+                # end because of such a client: the sessions of all other clients would be lost.
                 return DECLINE
             self._unlink()
             self.stop()

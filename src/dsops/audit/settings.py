@@ -28,7 +28,7 @@ _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 1
 """The minimum and the maximum value of each numeric setting."""
 _MOST_BYTES = 1 << 16
 _HAS_OWNERS = hasattr(os, "geteuid")
-"""Whether files have an owner and permission bits, which is not so on Windows."""
+"""Whether files have an owner and permission bits; false on Windows."""
 
 
 class TrailLimits(NamedTuple):

@@ -84,8 +84,8 @@ def make_stores(
     """Convert the named profiles (without names, all), and the profiles that they depend on.
 
     Unless `keeps_external_ids`, a variable replaces each external ID, because a dsops.yaml is usually committed. With
-    `is_layer`, the stores are for the layer below the user's files: each has exactly the name of its profile, and a
-    profile with a user's long-term key becomes a store that calls GetSessionToken.
+    `is_layer`, the stores are for the layer below the user's files. Then each store has exactly the name of its
+    profile, and a profile with a user's long-term key becomes a store that calls GetSessionToken.
     """
     maker = _Maker(profiles, keeps_external_ids=keeps_external_ids, is_layer=is_layer)
     for name in wanted or profiles.by_name:

@@ -77,9 +77,10 @@ def load(
     for files that the user did not name in this run. `drafts` replace the contents of files, by real path.
 
     Below a discovered file are the stores and environments of the user's own file (`layers.user_file`), which needs
-    no permission. `profiles` reads the layer below both: the profiles in `names` and those that a store names; all
-    profiles if `names` is None; and `either`, if neither an environment nor a store has that name. Without a
-    `dsops.yaml` these layers are the configuration. Raises ConfigError or a subclass.
+    no permission. Below the user's own file are stores that `profiles` makes from AWS profiles: from the profiles in
+    `names` (None: all profiles), from those that a store names, and from the profile `either` if neither an
+    environment nor a store has that name. Without a `dsops.yaml` these two layers are the configuration. Raises
+    ConfigError or a subclass.
     """
     examined = examine(
         folder=folder,

@@ -42,7 +42,7 @@ REPEATED = 3
 
 
 class AuditQuestion(NamedTuple):
-    """One question."""
+    """A question that `dsops audit report` answers."""
 
     name: str
     asks: str
@@ -54,7 +54,7 @@ class AuditQuestion(NamedTuple):
 
 
 class QuestionOptions(NamedTuple):
-    """The user's options."""
+    """The user's options, which limit the records that the questions are about."""
 
     since: datetime | None = None
     """The earliest time of reported calls; all times here are in UTC."""

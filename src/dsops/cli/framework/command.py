@@ -1,4 +1,4 @@
-"""Command lines as data: what a command accepts, and the parser (argv + environment -> Arguments).
+"""Command lines as data: what a command accepts, and the parser, which makes Arguments of argv and environment.
 
 The parser has no side effects. argparse is not used: it can only read the environment of this process (the agent
 parses its clients' command lines), and importing it and filling its parsers costs a cold run 4 ms.

@@ -100,7 +100,7 @@ def tell(text: str) -> None:
     except OSError:
         # Without this, Python would write the buffered text again at exit, and exit with code 120 if that fails. stderr
         # becomes None, as in a process that starts without stderr.
-        sys.stderr = None  # the same as in a process that starts without stderr
+        sys.stderr = None
 
 
 def tell_address(text: str, address: str) -> None:
@@ -119,8 +119,8 @@ def table(
 ) -> str:
     """Format a table: columns two spaces apart under their headings, without empty columns and trailing spaces.
 
-    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits the terminal's width: `least` names the
-    columns that may be left out, the least important first, and the words of the column `state` get a colour.
+    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits the terminal's width. `least` names the
+    columns that may be left out, the least important first. The words of the column `state` get a colour.
     """
     from dsops.cli.framework import screen
 

@@ -24,7 +24,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # This is imported after the environment was dropped, because libcurl and OpenSSL read it when they are loaded.
+    # The import comes after the environment was dropped: libcurl and OpenSSL read variables when they are loaded.
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 

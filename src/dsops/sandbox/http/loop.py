@@ -206,7 +206,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             cleanup_interval=_CLEANUP_SECONDS,
             outbuf_high_watermark=_NEVER_TOO_MUCH,
             max_request_header_size=_MOST_HEADER_BYTES,
-            channel_request_lookahead=1,  # Without this, a client that disconnects while it polls would go unnoticed.
+            channel_request_lookahead=1,  # With 0, a client that disconnects while it polls would go unnoticed.
         )
         adjustments.send_bytes = _SEND_AT_ONCE  # Deprecated as an argument, which a later waitress may drop.
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
