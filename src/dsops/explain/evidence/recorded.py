@@ -78,7 +78,7 @@ class Recorded(NamedTuple):
     """Whether a role refuses but no trust policy is listed, although every role has one."""
 
     def complete(self, question: CaseQuestion) -> CaseQuestion:
-        """Return the question with the record's caller and context."""
+        """Return the policy question with the record's caller and context."""
         recorded_keys = {lower_case(key) for key in self.context}
         other_context = {
             key: values for key, values in question.context.items() if lower_case(key) not in recorded_keys

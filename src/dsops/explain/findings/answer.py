@@ -1,4 +1,4 @@
-"""Turns the answer to a question into findings: the policy that refused, certainty, remedy and missing facts."""
+"""Turns the answer to a policy question into findings: the policy that refused, certainty, remedy and missing facts."""
 
 from __future__ import annotations
 

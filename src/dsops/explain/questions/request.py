@@ -1,4 +1,4 @@
-"""Determines the questions that AWS evaluates for a hop, with everything known about the call and its caller.
+"""Determines the policy questions that AWS evaluates for a hop, with everything known about the call and its caller.
 
 The caller's address, the network, and the tags of a base session are unknown; they are listed as unread.
 """
@@ -139,7 +139,7 @@ def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
 def questions(
     step: Step, caller: ChainCaller, region: str, refused: str = ""
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """Return the questions that AWS evaluates for the hop, in AWS's order, each with its unread parts.
+    """Return the policy questions that AWS evaluates for the hop, in AWS's order, each with its unread parts.
 
     `refused` is the action in AWS's message; if a base session has tags, the plan alone may not show that action.
     """

@@ -215,7 +215,7 @@ class ManagedSecret:
             ) from None
 
     async def _remove_label(self, version: str) -> None:
-        with suppress(SecretRefused):  # the label may be on the version of another dsops by now
+        with suppress(SecretRefused):  # another dsops may have moved the label to its own version
             await self._move(STAGED, away_from=version)
 
     async def _move(self, label: str, *, to: str = "", away_from: str = "") -> None:
