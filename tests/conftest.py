@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from tests import groups
 from tests.fakes import FixedClock, Reports, make_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from datetime import datetime
 
     from dsops.runtime import Event, Runtime
@@ -82,6 +83,23 @@ def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_outside)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of foreign programs before `-m` selects."""
+    groups.sort_into_groups(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Refuse foreign programs while a test without a mark runs."""
+    groups.enter(item)
+    try:
+        return (yield)
+    finally:
+        groups.leave()
+
 
 _home_numbers = count()
 _IS_CI = bool(os.environ.get("CI"))

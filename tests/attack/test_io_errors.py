@@ -18,6 +18,7 @@ import pytest
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
 pytestmark = [
+    pytest.mark.clients,
     pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD and /proc as Linux has them"),
     pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here: the failing disk is a small library"),
 ]

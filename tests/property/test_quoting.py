@@ -123,6 +123,7 @@ def test_shells_read_back_what_the_shell_format_says(shell: str, values: list[by
 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
+@pytest.mark.clients
 def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: Path) -> None:
     """fish reads every value, including newlines, unchanged from the `fish` format."""
     if not shutil.which("fish"):
@@ -133,6 +134,7 @@ def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: 
 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
+@pytest.mark.clients
 def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_path: Path) -> None:
     """fish reads the quotes of the `shell` format as a Bourne shell does, except for newlines."""
     if not shutil.which("fish"):
@@ -197,6 +199,7 @@ def test_rendering_keeps_the_order(values: list[str]) -> None:
 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
+@pytest.mark.clients
 def test_powershell_reads_back_what_the_powershell_format_says(values: list[str], tmp_path: Path) -> None:
     """PowerShell reads the `powershell` format unchanged, both from a file and from a pipe.
 

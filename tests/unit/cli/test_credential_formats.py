@@ -33,6 +33,7 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 class TestShells:
     """Output formats that print one shell command for each variable."""
 
+    @pytest.mark.clients
     def test_fish_reads_them(self, dsops: Dsops) -> None:
         """fish evaluates the `fish` format and exports the four variables."""
         if not shutil.which("fish"):

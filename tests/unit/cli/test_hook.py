@@ -647,6 +647,7 @@ class TestPrompts:
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=hello", "GREETING=unset", "end"]
         assert "hello" not in house.errors
 
+    @pytest.mark.clients
     def test_a_trace_of_fish_shows_no_value(self, house: House) -> None:
         """A trace in fish (fish_trace) shows no value."""
         if not shutil.which("fish"):
@@ -674,6 +675,7 @@ class TestPrompts:
             assert house.loads() == 1
             house.runs.write_text("")
 
+    @pytest.mark.clients
     def test_other_hooks_of_zsh_are_kept(self, house: House) -> None:
         """The hook keeps other functions in precmd_functions, even with KSH_ARRAYS."""
         if not shutil.which("zsh"):

@@ -178,6 +178,7 @@ def test_the_command_prints_the_code(shell: str, capfdbinary: pytest.CaptureFixt
     assert capfdbinary.readouterr().out.decode() == PROMPTS[shell].lstrip()
 
 
+@pytest.mark.clients
 def test_powerlevel10k_gets_a_segment(tmp_path: Path) -> None:
     """With powerlevel10k loaded, zsh gets the segment `dsops`, with `%` doubled, instead of a changed prompt."""
     before = 'p10k() { print -r -- "p10k:$*:" }'

@@ -26,6 +26,7 @@ def formatted(text: str) -> tuple[str, str]:
 
 @needs_groff
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: " ".join(topic) or "dsops")
+@pytest.mark.clients
 def test_a_manual_page_is_free_of_warnings(topic: tuple[str, ...]) -> None:
     """groff formats every page without a warning."""
     printed, warnings = formatted(page(topic))
@@ -34,6 +35,7 @@ def test_a_manual_page_is_free_of_warnings(topic: tuple[str, ...]) -> None:
 
 
 @needs_groff
+@pytest.mark.clients
 def test_a_manual_page_has_every_flag_with_its_variable() -> None:
     """The page of a command has all of its flags, those of every command, and their variables."""
     command = load("exec")

@@ -518,6 +518,7 @@ def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("tmux"), reason="there is no tmux")
+@pytest.mark.clients
 def test_in_tmux(dsops: Dsops) -> None:
     """The list is drawn and a choice works in a pane of tmux, and nothing of the list is left in it."""
     tmux = [str(shutil.which("tmux")), "-f", "/dev/null", "-S", str(dsops.folder / "tmux.sock")]

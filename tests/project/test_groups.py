@@ -1,0 +1,74 @@
+"""Each test belongs to one of `make test`, `make test-clients` and `make nightly`, and no run leaves a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_tests(folder: Path, code: str, *options: str, module: str = "pytest") -> tuple[int, str]:
+    """Run this code as a test file with this project's conftest; return the exit code and the output."""
+    (folder / "test_probe.py").write_text(f"import os, subprocess, sys\nimport pytest\n{code}", encoding="utf-8")
+    marks = ["-o", "markers=clients\nnightly", "--strict-markers", "-p", "no:cacheprovider", "-p", "tests.conftest"]
+    done = subprocess.run(
+        [sys.executable, "-m", module, "-q", *marks, *options, "test_probe.py"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_test_is_in_one_group_only(tmp_path: Path) -> None:
+    """A test with both marks ends the run before any test runs."""
+    code, output = run_tests(tmp_path, "@pytest.mark.clients\n@pytest.mark.nightly\ndef test_a(): pass\n")
+
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "test_a is marked both clients and nightly" in output
+
+
+def test_the_parameter_decides_as_well(tmp_path: Path) -> None:
+    """A test with the parameter `zsh` is in the group `clients`; the same test with `bash` is not."""
+    probe = "@pytest.mark.parametrize('shell', ['bash', 'zsh'])\ndef test_a(shell): pass\n"
+
+    assert "1 passed, 1 deselected" in run_tests(tmp_path, probe, "-m", "clients")[1]
+    assert "test_a[bash] PASSED" in run_tests(tmp_path, probe, "-m", "not clients", "-v", "-v")[1]
+
+
+def test_a_foreign_program_needs_a_mark(tmp_path: Path) -> None:
+    """A test without a mark that starts a foreign program fails, before the program is looked up."""
+    start = "    subprocess.run(['/nowhere/zsh'], check=False)\n"
+    probe = f"def test_a():\n{start}\n@pytest.mark.clients\ndef test_b():\n{start}"
+    _, output = run_tests(tmp_path, probe)
+
+    assert "ForeignProgramError: this test starts zsh: mark it" in output
+    assert "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/zsh'" in output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are adopted on Linux only")
+def test_a_process_that_is_left_behind_fails_the_run(tmp_path: Path) -> None:
+    """A daemon that outlives the tests is named with its test and killed; one that ends in time is not named."""
+    daemon = "    subprocess.run(['sh', '-c', '(setsid sleep {} &)'], check=True)\n"
+    left = f"def test_a():\n{daemon.format(77)}\ndef test_b():\n{daemon.format(1)}"
+
+    code, output = run_tests(tmp_path, left, module="tests")
+
+    assert code == 1
+    assert "error: 1 process(es) left behind by the tests, and killed:" in output
+    assert "'sleep 77', started by test_probe.py::test_a (call)" in output
+    assert run_tests(tmp_path, f"def test_b():\n{daemon.format(1)}", module="tests")[0] == 0
+
+
+def test_a_failure_is_the_exit_code(tmp_path: Path) -> None:
+    """`python -m tests` ends with pytest's exit code."""
+    assert run_tests(tmp_path, "def test_a(): assert False\n", module="tests")[0] == 1
+    assert run_tests(tmp_path, "def test_a(): pass\n", module="tests")[0] == 0
