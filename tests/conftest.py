@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import sys
 from itertools import count
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tests import groups
+from tests.children import restore_defaults_in_children
 from tests.fakes import FixedClock, Reports, make_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from datetime import datetime
 
     from dsops.runtime import Event, Runtime
@@ -102,29 +102,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 _home_numbers = count()
-_IS_CI = bool(os.environ.get("CI"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _default_signals_in_children() -> None:
+    restore_defaults_in_children()
 
 
 @pytest.fixture(scope="session")
 def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("homes")
-
-
-def _agents() -> set[str]:
-    """The sockets of agents at the default address."""
-    folder = Path(f"/tmp/dsops-{os.geteuid()}")  # noqa: S108 - dsops' own choice
-    return {name for name in os.listdir(folder) if re.fullmatch("[0-9a-f]{16}", name)} if folder.is_dir() else set()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_agent_is_left() -> Iterator[None]:
-    """Fail if a test leaves an agent running: it must set `DSOPS_AGENT=off`, or an agent address for `dsops`.
-
-    Checked only in CI: on other machines, the user's own agent may be running.
-    """
-    before = _agents()
-    yield
-    assert not _IS_CI or _agents() <= before, "a test has started an agent that outlives it"
 
 
 @pytest.fixture(autouse=True)

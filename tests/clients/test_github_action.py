@@ -96,7 +96,7 @@ def job(sandbox: LocalAws, tmp_path: Path) -> Runner:
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": str(ask(sandbox.url, "identity")["GitHubToken"]),
     }
     number = subprocess.run(
-        ["sh", "-c", 'printf %s "$0" | cksum', str(ROOT)], capture_output=True, text=True, check=True
+        ["sh", "-c", 'printf %s "$0" | cksum', str(ROOT)], capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()[0]
     home = runner.temp / f"dsops-{number}"
     (home / "bin").mkdir(parents=True)

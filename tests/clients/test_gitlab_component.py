@@ -124,6 +124,7 @@ def job(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Jo
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "dsops").symlink_to(BIN / "dsops")

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from dsops.cli import main
+from tests.children import SECONDS, Child
 from tests.founding_page import blocks
 from tests.scripts.script import Step, run
 from tests.scripts.test_documents import BLOCK, Shown, settled, shown
@@ -106,7 +107,7 @@ def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_an_example_prints_its_expected_output(example: Path, steps: Steps) -> None:
     """An example succeeds, prints what expected.txt says, and leaves no file behind."""
     not_its_own = {"__pycache__", "expected.txt"}
-    step, after = steps[example].result()
+    step, after = steps[example].result(timeout=SECONDS)
 
     assert step.exit_code == 0, step.stdout + step.stderr
     assert {path.name for path in example.iterdir()} - not_its_own == after - not_its_own
@@ -244,7 +245,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
     """Ctrl-C removes the example's folder and ends its agent and sandbox."""
     environ = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder)}
     command = ["sh", str(ROOT / "examples" / "credential-caching" / "run.sh")]
-    with subprocess.Popen(
+    with Child(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as running:
         assert running.stdout is not None

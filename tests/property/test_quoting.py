@@ -103,6 +103,7 @@ def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
         capture_output=True,
         check=True,
+        timeout=60,
     )
     assert done.stderr == b""
     assert not (folder / "MARK").exists()
@@ -166,7 +167,7 @@ def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, val
     options = {"bash": ["--norc"], "zsh": ["-f"]}.get(shell, [])
     loop = 'for i in *.env; do (. "./$i" && printf %s "$VALUE" > "${i%.env}.read") 2> /dev/null; done; :'
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    subprocess.run([shell, *options, "-c", loop], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([shell, *options, "-c", loop], cwd=tmp_path, env=environment, check=True, timeout=60)
     assert not (tmp_path / "MARK").exists()
     for index, value in enumerate(values):
         read = tmp_path / f"{index}.read"
@@ -216,6 +217,7 @@ def test_powershell_reads_back_what_the_powershell_format_says(values: list[str]
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
             capture_output=True,
             check=True,
+            timeout=60,
         )
         assert done.stderr == b""
         assert not (tmp_path / "MARK").exists()

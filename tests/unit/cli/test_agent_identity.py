@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import Child
 from tests.permission import allow_found
 from tests.stubs.aws import assume_role_answer, json_answer, parameters_of
 from tests.stubs.server import Answer, Seen
@@ -67,6 +68,7 @@ def in_folder(dsops: Agent, folder: Path, *words: str, **environ: str) -> bytes:
         capture_output=True,
         check=False,
         stdin=subprocess.DEVNULL,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     return done.stdout.strip()
@@ -172,7 +174,12 @@ def test_a_configuration_from_a_pipe_is_read_by_the_client(
     dsops.run("agent", "start")
     (tmp_path / "elsewhere").mkdir()
     done = subprocess.run(
-        ["bash", str(script)], cwd=tmp_path / "elsewhere", env=dsops.environ, capture_output=True, check=False
+        ["bash", str(script)],
+        cwd=tmp_path / "elsewhere",
+        env=dsops.environ,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -201,7 +208,7 @@ def test_two_hundred_clients_of_all_kinds_get_their_own(dsops: Agent, tmp_path: 
     got = []
     for start in range(0, len(waiting), 10):
         started = [
-            subprocess.Popen(dsops.command(*SHOW_KEY), cwd=folder, env=environ, stdout=subprocess.PIPE)
+            Child(dsops.command(*SHOW_KEY), cwd=folder, env=environ, stdout=subprocess.PIPE)
             for folder, environ in waiting[start : start + 10]
         ]
         got += [process.communicate(timeout=PATIENCE_SECONDS)[0].decode().strip() for process in started]
@@ -234,7 +241,7 @@ def test_the_agent_ignores_its_own_environment(dsops: Agent, aws: PersonalAws, t
     }
     folder = tmp_path / "own"
     folder.mkdir()
-    process = subprocess.Popen(
+    process = Child(
         dsops.command("agent", "run"),
         cwd=folder,
         env={**dsops.environ, **poison},

@@ -45,6 +45,7 @@ class TestShells:
             capture_output=True,
             check=True,
             env={"PATH": "/usr/bin:/bin", "HOME": str(dsops.folder)},
+            timeout=60,
         )
         assert set(done.stdout.decode().splitlines()) >= {
             f"AWS_ACCESS_KEY_ID={KEY}",
@@ -178,6 +179,7 @@ class TestGithub:
                 stdout=file,
                 stderr=subprocess.PIPE,
                 check=False,
+                timeout=60,
             )
         assert done.returncode == 2
         assert (dsops.folder / "out").read_bytes() == b""

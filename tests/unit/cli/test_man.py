@@ -20,7 +20,7 @@ TOPICS = [(), *[(name,) for name, entry in COMMANDS.items() if entry.summary], (
 def formatted(text: str) -> tuple[str, str]:
     """The page as groff prints it on a terminal, and groff's warnings."""
     command = ["groff", "-man", "-ww", "-Tascii", "-P-c", "-P-b", "-P-u", "-rLL=100n"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout, done.stderr
 
 

@@ -534,11 +534,13 @@ def test_in_tmux(dsops: Dsops) -> None:
             screen.type(ENTER)
             screen.wait_for("info-ran")
             capture = [*tmux, "capture-pane", "-p", "-t", "picker"]
-            pane = subprocess.run(capture, check=True, env=dsops.environ, capture_output=True, text=True).stdout
+            pane = subprocess.run(
+                capture, check=True, env=dsops.environ, capture_output=True, text=True, timeout=60
+            ).stdout
             assert "info-ran" in pane
             assert HELP not in pane
         finally:
-            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ)
+            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ, timeout=60)
 
 
 def test_a_store_for_production_is_marked(dsops: Dsops) -> None:
