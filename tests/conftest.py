@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from hypothesis import settings
 
 from tests import groups
 from tests.children import restore_defaults_in_children
@@ -101,6 +102,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         groups.leave()
 
 
+settings.register_profile("dsops", max_examples=groups.examples(100))
+settings.load_profile("dsops")
 _home_numbers = count()
 
 

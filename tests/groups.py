@@ -26,6 +26,15 @@ FOREIGN_CLIENTS = frozenset({"aioboto3", "aws-cli-2", "go", "java", "javascript"
 """Names of AWS clients that are installed for the tests marked `clients`."""
 
 
+IS_NIGHTLY = bool(os.environ.get("DSOPS_TESTS_NIGHTLY"))
+"""Whether `make nightly` runs."""
+
+
+def examples(nightly: int) -> int:
+    """The number of examples of a property: all of them in `make nightly`, otherwise a quarter, and at least 25."""
+    return nightly if IS_NIGHTLY else min(nightly, max(25, nightly // 4))
+
+
 class ForeignProgramError(Exception):
     """A test without a mark started a program that is not part of what `make test` needs."""
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.children import Child
 
+pytestmark = pytest.mark.clients
+
 BIN = Path(sys.executable).parent
 SEED = """
 accounts:
