@@ -71,6 +71,12 @@ def leave() -> None:
     _Current.is_marked = True
 
 
+def refuse_download(name: str) -> None:
+    """Raise ForeignProgramError if the current test has no mark."""
+    if not _Current.is_marked:
+        raise ForeignProgramError(f"this test installs {name}: mark it with @pytest.mark.clients (see tests/groups.py)")
+
+
 def refuse_foreign(program: object) -> None:
     """Raise ForeignProgramError if the current test has no mark and the program is a foreign one."""
     name = Path(os.fsdecode(program)).name if isinstance(program, (str, bytes, os.PathLike)) else ""

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.groups import ForeignProgramError
+from tests.installed import installed
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,6 +55,20 @@ def test_a_foreign_program_needs_a_mark(tmp_path: Path) -> None:
 
     assert "ForeignProgramError: this test starts zsh: mark it" in output
     assert "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/zsh'" in output
+
+
+def test_a_download_needs_a_mark(tmp_path: Path) -> None:
+    """A test without a mark downloads nothing."""
+    with pytest.raises(ForeignProgramError, match="this test installs it: mark it"):
+        installed("it", [], [["touch", "made"]], {"XDG_CACHE_HOME": str(tmp_path)})
+
+
+@pytest.mark.clients
+def test_a_marked_test_installs_once(tmp_path: Path) -> None:
+    """A marked test runs the commands once, in a folder of the cache."""
+    folders = {installed("it", [], [["touch", "made"]], {"XDG_CACHE_HOME": str(tmp_path)}) for _ in range(2)}
+
+    assert [["made"]] == [[file.name for file in folder.iterdir()] for folder in folders]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are adopted on Linux only")
