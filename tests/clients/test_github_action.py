@@ -76,7 +76,10 @@ HOSTILE = (
     "--help me",
 )
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the action needs Linux or macOS")
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.skipif(sys.platform == "win32", reason="the action needs Linux or macOS"),
+]
 
 
 @pytest.fixture
@@ -309,7 +312,6 @@ def test_without_inputs_it_only_installs(job: Runner) -> None:
     assert job.run('dsops exec --env production -- sh -c "test -n \\"$TOKEN\\" || test -n \\"\\$TOKEN\\""')[0] == 0
 
 
-@pytest.mark.clients
 def test_it_is_installed_from_pinned_lists(tmp_path: Path) -> None:
     """The action installs dsops with pip and hashes into the job's own folder, and changes nothing in the checkout."""
     if not shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin"):

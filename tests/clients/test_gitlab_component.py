@@ -55,7 +55,7 @@ envs:
 """
 HOSTILE = ('x"; touch MARK; "`touch MARK`$(touch MARK)', "x'; touch MARK #\ntouch MARK\n", "$TOUCH")
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")
+pytestmark = [pytest.mark.clients, pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")]
 
 
 @pytest.fixture
@@ -228,7 +228,6 @@ def test_the_script_is_the_same_whatever_the_inputs_say(name: str) -> None:
     assert (plain == other) is (name == "job")
 
 
-@pytest.mark.clients
 def test_it_is_installed_where_the_image_has_none(tmp_path: Path) -> None:
     """If the image lacks dsops, the job installs it from `source` outside the project; its `python` is unchanged."""
     if not shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin"):

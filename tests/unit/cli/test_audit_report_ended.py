@@ -16,7 +16,7 @@ import pytest
 from tests.children import Child
 
 FILES = 4000
-RECORDS = 1000
+RECORDS = 200
 """The number of records in a file, so large that reading all files takes longer than the test waits."""
 PATIENCE_SECONDS = 30
 RECORD = {
