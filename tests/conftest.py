@@ -86,6 +86,12 @@ def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_refuse_outside)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, because many tests wait for a process or a time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of foreign programs before `-m` selects."""
