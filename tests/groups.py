@@ -1,9 +1,9 @@
 """Which tests run where: `make test` runs every test without a mark, two marks have a target each.
 
 `clients` is for tests that drive programs which are not pinned Python packages (SDKs of other languages, AWS CLI 2,
-browsers, Terraform, shells), and for what else only CI runs: whole examples and pages with the AWS CLI, and a minute of
-fuzzing. `nightly` is for tests that take long. `make test` refuses a foreign program in a test that has neither mark, so
-that it never needs more than Python, git, make and a POSIX shell.
+browsers, Terraform, shells), and for what else only CI runs: whole examples and pages with the AWS CLI, and a minute
+of fuzzing. `nightly` is for tests that take long. `make test` refuses a foreign program in a test that has neither
+mark, so that it never needs more than Python, git, make and a POSIX shell.
 """
 
 from __future__ import annotations
