@@ -1,8 +1,8 @@
 """Runs pytest, then names and kills the processes that the tests left behind: `python -m tests [pytest's arguments]`.
 
 The exit code is pytest's, or 1 if all tests passed but a process was left. On Linux this process adopts the orphans of
-the tests (PR_SET_CHILD_SUBREAPER), so that it knows every process that outlives its parent; elsewhere it only runs
-pytest.
+the tests (PR_SET_CHILD_SUBREAPER), so that it knows every process that outlives its parent, and runs pytest in a
+session of its own, so that no test meets the terminal of the person who started it. Elsewhere it only runs pytest.
 """
 
 from __future__ import annotations
@@ -80,11 +80,9 @@ def main() -> int:
     if sys.platform != "linux":
         os.execv(sys.executable, command)  # noqa: S606 - no shell is meant
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    pytest = os.posix_spawn(sys.executable, command, os.environ)
-    # Ctrl-C reaches pytest from the terminal; a signal that was ignored from the start stays ignored.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, lambda *_: None)
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    pytest = os.posix_spawn(sys.executable, command, os.environ, setsid=True)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # A signal that was ignored from the start (a background job, `nohup`) stays ignored.
         if signal.getsignal(name) is not signal.SIG_IGN:
             signal.signal(name, lambda number, _: os.kill(pytest, number))
     code = wait_for(pytest)
