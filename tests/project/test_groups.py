@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.groups import ForeignProgramError
 from tests.installed import installed
+from tests.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,6 +85,30 @@ def test_a_process_that_is_left_behind_fails_the_run(tmp_path: Path) -> None:
     assert "error: 1 process(es) left behind by the tests, and killed:" in output
     assert "'sleep 77', started by test_probe.py::test_a (call)" in output
     assert run_tests(tmp_path, f"def test_b():\n{daemon.format(1)}", module="tests")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a session of its own on Linux only")
+def test_in_a_terminal_no_test_meets_it_and_ctrl_c_ends_the_run(tmp_path: Path) -> None:
+    """Started in a terminal, the tests cannot open it, so that none waits for its user; Ctrl-C ends pytest."""
+    probe = """
+        import time
+        import pytest
+
+        def test_a():
+            with pytest.raises(OSError):
+                open("/dev/tty")
+            print("no terminal", flush=True)
+            time.sleep(60)
+    """
+    (tmp_path / "test_probe.py").write_text(textwrap.dedent(probe), encoding="utf-8")
+    command = [sys.executable, "-m", "tests", "-q", "-s", "-p", "no:cacheprovider", "test_probe.py"]
+    with Terminal(command, folder=tmp_path, environ=os.environ | {"PYTHONPATH": str(ROOT)}) as terminal:
+        terminal.expect("no terminal")
+        terminal.type("\x03")
+        terminal.expect("KeyboardInterrupt")
+        code = terminal.code()
+
+    assert code == pytest.ExitCode.INTERRUPTED
 
 
 def test_a_failure_is_the_exit_code(tmp_path: Path) -> None:
