@@ -146,7 +146,7 @@ def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
     """While 200 polls wait, other calls are answered; then each message goes to one poll, the longest-waiting first."""
     url = queue(wire, "many")
     with ExitStack() as stack:
-        polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
+        polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20, VisibilityTimeout=600)
         for poll in polls:
             stack.enter_context(poll)
         assert b"user/alice" in wire.call("sts", "GetCallerIdentity")

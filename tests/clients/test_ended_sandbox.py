@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.children import Child
 from tests.permission import allow_found
 
 if sys.platform == "win32":
@@ -67,7 +68,7 @@ class Place:
     def sandbox(self, port: int = 0) -> tuple[subprocess.Popen[str], str]:
         """Start a sandbox; return its process and URL."""
         process = self._stack.enter_context(
-            subprocess.Popen(
+            Child(
                 [DSOPS, "sandbox", "serve", "--port", str(port), "--seed", "seed.yaml"],
                 cwd=self.folder,
                 env=self.environ,

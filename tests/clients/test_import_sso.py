@@ -15,6 +15,7 @@ import pytest
 
 from dsops.runtime import empty_file
 from dsops.testing.local_aws import LocalAws
+from tests.children import Child
 from tests.clients.sdks import aws_cli_2
 from tests.desk import BIN, Desk
 from tests.installed import OUTSIDE, ToolMissingError
@@ -159,7 +160,7 @@ def test_a_login_that_fails_writes_nothing(desk: Newcomer) -> None:
 )
 def test_what_is_missing_is_named_with_the_next_step(desk: Newcomer, words: tuple[str, ...], error: str) -> None:
     """Without a terminal, the error says what is missing, and nothing is written."""
-    with subprocess.Popen(
+    with Child(
         [str(BIN / "dsops"), *words],
         cwd=desk.folder,
         env=desk.environ,
@@ -218,7 +219,7 @@ def test_two_imports_at_once_leave_one_complete_file(desk: Newcomer) -> None:
     """Eight imports at once all succeed; the file has every store once, and no part of another file is left."""
     desk.log_in()
     running = [
-        subprocess.Popen(
+        Child(
             ["dsops", "import", "sso", "--json"],
             cwd=desk.folder,
             env=desk.environ,
@@ -339,7 +340,7 @@ def test_ctrl_c_while_the_portal_is_silent_changes_nothing(logged_in: Newcomer) 
     before = logged_in.own.read_bytes()
     with portal(lambda action, _: Answer(is_silent=True) if action == "ListAccountRoles" else None) as server:
         environ = {**logged_in.environ, "AWS_ENDPOINT_URL_SSO": server.url}
-        with subprocess.Popen(["dsops", "import", "sso"], cwd=logged_in.folder, env=environ) as process:
+        with Child(["dsops", "import", "sso"], cwd=logged_in.folder, env=environ) as process:
             while not any("/assignment/roles" in seen.target for seen in server.seen):
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
@@ -376,6 +377,7 @@ def test_boto3_uses_the_login(desk: Newcomer) -> None:
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
+@pytest.mark.clients
 def test_the_aws_cli_uses_the_login_and_its_refreshed_token(desk: Newcomer) -> None:
     """The AWS CLI reads the sso-session and the token that dsops wrote, before and after dsops has renewed it."""
     try:

@@ -21,6 +21,7 @@ import pytest
 
 from dsops.testing import LocalAws
 from dsops.testing.child import SandboxKeeper
+from tests.children import Child
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, Dsops
 
@@ -170,7 +171,11 @@ def test_the_aws_cli_reads_the_field_that_was_set(vault: Vault) -> None:
     command = [str(Path(sys.executable).parent / "aws"), "secretsmanager", "get-secret-value", "--secret-id", "prod/db"]
     environ = {**vault.admin.environment(vault.program.environ), "AWS_DEFAULT_REGION": "us-east-1"}
     done = subprocess.run(
-        [*command, "--query", "SecretString", "--output", "text"], env=environ, capture_output=True, check=True
+        [*command, "--query", "SecretString", "--output", "text"],
+        env=environ,
+        capture_output=True,
+        check=True,
+        timeout=60,
     )
     assert '{"user": "app", "password": "hush-2", "port": 5433}' == done.stdout.decode().rstrip("\n")
     assert "hush-2" == vault.run("get", "--env", "production", "PASSWORD").stdout
@@ -455,7 +460,7 @@ def test_a_change_during_the_edit_is_not_overwritten(vault: Vault) -> None:
     started, go = vault.program.folder / "started", vault.program.folder / "go"
     wait = f"touch {started}; while [ ! -e {go} ]; do sleep 0.05; done"
     editor = vault.editor("ed", f'sed -i s/hush-old/hush-20/ "$1"; {wait}')
-    with subprocess.Popen(
+    with Child(
         vault.program.command("edit", "secrets", "prod/db"),
         cwd=vault.program.folder,
         env={**vault.program.environ, "VISUAL": editor, "EDITOR": "false"},
@@ -492,7 +497,7 @@ def test_a_signal_ends_the_editor_and_removes_the_file(vault: Vault, number: int
     editor = vault.editor(
         "ed", f'sed -i s/hush-old/x/ "$1"; echo $$ > {started}.part; mv {started}.part {started}; exec sleep 60'
     )
-    with subprocess.Popen(
+    with Child(
         vault.program.command("edit", "secrets", "prod/db"),
         cwd=vault.program.folder,
         env={**vault.program.environ, "EDITOR": editor},

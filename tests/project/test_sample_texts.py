@@ -10,6 +10,7 @@ from tests import sample_texts
 from tests.sample_texts import SHARES, document_texts, draw
 
 
+@pytest.mark.nightly
 def test_one_seed_gives_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """One seed always draws the same texts, another seed draws other texts, and each kind has its share."""
     every = sample_texts.texts()

@@ -162,6 +162,7 @@ def test_the_four_metrics_have_alerts() -> None:
 
 
 @pytest.mark.parametrize("words", ["check rules --lint=all dsops-alerts.yaml", "test rules dsops-alerts-test.yaml"])
+@pytest.mark.clients
 def test_promtool_agrees(words: str) -> None:
     """promtool accepts the alert rules, and the rules' test cases pass."""
     code, said = promtool(words)
@@ -170,6 +171,7 @@ def test_promtool_agrees(words: str) -> None:
     assert "SUCCESS" in said
 
 
+@pytest.mark.clients
 def test_the_older_format_is_understood_as_well() -> None:
     """The agent's output is valid in the older text format for node_exporter; promtool warns only about style."""
     metrics = AgentMetrics(0.0, lambda: 3, lambda: 1)

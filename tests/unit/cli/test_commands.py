@@ -122,7 +122,9 @@ class TestCredentials:
         """A shell that evaluates the `env` format sets the variables and replaces inherited credentials."""
         line = f'eval "$({" ".join(map(_quoted, dsops.command("credentials", "target", "--format", "env")))})"; env -0'
         environ = {**dsops.environ, "AWS_SESSION_TOKEN": ""}
-        done = subprocess.run(["sh", "-c", line], cwd=dsops.folder, env=environ, capture_output=True, check=True)
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=dsops.folder, env=environ, capture_output=True, check=True, timeout=60
+        )
         pairs = dict(each.split("=", 1) for each in done.stdout.decode().split("\0") if each)
         assert pairs["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLEEXAMPLE01"
         assert pairs["AWS_SECRET_ACCESS_KEY"] == "se/cret+of+the+session"

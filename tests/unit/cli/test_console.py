@@ -18,6 +18,7 @@ import pytest
 from dsops.aws.apis.console_services import SERVICES, service_page
 from dsops.cli.login.console_browser import BrowserChoice, browser_command
 from dsops.stores.loopback import uid_of_client
+from tests.children import Child
 from tests.fakes import make_runtime
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.terminal import PATIENCE_SECONDS
@@ -380,7 +381,7 @@ def test_the_user_of_an_ipv6_socket_is_known() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         words = [sys.executable, "-c", _MAPPED_CLIENT, str(port)]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        with Child(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
             assert client.stdout is not None
             line = client.stdout.readline()
             if not line:

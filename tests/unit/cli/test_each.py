@@ -16,6 +16,7 @@ import pytest
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
+from tests.children import Child
 from tests.permission import allow_found
 
 SEED = """
@@ -168,7 +169,7 @@ def test_at_most_so_many_run_at_the_same_time(world: World) -> None:
 def test_interrupt_ends_all_commands(world: World) -> None:
     """Ctrl-C ends the running commands, starts no other, and ends dsops with 130."""
     command = world.command("prod-*", "--jobs", "1", "--", "sh", "-c", "echo up; exec sleep 60")
-    with subprocess.Popen(
+    with Child(
         command, cwd=world.folder, env=world.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout

@@ -178,6 +178,7 @@ def test_the_command_prints_the_code(shell: str, capfdbinary: pytest.CaptureFixt
     assert capfdbinary.readouterr().out.decode() == PROMPTS[shell].lstrip()
 
 
+@pytest.mark.clients
 def test_powerlevel10k_gets_a_segment(tmp_path: Path) -> None:
     """With powerlevel10k loaded, zsh gets the segment `dsops`, with `%` doubled, instead of a changed prompt."""
     before = 'p10k() { print -r -- "p10k:$*:" }'
@@ -213,9 +214,18 @@ def test_the_commands_for_starship_print_the_mark(
         if environ.get("DSOPS_EXPIRES") == "in an hour":
             variables["DSOPS_EXPIRES"] = after(minutes=60, seconds=-30)
         command = [*module["shell"], "-c"]
-        if subprocess.run([*command, module["when"]], env=variables, cwd=tmp_path, check=False).returncode == 0:
+        if (
+            subprocess.run([*command, module["when"]], env=variables, cwd=tmp_path, check=False, timeout=60).returncode
+            == 0
+        ):
             done = subprocess.run(
-                [*command, module["command"]], env=variables, cwd=tmp_path, capture_output=True, text=True, check=False
+                [*command, module["command"]],
+                env=variables,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
             )
             shown[name] = done.stdout.rstrip("\n")
     assert shown == expected

@@ -20,12 +20,13 @@ TOPICS = [(), *[(name,) for name, entry in COMMANDS.items() if entry.summary], (
 def formatted(text: str) -> tuple[str, str]:
     """The page as groff prints it on a terminal, and groff's warnings."""
     command = ["groff", "-man", "-ww", "-Tascii", "-P-c", "-P-b", "-P-u", "-rLL=100n"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout, done.stderr
 
 
 @needs_groff
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: " ".join(topic) or "dsops")
+@pytest.mark.clients
 def test_a_manual_page_is_free_of_warnings(topic: tuple[str, ...]) -> None:
     """groff formats every page without a warning."""
     printed, warnings = formatted(page(topic))
@@ -34,6 +35,7 @@ def test_a_manual_page_is_free_of_warnings(topic: tuple[str, ...]) -> None:
 
 
 @needs_groff
+@pytest.mark.clients
 def test_a_manual_page_has_every_flag_with_its_variable() -> None:
     """A command's page has its flags, the flags of every command, and their variables."""
     command = load("exec")

@@ -518,6 +518,7 @@ def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("tmux"), reason="there is no tmux")
+@pytest.mark.clients
 def test_in_tmux(dsops: Dsops) -> None:
     """In a pane of tmux, the list is drawn, a choice works, and nothing of the list remains on the screen."""
     tmux = [str(shutil.which("tmux")), "-f", "/dev/null", "-S", str(dsops.folder / "tmux.sock")]
@@ -533,11 +534,13 @@ def test_in_tmux(dsops: Dsops) -> None:
             screen.type(ENTER)
             screen.wait_for("info-ran")
             capture = [*tmux, "capture-pane", "-p", "-t", "picker"]
-            pane = subprocess.run(capture, check=True, env=dsops.environ, capture_output=True, text=True).stdout
+            pane = subprocess.run(
+                capture, check=True, env=dsops.environ, capture_output=True, text=True, timeout=60
+            ).stdout
             assert "info-ran" in pane
             assert HELP not in pane
         finally:
-            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ)
+            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ, timeout=60)
 
 
 def test_a_store_for_production_is_marked(dsops: Dsops) -> None:

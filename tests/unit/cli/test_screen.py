@@ -73,7 +73,7 @@ def test_an_error_loads_no_rich() -> None:
     for words in (["stors"], ["--help"], ["exec", "--help"]):
         environ = {**os.environ, "CLICOLOR_FORCE": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", program, *words], env=environ, capture_output=True, text=True, check=True
+            [sys.executable, "-c", program, *words], env=environ, capture_output=True, text=True, check=True, timeout=60
         )
         assert "\x1b[1m" in done.stdout + done.stderr
 
@@ -127,6 +127,7 @@ def test_quiet_leaves_notes_out(flags: list[str], capfd: pytest.CaptureFixture[s
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
     assert done.returncode == 2
     assert ("dsops: note: " in done.stderr) is (not flags)

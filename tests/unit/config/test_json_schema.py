@@ -260,6 +260,7 @@ def test_no_title_stands_beside_a_description() -> None:
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+@pytest.mark.clients
 def test_editors_can_read_every_pattern(tmp_path: Path) -> None:
     """All patterns of the schema are valid in ECMA-262 with the Unicode flag, as editors use them."""
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")

@@ -18,6 +18,7 @@ from typing import Self
 import pytest
 
 from dsops.keyring.kernel import KernelKeyring
+from tests.children import SECONDS
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
 from tests.stubs.keyrings import SECRETS_FILE, StubKeyring
 from tests.stubs.one_password import StubOnePassword
@@ -209,7 +210,7 @@ class ProcessWatch:
 
     def __init__(self) -> None:
         self._is_over = Event()
-        self._thread = Thread(target=self._look)
+        self._thread = Thread(target=self._look, daemon=True)
         self.seen: set[bytes] = set()
 
     def __enter__(self) -> Self:
@@ -218,7 +219,7 @@ class ProcessWatch:
 
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
-        self._thread.join()
+        self._thread.join(timeout=SECONDS)
 
     def _look(self) -> None:
         while not self._is_over.is_set():

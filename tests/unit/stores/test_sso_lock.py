@@ -16,6 +16,7 @@ from dsops.cache import CredentialCache
 from dsops.config import file_lock
 from dsops.config.file_lock import FileLock, locked
 from tests.center_in_memory import ADA
+from tests.children import SECONDS, Child
 from tests.loop import Time
 from tests.unit.stores.test_aws_sso import Desk
 
@@ -42,7 +43,7 @@ def another_process(path: Path) -> Iterator[None]:
     """Another process that holds the lock of the token file."""
     program = "import sys; from dsops.config.file_lock import FileLock; lock = FileLock(sys.argv[1])\n"
     program += "print(lock.take(), flush=True); sys.stdin.read()"
-    with subprocess.Popen(
+    with Child(
         [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
@@ -134,7 +135,7 @@ def test_a_file_that_is_being_rewritten_is_read_again(desk: Desk) -> None:
         time.sleep(0.03)
         path.write_text(text)
 
-    rewriting = Thread(target=rewrite)
+    rewriting = Thread(target=rewrite, daemon=True)
     rewriting.start()
     assert desk.caller().endswith(f"/{ADA}")
-    rewriting.join()
+    rewriting.join(timeout=SECONDS)
