@@ -22,7 +22,7 @@ FAILURE_CODE = 125
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Run the command, or open a shell if there is none, or if the only word is NAME."""
+    """Run the command, or open a shell if there is no command or the only word is a NAME."""
     # Completion and help need the flags of `exec`, but not the pipeline.
     from dsops.cli.run.program import run_program
 
@@ -38,7 +38,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _is_program(arguments: Arguments, runtime: Runtime) -> bool:
-    """Whether the command line has a command, and the command's first word is a program."""
+    """Whether the command line has a command whose first word is a program."""
     from dsops.process import find_command
 
     try:

@@ -101,9 +101,9 @@ def _session_store(target: RunTarget, arguments: Arguments) -> str:
 
 
 def _check_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Check before any call to AWS that the command exists, and that the user confirms stores with `danger: true`.
+    """Before any call to AWS, check that the command exists, and ask about stores with `danger: true`.
 
-    Raises CommandNotFound unless the plan sets PATH, and NotConfirmed.
+    Raises CommandNotFound, unless the plan sets PATH, and NotConfirmed.
     """
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
