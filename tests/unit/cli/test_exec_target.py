@@ -240,6 +240,7 @@ def run(dsops: Agent, folder: Path, case: Case, state: Path, **more: str) -> Ans
         check=False,
         start_new_session=True,
         stdin=subprocess.DEVNULL,
+        timeout=60,
     )
     child = [variable for variable in done.stdout.split(b"\0") if not variable.startswith(OWN_VARIABLES)]
     trail = state / "dsops" / "audit.jsonl"
