@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from dsops.testing.local_aws import LocalAws
 from tests.browser import CHROMIUM, Browser, browser
 
-pytestmark = [pytest.mark.clients, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 
 ACCOUNT = "111111111111"
 START_URL = "https://d-1234567890.awsapps.com/start"
