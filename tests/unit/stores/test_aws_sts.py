@@ -246,7 +246,7 @@ def test_a_refused_mfa_session_says_how_a_role_sends_its_own_code(pipeline: Pipe
     assert error.why == message
     assert "with `mfa_session: false` on its store, a role sends a code of its own" in error.hint
     assert "mfa_session" not in failure(pipeline, "secretStores: {r: {type: aws.sts}}").hint
-    assert pipeline.credentials(store(f"{MFA}, mfa_session: false"), "r")
+    assert pipeline.credentials(store(f"{MFA}, mfa_session: false"), "r").is_temporary
 
 
 def test_a_session_that_still_works_is_not_renewed_by_asking(pipeline: Pipeline) -> None:
