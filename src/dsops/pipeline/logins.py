@@ -33,7 +33,7 @@ def logins_of_stores(config: Config, runtime: Runtime) -> tuple[list[RequestedLo
 def logins_of_aws_files(runtime: Runtime) -> list[RequestedLogin]:
     """Return the logins of AWS's config file: its `[sso-session NAME]` sections, then the start URLs of profiles.
 
-    The stores of such a login are its profiles. Raises ConfigUnreadable.
+    The stores of such a login are the profiles that use it. Raises ConfigUnreadable.
     """
     profiles = read_aws_profiles(runtime)[0].by_name.values()
     by_session: dict[SsoSession, list[str]] = {
@@ -54,9 +54,9 @@ def choose_login(
     command: str,
     choose: Callable[[Sequence[RequestedLogin]], RequestedLogin | None] = lambda _: None,
 ) -> RequestedLogin | None:
-    """Return the first login at `start_url`, or without that URL the only login; None without such a login.
+    """Return the first login with `start_url`; without a URL, the only login. None if there is no such login.
 
-    `command` is the command for the hint. Without a URL, `choose` lets the user choose one of several logins; if it
+    `command` is the command that the hint repeats. Without a URL, `choose` lets the user choose one of several logins; if it
     returns None, UsageError is raised.
     """
     if start_url:

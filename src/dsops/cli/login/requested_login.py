@@ -22,9 +22,9 @@ START_URL = Flag(
 
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin | None:
-    """Return the login of the named store or start URL; without a name, the only known login (None if there is none).
+    """Return the login for the named store or start URL; without a name, the only known login, or None.
 
-    The logins of AWS's config file count if the configuration has none. Raises UsageError.
+    If the configuration has no login, the logins of AWS's config file are used. Raises UsageError.
     """
     name, start_url = arguments.operand("STORE"), arguments.text(START_URL.name)
     if name and start_url:
@@ -44,7 +44,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
         try:
             return choose_login(known, "", command)
         except UsageError as error:
-            error.missing = STORE.name  # the user can choose a store of each login
+            error.missing = STORE.name  # the user can choose among the stores of all logins
             raise
     return choose_login(known, "", command, lambda logins: choose_from(logins, arguments, runtime))
 
