@@ -97,7 +97,7 @@ def _run(name: str, words: list[str]) -> int:
             from dsops.cli.framework.help import show_command
 
             return show_command(name, command)
-        if arguments.has(PICK.name) and arguments.switch(PICK.name):
+        if PICK in command.flags and arguments.switch(PICK.name):
             from dsops.cli.framework.open_choice import leave_to_picker
 
             leave_to_picker(command, arguments, words)

@@ -234,6 +234,21 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
     assert "SerialNumber" not in a.parameters
 
 
+def test_a_refused_mfa_session_says_how_a_role_sends_its_own_code(pipeline: Pipeline) -> None:
+    """If AWS refuses GetSessionToken before a role, the error has AWS's reason and the setting that avoids the call."""
+    message = "not authorized to perform: sts:GetSessionToken with an explicit deny in a service control policy"
+    pipeline.person = Person("111111", "222222")
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDenied", message, 403) if call.parameters["Action"] == "GetSessionToken" else None
+    )
+    error = failure(pipeline, store(f"{MFA}, mfa_session: true"))
+    assert error.message == f"the MFA session of `r`: not allowed to get a session token with {DEVICE}"
+    assert error.why == message
+    assert "with `mfa_session: false` on its store, a role sends a code of its own" in error.hint
+    assert "mfa_session" not in failure(pipeline, "secretStores: {r: {type: aws.sts}}").hint
+    assert pipeline.credentials(store(f"{MFA}, mfa_session: false"), "r").is_temporary
+
+
 def test_a_session_that_still_works_is_not_renewed_by_asking(pipeline: Pipeline) -> None:
     """If renewal would require a code, a session that is valid but close to expiry is used instead."""
     pipeline.person = Person("111111", "222222")

@@ -44,10 +44,20 @@ class Ending(Exception):
 class ListBox:
     """The state of an open list: the choices, the text that filters them, and the selected row."""
 
-    def __init__(self, question: str, matcher: Matcher, *, with_session: Collection[Choice], is_utf8: bool) -> None:
+    def __init__(
+        self,
+        question: str,
+        matcher: Matcher,
+        *,
+        with_session: Collection[Choice] = (),
+        takes_several: bool = False,
+        is_utf8: bool,
+    ) -> None:
         self._matcher = matcher
         self._with_session = frozenset(with_session)
+        self._takes_several = takes_several
         self._is_utf8 = is_utf8
+        self._marked: set[int] = set()
         self._found = matcher.matching("")
         self._selected = 0
         self._first = 0
@@ -117,7 +127,8 @@ class ListBox:
             name, detail = self._shown(choice.name), self._shown(choice.detail)
             padded = name + " " * (width - get_cwidth(name))
             style = f"{'reverse' if is_selected else ''} {_DANGER_STYLE if choice.detail.startswith(DANGER) else ''}"
-            fragments.append((style, f"{'>' if is_selected else ' '} {padded}"))
+            mark = ("* " if index in self._marked else "  ") if self._takes_several else ""
+            fragments.append((style, f"{'>' if is_selected else ' '} {mark}{padded}"))
             fragments.append(("" if is_selected else "dim", f"  {detail}\n"))
         if not fragments:
             fragments.append(("", "  no match\n"))
@@ -126,6 +137,9 @@ class ListBox:
     def _help(self) -> str:
         count = f"{len(self._found)}/{len(self._matcher.choices)}"
         keys = ["Enter: use"]
+        if self._takes_several:
+            count = f"{count}, {len(self._marked)} marked"
+            keys = ["Tab: mark", "^A: mark all", "Enter: use"]
         if self._with_session:
             keys += ["^O: console", "^Y: export lines"]
         return f"  {count}  {', '.join([*keys, 'Esc: cancel'])}"
@@ -157,21 +171,45 @@ class ListBox:
         bind(["escape", "c-c", "c-d", "<sigint>"], cancel)
         bind(["c-z"], lambda event: event.app.suspend_to_background())
         bind(["up", "c-p"], self._mover(lambda _height: -1))
-        bind(["down", "c-n", "tab"], self._mover(lambda _height: 1))
+        bind(["down", "c-n", *([] if self._takes_several else ["tab"])], self._mover(lambda _height: 1))
         bind(["pageup"], self._mover(lambda height: -height))
         bind(["pagedown"], self._mover(lambda height: height))
         bind([Keys.BracketedPaste], paste)
         if self._with_session:
             bind(["c-o"], self._chooser("console"))
             bind(["c-y"], self._chooser("export"))
+        if self._takes_several:
+            bind(["tab"], self._mark)
+            bind(["space"], self._mark_or_type)
+            bind(["c-a"], self._mark_all)
         return keys
+
+    def _mark(self, event: KeyPressEvent) -> None:
+        """Mark the selected choice, or remove its mark, and select the next one."""
+        if self._found:
+            self._marked ^= {self._found[self._selected]}
+            self._mover(lambda _height: 1)(event)
+
+    def _mark_or_type(self, event: KeyPressEvent) -> None:
+        """Mark the selected choice, unless the user is typing: then a space separates two words of the filter."""
+        if self._buffer.text:
+            self._buffer.insert_text(" ")
+        else:
+            self._mark(event)
+
+    def _mark_all(self, _event: KeyPressEvent) -> None:
+        """Mark the choices that match the filter, or remove their marks if all of them have one."""
+        found = set(self._found)
+        self._marked = self._marked - found if found <= self._marked else self._marked | found
 
     def _chooser(self, action: Action) -> Callable[[KeyPressEvent], None]:
         def choose(event: KeyPressEvent) -> None:
-            if self._found and not event.app.is_done:
-                choice = self._matcher.choices[self._found[self._selected]]
-                if action == "use" or choice in self._with_session:
-                    event.app.exit(result=Picked(choice, action))
+            if event.app.is_done or not (self._found or self._marked):
+                return
+            marked = tuple([self._matcher.choices[index] for index in sorted(self._marked)])
+            choice = self._matcher.choices[self._found[self._selected]] if self._found else marked[0]
+            if action == "use" or choice in self._with_session:
+                event.app.exit(result=Picked(choice, action, marked))
 
         return choose
 
