@@ -22,8 +22,6 @@ PATIENCE_SECONDS = 20
 """Timeout for events that should happen at once."""
 
 ROWS = 24
-UPDATE = bool(os.environ.get("DSOPS_UPDATE_GOLDEN"))
-_SCREENS = Path(__file__).parent / "screens"
 
 
 def python(body: str, *arguments: str) -> list[str]:
@@ -118,6 +116,16 @@ class Screen(Terminal):
         self.written = b""
         """All bytes that the command has written."""
 
+    @property
+    def columns(self) -> int:
+        """The width."""
+        return int(self._display.columns)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the program has closed the terminal."""
+        return self._is_closed
+
     def rows(self) -> list[str]:
         """The rows down to the last one with text, without trailing spaces."""
         rows = [row.rstrip() for row in self._display.display]
@@ -180,12 +188,3 @@ class Screen(Terminal):
         self._is_closed = not data
         self.written += data
         self._stream.feed(data)
-
-
-def check_screen(name: str, shown: str) -> None:
-    """Compare a screen with the golden file tests/screens/NAME.txt; DSOPS_UPDATE_GOLDEN=1 rewrites the file."""
-    path = _SCREENS / f"{name}.txt"
-    if UPDATE:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"{shown}\n", encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == f"{shown}\n"

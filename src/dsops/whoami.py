@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from dsops.aws_config.profiles import Profile
+from dsops.aws_config.stores import PROVIDERS
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple
 
@@ -13,6 +15,9 @@ _OF_A_TOKEN = {
     "GetRoleCredentials": "IAM Identity Center",
 }
 """Operation -> what may add tags and a source identity to the session: for example, the claims of a token."""
+
+_PROVIDED = PROVIDERS | {"role_arn", "sso_session", "sso_start_url"}
+"""Keys of a profile whose credentials AWS's programs get elsewhere, although the profile may have an access key."""
 
 
 class Tag(NamedTuple):
@@ -57,14 +62,21 @@ def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
     return (*hops[:-1], hops[-1]._replace(settings=settings))
 
 
-def base_is_session(plan: Plan, name: str) -> bool | None:
-    """Whether the chain begins with temporary base credentials; None if that is unknown."""
+def base_is_session(plan: Plan, name: str, profiles: Mapping[str, Profile], default_profile: str) -> bool | None:
+    """Whether the chain begins with temporary base credentials; None if that is unknown.
+
+    `profiles` are those of AWS's files, and `default_profile` is the one that counts where a store names none.
+    """
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]
     if step.proof is not None or not step.type.takes_credentials:
         return False
-    return plan.ambient[step.profile].is_temporary
+    is_temporary = plan.ambient[step.profile].is_temporary
+    profile = profiles.get(step.profile or default_profile)
+    if is_temporary is None and profile is not None and profile.has_keys and _PROVIDED.isdisjoint(profile.entries):
+        return "aws_session_token" in profile.entries
+    return is_temporary
 
 
 def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionAttributes:
@@ -100,11 +112,11 @@ def of_base(*, is_temporary: bool) -> SessionAttributes:
 
 
 def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
-    carried_values = "the tags, the source identity and the session policy of the base credentials"
+    carried_values = "the tags, the source identity and the session policy"
     return (
-        f"{carried_values}: no AWS API returns them"
+        f"{carried_values} of the base credentials: no AWS API returns them"
         if is_session
-        else f"{carried_values}, if they are a session: no AWS API returns them"
+        else f"whether the base credentials are a session; no AWS API returns {carried_values} of a session"
     )
 
 

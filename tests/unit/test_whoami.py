@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dsops.aws_config.profiles import SourceText, read_profiles
 from dsops.cli.look.whoami import hop_value
 from dsops.whoami import as_issued, base_is_session, carried, hop_words, hops_of, limits, of_base
 from tests.plans import LONG_TERM, TEMPORARY, UNKNOWN, plan_of
@@ -63,11 +64,11 @@ class TestCarried:
     def test_what_a_session_brings_along_is_not_known(self) -> None:
         """If the chain begins with a session, whoami reports its tags as unknown.
 
-        If the base credentials may be a session, the text has an `if`.
+        If the base credentials may be a session, the text says so.
         """
         hops = hops_of(plan_of(CHAIN, store="first"), "first")
-        assert "if they are a session" not in carried(hops, is_from_session=True).not_known[0]
-        assert "if they are a session" in carried(hops, is_from_session=None).not_known[0]
+        assert "whether" not in carried(hops, is_from_session=True).not_known[0]
+        assert "whether the base credentials are a session" in carried(hops, is_from_session=None).not_known[0]
         assert 1 == len(of_base(is_temporary=True).not_known)
 
 
@@ -77,7 +78,17 @@ class TestBeginning:
     def test_base_credentials_decide(self) -> None:
         """The base credentials decide whether a chain begins with a session, whatever hops follow."""
         for ambient, expected in ((LONG_TERM, False), (TEMPORARY, True), (UNKNOWN, None)):
-            assert base_is_session(plan_of(CHAIN, store="secrets", ambient=ambient), "secrets") is expected
+            plan = plan_of(CHAIN, store="secrets", ambient=ambient)
+            assert base_is_session(plan, "secrets", {}, "default") is expected
+
+    def test_the_keys_of_a_profile_decide(self) -> None:
+        """A profile with an access key is a session if it has a token; other profiles are unknown."""
+        plan = plan_of(CHAIN, store="secrets", ambient=UNKNOWN)
+        key = "[default]\naws_access_key_id = AKIA\naws_secret_access_key = s\n"
+        for more, expected in (("", False), ("aws_session_token = t\n", True), ("role_arn = r\n", None)):
+            profiles = read_profiles(SourceText(text="", shown="c"), SourceText(text=key + more, shown="k")).by_name
+            assert base_is_session(plan, "secrets", profiles, "default") is expected
+            assert base_is_session(plan, "secrets", profiles, "other") is None
 
 
 class TestHops:

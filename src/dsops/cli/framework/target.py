@@ -33,6 +33,11 @@ def load_target(arguments: Arguments, runtime: Runtime) -> tuple[Arguments, Conf
         config = read_config(arguments, runtime, names=names, either=name)
     except ConfigNotFound as error:
         error.missing = "" if name or store or arguments.text("--config") else NAME.name
+        if name and not arguments.text("--config"):
+            error.retell(
+                f"there is no environment, store or profile `{name}`",
+                why=f"{error.message} ({error.why}), and AWS's files have no profile",
+            )
         raise
     if name:
         if name in config.environments and not arguments.text(ENVIRONMENT.name) and not store:

@@ -12,10 +12,12 @@ from dsops.cli.framework.command import CONFIG, NO_AGENT, PICK, REASON, SESSION_
 from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
+from dsops.cli.framework.screen import wrapped
 from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.endpoint import Endpoint
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import require_session
+from dsops.pipeline.profiles import read_aws_profiles
 from dsops.plan import Plan, Step
 from dsops.resolve.base import base_endpoint, base_source, load_base, session_endpoint
 from dsops.runtime import Event, Runtime
@@ -62,7 +64,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer_json(_value(session, identity, runtime))
     else:
         for label, words in _lines(session, identity, runtime):
-            answer(clean(f"{label:<9}{words}"))
+            answer(wrapped(clean(f"{label:<9}{words}"), 1, indent=9))
     return 0
 
 
@@ -80,7 +82,9 @@ def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
     hops = hops_of(plan, name)
     if hops:
         ends[hops[-1].name] = credentials.expiration_text
-    known = carried(hops, is_from_session=base_is_session(plan, name))
+    environ, profiles = runtime.environ, read_aws_profiles(runtime)[0].by_name
+    default = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    known = carried(hops, is_from_session=base_is_session(plan, name, profiles, default))
     return _Session(credentials, session_endpoint(plan, name, runtime), known, tuple(_chain(plan, name)), hops, ends)
 
 

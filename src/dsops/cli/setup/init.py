@@ -7,7 +7,7 @@ import sys
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import answer, note
+from dsops.cli.framework.output import answer, note, pasteable
 from dsops.cli.setup.allow import remember_written
 from dsops.config.find import NAME
 from dsops.errors import UsageError
@@ -81,7 +81,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         text = _talk(name, runtime)
     write_new(runtime.folder, name, text, replaces=replaces, how=how)
     remember_written(os.path.join(runtime.folder, name), text.encode(), runtime)
-    answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")
+    next_steps = pasteable("`dsops validate` and `dsops plan`", arguments.text("--config"))
+    answer(f"wrote {name}; edit it, then try {next_steps}")
     return 0
 
 
