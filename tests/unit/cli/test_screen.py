@@ -83,7 +83,7 @@ LONG = "`dsops get a b c d e f g h i j k l m n o p q`"
         (WHY, 40, ["  why: the trust policy asks for", "    sts:ExternalId and none was sent"]),
         (HINT, 60, ["  hint: write it after `--`: dsops exec NAME -- CMD;", "    `dsops shell NAME` opens a shell"]),
         # A command that is longer than a row stays whole: the terminal continues it.
-        (f"  hint: {LONG} x", 40, ["  hint:", f"    {LONG}", "    x"]),
+        (f"  hint: {LONG} x", 40, [f"  hint: {LONG}", "    x"]),
         # Wide characters need two columns.
         ("e\u0301e \u6f22 " + "\u6f22" * 18, 40, ["e\u0301e \u6f22", "    " + "\u6f22" * 18]),
         (WHY, 20, [WHY]),

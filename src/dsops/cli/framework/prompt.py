@@ -67,9 +67,7 @@ def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None]
             return elsewhere(question)
         from dsops.cli.framework.screen import wrapped
 
-        # The lines before the last one may be a file, in which a line break has a meaning.
-        before, newline, last = question.rpartition("\n")
-        return _ask_on(descriptor, f"{before}{newline}{wrapped(last, descriptor)}", is_hidden=is_hidden)
+        return _ask_on(descriptor, wrapped(question, descriptor), is_hidden=is_hidden)
     except OSError:
         # The terminal was hung up, or is not the controlling terminal of this process.
         return None

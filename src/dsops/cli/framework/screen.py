@@ -92,7 +92,9 @@ def _parts(line: str, width: int, indent: int) -> list[str]:
     words = re.findall(rf"\s*(?:`[^`]*`\S*{command}|\S+)|\s+$", line)
     parts = [""]
     for word in words:
-        if parts[-1].strip() and word.strip() and _cells(parts[-1] + word) > width:
+        # A word that is longer than a row begins where it stands: a row of its own would not help.
+        has_row = 0 < _cells(word.strip()) <= width - indent
+        if has_row and parts[-1].strip() and _cells(parts[-1] + word) > width:
             parts.append(" " * indent + word.lstrip())
         else:
             parts[-1] += word

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsops.cli.framework.output import Json, answer, answer_json
+from dsops.cli.framework.screen import wrapped
 from dsops.explain.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.text import clean
 
@@ -22,7 +23,12 @@ def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> No
     if not findings:
         answer(clean(f"{about}: every session is issued and every secret is read; nothing is wrong"))
         return
-    answer("\n\n".join("\n".join(clean(line) for line in _lines(finding)) for finding in findings))
+    answer("\n\n".join("\n".join(_shown(clean(line)) for line in _lines(finding)) for finding in findings))
+
+
+def _shown(line: str) -> str:
+    """The line, wrapped on a terminal; a statement or a command, which stands four columns in, stays whole."""
+    return line if line.startswith("    ") else wrapped(line, 1)
 
 
 def _lines(finding: RefusalFinding) -> Iterator[str]:

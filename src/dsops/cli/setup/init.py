@@ -12,6 +12,7 @@ from dsops.cli.setup.allow import remember_written
 from dsops.config.find import NAME
 from dsops.errors import UsageError
 from dsops.runtime import Choice, Runtime
+from dsops.text import clean
 
 TEMPLATE = """\
 # Where secrets are, how to reach them, and which variables a command gets.
@@ -104,7 +105,8 @@ def _talk(name: str, runtime: Runtime) -> str:
         chosen = runtime.choose("start with", [*choices, _EXAMPLE])
         if chosen in choices:
             text = proposed_text(findings, choices[chosen])
-    if runtime.confirm(f"{text}\nWrite this as {name}? [y/N] ") is False:
+    answer("\n".join([clean(line) for line in text.split("\n")]))
+    if runtime.confirm(f"Write this as {name}? [y/N] ") is False:
         raise UsageError("nothing was written", why="the answer was not `y`", hint="run it again and answer `y`")
     return text
 
