@@ -12,6 +12,8 @@ from dsops.text import clean
 _MOST = 3
 """Maximum number of values of a condition to show."""
 
+_LOOK_UP = " can look it up: "
+
 
 def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> None:
     """Print the findings, the first broken hop first."""
@@ -27,8 +29,8 @@ def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> No
 
 
 def _shown(line: str) -> str:
-    """The line, wrapped on a terminal; a statement or a command, which stands four columns in, stays whole."""
-    return line if line.startswith("    ") else wrapped(line, 1)
+    """The line, wrapped on a terminal; a statement and a command stay whole."""
+    return line if line.startswith("    {") or _LOOK_UP in line else wrapped(line, 1, indent=6)
 
 
 def _lines(finding: RefusalFinding) -> Iterator[str]:
@@ -42,7 +44,7 @@ def _lines(finding: RefusalFinding) -> Iterator[str]:
     yield from _remedy_lines(finding.remedy)
     for fact in finding.facts:
         yield f"  not known: {fact.what} ({fact.why})"
-        yield f"    {fact.who} can look it up{': ' if fact.command else ''}{fact.command}"
+        yield f"    {fact.who}{_LOOK_UP}{fact.command}" if fact.command else f"    {fact.who} can look it up"
     if finding.aws is not None:
         request = f", request {finding.aws.request_id}" if finding.aws.request_id else ""
         record = f", authorization id {finding.aws.authorization_id}" if finding.aws.authorization_id else ""
