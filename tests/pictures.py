@@ -62,7 +62,8 @@ credential_source = Environment
 region = eu-central-1
 """
 COLOURS = {"default": "#d0d4dc", "red": "#ff6b6b", "green": "#69d58c", "brown": "#e5c07b", "blue": "#7aa2f7"}
-STYLE = "margin:0;padding:14px 18px;background:#16181d;color:#d0d4dc;font:14px/1.35 'DejaVu Sans Mono',monospace"
+BACKGROUND = "#16181d"
+STYLE = "margin:0;padding:14px 18px;color:#d0d4dc;font:14px/1.35 'DejaVu Sans Mono',monospace"
 Play = Callable[[Screen], None]
 
 
@@ -103,7 +104,8 @@ def drawn(command: str, screen: Screen) -> str:
         for row in range(len(screen.rows()))
     ]
     text = "\n".join(rows)
-    return f'<meta charset="utf-8"><body style="margin:0;background:#16181d"><pre style="{STYLE}"><b>$ {html.escape(command)}</b>\n{text}</pre>'
+    body = f'<body style="margin:0;background:{BACKGROUND}"><pre style="{STYLE}">'
+    return f'<meta charset="utf-8">{body}<b>$ {html.escape(command)}</b>\n{text}</pre>'
 
 
 def _cell(cell: tuple[str, str, bool, bool]) -> str:

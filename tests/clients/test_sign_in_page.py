@@ -41,11 +41,7 @@ class Login:
 
     def __init__(self, url: str) -> None:
         self._client = boto3.client(
-            "sso-oidc",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id="x",
-            aws_secret_access_key="y",
+            "sso-oidc", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
         )
         registered = self._client.register_client(
             clientName="my-tool", clientType="public", scopes=["sso:account:access"]

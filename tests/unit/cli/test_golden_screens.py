@@ -111,14 +111,13 @@ def enter(screen: Screen, line: str) -> None:
 
 def test_first_run(person: Person) -> None:
     """With an empty home folder each command says what is missing, and names the next step."""
+    lines = ("", "exec", "exec -- aws s3 ls", "exec production -- aws s3 ls", "plan", "whoami", "console")
     with GoldenScreens("first-run") as golden:
         for columns in WIDTHS:
-            for number, line in enumerate(
-                ("exec -- aws s3 ls", "exec production -- aws s3 ls", "plan", "whoami", "console")
-            ):
+            for number, line in enumerate(lines, 1):
                 shutil.rmtree(person.home / ".local", ignore_errors=True)
                 with person.screen("dsops", *line.split(), columns=columns) as screen:
-                    golden.check(screen, f"{number + 1}. dsops {line}")
+                    golden.check(screen, f"{number}. dsops {line}".rstrip())
                     assert screen.finish() in {2, 3, 125}
 
 

@@ -71,7 +71,7 @@ def wrapped(text: str, descriptor: int, indent: int = 4) -> str:
     width = columns(descriptor) if _is_terminal(descriptor) else _UNLIMITED
     if width < _NARROWEST:
         return text
-    return "\n".join(part for line in text.split("\n") for part in _parts(line, width, indent))
+    return "\n".join(part for line in text.split("\n") for part in rows_of(line, width, indent))
 
 
 def shown_error(text: str, descriptor: int) -> str:
@@ -81,8 +81,8 @@ def shown_error(text: str, descriptor: int) -> str:
     return "\n".join(_coloured(line, wrapped(line, descriptor)) for line in text.split("\n"))
 
 
-def _parts(line: str, width: int, indent: int) -> list[str]:
-    """The line in parts that fit the width, as far as they have more than one word."""
+def rows_of(line: str, width: int, indent: int) -> list[str]:
+    """The line in rows that fit the width, as far as they have more than one word; text in backticks stays whole."""
     if _cells(line) <= width:
         return [line]
     import re
