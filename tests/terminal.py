@@ -34,21 +34,20 @@ def _set_size(descriptor: int, columns: int, rows: int = ROWS) -> None:
 
 
 class Terminal:
-    """A terminal with a separate session, in which a command runs."""
+    """A terminal with a separate session, in which a command runs; so wide that no sentence is wrapped."""
 
     def __init__(
         self,
         command: list[str],
         *,
-        columns: int = 0,
+        columns: int = 1000,
         rows: int = ROWS,
         environ: Mapping[str, str] = os.environ,
         folder: Path | None = None,
     ) -> None:
         self.pid, self._descriptor = pty.fork()
         if not self.pid:
-            if columns:
-                _set_size(0, columns, rows)
+            _set_size(0, columns, rows)
             if folder:
                 os.chdir(folder)
             os.execvpe(command[0], command, environ)  # noqa: S606 - no shell is meant
