@@ -45,12 +45,16 @@ class Terminal:
         environ: Mapping[str, str] = os.environ,
         folder: Path | None = None,
     ) -> None:
+        started, starting = os.pipe()  # closed by exec
         self.pid, self._descriptor = pty.fork()
         if not self.pid:
             _set_size(0, columns, rows)
             if folder:
                 os.chdir(folder)
             os.execvpe(command[0], command, environ)  # noqa: S606 - no shell is meant
+        os.close(starting)
+        os.read(started, 1)  # until exec, so that a later `resize` is not overridden
+        os.close(started)
         self.text = ""
 
     def __enter__(self) -> Self:
