@@ -145,7 +145,7 @@ def test_picker(person: Person, aws: StubAws) -> None:
     person.has_profiles(aws.server.url)
     line = ("dsops", "exec", "--", "sh", "-c", "echo session $AWS_ACCESS_KEY_ID")
     with GoldenScreens("picker") as golden:
-        for columns in (20, *WIDTHS):
+        for columns in (20, 40, *WIDTHS):
             for key in (ESCAPE, CTRL_C):
                 with person.screen(*line, columns=columns) as screen:
                     golden.check(screen, "1. dsops exec -- COMMAND")
@@ -155,7 +155,7 @@ def test_picker(person: Person, aws: StubAws) -> None:
                     assert screen.finish() == 130
                     assert screen.shown() == ""
         assert aws.calls == []
-        for columns in (20, *WIDTHS):
+        for columns in (20, 40, *WIDTHS):
             with person.screen(*line, columns=columns) as screen:
                 screen.wait_for("4/4")
                 screen.type("shop-stag")
