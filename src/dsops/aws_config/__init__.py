@@ -1,5 +1,5 @@
 """Converts between AWS's config file and dsops configurations, in both directions.
 
-The input is texts and a configuration, the output is texts. The package reads and writes no files. Imported by `cli`,
-`pipeline` and `whoami`.
+The input is texts and a configuration, the output is texts. The package reads and writes no files. Imported by `cli`
+and `pipeline`.
 """

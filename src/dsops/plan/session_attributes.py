@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from dsops.aws_config.profiles import Profile
-from dsops.aws_config.stores import PROVIDERS
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple
 
@@ -15,9 +13,6 @@ _OF_A_TOKEN = {
     "GetRoleCredentials": "IAM Identity Center",
 }
 """Operation -> what may add tags and a source identity to the session: for example, the claims of a token."""
-
-_PROVIDED = PROVIDERS | {"role_arn", "sso_session", "sso_start_url"}
-"""Keys of a profile whose credentials AWS's programs get elsewhere, although the profile may have an access key."""
 
 
 class Tag(NamedTuple):
@@ -62,21 +57,14 @@ def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
     return (*hops[:-1], hops[-1]._replace(settings=settings))
 
 
-def base_is_session(plan: Plan, name: str, profiles: Mapping[str, Profile], default_profile: str) -> bool | None:
-    """Whether the chain begins with temporary base credentials; None if that is unknown.
-
-    `profiles` are those of AWS's files, and `default_profile` is the one that counts where a store names none.
-    """
+def base_is_session(plan: Plan, name: str) -> bool | None:
+    """Whether the chain begins with temporary base credentials; None if the plan does not know."""
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]
     if step.proof is not None or not step.type.takes_credentials:
         return False
-    is_temporary = plan.ambient[step.profile].is_temporary
-    profile = profiles.get(step.profile or default_profile)
-    if is_temporary is None and profile is not None and profile.has_keys and _PROVIDED.isdisjoint(profile.entries):
-        return "aws_session_token" in profile.entries
-    return is_temporary
+    return plan.ambient[step.profile].is_temporary
 
 
 def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionAttributes:

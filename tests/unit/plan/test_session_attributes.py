@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dsops.aws_config.profiles import SourceText, read_profiles
 from dsops.cli.look.whoami import hop_value
 from dsops.plan.session_attributes import as_issued, base_is_session, carried, hop_words, hops_of, limits, of_base
 from tests.plans import LONG_TERM, TEMPORARY, UNKNOWN, plan_of
@@ -78,17 +77,7 @@ class TestBeginning:
     def test_base_credentials_decide(self) -> None:
         """The base credentials decide whether a chain begins with a session, whatever hops follow."""
         for ambient, expected in ((LONG_TERM, False), (TEMPORARY, True), (UNKNOWN, None)):
-            plan = plan_of(CHAIN, store="secrets", ambient=ambient)
-            assert base_is_session(plan, "secrets", {}, "default") is expected
-
-    def test_the_keys_of_a_profile_decide(self) -> None:
-        """A profile with an access key is a session if it has a token; other profiles are unknown."""
-        plan = plan_of(CHAIN, store="secrets", ambient=UNKNOWN)
-        key = "[default]\naws_access_key_id = AKIA\naws_secret_access_key = s\n"
-        for more, expected in (("", False), ("aws_session_token = t\n", True), ("role_arn = r\n", None)):
-            profiles = read_profiles(SourceText(text="", shown="c"), SourceText(text=key + more, shown="k")).by_name
-            assert base_is_session(plan, "secrets", profiles, "default") is expected
-            assert base_is_session(plan, "secrets", profiles, "other") is None
+            assert base_is_session(plan_of(CHAIN, store="secrets", ambient=ambient), "secrets") is expected
 
 
 class TestHops:

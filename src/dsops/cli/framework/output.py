@@ -145,7 +145,7 @@ def table(
 
 
 def shown_error(text: str, descriptor: int) -> str:
-    """Return the text of errors and findings, wrapped and in colour if the descriptor (1: stdout, 2: stderr) is a terminal."""
+    """Return the text of errors and findings; wrapped, and with colours, if the descriptor (1 or 2) is a terminal."""
     from dsops.cli.framework import screen
 
     return screen.shown_error(text, descriptor)

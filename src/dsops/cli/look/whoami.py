@@ -82,10 +82,20 @@ def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
     hops = hops_of(plan, name)
     if hops:
         ends[hops[-1].name] = credentials.expiration_text
-    environ, profiles = runtime.environ, read_aws_profiles(runtime)[0].by_name
+    chain = tuple(_chain(plan, name))
+    is_from_session = base_is_session(plan, name)
+    if is_from_session is None:
+        is_from_session = _profile_is_session(plan.steps[chain[-1]].profile, runtime)
+    known = carried(hops, is_from_session=is_from_session)
+    return _Session(credentials, session_endpoint(plan, name, runtime), known, chain, hops, ends)
+
+
+def _profile_is_session(name: str, runtime: Runtime) -> bool | None:
+    """Whether the access key of a profile, or of the default one, is temporary; None if that is unknown."""
+    environ = runtime.environ
     default = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
-    known = carried(hops, is_from_session=base_is_session(plan, name, profiles, default))
-    return _Session(credentials, session_endpoint(plan, name, runtime), known, tuple(_chain(plan, name)), hops, ends)
+    profile = read_aws_profiles(runtime)[0].by_name.get(name or default)
+    return profile.has_session if profile is not None else None
 
 
 def _collect(ends: dict[str, str], report: Callable[[Event], None]) -> Callable[[Event], None]:
