@@ -209,7 +209,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
         output.tell(output.error_json(error, exit_code, config=config))
     else:
-        output.tell(output.coloured(output.error_text(error, config=config), 2))
+        output.tell(output.shown_error(output.error_text(error, config=config), 2))
     if "--debug" in own_words or is_on(os.environ.get("DSOPS_DEBUG", "")):
         output.tell(f"debug: raised at\n{output.origin_text(error)}")
     return exit_code

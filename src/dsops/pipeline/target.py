@@ -39,6 +39,11 @@ def read_target_config(target: RunTarget, runtime: Runtime, named: str) -> Confi
         return read_config(runtime, named, names=names, either=target.name)
     except ConfigNotFound as error:
         error.missing = "" if named or any(target) else "NAME"
+        if target.name and not named:
+            error.retell(
+                f"there is no environment, store or profile `{target.name}`",
+                why=f"{error.message} ({error.why}), and AWS's files have no profile",
+            )
         raise
 
 

@@ -145,7 +145,7 @@ def test_a_wrong_code_is_asked_for_again_at_most_twice(pipeline: Pipeline) -> No
     pipeline.aws.rule = rule
     pipeline.person = Person("111111", "222222", "333333")
     assert pipeline.credentials(store(MFA), "r").access_key_id.startswith("ASIA")
-    assert pipeline.person.asked[1].startswith("that code was not accepted (2 more tries). ")
+    assert pipeline.person.asked[1].startswith("that code was not accepted (2 more tries)\n")
     pipeline.cache.clear()
     accepted = "none"
     pipeline.person = Person("444444", "555555", "666666", "777777")
@@ -160,7 +160,7 @@ def test_what_is_no_code_is_not_sent(pipeline: Pipeline) -> None:
     pipeline.person = Person("12345", "abcdef", "123456")
     pipeline.credentials(store(MFA), "r")
     assert len(pipeline.aws.calls) == 1
-    assert pipeline.person.asked[1].startswith("a code has six digits (2 more tries). ")
+    assert pipeline.person.asked[1].startswith("a code has six digits (2 more tries)\n")
 
 
 def test_a_used_code_is_never_sent_twice(pipeline: Pipeline) -> None:
@@ -206,7 +206,7 @@ def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> No
     pipeline.aws.rule = lambda call: WRONG_CODE if call.parameters["TokenCode"] == "000000" else None
     pipeline.person = Person("111111")
     pipeline.credentials(text, "r")
-    assert pipeline.person.asked == [f"the code that was set is not accepted. MFA code of {DEVICE} for r: "]
+    assert pipeline.person.asked == [f"the code that was set is not accepted\nMFA code of {DEVICE} for r: "]
     pipeline.cache.clear()
     pipeline.cache.memory.take_code(DEVICE, Secret("000000"))
     error = failure(pipeline, text)

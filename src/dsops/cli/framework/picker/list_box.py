@@ -26,6 +26,12 @@ from dsops.runtime import DANGER, Choice
 from dsops.text import clean
 
 _MOST_ROWS = 12
+_MARGINS = 4
+"""The columns before a name, and between name and detail."""
+
+_SHORTEST_DETAIL = 12
+"""The room below which only the first word of a detail is shown."""
+
 _DANGER_STYLE = "fg:ansired bold"
 _ESCAPE_SECONDS = 0.05
 """How long Esc waits for the rest of a key's sequence, such as that of an arrow key."""
@@ -127,22 +133,28 @@ class ListBox:
             name, detail = self._shown(choice.name), self._shown(choice.detail)
             padded = name + " " * (width - get_cwidth(name))
             style = f"{'reverse' if is_selected else ''} {_DANGER_STYLE if choice.detail.startswith(DANGER) else ''}"
-            mark = ("* " if index in self._marked else "  ") if self._takes_several else ""
-            fragments.append((style, f"{'>' if is_selected else ' '} {mark}{padded}"))
-            fragments.append(("" if is_selected else "dim", f"  {detail}\n"))
+            if self._takes_several:
+                padded = f"{'*' if index in self._marked else ' '} {padded}"
+            fragments.append((style, f"{'>' if is_selected else ' '} {padded}"))
+            room = columns - get_cwidth(padded) - _MARGINS
+            fragments.append(("" if is_selected else "dim", f"  {_fitted(detail, room)}\n"))
         if not fragments:
             fragments.append(("", "  no match\n"))
         return fragments
 
     def _help(self) -> str:
-        count = f"{len(self._found)}/{len(self._matcher.choices)}"
-        keys = ["Enter: use"]
+        """The number of matches and the keys, without the keys for which the terminal is too narrow."""
+        before = f"  {len(self._found)}/{len(self._matcher.choices)}  "
+        keys = ["Esc: cancel", "Enter: use"]
         if self._takes_several:
-            count = f"{count}, {len(self._marked)} marked"
-            keys = ["Tab: mark", "^A: mark all", "Enter: use"]
+            before = f"  {len(self._found)}/{len(self._matcher.choices)}, {len(self._marked)} marked  "
+            keys = ["Esc: cancel", "Tab: mark", "Enter: use", "^A: mark all"]
         if self._with_session:
-            keys += ["^O: console", "^Y: export lines"]
-        return f"  {count}  {', '.join([*keys, 'Esc: cancel'])}"
+            keys += ["^O: console", "^Y: export"]
+        columns = self._application.output.get_size().columns
+        while keys and len(f"{before}{', '.join(keys)}") > columns:
+            keys.pop()
+        return before + ", ".join([*keys[1:], *keys[:1]])
 
     def _shown(self, text: str) -> str:
         """Return the text without control characters and characters that the terminal can't show."""
@@ -219,6 +231,19 @@ class ListBox:
             self._selected = min(max(0, self._selected + step(self._height())), last)
 
         return move
+
+
+def _fitted(detail: str, room: int) -> str:
+    """The detail, shortened to this many columns: an ARN begins with its account, and an end that is cut with dots."""
+    short = detail.replace("arn:aws:iam::", "")
+    for text in (detail, short, "" if room >= _SHORTEST_DETAIL else detail.partition(" ")[0].rstrip(":")):
+        if text and get_cwidth(text) <= room:
+            return text
+    if room < _SHORTEST_DETAIL:
+        return ""
+    while get_cwidth(short) > room - 3:
+        short = short[:-1]
+    return f"{short}..."
 
 
 @contextmanager
