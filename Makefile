@@ -55,14 +55,16 @@ types: $(DEV) ## run mypy --strict
 contracts: $(DEV) ## check the import contracts
 	@$(VENV)/bin/lint-imports
 
+# A check of YAML files that prints nothing if they are valid.
+SCHEMA = output=$$($(VENV)/bin/check-jsonschema --builtin-schema $(1) $(2)) || { echo "$$output"; exit 1; }
+
 workflows: $(GITHUB) ## check what GitHub reads: actionlint (needs Go), zizmor, and the schemas of .github/ and action.yml
-	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
-	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
-	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
-	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
-	@$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms \
-		$(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(call SCHEMA,vendor.github-workflows,.github/workflows/*.yml)
+	@$(call SCHEMA,custom.github-workflows-require-timeout,.github/workflows/*.yml)
+	@$(call SCHEMA,vendor.github-actions,action.yml)
+	@$(call SCHEMA,vendor.dependabot,.github/dependabot.yml)
+	@$(call SCHEMA,vendor.github-issue-config,.github/ISSUE_TEMPLATE/config.yml)
+	@$(call SCHEMA,vendor.github-issue-forms,$(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml)))
 	@$(VENV)/bin/zizmor --quiet --offline --no-progress --persona=pedantic .github action.yml
 	@if command -v go >/dev/null; then \
 		go -C .github/tools build -o $(abspath $(VENV))/bin/actionlint github.com/rhysd/actionlint/cmd/actionlint && \

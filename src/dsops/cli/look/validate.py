@@ -74,7 +74,9 @@ COMMAND = Command(
     ),
     run=_run,
     operands=(
-        Operand("FILE", "configuration files to check, instead of that of --config", is_required=False, is_repeatable=True),
+        Operand(
+            "FILE", "configuration files to check, instead of that of --config", is_required=False, is_repeatable=True
+        ),
     ),
     flags=(CONFIG, ENVIRONMENT),
 )
