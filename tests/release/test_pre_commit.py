@@ -70,8 +70,8 @@ def test_the_hooks_find_the_mistakes(project: Path) -> None:
 def test_pre_commit_installs_the_hooks_from_a_clone(project: Path, tmp_path: Path) -> None:
     """pre-commit clones this repository, installs dsops into an environment of its own, and runs a hook."""
     clone = tmp_path / "dsops"
-    done = subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(clone)], check=False)
-    if done.returncode:
+    cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(clone)], check=False)
+    if cloned.returncode:
         pytest.skip("this copy of dsops is no git repository")
     shutil.copy(ROOT / ".pre-commit-hooks.yaml", clone)
     done = run_pre_commit(project, "try-repo", str(clone), "dsops-validate", "--files", "dsops.yaml", "--verbose")
