@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2]
 TOWNCRIER = Path(sys.executable).parent / "towncrier"
 FRAGMENTS = sorted(path for path in (ROOT / "changes").glob("*.md") if path.name != "README.md")
 
-pytestmark = pytest.mark.skipif(not TOWNCRIER.exists(), reason="`make changelog` installs towncrier")
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.skipif(not TOWNCRIER.exists(), reason="`make changelog` installs towncrier"),
+]
 
 
 def repository(folder: Path) -> Path:

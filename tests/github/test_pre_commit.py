@@ -18,7 +18,10 @@ HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf
 GOOD = "version: 1\nenvs: {ci: {GREETING: {literal: hello}}}\n"
 TRUST = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}\n'
 
-pytestmark = pytest.mark.skipif(not (BIN / "pre-commit").exists(), reason="`make workflows` installs pre-commit")
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.skipif(not (BIN / "pre-commit").exists(), reason="`make workflows` installs pre-commit"),
+]
 
 
 @pytest.fixture

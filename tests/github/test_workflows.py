@@ -29,7 +29,7 @@ RUN_HERE = {
 
 NOT_HERE = {
     ("ci.test", "Name the OpenSSL to compile with"): "needs Homebrew",
-    ("ci.alpine", "Install dsops, then run the tests"): "needs Docker",
+    ("ci.alpine", "Install the wheel, then run the demo"): "needs Docker",
     ("ci.clients", "Install shells for the tests of quoting"): "changes the machine",
     ("ci.windows", "Install dsops"): "downloads from the package index",
     ("ci.passed", "Fail if a job failed or was cancelled"): "GitHub evaluates its condition; the script is `exit 1`",
@@ -192,6 +192,7 @@ NEED_GO = {"an unknown runner", "a job that does not exist"}
 """The mistakes that actionlint finds."""
 
 
+@pytest.mark.clients
 @pytest.mark.skipif(not (BIN / "zizmor").exists(), reason="`make workflows` installs the tools")
 @pytest.mark.parametrize("mistake", [None, *MISTAKES])
 def test_make_workflows_finds_mistakes(tmp_path: Path, mistake: str | None) -> None:
