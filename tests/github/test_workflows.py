@@ -22,6 +22,7 @@ RUN_HERE = {
     ("ci.windows", "Run a command with a variable"),
     ("ci.windows", "Expect the command's exit code"),
     ("release.build", "Check that the tag is the version"),
+    ("release.build", "Check that the commit was merged"),
     ("release.build", "Take the notes from CHANGELOG.md"),
     ("release.build", "Check that the build changed no file of the checkout"),
 }
@@ -91,6 +92,7 @@ def release(tmp_path: Path) -> Runner:
     git(checkout, "init", "--quiet")
     git(checkout, "add", ".")
     git(checkout, "commit", "--quiet", "--message", "release")
+    git(checkout, "update-ref", "refs/remotes/origin/main", "HEAD")
     return runner(
         checkout, GITHUB_REF_NAME=f"v{VERSION}", GITHUB_REPOSITORY="org/dsops", GITHUB_SERVER_URL="https://git.example"
     )
@@ -130,6 +132,15 @@ def test_a_release_is_made_of_committed_files(release: Runner) -> None:
     assert [0, 0] == [release.run(script)[0] for script in (before, after)]
     (release.workspace / "CHANGELOG.md").write_text("changed\n")
     assert 0 not in [release.run(script)[0] for script in (before, after)]
+
+
+def test_only_a_merged_commit_is_released(release: Runner) -> None:
+    """A tag on a commit that is not in `main` fails the release."""
+    script = script_of("release.build", "Check that the commit was merged")
+    assert release.run(script)[0] == 0
+    git(release.workspace, "commit", "--quiet", "--allow-empty", "--message", "not merged")
+    assert release.run(script)[0] != 0
+    assert release.shown[-1].startswith(f"::error::the tag v{VERSION} is on a commit that is not in main")
 
 
 def test_the_notes_are_the_section_of_the_changelog(release: Runner) -> None:
