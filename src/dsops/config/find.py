@@ -51,7 +51,7 @@ def named_path(named: str, folder: str) -> str:
     """Return the absolute path of a file that the user named. Raises ConfigNotFound if it does not exist."""
     path = os.path.join(folder, named)
     if not os.path.lexists(path):
-        raise ConfigNotFound(f"there is no {named}", hint="check --config or DSOPS_CONFIG")
+        raise ConfigNotFound(f"there is no {named}", hint="check the file's name on the command line, or DSOPS_CONFIG")
     if os.path.isdir(path):
         raise ConfigNotFound(f"{named} is a folder", hint=f"name the file: --config {os.path.join(named, NAME)}")
     return path
