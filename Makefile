@@ -7,6 +7,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
+RELEASE_VENV := .venv-release
+RELEASE := $(RELEASE_VENV)/.installed
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 LOCK_VENV := .venv-lock
 COMPILE := $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --resolver backtracking \
@@ -20,7 +22,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test fuzz lint format types contracts check bench lock clean
+.PHONY: help demo example test fuzz lint format types contracts check bench dist lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -61,6 +63,9 @@ bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent o
 	@echo
 	@$(PY) bench/agent.py $(ARGS)
 
+dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: with changes not committed)
+	@$(RELEASE_VENV)/bin/python -m release.build $(ARGS)
+
 lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
 		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/demo.txt pyproject.toml >/dev/null
@@ -74,10 +79,16 @@ lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to
 	@mv requirements/install.txt.new requirements/install.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/pycurl.txt requirements/pycurl.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
+	@# What dsops.pyz carries: the base and the extra that is pure Python.
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/demo.txt --extra policy \
+		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/pyz.txt pyproject.toml >/dev/null
+	@sed '/^# WARNING/,$$d' requirements/pyz.txt > requirements/pyz.txt.new
+	@mv requirements/pyz.txt.new requirements/pyz.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/release.txt requirements/release.in >/dev/null
 
 clean: ## remove the files that the other commands made
-	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
-	find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(LOCK_VENV) $(RELEASE_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	find src tests bench release examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A symbolic link to a removed Python counts as missing, so the environment is created again.
 $(PY):
@@ -106,6 +117,13 @@ $(DEMO): requirements/demo.txt requirements/pycurl.txt pyproject.toml | $(PY)
 $(DEV): $(DEMO) requirements/dev.txt
 	@echo "installing the tools for tests and checks into $(VENV)"
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(RELEASE): requirements/release.txt | $(PY)
+	@echo "installing the tools for a release into $(RELEASE_VENV)"
+	@$(PY) -m venv --clear $(RELEASE_VENV)
+	@$(RELEASE_VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
+		--require-hashes --requirement requirements/release.txt
 	@touch $@
 
 $(LOCK_VENV)/.installed: $(PY)

@@ -1,0 +1,19 @@
+"""Bills of materials (CycloneDX): what a fresh environment has once an artifact is installed in it."""
+
+from __future__ import annotations
+
+import venv
+from pathlib import Path
+
+from release.tools import run
+
+
+def write(wheels: list[Path], project: Path, folder: Path, target: Path, epoch: str) -> None:
+    """Install the wheels into a new environment in the folder, and write its bill of materials to the target."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = str(folder / "bin" / "python")
+    files = [str(wheel) for wheel in wheels]
+    words = ("--python", python, "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-compile")
+    run("pip", *words, "--no-index", "--no-deps", *files, folder=folder, epoch=epoch)
+    words = ("environment", python, "--pyproject", str(project), "--output-reproducible", "--short-PURLs")
+    run("cyclonedx_py", *words, "--output-file", str(target), folder=folder, epoch=epoch)
