@@ -37,7 +37,7 @@ def _artifacts(source: Path, work: Path, made: Path, epoch: str) -> None:
     requirements = source / "requirements"
     wheel, sdist = distributions.build(source, made, epoch)
     for name in ("install.txt", "pycurl.txt"):
-        download(requirements / name, pinned, epoch)
+        download((requirements / name).read_text(encoding="utf-8"), pinned, epoch)
     project = source / "pyproject.toml"
     bill.write([*sorted(pinned.glob("*.whl")), wheel], project, of_wheel, made / f"{wheel.name}.cdx.json", epoch)
     shutil.copy(made / f"{wheel.name}.cdx.json", made / f"{sdist.name}.cdx.json")

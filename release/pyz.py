@@ -9,7 +9,7 @@ from pathlib import Path
 
 from release.errors import ReleaseError
 from release.tools import run
-from release.wheels import download, without
+from release.wheels import PURE, download, split, without
 
 SERVICES = ("signin", "sso", "sso-oidc", "sts")
 """The services that botocore calls while it looks for credentials. botocore describes more than 400; dsops reads no other."""
@@ -37,7 +37,10 @@ if sys.version_info < (3, 11):
 
 def wheels(requirements: Path, dsops: Path, folder: Path, epoch: str) -> list[Path]:
     """Fill the folder with the wheels that dsops.pyz is made of, dsops' own among them; return their paths."""
-    for wheel in download(requirements, folder, epoch):
+    yaml, others = split(requirements.read_text(encoding="utf-8"), "pyyaml")
+    download(yaml, folder, epoch)
+    download(others, folder, epoch, *PURE)
+    for wheel in sorted(folder.glob("*.whl")):
         if wheel.name.lower().startswith("pyyaml-"):
             without(wheel, lambda name: name.endswith(".so"))
         elif wheel.name.startswith("botocore-"):

@@ -15,12 +15,25 @@ from release.errors import ReleaseError
 from release.tools import run
 
 
-def download(requirements: Path, folder: Path, epoch: str) -> list[Path]:
-    """Download the pinned wheels into the folder; pip checks their hashes."""
+PURE = ("--implementation", "py", "--abi", "none", "--platform", "any")
+"""What pip is asked for, to get the wheel that runs on every platform where there are compiled ones, too."""
+
+
+def download(requirements: str, folder: Path, epoch: str, *choice: str) -> None:
+    """Download the wheels of a pinned list into the folder; pip checks their hashes."""
+    listed = folder / "requirements"
+    listed.write_text(requirements, encoding="utf-8")
     words = ("--disable-pip-version-check", "--no-input", "download", "--quiet", "--no-deps", "--only-binary", ":all:")
-    run("pip", *words, "--require-hashes", "--dest", str(folder), "--requirement", str(requirements),
-        folder=folder, epoch=epoch)  # fmt: skip
-    return sorted(folder.glob("*.whl"))
+    hashes = ("--require-hashes", "--dest", str(folder), "--requirement", str(listed))
+    run("pip", *words, *choice, *hashes, folder=folder, epoch=epoch)
+
+
+def split(requirements: str, name: str) -> tuple[str, str]:
+    """Split a pinned list into one package with its hashes, and everything else."""
+    own = re.search(rf"(?m)^{re.escape(name)}==.*\n(?:[ #].*\n)*", requirements)
+    if not own:
+        raise ReleaseError(f"{name} is not in the pinned list: run 'make lock', or change release/pyz.py")
+    return own[0], requirements.replace(own[0], "")
 
 
 def without(wheel: Path, is_dropped: Callable[[str], bool]) -> Path:
