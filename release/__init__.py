@@ -1,4 +1,4 @@
-"""Builds and checks what a release of dsops consists of: `make dist` fills dist/, `make verify-dist` tries each artifact.
+"""Builds and checks the artifacts of a release: `make dist` fills dist/, `make verify-dist` tries each of them.
 
 The folder dist/ then has these files, of which two builds of the same commit are the same bytes:
 

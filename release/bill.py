@@ -13,7 +13,7 @@ def write(wheels: list[Path], project: Path, folder: Path, target: Path, epoch: 
     venv.create(folder, with_pip=False, symlinks=True)
     python = str(folder / "bin" / "python")
     files = [str(wheel) for wheel in wheels]
-    words = ("--python", python, "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-compile")
-    run("pip", *words, "--no-index", "--no-deps", *files, folder=folder, epoch=epoch)
-    words = ("environment", python, "--pyproject", str(project), "--output-reproducible", "--short-PURLs")
-    run("cyclonedx_py", *words, "--output-file", str(target), folder=folder, epoch=epoch)
+    pip = ("pip", "--python", python, "--disable-pip-version-check", "--no-input", "install", "--quiet")
+    run(*pip, "--no-compile", "--no-index", "--no-deps", *files, folder=folder, epoch=epoch)
+    bom = ("cyclonedx_py", "environment", python, "--pyproject", str(project), "--output-reproducible")
+    run(*bom, "--short-PURLs", "--output-file", str(target), folder=folder, epoch=epoch)

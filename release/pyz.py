@@ -12,7 +12,7 @@ from release.tools import run
 from release.wheels import PURE, download, split, without
 
 SERVICES = ("signin", "sso", "sso-oidc", "sts")
-"""The services that botocore calls while it looks for credentials. botocore describes more than 400; dsops reads no other."""
+"""The services that botocore calls while it looks for credentials; dsops reads no other of its 400 descriptions."""
 CACHE = "~/.cache/dsops/pyz"
 """Where dsops.pyz unpacks itself at its first run."""
 TOO_OLD = "dsops.pyz needs Python 3.11 or newer"

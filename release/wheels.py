@@ -14,7 +14,6 @@ from pathlib import Path
 from release.errors import ReleaseError
 from release.tools import run
 
-
 PURE = ("--implementation", "py", "--abi", "none", "--platform", "any")
 """What pip is asked for, to get the wheel that runs on every platform where there are compiled ones, too."""
 
@@ -71,7 +70,7 @@ def _record(files: Mapping[str, bytes], record: str) -> bytes:
 
 
 def licences_of(wheels: list[Path]) -> str:
-    """Return the licence texts that the wheels carry, one after another. Raises ReleaseError for a wheel without one."""
+    """Return the licence texts that the wheels carry, in one text. Raises ReleaseError for a wheel without one."""
     parts = []
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
