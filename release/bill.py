@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import venv
 from pathlib import Path
 
@@ -16,4 +17,6 @@ def write(wheels: list[Path], project: Path, folder: Path, target: Path, epoch: 
     pip = ("pip", "--python", python, "--disable-pip-version-check", "--no-input", "install", "--quiet")
     run(*pip, "--no-compile", "--no-index", "--no-deps", *files, folder=folder, epoch=epoch)
     bom = ("cyclonedx_py", "environment", python, "--pyproject", str(project), "--output-reproducible")
-    run(*bom, "--short-PURLs", "--output-file", str(target), folder=folder, epoch=epoch)
+    text = run(*bom, "--short-PURLs", folder=folder, epoch=epoch)
+    # pip noted where each file was: a folder that no longer exists.
+    target.write_text(re.sub(r'(?<=")file://[^"]*/', "", text), encoding="utf-8")
