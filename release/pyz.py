@@ -13,26 +13,51 @@ from release.wheels import PURE, download, split, without
 
 SERVICES = ("signin", "sso", "sso-oidc", "sts")
 """The services that botocore calls while it looks for credentials; dsops reads no other of its 400 descriptions."""
-CACHE = "~/.cache/dsops/pyz"
-"""Where dsops.pyz unpacks itself at its first run."""
+CACHE = "${XDG_CACHE_HOME:-${HOME:?is not set: dsops.pyz needs a folder to unpack itself into}/.cache}/dsops/pyz"
+"""Where dsops.pyz unpacks itself at its first run, in the words of a shell."""
 TOO_OLD = "dsops.pyz needs Python 3.11 or newer"
 
-BOOT = f"""
-for python in python3 python3.14 python3.13 python3.12 python3.11 python; do
-    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        exec "$python" "$0" "$@"
+BOOT = """\
+#!/bin/sh
+# dsops @VERSION@ in one file. A zip archive follows this script, which unpacks it once and then starts dsops from there.
+set -eu
+root="@CACHE@"
+venv="$root/@VENV@"
+if [ ! -x "$venv/bin/python" ]; then
+    found=
+    for python in python3 python3.14 python3.13 python3.12 python3.11 python; do
+        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            found=$python
+            break
+        fi
+    done
+    if [ -z "$found" ]; then
+        echo "error: @TOO_OLD@, and PATH has none" >&2
+        exit 1
     fi
-done
-echo "error: {TOO_OLD}, and PATH has none" >&2
-exit 1
+    rm -rf "$venv"
+    said=$(umask 077 && PEX_ROOT="$root" PEX_INTERPRETER=1 "$found" -I "$0" -c "" 2>&1) || true
+    if [ ! -x "$venv/bin/python" ]; then
+        echo "error: dsops.pyz could not unpack itself into $root: ${said##*
+}" >&2
+        exit 1
+    fi
+fi
+exec "$venv/bin/python" -I -c 'import sys
+sys.argv[0] = sys.argv.pop(1)
+from dsops.__main__ import main
+sys.exit(main())' "$0" "$@"
 """
-"""Takes the place of the part of pex's shell script that looks for a Python, which fails with 40 lines."""
+"""What a shell reads of dsops.pyz. pex's own script sets VIRTUAL_ENV and PEX, which the command of `exec` would get."""
 
-CHECK = f"""\
-import sys
+CHECK = """\
+import os, sys
 if sys.version_info < (3, 11):
-    sys.exit("error: {TOO_OLD}; this is Python %d.%d" % sys.version_info[:2])
+    sys.exit("error: @TOO_OLD@; this is Python %d.%d" % sys.version_info[:2])
+if "PEX_INTERPRETER" not in os.environ:
+    os.execv("/bin/sh", ["sh", os.path.abspath(sys.argv[0])] + sys.argv[1:])
 """
+"""What `python dsops.pyz` does before everything else: it leaves the work to the shell script."""
 
 
 def wheels(requirements: Path, dsops: Path, folder: Path, epoch: str) -> list[Path]:
@@ -62,23 +87,24 @@ def build(folder: Path, version: str, target: Path, epoch: str) -> None:
     """Make dsops.pyz of the wheels in the folder."""
     made = folder / "made.pex"
     words = ["pex", f"dsops[policy]=={version}", "--exclude", "pycurl", "--no-pypi", "--find-links", str(folder)]
-    words += ["--console-script", "dsops", "--interpreter-constraint", ">=3.11", "--no-compile", "--no-build"]
-    words += ["--venv", "--sh-boot", "--runtime-pex-root", CACHE, "--pex-root", str(folder / "root")]
-    run(*words, "--output-file", str(made), folder=folder, epoch=epoch)
-    head, is_split, _ = made.read_bytes().partition(b"\nfind_python() {")
-    if not is_split:
-        raise ReleaseError("pex writes another shell script than before: compare BOOT in release/pyz.py with it")
-    with target.open("wb") as file:
-        file.write(head + BOOT.encode())
-        _copy(made, file)
-    target.chmod(0o755)
-
-
-def _copy(made: Path, file: object) -> None:
-    """Append pex's zip to the file, with the check of Python's version before everything else that it runs."""
-    with zipfile.ZipFile(made) as old, zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as new:  # type: ignore[call-overload]
+    words += ["--interpreter-constraint", ">=3.11", "--no-compile", "--no-build", "--no-emit-warnings"]
+    words += ["--venv", "--sh-boot", "--pex-root", str(folder / "root"), "--output-file", str(made)]
+    run(*words, folder=folder, epoch=epoch)
+    venv = re.search(rb'INSTALLED_PEX="\$\{PEX_ROOT\}/(venvs/[\w/]+)"', made.read_bytes())
+    if not venv:
+        raise ReleaseError("pex's shell script does not say where it unpacks: compare it with BOOT in release/pyz.py")
+    boot = _filled(BOOT, version, venv[1].decode())
+    target.write_bytes(boot)
+    with zipfile.ZipFile(made) as old, zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as new:
         for member in old.infolist():
             data = old.read(member)
             if member.filename == "__main__.py":
-                data = re.sub(rb"\A(#!.*\n)?", lambda line: line[0] + CHECK.encode(), data, count=1)
+                data = _filled(CHECK, version, "") + data
             new.writestr(member, data, zipfile.ZIP_DEFLATED)
+    target.chmod(0o755)
+
+
+def _filled(text: str, version: str, venv: str) -> bytes:
+    for name, value in (("VERSION", version), ("CACHE", CACHE), ("TOO_OLD", TOO_OLD), ("VENV", venv)):
+        text = text.replace(f"@{name}@", value)
+    return text.encode()
