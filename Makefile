@@ -22,10 +22,10 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test fuzz lint format types contracts check bench dist lock clean
+.PHONY: help demo example test fuzz lint format types contracts check bench dist verify-dist lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: $(DEMO) ## run a command with secrets of a local AWS, read through two roles
 	@$(PY) examples/demo/run.py
@@ -65,6 +65,9 @@ bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent o
 
 dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: with changes not committed)
 	@$(RELEASE_VENV)/bin/python -m release.build $(ARGS)
+
+verify-dist: $(DEV) $(RELEASE) ## install each artifact of dist/ in a clean place, and run it
+	@RELEASE_DIST=$(abspath dist) $(PY) -m pytest -p no:xdist tests/release $(ARGS)
 
 lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \

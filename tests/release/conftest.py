@@ -10,7 +10,7 @@ import pytest
 
 from dsops.sandbox.control.launch import SandboxServer, open_server, read_seed_file
 from tests.installed import OUTSIDE
-from tests.release.places import ROOT, TOOLS, CleanPlace, WAYS
+from tests.release.places import ROOT, TOOLS, WAYS, CleanPlace
 
 NEEDED = ("install.txt", "pycurl.txt")
 """The pinned lists of what the base of dsops needs."""
@@ -37,9 +37,7 @@ def wheels(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noq
 
 
 @pytest.fixture(scope="session")
-def installed_by(
-    dist: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], CleanPlace]:
+def installed_by(dist: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], CleanPlace]:
     """A place in which dsops is installed in that way; made once for each way."""
     places: dict[str, CleanPlace] = {}
 

@@ -1,0 +1,224 @@
+"""Each artifact, installed in a clean place as README.md says, does dsops' main job there and leaves nothing behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dsops.sandbox.control.launch import SandboxServer, identity_variables
+from dsops.version import __version__
+from tests.release.places import ROOT, WAYS, CleanPlace
+
+DEMO = ("exec", "--config", "examples/demo/dsops.yaml", "--env", "production", "--")
+SAID = "db.customer.example as app, 21 and 12 characters\n"
+COMMAND = 'echo "$DATABASE_HOST as $DATABASE_USER, ${#DATABASE_PASSWORD} and ${#API_KEY} characters"'
+
+
+def test_it_is_the_version(place: CleanPlace) -> None:
+    """`dsops --version` prints the version of the source."""
+    assert f"dsops {__version__}\n" == place.dsops("--version").stdout
+
+
+def test_it_does_the_demos_main_job(place: CleanPlace, server: SandboxServer) -> None:
+    """Two roles are assumed and two secrets read, and the command has them."""
+    assert SAID == place.dsops(*DEMO, "sh", "-c", COMMAND, **identity_variables(server, "alice")).stdout
+
+
+def test_the_command_gets_the_callers_environment(place: CleanPlace, server: SandboxServer) -> None:
+    """The way of installation adds no variable to the command's environment, and changes none."""
+    variables = identity_variables(server, "alice") | {"VIRTUAL_ENV": "/mine"}
+    lines = place.dsops(*DEMO, "env", "-0", **variables).stdout.split("\0")
+    found = dict(line.split("=", 1) for line in lines if line)
+    assert found["VIRTUAL_ENV"] == "/mine"
+    assert found["PATH"] == place.environment["PATH"]
+    added = set(found) - set(place.environment) - set(variables) - {"_", "SHLVL", "PWD", "OLDPWD"}
+    assert {name for name in added if not name.startswith(("DSOPS_", "DATABASE_", "API_KEY"))} == set()
+
+
+def test_the_completion_is_a_script_of_the_shell(place: CleanPlace, tmp_path: Path) -> None:
+    """Bash reads the completion script, and completes `dsops` afterwards."""
+    script = tmp_path / "completion"
+    script.write_text(place.dsops("completion", "bash").stdout, encoding="utf-8")
+    assert "dsops" in place.run("bash", "-c", f"source {script}; complete -p dsops").stdout
+
+
+def test_a_hint_names_the_way_of_installation(way: str, place: CleanPlace) -> None:
+    """What is missing is added by the program that installed this dsops."""
+    said = place.dsops("sandbox", "serve", code=2).stderr
+    start = WAYS[way].hint.format(home=place.home, wheel=place.wheel, name=place.wheel.name)
+    assert f"install it: {start}" in said
+
+
+@pytest.mark.parametrize("way", ["pip", "uv", "pipx"], indirect=True)
+def test_no_network_during_an_installation_breaks_nothing(place: CleanPlace, server: SandboxServer) -> None:
+    """If the index can't be reached, the hint's command fails with a reason, and dsops works as before."""
+    hint = place.dsops("sandbox", "serve", code=2).stderr.partition("install it: ")[2].strip()
+    nowhere = {
+        "PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0",
+        "UV_NO_INDEX": "0", "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0",
+    }  # fmt: skip
+    tools = f"{ROOT / '.venv-release' / 'bin'}:{place.environment['PATH']}"
+    failed = place.run("sh", "-c", f"({hint}) || exit 7", code=7, PATH=tools, **nowhere)
+    assert "cbor2" in failed.stdout + failed.stderr
+    assert SAID == place.dsops(*DEMO, "sh", "-c", COMMAND, **identity_variables(server, "alice")).stdout
+
+
+def test_the_sums_are_right(dist: Path) -> None:
+    """`sha256sum --check SHA256SUMS` accepts every file, and lists each of them."""
+    done = subprocess.run(
+        ["sha256sum", "--check", "SHA256SUMS"], cwd=dist, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert {line.partition(": ")[0] for line in done.stdout.splitlines()} == set(os.listdir(dist)) - {"SHA256SUMS"}
+
+
+def test_each_artifact_has_a_bill_of_materials(dist: Path) -> None:
+    """The bills name dsops and its dependencies with versions, and no folder of the machine that built them."""
+    for artifact in (*dist.glob("*.whl"), *dist.glob("*.tar.gz"), *dist.glob("*.pyz")):
+        text = (dist / f"{artifact.name}.cdx.json").read_text(encoding="utf-8")
+        bill = json.loads(text)
+        named = {component["name"].lower(): component["version"] for component in bill["components"]}
+        assert {"botocore", "pyyaml", "rich", "urllib3"} <= set(named)
+        assert ("pycurl" in named) is (artifact.suffix != ".pyz")
+        assert "file://" not in text
+        assert tempfile.gettempdir() not in text
+
+
+def test_the_single_file_has_its_licences(dist: Path) -> None:
+    """Every package of the bill of materials has its licence text in the list."""
+    licences = (dist / "dsops.pyz.licenses.txt").read_text(encoding="utf-8").lower().replace("_", "-")
+    bill = json.loads((dist / "dsops.pyz.cdx.json").read_text(encoding="utf-8"))
+    for component in bill["components"]:
+        assert f"{component['name'].lower()} {component['version']}\n" in licences
+
+
+@pytest.mark.parametrize("name", ["dsops.pyz", "wheel"])
+def test_a_python_that_is_too_old_gets_one_line(dist: Path, tmp_path: Path, name: str) -> None:
+    """Without Python 3.11 the single file, and pip for the wheel, say in one line what is needed."""
+    if name == "wheel":
+        (wheel,) = dist.glob("*.whl")
+        words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--target"]
+        words += [str(tmp_path), "--python-version", "3.10", "--only-binary", ":all:", str(wheel)]
+    else:
+        (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        (tmp_path / "python3").chmod(0o755)
+        words = ["/bin/sh", str(dist / name), "--version"]
+    environment = {"HOME": str(tmp_path), "PATH": str(tmp_path)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "3.11" in line
+
+
+def test_the_single_file_says_where_it_cannot_unpack_itself(dist: Path, tmp_path: Path) -> None:
+    """If the cache can't be written, one line names the folder and the reason."""
+    (tmp_path / ".cache").touch()
+    environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).resolve().parent}:{os.defpath}"}
+    words = [str(dist / "dsops.pyz"), "--version"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"{tmp_path}/.cache/dsops/pyz" in line
+    assert "Not a directory" in line or "File exists" in line
+
+
+def test_another_python_starts_the_single_file(dist: Path, tmp_path: Path) -> None:
+    """`python dsops.pyz` does the same as the file alone."""
+    environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).resolve().parent}:{os.defpath}"}
+    words = [sys.executable, str(dist / "dsops.pyz"), "--version"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == f"dsops {__version__}\n"
+
+
+def test_read_only_packages_are_enough(dist: Path, wheels: Path, server: SandboxServer) -> None:
+    """dsops runs where the user can't write to its installation, and a hint makes an environment of the user's own."""
+    # pytest's own temporary folders are closed to other users, one of whom runs dsops here.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "home"
+        home.mkdir(mode=0o777)
+        place = CleanPlace(home=home, dist=dist, wheels=wheels)
+        WAYS["pip"].install(place)
+        subprocess.run(["chmod", "-R", "a-w,a+rX", str(home)], check=True, timeout=60)
+        if os.geteuid() == 0:
+            _run_as_other(place, server)
+        else:
+            assert SAID == place.dsops(*DEMO, "sh", "-c", COMMAND, **identity_variables(server, "alice")).stdout
+        subprocess.run(["chmod", "-R", "u+w", str(home)], check=True, timeout=60)
+
+
+def _run_as_other(place: CleanPlace, server: SandboxServer) -> None:
+    shutil.copytree(ROOT / "examples" / "demo", place.home.parent / "demo")
+    nobody = 65534
+    variables = place.environment | identity_variables(server, "alice") | {"DSOPS_AGENT": "off"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["dsops", *words], cwd=place.home.parent, env=variables, user=nobody, group=nobody, extra_groups=[],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    done = run("exec", "--config", "demo/dsops.yaml", "--env", "production", "--", "sh", "-c", COMMAND)
+    assert done.stdout == SAID, done.stderr
+    assert "python3 -m venv ~/.venvs/dsops && " in run("sandbox", "serve").stderr
+
+
+def test_another_installations_agent_is_replaced(
+    installed_by: Callable[[str], CleanPlace], server: SandboxServer, tmp_path: Path
+) -> None:
+    """Two installations share the agent's socket; each one's agent ends when the other one asks, and both work."""
+    variables = identity_variables(server, "alice") | {"DSOPS_AGENT": "", "XDG_RUNTIME_DIR": str(tmp_path)}
+    agents = []
+    try:
+        for name in ("pip", "pyz", "pip"):
+            place = installed_by(name)
+            assert SAID == place.dsops(*DEMO, "sh", "-c", COMMAND, **variables).stdout
+            agents.append(json.loads(place.dsops("agent", "status", "--json", **variables).stdout)["pid"])
+    finally:
+        installed_by("pip").dsops("agent", "stop", **variables)
+    assert len(set(agents)) == 3
+
+
+def test_doctor_tells_of_two_installations(installed_by: Callable[[str], CleanPlace], server: SandboxServer) -> None:
+    """If PATH has two installations, doctor names both of them and the one that runs."""
+    first, second = installed_by("pip"), installed_by("pyz")
+    variables = identity_variables(server, "alice")
+    words = ("doctor", "--config", "examples/demo/dsops.yaml")
+    assert "installations" not in first.dsops(*words, **variables).stdout
+    said = first.dsops(*words, PATH=f"{first.bin}:{second.bin}:{os.defpath}", **variables).stdout
+    assert f"PATH has 2: {first.bin}/dsops, {second.bin}/dsops" in said
+    assert f"the dsops of {first.home}/venv" in said
+
+
+def test_uninstalling_leaves_nothing(way: str, dist: Path, wheels: Path, tmp_path: Path) -> None:
+    """Nothing with dsops' name is left in HOME, where dsops has run."""
+    place = CleanPlace(home=tmp_path / "home", dist=dist, wheels=wheels)
+    place.home.mkdir()
+    WAYS[way].install(place)
+    place.dsops("help")
+    assert place.left
+    WAYS[way].remove(place)
+    assert place.left == []
+
+
+def test_the_sums_notice_a_change(dist: Path, tmp_path: Path) -> None:
+    """A byte that is added to an artifact makes `sha256sum --check` fail."""
+    copy = tmp_path / "dist"
+    shutil.copytree(dist, copy)
+    with (copy / "dsops.pyz").open("ab") as file:
+        file.write(b"x")
+    done = subprocess.run(
+        ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=copy, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "dsops.pyz: FAILED" in done.stdout
+    assert hashlib.sha256(b"x").hexdigest() not in done.stdout
