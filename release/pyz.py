@@ -19,7 +19,7 @@ TOO_OLD = "dsops.pyz needs Python 3.11 or newer"
 
 BOOT = """\
 #!/bin/sh
-# dsops @VERSION@ in one file. A zip archive follows this script, which unpacks it once and then starts dsops from there.
+# dsops @VERSION@ in one file. A zip archive follows this script, which unpacks it once and starts dsops from there.
 set -eu
 root="@CACHE@"
 venv="$root/@VENV@"
@@ -35,13 +35,20 @@ if [ ! -x "$venv/bin/python" ]; then
         echo "error: @TOO_OLD@, and PATH has none" >&2
         exit 1
     fi
+    umask=$(umask)
+    umask 077
+    if ! mkdir -p "$root" 2>/dev/null || ! [ -w "$root" ]; then
+        echo "error: dsops.pyz unpacks itself into $root, and can't write there: XDG_CACHE_HOME names another place" >&2
+        exit 1
+    fi
     rm -rf "$venv"
-    said=$(umask 077 && PEX_ROOT="$root" PEX_INTERPRETER=1 "$found" -I "$0" -c "" 2>&1) || true
+    said=$(PEX_ROOT="$root" PEX_INTERPRETER=1 "$found" -I "$0" -c "" 2>&1) || true
     if [ ! -x "$venv/bin/python" ]; then
         echo "error: dsops.pyz could not unpack itself into $root: ${said##*
 }" >&2
         exit 1
     fi
+    umask "$umask"
 fi
 exec "$venv/bin/python" -I -c 'import sys
 sys.argv[0] = sys.argv.pop(1)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.sandbox.control.launch import SandboxServer, open_server, read_seed_file
+from dsops.sandbox.control.launch import open_server, read_seed_file
+from dsops.sandbox.control.server import SandboxServer
 from tests.installed import OUTSIDE
 from tests.release.places import ROOT, TOOLS, WAYS, CleanPlace
 
@@ -33,21 +34,36 @@ def wheels(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noq
     lists = [word for name in NEEDED for word in ("--requirement", str(ROOT / "requirements" / name))]
     words = [str(TOOLS / "python"), "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", *lists]
     subprocess.run([*words, "--dest", str(folder)], check=True, env=dict(OUTSIDE), timeout=300)
+    (folder / "uv.toml").write_text(f'no-index = true\nfind-links = ["{folder}"]\n', encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="session")
-def installed_by(dist: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], CleanPlace]:
+def places() -> dict[str, CleanPlace]:
+    """The places in which dsops is installed now, by the way of installation."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def installed_by(
+    places: dict[str, CleanPlace], dist: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], CleanPlace]:
     """A place in which dsops is installed in that way; made once for each way."""
-    places: dict[str, CleanPlace] = {}
 
     def installed(way: str) -> CleanPlace:
         if way not in places:
-            places[way] = CleanPlace(home=tmp_path_factory.mktemp(way), dist=dist, wheels=wheels)
-            WAYS[way].install(places[way])
+            place = CleanPlace(home=tmp_path_factory.mktemp(way), dist=dist, wheels=wheels)
+            WAYS[way].install(place)
+            places[way] = place
         return places[way]
 
     return installed
+
+
+@pytest.fixture
+def removed(places: dict[str, CleanPlace]) -> Callable[[str], None]:
+    """Removes dsops from the place in which it is installed in that way."""
+    return lambda way: WAYS[way].remove(places.pop(way))
 
 
 @pytest.fixture(params=WAYS)

@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".venv-release" / "bin"
 """pipx and uv, from requirements/release.txt."""
 SECONDS = 120
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +50,20 @@ class CleanPlace:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.wheels),
-            "UV_NO_INDEX": "1",
-            "UV_FIND_LINKS": str(self.wheels),
+            "UV_CONFIG_FILE": str(self.wheels / "uv.toml"),
             "UV_PYTHON": str(Path(sys.executable).resolve()),
             "UV_PYTHON_DOWNLOADS": "never",
             **self.variables,
         }
 
-    def run(self, *words: str | Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str | Path, code: int = 0, variables: Mapping[str, str] = NOTHING
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program here, and compare its exit code."""
         done = subprocess.run(
             [str(word) for word in words],
             cwd=ROOT,
-            env=self.environment | variables,
+            env={**self.environment, **variables},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -69,9 +73,11 @@ class CleanPlace:
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    def dsops(self, *words: str | Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    def dsops(
+        self, *words: str | Path, code: int = 0, variables: Mapping[str, str] = NOTHING
+    ) -> subprocess.CompletedProcess[str]:
         """Run the dsops that is installed here, found on PATH."""
-        return self.run("dsops", *words, code=code, **{"DSOPS_AGENT": "off", **variables})
+        return self.run("dsops", *words, code=code, variables={"DSOPS_AGENT": "off", **variables})
 
     @property
     def left(self) -> list[str]:
@@ -95,6 +101,15 @@ def with_pip(place: CleanPlace) -> None:
     place.run(place.home / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", place.wheel)
     place.bin.mkdir(parents=True)
     (place.bin / "dsops").symlink_to(place.home / "venv" / "bin" / "dsops")
+
+
+def without_rights() -> list[str]:
+    """What a command begins with, so that file modes count although root runs the tests."""
+    if os.geteuid():
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere, and there is no setpriv to change that")
+    return ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
 
 
 def without_pip(place: CleanPlace) -> None:
