@@ -81,8 +81,9 @@ class CleanPlace:
 
     @property
     def left(self) -> list[str]:
-        """The files and folders in HOME that are dsops', by their names."""
-        return sorted(str(path.relative_to(self.home)) for path in self.home.rglob("*dsops*"))
+        """The files and folders in HOME that are dsops', by their names; not what uv keeps in its own cache."""
+        found = [str(path.relative_to(self.home)) for path in self.home.rglob("*dsops*")]
+        return sorted(name for name in found if not name.startswith(".cache/uv/"))
 
 
 @dataclass(frozen=True, kw_only=True)

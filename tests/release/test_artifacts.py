@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_no_network_during_an_installation_breaks_nothing(place: CleanPlace, ser
     }  # fmt: skip
     tools = f"{ROOT / '.venv-release' / 'bin'}:{place.environment['PATH']}"
     failed = place.run("sh", "-c", f"({hint}) || exit 7", code=7, variables={"PATH": tools, **nowhere})
-    assert "cbor2" in failed.stdout + failed.stderr
+    assert re.search(r"cbor2|Failed to fetch|Connection refused", failed.stdout + failed.stderr)
     assert SAID == place.dsops(*DEMO, "sh", "-c", COMMAND, variables=identity_variables(server, "alice")).stdout
 
 
@@ -121,8 +122,7 @@ def test_pip_of_an_older_python_says_what_is_needed(dist: Path, tmp_path: Path) 
     words += ["--find-links", str(dist), "--dest", str(tmp_path), "--python-version", "3.10"]
     done = _run([*words, "--only-binary", ":all:", "dsops"], {"HOME": str(tmp_path)})
     assert done.returncode == 1
-    assert "require a different python version: " in done.stderr
-    assert "Requires-Python >=3.11" in done.stderr
+    assert "dsops' requires a different Python: 3.10.0 not in '>=3.11'" in done.stderr
 
 
 def test_the_single_file_says_where_it_cannot_unpack_itself(dist: Path, tmp_path: Path) -> None:
@@ -161,20 +161,23 @@ def test_read_only_packages_are_enough(installed_by: Callable[[str], CleanPlace]
     assert f"~/.venvs/dsops/bin/python -m pip install '{place.wheel}[sandbox]'" in said
 
 
-def test_another_installations_agent_is_replaced(
+def test_each_installation_has_an_agent_of_its_own(
     installed_by: Callable[[str], CleanPlace], server: SandboxServer, tmp_path: Path
 ) -> None:
-    """Two installations share the agent's socket; each one's agent ends when the other one asks, and both work."""
+    """An agent of another installation, perhaps of an older version, is not asked and does not disturb."""
     variables = identity_variables(server, "alice") | {"DSOPS_AGENT": "", "XDG_RUNTIME_DIR": str(tmp_path)}
+    ways = ("pip", "pyz", "pip")
     agents = []
     try:
-        for name in ("pip", "pyz", "pip"):
+        for name in ways:
             place = installed_by(name)
             assert SAID == place.dsops(*DEMO, "sh", "-c", COMMAND, variables=variables).stdout
             agents.append(json.loads(place.dsops("agent", "status", "--json", variables=variables).stdout)["pid"])
     finally:
-        installed_by("pip").dsops("agent", "stop", variables=variables)
-    assert len(set(agents)) == 3
+        for name in set(ways):
+            installed_by(name).dsops("agent", "stop", variables=variables)
+    assert agents[0] == agents[2]
+    assert agents[0] != agents[1]
 
 
 def test_doctor_tells_of_two_installations(installed_by: Callable[[str], CleanPlace], server: SandboxServer) -> None:
@@ -203,9 +206,11 @@ def test_the_sums_notice_a_change(dist: Path, tmp_path: Path) -> None:
     assert hashlib.sha256(b"x").hexdigest() not in done.stdout
 
 
-def test_uninstalling_leaves_nothing(way: str, place: CleanPlace, removed: Callable[[str], None]) -> None:
-    """Nothing with dsops' name is left in HOME, where dsops has run."""
-    place.dsops("help")
-    assert place.left
+def test_uninstalling_leaves_the_audit_trail(
+    way: str, place: CleanPlace, removed: Callable[[str], None], server: SandboxServer
+) -> None:
+    """Nothing with dsops' name is left in HOME but the audit trail, which belongs to the user."""
+    place.dsops(*DEMO, "true", variables=identity_variables(server, "alice"))
+    assert len(place.left) > 1
     removed(way)
-    assert place.left == []
+    assert place.left == [".local/state/dsops"]
