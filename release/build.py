@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from release import bill, distributions, pyz, repository
+from release import bill, distributions, musl, pyz, repository
 from release.errors import exit_code_of
 from release.wheels import download, licences_of
 
@@ -36,6 +36,7 @@ def _artifacts(source: Path, work: Path, made: Path, epoch: str) -> None:
     pinned, packed, of_wheel, of_pyz = folders
     requirements = source / "requirements"
     wheel, sdist = distributions.build(source, made, epoch)
+    musl.build(wheel)
     for name in ("install.txt", "pycurl.txt"):
         download((requirements / name).read_text(encoding="utf-8"), pinned, epoch)
     project = source / "pyproject.toml"

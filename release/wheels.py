@@ -40,22 +40,37 @@ def without(wheel: Path, is_dropped: Callable[[str], bool]) -> Path:
 
     If none of the files that are left is compiled, the wheel is marked as one for every Python 3 and platform.
     """
-    with zipfile.ZipFile(wheel) as archive:
-        files = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+    files = contents(wheel)
     left = {name: data for name, data in files.items() if not is_dropped(name)}
     if len(left) == len(files):
         raise ReleaseError(f"{wheel.name} has none of the files that dsops.pyz does without: change release/pyz.py")
     if any(name.endswith(".so") for name in left):
         raise ReleaseError(f"{wheel.name} has a compiled file: dsops.pyz could not run on another platform")
-    info = next(name.partition("/")[0] for name in left if name.endswith(".dist-info/WHEEL"))
-    marked = re.sub(rb"(?m)^Tag: .*\n", b"", left[f"{info}/WHEEL"]).replace(b"Purelib: false", b"Purelib: true")
-    left[f"{info}/WHEEL"] = marked.rstrip() + b"\nTag: py3-none-any\n"
-    left[f"{info}/RECORD"] = _record(left, f"{info}/RECORD")
     wheel.unlink()
-    target = wheel.parent / f"{'-'.join(wheel.name.split('-')[:2])}-py3-none-any.whl"
+    return write(left, wheel, "py3-none-any")
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Return the files of a wheel by name."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+
+
+def info_of(files: Mapping[str, bytes]) -> str:
+    """Return the name of the folder in a wheel that has its metadata."""
+    return next(name.partition("/")[0] for name in files if name.endswith(".dist-info/WHEEL"))
+
+
+def write(files: Mapping[str, bytes], wheel: Path, tag: str) -> Path:
+    """Write the files as a wheel with this tag beside the wheel that they come from, and return its path."""
+    info, made = info_of(files), dict(files)
+    marked = re.sub(rb"(?m)^Tag: .*\n", b"", made[f"{info}/WHEEL"]).replace(b"Purelib: false", b"Purelib: true")
+    made[f"{info}/WHEEL"] = marked.rstrip() + f"\nTag: {tag}\n".encode()
+    made[f"{info}/RECORD"] = _record(made, f"{info}/RECORD")
+    target = wheel.parent / f"{'-'.join(wheel.name.split('-')[:2])}-{tag}.whl"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(left):
-            archive.writestr(zipfile.ZipInfo(name), left[name], zipfile.ZIP_DEFLATED)
+        for name in sorted(made):
+            archive.writestr(zipfile.ZipInfo(name), made[name], zipfile.ZIP_DEFLATED)
     return target
 
 
