@@ -9,8 +9,8 @@ from pathlib import Path
 from release.tools import run
 
 
-def write(wheels: list[Path], project: Path, folder: Path, target: Path, epoch: str) -> None:
-    """Install the wheels into a new environment in the folder, and write its bill of materials to the target."""
+def of(wheels: list[Path], project: Path, folder: Path, epoch: str) -> str:
+    """Install the wheels into a new environment in the folder, and return its bill of materials in JSON."""
     venv.create(folder, with_pip=False, symlinks=True)
     python = str(folder / "bin" / "python")
     files = [str(wheel) for wheel in wheels]
@@ -19,4 +19,4 @@ def write(wheels: list[Path], project: Path, folder: Path, target: Path, epoch: 
     bom = ("cyclonedx_py", "environment", python, "--pyproject", str(project), "--output-reproducible")
     text = run(*bom, "--short-PURLs", folder=folder, epoch=epoch)
     # pip noted where each file was: a folder that no longer exists.
-    target.write_text(re.sub(r'(?<=")file://[^"]*/', "", text), encoding="utf-8")
+    return re.sub(r'(?<=")file://[^"]*/', "", text)

@@ -30,23 +30,33 @@ def build(out: Path, *, allow_dirty: bool) -> None:
 
 
 def _artifacts(source: Path, work: Path, made: Path, epoch: str) -> None:
-    folders = [work / name for name in ("pinned", "pyz", "of-wheel", "of-pyz")]
+    folders = [work / name for name in ("pinned", "pyz", "of-wheel", "of-musl", "of-pyz")]
     for folder in folders:
         folder.mkdir()
-    pinned, packed, of_wheel, of_pyz = folders
+    pinned, packed, of_wheel, of_musl, of_pyz = folders
     requirements = source / "requirements"
     wheel, sdist = distributions.build(source, made, epoch)
-    musl.build(wheel)
+    for_musl = musl.build(wheel)
     for name in ("install.txt", "pycurl.txt"):
         download((requirements / name).read_text(encoding="utf-8"), pinned, epoch)
     project = source / "pyproject.toml"
-    bill.write([*sorted(pinned.glob("*.whl")), wheel], project, of_wheel, made / f"{wheel.name}.cdx.json", epoch)
-    shutil.copy(made / f"{wheel.name}.cdx.json", made / f"{sdist.name}.cdx.json")
+    needed = sorted(pinned.glob("*.whl"))
+    _bills(project, [*needed, wheel], of_wheel, [wheel, sdist], epoch)
+    _bills(
+        project, [*(each for each in needed if not each.name.startswith("pycurl-")), wheel], of_musl, for_musl, epoch
+    )
     single = made / "dsops.pyz"
     contents = pyz.wheels(requirements / "pyz.txt", wheel, packed, epoch)
-    bill.write(contents, project, of_pyz, made / f"{single.name}.cdx.json", epoch)
+    _bills(project, contents, of_pyz, [single], epoch)
     (made / f"{single.name}.licenses.txt").write_text(licences_of(contents), encoding="utf-8")
     pyz.build(packed, repository.version(source), single, epoch)
+
+
+def _bills(project: Path, contents: list[Path], folder: Path, artifacts: list[Path], epoch: str) -> None:
+    """Write one bill of materials for each of the artifacts, which have the same contents."""
+    text = bill.of(contents, project, folder, epoch)
+    for artifact in artifacts:
+        artifact.with_name(f"{artifact.name}.cdx.json").write_text(text, encoding="utf-8")
 
 
 def write_sums(folder: Path) -> None:

@@ -21,7 +21,7 @@ _WHEEL = f"./dsops-{__version__}-py3-none-any.whl"
 
 
 def install_command(extra: str) -> str:
-    """The command line that adds an extra to this dsops, quoted for a shell."""
+    """Return the command line that adds an extra to this dsops, quoted for a shell."""
     origin = _origin(extra)
     way = _way()
     if way == "uv tool" and origin:
@@ -32,7 +32,7 @@ def install_command(extra: str) -> str:
 
 
 def install_packages(*words: str) -> str:
-    """A command line that installs packages beside this dsops, quoted for a shell."""
+    """Return a command line that installs packages beside this dsops, quoted for a shell."""
     way = _way()
     if way == "pipx":
         return shlex.join(["pipx", "inject", os.path.basename(sys.prefix), *words])
@@ -44,7 +44,7 @@ def install_packages(*words: str) -> str:
 
 
 def _way() -> str:
-    """What installs into the environment of this dsops: `pip`, `uv`, `uv tool` or `pipx`; `none` if nothing can."""
+    """Return what can install into this environment: `pip`, `uv`, `uv tool`, `pipx`, or `none`."""
     if _is_in_prefix("uv-receipt.toml"):
         return "uv tool"
     if _is_in_prefix("pipx_metadata.json"):
@@ -60,7 +60,7 @@ def _is_in_prefix(name: str) -> bool:
 
 
 def _is_changeable() -> bool:
-    """Whether the user may install into the environment of this Python."""
+    """Return whether the user may install into the environment of this Python."""
     import sysconfig
 
     if sys.prefix == sys.base_prefix:
@@ -76,17 +76,16 @@ def _pip(way: str, words: list[str] | tuple[str, ...]) -> str:
 
 
 def _own_venv(words: list[str]) -> str:
-    """The commands that install dsops into a virtual environment of the user's own."""
+    """Return the commands that install dsops into a virtual environment of the user's own."""
     return f"python3 -m venv ~/.venvs/dsops && ~/.venvs/dsops/bin/python -m pip install {shlex.join(words)}"
 
 
 def _uv_tool(words: list[str] | tuple[str, ...], extra: str) -> str:
-    """The command that installs the tool again with more; uv removes what the command doesn't name."""
+    """Return the command that installs the tool again with more; uv removes what the command doesn't name."""
     present = _uv_requirements()
-    extras = sorted(
-        {extra, *(each for item in present if item.get("name") == "dsops" for each in _extras(item))} - {""}
-    )
-    others = [f"{item['name']}{item.get('specifier', '')}" for item in present if item.get("name") != "dsops"]
+    had = [each for item in present if item["name"] == "dsops" for each in _extras(item)]
+    extras = sorted({extra, *had} - {""})
+    others = [f"{item['name']}{item.get('specifier', '')}" for item in present if item["name"] != "dsops"]
     beside = [part for word in [*others, *words] for part in ("--with", word)]
     return shlex.join(["uv", "tool", "install", *beside, *_origin(",".join(extras))])
 
@@ -97,7 +96,7 @@ def _extras(item: dict[str, object]) -> list[str]:
 
 
 def _uv_requirements() -> list[dict[str, object]]:
-    """The requirements of this tool in the file that `uv tool install` writes; [] if the file can't be read."""
+    """Return the requirements of this tool in the file that `uv tool install` writes; [] if the file can't be read."""
     import tomllib
 
     try:
@@ -109,7 +108,7 @@ def _uv_requirements() -> list[dict[str, object]]:
 
 
 def _metadata(name: str) -> str:
-    """A file of dsops' package metadata; "" if there is none."""
+    """Return a file of dsops' package metadata; "" if there is none."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
@@ -119,7 +118,7 @@ def _metadata(name: str) -> str:
 
 
 def _origin(extra: str) -> list[str]:
-    """The requirement from which pip installs this dsops with the extra; [] if the source is unknown or gone.
+    """Return the requirement from which pip installs this dsops with the extra; [] if the source is unknown or gone.
 
     PEP 610: an installation from a folder, file or URL records its source in direct_url.json.
     """
@@ -158,7 +157,7 @@ def _of_address(direct_url: dict[str, object], extras: str) -> list[str]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """The extra's requirements, as listed in dsops' package metadata."""
+    """Return the extra's requirements, as listed in dsops' package metadata."""
     from importlib.metadata import distribution
 
     requirements = []

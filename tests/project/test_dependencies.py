@@ -126,8 +126,10 @@ def test_pins_name_no_registry() -> None:
 
 
 def test_ci_runs_what_the_readme_says() -> None:
-    """CI runs lint, types, contracts and `make test` in an environment that make created, as the README says."""
+    """CI runs lint, types, contracts, `make test` and `make test-clients` in an environment that make created."""
     steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    positions = [steps.index(f"\nmake {goal} </dev/null") for goal in ("lint types contracts", "test", "test-clients")]
 
-    assert steps.index("make lint types contracts") < steps.index("make test")
-    assert re.search(r"^test: \$\(DEV\)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(positions) == positions
+    for goal in ("test", "test-clients"):
+        assert re.search(rf"^{goal}: \$\(DEV\)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)

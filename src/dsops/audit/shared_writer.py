@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Condition
 
-from dsops.audit.trail import Lose, Mark, TrailLimits, WriteResult, append
+from dsops.audit.settings import TrailLimits
+from dsops.audit.trail import Lose, Mark, WriteResult, append
 from dsops.errors import AuditFailed
 
 _MOST_BYTES = 1 << 20
@@ -55,7 +56,7 @@ class SharedWriter:
         return entry.outcome
 
     def finish(self, seconds: float) -> bool:
-        """Wait at most that many seconds until all lines are written; return whether they are."""
+        """Wait at most `seconds` until all lines are written; return whether all are written."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queues and not self._writing, seconds)
 

@@ -19,6 +19,7 @@ from dsops.config.find import local_path
 from dsops.errors import ConfigError, FileNotWritten, NotAllowed
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
+from dsops.user_folders import data_folder
 
 RUNNING = "allow"
 """The name of the folder with permissions to run a configuration."""
@@ -44,7 +45,8 @@ class Permission(NamedTuple):
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
     """Return whether the user has allowed these files as they were read; a CI pipeline's checkout is allowed."""
     if permission_kind == RUNNING and is_pipeline(environ):
-        return True  # also for files that others can write: GitLab's runner checks out with umask 0
+        # Files that other users can write are allowed here, too, because GitLab's runner checks out with umask 0.
+        return True
     if any(file.is_shared for file in files):
         return False
     folder = permission_folder(files[0].written, environ, permission_kind)
@@ -107,7 +109,7 @@ def allow(
         os.replace(part, path)
         for old in _newest_first(folder)[_MOST_KEPT:]:
             _remove(old)
-        os.utime(folder)  # every shell that has the hook then checks the folder again at its next prompt
+        os.utime(folder)  # The new time makes every shell with the hook check the folder again at its next prompt.
     except OSError as error:
         _remove(part)
         raise _not_written(path, error) from error
@@ -157,12 +159,9 @@ def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
 
 
 def permissions_path(environ: Mapping[str, str], permission_kind: str = RUNNING) -> str:
-    """Return the folder of all permissions, by the XDG base directory specification; "" without a home folder."""
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the XDG specification says to ignore relative paths
-        home = environ.get("HOME") or environ.get("USERPROFILE", "")
-        data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
-    return os.path.join(data, "dsops", permission_kind) if data else ""
+    """Return the folder of all permissions of one kind; "" without a home folder."""
+    data = data_folder(environ)
+    return os.path.join(data, permission_kind) if data else ""
 
 
 def permission_folder(path: str, environ: Mapping[str, str], permission_kind: str) -> str:

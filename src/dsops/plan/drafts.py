@@ -25,6 +25,7 @@ from dsops.plan.findings import PlanFindings
 from dsops.plan.limits import StepLocation
 from dsops.plan.types import Ambient, Proof
 from dsops.schema import REASON_TO, Operation, Settings, StoreType, check_setting, check_store, fitted, operation_for
+from dsops.user_folders import home_folder
 
 _SYMBOL = "${TIMESTAMP}"
 _UNFIT = r"[^A-Za-z0-9_+=,.@-]"
@@ -63,7 +64,9 @@ class Drafts:
         """Add the store's draft (once) and return it; None if the store has a problem."""
         if name in self.by_name or name in self._failed:
             return self.by_name.get(name)
-        self._failed.add(name)  # removed on success; marking the store here also ends a cycle of stores
+        self._failed.add(
+            name
+        )  # The name is removed after a success. While it is here, a cycle of stores ends at this store.
         store = self._config.stores.get(name)
         if store is None:
             near = nearest(name, self._config.stores)
@@ -117,7 +120,7 @@ class Drafts:
         operation, store_type = operation_for(store_type, all_fields), fitted(store_type, all_fields)
         draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
-        # `_expand` already reported the problem with the unset variable.
+        # `_expand` has reported the problem with the unset variable already.
         unknown = {name: store.fields[name] for name in failed}
         checked = check_store(store_type, fields, store.where, path, unknown=unknown)
         for problem in checked.problems:
@@ -171,7 +174,7 @@ class Drafts:
 
     def _at_home(self, path: str) -> str:
         """Replace a leading `~/` by the home folder, as a shell does. `~ada/` is not supported."""
-        home = self._names.environ.get("HOME") or self._names.environ.get("USERPROFILE", "")
+        home = home_folder(self._names.environ)
         return os.path.join(home, path[2:]) if home and path.startswith("~/") else path
 
     def _expand(

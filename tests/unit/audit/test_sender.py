@@ -14,9 +14,9 @@ from dsops.audit import cursors
 from dsops.audit.cursors import Cursor, SenderTurn
 from dsops.audit.following import Position, end_of
 from dsops.audit.sender import Clock, Sender, run, send_all, sending, take_turn
-from dsops.audit.settings import Settings
+from dsops.audit.settings import Settings, TrailLimits
 from dsops.audit.sinks import Sink
-from dsops.audit.trail import TrailLimits, append
+from dsops.audit.trail import append
 from dsops.errors import AuditFailed, LineRefused, SinkFailed
 
 NOW = 1_795_000_000
@@ -427,7 +427,9 @@ def test_while_many_write_each_line_is_sent_once(path: Path, receivers: Receiver
     """While threads write and files rotate, each line is sent once."""
     begin(path)
     limits = SMALL._replace(keep=1000)
-    writers = [threading.Thread(target=lambda: write(path, *(["E"] * 40), limits=limits)) for _ in range(4)]
+    writers = [
+        threading.Thread(target=lambda: write(path, *(["E"] * 40), limits=limits), daemon=True) for _ in range(4)
+    ]
     for writer in writers:
         writer.start()
     source = sender(path, receivers, clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from dsops.cli.framework.command import Command, Group
@@ -78,7 +79,7 @@ GROUPS: Mapping[str, str] = {
     "hook": "set up",
     "framework": "set up",
 }
-"""The folder of a command's module -> its group in the overview, in the order of the overview."""
+"""The folder of a command's module -> the group in the command overview. Groups are shown in this order."""
 
 DAILY: Mapping[str, str] = {
     "exec": "exec prod -- aws s3 ls",
@@ -87,11 +88,11 @@ DAILY: Mapping[str, str] = {
     "whoami": "whoami prod",
     "stores": "stores",
 }
-"""The commands of every day -> an example; the overview shows them first."""
+"""The most frequent commands -> an example. The overview shows these commands first."""
 
 
 def group_of(name: str) -> str:
-    """The command's group in the overview."""
+    """Return the command's group in the overview."""
     folder = COMMANDS[name].module.split(".")[-2]
     return GROUPS.get(folder, folder)
 
@@ -116,6 +117,10 @@ def load(name: str) -> Command | Group:
         meant = _MEANT.get(name) or nearest(name, COMMANDS)
         hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
         raise UsageError(f"there is no command `{name}`", hint=hint)
+    if sys.platform == "win32":
+        from dsops.cli.framework.windows import refuse_command
+
+        refuse_command(name)
     module = __import__(COMMANDS[name].module, fromlist=["COMMAND"])
     command: Command | Group = module.COMMAND
     return command
