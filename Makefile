@@ -8,6 +8,8 @@ PY := $(VENV)/bin/python
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
 GITHUB := $(VENV)/.installed-github
+RELEASE_VENV := .venv-release
+RELEASE := $(RELEASE_VENV)/.installed
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 LOCK_VENV := .venv-lock
 COMPILE := $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --resolver backtracking \
@@ -21,7 +23,8 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-clients nightly fuzz lint format types contracts workflows changelog check bench lock clean
+.PHONY: help demo example test test-clients nightly fuzz lint format types contracts workflows changelog check bench \
+	dist verify-dist lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -91,6 +94,12 @@ bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent o
 	@echo
 	@$(PY) bench/agent.py $(ARGS)
 
+dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: also with uncommitted changes)
+	@$(RELEASE_VENV)/bin/python -m release.build $(ARGS)
+
+verify-dist: $(DEV) $(RELEASE) ## install each artifact of dist/ in a clean place, and run it
+	@RELEASE_DIST=$(abspath dist) $(PY) -m pytest -p no:xdist tests/release $(ARGS)
+
 lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
 		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/demo.txt pyproject.toml >/dev/null
@@ -106,10 +115,16 @@ lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/github.txt requirements/github.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/publish.txt requirements/publish.in >/dev/null
+	@# What dsops.pyz carries: the base and the extra that is pure Python.
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/demo.txt --extra policy \
+		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/pyz.txt pyproject.toml >/dev/null
+	@sed '/^# WARNING/,$$d' requirements/pyz.txt > requirements/pyz.txt.new
+	@mv requirements/pyz.txt.new requirements/pyz.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/release.txt requirements/release.in >/dev/null
 
 clean: ## remove the files that the other commands made
-	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
-	find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(LOCK_VENV) $(RELEASE_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	find src tests bench release examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A symbolic link to a removed Python counts as missing, so the environment is created again.
 $(PY):
@@ -143,6 +158,13 @@ $(DEV): $(DEMO) requirements/dev.txt
 $(GITHUB): $(DEV) requirements/github.txt
 	@echo "installing the tools for workflows, hooks and the changelog into $(VENV)"
 	@$(PIP) install --require-hashes --requirement requirements/github.txt
+	@touch $@
+
+$(RELEASE): requirements/release.txt | $(PY)
+	@echo "installing the tools for a release into $(RELEASE_VENV)"
+	@$(PY) -m venv --clear $(RELEASE_VENV)
+	@$(RELEASE_VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
+		--require-hashes --requirement requirements/release.txt
 	@touch $@
 
 $(LOCK_VENV)/.installed: $(PY)

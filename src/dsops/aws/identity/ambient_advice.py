@@ -182,9 +182,9 @@ def _hint(lookup: CredentialLookup, error: str) -> str:
     if error.startswith("Login"):
         return f"run `aws login --profile {name}`"
     if error == "MissingDependencyException":
-        from dsops.extras import pip_install
+        from dsops.extras import install_packages
 
-        return f"install what botocore needs for it beside dsops: `{pip_install('botocore[crt]')}`"
+        return f"install what botocore needs for it beside dsops: `{install_packages('botocore[crt]')}`"
     return f"see what `aws sts get-caller-identity --profile {name}` prints"
 
 
