@@ -56,8 +56,8 @@ def choose_login(
 ) -> RequestedLogin | None:
     """Return the first login with `start_url`; without a URL, the only login. None if there is no such login.
 
-    `command` is the command that the hint repeats. Without a URL, `choose` lets the user choose one of several logins; if it
-    returns None, UsageError is raised.
+    `command` is the command that the hint repeats. Without a URL, `choose` lets the user choose one of several logins;
+    if it returns None, UsageError is raised.
     """
     if start_url:
         return next((login for login in logins if is_same_url(login.session.start_url, start_url)), None)
