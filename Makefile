@@ -95,6 +95,8 @@ bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent o
 	@$(PY) bench/agent.py $(ARGS)
 
 dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: also with uncommitted changes)
+	@if command -v go >/dev/null; then \
+		go -C release/nfpm build -trimpath -o $(abspath $(RELEASE_VENV))/bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm; fi
 	@$(RELEASE_VENV)/bin/python -m release.build $(ARGS)
 
 verify-dist: $(DEV) $(RELEASE) ## install each artifact of dist/ in a clean place, and run it
