@@ -18,7 +18,13 @@ from dsops.version import __version__
 from tests.release.places import ROOT
 from tests.release.test_artifacts import COMMAND, DEMO, SAID
 
+SYSTEM = f"{os.defpath}:/usr/sbin:/sbin"
+"""The PATH of root, also where the tests have another."""
+CHROOT = shutil.which("chroot", path=SYSTEM) or "chroot"
 NOTHING: Mapping[str, str] = {}
+
+pytestmark = pytest.mark.timeout(900)
+"""debootstrap downloads 90 packages and unpacks them."""
 
 
 class Package(NamedTuple):
@@ -34,8 +40,8 @@ PACKAGES = {
     "deb": Package(
         "dsops_*_all.deb",
         "usr/share/zsh/vendor-completions/_dsops",
-        lambda root, _file: ["chroot", str(root), "dpkg", "--install", "/tmp/package"],  # noqa: S108 - of the root
-        lambda root: ["chroot", str(root), "dpkg", "--purge", "dsops"],
+        lambda root, _file: [CHROOT, str(root), "dpkg", "--install", "/tmp/package"],  # noqa: S108 - of the root
+        lambda root: [CHROOT, str(root), "dpkg", "--purge", "dsops"],
     ),
     # rpm of Debian knows no package of the root, so it can't find the Python on which dsops depends.
     "rpm": Package(
@@ -50,7 +56,7 @@ PACKAGES = {
 def inside(root: Path, *words: str, variables: Mapping[str, str] = NOTHING) -> str:
     """Run a program in the root, as root but with no variables of this process; return its output."""
     environment = {"HOME": "/root", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **variables}
-    command = ["chroot", str(root), *words]
+    command = [CHROOT, str(root), *words]
     done = subprocess.run(
         command, env=environment, cwd="/", capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120,
         check=False,
@@ -90,6 +96,10 @@ def installed(kind: str, file: Path, debian: Path) -> Iterator[Path]:
     """The root in which the package is installed; nothing of it is left there afterwards."""
     if not shutil.which(kind.replace("deb", "dpkg")):
         pytest.skip(f"there is no program to install a .{kind}")
+    if kind == "rpm":
+        # Folders that Fedora's package `filesystem` has; rpm removes none that dsops does not own.
+        for name in ("fish/vendor_completions.d", "zsh/site-functions"):
+            (debian / "usr" / "share" / name).mkdir(parents=True, exist_ok=True)
     before = files(debian)
     shutil.copy(file, debian / "tmp" / "package")
     shutil.copytree(ROOT / "examples" / "demo", debian / "tmp" / "demo", dirs_exist_ok=True)
