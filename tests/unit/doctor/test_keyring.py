@@ -88,7 +88,7 @@ def test_a_backend_of_a_newer_dsops_is_a_warning(home: Path) -> None:
     Path(index.path_of(environ)).parent.mkdir(parents=True)
     index.write(environ, Contents({SERIAL: SeedEntry(SERIAL, "", "tpm")}, {}))
     check = check_keyring(steps(), environ)
-    assert (check.status, check.why) == ("warning", "this dsops has no keyring backend `tpm`")
+    assert (check.status, check.why) == ("warning", "this version of dsops has no keyring backend `tpm`")
 
 
 @pytest.mark.parametrize("variable", ["des,file", "file,file", ","])
