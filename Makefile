@@ -7,6 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
+SITE := $(VENV)/.installed-site
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 LOCK_VENV := .venv-lock
 COMPILE := $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --resolver backtracking \
@@ -20,7 +21,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test fuzz lint format types contracts check bench lock clean
+.PHONY: help demo example test fuzz lint format types contracts check bench site lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -61,6 +62,9 @@ bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent o
 	@echo
 	@$(PY) bench/agent.py $(ARGS)
 
+site: $(SITE) ## build the site of the documentation into build/site, and check its links (VERSION=1.2: of this version)
+	@$(PY) -m website $(if $(VERSION),--version $(VERSION)) $(if $(URL),--url $(URL))
+
 lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
 		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/demo.txt pyproject.toml >/dev/null
@@ -74,6 +78,7 @@ lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to
 	@mv requirements/install.txt.new requirements/install.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/pycurl.txt requirements/pycurl.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/site.txt requirements/site.in >/dev/null
 
 clean: ## remove the files that the other commands made
 	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
@@ -106,6 +111,11 @@ $(DEMO): requirements/demo.txt requirements/pycurl.txt pyproject.toml | $(PY)
 $(DEV): $(DEMO) requirements/dev.txt
 	@echo "installing the tools for tests and checks into $(VENV)"
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(SITE): $(DEV) requirements/site.txt
+	@echo "installing the tools for the site into $(VENV)"
+	@$(PIP) install --require-hashes --requirement requirements/site.txt
 	@touch $@
 
 $(LOCK_VENV)/.installed: $(PY)
