@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from website import api, commands
+from website.cast import player
+from website.check import problems
 from website.config import write_config
 from website.navigation import navigation
-from website.sources import PLACES, ROOT, LinkError, Site, place, sources
-from website.check import problems
+from website.picture import with_pictures
+from website.sources import INSTALL, PLACES, README_SECTIONS, ROOT, LinkError, Site, place, sources
 
 HERE = Path(__file__).parent
 CLI = "docs/reference/cli.md"
+CAST = "docs/images/first-minute.cast"
 
 
 def write_pages(folder: Path) -> list[str]:
@@ -24,8 +28,10 @@ def write_pages(folder: Path) -> list[str]:
     site = Site(folder, lambda anchor: commands.page_of_anchor(reference, anchor))
     for source in sources():
         if source not in {"README.md", CLI}:
-            site.write(place(source), (ROOT / source).read_text(encoding="utf-8"), source)
-    site.write("index.md", (HERE / "landing.md").read_text(encoding="utf-8"), "docs/README.md")
+            site.write(place(source), with_pictures((ROOT / source).read_text(encoding="utf-8")), source)
+    landing = (HERE / "landing.md").read_text(encoding="utf-8")
+    site.write("index.md", landing.replace("CAST\n", player(ROOT / CAST)), "docs/README.md")
+    site.write(INSTALL, install_page((ROOT / "README.md").read_text(encoding="utf-8")), "README.md")
     site.write(PLACES[CLI], commands.index_page(reference))
     for page, text in commands.command_pages(reference).items():
         site.write(page, text)
@@ -34,6 +40,15 @@ def write_pages(folder: Path) -> list[str]:
     site.copy_files()
     shutil.copytree(HERE / "theme" / "assets", folder / "assets", dirs_exist_ok=True)
     return site.pages
+
+
+def install_page(readme: str) -> str:
+    """The sections of README.md about installing as one page. Raises ValueError if one is missing."""
+    sections = {title.lower(): body for title, body in re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", readme, re.M | re.S)}
+    if missing := [name for name in README_SECTIONS if name not in sections]:
+        raise ValueError(f"README.md has no section {', '.join(missing)}: website/sources.py names the sections")
+    first, *rest = [f"# {name.capitalize()}\n{sections[name]}" for name in README_SECTIONS]
+    return "".join([first, *(f"#{section}" for section in rest)])
 
 
 def build(out: Path, url: str, version: str) -> list[str]:
@@ -54,7 +69,7 @@ def build(out: Path, url: str, version: str) -> list[str]:
     if done.returncode:
         return [done.stdout + done.stderr]
     (work / "site").rename(out)
-    return list(problems(out, nav))
+    return list(problems(out, url))
 
 
 def main() -> int:

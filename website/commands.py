@@ -9,6 +9,8 @@ from dsops.cli.framework.command import Command
 from dsops.cli.framework.commands import COMMANDS, GROUPS, group_of, load
 
 FOLDER = "reference/cli"
+_WIDE = "---\nhide:\n  - toc\n---\n\n"
+"""A page without the list of its headings has room for the 100 columns of the help."""
 _SECTION = re.compile(r"^## dsops (.+)\n", re.MULTILINE)
 _ROW = re.compile(r"^\| (`DSOPS_\w+`) \| (`--[\w-]+`) \| (.+) \|$", re.MULTILINE)
 
@@ -39,7 +41,7 @@ def command_pages(text: str) -> dict[str, str]:
         own = [f"| {flag} | {variable} |" for variable, flag, names in rows if name in names.split(", ")]
         common = [f"| {flag} | {variable} |" for variable, flag, names in rows if names == "every command"]
         table = "\n".join(["| flag | variable |", "|---|---|", *own, *common])
-        pages[page_of(name)] = f"# dsops {name}\n{section.rstrip()}\n\n## Variables\n\n{table}\n"
+        pages[page_of(name)] = f"{_WIDE}# dsops {name}\n{section.rstrip()}\n\n## Variables\n\n{table}\n"
     return pages
 
 

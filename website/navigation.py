@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from website import api, commands
-from website.sources import ROOT, place, sources
+from website.sources import INSTALL, ROOT, place, sources
 
 Nav = list[dict[str, "str | Nav"]]
 
@@ -21,7 +21,7 @@ def navigation(pages: list[str]) -> Nav:
     tables = dict(_TABLE.findall(_text("docs/README.md")))
     nav: Nav = [
         {"Home": "index.md"},
-        {"First run": "tutorial/first-run.md"},
+        {"Start": [{"Install": INSTALL}, {"A first run": "tutorial/first-run.md"}]},
         {"How-to guides": [{"Guides by use case": "how-to/index.md"}, *_rows(tables["How to ..."])]},
         {"Reference": [*_rows(tables["Reference"], without="reference/cli.md"), *_generated()]},
         {"Explanation": _rows(tables["Explanation"], without="decisions/README.md")},
@@ -47,9 +47,9 @@ def _text(source: str) -> str:
 
 
 def _plain(title: str) -> str:
-    """A title without Markdown, that begins with a capital letter unless it is a command."""
+    """A title without Markdown, that begins with a capital letter unless it is the name `dsops`."""
     plain = title.replace("`", "")
-    return plain if title.startswith("`") else plain[0].upper() + plain[1:]
+    return plain if plain.startswith("dsops") else plain[0].upper() + plain[1:]
 
 
 def _rows(table: str, *, without: str = "") -> Nav:
@@ -66,7 +66,7 @@ def _generated() -> Nav:
 
 def _decisions() -> Nav:
     rows = _DECISION.findall(_text("docs/decisions/README.md"))
-    return [{f"{number} {_plain(title)}": f"decisions/{target}"} for number, target, title in rows]
+    return [{f"{number} {title}": f"decisions/{target}"} for number, target, title in rows]
 
 
 def _titled(folder: str) -> Nav:

@@ -18,6 +18,10 @@ PLACES: Mapping[str, str] = {
 }
 """Files whose page is not simply at their own path."""
 
+INSTALL = "install.md"
+README_SECTIONS = ("install", "platforms")
+"""The sections of README.md that are on the page `install.md`; `website/landing.md` replaces the rest."""
+
 PROJECT = ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md", "bench/README.md", "tests/promises.md")
 """Pages about the project, as far as the repository has them."""
 
@@ -43,8 +47,9 @@ def place(source: str) -> str:
         return PLACES[source]
     folder, name = posixpath.split(source.removeprefix("docs/"))
     if name.endswith(".md"):
-        name = "index.md" if name == "README.md" else name.lower()
-    return posixpath.join(folder, name)
+        return posixpath.join(folder, "index.md" if name == "README.md" else name.lower())
+    # Zensical leaves out a folder with the name `templates`.
+    return posixpath.join(folder if source.startswith("docs/") else f"files/{folder}", name)
 
 
 def prose(text: str) -> Iterator[tuple[str, bool]]:
@@ -108,6 +113,8 @@ class Site:
         wanted = posixpath.normpath(posixpath.join(posixpath.dirname(source), path)) if path else source
         if wanted == "docs/reference/cli.md":
             wanted_page, anchor = self._command(anchor)
+        elif wanted == "README.md" and anchor in README_SECTIONS:
+            wanted_page, anchor = INSTALL, "" if anchor == "install" else anchor
         elif wanted in self._sources:
             wanted_page = place(wanted)
         elif (ROOT / wanted).is_file():
