@@ -58,6 +58,8 @@ def _leads(link: str, name: str, pages: Mapping[str, HtmlPage], out: Path, root:
         path = path.strip("/").removeprefix(root).strip("/") or "."
     else:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+    if path == "..":  # the folder of all versions: website/publish.py puts a page there
+        return True
     if (out / path).is_dir():
         path = posixpath.normpath(posixpath.join(path, "index.html"))
     anchor = unquote(parts.fragment)
