@@ -25,7 +25,7 @@ CAST = "docs/images/first-minute.cast"
 def write_pages(folder: Path) -> list[str]:
     """Write every page as Markdown into the folder; returns their paths."""
     reference = (ROOT / CLI).read_text(encoding="utf-8")
-    site = Site(folder, lambda anchor: commands.page_of_anchor(reference, anchor))
+    site = Site(folder, commands.anchors(reference))
     for source in sources():
         if source not in {"README.md", CLI}:
             site.write(place(source), with_pictures((ROOT / source).read_text(encoding="utf-8")), source)
@@ -44,7 +44,8 @@ def write_pages(folder: Path) -> list[str]:
 
 def install_page(readme: str) -> str:
     """The sections of README.md about installing as one page. Raises ValueError if one is missing."""
-    sections = {title.lower(): body for title, body in re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", readme, re.M | re.S)}
+    parts = re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
+    sections = {title.lower(): body for title, body in parts}
     if missing := [name for name in README_SECTIONS if name not in sections]:
         raise ValueError(f"README.md has no section {', '.join(missing)}: website/sources.py names the sections")
     first, *rest = [f"# {name.capitalize()}\n{sections[name]}" for name in README_SECTIONS]

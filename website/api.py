@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 
 FOLDER = "reference/api"
-LIBRARY = ("dsops.open", "dsops.library.Library", "dsops.secret.Secret", "dsops.credentials.Credentials", "dsops.errors.DsopsError")
+LIBRARY = (
+    "dsops.open",
+    "dsops.library.Library",
+    "dsops.secret.Secret",
+    "dsops.credentials.Credentials",
+    "dsops.errors.DsopsError",
+)
 """`dsops.open`, and the classes that a program meets behind it."""
 
 

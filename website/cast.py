@@ -26,17 +26,18 @@ class Moment(NamedTuple):
 
 
 def player(file: Path) -> str:
-    """The HTML for a recording in the format asciicast v2. Without scripts a reader sees the last screen and the text."""
+    """The HTML for a recording in the format asciicast v2; it shows the last screen until the reader plays it."""
     head, *events = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     moments = list(_moments(head["width"], head["height"], events))
     data = json.dumps(list(_changes(moments))).replace("</", "<\\/")
     last = "\n".join(moments[-1].rows)
+    text = escape(_transcript(moments))
     return (
         f'<div class="cast">\n'
         f'<pre tabindex="0" aria-label="{escape(head["title"])}"><code>{last}</code></pre>\n'
         f'<p><button type="button" class="md-button" hidden>Play ({moments[-1].seconds:.0f} seconds)</button>'
         f"</p>\n"
-        f"<details><summary>The same as text</summary><pre><code>{escape(_transcript(moments))}</code></pre></details>\n"
+        f"<details><summary>The same as text</summary><pre><code>{text}</code></pre></details>\n"
         f'<script type="application/json">{data}</script>\n'
         f"</div>\n"
     )

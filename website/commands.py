@@ -26,10 +26,9 @@ def split(text: str) -> tuple[str, Mapping[str, str]]:
     return head, dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def page_of_anchor(text: str, anchor: str) -> str:
-    """The page for an anchor of cli.md; "" for an anchor of the text before the first command."""
-    commands = split(text)[1]
-    return {f"dsops-{name.replace(' ', '-')}": page_of(name) for name in commands}.get(anchor, "")
+def anchors(text: str) -> dict[str, str]:
+    """Anchor of a command in cli.md -> the page of the command."""
+    return {f"dsops-{name.replace(' ', '-')}": page_of(name) for name in split(text)[1]}
 
 
 def command_pages(text: str) -> dict[str, str]:
@@ -73,6 +72,8 @@ def _lists(text: str) -> str:
 def _summary(name: str) -> str:
     first, _, member = name.partition(" ")
     command = load(first)
-    is_alone = isinstance(command, Command)
-    text = COMMANDS[first].summary if is_alone else command.commands[member].help.split("\n", maxsplit=1)[0]
+    if isinstance(command, Command):
+        text = COMMANDS[first].summary
+    else:
+        text = command.commands[member].help.split("\n", maxsplit=1)[0]
     return f"{text[0].upper()}{text[1:].rstrip('.')}"

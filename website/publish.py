@@ -57,7 +57,9 @@ def _replace(site: Path, folder: Path) -> None:
 
 def main() -> int:
     """Publish the site that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m website.publish", description="Add a built site to those of all versions.")
+    parser = argparse.ArgumentParser(
+        prog="python -m website.publish", description="Add a built site to those of all versions."
+    )
     parser.add_argument("site", type=Path, help="the folder that `make site` built")
     parser.add_argument("pages", type=Path, help="the folder with the sites of all versions")
     parser.add_argument("version", help="a release such as 1.2.3, or another name such as dev")

@@ -22,7 +22,14 @@ INSTALL = "install.md"
 README_SECTIONS = ("install", "platforms")
 """The sections of README.md that are on the page `install.md`; `website/landing.md` replaces the rest."""
 
-PROJECT = ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md", "bench/README.md", "tests/promises.md")
+PROJECT = (
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CODE_OF_CONDUCT.md",
+    "CHANGELOG.md",
+    "bench/README.md",
+    "tests/promises.md",
+)
 """Pages about the project, as far as the repository has them."""
 
 FENCE = re.compile(r"^ *(`{3,}|~{3,})")
@@ -83,14 +90,14 @@ def with_links(text: str, change: Callable[[str], str]) -> str:
 
 
 class Site:
-    """A folder of Markdown for Zensical. `write` fills it; `linked` has the other files to which pages link."""
+    """A folder of Markdown for Zensical. `commands` has the page for the anchor of each command."""
 
-    def __init__(self, folder: Path, command_page: Callable[[str], str]) -> None:
+    def __init__(self, folder: Path, commands: Mapping[str, str]) -> None:
         self.folder = folder
         self.pages: list[str] = []
         self._sources = frozenset(sources())
         self._linked: set[str] = set()
-        self._command_page = command_page
+        self._commands = commands
 
     def write(self, page: str, text: str, source: str = "") -> None:
         """Write a page; the links in its text are relative to `source`, a file of the repository."""
@@ -111,8 +118,8 @@ class Site:
     def _target(self, target: str, source: str, page: str) -> str:
         path, _, anchor = target.partition("#")
         wanted = posixpath.normpath(posixpath.join(posixpath.dirname(source), path)) if path else source
-        if wanted == "docs/reference/cli.md":
-            wanted_page, anchor = self._command(anchor)
+        if wanted == "docs/reference/cli.md" and anchor in self._commands:
+            wanted_page, anchor = self._commands[anchor], ""
         elif wanted == "README.md" and anchor in README_SECTIONS:
             wanted_page, anchor = INSTALL, "" if anchor == "install" else anchor
         elif wanted in self._sources:
@@ -124,7 +131,3 @@ class Site:
             raise LinkError(f"{source}: the link to {target} leads to no file of the repository")
         relative = os.path.relpath(wanted_page, posixpath.dirname(page) or ".") if wanted_page != page else ""
         return f"{relative}#{anchor}" if anchor else relative or posixpath.basename(page)
-
-    def _command(self, anchor: str) -> tuple[str, str]:
-        page = self._command_page(anchor)
-        return (page, "") if page else (PLACES["docs/reference/cli.md"], anchor)

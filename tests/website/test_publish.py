@@ -1,0 +1,60 @@
+"""The sites of all versions in one folder: which folder is which, and where a reader begins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from website.publish import folder_of, publish
+
+
+def site(folder: Path, text: str) -> Path:
+    """A built site with this text."""
+    made = folder / f"built-{text}"
+    made.mkdir(parents=True)
+    for name in ("index.html", "404.html"):
+        (made / name).write_text(f"{name} {text}", encoding="utf-8")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("version", "folder"), [("1.2.3", "1.2"), ("v1.2.3", "1.2"), ("1.2", "1.2"), ("dev", "dev"), ("1.2rc1", "1.2rc1")]
+)
+def test_patches_of_a_release_share_a_folder(version: str, folder: str) -> None:
+    """A patch release replaces the site of its minor version."""
+    assert folder_of(version) == folder
+
+
+def test_the_newest_release_is_latest(tmp_path: Path) -> None:
+    """`latest` is the highest release, in whichever order the sites are published; old ones stay."""
+    pages = tmp_path / "pages"
+    for version in ("1.9.0", "1.10.0", "dev", "1.9.1"):
+        publish(site(tmp_path / version, version), pages, version)
+    assert (pages / "latest" / "index.html").read_text() == "index.html 1.10.0"
+    assert (pages / "1.9" / "index.html").read_text() == "index.html 1.9.1"
+    assert (pages / "404.html").read_text() == "404.html 1.10.0"
+    assert 'url=latest/"' in (pages / "index.html").read_text()
+    assert json.loads((pages / "versions.json").read_text()) == [
+        {"version": "1.10", "title": "1.10", "aliases": ["latest"]},
+        {"version": "1.9", "title": "1.9", "aliases": []},
+        {"version": "dev", "title": "dev", "aliases": []},
+    ]
+
+
+def test_without_a_release_the_reader_begins_at_dev(tmp_path: Path) -> None:
+    """Before the first release the only site is that of the main branch."""
+    publish(site(tmp_path, "dev"), tmp_path / "pages", "dev")
+    assert not (tmp_path / "pages" / "latest").exists()
+    assert 'url=dev/"' in (tmp_path / "pages" / "index.html").read_text()
+
+
+def test_a_page_that_is_gone_is_gone(tmp_path: Path) -> None:
+    """A new build replaces the folder of its version."""
+    first = site(tmp_path / "a", "1")
+    (first / "old.html").write_text("x")
+    publish(first, tmp_path / "pages", "1.0.0")
+    publish(site(tmp_path / "b", "2"), tmp_path / "pages", "1.0.1")
+    assert not (tmp_path / "pages" / "1.0" / "old.html").exists()
+    assert not (tmp_path / "pages" / "latest" / "old.html").exists()
