@@ -65,10 +65,12 @@ def build(out: Path, url: str, version: str) -> list[str]:
         check=False,
         capture_output=True,
         text=True,
-        env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
     )
     if done.returncode:
-        return [done.stdout + done.stderr]
+        # A warning has colours also without a terminal, and the traceback of Zensical after it says nothing more.
+        said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
+        return [said.partition("Traceback")[0] if "--strict flag" in said else said]
     (work / "site").rename(out)
     return list(problems(out, url))
 

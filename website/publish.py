@@ -1,7 +1,8 @@
-"""`python -m website.publish SITE PAGES VERSION`: add a built site to a folder with the sites of all versions.
+"""`python -m website.publish --url URL`: build the sites of all versions into build/pages, as a web server has them.
 
-The folder PAGES is what the web server has: a folder for each version, `latest` with the newest release, the list
-`versions.json` for the version selector, a page that leads to the newest one, and the page for a missing address.
+The folder has a folder for each version, `latest` with the newest release, the list `versions.json` for the version
+selector, a page that leads to the newest one, and the page for a missing address. The versions are `dev`, the state of
+the working tree, and the newest tag of each minor release that can build a site.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ import argparse
 import json
 import re
 import shutil
-import sys
+import subprocess
+import tempfile
 from pathlib import Path
+
+from website.sources import ROOT
 
 RELEASE = re.compile(r"v?(\d+)\.(\d+)(?:\.\d+)?")
 LATEST = "latest"
+MOST_RELEASES = 6
+"""Older releases have no site: each one takes a minute to build."""
 _REDIRECT = """\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>dsops</title>
@@ -43,6 +49,8 @@ def publish(site: Path, pages: Path, version: str) -> None:
     (pages / "versions.json").write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
     (pages / "index.html").write_text(_REDIRECT.format(folder=first), encoding="utf-8")
     shutil.copyfile(pages / first / "404.html", pages / "404.html")
+    # GitHub Pages serves a branch as it is only if this file is there.
+    (pages / ".nojekyll").touch()
 
 
 def _order(name: str) -> tuple[int, int]:
@@ -55,19 +63,49 @@ def _replace(site: Path, folder: Path) -> None:
     shutil.copytree(site, folder)
 
 
-def main() -> int:
-    """Publish the site that the arguments name."""
-    parser = argparse.ArgumentParser(
-        prog="python -m website.publish", description="Add a built site to those of all versions."
-    )
-    parser.add_argument("site", type=Path, help="the folder that `make site` built")
-    parser.add_argument("pages", type=Path, help="the folder with the sites of all versions")
-    parser.add_argument("version", help="a release such as 1.2.3, or another name such as dev")
+def releases(root: Path) -> list[str]:
+    """The newest tag of each minor release of a repository, the newest release first, if it can build a site."""
+    tags = [tag for tag in _git(root, "tag", "--list", "--sort=-version:refname").split() if RELEASE.fullmatch(tag)]
+    newest: dict[str, str] = {}
+    for tag in tags:
+        if _git(root, "ls-tree", "--name-only", tag, "website/__main__.py"):
+            newest.setdefault(folder_of(tag), tag)
+    return [*newest.values()][:MOST_RELEASES]
+
+
+def publish_all(root: Path, pages: Path, url: str) -> None:
+    """Build the site of each version in the repository, and put it into the folder `pages`."""
+    _make_site(root, "dev", url)
+    publish(root / "build" / "site", pages, "dev")
+    for tag in releases(root):
+        with tempfile.TemporaryDirectory() as folder:
+            tree = Path(folder) / "tree"
+            _git(root, "worktree", "add", "--detach", str(tree), tag)
+            try:
+                _make_site(tree, tag.removeprefix("v"), url)
+                publish(tree / "build" / "site", pages, tag)
+            finally:
+                _git(root, "worktree", "remove", "--force", str(tree))
+
+
+def _make_site(tree: Path, version: str, url: str) -> None:
+    address = f"{url.rstrip('/')}/{folder_of(version)}/"
+    subprocess.run(["make", "site", f"VERSION={version}", f"URL={address}"], cwd=tree, check=True)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main() -> None:
+    """Publish every version into the folder that the arguments name."""
+    parser = argparse.ArgumentParser(prog="python -m website.publish", description="Build the sites of all versions.")
+    parser.add_argument("--url", required=True, help="the address at which the folder will be")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "pages", help="the folder (build/pages)")
     arguments = parser.parse_args()
-    publish(arguments.site, arguments.pages, arguments.version)
-    print(f"{arguments.pages / folder_of(arguments.version)} has the site of {arguments.version}")
-    return 0
+    publish_all(ROOT, arguments.out, arguments.url)
+    print(f"the sites are in {arguments.out}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from website.publish import folder_of, publish
+from website.publish import folder_of, publish, publish_all, releases
 
 
 def site(folder: Path, text: str) -> Path:
@@ -58,3 +59,48 @@ def test_a_page_that_is_gone_is_gone(tmp_path: Path) -> None:
     publish(site(tmp_path / "b", "2"), tmp_path / "pages", "1.0.1")
     assert not (tmp_path / "pages" / "1.0" / "old.html").exists()
     assert not (tmp_path / "pages" / "latest" / "old.html").exists()
+
+
+MAKEFILE = """\
+site:
+\t@mkdir -p build/site
+\t@echo "$(VERSION) at $(URL)" | tee build/site/404.html > build/site/index.html
+"""
+
+
+def repository(folder: Path) -> Path:
+    """A repository with releases, whose oldest one can build no site."""
+
+    def git(*arguments: str) -> None:
+        name = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *name, *arguments], cwd=folder, check=True, capture_output=True)
+
+    (folder / "Makefile").write_text(MAKEFILE)
+    (folder / "website").mkdir()
+    git("init", "-q")
+    git("add", "Makefile")
+    git("commit", "-qm", "one")
+    git("tag", "v0.9.0")
+    (folder / "website" / "__main__.py").touch()
+    git("add", "website")
+    git("commit", "-qm", "two")
+    for tag in ("v1.9.0", "v1.10.0", "v1.10.1", "a-tag-of-another-kind"):
+        git("tag", tag)
+    return folder
+
+
+def test_each_minor_release_has_a_site(tmp_path: Path) -> None:
+    """The working tree is `dev`; of each minor release the newest tag is built in a tree of its own."""
+    (tmp_path / "root").mkdir()
+    root, pages = repository(tmp_path / "root"), tmp_path / "pages"
+    publish_all(root, pages, "https://example.com/dsops/")
+    assert releases(root) == ["v1.10.1", "v1.9.0"]
+    shown = {page.parent.name: page.read_text().strip() for page in pages.glob("*/index.html")}
+    assert shown == {
+        "dev": "dev at https://example.com/dsops/dev/",
+        "1.9": "1.9.0 at https://example.com/dsops/1.9/",
+        "1.10": "1.10.1 at https://example.com/dsops/1.10/",
+        "latest": "1.10.1 at https://example.com/dsops/1.10/",
+    }
+    trees = subprocess.run(["git", "worktree", "list"], cwd=root, check=True, capture_output=True, text=True).stdout
+    assert len(trees.splitlines()) == 1
