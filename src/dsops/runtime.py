@@ -244,14 +244,6 @@ def empty_file() -> str:
     return path if is_good else os.devnull
 
 
-def state_folder(environ: Mapping[str, str]) -> str:
-    """Return the folder of dsops below XDG_STATE_HOME (XDG base directory specification); "" without a home folder."""
-    folder, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "")
-    if folder.startswith("/"):  # the specification says to ignore relative paths
-        return f"{folder.rstrip('/')}/dsops"
-    return f"{home.rstrip('/')}/.local/state/dsops" if home.startswith("/") else ""
-
-
 def user_name() -> str:
     """Return the value of `${USER}` if the environment has none: the account's name, or "" if the system has none."""
     try:

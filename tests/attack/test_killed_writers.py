@@ -13,7 +13,8 @@ import pytest
 
 from dsops.audit.lost_lines import Author, count_lost
 from dsops.audit.reading import find_trail
-from dsops.audit.trail import TrailLimits, append
+from dsops.audit.settings import TrailLimits
+from dsops.audit.trail import append
 from dsops.audit.verify import verify
 
 NOW = 1_795_000_000

@@ -10,12 +10,11 @@ import os
 import stat
 from collections.abc import Mapping as MappingOf
 
-from dsops.audit.trail import TrailLimits
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, UserConfigInvalid, Where, nearest
 from dsops.input_file import read_file, reason
-from dsops.runtime import state_folder
 from dsops.startup import TYPE_CHECKING, NamedTuple
+from dsops.user_folders import config_folder, state_folder
 
 if TYPE_CHECKING:
     from dsops.audit.sinks import Sink
@@ -28,6 +27,17 @@ _KEYS = (*_VALUES, *_SINKS)
 _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 10_000), "keep_days": (1, 36_500)}
 """The minimum and the maximum value of each numeric setting."""
 _MOST_BYTES = 1 << 16
+_HAS_OWNERS = hasattr(os, "geteuid")
+"""Whether files have an owner and permission bits, which is not so on Windows."""
+
+
+class TrailLimits(NamedTuple):
+    """When a file is rotated, and how many rotated files are kept and for how long."""
+
+    max_bytes: int = 10 * 1024 * 1024
+    max_days: int = 31
+    keep: int = 20
+    keep_days: int = 400
 
 
 class Settings(NamedTuple):
@@ -71,23 +81,15 @@ def default_settings(environ: MappingOf[str, str]) -> Settings:
 
 
 def user_config_path(environ: MappingOf[str, str]) -> str:
-    """The path of the user's configuration (XDG base directory specification); "" without a home folder."""
-    folder = _xdg(environ, "XDG_CONFIG_HOME", ".config")
-    return f"{folder}/dsops/config.yaml" if folder else ""
+    """The path of the user's settings, such as ~/.config/dsops/config.yaml; "" without a home folder."""
+    folder = config_folder(environ)
+    return os.path.join(folder, "config.yaml") if folder else ""
 
 
 def default_file(environ: MappingOf[str, str]) -> str:
     """The default path of the trail; "" without a home folder."""
     folder = state_folder(environ)
-    return f"{folder}/audit.jsonl" if folder else ""
-
-
-def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
-    folder = environ.get(variable, "")
-    if folder.startswith("/"):  # The XDG specification says to ignore relative paths.
-        return folder.rstrip("/")
-    home = environ.get("HOME", "")
-    return f"{home.rstrip('/')}/{below_home}" if home.startswith("/") else ""
+    return os.path.join(folder, "audit.jsonl") if folder else ""
 
 
 def _read(path: str) -> tuple[bytes, int] | None:
@@ -97,9 +99,9 @@ def _read(path: str) -> tuple[bytes, int] | None:
         why = ""
         if not stat.S_ISREG(status.st_mode):
             why = "it is not a regular file"
-        elif status.st_uid not in (os.geteuid(), 0):
+        elif _HAS_OWNERS and status.st_uid not in (os.geteuid(), 0):
             why = "it belongs to another user"
-        elif status.st_mode & 0o022:
+        elif _HAS_OWNERS and status.st_mode & 0o022:
             why = "other users can write it"
         elif status.st_size > _MOST_BYTES:
             why = f"it has more than {_MOST_BYTES // 1024} KiB"

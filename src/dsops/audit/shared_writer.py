@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Condition
 
-from dsops.audit.trail import Lose, Mark, TrailLimits, WriteResult, append
+from dsops.audit.settings import TrailLimits
+from dsops.audit.trail import Lose, Mark, WriteResult, append
 from dsops.errors import AuditFailed
 
 _MOST_BYTES = 1 << 20

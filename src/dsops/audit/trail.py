@@ -29,6 +29,7 @@ from dsops.audit.chain import (
 )
 from dsops.audit.lock import Locked, open_own
 from dsops.audit.lost_lines import LOST, Counted
+from dsops.audit.settings import TrailLimits
 from dsops.errors import AuditFailed
 from dsops.input_file import read_at
 from dsops.startup import NamedTuple, Protocol
@@ -47,15 +48,6 @@ Mark = Callable[[str, Mapping[str, object]], bytes]
 
 Lose = Callable[[str], None]
 """A function that takes the reason why lines could not be written."""
-
-
-class TrailLimits(NamedTuple):
-    """When a file is rotated, and how many rotated files are kept and for how long."""
-
-    max_bytes: int = 10 * 1024 * 1024
-    max_days: int = 31
-    keep: int = 20
-    keep_days: int = 400
 
 
 class WriteResult(NamedTuple):

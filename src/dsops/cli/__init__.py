@@ -117,8 +117,17 @@ def _run(name: str, words: list[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - a bug's own traceback would print what it holds
         report(DONE)
-        return fail(bug_of(error), words, _failure_code(chosen))
+        return fail(_unavailable(name, error) or bug_of(error), words, _failure_code(chosen))
     return code
+
+
+def _unavailable(name: str, error: Exception) -> DsopsError | None:
+    """Return the error for a command that can't run on Windows; None elsewhere, and for any other error."""
+    if sys.platform == "win32":
+        from dsops.cli.framework.windows import unavailable
+
+        return unavailable(name, error)
+    return None
 
 
 def _failed(error: DsopsError, name: str, command: Command | None, words: list[str], audited: Runtime | None) -> int:

@@ -19,6 +19,7 @@ from dsops.config.find import local_path
 from dsops.errors import ConfigError, FileNotWritten, NotAllowed
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
+from dsops.user_folders import data_folder
 
 RUNNING = "allow"
 """The name of the folder with permissions to run a configuration."""
@@ -157,12 +158,9 @@ def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
 
 
 def permissions_path(environ: Mapping[str, str], permission_kind: str = RUNNING) -> str:
-    """Return the folder of all permissions, by the XDG base directory specification; "" without a home folder."""
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the XDG specification says to ignore relative paths
-        home = environ.get("HOME") or environ.get("USERPROFILE", "")
-        data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
-    return os.path.join(data, "dsops", permission_kind) if data else ""
+    """Return the folder of all permissions of one kind; "" without a home folder."""
+    data = data_folder(environ)
+    return os.path.join(data, permission_kind) if data else ""
 
 
 def permission_folder(path: str, environ: Mapping[str, str], permission_kind: str) -> str:

@@ -14,6 +14,7 @@ from dsops.errors import ConfigTooLarge, ConfigUnreadable, Where
 from dsops.input_file import read_file, read_whole, reason
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
+from dsops.user_folders import home_folder
 
 try:  # not from `hashlib`, which would load OpenSSL and take 2.5 ms of a cold run
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
@@ -60,7 +61,7 @@ class ConfigReader:
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
         self._folder = folder
-        self._home = environ.get("HOME", "").rstrip("/")
+        self._home = home_folder(environ).rstrip("/")
         self._owners = None if is_named else _trusted_owners(environ)
         self._problems = problems
         self._drafts = drafts or {}

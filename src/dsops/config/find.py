@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from dsops.errors import ConfigNotFound
+from dsops.user_folders import home_folder
 
 NAME = "dsops.yaml"
 
@@ -17,7 +18,8 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
     belong to other users. Raises ConfigNotFound.
     """
     here = start = os.path.realpath(folder)
-    home = os.path.realpath(environ["HOME"]) if environ.get("HOME") else ""
+    home = home_folder(environ)
+    home = os.path.realpath(home) if home else ""
     misnamed = ""
     while True:
         path = os.path.join(here, NAME)

@@ -17,6 +17,7 @@ from dsops.config.sections import Part, Sections
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
+from dsops.user_folders import config_folder
 
 
 class Layer(NamedTuple):
@@ -42,15 +43,9 @@ If one of the names is no profile, all profiles are returned, so that an error c
 
 
 def user_file(environ: MappingOf[str, str]) -> str:
-    """Return the path of the user's own stores and environments, ~/.config/dsops/dsops.yaml; "" without a home folder.
-
-    XDG_CONFIG_HOME replaces ~/.config. The XDG base directory specification says to ignore relative paths.
-    """
-    folder = environ.get("XDG_CONFIG_HOME", "")
-    if not folder.startswith("/"):
-        home = environ.get("HOME", "")
-        folder = f"{home.rstrip('/')}/.config" if home.startswith("/") else ""
-    return f"{folder.rstrip('/')}/dsops/dsops.yaml" if folder else ""
+    """Return the path of the user's own dsops.yaml, such as ~/.config/dsops/dsops.yaml; "" without a home folder."""
+    folder = config_folder(environ)
+    return os.path.join(folder, "dsops.yaml") if folder else ""
 
 
 def read_layer(

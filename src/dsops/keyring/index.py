@@ -18,6 +18,7 @@ from dsops.input_file import read_file, reason
 from dsops.keyring.backend import DESKTOP
 from dsops.keyring.private_file import locked, replace_file
 from dsops.startup import Any, NamedTuple, TypeVar
+from dsops.user_folders import data_folder
 
 T = TypeVar("T")
 
@@ -138,12 +139,9 @@ def path_of(environ: Mapping[str, str]) -> str:
 
 
 def data_file(environ: Mapping[str, str], name: str) -> str:
-    """Return the path of a data file by the XDG base directory specification, or "" without a home folder."""
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the XDG specification says that relative paths are ignored
-        home = environ.get("HOME") or environ.get("USERPROFILE", "")
-        data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
-    return os.path.join(data, "dsops", name) if data else ""
+    """Return the path of a data file, or "" without a home folder."""
+    data = data_folder(environ)
+    return os.path.join(data, name) if data else ""
 
 
 def _parsed(value: Mapping[str, Any]) -> Contents:

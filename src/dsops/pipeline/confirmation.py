@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from dsops.config.files import digest
 from dsops.pipeline.plans import dangerous_steps
 from dsops.plan import Plan, Step
-from dsops.runtime import state_folder
+from dsops.user_folders import state_folder
 
 _LIFETIME = timedelta(days=1)
 _MOST_BYTES = 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 
 from dsops.errors import AuditFailed, DsopsError, UsageError
@@ -39,6 +40,8 @@ class LazyJournal:
         self._journal: Journal | None = None
 
         def make() -> Journal:
+            if sys.platform == "win32":
+                return _NoTrail(environ, self.run)
             from dsops.audit.journal import TrailJournal
             from dsops.audit.record import origin_here
             from dsops.audit.trail import append as append_alone
@@ -72,6 +75,32 @@ class LazyJournal:
         """Write the buffered acts to the audit trail. Raises AuditFailed."""
         if self._journal is not None:
             self._journal.write()
+
+
+class _NoTrail:
+    """The journal on Windows, where a file can't be checked for other users' rights: the trail is not written."""
+
+    def __init__(self, environ: Mapping[str, str], run: str) -> None:
+        self._environ = environ
+        self.run = run
+
+    def about(self, **facts: object) -> None:
+        """Ignore the facts."""
+
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Ignore who answered."""
+
+    def add(self, act: Act) -> None:
+        """Ignore the act."""
+
+    def write(self) -> None:
+        """Raise AuditFailed if the user requires the trail; otherwise, do nothing."""
+        from dsops.audit.settings import REQUIRED, load_settings, user_config_path
+
+        if load_settings(self._environ).mode == REQUIRED:
+            path = user_config_path(self._environ)
+            hint = f"remove `audit: required` from {path}, or run dsops on Linux or macOS"
+            raise AuditFailed("the audit trail can't be written on Windows", why=f"{path} requires it", hint=hint)
 
 
 def event_name(command: str) -> str:

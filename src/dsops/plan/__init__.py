@@ -1,8 +1,8 @@
 """Makes the plan: Config + environment name + base identity -> steps in order, every limit checked; no I/O.
 
 No imported module opens a file or a socket. Imported by `agent`, `cli`, `doctor`, `explain`, `grants`, `graph`,
-`keys`, `library`, `pipeline`, `plan_check`, `resolve`, `revocation`, `secret_editing`, `seed`, `stores`, `testing` and
-`whoami`.
+`keys`, `library`, `pipeline`, `plan_check`, `resolve`, `revocation`, `secret_editing`, `seed`, `stores` and
+`testing`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from dsops.plan.findings import PlanFindings
 from dsops.plan.limits import StepLocation
 from dsops.plan.types import Ambient, Proof
 from dsops.schema import REASON_TO, Operation, Settings, StoreType, check_setting, check_store, fitted, operation_for
+from dsops.user_folders import home_folder
 
 _SYMBOL = "${TIMESTAMP}"
 _UNFIT = r"[^A-Za-z0-9_+=,.@-]"
@@ -171,7 +172,7 @@ class Drafts:
 
     def _at_home(self, path: str) -> str:
         """Replace a leading `~/` by the home folder, as a shell does. `~ada/` is not supported."""
-        home = self._names.environ.get("HOME") or self._names.environ.get("USERPROFILE", "")
+        home = home_folder(self._names.environ)
         return os.path.join(home, path[2:]) if home and path.startswith("~/") else path
 
     def _expand(

@@ -26,6 +26,10 @@ def find_command(name: str, path: str | None) -> str:
     Raises CommandNotFound or CommandNotExecutable. Callers use this function before they fetch any session or secret
     for the command.
     """
+    if sys.platform == "win32":
+        from dsops.process import windows
+
+        return windows.find(name, path, os.environ.get("PATHEXT"))
     folders = [""] if "/" in name else (os.defpath if path is None else path).split(":")
     refused = ""
     for folder in folders:
@@ -49,11 +53,15 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     `arguments` begins with the command's name as the user wrote it. The command inherits the file descriptors that
     this process inherited, but not those that this process opened (PEP 446).
     """
-    import signal
-
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # a stream is None if it was closed, as when a daemon starts us
             stream.flush()
+    if sys.platform == "win32":
+        from dsops.process import windows
+
+        raise SystemExit(windows.run(command, arguments, environment))
+    import signal
+
     # Python ignores both signals, and the new program would inherit that. Then `yes` in `dsops exec -- yes | head`
     # would never end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

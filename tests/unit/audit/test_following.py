@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from dsops.audit.following import Position, end_of, look
-from dsops.audit.trail import TrailLimits, append
+from dsops.audit.settings import TrailLimits
+from dsops.audit.trail import append
 from dsops.errors import TrailUnreadable
 
 NOW = 1_795_000_000

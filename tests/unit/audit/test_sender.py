@@ -14,9 +14,9 @@ from dsops.audit import cursors
 from dsops.audit.cursors import Cursor, SenderTurn
 from dsops.audit.following import Position, end_of
 from dsops.audit.sender import Clock, Sender, run, send_all, sending, take_turn
-from dsops.audit.settings import Settings
+from dsops.audit.settings import Settings, TrailLimits
 from dsops.audit.sinks import Sink
-from dsops.audit.trail import TrailLimits, append
+from dsops.audit.trail import append
 from dsops.errors import AuditFailed, LineRefused, SinkFailed
 
 NOW = 1_795_000_000

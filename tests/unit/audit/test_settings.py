@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.audit.settings import Settings, load_settings, user_config_path
-from dsops.audit.trail import TrailLimits
+from dsops.audit.settings import Settings, TrailLimits, load_settings, user_config_path
 from dsops.errors import UserConfigInvalid
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from dsops.audit import lock
 from dsops.audit.reading import find_trail
+from dsops.audit.settings import TrailLimits
 from dsops.audit.shared_writer import SharedWriter
-from dsops.audit.trail import TrailLimits, WriteResult
+from dsops.audit.trail import WriteResult
 from dsops.audit.verify import verify
 from dsops.errors import AuditFailed
 

@@ -19,7 +19,8 @@ import pytest
 from dsops.audit import lock
 from dsops.audit.chain import START, hash_of, parse_head
 from dsops.audit.reading import find_trail
-from dsops.audit.trail import TrailLimits, append
+from dsops.audit.settings import TrailLimits
+from dsops.audit.trail import append
 from dsops.audit.verify import verify
 from dsops.errors import AuditFailed
 

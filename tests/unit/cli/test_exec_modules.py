@@ -40,7 +40,7 @@ dsops.schema.check dsops.schema.local dsops.schema.operation dsops.schema.sso ds
 dsops.schema.sts dsops.schema.sts_keys dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores
 dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields
 dsops.stores.interface dsops.tasks dsops.transform dsops.transform.apply dsops.transform.extract
-dsops.transform.parse dsops.version
+dsops.transform.parse dsops.user_folders dsops.version
 """
 
 # aws/http/transport.py loads pycurl's extension without adding it to sys.modules.

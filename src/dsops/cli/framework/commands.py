@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from dsops.cli.framework.command import Command, Group
@@ -116,6 +117,10 @@ def load(name: str) -> Command | Group:
         meant = _MEANT.get(name) or nearest(name, COMMANDS)
         hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
         raise UsageError(f"there is no command `{name}`", hint=hint)
+    if sys.platform == "win32":
+        from dsops.cli.framework.windows import refuse_command
+
+        refuse_command(name)
     module = __import__(COMMANDS[name].module, fromlist=["COMMAND"])
     command: Command | Group = module.COMMAND
     return command

@@ -34,7 +34,7 @@ def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
 def has_terminal(terminal: str = "/dev/tty") -> bool:
     """Whether this process has a terminal and may read it: a background job may not."""
     if sys.platform == "win32":
-        return False
+        return os.isatty(0)
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
@@ -54,10 +54,12 @@ def ask_text(question: str, *, terminal: str = "/dev/tty") -> str | None:
 
 
 def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None], *, is_hidden: bool) -> Secret | None:
-    if sys.platform == "win32":
-        return None
     # The question contains names and addresses from a configuration, which an attacker may have written.
     question = "\n".join([clean(line) for line in question.split("\n")])
+    if sys.platform == "win32":
+        from dsops.cli.framework.windows import ask_on_console
+
+        return ask_on_console(question, is_hidden=is_hidden)
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:

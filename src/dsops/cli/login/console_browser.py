@@ -16,10 +16,11 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from dsops.errors import LoginFailed, UsageError
-from dsops.runtime import Runtime, state_folder
+from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.stores.browser import Opening, can_open_browser, open_page
 from dsops.stores.loopback import BrowserRequest, LoopbackPort, has_state, uid_of_client
+from dsops.user_folders import state_folder
 
 BROWSERS = ("firefox", "chrome")
 _PROGRAMS = {

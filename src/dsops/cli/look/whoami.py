@@ -17,11 +17,7 @@ from dsops.endpoint import Endpoint
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import require_session
 from dsops.plan import Plan, Step
-from dsops.resolve.base import base_endpoint, base_source, load_base, session_endpoint
-from dsops.runtime import Event, Runtime
-from dsops.startup import NamedTuple
-from dsops.text import clean, duration_text
-from dsops.whoami import (
+from dsops.plan.session_attributes import (
     SessionAttributes,
     as_issued,
     base_is_session,
@@ -33,6 +29,10 @@ from dsops.whoami import (
     session_target,
     text_values,
 )
+from dsops.resolve.base import base_endpoint, base_source, load_base, session_endpoint
+from dsops.runtime import Event, Runtime
+from dsops.startup import NamedTuple
+from dsops.text import clean, duration_text
 
 
 class _Session(NamedTuple):

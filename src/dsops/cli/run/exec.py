@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, PICK, REASON, Arguments, Command, Flag
@@ -49,6 +50,10 @@ def _is_program(arguments: Arguments, runtime: Runtime) -> bool:
 
 def run_program(arguments: Arguments, runtime: Runtime) -> int:
     """Replace this process with the command, which gets the variables of the environment."""
+    if sys.platform == "win32":
+        from dsops.cli.framework.windows import refuse_flags
+
+        refuse_flags(arguments, "--mask", "--serve", "--listen", "--timeout")
     arguments, config = load_target(arguments, runtime)
     store, session, sessions = _session_store(arguments), None, []
     if store:

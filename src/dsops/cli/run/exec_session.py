@@ -20,10 +20,12 @@ from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import record_run, write_journal
 from dsops.pipeline.plans import environment_of_sessions, plan_named, require_session
 from dsops.plan import Plan
-from dsops.process.watch import Attendant
 from dsops.runtime import Event, Runtime, empty_file, ignore, no_prompt
 from dsops.secret import Secret
-from dsops.startup import NamedTuple
+from dsops.startup import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from dsops.process.watch import Attendant
 
 
 class CommandSession(NamedTuple):

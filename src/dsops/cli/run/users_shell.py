@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from dsops.cli.framework.command import ENVIRONMENT, Arguments
 from dsops.cli.framework.target import CREDENTIALS, NAME
@@ -37,7 +38,9 @@ def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
 
 
 def users_shell(runtime: Runtime) -> str:
-    """Return the path of the shell: SHELL, or that of the user's account, or /bin/sh."""
+    """Return the path of the shell: SHELL, or that of the user's account, or /bin/sh; on Windows, COMSPEC."""
+    if sys.platform == "win32":
+        return find_command(runtime.environ.get("COMSPEC") or "cmd.exe", runtime.environ.get("PATH"))
     import pwd
 
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dsops.errors import DsopsError
 from dsops.input_file import read_file
 from dsops.render.file import write_private
-from dsops.runtime import state_folder
+from dsops.user_folders import state_folder
 
 _MOST_NAMES, _LONGEST_NAME, _MOST_BYTES = 50, 300, 1 << 16
 

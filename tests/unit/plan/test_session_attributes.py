@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.look.whoami import hop_value
-from dsops.whoami import as_issued, base_is_session, carried, hop_words, hops_of, limits, of_base
+from dsops.plan.session_attributes import as_issued, base_is_session, carried, hop_words, hops_of, limits, of_base
 from tests.plans import LONG_TERM, TEMPORARY, UNKNOWN, plan_of
 
 CHAIN = """\
