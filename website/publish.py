@@ -45,7 +45,10 @@ def publish(site: Path, pages: Path, version: str) -> None:
     if folder == newest:
         _replace(site, pages / LATEST)
     first = LATEST if newest else folder
-    versions = [{"version": name, "title": name, "aliases": [LATEST] if name == newest else []} for name in names]
+    # Before the first release, `dev` counts as the latest: a page does not say that it is outdated.
+    versions = [
+        {"version": name, "title": name, "aliases": [LATEST] if name == (newest or "dev") else []} for name in names
+    ]
     (pages / "versions.json").write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
     (pages / "index.html").write_text(_REDIRECT.format(folder=first), encoding="utf-8")
     shutil.copyfile(pages / first / "404.html", pages / "404.html")

@@ -45,9 +45,11 @@ def test_the_newest_release_is_latest(tmp_path: Path) -> None:
 
 
 def test_without_a_release_the_reader_begins_at_dev(tmp_path: Path) -> None:
-    """Before the first release the only site is that of the main branch."""
+    """Before the first release the only site is that of the main branch, and it is not outdated."""
     publish(site(tmp_path, "dev"), tmp_path / "pages", "dev")
     assert not (tmp_path / "pages" / "latest").exists()
+    versions = json.loads((tmp_path / "pages" / "versions.json").read_text())
+    assert versions == [{"version": "dev", "title": "dev", "aliases": ["latest"]}]
     assert 'url=dev/"' in (tmp_path / "pages" / "index.html").read_text()
 
 
