@@ -21,10 +21,10 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test fuzz lint format types contracts check bench site lock clean
+.PHONY: help demo example test test-clients nightly fuzz lint format types contracts check bench site lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: $(DEMO) ## run a command with secrets of a local AWS, read through two roles
 	@$(PY) examples/demo/run.py
@@ -34,10 +34,20 @@ example: $(DEMO) ## run an example of examples/: make example NAME=break-glass
 		ls examples/*/run.sh | cut -d/ -f2 >&2; exit 2; }
 	@PATH="$(abspath $(VENV))/bin:$$PATH" sh "examples/$(NAME)/run.sh"
 
+# Each test belongs to one of the three (tests/groups.py). `python -m tests` runs pytest and ends what tests leave behind.
 # Run the folders in this order: clients, contract, examples and scripts are a few long files, unit/ is many short ones.
 # pytest-xdist orders files by their number of tests, so the long ones would come last and leave the other core idle.
-test: $(DEV) ## run every test (ARGS='-k plan -x' is passed to pytest)
-	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+PYTEST = $(PY) -m tests -m $(1) \
+	$(if $(ARGS),$(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+
+test: $(DEV) ## run the tests that need only Python (ARGS='-k plan -x' is passed to pytest)
+	@$(call PYTEST,'not clients and not nightly')
+
+test-clients: $(DEV) ## run the tests with programs of others: SDKs, browser, shells (downloads 1.3 GB once)
+	@$(call PYTEST,clients)
+
+nightly: $(DEV) ## run the tests that take long, and each property with all its examples (downloads 5 MB once)
+	@DSOPS_TESTS_NIGHTLY=1 $(call PYTEST,'nightly or (hypothesis and not clients)')
 
 fuzz: $(DEV) ## fuzz the parsers for an hour (SECONDS=600 TARGET=policy: one parser for ten minutes)
 	@$(PY) -m tests.fuzz $(TARGET) --seconds $(or $(SECONDS),3600)
@@ -55,7 +65,7 @@ types: $(DEV) ## run mypy --strict
 contracts: $(DEV) ## check the import contracts
 	@$(VENV)/bin/lint-imports
 
-check: lint types contracts test ## run lint, types, contracts and test
+check: lint types contracts test ## run lint, types, contracts and test: what a change needs before a review
 
 bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent on this machine
 	@$(PY) bench/run.py $(ARGS)

@@ -17,6 +17,8 @@ from select import select
 from time import monotonic, sleep
 from typing import Any
 
+from tests.children import Child
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECONDS = 60
 FLAGS = (
@@ -138,7 +140,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         f"a, b = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in ({their_read}, {their_write})]; "
         "os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[1], sys.argv[1:])"
     )
-    with subprocess.Popen(
+    with Child(
         [
             sys.executable,
             "-c",

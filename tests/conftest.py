@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import sys
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from hypothesis import settings
 
+from tests import groups
+from tests.children import restore_defaults_in_children
 from tests.fakes import FixedClock, Reports, make_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from datetime import datetime
 
     from dsops.runtime import Event, Runtime
@@ -51,7 +53,7 @@ FORGOTTEN = (
     "LINES",
     "MFA_",
     "EXTERNAL_ID",
-    "TARGET_ROLE_ARN",  # variables used on the founding page
+    "TARGET_ROLE_ARN",  # variables used on the AWS STS page (tests/founding-page)
 )
 """Prefixes of variables that tests do not inherit, in either case."""
 
@@ -83,30 +85,42 @@ def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
 
 sys.addaudithook(_refuse_outside)
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, because many tests wait for a process or a time."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of foreign programs before `-m` selects."""
+    groups.sort_into_groups(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Refuse foreign programs while a test without a mark runs."""
+    groups.enter(item)
+    try:
+        return (yield)
+    finally:
+        groups.leave()
+
+
+settings.register_profile("dsops", max_examples=groups.examples(100))
+settings.load_profile("dsops")
 _home_numbers = count()
-_IS_CI = bool(os.environ.get("CI"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _default_signals_in_children() -> None:
+    restore_defaults_in_children()
 
 
 @pytest.fixture(scope="session")
 def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("homes")
-
-
-def _agents() -> set[str]:
-    """The sockets of agents at the default address."""
-    folder = Path(f"/tmp/dsops-{os.geteuid()}")  # noqa: S108 - dsops' own choice
-    return {name for name in os.listdir(folder) if re.fullmatch("[0-9a-f]{16}", name)} if folder.is_dir() else set()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_agent_is_left() -> Iterator[None]:
-    """Fail if a test leaves an agent running: it must set `DSOPS_AGENT=off`, or an agent address for `dsops`.
-
-    Checked only in CI: on other machines, the user's own agent may be running.
-    """
-    before = _agents()
-    yield
-    assert not _IS_CI or _agents() <= before, "a test has started an agent that outlives it"
 
 
 @pytest.fixture(autouse=True)

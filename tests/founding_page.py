@@ -1,4 +1,4 @@
-"""The code blocks of the founding page, extracted from an unmodified copy."""
+"""The code blocks of the AWS STS page (tests/founding-page), extracted from an unmodified copy."""
 
 from __future__ import annotations
 

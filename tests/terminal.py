@@ -18,6 +18,8 @@ from typing import Self
 
 import pyte
 
+from tests.children import wait_for
+
 PATIENCE_SECONDS = 20
 """Timeout for events that should happen at once."""
 
@@ -63,7 +65,7 @@ class Terminal:
         os.close(self._descriptor)
         try:
             os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            wait_for(self.pid)
         except (ProcessLookupError, ChildProcessError):
             pass
 

@@ -1,9 +1,9 @@
-"""Short-lived AWS credentials through STS, secrets reached with them, and a command that runs with those secrets.
+"""Short-lived AWS credentials through STS, secrets read with them, and commands that run with those secrets.
 
 For Python programs: `dsops.open().secrets("production")`, `dsops.open().boto3_session("store")` (dsops/library.py).
 """
 
-# Not imported from `typing`, which would slow down every command. Type checkers treat this constant alike.
+# `typing` is not imported, because that would slow down every command. Type checkers know this constant, too.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsops.library import open_library as open  # noqa: A004 - `dsops.open` is read as a whole

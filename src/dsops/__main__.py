@@ -1,4 +1,4 @@
-"""The entry point: sends a plain `exec`, `get` or `credentials` to the agent, and runs everything else here."""
+"""The entry point: sends a plain `exec`, `get` or `credentials` to the agent, and runs all other commands itself."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -19,8 +19,8 @@ _raises = False
 def main() -> int:
     """Run this process's command line and return its exit code."""
     global _raises  # noqa: PLW0603 - one process, one command line
-    # A background job of a shell, or a command under `nohup`, ignores SIGINT and goes on to ignore it. Until this
-    # handler is set, Ctrl-C prints Python's own traceback.
+    # A background job of a shell, or a command under `nohup`, ignores SIGINT, and dsops keeps ignoring it then. Until
+    # this handler is set, Ctrl-C prints Python's own traceback.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _on_interrupt)
         sys.unraisablehook = _on_unraisable

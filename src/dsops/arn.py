@@ -87,7 +87,7 @@ def account_of_key_id(key_id: str) -> str:
 
 
 def partition_of_region(region: str) -> Partition:
-    """The partition of a region; `aws` unless the region's name begins with another partition's prefix."""
+    """Return the partition of a region; `aws` unless the region's name begins with another partition's prefix."""
     for partition in PARTITIONS:
         if region.startswith(partition.region_prefixes):
             return partition
@@ -95,7 +95,7 @@ def partition_of_region(region: str) -> Partition:
 
 
 def partition_named(name: str) -> Partition | None:
-    """The partition of that name (`aws-cn`), or None."""
+    """Return the partition of that name (`aws-cn`), or None."""
     for partition in PARTITIONS:
         if partition.name == name:
             return partition
@@ -103,7 +103,7 @@ def partition_named(name: str) -> Partition | None:
 
 
 def role_session_arn(role_arn: Arn, session_name: str) -> str:
-    """The ARN of a role session, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which leaves out the role's path."""
+    """Return a role session's ARN, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, without the role's path."""
     return f"arn:{role_arn.partition}:sts::{role_arn.account}:assumed-role/{role_arn.resource_name}/{session_name}"
 
 

@@ -32,7 +32,7 @@ class Obtained(NamedTuple):
 
 
 class CachedSession(NamedTuple):
-    """A session in the cache, for display."""
+    """A session in the cache, as `dsops agent status` shows it."""
 
     credentials: Credentials
     store: str
@@ -63,7 +63,7 @@ HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class NamedLocks:
-    """Locks by name (a fingerprint, an MFA device), for coroutines and threads. Waiting blocks no other coroutine."""
+    """Locks by name (a fingerprint, an MFA device), for coroutines and threads. A waiting coroutine blocks no other."""
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}
@@ -154,7 +154,10 @@ class CredentialCache:
     """The sessions and secrets that this process holds in memory."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False) -> None:
-        """Create a cache. `is_of_one_run`: it serves one plan; `is_of_many`: it serves plans of several clients."""
+        """Create a cache.
+
+        With `is_of_one_run`, the cache serves one plan; with `is_of_many`, it serves plans of several clients.
+        """
         self.memory = Memory(now, is_of_one_run=is_of_one_run)
         self.is_of_many = is_of_many
         self.values = ValueCache(now)
@@ -163,7 +166,10 @@ class CredentialCache:
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
-        """Return a new cache for the rest of a run whose caller is not the planned one; drop pending requests."""
+        """Return a new cache, for the rest of a run whose caller differs from the planned one.
+
+        Pending requests are dropped.
+        """
         self.values.era = object()
         other = CredentialCache(self._now)
         other.memory = self.memory
@@ -272,7 +278,7 @@ class CredentialCache:
 
 
 def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
-    """Raise TooLittleTimeLeft for a new session that lasts less than `--min-ttl`: no command may start with it."""
+    """Raise TooLittleTimeLeft for a new session that lasts less than `--min-ttl`: no command starts with it."""
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(

@@ -28,7 +28,7 @@ class SandboxRun(NamedTuple):
 
     url: str
     server: str
-    """The `Server` header of its responses, which differs between runs."""
+    """The `Server` header of the sandbox's responses, which differs from run to run."""
 
 
 class Credentials:
@@ -80,7 +80,7 @@ class Credentials:
         self.sandbox = sandbox
 
     def from_source(self, source: str, *, sandbox: SandboxRun | None = None) -> Credentials:
-        """Return a copy with another `source` and `sandbox`."""
+        """Return a copy with the given `source` and `sandbox`."""
         return Credentials(
             self.access_key_id,
             self.secret_access_key,

@@ -32,7 +32,7 @@ _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
 """Services that have separate host names for FIPS in GovCloud, as in other partitions."""
 _OF_A_PARTITION = ("iam", "organizations")
-"""Services with one address for all regions of a partition."""
+"""Services that have one address for all regions of a partition."""
 
 GLOBAL_REGION = "aws-global"
 """The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
@@ -187,7 +187,7 @@ def is_aws_host(host: str) -> bool:
     host = host.lower().rstrip(".")
     labels = host.split(".")
     if labels[0].startswith("vpce-"):
-        # for example vpce-0123456789abcdef0-abcdefgh.sts.us-east-1.vpce.amazonaws.com
+        # an example is vpce-0123456789abcdef0-abcdefgh.sts.us-east-1.vpce.amazonaws.com
         del labels[0]
         if labels[2:3] != ["vpce"]:
             return False

@@ -48,7 +48,7 @@ _PRISTINE = frozenset(
 
 
 ACTIVE, EXPIRES, DANGER = "DSOPS_ACTIVE", "DSOPS_EXPIRES", "DSOPS_DANGER"
-"""The variables that tell a prompt, and a nested dsops, which environment or store the process was started with."""
+"""The variables that tell a prompt, and a nested dsops, with which environment or store the process was started."""
 
 
 class ChildIdentity(NamedTuple):
@@ -81,11 +81,11 @@ def child_environment(
 ) -> ChildEnvironment:
     """Merge the secrets into the parent's variables.
 
-    `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` lets an inherited
-    value take precedence over a secret. The variables of an AWS identity are kept or dropped together, so that two
-    sessions never mix: if an inherited variable is kept, all of dsops' are dropped; if dsops sets a variable, all
-    inherited ones are removed. With a `session`, no inherited identity is kept. `marks` replace the inherited ACTIVE,
-    EXPIRES and DANGER; without `marks`, these are inherited.
+    `is_pristine` keeps only the inherited variables that every program needs. With `keeps_existing`, an inherited
+    value takes precedence over a secret. The variables of an AWS identity are kept or dropped together, so that two
+    sessions never mix: if an inherited variable is kept, all variables of dsops are dropped; if dsops sets one, all
+    inherited variables are removed. With a `session`, no inherited identity is kept. `marks` replace the inherited
+    ACTIVE, EXPIRES and DANGER; without `marks`, these three are inherited.
     """
     # A process can inherit a variable without a name (`=x`), which Python's exec refuses to pass on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}

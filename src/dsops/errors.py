@@ -167,7 +167,7 @@ class DsopsError(Exception):
     code = "internal.bug"
     exit_code = 1
     missing = ""
-    """The operand that is missing, or the flag whose value is missing: at a terminal, the user can choose it."""
+    """The operand, or the flag, whose value is missing. At a terminal, the user can choose the value from a list."""
 
     def __init__(
         self,
@@ -235,7 +235,7 @@ class Failures(DsopsError):
         self.exit_code = min(error.exit_code for error in errors)
 
 
-# --- 2: config or command line ------------------------------------------------------------------------------
+# --- exit code 2: config or command line --------------------------------------------------------------------
 
 
 class UsageError(DsopsError):
@@ -382,7 +382,7 @@ class SandboxRefusal(DsopsError):
 
 
 class SandboxUnavailable(ConfigError):
-    """The sandbox can't start (its extra is missing, its port is taken, moto does not fit), or does not answer."""
+    """The sandbox can't start (missing extra, port in use, wrong version of moto), or does not answer."""
 
     code = "sandbox.unavailable"
 
@@ -458,7 +458,7 @@ class QueryRefused(UsageError):
     code = "audit.query-refused"
 
 
-# --- 3: credentials or access denied ------------------------------------------------------------------------
+# --- exit code 3: credentials or access denied --------------------------------------------------------------
 
 
 class CredentialsError(DsopsError):
@@ -620,7 +620,7 @@ class SecretAccessDenied(AccessDenied):
     code = "secret.access-denied"
 
 
-# --- 4: a secret was not resolved ---------------------------------------------------------------------------
+# --- exit code 4: a secret was not resolved -----------------------------------------------------------------
 
 
 class SecretError(DsopsError):
@@ -678,7 +678,7 @@ class ValueUnusable(SecretError):
     code = "secret.value-unusable"
 
 
-# --- 5: unreachable or throttled ----------------------------------------------------------------------------
+# --- exit code 5: unreachable or throttled ------------------------------------------------------------------
 
 
 class ServiceError(DsopsError):
@@ -744,7 +744,7 @@ class SinkFailed(ServiceError):
 
     code = "audit.not-sent"
     seconds = 0
-    # Seconds to wait before the next attempt, as the receiver requested.
+    # The number of seconds to wait before the next attempt, as the receiver requested.
 
 
 class LineRefused(SinkFailed):
@@ -755,7 +755,7 @@ class LineRefused(SinkFailed):
     # The number of lines accepted before the rejected line; None if the rejected line is unknown.
 
 
-# --- 6: a check found something -----------------------------------------------------------------------------
+# --- exit code 6: a check found something -------------------------------------------------------------------
 
 
 class CheckFailed(DsopsError):
@@ -765,7 +765,7 @@ class CheckFailed(DsopsError):
     exit_code = 6
 
 
-# --- the command that exec runs -----------------------------------------------------------------------------
+# --- errors of the command that exec runs -------------------------------------------------------------------
 
 
 class CommandFailed(DsopsError):

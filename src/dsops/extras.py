@@ -14,18 +14,18 @@ import sys
 
 
 def install_command(extra: str) -> str:
-    """The command line that installs the extra into this interpreter's environment, quoted for a shell."""
+    """Return the command line that installs the extra into this interpreter's environment, quoted for a shell."""
     origin = _origin(extra)
     return pip_install(*origin) if origin else pip_install(*_requirements(extra))
 
 
 def pip_install(*words: str) -> str:
-    """A `pip install` command line for this interpreter's environment."""
+    """Return a `pip install` command line for this interpreter's environment."""
     return shlex.join([sys.executable or "python", "-m", "pip", "install", *words])
 
 
 def _origin(extra: str) -> list[str]:
-    """The requirement from which pip installs this dsops with the extra; [] if the source is unknown or gone.
+    """Return the requirement from which pip installs this dsops with the extra; [] if the source is unknown or gone.
 
     PEP 610: an installation from a folder, file or URL records its source in direct_url.json.
     """
@@ -63,7 +63,7 @@ def _of_address(direct_url: dict[str, object], extra: str) -> list[str]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """The extra's requirements, as listed in dsops' package metadata."""
+    """Return the extra's requirements, as listed in dsops' package metadata."""
     from importlib.metadata import distribution
 
     requirements = []

@@ -198,5 +198,5 @@ class Library:
         else:
             plan = plan_named(self._config, environment, self._runtime)
         if any(step.proof and step.proof.may_change for step in plan.steps.values()):
-            return plan  # another login or token is another identity, so the plan is not cached
+            return plan  # The plan is not cached, because the next login or token may be another identity.
         return self._plans.setdefault((environment, store), plan)

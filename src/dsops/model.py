@@ -49,7 +49,7 @@ class StoreEntry(NamedTuple):
     where: Where
 
     def text_of(self, key: str) -> str:
-        """A field's text as written; "" if the field is missing or is not a text."""
+        """Return a field's text as written; "" if the field is missing or is not a text."""
         field = self.fields.get(key)
         return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 

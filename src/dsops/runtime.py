@@ -33,8 +33,8 @@ NOTES = (CLOCK_CORRECTED,)
 class ReportedWait:
     """Reports that a wait for an answer begins, and at the end of the block that it is over.
 
-    `kind` is session, secrets, base or call; `name` is what is waited for. This is a class with `__enter__`, since
-    importing `contextlib` would cost a cold run a millisecond.
+    `kind` is session, secrets, base or call; `name` is the thing that is waited for. This is a class with
+    `__enter__`, since importing `contextlib` would cost a cold run a millisecond.
     """
 
     __slots__ = ("_facts", "_report")
@@ -51,10 +51,10 @@ class ReportedWait:
 
 
 class PartCount:
-    """Counts the parts of long work that are done, and reports each, so that a bar can be shown."""
+    """Counts the finished parts of long work, and reports each, so that a progress bar can be shown."""
 
     def __init__(self, report: Callable[[Event], None], event: str, of: str, number: int) -> None:
-        """`of` are the parts in words: `12 files`."""
+        """`of` names the parts in words: `12 files`."""
         self._report = report
         self._event = event
         self._of = of
@@ -62,7 +62,7 @@ class PartCount:
         self._done = 0
 
     def add(self, parts: int = 1) -> None:
-        """Report that so many more parts are done."""
+        """Report that this number of further parts is finished."""
         self._done += parts
         percent = 100 * self._done // max(1, self._number)
         self._report(Event(self._event, {"percent": f"{percent} %", "of": self._of}))
@@ -93,7 +93,7 @@ class Act(NamedTuple):
     facts: Mapping[str, object] = {}
     """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether a sandbox answered the call; None if the act has no endpoint, so that the run's mark applies."""
+    """Whether a sandbox answered the call; None if the act has no endpoint: the run's mark decides then."""
 
 
 SANDBOX = "sandbox"
@@ -136,18 +136,18 @@ def no_terminal(_question: str) -> bool | None:
 
 
 class Choice(NamedTuple):
-    """One of several things to choose from: its name, and what distinguishes it, such as an account or an ARN."""
+    """One entry of a list: its name, and what distinguishes it, such as an account or an ARN."""
 
     name: str
     detail: str = ""
 
 
 DANGER = "danger:"
-"""The first word of the detail of a store with `danger: true`, which a list shows in red."""
+"""The first word in the detail of a store with `danger: true`. Lists show it in red."""
 
 
 def no_choice(_question: str, _choices: Sequence[Choice]) -> Choice | None:
-    """Return None: the `choose` for processes without a terminal."""
+    """Return None. Processes without a terminal use this function as `choose`."""
     return None
 
 
@@ -194,12 +194,12 @@ class Runtime(NamedTuple):
     choose: Callable[[str, Sequence[Choice]], Choice | None] = no_choice
     """Lets the user choose from a list on the terminal. Returns None without a terminal.
 
-    Raises KeyboardInterrupt if the user chooses none.
+    Raises KeyboardInterrupt if the user cancels.
     """
     reason: str = ""
     """The reason of the run, in the user's words; "" if the user has given none."""
     run_memory: MutableMapping[str, object] | None = None
-    """Remembers what the user has unlocked, until the run ends; None: nothing is remembered."""
+    """What the user has unlocked, until the run ends; None if nothing is to be remembered."""
 
 
 REASON_CHARACTERS = 256

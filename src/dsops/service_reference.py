@@ -47,7 +47,7 @@ class ServiceReference:
         self._owners: dict[str, str] | None = None
 
     def version(self) -> str:
-        """The version of the data, such as 0.1.202610271."""
+        """Return the version of the data, such as 0.1.202610271."""
         return str(self._data.data_version())
 
     def services(self) -> Collection[str]:

@@ -146,7 +146,7 @@ async def spawn(work: Work[T]) -> Task[T]:
 
 
 async def settle(*works: Work[T]) -> list[T | DsopsError]:
-    """Run all works concurrently; return their results in order. For failed work, the result is its DsopsError."""
+    """Run the coroutines concurrently; return their results in order. A coroutine that fails returns its DsopsError."""
     tasks = [await spawn(work) for work in works]
     outcomes: list[T | DsopsError] = []
     for task in tasks:
@@ -158,7 +158,7 @@ async def settle(*works: Work[T]) -> list[T | DsopsError]:
 
 
 async def gather(*works: Work[T]) -> list[T]:
-    """Run all works concurrently; return their results in order. Once all have ended, raise the first error."""
+    """Run the coroutines concurrently; return their results in order. Once all have ended, raise the first error."""
     results: list[T] = []
     for outcome in await settle(*works):
         if isinstance(outcome, DsopsError):

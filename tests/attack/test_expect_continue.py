@@ -149,7 +149,7 @@ def test_any_expectation_is_answered(server: SandboxServer, expectation: str) ->
 
 
 def test_boto3_puts_and_gets_an_empty_object(server: SandboxServer) -> None:
-    """boto3 puts and gets an empty object: botocore sends `Expect: 100-continue` with length 0."""
+    """boto3 can put and get an empty object, although botocore sends `Expect: 100-continue` with length 0."""
     user = ask(server.url, "identity?as=alice")
     s3 = boto3.client(
         "s3",

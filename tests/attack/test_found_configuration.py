@@ -237,6 +237,7 @@ class TestThroughTheAgent:
             check=False,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            timeout=60,
         )
         assert 'PLAIN="info"' in done.stdout.replace("'", '"').replace("PLAIN=info", 'PLAIN="info"')
         assert "evil" not in done.stdout
@@ -427,6 +428,7 @@ class TestTheQuestion:
             env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
             capture_output=True,
             check=True,
+            timeout=60,
         )
         assert b"\x1b" not in done.stdout
         assert b"\r" not in done.stdout

@@ -125,6 +125,7 @@ def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, sh
     assert house.loads() == 2
 
 
+@pytest.mark.clients
 def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
     """A subshell that leaves the folder loses the folder's variables; the parent shell keeps them."""
     house.allow()

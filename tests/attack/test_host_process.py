@@ -14,6 +14,7 @@ import dsops
 from dsops.errors import SandboxUnavailable
 from dsops.startup import NamedTuple
 from dsops.testing.process import SandboxProcess
+from tests.children import wait_for
 
 if TYPE_CHECKING:
     from dsops.testing import LocalAws
@@ -349,7 +350,7 @@ def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
         answers = {type(process.do("clock")[0]) for _ in range(50)}
         with open(reader, "rb") as file:
             message_text = file.read()
-        os.waitpid(child, 0)
+        wait_for(child)
         assert json.loads(message_text) == ["a forked child process can't control the sandbox of its parent", "3" * 12]
         assert answers == {float}
         assert process.do("account", account_id="")[0] != "3" * 12

@@ -18,6 +18,7 @@ import pytest
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
 pytestmark = [
+    pytest.mark.clients,
     pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD and /proc as Linux has them"),
     pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here: the failing disk is a small library"),
 ]
@@ -34,7 +35,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A preloaded library that injects I/O errors."""
     built = tmp_path_factory.mktemp("library") / "io_errors.so"
     source = Path(__file__).with_name("io_errors.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=True, timeout=60)
     return built
 
 

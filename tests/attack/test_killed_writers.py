@@ -16,6 +16,7 @@ from dsops.audit.reading import find_trail
 from dsops.audit.settings import TrailLimits
 from dsops.audit.trail import append
 from dsops.audit.verify import verify
+from tests.children import wait_for
 
 NOW = 1_795_000_000
 CALLS = (
@@ -52,7 +53,7 @@ def killed_at(step: int, path: Path, limits: TrailLimits, *, is_half_way: bool) 
     """Append two lines in a process that is killed at this system call; returns whether it was killed."""
     child = os.fork()
     if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        return wait_for(child) < 0
     steps = 0
 
     def watched(name: str) -> Any:

@@ -146,7 +146,7 @@ def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
     """While 200 polls wait, other calls are answered; then each message goes to one poll, the longest-waiting first."""
     url = queue(wire, "many")
     with ExitStack() as stack:
-        polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
+        polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20, VisibilityTimeout=600)
         for poll in polls:
             stack.enter_context(poll)
         assert b"user/alice" in wire.call("sts", "GetCallerIdentity")
@@ -398,7 +398,7 @@ def test_the_oldest_is_served_first() -> None:
 
 
 def test_a_look_is_short_and_the_next_one_goes_on() -> None:
-    """One round over the waiting queues takes limited time; the next round goes on where that one ended."""
+    """One round over the waiting queues takes limited time; the next round continues at the queue where it stopped."""
     bench = Bench(1000)
     bench.cost = 0.005
     for number in range(40):

@@ -13,6 +13,8 @@ from urllib.request import urlopen
 import boto3
 import pytest
 
+from tests.children import Child
+
 DSOPS = str(Path(sys.executable).parent / "dsops")
 BODY = b"x" * 1_600_000
 REQUESTS = 100
@@ -30,7 +32,7 @@ def test_a_sandbox_keeps_no_bodies_of_requests(tmp_path: Path) -> None:
     """The sandbox frees request bodies (reference cycles once kept 4.4 GB after 2,700 requests)."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DSOPS_AUDIT": "off"}
     command = [DSOPS, "sandbox", "serve", "--port", "0", "--events", "1"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as server:
+    with Child(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             url = server.stdout.readline().strip()

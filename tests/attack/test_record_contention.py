@@ -22,6 +22,7 @@ import pytest
 from dsops.agent.client import ALIVE, DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, stamp
 from dsops.audit.reading import find_trail
 from dsops.audit.verify import verify
+from tests.children import SECONDS, Child
 from tests.unit.cli.stub_aws import Agent
 
 if sys.platform == "win32":
@@ -105,7 +106,7 @@ class Home:
     def writers(self, processes: int, writes: int) -> subprocess.Popen[bytes]:
         """Processes that write to the same trail without the agent."""
         command = [sys.executable, "-c", WRITERS, str(processes), str(writes)]
-        return subprocess.Popen(command, env=self.agent.environ, cwd=self.agent.folder)
+        return Child(command, env=self.agent.environ, cwd=self.agent.folder)
 
     def records(self) -> list[dict[str, Any]]:
         """Every line of the trail."""
@@ -213,7 +214,7 @@ def test_an_agent_that_is_stopped_counts_what_waits(home: Home) -> None:
             answer = pool.submit(home.ask, words)
             _wait_until_open(pid, "audit.jsonl.head")
             assert home.agent.run("agent", "stop").returncode == 0
-            assert answer.result()[0] in {RESULT, -1}
+            assert answer.result(timeout=SECONDS)[0] in {RESULT, -1}
         _wait_until_gone(pid)
     code, [found] = home.verify()
     assert code == 6

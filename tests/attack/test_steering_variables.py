@@ -96,6 +96,7 @@ def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> N
             check=False,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            timeout=60,
         )
 
     refused = run("exec", "--env", "dev", "--", "/usr/bin/env")

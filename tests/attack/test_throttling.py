@@ -27,6 +27,7 @@ from dsops.sandbox.state.rate_limits import Throttle
 from dsops.secret import Secret
 from dsops.tasks import Work, pause, settle
 from tests.fakes import Reports, make_runtime
+from tests.groups import examples
 from tests.loop import Time
 
 ACCOUNT_KEYS = ("ASIAQNZGKIQY56JQ7WML", "ASIAY34FZKBOKMUTVV7A")
@@ -169,7 +170,7 @@ def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
     assert scene.time.seconds <= 1.3 * 50 / 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(rate=st.floats(1, 5), seconds=st.floats(15, 23), seed=st.integers(0, 1 << 30))
 def test_whatever_the_limit_the_calls_that_fit_get_through(rate: float, seconds: float, seed: int) -> None:
     """Whatever the rate, the calls that fit into a period succeed within 1.3 times the period plus one interval."""
@@ -213,7 +214,7 @@ def test_a_limit_of_one_account_slows_no_other() -> None:
 # --- bounds -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     timeout_ms=st.integers(1, 60_000),
     asked=st.sampled_from(["", "0", "1", "7", "600"]),

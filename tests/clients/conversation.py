@@ -31,6 +31,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self, cast
 
+from tests.children import Child
+
 Pairs = dict[str, str]
 _ENDING_SECONDS = 10
 
@@ -48,7 +50,7 @@ class Conversation:
     """A running client program, which ends with the `with` block."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, folder: Path | None = None) -> None:
-        self._process = subprocess.Popen(
+        self._process = Child(
             command, cwd=folder, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 

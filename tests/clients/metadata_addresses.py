@@ -54,9 +54,9 @@ class Service(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Start the servers, let dsops look for credentials in each case, print the results."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=60)
     for address in ADDRESSES:
-        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True, timeout=60)
         server = ThreadingHTTPServer((address, 80), Service)
         threading.Thread(target=server.serve_forever, daemon=True).start()
     environments = {

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dsops.testing.local_aws import LocalAws
+from tests.children import Child
 from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
@@ -65,7 +66,13 @@ class Ada:
         """Run dsops and wait until it ends."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
-            [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
+            [str(BIN / "dsops"), *words],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
     def token(self) -> str:
@@ -117,7 +124,7 @@ def test_a_machine_whose_clock_jumps(ada: Ada, hours: int) -> None:
     moment = ada.folder / "moment"
     moment.write_text("0")
     program = Path(__file__).with_name("agent_with_clock.py")
-    agent = subprocess.Popen([sys.executable, str(program), str(moment)], cwd=ada.folder, env=ada.environ)
+    agent = Child([sys.executable, str(program), str(moment)], cwd=ada.folder, env=ada.environ)
     try:
         end = time.monotonic() + PATIENCE_SECONDS
         while '"is_running": true' not in ada.dsops("agent", "status", "--json").stdout:

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import Child
+
+pytestmark = pytest.mark.clients
+
 BIN = Path(sys.executable).parent
 SEED = """
 accounts:
@@ -169,7 +173,7 @@ def test_a_wrong_seed_is_reported_with_lines(tmp_path: Path) -> None:
 def served(tmp_path: Path) -> Iterator[str]:
     """Run `dsops sandbox serve` on a free port; yields its address."""
     (tmp_path / "seed.yaml").write_text(SEED)
-    process = subprocess.Popen(
+    process = Child(
         [BIN / "dsops", "sandbox", "serve", "--seed", "seed.yaml", "--port", "0"],
         cwd=tmp_path,
         env=environment(tmp_path),

@@ -64,7 +64,7 @@ def signing_key(aws: StubAws) -> str:
 def test_clients_sign_with_the_stores_session(command: list[str], dsops: Dsops, aws: StubAws) -> None:
     """The AWS CLI and boto3 sign with the session of the role that dsops assumed with the base keys."""
     done = subprocess.run(
-        command, cwd=os.environ["HOME"], env=dsops.environ, capture_output=True, text=True, check=False
+        command, cwd=os.environ["HOME"], env=dsops.environ, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert aws.calls == ["AssumeRole", "GetCallerIdentity"]

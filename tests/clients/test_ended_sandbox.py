@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.children import Child
 from tests.permission import allow_found
 
 if sys.platform == "win32":
@@ -67,7 +68,7 @@ class Place:
     def sandbox(self, port: int = 0) -> tuple[subprocess.Popen[str], str]:
         """Start a sandbox; return its process and URL."""
         process = self._stack.enter_context(
-            subprocess.Popen(
+            Child(
                 [DSOPS, "sandbox", "serve", "--port", str(port), "--seed", "seed.yaml"],
                 cwd=self.folder,
                 env=self.environ,
@@ -106,7 +107,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def test_a_dead_sandboxs_sessions_end_with_it(place: Place) -> None:
-    """After `kill -9` of one sandbox, its session is gone from the agent, and that of another sandbox stays."""
+    """After `kill -9` of one sandbox, the agent has dropped its session, but keeps the session of another sandbox."""
     (first, first_url), (_, second_url) = place.sandbox(), place.sandbox()
     place.use(first_url)
     place.use(second_url)
@@ -120,7 +121,7 @@ def test_a_dead_sandboxs_sessions_end_with_it(place: Place) -> None:
 
 
 def test_a_restarted_sandbox_does_not_keep_the_sessions_of_the_run_before(place: Place) -> None:
-    """A sandbox that was started again on the same port has no session of the run before it."""
+    """A sandbox that was started again on the same port does not get the sessions of the run before it."""
     process, url = place.sandbox()
     place.use(url)
     (before,) = place.sessions()

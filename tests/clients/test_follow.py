@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from dsops.testing import LocalAws
+from tests.children import Child
 
 BIN = Path(sys.executable).parent
 
@@ -19,7 +20,7 @@ def test_follow_prints_calls_as_they_are_made(sandbox: LocalAws) -> None:
     assert admin.arn
     command = [str(BIN / "dsops"), "sandbox", "events", "--follow", "--json", "--last", "5"]
 
-    with subprocess.Popen(command, env=sandbox.environment(), stdout=subprocess.PIPE, text=True) as following:
+    with Child(command, env=sandbox.environment(), stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         events = [json.loads(following.stdout.readline())]
         for _ in range(2):

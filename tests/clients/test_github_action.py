@@ -76,7 +76,10 @@ HOSTILE = (
     "--help me",
 )
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the action needs Linux or macOS")
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.skipif(sys.platform == "win32", reason="the action needs Linux or macOS"),
+]
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def job(sandbox: LocalAws, tmp_path: Path) -> Runner:
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": str(ask(sandbox.url, "identity")["GitHubToken"]),
     }
     number = subprocess.run(
-        ["sh", "-c", 'printf %s "$0" | cksum', str(ROOT)], capture_output=True, text=True, check=True
+        ["sh", "-c", 'printf %s "$0" | cksum', str(ROOT)], capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()[0]
     home = runner.temp / f"dsops-{number}"
     (home / "bin").mkdir(parents=True)

@@ -55,7 +55,7 @@ envs:
 """
 HOSTILE = ('x"; touch MARK; "`touch MARK`$(touch MARK)', "x'; touch MARK #\ntouch MARK\n", "$TOUCH")
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")
+pytestmark = [pytest.mark.clients, pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")]
 
 
 @pytest.fixture
@@ -124,6 +124,7 @@ def job(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Jo
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "dsops").symlink_to(BIN / "dsops")

@@ -15,6 +15,7 @@ import pytest
 
 from dsops.aws.identity.sso_cache import hashed
 from dsops.testing.local_aws import LocalAws
+from tests.children import Child
 from tests.clients.sdks import aws_cli_2
 from tests.desk import Desk
 from tests.installed import OUTSIDE, ToolMissingError
@@ -146,7 +147,7 @@ def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
 
 def test_a_code_is_approved_on_any_device(desk: Login) -> None:
     """With --device, URL and code go to stderr, only the result to stdout, and no browser is opened."""
-    waiting = subprocess.Popen(
+    waiting = Child(
         ["dsops", "login", "dev", "--device", "--json"],
         cwd=desk.folder,
         env={**desk.environ, "BROWSER": "false"},
@@ -166,7 +167,7 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
 
 def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
     """Without BROWSER and display, `login` says so and uses a device code; a denial ends it with exit code 3."""
-    waiting = subprocess.Popen(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
+    waiting = Child(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
     _, stderr = waiting.communicate(timeout=30)
     assert "no browser can be opened here: using a code instead" in stderr
@@ -241,7 +242,7 @@ def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Login) -> None
 def test_two_logins_at_once_are_two_logins(desk: Login) -> None:
     """Concurrent logins each use their own port and state; the token file of the last login is complete."""
     running = [
-        subprocess.Popen(
+        Child(
             ["dsops", "login", "dev"],
             cwd=desk.folder,
             text=True,
@@ -299,7 +300,7 @@ def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
 def test_many_processes_may_renew_at_once(desk: Login, sandbox_seed: str) -> None:
     """Twenty processes that find an expired token at once all succeed with one renewal, and leave one valid token.
 
-    This holds where a refresh token works only once, too.
+    The test runs with refresh tokens that work once, too.
     """
     desk.log_in()
     before = desk.end_token()
@@ -307,7 +308,7 @@ def test_many_processes_may_renew_at_once(desk: Login, sandbox_seed: str) -> Non
     # The answer takes so long that all twenty have found the expired token before the first of them gets it.
     with slow_link(int(desk.environ["DSOPS_SANDBOX_PORT"]), 4) as address:
         running = [
-            subprocess.Popen(
+            Child(
                 ["dsops", "whoami", "dev", "--no-agent"],
                 cwd=desk.folder,
                 env={**desk.environ, "AWS_ENDPOINT_URL_SSO_OIDC": address},
@@ -422,7 +423,7 @@ def test_a_python_program_follows_the_login(desk: Login) -> None:
         "    except dsops.errors.DsopsError as error:\n        print(error.code)\n"
         "    sys.stdout.flush(); sys.stdin.readline()\n"
     )
-    with subprocess.Popen(
+    with Child(
         [sys.executable, "-c", program],
         cwd=desk.folder,
         env=desk.environ,
@@ -489,6 +490,7 @@ def aws(desk: Login) -> Iterator[str]:
         yield path
 
 
+@pytest.mark.clients
 def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None:
     """The AWS CLI's profile for the same sso-session works after a dsops login, without `aws sso login`."""
     desk.log_in()
@@ -496,6 +498,7 @@ def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
+@pytest.mark.clients
 def test_dsops_reads_what_the_aws_cli_has_written(desk: Login, aws: str) -> None:
     """dsops uses the token of `aws sso login` and renews the token with the AWS CLI's client registration."""
     done = desk.run(aws, "sso", "login", "--sso-session", "corp", BROWSER="dsops sandbox approve --user bob %s")

@@ -162,7 +162,9 @@ def caller(dsops: Dsops, store: str, **environ: str) -> str:
 def theirs(dsops: Dsops, profile: str) -> str:
     """The ARN of the identity that botocore has with this profile."""
     code = f"import boto3; print(boto3.Session(profile_name={profile!r}).client('sts').get_caller_identity()['Arn'])"
-    done = subprocess.run([sys.executable, "-c", code], env=dsops.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=dsops.environ, capture_output=True, text=True, check=False, timeout=60
+    )
     assert 0 == done.returncode, done.stderr
     return done.stdout.strip()
 

@@ -15,6 +15,7 @@ import pytest
 
 from dsops.runtime import empty_file
 from dsops.testing.local_aws import LocalAws
+from tests.children import Child
 from tests.clients.sdks import aws_cli_2
 from tests.desk import BIN, Desk
 from tests.installed import OUTSIDE, ToolMissingError
@@ -126,7 +127,7 @@ def test_a_login_asks_once_and_then_a_command_runs_in_an_account(desk: Newcomer)
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
 def test_a_login_that_is_given_up_at_the_question_writes_nothing(desk: Newcomer, key: str) -> None:
-    """Ctrl-C or Ctrl-D at the question ends the login, and no file is written."""
+    """Ctrl-C or Ctrl-D at the prompt ends the login, and no file is written."""
     with desk.terminal("dsops", "login") as terminal:
         terminal.expect("Start URL of the access portal: ")
         terminal.type(key)
@@ -159,7 +160,7 @@ def test_a_login_that_fails_writes_nothing(desk: Newcomer) -> None:
 )
 def test_what_is_missing_is_named_with_the_next_step(desk: Newcomer, words: tuple[str, ...], error: str) -> None:
     """Without a terminal, the error says what is missing, and nothing is written."""
-    with subprocess.Popen(
+    with Child(
         [str(BIN / "dsops"), *words],
         cwd=desk.folder,
         env=desk.environ,
@@ -188,7 +189,7 @@ def test_the_section_is_added_to_a_file_of_ones_own(desk: Newcomer) -> None:
 
 
 def test_the_empty_file_of_a_sandbox_is_never_written(desk: Newcomer) -> None:
-    """In a sandbox, AWS_CONFIG_FILE is a file of dsops itself: a login refuses to add a section there."""
+    """In a sandbox, AWS_CONFIG_FILE is an empty file that dsops provides; a login refuses to add a section to it."""
     done = desk.run("dsops", *LOGIN, AWS_CONFIG_FILE=empty_file())
     assert done.returncode == 2
     assert "AWS_CONFIG_FILE names the empty file of dsops" in done.stderr
@@ -196,7 +197,7 @@ def test_the_empty_file_of_a_sandbox_is_never_written(desk: Newcomer) -> None:
 
 
 def test_another_login_prunes_what_it_may_not_use(desk: Newcomer) -> None:
-    """After bob's login, alice's permission set is gone; a store of one's own and a changed name stay."""
+    """The import after bob's login removes alice's permission set, but keeps the user's own store and changed name."""
     desk.log_in()
     assert names(desk.imported()["added"]) == ["Dev-team-Admin", "Ops-ReadOnly"]
     text = desk.own.read_text().replace("  Dev-team-Admin:", "  # mine\n  dev:")
@@ -218,7 +219,7 @@ def test_two_imports_at_once_leave_one_complete_file(desk: Newcomer) -> None:
     """Eight imports at once all succeed; the file has every store once, and no part of another file is left."""
     desk.log_in()
     running = [
-        subprocess.Popen(
+        Child(
             ["dsops", "import", "sso", "--json"],
             cwd=desk.folder,
             env=desk.environ,
@@ -239,7 +240,7 @@ def test_two_imports_at_once_leave_one_complete_file(desk: Newcomer) -> None:
 
 
 def test_another_file_can_be_named(desk: Newcomer) -> None:
-    """With --out, the stores go into that file, which a command can then use; the user's own file is not made."""
+    """With --out, the stores are written into that file, which works, and the user's own file is not created."""
     desk.log_in()
     desk.imported("--out", "dsops.yaml", "--name", "{role_name}")
     assert not desk.own.exists()
@@ -325,7 +326,7 @@ def test_an_account_that_is_not_listed_is_named_and_keeps_its_stores(logged_in: 
     ],
 )
 def test_a_portal_that_answers_partly_changes_nothing(logged_in: Newcomer, answer: Answer) -> None:
-    """Without the whole list of accounts, no store is removed."""
+    """If the portal does not return the whole list of accounts, no store is removed."""
     before = logged_in.own.read_bytes()
     with portal(lambda action, _: answer if action == "ListAccounts" else None) as server:
         done = logged_in.run("dsops", "import", "sso", AWS_ENDPOINT_URL_SSO=server.url)
@@ -339,7 +340,7 @@ def test_ctrl_c_while_the_portal_is_silent_changes_nothing(logged_in: Newcomer) 
     before = logged_in.own.read_bytes()
     with portal(lambda action, _: Answer(is_silent=True) if action == "ListAccountRoles" else None) as server:
         environ = {**logged_in.environ, "AWS_ENDPOINT_URL_SSO": server.url}
-        with subprocess.Popen(["dsops", "import", "sso"], cwd=logged_in.folder, env=environ) as process:
+        with Child(["dsops", "import", "sso"], cwd=logged_in.folder, env=environ) as process:
             while not any("/assignment/roles" in seen.target for seen in server.seen):
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
@@ -348,7 +349,7 @@ def test_ctrl_c_while_the_portal_is_silent_changes_nothing(logged_in: Newcomer) 
 
 
 def test_names_of_the_portal_cannot_control_the_terminal(logged_in: Newcomer) -> None:
-    """Escape sequences in the names of accounts and permission sets reach neither the terminal nor the file."""
+    """Escape sequences in names of accounts and permission sets are written to neither the terminal nor the file."""
     evil = "\x1b]0;x\x07\u202e\n  x: {type: command}"
 
     def answer(action: str, _: str) -> Answer | None:
@@ -376,6 +377,7 @@ def test_boto3_uses_the_login(desk: Newcomer) -> None:
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
+@pytest.mark.clients
 def test_the_aws_cli_uses_the_login_and_its_refreshed_token(desk: Newcomer) -> None:
     """The AWS CLI reads the sso-session and the token that dsops wrote, before and after dsops has renewed it."""
     try:

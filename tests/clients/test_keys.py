@@ -20,6 +20,7 @@ from dsops.keyring.items import Keyring
 from dsops.keyring.keys import get_secrets, put_secrets
 from dsops.secret import Secret
 from dsops.testing.local_aws import LocalAws
+from tests.children import Child
 from tests.permission import allow_found
 from tests.stubs.keyrings import StubKeyring
 from tests.terminal import Terminal
@@ -225,7 +226,7 @@ def test_a_rotation_interrupted_while_storing_the_new_key(desk: Desk, number: si
     desk.add()
     desk.allow(*STEPS)
     desk.keyring.set_mood("hangs at new ones")
-    running = subprocess.Popen(
+    running = Child(
         ["dsops", "keys", "rotate", "ada"],
         cwd=desk.folder,
         env=desk.environ,
@@ -446,6 +447,7 @@ def test_the_aws_cli_starts_from_the_keyring(desk: Desk) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/ada"

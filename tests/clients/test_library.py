@@ -23,6 +23,7 @@ from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.secret import Secret
+from tests.children import SECONDS
 from tests.clients.test_long_commands import CONFIG, SEED, TARGET
 from tests.fakes import Reports
 
@@ -80,13 +81,13 @@ def test_twenty_threads_assume_a_role_once(server: SandboxServer, tmp_path: Path
     barrier = threading.Barrier(20)
 
     def work(number: int) -> None:
-        barrier.wait()
+        barrier.wait(SECONDS)
         if number % 2:
             keys.append(library.credentials("target").access_key_id)
         else:
             values.append(library.secrets("production"))
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -114,7 +115,7 @@ def test_errors_are_those_of_dsops(server: SandboxServer, tmp_path: Path) -> Non
 def test_importing_dsops_imports_no_other_module() -> None:
     """`import dsops` imports no other module; `open` is loaded on first use, and other names raise AttributeError."""
     program = "import sys; before = set(sys.modules); import dsops; print(sorted(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "['dsops']\n"
     with pytest.raises(AttributeError, match="has no attribute `opne`"):
         dsops.opne  # type: ignore[attr-defined]  # noqa: B018 - that is the test
@@ -176,6 +177,7 @@ def test_the_lambda_example_runs_as_lambda_runs_it(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         caller = "arn:aws:sts::222222222222:assumed-role/Reader/lambda-orders"

@@ -24,6 +24,7 @@ from dsops.runtime import empty_file
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
+from tests.children import SECONDS, Child
 from tests.clients.conversation import Conversation
 from tests.clients.sdks import SDKS
 from tests.installed import OUTSIDE, ToolMissingError
@@ -187,7 +188,7 @@ class Talk:
 
     def __init__(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> None:
         allow_found(folder, environ)
-        self.process = subprocess.Popen(
+        self.process = Child(
             command,
             cwd=folder,
             env=environ,
@@ -203,7 +204,7 @@ class Talk:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.communicate(timeout=SECONDS)
 
     def ask(self) -> str:
         """Ask the command who it is; returns the ARN and key id, or its error."""
@@ -325,7 +326,7 @@ def test_a_rotated_token_file_is_read_for_each_renewal(world: World) -> None:
         port = world.server.url.rpartition(":")[2]
         command = [str(BIN / "dsops"), "sandbox", "token", "--port", port, "--sub", "system:serviceaccount:shop:app"]
         command += ["--expires", "1500"]
-        done = subprocess.run(command, env=world.environ, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=world.environ, capture_output=True, text=True, check=True, timeout=60)
         (world.folder / "token").write_text(done.stdout)
 
     mint()
@@ -389,12 +390,14 @@ def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
     assert json.loads(done.stdout).endswith("user/mallory")
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [name for name in SDKS if name != "aws-cli-2"])  # ignores AWS_ENDPOINT_URL
+@pytest.mark.clients
 def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name: str) -> None:
     """Every SDK uses the served session past its expiry, despite keys in HOME (two empty files hide them)."""
     try:
@@ -435,7 +438,7 @@ except OSError as error:
 def fetch(address: str, token: str, *uid: str) -> str:
     """The status of a request for the served credentials by an unrelated process; "refused" if nothing listens."""
     command = [sys.executable, "-c", FETCH, address, token, *uid]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -477,7 +480,11 @@ def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> Non
         )
         for pid in (str(talk.process.pid), *children):
             done = subprocess.run(
-                [sys.executable, "-c", program, f"/proc/{pid}/environ"], capture_output=True, text=True, check=True
+                [sys.executable, "-c", program, f"/proc/{pid}/environ"],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
             )
             assert done.stdout == "not allowed\n"
         assert token not in Path(f"/proc/{talk.process.pid}/cmdline").read_text()
@@ -568,7 +575,7 @@ def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> 
 
 def _own_address() -> str:
     """An IPv4 address of this machine that is not loopback; "" if it has none."""
-    done = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False)
+    done = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False, timeout=60)
     return next((part for part in done.stdout.split() if ":" not in part), "")
 
 
@@ -689,6 +696,7 @@ def test_one_code_lasts_for_twelve_hours(world: World) -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     ).stdout.strip()
     with world.start("--credentials", "sensitive", "--serve", MFA_TOKEN=code) as talk:
         first = talk.ask()

@@ -17,7 +17,9 @@ def _has_networks() -> bool:
     """Whether a process on this machine may have its own network namespace."""
     if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
         return False
-    done = subprocess.run(["unshare", "-rn", "ip", "link", "set", "lo", "up"], capture_output=True, check=False)
+    done = subprocess.run(
+        ["unshare", "-rn", "ip", "link", "set", "lo", "up"], capture_output=True, check=False, timeout=60
+    )
     return done.returncode == 0
 
 

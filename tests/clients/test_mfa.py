@@ -12,6 +12,7 @@ from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import add_seed
 from dsops.secret import Secret
 from dsops.testing.local_aws import LocalAws
+from tests.children import Child
 from tests.permission import allow_found
 from tests.stubs.keyrings import StubKeyring
 
@@ -73,7 +74,7 @@ class Desk:
     def start(self, seconds: int = 0) -> subprocess.Popen[str]:
         """Start a dsops process whose clock is off by this many seconds."""
         allow_found(self.folder, self.environ)
-        return subprocess.Popen(
+        return Child(
             [sys.executable, PROGRAM, str(seconds), *RUN],
             cwd=self.folder,
             env=self.environ,

@@ -108,7 +108,13 @@ class Ada:
         """Run dsops and wait until it ends."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
-            [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
+            [str(BIN / "dsops"), *words],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
     def session(self, store: str, environment: str) -> boto3.Session:
@@ -310,6 +316,7 @@ def test_a_sandbox_made_from_the_configuration(tmp_path: Path) -> None:
         text=True,
         check=False,
         env={"PATH": str(BIN), "HOME": str(tmp_path), "DSOPS_AGENT": "off"},
+        timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "invented-3"), done.stderr
     assert "left out" not in done.stderr

@@ -1,4 +1,4 @@
-"""The founding page's code blocks, extracted from the unmodified page, run in a sandbox.
+"""The AWS STS page's code blocks, extracted from the unmodified page, run in a sandbox.
 
 Each block runs in `dsops sandbox run` with the real program, the AWS CLI and boto3.
 """
@@ -83,13 +83,13 @@ def stores_of(text: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_page_has_thirteen_configurations() -> None:
-    """The founding page has thirteen configurations, as the issue says, so the tests below skip none."""
+    """The AWS STS page has thirteen configurations, as the issue says, so the tests below skip none."""
     assert len(CONFIGURATIONS) == 13
 
 
 @pytest.mark.parametrize("block", CONFIGURATIONS, ids=lambda block: block.heading)
 def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
-    """Each aws.sts store of the founding page issues its role's session in a sandbox made from the page."""
+    """Each aws.sts store of the AWS STS page issues its role's session in a sandbox made from the page."""
     write(tmp_path, "dsops.yaml", block.text)
     roles = {name: store for name, store in stores_of(block.text).items() if store["type"] == "aws.sts"}
     lines = []
@@ -117,7 +117,7 @@ def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
 
 
 def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
-    """The founding page's first environment reaches the command; stdout has only the command's output."""
+    """The AWS STS page's first environment reaches the command; stdout has only the command's output."""
     write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text)
 
     done = in_sandbox(tmp_path, "dsops exec --env production -- printenv DATABASE_URL", "--from", "dsops.yaml")
@@ -126,7 +126,7 @@ def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
 
 
 def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) -> None:
-    """The founding page's too long duration is refused before any call; the page's valid store works."""
+    """The AWS STS page's too long duration is refused before any call; the page's valid store works."""
     text = "secretStores:\n" + textwrap.indent(DURATIONS.text, "  ")
     line = next(number for number, text_line in enumerate(text.splitlines(), 1) if "TOO LONG" in text_line)
     write(tmp_path, "dsops.yaml", text)
@@ -141,7 +141,7 @@ def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) ->
 
 
 def test_a_session_policy_of_denials_leaves_nothing(tmp_path: Path) -> None:
-    """A session with the founding page's deny-only policy cannot read the secret (as on AWS); without it, it can."""
+    """A session with the AWS STS page's deny-only policy cannot read the secret (as on AWS); without it, it can."""
     basic = CONFIGURATIONS[0].text
     limited = basic.replace(
         "    duration_seconds: 3600\n", "    duration_seconds: 3600\n" + textwrap.indent(DENY_ONLY.text, "    ")
@@ -199,7 +199,7 @@ bash -e step.sh
 
 @pytest.mark.parametrize(("seconds", "code"), [(3600, 0), (7200, 125)])
 def test_the_workflow_deploys(tmp_path: Path, seconds: int, code: int) -> None:
-    """The founding page's workflow step works in a runner's session; over one hour role chaining refuses it."""
+    """The AWS STS page's workflow step works in a runner's session; over one hour role chaining refuses it."""
     step = yaml.safe_load(WORKFLOW.text)["steps"][1]
     write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text.replace("3600", str(seconds)))
     write(tmp_path, "seed.yaml", WORKFLOW_SEED)
@@ -252,7 +252,7 @@ envs:
     ids=["as the policies say", "a secret outside of prod/", "another external ID", "another address"],
 )
 def test_the_policies_decide(tmp_path: Path, source_ip: str, external_id: str, env: str, code: int) -> None:
-    """A sandbox with the founding page's trust and permission policies admits exactly the callers they describe."""
+    """A sandbox with the AWS STS page's trust and permission policies admits exactly the callers they describe."""
     write(tmp_path, "dsops.yaml", POLICY_CONFIG)
     write(tmp_path, "seed.yaml", policy_seed(source_ip))
 
@@ -274,7 +274,7 @@ def test_the_policies_decide(tmp_path: Path, source_ip: str, external_id: str, e
     ],
 )
 def test_the_condition_keys_decide(tmp_path: Path, user_id: str, source_ip: str, code: int) -> None:
-    """The founding page's trust policy condition admits only the user with that id from those networks."""
+    """The AWS STS page's trust policy condition admits only the user with that id from those networks."""
     statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:user/alice"}}
     statement |= {"Action": "sts:AssumeRole", **json.loads(CONDITIONS.text)}
     account = {
@@ -327,7 +327,7 @@ print(found["secrets_client"].get_secret_value(SecretId="a-secret")["SecretStrin
 
 
 def test_the_lambda_function_runs(tmp_path: Path) -> None:
-    """The founding page's boto3 code runs unchanged, and its client reads a secret as the role."""
+    """The AWS STS page's boto3 code runs unchanged, and its client reads a secret as the role."""
     write(tmp_path, "handler.py", LAMBDA.text)
     write(tmp_path, "run.py", RUN_LAMBDA)
     write(tmp_path, "seed.yaml", LAMBDA_SEED)
@@ -339,7 +339,7 @@ def test_the_lambda_function_runs(tmp_path: Path) -> None:
 
 
 def test_the_troubleshooting_commands_run(tmp_path: Path) -> None:
-    """The founding page's AWS CLI commands for debugging a denial run in a sandbox and print the caller."""
+    """The AWS STS page's AWS CLI commands for debugging a denial run in a sandbox and print the caller."""
     seed = LAMBDA_SEED.replace("CrossAccountRole", "TestRole")
     write(tmp_path, "seed.yaml", seed)
     write(tmp_path, "commands.sh", DENIAL.text)

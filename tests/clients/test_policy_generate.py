@@ -86,6 +86,7 @@ def generate(folder: Path, *words: str, config: str = CONFIG) -> subprocess.Comp
         text=True,
         check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DSOPS_AGENT": "off", "WHO": "ada"},
+        timeout=60,
     )
 
 
@@ -216,5 +217,6 @@ def test_policy_check_finds_nothing_wrong_in_them(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
         assert checked.returncode == 0, checked.stdout

@@ -78,6 +78,7 @@ def generate(folder: Path, environment: str, *words: str) -> Generated:
         text=True,
         check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DSOPS_AGENT": "off"},
+        timeout=60,
     )
     assert not done.returncode, done.stderr
     document: Generated = json.loads(done.stdout)
@@ -102,7 +103,7 @@ def run(generated: Generated, folder: Path, *, subject: str = "pod:a") -> Mappin
             (folder / "response").write_text(str(tell(sandbox.url, "saml", provider)["assertion"]))
         port = sandbox.url.rpartition(":")[2]
         mint = ["sandbox", "token", "--port", port, "--iss", ISSUER, "--sub", subject]
-        minted = subprocess.run([str(BIN / "dsops"), *mint], capture_output=True, text=True, check=True)
+        minted = subprocess.run([str(BIN / "dsops"), *mint], capture_output=True, text=True, check=True, timeout=60)
         (folder / "token").write_text(minted.stdout.strip())
         library = dsops.open(folder / "run.json", sandbox.user("ada").environment(), folder=folder)
         return {name: value.reveal() for name, value in library.secrets(generated["environment"]).items()}

@@ -18,7 +18,7 @@ from tests.browser import CHROMIUM, FLAGS, SECONDS
 from tests.markup import read
 from tests.reports import ROLES, answer, busy_report, many_pairs, report_of
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
+pytestmark = [pytest.mark.clients, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")]
 
 
 def dom(folder: Path, html: str) -> str:
@@ -63,7 +63,7 @@ def counting() -> Iterator[tuple[str, list[str]]]:
             """Log no requests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", paths

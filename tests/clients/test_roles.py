@@ -1,4 +1,4 @@
-"""dsops in the sandbox: statements about roles that the founding page makes in prose, without a code block."""
+"""dsops in the sandbox: statements about roles that the AWS STS page makes in prose, without a code block."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pytest
 
 from dsops.audit import syslog
 from dsops.audit.sinks import SYSLOG, Sink
+from tests.children import Child
 from tests.terminal import PATIENCE_SECONDS
 
 PROGRAM = shutil.which("rsyslogd") or shutil.which("rsyslogd", path="/usr/sbin")
@@ -39,7 +40,7 @@ def rsyslog(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("rsyslog is not installed")
     file = tmp_path / "rsyslog.conf"
     file.write_text(CONFIGURATION.format(folder=tmp_path))
-    with subprocess.Popen(
+    with Child(
         [PROGRAM, "-n", "-f", str(file), "-i", str(tmp_path / "pid")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -63,6 +64,7 @@ def _wait(path: Path, lines: int = 0) -> str:
 
 
 @pytest.mark.parametrize("kind", ["datagrams", "stream"])
+@pytest.mark.clients
 def test_rsyslog_reads_program_process_facility_and_severity(rsyslog: Path, kind: str) -> None:
     """rsyslog reads each message's program, process id, facility and severity, and the line unchanged."""
     syslog.send(Sink(SYSLOG, str(rsyslog / kind)), [line.encode() for line in LINES])

@@ -18,13 +18,14 @@ import boto3
 import pytest
 
 from dsops.sandbox.control.client import client_variables
+from tests.children import Child
 from tests.clients.conversation import Conversation, Pairs, Refused
 from tests.clients.sdks import SDKS
 from tests.installed import OUTSIDE, ToolMissingError
 from tests.stubs.amazon import amazon
 
 # The first run installs and compiles a client before its first test.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 BIN = Path(sys.executable).parent
 JUMP = "arn:aws:iam::111111111111:role/Jump"
@@ -135,7 +136,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running `dsops sandbox serve`."""
     folder = tmp_path_factory.mktemp("sandbox")
     (folder / "seed.yaml").write_text(SEED)
-    process = subprocess.Popen(
+    process = Child(
         [BIN / "dsops", "sandbox", "serve", "--seed", "seed.yaml", "--port", "0"],
         cwd=folder,
         env=plain_environment(folder),

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from dsops.testing.local_aws import LocalAws
 from tests.browser import CHROMIUM, Browser, browser
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
+pytestmark = [pytest.mark.clients, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")]
 
 ACCOUNT = "111111111111"
 START_URL = "https://d-1234567890.awsapps.com/start"
@@ -78,7 +78,7 @@ def waiting(sandbox: LocalAws) -> int:
 
 
 def test_a_wrong_code_then_the_right_one_then_allow(sandbox: LocalAws, page: Browser) -> None:
-    """A wrong code says what to do; after the right one, Tab reaches the user, Deny and Allow in this order."""
+    """A wrong code shows what to do; after the right code, Tab reaches the user, Deny and Allow in this order."""
     login = Login(sandbox)
     page.open(login.started["verificationUri"])
     page.type("BBBB-BBBB")

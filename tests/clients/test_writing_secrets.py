@@ -21,6 +21,7 @@ import pytest
 
 from dsops.testing import LocalAws
 from dsops.testing.child import SandboxKeeper
+from tests.children import Child
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, Dsops
 
@@ -170,14 +171,18 @@ def test_the_aws_cli_reads_the_field_that_was_set(vault: Vault) -> None:
     command = [str(Path(sys.executable).parent / "aws"), "secretsmanager", "get-secret-value", "--secret-id", "prod/db"]
     environ = {**vault.admin.environment(vault.program.environ), "AWS_DEFAULT_REGION": "us-east-1"}
     done = subprocess.run(
-        [*command, "--query", "SecretString", "--output", "text"], env=environ, capture_output=True, check=True
+        [*command, "--query", "SecretString", "--output", "text"],
+        env=environ,
+        capture_output=True,
+        check=True,
+        timeout=60,
     )
     assert '{"user": "app", "password": "hush-2", "port": 5433}' == done.stdout.decode().rstrip("\n")
     assert "hush-2" == vault.run("get", "--env", "production", "PASSWORD").stdout
 
 
 def test_a_field_that_has_the_value_already_is_not_written(vault: Vault) -> None:
-    """If the field has that value, nothing is written, and `set` says so."""
+    """If the field already has the value that `set` would write, nothing is written, and `set` says so."""
     before = vault.current()
     done = vault.run("set", "secrets", "prod/db", "--field", "user", text="app")
     assert "has this value already; nothing was written" in done.stderr
@@ -185,7 +190,10 @@ def test_a_field_that_has_the_value_already_is_not_written(vault: Vault) -> None
 
 
 def test_a_file_is_written_with_or_without_its_last_newline(vault: Vault, tmp_path: Path) -> None:
-    """A file loses one newline at its end, unless `--keep-newline` is given; other bytes than text are SecretBinary."""
+    """`set` removes one newline at the end of a file, unless `--keep-newline` is set.
+
+    Bytes that are not text become SecretBinary.
+    """
     (tmp_path / "key").write_text("PEM\n")
     vault.run("set", "secrets", "prod/db", "--from-file", "key")
     assert "PEM" == vault.value()
@@ -196,7 +204,7 @@ def test_a_file_is_written_with_or_without_its_last_newline(vault: Vault, tmp_pa
 
 
 def test_a_new_secret_needs_create(vault: Vault) -> None:
-    """A missing secret is an error that names `--create`; an existing one is not created again."""
+    """If the secret is missing, the error names `--create`; an existing secret is not created again."""
     missing = vault.run("set", "secrets", "prod/new", text="hush-3", code=4)
     assert "error[secret.not-found]" in missing.stderr
     assert "`dsops set secrets prod/new --create` makes a new one" in missing.stderr
@@ -210,7 +218,7 @@ def test_a_new_secret_needs_create(vault: Vault) -> None:
 
 
 def test_the_value_is_typed_twice_and_never_shown(vault: Vault) -> None:
-    """On a terminal, `set` names region and account, and asks twice without showing what is typed."""
+    """On a terminal, `set` names the region and account, and asks twice without showing what is typed."""
     with vault.on_terminal("set", "secrets", "prod/db") as terminal:
         shown = terminal.expect("Value of the secret `prod/db`") + terminal.expect(f"{IN_THE_ACCOUNT}: ")
         terminal.type("hush-5\n")
@@ -263,7 +271,7 @@ def test_expect_refuses_another_version(vault: Vault) -> None:
 def test_what_cannot_be_written_is_refused(
     vault: Vault, words: tuple[str, ...], text: str | bytes, message: str
 ) -> None:
-    """Each impossible write has an error with a hint, and changes nothing."""
+    """Each write that AWS does not allow has an error with a hint, and changes nothing."""
     refused = vault.run("set", *words, text=text, code=2)
     assert message in refused.stderr
     assert "hint: " in refused.stderr
@@ -278,7 +286,7 @@ def test_a_session_policy_of_an_environment_names_other_stores(vault: Vault) -> 
 
 
 def test_a_store_that_only_signs_is_told_from_one_that_writes(vault: Vault) -> None:
-    """If no store can be written to, the hint is the store to add for the session that was named."""
+    """If dsops can write to no store of the configuration, the hint shows the store to add for the named session."""
     config = "version: 1\nsecretStores:\n  only: {type: aws.sts, region: us-east-1, role_arn: 'ROLE'}\n"
     (vault.program.folder / "dsops.yaml").write_text(config.replace("ROLE", f"arn:aws:iam::{ACCOUNT}:role/Writer"))
     refused = vault.run("set", "only", "prod/db", text="x", code=2)
@@ -290,7 +298,7 @@ def test_a_store_that_only_signs_is_told_from_one_that_writes(vault: Vault) -> N
 
 @pytest.mark.parametrize("words", [("hush-11",), ("hush-11", "-"), ("--create", "hush-11")])
 def test_a_value_on_the_command_line_is_refused_and_not_repeated(vault: Vault, words: tuple[str, ...]) -> None:
-    """A value among the words is an error that does not repeat it, as an extra word or as `KEY=VALUE`."""
+    """A value on the command line is an error that does not repeat the value, as an extra word or as `KEY=VALUE`."""
     refused = vault.run("set", "secrets", "prod/db", *words, code=2)
     assert "hush-11" not in refused.stderr
     refused = vault.run("set", "secrets", "password=hush-11", "--debug", code=2)
@@ -298,7 +306,7 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(vault: Vault, w
 
 
 def test_a_denied_action_is_explained(vault: Vault) -> None:
-    """If one of the actions is denied, the error names it, and says that the old version is still current."""
+    """If AWS denies one of the actions, the error names the action, and says that the old version is still current."""
     before = vault.current()
     refused = vault.run("set", "denied", "prod/db", text="hush-12", code=3)
     assert "allow secretsmanager:UpdateSecretVersionStage on it to the role Short" in refused.stderr
@@ -340,7 +348,7 @@ def test_versions_are_listed_compared_and_brought_back(vault: Vault) -> None:
 
 
 def test_a_version_that_does_not_exist_is_an_error(vault: Vault) -> None:
-    """`rollback` and `diff` name a missing version, and nothing changes."""
+    """If `rollback` or `diff` gets a missing version, the error names it, and nothing changes."""
     vault.run("set", "secrets", "prod/db", text="hush-14")
     for command in (("rollback", "--yes"), ("diff",)):
         for version in ("11111111-1111-1111-1111-111111111111", "NOPE"):
@@ -351,7 +359,7 @@ def test_a_version_that_does_not_exist_is_an_error(vault: Vault) -> None:
 
 
 def test_rollback_and_rm_ask_on_a_terminal(vault: Vault) -> None:
-    """Both show region and account and do nothing without a yes; without a terminal they need `--yes`."""
+    """`rollback` and `rm` show region and account and need a yes at the terminal, or `--yes` without a terminal."""
     vault.run("set", "secrets", "prod/db", text="hush-15")
     for command in ("rollback", "rm"):
         with vault.on_terminal(command, "secrets", "prod/db") as terminal:
@@ -363,7 +371,7 @@ def test_rollback_and_rm_ask_on_a_terminal(vault: Vault) -> None:
 
 
 def test_a_deleted_secret_can_be_restored(vault: Vault) -> None:
-    """`rm` schedules the deletion; writing is refused with the command that cancels it, which works."""
+    """After `rm`, `set` is refused, and the error has the command that cancels the deletion."""
     gone = vault.run("rm", "secrets", "prod/db", "--yes", "--days", "7")
     assert "`dsops rm secrets prod/db --undo` cancels that" in gone.stderr
     left = vault.secrets.describe_secret(SecretId="prod/db")["DeletedDate"].timestamp() - time.time()
@@ -382,14 +390,14 @@ def test_a_deleted_secret_can_be_restored(vault: Vault) -> None:
 
 @pytest.mark.parametrize("days", ["6", "31"])
 def test_a_window_that_aws_refuses_is_refused_at_once(vault: Vault, days: str) -> None:
-    """`--days` takes 7 to 30, and excludes `--now`."""
+    """`--days` accepts 7 to 30, and can't be combined with `--now`."""
     assert "AWS takes 7 to 30 days" in vault.run("rm", "secrets", "prod/db", "--days", days, "--yes", code=2).stderr
     assert "exclude" in vault.run("rm", "secrets", "prod/db", "--days", "9", "--now", "--yes", code=2).stderr
     assert STORED == vault.value()
 
 
 def test_parameters_are_written_too(vault: Vault) -> None:
-    """Parameters get the store's prefix and are SecureString; rollback writes a new version; `rm` needs `--now`."""
+    """A new parameter gets the store's prefix and type SecureString; rollback adds a version; `rm` needs `--now`."""
     vault.run("set", "parameters", "token", text="x", code=4)
     vault.run("set", "parameters", "token", "--create", text="hush-17")
     vault.run("set", "parameters", "token", text="hush-18")
@@ -412,7 +420,7 @@ def test_parameters_are_written_too(vault: Vault) -> None:
 
 
 def test_the_editor_gets_a_private_file_in_memory(vault: Vault) -> None:
-    """The editor sees the object indented, in a file and folder of mode 0600 and 0700; both are gone afterwards."""
+    """The editor gets the object indented, in a file (mode 0600) in a folder (0700) that is removed afterwards."""
     note = vault.program.folder / "note"
     script = f'stat -c %a "$1" "$(dirname "$1")" > {note}; echo "$1" >> {note}; cp "$1" {note}.text'
     editor = vault.editor("ed", f'{script}; sed -i s/hush-old/hush-19/ "$1"')
@@ -439,7 +447,7 @@ def test_the_editor_gets_a_private_file_in_memory(vault: Vault) -> None:
     ],
 )
 def test_an_editor_that_changes_nothing_or_fails(vault: Vault, script: str, code: int, message: str) -> None:
-    """If the editor fails or leaves the text as it was, nothing is written, and the file is gone."""
+    """If the editor fails or does not change the text, nothing is written, and the file is removed."""
     before = vault.current()
     done = vault.run("edit", "secrets", "prod/db", code=code, EDITOR=vault.editor("ed", script))
     assert message in done.stderr
@@ -448,11 +456,11 @@ def test_an_editor_that_changes_nothing_or_fails(vault: Vault, script: str, code
 
 
 def test_a_change_during_the_edit_is_not_overwritten(vault: Vault) -> None:
-    """If the secret changes while the editor is open, the change stays, and the user's text is kept where it says."""
+    """If the secret changes while the editor is open, it is not overwritten, and the error says where the text is."""
     started, go = vault.program.folder / "started", vault.program.folder / "go"
     wait = f"touch {started}; while [ ! -e {go} ]; do sleep 0.05; done"
     editor = vault.editor("ed", f'sed -i s/hush-old/hush-20/ "$1"; {wait}')
-    with subprocess.Popen(
+    with Child(
         vault.program.command("edit", "secrets", "prod/db"),
         cwd=vault.program.folder,
         env={**vault.program.environ, "VISUAL": editor, "EDITOR": "false"},
@@ -489,7 +497,7 @@ def test_a_signal_ends_the_editor_and_removes_the_file(vault: Vault, number: int
     editor = vault.editor(
         "ed", f'sed -i s/hush-old/x/ "$1"; echo $$ > {started}.part; mv {started}.part {started}; exec sleep 60'
     )
-    with subprocess.Popen(
+    with Child(
         vault.program.command("edit", "secrets", "prod/db"),
         cwd=vault.program.folder,
         env={**vault.program.environ, "EDITOR": editor},
@@ -520,7 +528,7 @@ def test_ctrl_c_in_the_editor_belongs_to_the_editor(vault: Vault) -> None:
 
 
 def test_editing_needs_an_editor_and_text(vault: Vault) -> None:
-    """An editor that does not exist, and a binary secret, are errors before a file is written."""
+    """If the editor does not exist, or the secret is binary, `edit` fails before it writes a file."""
     assert "the editor `nope` was not found" in vault.run("edit", "secrets", "prod/db", code=2, EDITOR="nope -w").stderr
     assert "VISUAL is not a command line" in vault.run("edit", "secrets", "prod/db", code=2, VISUAL="a 'b").stderr
     vault.secrets.put_secret_value(SecretId="prod/db", SecretBinary=b"\xff\xfe")
@@ -528,7 +536,7 @@ def test_editing_needs_an_editor_and_text(vault: Vault) -> None:
 
 
 def test_a_dry_run_sends_nothing_and_its_policy_suffices(vault: Vault, sandbox: LocalAws) -> None:
-    """`--dry-run` makes no call; a role with exactly the printed policy can do what was planned."""
+    """`--dry-run` makes no call, and a role with exactly the printed policy can make the planned calls."""
     nowhere = "http://127.0.0.1:1"
     words = ("set", "secrets", "prod/db", "--field", "password", "--dry-run")
     planned = vault.answer(*words, AWS_ENDPOINT_URL=nowhere)
@@ -562,7 +570,7 @@ def test_every_command_has_a_dry_run(vault: Vault, operation: str) -> None:
 
 
 def test_no_value_is_left_anywhere(vault: Vault) -> None:
-    """Values are in no output, log, audit trail, command line or file, also with `--debug` and `--verbose`."""
+    """Values occur in no output, log, audit trail, command line or file, also with `--debug` and `--verbose`."""
     arguments = vault.program.folder / "arguments"
     editor = vault.editor("ed", f'cat /proc/[0-9]*/cmdline > {arguments}; sed -i s/hush-old/hush-23/ "$1"')
     runs = [

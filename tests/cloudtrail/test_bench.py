@@ -82,6 +82,7 @@ def test_a_wrong_count_ends_the_benchmark(made: bench.Logs, tmp_path: Path) -> N
         bench.check_count(made, says(tmp_path, made.records + 1))
 
 
+@pytest.mark.clients
 def test_jq_has_the_known_metrics(made: bench.Logs) -> None:
     """jq's failures, principals, account pairs and durations equal the known answers."""
     try:

@@ -264,7 +264,9 @@ def test_the_command_writes_logs_and_answers(tmp_path: Path, clean: tuple[Path, 
     """`python -m tests.cloudtrail` writes the logs and their answers."""
     command = [sys.executable, "-m", "tests.cloudtrail", str(tmp_path / "logs"), "--events", str(EVENTS), "--no-own"]
 
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True, timeout=60
+    )
 
     assert f"{tmp_path / 'answers.json'}\n" == done.stdout
     assert clean[1] == json.loads((tmp_path / "answers.json").read_text())

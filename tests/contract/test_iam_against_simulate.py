@@ -1,7 +1,8 @@
 """Compares dsops.policy with iam-simulate, an independent simulator, on generated policies and requests.
 
-`CI=true` compares 20,000 requests and counts what decided them; otherwise a tenth of that. Each difference must be
-predicted by a reading in `iam_readings.py` and explained in docs/explanation/differences-from-iam-simulate.md.
+`make nightly` compares 20,000 requests and counts what decided them, `make test-clients` a tenth of that. Each
+difference must be predicted by a reading in `iam_readings.py` and explained in
+docs/explanation/differences-from-iam-simulate.md.
 """
 
 from __future__ import annotations
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
 
     from tests.contract.iam_alphabet import Json
 
-# read before a fixture empties the environment
-IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
 EVERYTHING = 20_000
 ENOUGH = 100
 REQUESTS_EACH = 8
-WORLDS_EACH = EVERYTHING // REQUESTS_EACH // len(TOPICS) + 5 if IS_CI else 5
+SOME_WORLDS = 5
+ALL_WORLDS = EVERYTHING // REQUESTS_EACH // len(TOPICS) + 5
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "differences-from-iam-simulate.md"
 
 TYPES = (
@@ -190,11 +190,11 @@ def compare(oracle: Oracle, world: World, tally: Tally) -> None:
             assert reasons, f"we say {decision.effect} by {decision.decided_by}, they {theirs}, to {context}"
 
 
-def ask_about(topic: Topic, oracle: Oracle, tally: Tally) -> None:
+def ask_about(topic: Topic, worlds_each: int, oracle: Oracle, tally: Tally) -> None:
     """Generate worlds around this topic, and compare both programs on them."""
 
     @settings(
-        max_examples=WORLDS_EACH,
+        max_examples=worlds_each,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
@@ -206,14 +206,19 @@ def ask_about(topic: Topic, oracle: Oracle, tally: Tally) -> None:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "worlds_each",
+    [pytest.param(SOME_WORLDS, marks=pytest.mark.clients), pytest.param(ALL_WORLDS, marks=pytest.mark.nightly)],
+    ids=["some", "all"],
+)
 def test_iam_simulate_decides_alike_but_for_what_is_written_down(
-    oracle: Oracle, capsys: pytest.CaptureFixture[str]
+    worlds_each: int, oracle: Oracle, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """iam-simulate and dsops.policy decide alike, or differ as a documented reading predicts."""
     tally = Tally()
     for topic in TOPICS:
-        ask_about(topic, oracle, tally)
-    if not IS_CI:
+        ask_about(topic, worlds_each, oracle, tally)
+    if worlds_each < ALL_WORLDS:
         return
     with capsys.disabled():
         print(f"\n{tally}")
@@ -224,6 +229,7 @@ def test_iam_simulate_decides_alike_but_for_what_is_written_down(
 
 
 @pytest.mark.parametrize("name", READINGS)
+@pytest.mark.clients
 def test_iam_simulate_differs_as_it_is_written_down(oracle: Oracle, name: str) -> None:
     """Each documented difference from iam-simulate still exists and is as described."""
     world = EXAMPLES[name]

@@ -1,7 +1,7 @@
 """The sandbox passes every test of moto's that moto's own server passes, except where AWS differs.
 
 moto is the state behind the sandbox's other services, and its tests show what users rely on. The tests run twice
-through boto3: against moto's server, and against the sandbox as an administrator. `CI=true` runs all of them.
+through boto3: against moto's server, and against the sandbox as an administrator.
 """
 
 from __future__ import annotations
@@ -50,9 +50,6 @@ SERVICES: Mapping[str, Sequence[str]] = {
 }
 """Service -> moto's test files for the service; files not listed need CloudFormation, EC2 or moto's own process."""
 CALLERS: Mapping[str, Callable[[], Lab]] = {"sts": sandbox_of_admin}
-# Running all other services takes a minute and a half.
-IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
-CHOSEN = tuple(SERVICES) if IS_CI else ("secretsmanager", "sts")
 MOST_DIFFERENT = 0.25
 """The maximum share of a service's tests that may be listed as different; none for STS, which is dsops' own.
 """
@@ -67,7 +64,8 @@ def suite() -> Suite:
         pytest.skip(str(missing))
 
 
-@pytest.mark.parametrize("service", CHOSEN)
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.nightly
 def test_what_motos_server_passes_the_sandbox_passes(
     suite: Suite, service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from tests.contract.signature_vectors.vectors import MOMENT, SECRET, Vector, vec
 from tests.installed import OUTSIDE, ToolMissingError
 
 # The first run downloads botocore's sources.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 MINUTES = 15
 TOKEN_AFTERWARDS = "post-sts-token/post-sts-header-after"
 """The vector whose session token is added after the request was signed."""

@@ -132,7 +132,7 @@ class ResettingServer:
         self._before = before
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(30)
-        self._thread = Thread(target=self._serve)
+        self._thread = Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> str:
         self._thread.start()

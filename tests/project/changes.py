@@ -24,7 +24,7 @@ class Change(NamedTuple):
 
 def changes() -> list[Change]:
     """The rows of the page's table."""
-    section = PAGE.read_text(encoding="utf-8").partition("\n## Where a change belongs\n")[2].partition("\n## ")[0]
+    section = PAGE.read_text(encoding="utf-8").partition("\n## Which files a change touches\n")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")][2:]
     return [
         Change(name.strip(), example.strip().strip("`"), tuple(re.findall(r"`([^`]+)`", files)))

@@ -16,6 +16,7 @@ from dsops.model import Config
 from dsops.plan import Ambient, Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.schema import BUILTIN_TYPES, Setting
 from dsops.secret import Secret
+from tests.groups import examples
 
 HUSH = "hush-hush-secret"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -100,7 +101,7 @@ def things(graph: Graph) -> list[GraphNode]:
     return [node for node in graph.nodes if node.kind != "caller"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(plans())
 def test_every_variable_store_and_hop_is_drawn_exactly_once(plan: Plan) -> None:
     """Every variable, store and hop is in the graph and in the outline exactly once."""
@@ -112,7 +113,7 @@ def test_every_variable_store_and_hop_is_drawn_exactly_once(plan: Plan) -> None:
     assert sorted(rows) == sorted(node.key for node in graph.nodes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(graphs())
 def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
     """Every line of Mermaid output follows dsops' grammar; labels contain only line breaks and character codes."""
@@ -135,7 +136,7 @@ def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
     assert len(shown_text) == len(set(shown_text)) == len(graph.nodes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(graphs())
 def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
     """SVG output is XML with only dsops' elements, one group per node, whatever the names contain."""
@@ -160,7 +161,7 @@ def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
     assert all(any(entry.startswith(name) for entry in written) for name in names)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(graphs())
 def test_the_tree_is_one_line_for_each_node_and_moves_no_cursor(graph: Graph) -> None:
     """The text tree has one line per node, and names add neither a line nor an escape sequence."""

@@ -44,7 +44,7 @@ def test_a_shell_sets_what_it_is_told_and_puts_back_what_was_there(
     environ = {b"PATH": b"/usr/bin:/bin", b"HOME": bytes(tmp_path), b"LC_ALL": b"C.UTF-8", **before}
 
     done = subprocess.run(
-        [shell, *OPTIONS[shell], "script"], cwd=tmp_path, env=environ, capture_output=True, check=True
+        [shell, *OPTIONS[shell], "script"], cwd=tmp_path, env=environ, capture_output=True, check=True, timeout=60
     )
 
     assert (done.stdout, done.stderr) == (b"", b"")

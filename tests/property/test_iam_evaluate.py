@@ -6,10 +6,12 @@ import copy
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dsops.policy import Decision, denial_sentence, evaluate
+from tests.groups import examples
 from tests.property.iam_worlds import compiled, documents, statements, worlds
 from tests.unit.policy.policies import APP
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     World = tuple[Request, dict[str, list[Json]]]
 
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """So many examples that an added or removed statement changes the answer in dozens of them."""
 
 PLACES: tuple[PolicyKind, ...] = ("identity", "boundary", "session", "scp", "trust", "resource")
@@ -105,6 +107,7 @@ def _count(tally: Counter[str], world: World, data: st.DataObject) -> None:
     tally["a Deny changes"] += decision.is_allowed is not denying.is_allowed
 
 
+@pytest.mark.nightly
 def test_the_worlds_are_decided_in_every_way() -> None:
     """The generated worlds reach every kind of decision often enough for the properties to mean something."""
     tally: Counter[str] = Counter()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dsops.process.mask import MASK, Masker
 from dsops.process.secret_spellings import SHORTEST, forms_of
 from dsops.process.terminal_codes import TerminalMasker
+from tests.groups import examples
 
 FEW = st.sampled_from(b"ab*").map(lambda byte: bytes([byte]))
 """Only three letters, so that patterns overlap each other and themselves."""
@@ -152,7 +153,7 @@ VALUE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(value=VALUE, before=st.binary(max_size=7), after=st.binary(max_size=7), cuts=CUTS)
 @example(value='it\'s "so" <&> \\ $1/x\x07\x7f', before=b"", after=b"", cuts=[3])
 def test_no_form_survives(value: str, before: bytes, after: bytes, cuts: list[int]) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from dsops.render import FORMATS, renderer
 from dsops.secret import Secret
+from tests.groups import examples
 
 T = TypeVar("T")
 
@@ -103,6 +104,7 @@ def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
         capture_output=True,
         check=True,
+        timeout=60,
     )
     assert done.stderr == b""
     assert not (folder / "MARK").exists()
@@ -123,6 +125,7 @@ def test_shells_read_back_what_the_shell_format_says(shell: str, values: list[by
 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
+@pytest.mark.clients
 def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: Path) -> None:
     """fish reads every value, including newlines, unchanged from the `fish` format."""
     if not shutil.which("fish"):
@@ -133,6 +136,7 @@ def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: 
 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
+@pytest.mark.clients
 def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_path: Path) -> None:
     """fish reads the quotes of the `shell` format as a Bourne shell does, except for newlines."""
     if not shutil.which("fish"):
@@ -142,7 +146,7 @@ def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_
     assert read_by("fish", rendered, tmp_path) == named([value.encode() for value in values])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(texts, min_size=1, max_size=20))
 def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str], tmp_path: Path) -> None:
     """python-dotenv reads the `dotenv` format unchanged, even with interpolation (its default)."""
@@ -164,7 +168,7 @@ def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, val
     options = {"bash": ["--norc"], "zsh": ["-f"]}.get(shell, [])
     loop = 'for i in *.env; do (. "./$i" && printf %s "$VALUE" > "${i%.env}.read") 2> /dev/null; done; :'
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    subprocess.run([shell, *options, "-c", loop], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([shell, *options, "-c", loop], cwd=tmp_path, env=environment, check=True, timeout=60)
     assert not (tmp_path / "MARK").exists()
     for index, value in enumerate(values):
         read = tmp_path / f"{index}.read"
@@ -174,7 +178,7 @@ def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, val
             assert any(mark in value for mark in ("$", "`", "\r")) or value.endswith("\\")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(values=st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}|NO|Y|NULL", fullmatch=True), texts))
 def test_json_and_yaml_readers_read_back_what_those_formats_say(values: dict[str, str]) -> None:
     """JSON and YAML readers return names and values as strings, even `NO` in YAML 1.1."""
@@ -183,7 +187,7 @@ def test_json_and_yaml_readers_read_back_what_those_formats_say(values: dict[str
     assert yaml.safe_load(renderer("yaml")(secrets)) == values
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(values=st.lists(texts, max_size=5))
 def test_rendering_keeps_the_order(values: list[str]) -> None:
     """Rendering keeps the configuration's order."""
@@ -197,6 +201,7 @@ def test_rendering_keeps_the_order(values: list[str]) -> None:
 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
+@pytest.mark.clients
 def test_powershell_reads_back_what_the_powershell_format_says(values: list[str], tmp_path: Path) -> None:
     """PowerShell reads the `powershell` format unchanged, both from a file and from a pipe.
 
@@ -213,6 +218,7 @@ def test_powershell_reads_back_what_the_powershell_format_says(values: list[str]
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
             capture_output=True,
             check=True,
+            timeout=60,
         )
         assert done.stderr == b""
         assert not (tmp_path / "MARK").exists()
@@ -221,7 +227,7 @@ def test_powershell_reads_back_what_the_powershell_format_says(values: list[str]
         assert found == named(values)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(value=texts)
 def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
     """A PowerShell line contains only ASCII: text in single quotes, with quotes doubled, and character codes."""
@@ -233,7 +239,7 @@ def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
     assert units.decode("utf-16-be") == value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(values=st.lists(texts, min_size=1, max_size=10))
 def test_githubs_file_is_read_back_as_its_runner_reads_it(values: list[str]) -> None:
     """The `github` format can be read by the rules of GitHub's runner: each value has a unique heredoc delimiter."""

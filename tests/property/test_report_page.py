@@ -13,6 +13,7 @@ from dsops.audit.page.formatting import shortened
 from dsops.audit.report import AuditReport
 from dsops.drawing import plain
 from tests.cloudtrail.columns import COLUMNS
+from tests.groups import examples
 from tests.markup import Node, read
 from tests.reports import END, START, answer, report_of
 
@@ -76,7 +77,7 @@ def shape(page: Node) -> Counter[tuple[str, tuple[str, ...]]]:
     return Counter((element.tag, tuple(element.attributes)) for element in page.all() if element.tag != "text")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(HOSTILE)
 def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
     """Whatever text the page contains, its elements and attributes are those of a page with plain letters."""
@@ -92,7 +93,7 @@ def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
     assert {element["href"][0] for element in read_back.all("a")} == {"#"}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(HOSTILE)
 def test_every_text_can_be_read(text: str) -> None:
     """Every text is visible, at least in a tooltip if it was shortened; control characters are shown as codes."""
@@ -107,7 +108,7 @@ _WHEN = st.datetimes(timezones=st.just(UTC), allow_imaginary=False)
 _NUMBER = st.integers(min_value=0, max_value=10**15)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(_WHEN, _NUMBER, _NUMBER, _NUMBER), max_size=30))
 def test_every_time_and_number_can_be_drawn(hours: list[tuple[datetime, int, int, int]]) -> None:
     """Any time and number can be drawn, and no shape leaves its plot."""

@@ -13,6 +13,7 @@ from dsops.sandbox.wire.error_responses import answer_refusal
 from dsops.sandbox.wire.models import operation_model, operation_names, protocols
 from dsops.sandbox.wire.parameters import read_parameters
 from dsops.sandbox.wire.route import Route, find_route
+from tests.groups import examples
 from tests.shapes import ShapeMaker, written_request
 
 SERVICES = (
@@ -58,7 +59,7 @@ def requests(draw: st.DrawFn) -> HttpRequest:
     return request._replace(body=body, headers=headers, path=path, query=query)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(requests())
 def test_a_broken_request_is_read_or_refused(request: HttpRequest) -> None:
     """A malformed request is read or refused, and every refusal can be encoded in the request's protocol."""

@@ -15,6 +15,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.signature import check_scope, check_signature, read_claim
+from tests.groups import examples
 from tests.sandboxes import HOST, Keys
 
 KEYS = Keys(access_key_id="AKIAEXAMPLEEXAMPLE00", secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -67,7 +68,7 @@ def check(request: HttpRequest, keys: Keys, service: str) -> None:
     check_signature(request, claim, keys.secret_access_key)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(keys=everyone, path=paths, query=queries, more=headers, body=st.binary(max_size=30))
 def test_what_botocore_signs_for_s3_is_accepted(
     keys: Keys, path: str, query: str, more: dict[str, str], body: bytes
@@ -76,7 +77,7 @@ def test_what_botocore_signs_for_s3_is_accepted(
     check(signed(keys, "s3", path, query, more, body, is_presigned=False), keys, "s3")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(keys=everyone, path=paths, query=queries, more=headers, body=st.binary(max_size=30))
 def test_what_botocore_signs_for_other_services_is_accepted(
     keys: Keys, path: str, query: str, more: dict[str, str], body: bytes
@@ -85,14 +86,14 @@ def test_what_botocore_signs_for_other_services_is_accepted(
     check(signed(keys, "sqs", path, query, more, body, is_presigned=False), keys, "sqs")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(keys=everyone, service=st.sampled_from(["s3", "sqs"]), path=paths, query=queries)
 def test_what_botocore_presigns_is_accepted(keys: Keys, service: str, path: str, query: str) -> None:
     """GET requests that botocore presigned are accepted."""
     check(signed(keys, service, path, query, {}, b"", is_presigned=True), keys, service)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     service=st.sampled_from(["s3", "sqs"]),
     path=paths,

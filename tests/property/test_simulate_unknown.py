@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dsops.policy import evaluate
 from dsops.policy.simulation import VERDICTS, Unread
 from dsops.policy.simulation.uncertain import Answers, possible_answers
+from tests.groups import examples
 from tests.property.iam_worlds import KEYS, compiled, worlds
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     World = tuple[Request, dict[str, list[Json]]]
 
-many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -62,7 +63,9 @@ def test_an_answer_is_right_whatever_is_hidden() -> None:
         assert result_text == "unknown" or true in allowed.get(result_text, {result_text})
 
     holds()
-    assert min(seen["allow"], seen["explicit-deny"], seen["implicit-deny"], seen["unknown"]) >= 15, seen
+    assert min(seen["allow"], seen["explicit-deny"], seen["implicit-deny"], seen["unknown"]) >= examples(400) // 40, (
+        seen
+    )
 
 
 @many

@@ -16,6 +16,7 @@ from dsops.sandbox.federation.web_identity import verify
 from dsops.sandbox.state.world import OidcProvider
 from dsops.sandbox.sts.verified_identity import IdentityProof
 from dsops.sandbox.wire.errors import answer_of
+from tests.groups import examples
 
 ISSUER = "https://id.example.com"
 NOW = 1_800_000_000
@@ -78,7 +79,7 @@ def test_the_token_itself_is_good() -> None:
     assert (proof.subject, proof.audience) == ("somebody", "app")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(place=st.integers(0, len(TOKEN) - 1), letter=st.sampled_from("AZaz09-_.=+ "))
 def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str) -> None:
     """A web identity token with one changed letter is refused, unless it decodes (base64) to the same token."""
@@ -87,7 +88,7 @@ def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str
     assert judged(changed) in ("InvalidIdentityToken", judged(TOKEN))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(claims=st.dictionaries(claim_names, json_values, max_size=5))
 def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
     """For any claims, the result is a proof for one of the provider's clients or AWS's refusal."""
@@ -100,7 +101,7 @@ def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
         assert answer in {"InvalidIdentityToken", "ExpiredTokenException"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     header=st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "jwk", "b64"]), json_values, max_size=4),
     claims=st.dictionaries(claim_names, json_values, max_size=4),
@@ -114,7 +115,7 @@ def test_without_the_issuers_signature_there_is_no_proof(header: dict[str, objec
         assert judged(f"{part({**good_header, **header})}.{body}.{mark}") == "InvalidIdentityToken"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(text=st.text(max_size=200))
 def test_texts_of_any_kind_are_answered(text: str) -> None:
     """Any text that is not a token is refused."""

@@ -93,6 +93,7 @@ HELP = [
 ]
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("page", PLAYED, ids=lambda page: page.name)
 def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
     """Each command on a page prints what the page says, run with the page's files and in the page's order."""

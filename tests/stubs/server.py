@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple, Self
 
+from tests.children import SECONDS
+
 
 class Seen(NamedTuple):
     """A received request."""
@@ -111,7 +113,7 @@ class StubServer:
             # A client that gives up at once may already have ended the server together with this connection.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._is_deaf:
-                self._stopping.wait()
+                self._stopping.wait(SECONDS)
             elif self._tls is None:
                 self._converse(connection, number)
             else:
@@ -139,7 +141,7 @@ class StubServer:
     def _answer(self, connection: socket.socket, answer: Answer, *, with_body: bool) -> bool:
         """Sends the answer; returns whether the connection may be used again."""
         if answer.is_silent:
-            self._stopping.wait()
+            self._stopping.wait(SECONDS)
             return False
         if answer.delay_seconds:
             time.sleep(answer.delay_seconds)

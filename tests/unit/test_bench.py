@@ -86,7 +86,9 @@ def test_the_script_beside_dsops_does_the_same_two_calls(allowed: str, tmp_path:
     """The benchmark's boto3 script gives the command the same value as dsops."""
     command = [sys.executable, str(BENCH / "with_boto3.py"), "printenv", "SECRET_000"]
 
-    done = subprocess.run(command, env=environment(tmp_path, allowed), check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=environment(tmp_path, allowed), check=True, capture_output=True, text=True, timeout=60
+    )
 
     assert "value of bench/000\n" == done.stdout
 

@@ -12,6 +12,7 @@ from dsops.credentials import Credentials
 from dsops.errors import DsopsError, MfaRequired, StsRefused, TooLittleTimeLeft
 from dsops.secret import Secret
 from dsops.tasks import blocking, pause, run, settle, spawn
+from tests.children import SECONDS
 from tests.loop import NoWire, Time
 
 if TYPE_CHECKING:
@@ -273,10 +274,10 @@ def test_two_threads_share_one_issue(cache: CredentialCache, clock: FixedClock) 
     outcomes: list[Obtained] = []
 
     def work() -> None:
-        together.wait()
+        together.wait(SECONDS)
         outcomes.append(run(cache.obtain("f", issuer), NoWire()))
 
-    threads = [Thread(target=work) for _ in range(2)]
+    threads = [Thread(target=work, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

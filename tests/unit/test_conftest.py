@@ -21,7 +21,7 @@ from tests.installed import OUTSIDE
 
 def test_home_is_an_empty_folder_of_this_test(home: Path) -> None:
     """HOME is the same empty folder for the shell, Python and child processes."""
-    child = subprocess.run(["sh", "-c", "echo ~"], check=True, capture_output=True, text=True)
+    child = subprocess.run(["sh", "-c", "echo ~"], check=True, capture_output=True, text=True, timeout=60)
 
     assert [] == list(home.iterdir())
     assert str(home) == os.environ["HOME"] == str(Path.home()) == child.stdout.strip()
@@ -43,7 +43,9 @@ def test_no_user_settings_are_inherited(tmp_path: Path) -> None:
 
     def run(*options: str) -> int:
         command = [*pytest_command, *options]
-        return subprocess.run(command, env=environ, cwd=tmp_path, check=False, capture_output=True).returncode
+        return subprocess.run(
+            command, env=environ, cwd=tmp_path, check=False, capture_output=True, timeout=60
+        ).returncode
 
     assert 1 == run()
     assert 0 == run("-p", "tests.conftest")

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.children import Child
+
 ROOT = Path(__file__).parents[2]
 DSOPS = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
 
@@ -104,7 +106,7 @@ def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_pa
 
     # Tests listen on loopback, on a free port.
     words = ["127.0.0.1" if word == "0.0.0.0" else word for word in entry[1:]]  # noqa: S104
-    with subprocess.Popen(
+    with Child(
         [*DSOPS, *words, "--port", "0"],
         env=environ,
         cwd=tmp_path,
@@ -116,10 +118,10 @@ def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_pa
             assert process.stdout is not None
             used = str(urlsplit(process.stdout.readline().strip()).port)
             check = [*DSOPS, *(used if word == port else word for word in health[1:])]
-            healthy = subprocess.run(check, env=environ, cwd=tmp_path, capture_output=True, check=False)
+            healthy = subprocess.run(check, env=environ, cwd=tmp_path, capture_output=True, check=False, timeout=60)
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=10)
-            gone = subprocess.run(check, env=environ, cwd=tmp_path, capture_output=True, check=False)
+            gone = subprocess.run(check, env=environ, cwd=tmp_path, capture_output=True, check=False, timeout=60)
         finally:
             process.kill()
 

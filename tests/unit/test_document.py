@@ -36,7 +36,7 @@ def value(document: Document, key: str) -> Node:
 
 
 def told(document: Document) -> list[tuple[int, str]]:
-    """Return line and message of each problem."""
+    """Return the line and message of each problem."""
     return [(problem.where.line, problem.message) for problem in document.problems]
 
 
@@ -253,7 +253,7 @@ class TestJson:
         )
 
     def test_the_founding_pages_mistakes_are_all_reported_in_line_order(self) -> None:
-        """All mistakes on the founding page (comments, a missing comma, a repeated key) are reported in line order."""
+        """All mistakes on the AWS STS page (comments, a missing comma, a repeated key) are reported in line order."""
         text = next(block.text for block in blocks("json") if block.heading == "Trust Policy Issues")
         expected = [
             (6, "a comment: JSON has none"),

@@ -71,7 +71,9 @@ def test_what_bash_writes_for_a_value_is_known(value: str, locale: str) -> None:
     forms = [form for form in forms_of(value.encode()) if len(form) >= len(value.encode())]
     for script in ('printf %q "$1"', 'echo "${1@Q}"', 'exec 2>&1; set -x; : "$1"', "x=$1; declare -p x"):
         environ = {"LC_ALL": locale, "PATH": "/usr/bin:/bin"}
-        done = subprocess.run(["bash", "-c", script, "bash", value], capture_output=True, check=True, env=environ)
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", value], capture_output=True, check=True, env=environ, timeout=60
+        )
         assert [form for form in forms if form in done.stdout], done.stdout
 
 

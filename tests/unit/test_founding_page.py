@@ -1,4 +1,4 @@
-"""The copy of the founding page, from which other tests take their examples."""
+"""The copy of the AWS STS page (tests/founding-page), from which other tests take their examples."""
 
 from __future__ import annotations
 

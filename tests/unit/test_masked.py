@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import Child
 from tests.terminal import PATIENCE_SECONDS, Terminal, python
 
 SECRET = "hush-hush/secret+1"
@@ -83,7 +84,7 @@ class TestPipes:
 
     def test_a_prompt_without_a_line_end_appears_at_once(self) -> None:
         """A prompt without a line end appears at once; text that may be the start of a secret is delayed briefly."""
-        with subprocess.Popen(
+        with Child(
             masked("sh", "-c", 'printf "who? h"; read who; printf "$who"'),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -148,7 +149,7 @@ class TestPipes:
         """Signals are passed to the command, and its last output is shown."""
         number = signal.Signals[f"SIG{name}"]
         script = f'trap "echo got {name}; exit 5" {name}; echo ready; while :; do sleep 0.05; done'
-        with subprocess.Popen(masked("sh", "-c", script), stdout=subprocess.PIPE, text=True) as process:
+        with Child(masked("sh", "-c", script), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
             process.send_signal(number)

@@ -39,14 +39,14 @@ RECORDED = {rule["record"]: {"instance", "code", "role"} for rule in RULES["grou
 
 
 def rules() -> Iterator[tuple[str, str]]:
-    """Yield name and expression of each alert rule."""
+    """Yield the name and expression of each alert rule."""
     for group in RULES["groups"]:
         for rule in group["rules"]:
             yield rule.get("alert") or rule["record"], rule["expr"]
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Yield title and expression of each dashboard query, with values for Grafana's variables."""
+    """Yield the title and expression of each dashboard query, with values for Grafana's variables."""
     for panel in DASHBOARD["panels"]:
         for target in panel.get("targets", []):
             expression = target["expr"]
@@ -162,6 +162,7 @@ def test_the_four_metrics_have_alerts() -> None:
 
 
 @pytest.mark.parametrize("words", ["check rules --lint=all dsops-alerts.yaml", "test rules dsops-alerts-test.yaml"])
+@pytest.mark.clients
 def test_promtool_agrees(words: str) -> None:
     """promtool accepts the alert rules, and the rules' test cases pass."""
     code, said = promtool(words)
@@ -170,6 +171,7 @@ def test_promtool_agrees(words: str) -> None:
     assert "SUCCESS" in said
 
 
+@pytest.mark.clients
 def test_the_older_format_is_understood_as_well() -> None:
     """The agent's output is valid in the older text format for node_exporter; promtool warns only about style."""
     metrics = AgentMetrics(0.0, lambda: 3, lambda: 1)

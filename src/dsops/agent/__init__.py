@@ -1,7 +1,8 @@
-"""The agent keeps sessions in memory and runs the pipeline for clients of its socket. Contains its client, too.
+"""The agent keeps sessions in memory and runs the pipeline for clients of its socket.
 
+This package has its client, too.
 Input: a client's environment with its command line (`client`) or a request (`messages`). Output: the environment of a
-command, values, or a session. Nothing is written to disk. Also renews and serves the session of a running command
-(`renewal`, `serve`). `cli`, `doctor`, `testing` and `__main__` may import it; what it needs of the command line is
+command, values, or a session. Nothing is written to disk. The package also renews and serves the session of a running
+command (`renewal`, `serve`). `cli`, `doctor`, `testing` and `__main__` may import it; the parser of command lines is
 passed in (`command_lines`).
 """

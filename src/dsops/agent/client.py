@@ -1,4 +1,4 @@
-"""The warm path: sends a command line to the agent, and replaces itself with the command to run.
+"""The warm path: sends a command line to the agent, and replaces its own process with the command to run.
 
 The command gets the environment that the agent returns. A warm `dsops exec` loads only this file and `os`, `sys`,
 `time`, `_socket` and `_signal`, which are built in or loaded by Python at its start: every further module would slow
@@ -23,10 +23,10 @@ REQUEST, HELLO, NOTE, EVENT, ASK, CHOOSE, TYPED, NO_ANSWER, RESULT, FAILED, DECL
 """The kinds of frames.
 
 From the client: REQUEST, TYPED (what the user typed), NO_ANSWER (the user typed nothing). From the agent: HELLO (the
-request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), CHOOSE (a list to
-choose from; the position is typed), ALIVE (still working), CODE (an
-MFA code may be used for this request), and one of three that end the request: RESULT, FAILED (an error, see
-`failure`) or DECLINED (the client has to do the work itself).
+request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), CHOOSE (a list to choose from; the
+client sends the chosen position as TYPED), ALIVE (the agent is still working), CODE (an MFA code may be used for this
+request), and one of three that end the request: RESULT, FAILED (an error, see `failure`) or DECLINED (the client has
+to do the work itself).
 """
 
 LONGEST = 1 << 23
@@ -50,14 +50,14 @@ AGAIN = b"again"
 
 _DEAF = (DECLINED, b"deaf")
 _STUCK = (DECLINED, b"stuck")
-"""The outcome if the agent stopped answering after it may have sent an MFA code, which AWS accepts only once."""
+"""The result if the agent stopped responding after it may have used an MFA code, which works only once."""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "-c", "--env", "-e", "--min-ttl", "--reason")
-"""Flags with which the client needs only a new environment from the agent to run `exec`."""
+"""Flags of a simple `exec`: the client needs only a new environment from the agent."""
 ANSWERED = ("credentials", "get")
-"""Commands whose complete output the agent can produce."""
+"""Commands whose complete output the agent can produce, so that the client only prints it."""
 _OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--quiet", "-q", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
@@ -85,7 +85,7 @@ def send(connection: "_socket.socket", kind: int, data: bytes = b"") -> None:
 
 
 def receive(connection: "_socket.socket", seconds: float = SILENT_SECONDS) -> "tuple[int, bytes] | None":
-    """The next frame; None at the end of the stream.
+    """Return the next frame; None at the end of the stream.
 
     Raises TimeoutError if a frame is not complete within `seconds`, another OSError for a broken connection,
     ValueError for a frame that is too long.
@@ -117,7 +117,7 @@ def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | N
 
 
 def stamp() -> bytes:
-    """Return an identifier of this dsops installation; an agent of another installation must not answer."""
+    """Return an identifier of this dsops installation. The client refuses an agent of another installation."""
     changed = os.stat(__file__).st_mtime_ns
     return f"{__version__} {sys.hexversion:x} {changed}".encode()
 
@@ -133,7 +133,7 @@ def is_wanted(environ: "Mapping[str, str]") -> bool:
 
 
 def folder_of(environ: "Mapping[str, str]") -> str:
-    """The folder of the agent's socket, which may not exist yet."""
+    """Return the folder of the agent's socket, which may not exist yet."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/") and len(os.fsencode(runtime)) < 60:
         return runtime.rstrip("/") + "/dsops"
@@ -161,9 +161,10 @@ def make_folder(folder: str) -> bool:
 
 
 def address_in(folder: str) -> str:
-    """The socket's path, different for each Python, dsops, namespace, root folder (chroot) and set of groups.
+    """Return the path of the agent's socket in the folder.
 
-    In a different namespace, root folder or set of groups, the same paths name other files, or unreadable ones.
+    The path differs for each Python and each dsops. It also differs for each namespace, root folder (chroot) and set
+    of groups, because there the same paths may name other files, or files that can't be read.
     """
     root, groups = os.stat("/"), sorted(os.getgroups())
     parts = [sys.prefix, os.path.dirname(__file__), f"{root.st_dev} {root.st_ino} {os.getegid()} {groups}"]
@@ -180,7 +181,7 @@ def address_in(folder: str) -> str:
 
 
 def peer_uid(connection: "_socket.socket", platform: str = sys.platform) -> int:
-    """The user id of the peer; -1 where the system does not report it."""
+    """Return the user id of the peer; -1 where the system does not report it."""
     try:
         if platform == "linux":
             # `struct ucred`: pid, uid, gid (unix(7)).
@@ -195,7 +196,7 @@ def peer_uid(connection: "_socket.socket", platform: str = sys.platform) -> int:
 
 
 def connect(address: str) -> "_socket.socket | None":
-    """A connection to the agent of this user; None if no agent listens."""
+    """Return a connection to the agent of this user; None if no agent listens."""
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.settimeout(_HEARD_SECONDS)
@@ -294,7 +295,7 @@ def begin_elsewhere(profile: str) -> None:
 
 
 def find(name: str, path: str) -> "str | None":
-    """The executable file that a shell would run for that name; None if there is none."""
+    """Return the executable file that a shell would run for that name; None if there is none."""
     for folder in [""] if "/" in name else path.split(":"):
         candidate = name if "/" in name else f"{folder or '.'}/{name}"
         if os.access(candidate, os.X_OK):
@@ -305,7 +306,7 @@ def find(name: str, path: str) -> "str | None":
 
 
 def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True) -> "tuple[int, bytes] | None":
-    """The agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
+    """Return the agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
 
     If an agent ends before it answers, a new one is started: the old one may just have reached its idle timeout.
     """
@@ -314,7 +315,7 @@ def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool =
     try:
         request = _request(words, watches=watches)
     except OSError:
-        return None  # the working folder no longer exists
+        return None  # the working folder no longer exists, so the agent can't use it
     for _ in range(_TRIES if len(request) <= LONGEST else 0):
         connection = connect(address) if is_safe(place) else None
         if connection is None and starts:
@@ -340,7 +341,7 @@ def _request(words: "list[bytes]", *, watches: bool) -> bytes:
 
 
 def _exchange(connection: "_socket.socket", request: bytes, person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None if the agent ended before it answered."""
+    """Return the frame that ends the request; None if the agent ended before it answered."""
     try:
         send(connection, REQUEST, request)
         return _listen(connection, person)
@@ -380,7 +381,7 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
             if kind == CODE:
                 silent = _STUCK
             elif kind == NOTE:
-                if is_shown:  # If stderr shows a progress event on its last line, the next line overwrites it.
+                if is_shown:  # If stderr shows a progress event on its last line, the next line replaces that event.
                     person(EVENT, pack([b"done"]))
                 _tell(data)
                 until = monotonic() + _PATIENCE_SECONDS
@@ -428,7 +429,8 @@ def _become(program: str, command: "list[str]", environment: "dict[bytes, bytes]
     try:
         os.execve(program, command, environment)  # noqa: S606 - no shell is the point
     except OSError:
-        # `dsops.process` handles a script without `#!`, and a program that can't be started.
+        # SIGPIPE is ignored again, because `dsops.process` now handles scripts without `#!` and programs that can't be
+        # started.
         _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
         _signal.signal(_signal.SIGXFSZ, _signal.SIG_IGN)
         _signal.signal(_signal.SIGINT, interrupt)

@@ -54,7 +54,7 @@ class SharedState(NamedTuple):
     known_services: KnownServices
     """The rate limits that AWS services have shown."""
     sandboxes: dict[str, str]
-    """Endpoints that are sandboxes, with their `Server` header: sessions from them are marked as such."""
+    """Maps the URL of each sandbox to its `Server` header. Sessions from these URLs are marked."""
     watch: SandboxWatch
 
 
@@ -71,7 +71,10 @@ class ClientRun:
         *,
         shows_notes: bool,
     ) -> None:
-        """Create the run. `shows_notes`: set if the client makes no plan, and so does not show its notes itself."""
+        """Create the run.
+
+        `shows_notes` is set if the client makes no plan, so that only the agent can show its notes.
+        """
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._asked = asked
         self._client = client
@@ -103,14 +106,14 @@ class ClientRun:
         return self._answered(lambda: self._client.choose(question, choices))
 
     def _answered(self, ask: Callable[[], T | None]) -> T | None:
-        """Return the user's answer, and count it. Raises MfaRequired if it does not come in time."""
+        """Return the user's answer, and count the answer. Raises MfaRequired if no answer comes in time."""
         try:
             typed = ask()
         except TimeoutError as error:
             self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
             raise MfaRequired(
-                "the question on the terminal was not answered in time",
-                why="other requests wait for the same MFA device",
+                "the MFA code was not entered on the terminal in time",
+                why="other requests wait for a code of the same MFA device",
                 hint="run the command again",
             ) from error
         self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
@@ -149,7 +152,7 @@ class ClientRun:
             self.runtime.environ,
             self.runtime.folder,
             self.runtime.now,
-            # A client that records its own run writes to the same trail next, and then shows the warning itself.
+            # A client that records its own run writes to the same trail afterwards, and then shows the warning itself.
             warn=_ignore if request.run else self._note,
             tell=self._note if self._asked.watches else _ignore,
             pid=self._client.pid,
@@ -232,11 +235,11 @@ class ClientRun:
 
 
 def _ignore(_text: str) -> None:
-    """Ignores a note."""
+    """Ignores a note to the user."""
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Whether the client may succeed instead: its user can allow a file or choose a name, and it has own resources."""
+    """Whether the client may succeed where the agent failed: its user can allow a file or choose a name."""
     is_open = isinstance(error, DsopsError) and error.missing != ""
     return is_open or isinstance(error, NotAllowed) or is_exhausted(error)
 

@@ -41,7 +41,7 @@ class CommandLines(Protocol):
     """Protocol: parses a client's command line with its environment, and formats answers as the command does."""
 
     def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
-        """The parsed `exec`; None if the client has to do the work, for example to report a usage error."""
+        """Return the parsed `exec`; None if the client has to do the work, for example to report a usage error."""
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
         """Parse `get` or `credentials` (`words` begin with the command); None if the client has to do the work."""

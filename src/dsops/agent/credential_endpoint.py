@@ -64,7 +64,7 @@ class CredentialEndpoint(LoopbackAttendant):
         self.address = f"{self.url}{PATH}"
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Sends the session for a GET with the token."""
+        """Send the session for a GET request with the right token; otherwise send an error."""
         if not compare_digest(headers.get("authorization", "").encode("latin-1"), self.token.reveal_bytes()):
             self.refuse(client, 401, "the Authorization header is not the token of this endpoint")
         elif method != "GET":
@@ -77,7 +77,7 @@ class CredentialEndpoint(LoopbackAttendant):
             self.wait(client, is_late=False)
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Send the session if there is one; otherwise start a renewal, and send an error once none is running."""
+        """Send the session if there is one. Otherwise start a renewal, and send an error when the renewal has ended."""
         credentials = self._source.current
         if credentials is None:
             self._source.hurry()

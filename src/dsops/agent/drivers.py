@@ -14,7 +14,10 @@ _MOST_IDLE_DRIVERS = 16
 
 
 class Drivers:
-    """A pool of HTTP drivers: each request gets its own driver, with connections that an earlier request left open."""
+    """A pool of HTTP drivers.
+
+    Each request uses its own driver, with connections that an earlier request left open.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -11,7 +11,7 @@ from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, FailedOperatio
 
 
 def pack_error(error: DsopsError) -> bytes:
-    """The error as bytes, without its traceback."""
+    """Return the error as bytes, without its traceback."""
     return json.dumps(_value(error)).encode()
 
 

@@ -21,7 +21,7 @@ def forget_login(session: SsoSession, environ: Mapping[str, str]) -> int:
 
 
 def _forget(words: list[bytes], environ: Mapping[str, str]) -> int:
-    # Tests and programs that pass an environment of their own have no agent.
+    # Callers that pass their own environment, such as tests, have no agent.
     if environ is not os.environ or not client.is_wanted(environ):
         return 0
     reply = client.ask(words, lambda _kind, _data: None, watches=False, starts=False)

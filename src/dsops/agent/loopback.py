@@ -12,7 +12,7 @@ from time import monotonic
 from dsops.errors import UsageError
 
 _MOST_SILENT = 256
-"""Maximum number of connections without a complete request; beyond it, the oldest of them is closed."""
+"""Maximum number of connections without a complete request; when one more connects, the oldest is closed."""
 
 _MOST_CLIENTS = 512
 """Maximum number of connections, including those with a complete request; others wait in the kernel's queue."""
@@ -26,7 +26,7 @@ CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How long no connection is accepted after descriptors ran out: a pending one would wake the loop endlessly."""
+"""How many seconds no connection is accepted after descriptors ran out: a waiting one would wake the loop endlessly."""
 
 REASONS = {
     200: "OK",
@@ -74,7 +74,7 @@ class LoopbackAttendant:
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
-        # A port forwarder in a container passes on its client's Host header, so loopback names are accepted, too.
+        # A port forwarder in a container passes on its client's Host header, so names of loopback are accepted, too.
         self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
     # --- for subclasses --------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class LoopbackAttendant:
         raise NotImplementedError
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Answer a waiting request if possible; with `is_late`, in any case. Called in each turn of the loop."""
+        """Answer a waiting request if possible; with `is_late`, always. Called in each turn of the loop."""
         raise NotImplementedError
 
     def answer(self, client: LoopbackConnection, status: int, content_type: str, body: bytes) -> None:
@@ -105,13 +105,13 @@ class LoopbackAttendant:
     # --- for the event loop ---------------------------------------------------------------------------------------
 
     def readers(self) -> Iterable[int]:
-        """The descriptors to read from: the listener, and clients that have not been answered."""
+        """Return the descriptors to read from: the listener, and clients that have not been answered."""
         is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
         listener = () if is_closed else (self._listener.fileno(),)
         return (*listener, *[number for number, client in self._clients.items() if not client.outbox])
 
     def writers(self) -> Iterable[int]:
-        """The descriptors of clients that have not received the whole answer."""
+        """Return the descriptors of clients that have not received the whole answer."""
         return [number for number, client in self._clients.items() if client.outbox]
 
     def seconds(self) -> float | None:

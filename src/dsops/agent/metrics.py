@@ -131,7 +131,7 @@ class AgentMetrics:
                 self._port = None
 
     def fail(self, error: DsopsError) -> None:
-        """Count an error that a client gets; an error that combines several counts each of them."""
+        """Count an error that a client gets. If the error combines several errors, each of them is counted."""
         for one in error.errors if isinstance(error, Failures) else (error,):
             self._errors.add((one.code,))
 

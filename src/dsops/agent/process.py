@@ -90,7 +90,7 @@ def own_listener(environ: Mapping[str, str]) -> socket.socket:
 
 
 def unsafe_folder(folder: str) -> AgentUnavailable:
-    """The error for a folder that other users may enter."""
+    """Return the error for a folder that other users may enter."""
     return AgentUnavailable(
         f"the agent's folder {folder} is not safe",
         why="it must be a folder of yours that other users can't access, and not a symbolic link",

@@ -21,7 +21,7 @@ class RemotePipeline(NamedTuple):
     """The fields that all requests of this command have in common."""
     runtime: Runtime
     watches: bool
-    """Whether the agent sends progress events for a user at the terminal."""
+    """Whether the agent should send progress events, because a user is at the terminal."""
 
     def secrets(
         self, environment: str, variable: str = "", *, also: str = "", lasts: bool = False

@@ -20,7 +20,7 @@ ask with 5 minutes left or fewer.
 """
 
 _JITTER = 0.25
-"""The largest random fraction by which a renewal is earlier, so that commands started together spread out."""
+"""The largest random fraction by which a renewal is moved forward, so that commands started together spread out."""
 
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -60,7 +60,7 @@ class Renewal:
         `report` gets the events `session.renewed`, `session.not-renewed` and, once, `session.ended`.
         """
         self.failure: DsopsError | None = None
-        """The error of the last attempt; None after a success."""
+        """The error of the last attempt; None if the last attempt succeeded."""
         self._issue = issue
         self._now = now
         self._random = random
@@ -88,7 +88,7 @@ class Renewal:
         return self._thread is not None
 
     def readers(self) -> Iterable[int]:
-        """The pipe that the thread writes to when it has a result."""
+        """Return the pipe that the thread writes to when it has a result."""
         return (self._reader,)
 
     def writers(self) -> Iterable[int]:
@@ -126,7 +126,7 @@ class Renewal:
         self._early = self._random()
 
     def _seconds_left(self) -> float:
-        """Return the seconds until expiry, by the clock that gives less: only the wall clock runs during sleep."""
+        """Return the seconds until expiry, by the clock that gives less: one of them stops while the machine sleeps."""
         return min(self._held.seconds_left(self._now()), self._until - self._clock())
 
     def _wait_seconds(self) -> float:
@@ -135,7 +135,7 @@ class Renewal:
         return self._seconds_left() - self._threshold()
 
     def _threshold(self) -> float:
-        """The number of seconds before expiry at which the session is renewed."""
+        """Return the number of seconds before expiry at which the session is renewed."""
         session = self._held
         seconds: float = RENEW_SECONDS
         if session.expiration is not None and session.issued_at is not None:
@@ -173,7 +173,7 @@ class Renewal:
             facts = {"key": outcome.masked_key_id, "expires": outcome.expiration_text}
             self._report(Event("session.renewed", facts))
             return
-        # The same session was returned: another program has to renew the base credentials, such as `aws sso login`.
+        # The new session equals the old one, so another program has to renew the base credentials: `aws sso login`.
         self.failure = outcome if isinstance(outcome, DsopsError) else None
         if self.failure is not None:
             facts = {"key": self._held.masked_key_id, "why": str(self.failure)}

@@ -70,7 +70,7 @@ class RequestClient:
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
-        """Whether frames can no longer be sent to the client: after an incomplete frame, the next would be garbled."""
+        """Whether no further frames can be sent: after an incomplete frame, the next one would be garbled."""
 
     def note(self, text: str) -> None:
         """Writes a text to the client's stderr."""
@@ -128,7 +128,7 @@ class RequestClient:
         return self._answer_to(ASK, question.encode("utf-8", "surrogateescape"))
 
     def choose(self, question: str, choices: Sequence[Choice]) -> Choice | None:
-        """Return what the user at the client's terminal chooses; None without a terminal, or if the client is gone.
+        """Return the user's choice at the client's terminal; None without a terminal or if the client is gone.
 
         Raises TimeoutError if no answer comes in time.
         """
@@ -189,7 +189,7 @@ class RequestClient:
 
 
 def peer_pid(connection: socket.socket) -> int:
-    """The process id of the peer; 0 where the system does not report it."""
+    """Return the process id of the peer; 0 where the system does not report it."""
     try:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     except (AttributeError, OSError):
@@ -216,16 +216,16 @@ class AgentAnswer(NamedTuple):
 
 
 def result(fields: Sequence[bytes]) -> AgentAnswer:
-    """The answer to a successful request."""
+    """Return the answer to a successful request."""
     return AgentAnswer(RESULT, pack(list(fields)))
 
 
 def failed(error: DsopsError) -> AgentAnswer:
-    """The answer to a failed request; the client shows the error as its own."""
+    """Return the answer to a failed request; the client shows the error as its own."""
     return AgentAnswer(FAILED, failure.pack_error(error))
 
 
 DECLINE = AgentAnswer(DECLINED)
-"""The answer that leaves the work to the client."""
+"""The answer that leaves the request to the client itself."""
 
 Work = Callable[[AgentRequest, RequestClient], AgentAnswer]

@@ -11,7 +11,7 @@ from dsops.credentials import SandboxRun
 
 _TIMEOUT_SECONDS = 0.25
 _CHECKED_SECONDS = 1.0
-"""How long the result of a check holds for runs of commands; `dsops agent status` always checks."""
+"""How many seconds a check stays valid for runs of commands. `dsops agent status` always checks again."""
 
 _MOST_BYTES = 16_384
 
@@ -23,7 +23,7 @@ class SandboxWatch:
         self._checked: dict[SandboxRun, float] = {}
 
     def drop_ended(self, cache: CredentialCache, *, is_fresh: bool = False) -> None:
-        """Remove the sessions of sandboxes that have ended. `is_fresh`: do not rely on an earlier check."""
+        """Remove the sessions of sandboxes that have ended. With `is_fresh`, no earlier check is reused."""
         now = monotonic()
         for run in cache.sandbox_runs():
             checked = self._checked.get(run)
@@ -37,10 +37,10 @@ class SandboxWatch:
 
 
 def has_ended(run: SandboxRun) -> bool:
-    """Whether nothing listens at the sandbox's address any more, or another run or program does.
+    """Whether the sandbox at the URL has ended: nothing listens there any more, or another run or program does.
 
-    A sandbox that does not answer in time may be busy or stopped by Ctrl-Z, and counts as running. The request carries
-    no credentials. Behind a TLS proxy (an https URL), only the listener is checked.
+    A sandbox that does not answer in time may be busy or stopped by Ctrl-Z, and counts as running. The request
+    carries no credentials. Behind a TLS proxy (an https URL), only the listener is checked.
     """
     address = urlsplit(run.url)
     try:
@@ -57,7 +57,7 @@ def has_ended(run: SandboxRun) -> bool:
 
 
 def _server_in(connection: socket.socket) -> str:
-    """Return the `Server` header of the response; "" without one."""
+    """Return the `Server` header of the response; "" if the response has none."""
     connection.settimeout(_TIMEOUT_SECONDS)
     head = b""
     while b"\r\n\r\n" not in head and len(head) < _MOST_BYTES:

@@ -137,7 +137,7 @@ class AgentServer:
             connection.setblocking(False)
             self._unread[connection] = _Unread(monotonic() + self._limits.reading_seconds)
             self._selector.register(connection, selectors.EVENT_READ)
-        # Accept no more clients: they wait in the kernel's queue until the next check.
+        # Accept no more clients now: they wait in the kernel's queue until the next check.
         self._listen(False)
         self._look_at = monotonic() + _LOOK_SECONDS
 
@@ -217,7 +217,10 @@ class AgentServer:
             caller.leave()
 
     def _parse(self, data: bytes) -> AgentRequest | AgentAnswer | None:
-        """Parse a request; an answer if the client is of another dsops version; None if the request is invalid."""
+        """Parse a request.
+
+        Returns an answer if the client has another dsops version, and None for an invalid request.
+        """
         try:
             mark, folder, watches, count, *rest = unpack(data)
             number = int(count)
@@ -225,8 +228,8 @@ class AgentServer:
             return None
         if mark != self._mark:
             if self._code() == self._own_code:
-                # The agent runs the installed dsops, and this client was started before an upgrade: the agent does not
-                # end because of this client, since the sessions of all other clients would be lost.
+                # The agent runs the installed dsops, and this client was started before an upgrade. The agent does not
+                # end because of such a client: the sessions of all other clients would be lost.
                 return DECLINE
             self._unlink()
             self.stop()
@@ -240,7 +243,7 @@ class AgentServer:
         return not is_busy and monotonic() - self._last_asked >= self._limits.idle_seconds
 
     def _end(self) -> None:
-        """Begin to end: unlink the socket file, so that a later client starts a new agent."""
+        """Begin to shut down: unlink the socket file, so that a later client starts a new agent."""
         self._unlink()
         self._is_ending = True
 
@@ -279,7 +282,7 @@ class _Unread:
         self.data = bytearray()
 
     def length(self) -> int:
-        """The length of the complete request, or of its header while that is incomplete; -1 for an invalid request."""
+        """Return the length of the request, or of its header while the header is incomplete; -1 if invalid."""
         if len(self.data) < 5:
             return 5 if not self.data or self.data[0] == REQUEST else -1
         length = int.from_bytes(self.data[1:5], "big")

@@ -68,14 +68,14 @@ def locked(address: str) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # The wait is limited, since the process that has the lock may be suspended.
+                # The wait has a limit, because the process that has the lock may be suspended.
                 if monotonic() > until:
                     raise
                 sleep(_LOOK_SECONDS)
                 continue
             if _is_at(descriptor, name):
                 break
-            # The lock file was unlinked meanwhile, so this lock is worthless: a new client would lock another inode.
+            # The lock file was unlinked meanwhile, so this lock has no effect: a new client would lock another inode.
             os.close(descriptor)
             descriptor = -1
             descriptor = _open_lock(name)
@@ -115,7 +115,7 @@ def listen(address: str) -> socket.socket:
 
 
 def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is_first_the_scripts: bool) -> list[str]:
-    """The agent's `sys.path`: this process's entries, except those that belong only to this run.
+    """Return the agent's `sys.path`: this process's entries, except those that belong only to this run.
 
     The agent works for all clients of this dsops, but PYTHONPATH and the script's own folder belong to one client.
     These entries are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there

@@ -61,14 +61,17 @@ class Crew:
         try:
             self._begin(self._run)
         except RuntimeError:
-            # The system allows this user or container no more threads.
+            # The system refuses a further thread for this user or container.
             with self._changed:
                 self._threads -= 1
             return False
         return True
 
     def _make_do(self) -> None:
-        """Leave the queue to the running threads; without threads, close its connections: the clients do the work."""
+        """If no further thread can be started, leave the queue to the running threads.
+
+        If no thread runs at all, the connections in the queue are closed, and the clients do the work themselves.
+        """
         with self._changed:
             self._changed.notify()
             if self._threads:

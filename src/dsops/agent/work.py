@@ -139,7 +139,7 @@ class SessionKeeper:
         return result([_got(run, line) if isinstance(line, GetLine) else _issued(run, line)])
 
     def _secrets(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Return names and values of secrets, alternating, for a client that processes them further."""
+        """Return the names and values of secrets, alternating, for a client that processes them further."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):
@@ -225,7 +225,7 @@ def serve(
 
 
 def _got(run: ClientRun, line: GetLine) -> bytes:
-    """The stdout of `dsops get`."""
+    """Return the stdout of `dsops get`."""
     request = line.request
     with run.pipeline(request) as pipeline:
         plan = run.plan(request)
@@ -235,7 +235,7 @@ def _got(run: ClientRun, line: GetLine) -> bytes:
 
 
 def _issued(run: ClientRun, line: CredentialsLine) -> bytes:
-    """The stdout of `dsops credentials`."""
+    """Return the stdout of `dsops credentials`."""
     request = line.request
     with run.pipeline(request) as pipeline:
         plan = run.plan_session(request)

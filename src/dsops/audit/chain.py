@@ -29,7 +29,7 @@ class Head(NamedTuple):
     number: int = 0
     """The number of the last line; 0 before the first."""
     hash: str = START
-    """The hash of the last line."""
+    """The hash of the trail's last line."""
     size: int = 0
     """The size of the last line's file, up to and including the line's newline."""
     began: int = 0
@@ -71,12 +71,12 @@ def link(body: bytes, number: int, previous: str) -> bytes:
 
 
 def hash_of(line: bytes) -> str:
-    """The hash of a line without its newline."""
+    """Return the hash of a line without its newline."""
     return digest(line)
 
 
 def record_in(line: bytes) -> dict[str, object] | None:
-    """The JSON object of a line; None if the line is not a JSON object."""
+    """Return the JSON object of a line; None if the line is not a JSON object."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
@@ -85,7 +85,7 @@ def record_in(line: bytes) -> dict[str, object] | None:
 
 
 def link_of(record: dict[str, object] | None) -> Link | None:
-    """A record's place in the chain; None if it has none."""
+    """Return a record's place in the chain; None if it has none."""
     chain = record.get("chain") if record is not None else None
     if not isinstance(chain, dict):
         return None

@@ -42,7 +42,10 @@ class Cursor(NamedTuple):
     """A message about lines that the receiver will never get; shown once."""
 
     def is_resting(self, now: float) -> bool:
-        """Return whether the next attempt has to wait; a far too long pause, set by a wrong clock, is ignored."""
+        """Whether the next attempt has to wait.
+
+        A pause that is much too long comes from a wrong clock, and is ignored.
+        """
         return now < self.retry_at <= now + LONGEST_REST_SECONDS
 
 

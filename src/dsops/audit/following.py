@@ -57,7 +57,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesR
 
 
 def end_of(path: str) -> Position:
-    """The position at the end of the trail. Raises TrailUnreadable."""
+    """Return the position at the end of the trail. Raises TrailUnreadable."""
     try:
         before = Position(max((number for number, _ in _rotated_files(path)), default=0))
         file = _open(path)
@@ -166,7 +166,7 @@ def _position_after(lines: list[bytes], position: Position, inode: int, offset: 
 
 
 def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
-    """Return whether the last line that was read still ends at that offset: a new file may have the same inode."""
+    """Whether the last line that was read still ends at that offset: a new file may have reused the inode."""
     if status.st_ino != position.inode or status.st_size < position.offset:
         return False
     if position.length < 0:

@@ -50,7 +50,7 @@ class TrailJournal:
         self._known: Settings | None = None
         self._has_warned = False
         self._lost = ""
-        """A text that says how many lines could not be written, and whether the loss was recorded."""
+        """A text that says how many lines could not be written, and whether that number was saved in a file."""
         self._told: set[str] = set()
 
     @property
@@ -63,7 +63,7 @@ class TrailJournal:
         self._facts.update(facts)
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Record whether a sandbox answered a call."""
+        """Record whether a sandbox or AWS answered a call of this run."""
         note_who_answered(self._facts, is_sandbox=is_sandbox)
 
     def add(self, act: Act) -> None:

@@ -45,7 +45,8 @@ class Locked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A child process that another thread has just forked shares the descriptor: closing it would not unlock.
+        # A child process that another thread has just forked shares the descriptor, so closing it would not unlock the
+        # file.
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         self._close()
 
@@ -69,7 +70,7 @@ class Locked:
 
     def _wait(self, until: float) -> None:
         """Wait for the lock. Raises AuditFailed if no line is added meanwhile, or after 30 s."""
-        descriptor, self.lock = self.lock, -1  # until the lock is acquired, the place owns the descriptor
+        descriptor, self.lock = self.lock, -1  # the place owns the descriptor until it has the lock
         place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)
@@ -84,7 +85,7 @@ class Locked:
 
 
 def _why_not_reached(place: _Place, until: float) -> str:
-    """Wait until the place has acquired the lock; return "", or the reason why it has not."""
+    """Wait until the place has the lock. Return "", or the reason why it did not get the lock."""
     seen = read_at(place.descriptor, HEAD_BYTES, 0)
     while not place.is_reached(_STUCK_SECONDS):
         is_late, head = monotonic() > until, read_at(place.descriptor, HEAD_BYTES, 0)
@@ -97,7 +98,7 @@ def _why_not_reached(place: _Place, until: float) -> str:
 
 
 class _Place:
-    """A place in the kernel's queue for the trail's lock; the kernel serves the queue in order.
+    """A thread that waits in the kernel's queue for the trail's lock; the kernel serves the queue in order.
 
     A thread waits for the lock, since flock(2) has no timeout. Polling needs no thread but is not fair: of 1,000
     processes that polled, 3 % waited for 30 s.
@@ -158,7 +159,7 @@ _left: dict[str, list[_Place]] = {}
 
 
 def _place_for(path: str, descriptor: int) -> _Place:
-    """Return an abandoned place in the queue, or a new one; the place owns its descriptor."""
+    """Return a place in the queue that its caller has abandoned, or a new one; the place owns its descriptor."""
     places = _left.get(path, [])
     while places:
         place = places.pop()

@@ -60,12 +60,12 @@ class LostLines(NamedTuple):
     """The reason why the last of these lines could not be written."""
 
     def facts(self) -> dict[str, object]:
-        """The loss as the fields of a record."""
+        """Return the loss as the fields of a record."""
         return {**self._asdict(), "processes": [share._asdict() for share in self.processes]}
 
 
 def lost_name(path: str) -> str:
-    """The name of the file that counts lost lines."""
+    """Return the name of the file that counts lost lines."""
     return f"{os.path.basename(path)}.lost"
 
 
@@ -111,7 +111,7 @@ def read_lost(path: str, folder: int) -> LostLines | None:
 
 
 class Counted:
-    """The count of lost lines, read in order to report it in a line. Used while the trail's lock is held.
+    """The count of lost lines, read so that a line can report it. Used while the trail's lock is held.
 
     The lock of the count is not held while the line is written, so that a suspended process does not block processes
     that count their lost lines.
@@ -123,7 +123,7 @@ class Counted:
         self.loss: LostLines | None = None
         self._told = b""
         try:
-            # If another process is adding to the count right now, a later line reports the loss.
+            # If another process is adding to the count right now, a later line will report the loss.
             if _content(self._file).strip() and take(self._file):
                 self._told = _content(self._file)
                 self.loss = _loss_in(self._told)
@@ -135,7 +135,7 @@ class Counted:
     def clear(self) -> None:
         """Remove the reported loss from the count; keep what was added since the count was read."""
         if self.loss is None or not _try_lock(self._file):
-            return  # without the lock, the count stays: the loss is reported twice, which is better than never
+            return  # Without the lock, the count is not reset: the loss is reported twice, which is better than never.
         content = _content(self._file)
         rest = None if content == self._told else _loss_since(self.loss, _loss_in(content))
         if rest is not None:
@@ -150,7 +150,7 @@ class Counted:
 
 
 def _content(file: int) -> bytes:
-    """The content of the file. A new file is written at full size, so that counting works on a full disk later."""
+    """Return the file's content. A new file is written at full size, so that counting works on a full disk later."""
     data = read_at(file, _BYTES + 1, 0)
     if len(data) < _BYTES and not data.strip():
         os.pwrite(file, _BLANK, 0)
@@ -200,7 +200,10 @@ def _sum(before: LostLines | None, author: Author, lines: int, why: str, now: in
 
 
 def _loss_since(reported: LostLines, now: LostLines | None) -> LostLines | None:
-    """Return the loss added since `reported` was read; the whole loss if the two can't be distinguished."""
+    """Return the loss that was added after `reported` was read.
+
+    Returns the whole loss if the file has changed so that the new part can't be determined.
+    """
     if now is None or not reported.lines or now.lines <= reported.lines:
         return now
     before = {(share.pid, share.command): share.lines for share in reported.processes}

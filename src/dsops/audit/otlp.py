@@ -92,7 +92,7 @@ def _facts(record: Record) -> Record:
 
 
 def _attributes(values: Mapping[str, object]) -> list[object]:
-    """The attributes that have a value, in OTLP's format."""
+    """Return the attributes that have a value, in OTLP's format."""
     return [{"key": key, "value": _value(value)} for key, value in values.items() if value not in (None, "")]
 
 
@@ -103,7 +103,7 @@ def _value(value: object) -> dict[str, object]:
 
 
 def _seconds(time: object) -> int:
-    """Seconds since 1970; 0 (unknown) for a malformed time."""
+    """Return seconds since 1970; 0 (unknown) for a malformed time."""
     try:
         return int(datetime.fromisoformat(str(time)).timestamp())
     except ValueError:
@@ -151,7 +151,7 @@ def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: 
 
 
 def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The sink's headers, or those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
+    """Return the sink's headers, or those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
     if sink.headers:
         return [(name, value.reveal()) for name, value in sink.headers]
     text = next((environ[name] for name in HEADERS if environ.get(name)), "")
@@ -186,7 +186,10 @@ def _pause(response: Response) -> int:
 
 
 def _partial(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """Return the message about a partial success, whose rejected lines must not be sent again; "" for full success."""
+    """Return the receiver's message about rejected lines, which must not be sent again.
+
+    "" if it accepted all lines.
+    """
     partial = _object(response).get("partialSuccess")
     rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"
     is_number = rejected.isascii() and rejected.isdigit() and len(rejected) <= _MOST_DIGITS

@@ -68,7 +68,7 @@ def find_trail(path: str) -> Trail:
         try:
             lost = read_lost(path, descriptor)
         except AuditFailed as error:
-            why_unknown = error.why  # a file of lost lines that other users may write is not trusted
+            why_unknown = error.why  # the file of lost lines is not trusted, because other users can write it
         return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost, why_unknown=why_unknown)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -138,6 +138,6 @@ def last_lines(path: str, most: int) -> list[Line]:
 
 
 def unreadable(path: str, error: OSError) -> TrailUnreadable:
-    """The error for a file of the trail that can't be read."""
+    """Return the error for a file of the trail that can't be read."""
     why = (error.strerror or "unknown reason").lower()
     return TrailUnreadable(f"{path} can't be read", why=why, hint="name an audit trail file that you can read")

@@ -71,7 +71,9 @@ class Recorder:
             common = self._common = self._in_common(facts)
         own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
         end = common.text
-        if not common.names.isdisjoint(own):  # the process's fields win, then the act's facts
+        if not common.names.isdisjoint(
+            own
+        ):  # If names are equal, the process's fields take precedence, then the act's facts.
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {
             "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,
@@ -124,7 +126,7 @@ def _whole_characters(line: str) -> str:
 
 
 def record_of(act: Act, origin: Origin, facts: Mapping[str, object], now: datetime) -> bytes:
-    """The record of a single act."""
+    """Return the record of a single act."""
     return Recorder(origin).record(act, facts, now)
 
 
@@ -153,7 +155,7 @@ def _recipient(act: Act) -> str:
 
 
 def _error(error: DsopsError, service: str) -> Mapping[str, object]:
-    """Return code and message of the error, AWS's if AWS refused the call, else dsops'. They contain no secret."""
+    """Return the code and message of the error, AWS's if AWS refused the call, else dsops'. They contain no secret."""
     if isinstance(error, Failures):
         codes = ", ".join(sorted({failure.code for failure in error.errors}))
         return {"errorCode": error.code, "errorMessage": f"{error.message}: {codes}"}

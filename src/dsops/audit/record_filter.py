@@ -94,7 +94,7 @@ def _is_until(record: dict[str, Any], number: int | None) -> bool:  # Any JSON o
 
 
 def role_in(record: Record) -> str:
-    """The role that a record concerns; "" if there is none."""
+    """Return the role that a record concerns; "" if there is none."""
     parameters = object_in(record, "requestParameters")
     if parameters.get("roleName"):
         return f"{parameters.get('accountId', '')}/{parameters['roleName']}"
@@ -102,12 +102,12 @@ def role_in(record: Record) -> str:
 
 
 def object_in(record: Record, name: str) -> Record:
-    """The member of that name if it is an object; otherwise an empty object."""
+    """Return the member of that name if it is an object; otherwise an empty object."""
     value = record.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def text_in(record: Record, name: str) -> str:
-    """The member of that name if it is a text; otherwise ""."""
+    """Return the member of that name if it is a text; otherwise ""."""
     value = record.get(name)
     return value if isinstance(value, str) else ""

@@ -21,7 +21,7 @@ class Answer:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
     def matching(self, text: str) -> Answer:
-        """Return the answer with only those rows of which a cell contains the text."""
+        """Return the answer with only those rows that have the text in one of their cells."""
         rows = (row for row in self.rows if any(isinstance(cell, str) and text in cell for cell in row))
         return replace(self, rows=tuple(rows))
 
@@ -39,7 +39,7 @@ class AuditReport:
     """The time from which calls are considered new, for questions about new principals. None if there are no calls."""
     first: datetime | None
     last: datetime | None
-    """The times of the first call and the last call."""
+    """The time of the last call; `first` is the time of the first call."""
     calls: int
     records: int
     """The number of records read; each copy of a call is counted."""
@@ -53,11 +53,11 @@ class AuditReport:
     sources: tuple[str, ...]
     """The log folders, as the user named them."""
     command: str = "dsops audit report"
-    """The command that makes this report, without the flags for its output: findings name it with further flags."""
+    """The command that makes this report, without output flags. Findings add flags to it."""
     match: str = ""
-    """The text that each row contains; "" if the report has all rows."""
+    """The text by which the rows are filtered; "" if the report has all rows."""
     defects: tuple[str, ...] = ()
-    """The defects that the verification of dsops' own trail found, if the report is on that trail."""
+    """The defects that the verification of dsops' own trail found; empty for a report on other logs."""
 
     def answer(self, question: str) -> Answer | None:
         """Return the answer to that question; None if the report does not include the question."""

@@ -35,24 +35,24 @@ _LONGEST_SECONDS = 600.0
 _MOST_BYTES = 1 << 18
 _TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
 _WAIT_SECONDS = GIVEN_UP_SECONDS + 10.0
-"""How long to wait for another sender in seconds: longer than it takes to give up on a receiver."""
+"""How many seconds to wait for another sender: longer than that sender takes to give up on a receiver."""
 _RETRY_SECONDS = 0.2
 _MOST_ROUNDS = 100_000
-"""The maximum number of rounds (a quarter of a megabyte each): other processes may append lines all the time."""
+"""The maximum number of rounds (a quarter of a megabyte each), because other processes may add lines all the time."""
 
 Send = Callable[[Sink, Sequence[bytes]], str]
 """A function that sends lines; returns a message about rejected lines or "". Raises SinkFailed, LineRefused."""
 
 
 class Clock:
-    """The system's clock; tests replace it."""
+    """The system's clock. Tests pass another one."""
 
     def now(self) -> float:
         """Seconds since 1970."""
         return time.time()
 
     def steady(self) -> float:
-        """A monotonic time in seconds."""
+        """Return a monotonic time in seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -91,7 +91,7 @@ class Sender:
         return has_moved
 
     def is_done(self) -> bool:
-        """Return whether every receiver has all lines, or has failed too often to be tried again soon."""
+        """Whether every receiver has all lines, or has failed so often that it is not tried again soon."""
         return all(
             len(_PAUSES) < cursor.tries or not look(self._path, cursor.position, _MOST_BYTES).lines
             for cursor in self.cursors.values()
@@ -116,7 +116,7 @@ class Sender:
         return True
 
     def _is_sent(self, line: bytes) -> bool:
-        """Return whether the line is a record to send; a sandbox's records are sent only if the settings say so."""
+        """Whether to send the line: it must be a record, and a sandbox's record is sent only if the settings say so."""
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
@@ -171,7 +171,8 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
             continue
         if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
-            # A process that wrote a line while this sender had the turn has not started a sender of its own.
+            # A process that wrote a line while this sender had the turn did not start a sender, so this one sends the
+            # line, too.
             if sender.is_done() or not turn.take():
                 return
             quiet_since = clock.steady()
@@ -196,7 +197,10 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Try several times to get the turn, which a checking process holds briefly; return whether that succeeded."""
+    """Try several times to get the turn, because a process that only checks holds it briefly.
+
+    Return whether it succeeded.
+    """
     for _ in range(_TAKING_TRIES):
         if turn.take():
             turn.begin()

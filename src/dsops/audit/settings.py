@@ -1,7 +1,7 @@
 """The user's own configuration, ~/.config/dsops/config.yaml: the audit trail, and the backends of the keyring.
 
-A repository can't change these settings: neither a dsops.yaml nor an environment variable has an effect on them,
-except variables that name the user's folders. `dsops allow` flags a configuration that sets such a variable.
+A repository can't change these settings: no dsops.yaml and no environment variable affects them, except variables
+that name the user's folders. `dsops allow` flags a configuration that sets such a variable.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 1
 """The minimum and the maximum value of each numeric setting."""
 _MOST_BYTES = 1 << 16
 _HAS_OWNERS = hasattr(os, "geteuid")
-"""Whether files have an owner and permission bits, which is not so on Windows."""
+"""Whether files have an owner and permission bits; false on Windows."""
 
 
 class TrailLimits(NamedTuple):
@@ -41,7 +41,7 @@ class TrailLimits(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The user's settings: all but the last are for the trail."""
+    """The user's settings. All except `keyring` are about the audit trail."""
 
     mode: str = ON
     file: str = ""
@@ -52,7 +52,7 @@ class Settings(NamedTuple):
     sends_sandbox: bool = False
     """Whether the receivers also get lines about acts in a sandbox."""
     keyring: tuple[str, ...] = ()
-    """The backends for new entries of the keyring, in their order; () if the user has named none."""
+    """The keyring backends for new entries, in the user's order; () if the user has set none."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:
@@ -81,13 +81,13 @@ def default_settings(environ: MappingOf[str, str]) -> Settings:
 
 
 def user_config_path(environ: MappingOf[str, str]) -> str:
-    """The path of the user's settings, such as ~/.config/dsops/config.yaml; "" without a home folder."""
+    """Return the path of the user's settings, such as ~/.config/dsops/config.yaml; "" without a home folder."""
     folder = config_folder(environ)
     return os.path.join(folder, "config.yaml") if folder else ""
 
 
 def default_file(environ: MappingOf[str, str]) -> str:
-    """The default path of the trail; "" without a home folder."""
+    """Return the default path of the trail; "" without a home folder."""
     folder = state_folder(environ)
     return os.path.join(folder, "audit.jsonl") if folder else ""
 

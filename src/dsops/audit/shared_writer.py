@@ -56,7 +56,7 @@ class SharedWriter:
         return entry.outcome
 
     def finish(self, seconds: float) -> bool:
-        """Wait at most that many seconds until all lines are written; return whether they are."""
+        """Wait at most `seconds` until all lines are written; return whether all are written."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queues and not self._writing, seconds)
 

@@ -39,7 +39,10 @@ RFC5424, LOCAL = "rfc5424", "local"
 
 SCHEMES = ("udp", "tcp", "tls")
 _KEYS = {SYSLOG: ("to", "facility", "format", "ca_file"), OTLP: ("endpoint", "headers", "ca_file")}
-"""The keys of each kind of sink. If the sink is a single word, the word is the value of the first key."""
+"""The keys of each kind of sink.
+
+If a sink is written as a single word, the word is the value of the first key.
+"""
 
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _RESERVED = ("content-type", "content-length", "host")
@@ -59,7 +62,7 @@ class Sink(NamedTuple):
     ca_file: str = ""
     """A file of certificates that are trusted instead of the system's certificates."""
     format: str = LOCAL
-    """The format of messages on a local datagram socket."""
+    """The format of messages that are sent to a local datagram socket."""
 
     @property
     def name(self) -> str:

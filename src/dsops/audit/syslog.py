@@ -83,7 +83,7 @@ def send(sink: Sink, lines: Sequence[bytes]) -> None:
         else:
             _to_stream(sink, network[1], network[2], messages)
     except (OSError, ValueError) as error:
-        # This also catches ssl.SSLError, which is an OSError, and a path that is too long for a socket.
+        # OSError includes ssl.SSLError, and the error for a path that is too long for a socket.
         raise SinkFailed(_words(error)) from error
 
 

@@ -47,7 +47,7 @@ Mark = Callable[[str, Mapping[str, object]], bytes]
 """A function that encodes a line about the trail itself: (event name, facts) -> JSON object."""
 
 Lose = Callable[[str], None]
-"""A function that takes the reason why lines could not be written."""
+"""A function that is called with the reason why lines could not be written."""
 
 
 class WriteResult(NamedTuple):
@@ -98,14 +98,15 @@ def append(
         lose(f"a bug: {type(error).__name__}")
         raise
     except BaseException:
-        # With the lock, an interrupt falls into the 0.1 ms of the write itself, and the lines may be in the trail.
+        # While the lock is held, an interrupt can only hit the write itself (0.1 ms), and the lines may be in the
+        # trail.
         if not is_alone:
             lose("it was interrupted while it waited for the lock")
         raise
 
 
 def put_away_name(path: str, number: int) -> str:
-    """The name of the rotated file whose last line has that number."""
+    """Return the name of the rotated file whose last line has that number."""
     stem, dot, ending = os.path.basename(path).rpartition(".")
     return f"{stem}.{number:0{_DIGITS}d}{dot}{ending}" if dot else f"{ending}.{number:0{_DIGITS}d}"
 

@@ -26,7 +26,7 @@ class TrailDefect(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """The result of a verification."""
+    """The result of verifying an audit trail."""
 
     lines: int
     """The number of lines in the chain."""
@@ -84,7 +84,7 @@ class _Check:
         self._count = self._first = self._first_line = self._pruned = 0
         self._first_file = ""
         self._strange: list[Line] = []
-        """Lines outside the chain, since the last line that belongs to the chain."""
+        """Lines without a place in the chain, found after the last line that belongs to the chain."""
         self._last: Line | None = None
 
     def go_through(self, files: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ class _Check:
         event_facts = facts if isinstance(facts, dict) else {}
         name, kind = record.get("eventName"), str(event_facts.get("kind"))
         for strange in self._strange:
-            # A TrailDamaged line contains the hash of the incomplete line before it, and explains only that line.
+            # A TrailDamaged line has the hash of the incomplete line before it, and explains only that line.
             is_torn = name == DAMAGED and kind == TORN and event_facts.get("sha256") == hash_of(strange.data)
             text = "a run was interrupted in this line, and the next one marked it"
             self._find(strange, text if is_torn else "this is not a line of an audit trail", is_harmless=is_torn)

@@ -1,4 +1,4 @@
-"""List every account and permission set that a login to IAM Identity Center may use."""
+"""List every account and permission set that a login to IAM Identity Center can use."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dsops.errors import DsopsError, LoginRequired, TimedOut, Unreachable
 from dsops.tasks import gather
 
 _AT_ONCE = 16
-"""How many accounts are listed at once. The portal throttles: more requests at once end in pauses, not in answers."""
+"""How many accounts are listed at the same time. The portal throttles more requests, which makes the list slower."""
 
 
 class AccountRoles(NamedTuple):
-    """The permission sets that the login has in an account."""
+    """One account, and the permission sets that the login has in it."""
 
     account: Account
     roles: tuple[str, ...]
 
 
 class Assignments(NamedTuple):
-    """What a login may use, as far as the portal has answered."""
+    """The permission sets that a login can use, as far as the portal has returned them."""
 
     listed: tuple[AccountRoles, ...]
     failures: tuple[tuple[Account, DsopsError], ...]
@@ -29,10 +29,11 @@ class Assignments(NamedTuple):
 
 
 async def list_assignments(portal: PortalClient, report: Callable[[int, int], None]) -> Assignments:
-    """Return the permission sets of the login in every account. `report` gets the numbers of listed and all accounts.
+    """Return the login's permission sets in every account. `report` gets the number of listed and of all accounts.
 
     An account that can't be listed is among the failures. Once the portal can't be reached any more, the remaining
-    accounts are not tried. Raises LoginRequired if the portal refuses the login, and the error of listing the accounts.
+    accounts are not tried. Raises LoginRequired if the portal refuses the login, and the error of listing the
+    accounts.
     """
     lister = _Lister(portal, await list_accounts(portal), report)
     await gather(*(lister.work() for _ in range(_AT_ONCE)))
@@ -40,7 +41,7 @@ async def list_assignments(portal: PortalClient, report: Callable[[int, int], No
 
 
 class _Lister:
-    """Accounts that several tasks list, one account at a time."""
+    """The accounts to list; several tasks take one account at a time from it."""
 
     def __init__(self, portal: PortalClient, accounts: list[Account], report: Callable[[int, int], None]) -> None:
         self._portal = portal
@@ -51,7 +52,7 @@ class _Lister:
         self._outcomes: dict[str, tuple[str, ...] | DsopsError] = {}
 
     async def work(self) -> None:
-        """List accounts until none is left. Raises LoginRequired."""
+        """List accounts until all are listed. Raises LoginRequired."""
         while self._next < len(self._accounts):
             account = self._accounts[self._next]
             self._next += 1

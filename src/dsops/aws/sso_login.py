@@ -165,7 +165,7 @@ def _check_page(page: str, endpoint: Endpoint) -> None:
         )
 
 
-_ALLOW = "log in again, and allow it there"
+_ALLOW = "log in again, and allow the login in the browser"
 
 
 def _as_failure(error: SsoRefused) -> LoginFailed | None:

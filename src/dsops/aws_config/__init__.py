@@ -1,4 +1,5 @@
 """Converts between AWS's config file and dsops configurations, in both directions.
 
-In: texts and a configuration. Out: texts. It reads and writes no files. Imported by `cli` and `pipeline`.
+The input is texts and a configuration, the output is texts. The package reads and writes no files. Imported by `cli`
+and `pipeline`.
 """

@@ -1,4 +1,4 @@
-"""Turn profiles into the lowest layer of a configuration: each profile is a store with the profile's name."""
+"""Turn profiles into stores of the same name, as the lowest layer of a configuration."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dsops.model import Field
 
 
 def profile_sections(profiles: Profiles, names: Collection[str] | None) -> tuple[Sections, tuple[str, ...]]:
-    """Return the profiles of these names, and those that they use, as stores; and notes about the named profiles.
+    """Return the named profiles and the profiles that they use as stores, and notes about the named profiles.
 
     With None, or if one of the names is no profile, all profiles are returned, so that an error can suggest a similar
-    name. A store has exactly the name of its profile, also where a dsops.yaml could not use that name.
+    name. A store has exactly the name of its profile, even if a dsops.yaml could not use that name.
     """
     is_all = names is None or any(name not in profiles.by_name for name in names)
     result = make_stores(profiles, () if is_all else tuple(names or ()), keeps_external_ids=True, is_layer=True)

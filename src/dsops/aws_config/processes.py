@@ -28,7 +28,7 @@ class ProcessProfile:
     name: str
     store: str
     region: str
-    """Empty if the store has no region, or takes it from an environment variable."""
+    """The region of the session; "" if the store has none, or takes it from an environment variable."""
     environment: str = ""
     """The environment in the configuration that decides the session policy (`session_policy: auto`); "" for none."""
 

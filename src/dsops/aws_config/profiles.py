@@ -19,7 +19,7 @@ SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
 """The keys of a profile whose values are secret."""
 _HIDDEN = "***"
 _PLAIN_HEADER = re.compile(r"([\w-]+) +([\w.@/:+-]+)", re.ASCII)
-"""Two words without a character that is special in a shell."""
+"""A header of two words, none of which has a character that is special in a shell."""
 _OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
 
 
@@ -101,7 +101,7 @@ def _meaning(header: str) -> tuple[str, str]:
     if header == "default":
         return "profile", header
     plain = _PLAIN_HEADER.fullmatch(header)
-    if plain:  # `shlex` takes 17 us for a header, which is noticed with 2,000 profiles.
+    if plain:  # `shlex` takes 17 us per header; for 2,000 profiles, a user would notice that.
         return plain[1], plain[2]
     try:
         words = shlex.split(header)

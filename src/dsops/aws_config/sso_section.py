@@ -1,4 +1,4 @@
-"""The section `[sso-session NAME]` of ~/.aws/config for a new login, which the AWS CLI and SDKs read, too."""
+"""The section `[sso-session NAME]` of ~/.aws/config for a new login. The AWS CLI and SDKs read the section, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _USUAL_PATHS = ("", "start")
 
 
 def session_name(start_url: str, taken: Collection[str]) -> str:
-    """Return a free name for the session: what tells the start URL from others, such as `my-company`."""
+    """Return a free name for the session, made from the distinctive part of the start URL, such as `my-company`."""
     host, *path = start_url.partition("://")[2].split("#", maxsplit=1)[0].strip("/").split("/")
     label = host.partition(".")[0]
     base = label if not path or path[-1] in _USUAL_PATHS else path[-1]

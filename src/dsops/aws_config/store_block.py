@@ -1,7 +1,7 @@
 """The stores that `dsops import sso` keeps in a dsops.yaml, between two marker comments.
 
-A line of the block belongs to the user as soon as it exists: the name, settings and comments of a store stay, until
-the permission set is no longer granted. Everything outside the block stays byte for byte.
+Once a line of the block exists, it belongs to the user: the name, settings and comments of a store stay, until the
+permission set is no longer granted. Everything outside the block stays byte for byte.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dsops.startup import NamedTuple
 
 _SECTION = "secretStores"
 _NAMING_KEYS = ("credentials_from", "extends", "store", "provider", "from")
-"""Keys whose value begins with the name of a store: `NAME`, or `NAME:KEY`."""
+"""The keys whose value begins with the name of a store: `NAME`, or `NAME:KEY`."""
 _ADDRESS = "store://"
 _NAMING_SECTIONS = (_SECTION, "providers", "envs")
 _HEAD = "# Your own stores, for every folder. A project's dsops.yaml comes first.\nversion: 1\n"
@@ -30,7 +30,7 @@ _TOP_LEVEL = re.compile(r"[^\s#]")
 
 
 class SsoLogin(NamedTuple):
-    """The login that the stores use."""
+    """The IAM Identity Center login that the imported stores use."""
 
     session: str
     """The name in `[sso-session NAME]`; "" for a plain start URL."""
@@ -46,17 +46,17 @@ class SsoLogin(NamedTuple):
 
     @property
     def begin(self) -> str:
-        """The marker line above the stores."""
+        """The marker line above the imported stores."""
         return f"# dsops import sso: begin {self.start_url} (adds and removes lines here; your changes to a line stay)"
 
     @property
     def end(self) -> str:
-        """The marker line below the stores."""
+        """The marker line below the imported stores."""
         return f"# dsops import sso: end {self.start_url}"
 
 
 class NamedRole(NamedTuple):
-    """A permission set under the name of its store."""
+    """A permission set, and the name of the store for it."""
 
     name: str
     account_id: str
@@ -64,19 +64,18 @@ class NamedRole(NamedTuple):
 
 
 class MergedStores(NamedTuple):
-    """The new text of the file, and how its stores differ from those before."""
+    """The new text of the file, and the stores that were added, removed or kept."""
 
     text: str
     added: tuple[NamedRole, ...]
     removed: tuple[NamedRole, ...]
     kept: tuple[NamedRole, ...]
     in_use: tuple[NamedRole, ...]
-    """Stores that stay although their permission set is not granted any more, because another store or variable names
-    them."""
+    """Stores that stay without a granted permission set, because another store or variable uses them."""
 
 
 class _Chunk(NamedTuple):
-    """The lines of one store of the block, with the comments above it; `role` is None for a store of the user's own."""
+    """The lines of one store in the block, with the comments above; `role` is None for a store that the user added."""
 
     lines: tuple[str, ...]
     role: NamedRole | None
@@ -140,7 +139,7 @@ def _root(old: SourceText) -> Tree:
 
 
 def _used(root: Tree, names: Collection[str]) -> set[str]:
-    """Return which of these stores other parts of the file name: without such a store, the file would be invalid."""
+    """Return which of the named stores the rest of the file uses: without such a store, the file would be invalid."""
     used: set[str] = set()
 
     def look(node: Node, key: str = "") -> None:
@@ -184,7 +183,10 @@ def _chunks(
 
 
 def _with_comments(lines: Sequence[str], index: int, first: int) -> int:
-    """Return where the comments and empty lines above a line begin; deeper comments belong to the store above."""
+    """Return the index at which the comments and empty lines above the line `index` begin.
+
+    A comment that is indented deeper than the line belongs to the store above.
+    """
     depth = len(lines[index]) - len(lines[index].lstrip())
     while index - 1 > first:
         above = lines[index - 1]
@@ -195,7 +197,7 @@ def _with_comments(lines: Sequence[str], index: int, first: int) -> int:
 
 
 def _role(name: str, node: Node, login: SsoLogin) -> NamedRole | None:
-    """Return the store's permission set; None if the store does not use the login, or the user made it otherwise."""
+    """Return the store's permission set; None if the store does not use the login, or the user changed its form."""
     values = (
         {key.text: value.text for key, value in node.entries if isinstance(value, Scalar)}
         if isinstance(node, Tree)
@@ -215,7 +217,7 @@ def _names(root: Tree) -> set[str]:
 def _named(
     roles: Sequence[GrantedRole], template: str, taken: set[str], reserved: Mapping[str, tuple[str, str]]
 ) -> tuple[NamedRole, ...]:
-    """Return the new stores in the order of their names."""
+    """Return the new stores, sorted by name."""
     names = store_names(roles, template, taken)
     for name, role in zip(names, roles, strict=True):
         if name in reserved and reserved[name] != (role.account_id, role.role_name):
@@ -226,7 +228,7 @@ def _named(
 
 
 def _line(role: NamedRole, login: SsoLogin, indent: str) -> str:
-    """Return the line of a store. One line each, because a user may have a thousand."""
+    """Return the line of a store. Each store has only one line, because a user may have a thousand stores."""
     settings = {"type": SSO_TYPE.name, **login.settings, "account_id": role.account_id, "role_name": role.role_name}
     parts = [f"{key}: {_in_flow(value)}" for key, value in settings.items()]
     return f"{indent}{scalar(role.name)}: {{{', '.join(parts)}}}"
@@ -237,8 +239,8 @@ def _in_flow(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return the text in quotes: an account id with leading zeros is no number."""
-    quoted = scalar(f" {text}")  # with a blank in front, the text is never plain
+    """Return the text in quotes, so that YAML does not read an account id with leading zeros as a number."""
+    quoted = scalar(f" {text}")  # because of the blank in front, `scalar` always puts the text in quotes
     return f'"{quoted[2:]}'
 
 
@@ -253,7 +255,7 @@ def _indent(lines: Sequence[str], root: Tree) -> str:
 def _placed(
     lines: list[str], place: tuple[int, int] | None, root: Tree, block: list[str], shown: str, ending: str
 ) -> list[str]:
-    """Return the file's lines with the block in its place, or at the end of the stores."""
+    """Return the file's lines with the block where it was, or else at the end of the stores."""
     if place:
         return [*lines[: place[0]], *block, *lines[place[1] + 1 :]]
     header = next((key.line - 1 for key, _ in root.entries if key.text == _SECTION), None)
@@ -271,14 +273,14 @@ def _placed(
 
 
 def _without_end(lines: Sequence[str], end: int) -> int:
-    """Return where the empty lines, and comments in the first column, begin that end at `end`."""
+    """Return the index at which the empty lines and unindented comments begin that stand directly before `end`."""
     while end and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
         end -= 1
     return end
 
 
 def _check(old: SourceText, root: Tree, merged: MergedStores, login: SsoLogin) -> None:
-    """Raise ConfigUnreadable unless the new text has the old content, without the removed and with the added stores."""
+    """Raise ConfigUnreadable unless the new text differs from the old one only in the removed and added stores."""
     document = parse_yaml(merged.text, old.shown)
     if document.is_too_large:
         raise ConfigUnreadable(

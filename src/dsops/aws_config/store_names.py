@@ -24,7 +24,7 @@ class GrantedRole(NamedTuple):
 
 
 def check_template(template: str) -> str:
-    """Return the template. Raises UsageError for an unknown placeholder, or a template without any."""
+    """Return the template. Raises UsageError if it has an unknown placeholder, or no placeholder at all."""
     placeholders = _PLACEHOLDER.findall(template)
     unknown = [name for name in placeholders if name not in GrantedRole._fields]
     if unknown or not placeholders or "{" in _PLACEHOLDER.sub("", template):

@@ -25,7 +25,7 @@ _ROLE = {
     "region": "region",
 }
 PROVIDERS = frozenset({"credential_process", "login_session"})
-"""The keys with which a profile gets credentials from a program or from `aws login`."""
+"""The keys of a profile that name another source of credentials: a program, or `aws login`."""
 _PROVIDED = {"region": "region"}
 _USER = {"mfa_serial": "serial_number", "region": "region"}
 _TOKEN = {
@@ -53,11 +53,11 @@ _DROPPED = frozenset({"duration_seconds", "region"})
 """Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
 
 UNFIT = re.compile(r"[^\w.@+=,-]+")
-"""Characters not allowed in a store's name: names occur in `store://NAME/KEY`, `NAME:KEY` and on the command line."""
+"""Characters that a store's name can't have: names occur in `store://NAME/KEY`, `NAME:KEY` and on the command line."""
 
 
 class MadeStore(NamedTuple):
-    """One store: its settings in the order in which they are written, and comments for the reader of the file."""
+    """One store: its settings in the order in which they are written, and comments for readers of the file."""
 
     name: str
     profile: str
@@ -84,8 +84,8 @@ def make_stores(
     """Convert the named profiles (without names, all), and the profiles that they depend on.
 
     Unless `keeps_external_ids`, a variable replaces each external ID, because a dsops.yaml is usually committed. With
-    `is_layer`, the stores are for the layer below the user's files: each has exactly the name of its profile, and a
-    profile with a user's long-term key becomes a store that calls GetSessionToken.
+    `is_layer`, the stores are for the layer below the user's files. Then each store has exactly the name of its
+    profile, and a profile with a user's long-term key becomes a store that calls GetSessionToken.
     """
     maker = _Maker(profiles, keeps_external_ids=keeps_external_ids, is_layer=is_layer)
     for name in wanted or profiles.by_name:
@@ -139,7 +139,7 @@ class _Maker:
         return self._as_it_is(profile) if self._is_layer else ""
 
     def _as_it_is(self, profile: Profile) -> str:
-        """Create the store of a profile without a role; "" for a profile without credentials."""
+        """Create the store of a profile without a role; return "" for a profile without credentials."""
         entries, own_name = profile.entries, (("profile", _literal(profile.name)),)
         if profile.has_keys and "aws_session_token" not in entries:
             return self._store(profile, STS_TYPE, _USER, own_name, ())
@@ -189,7 +189,7 @@ class _Maker:
     def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
         """Create the store of a role whose source profile has keys.
 
-        There is none if the source profile also has a role: botocore uses its keys, but a store would use the role.
+        Returns "" if the source profile also has a role: botocore uses its keys, but a store would use the role.
         """
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
@@ -211,7 +211,8 @@ class _Maker:
         """Add a store of that type, with the profile's keys renamed to the store's keys."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # With `sso_session`, botocore reads these keys from its section, and requires the profile's to agree.
+            # With `sso_session`, botocore reads these keys from the session's section; those of the profile must be
+            # equal.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
         if not self._check(profile, store_type, entries, source):
             return ""

@@ -1,7 +1,8 @@
-"""The command line: runs one command, and turns errors into messages and exit codes. Only `__main__` imports it.
+"""The command line: runs one command, and turns errors into messages and exit codes.
 
-Arguments and the environment come in; output and an exit code go out. `framework` has what commands share; every other
-folder is a family of commands, loaded by the table `framework.commands`.
+Only `__main__` imports it.
+The input is arguments and the environment, the output is text and an exit code. `framework` has the parts that
+commands share; every other folder is a family of commands, loaded by the table `framework.commands`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ _WITH_VALUE = frozenset({CONFIG.name, CONFIG.short, ENVIRONMENT.name, ENVIRONMEN
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
-    """Raises UsageError for a flag before the command's name that not every command has, since it may take a value."""
+    """Raise UsageError for a flag before the command's name, unless every command has the flag.
+
+    Any other flag may take a value, so that the command's name can't be found.
+    """
     flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
     known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]
     for word in words:
@@ -131,7 +135,7 @@ def _unavailable(name: str, error: Exception) -> DsopsError | None:
 
 
 def _failed(error: DsopsError, name: str, command: Command | None, words: list[str], audited: Runtime | None) -> int:
-    """Show the error; returns the exit code. If a name is missing, the command first runs with the user's choice."""
+    """Show the error, and return the exit code. If a name is missing, the user can choose one and the command runs."""
     if error.missing and command is not None:
         from dsops.cli.framework.open_choice import chosen_line
 

@@ -77,9 +77,10 @@ def load(
     for files that the user did not name in this run. `drafts` replace the contents of files, by real path.
 
     Below a discovered file are the stores and environments of the user's own file (`layers.user_file`), which needs
-    no permission. `profiles` reads the layer below both: the profiles in `names` and those that a store names; all
-    profiles if `names` is None; and `either`, if neither an environment nor a store has that name. Without a
-    `dsops.yaml` these layers are the configuration. Raises ConfigError or a subclass.
+    no permission. Below the user's own file are stores that `profiles` makes from AWS profiles: from the profiles in
+    `names` (None: all profiles), from those that a store names, and from the profile `either` if neither an
+    environment nor a store has that name. Without a `dsops.yaml` these two layers are the configuration. Raises
+    ConfigError or a subclass.
     """
     examined = examine(
         folder=folder,
@@ -129,7 +130,7 @@ def examine(
             project = read_layer(path, folder, environ, reading, is_named=is_named, drafts=drafts)
     except ConfigNotFound as error:
         if permission == HOOKED:
-            raise  # the hook loads what a folder has, and nothing without that
+            raise  # The hook loads a folder's dsops.yaml, and loads nothing if the folder has none.
         not_found = error
     sections = _sections(project, own, reading)
     permitted = is_named or (
@@ -161,7 +162,7 @@ def examine(
 
 
 def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
-    """Return the sections of a project's files over those of the user's own file."""
+    """Merge the sections of a project's files with those of the user's own file; the project takes precedence."""
     # Only dsops' own types: to list plugin types, the metadata of all installed packages has to be read (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(own.sources, store_keys, problems)
@@ -178,9 +179,9 @@ def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
 
 
 def _without_displaced(above: Sections, below: Sections, wanted: Collection[str], problems: Problems) -> Sections:
-    """Return the layer of profiles without those that would get their credentials from a store of a layer above.
+    """Return the profiles without those whose credentials would come from a store of a file with precedence.
 
-    Such a profile is a problem if it is wanted.
+    Such a profile is reported as a problem if it is wanted.
     """
     sources = displaced(above, below)
     refused = [name for name in sources if name in wanted]

@@ -45,7 +45,8 @@ class Permission(NamedTuple):
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
     """Return whether the user has allowed these files as they were read; a CI pipeline's checkout is allowed."""
     if permission_kind == RUNNING and is_pipeline(environ):
-        return True  # also for files that others can write: GitLab's runner checks out with umask 0
+        # Files that other users can write are allowed here, too, because GitLab's runner checks out with umask 0.
+        return True
     if any(file.is_shared for file in files):
         return False
     folder = permission_folder(files[0].written, environ, permission_kind)
@@ -108,7 +109,7 @@ def allow(
         os.replace(part, path)
         for old in _newest_first(folder)[_MOST_KEPT:]:
             _remove(old)
-        os.utime(folder)  # every shell that has the hook then checks the folder again at its next prompt
+        os.utime(folder)  # The new time makes every shell with the hook check the folder again at its next prompt.
     except OSError as error:
         _remove(part)
         raise _not_written(path, error) from error

@@ -40,7 +40,7 @@ class Power(NamedTuple):
     """The dotted path, such as `secretStores.prod.mfa_process` or `envs.production.LD_PRELOAD`."""
     where: Where
     family: str = ""
-    """For a variable: the program that obeys it, and the variable's family, such as `Python (PYTHON*)`."""
+    """For a variable: the program that reads it, and the variable's family, such as `Python (PYTHON*)`."""
 
     @property
     def line(self) -> str:
@@ -54,7 +54,7 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     The most dangerous powers come last, next to the prompt, where users read them.
     """
     files = {file.shown for file in config.files}
-    # The user's own stores need no permission; but it is shown which of them the project uses.
+    # The user's own stores need no permission; but the user is shown which of them the project uses.
     of_project = {name: store for name, store in config.stores.items() if store.where.file in files}
     environments = {
         name: environment for name, environment in config.environments.items() if environment.where.file in files
@@ -100,7 +100,7 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
 def _uses(
     stores: Mapping[str, StoreEntry], environments: Mapping[str, Environment]
 ) -> Iterator[tuple[str, str, str, Where]]:
-    """Yield each used store, the name of the store or variable that uses it, and the path and place of that use."""
+    """Yield each used store, the store or variable that uses it, and the path and place of that use."""
     for store in stores.values():
         field = store.fields.get("credentials_from")
         if field is not None:

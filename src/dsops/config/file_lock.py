@@ -1,4 +1,4 @@
-"""A lock for changes of a file by several processes of dsops: flock(2) on a second file beside it."""
+"""A lock for files that several dsops processes change: flock(2) on a second file beside the file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 
 LOCK_SECONDS = 30.0
-"""How long to wait for a lock: as long as a call to AWS may take. A suspended process may hold a lock for ever."""
+"""How many seconds to wait for a lock: as long as a call to AWS may take. A suspended process may never release it."""
 
 LOOK_SECONDS = 0.05
 
@@ -23,8 +23,8 @@ class FileLock:
     def take(self) -> bool:
         """Take the lock; return False if another process has it.
 
-        Where no lock can be made (Windows, a folder that can't be written to), the result is True, because reading
-        and a login must work there, too.
+        Returns True where no lock can be made (Windows, a folder that can't be written to), because reading and
+        logging in must work there, too.
         """
         if os.name == "nt":
             return True
@@ -43,7 +43,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Release the lock. The lock's file stays, because a process that waits has it open."""
+        """Release the lock. The lock's file is not removed, because a waiting process has it open."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -51,7 +51,7 @@ class FileLock:
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Hold the lock of the file; after LOCK_SECONDS, go on without the lock."""
+    """Hold the lock of the file. If it is not free within LOCK_SECONDS, continue without it."""
     lock = FileLock(path)
     until = monotonic() + LOCK_SECONDS
     try:

@@ -16,12 +16,12 @@ from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 from dsops.user_folders import home_folder
 
-try:  # not from `hashlib`, which would load OpenSSL and take 2.5 ms of a cold run
+try:  # `hashlib` is not imported, because it would load OpenSSL and take 2.5 ms of a cold run.
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     try:
         from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]  # Python 3.11
-    except ImportError:  # if Python was built without hash modules of its own
+    except ImportError:  # This module is missing if Python was built without its own hash functions.
         from hashlib import sha256
 
 
@@ -139,7 +139,7 @@ class ConfigReader:
             data, status = read_file(
                 file.path if is_found else path,
                 _MAX_BYTES + 1,
-                takes_pipes=is_main and not is_found,  # the shell passes a pipe for `--config <(make-one)`
+                takes_pipes=is_main and not is_found,  # For `--config <(make-one)`, the shell passes a pipe.
                 follows_links=not is_found,
                 check=lambda status: self._check_owner(status, shown_path),
             )
@@ -183,7 +183,7 @@ class ConfigReader:
         return ConfigSource(shown_path, document.root)
 
     def _shown_path(self, path: str) -> str:
-        """Return the shortest path to the file: from the working folder, from the home folder as `~/...`, or from /."""
+        """Return the shortest form of a file's path: relative to the working or home folder (`~/...`), or absolute."""
         relative = os.path.relpath(path, self._folder)
         at_home = f"~{path.removeprefix(self._home)}" if self._home and path.startswith(f"{self._home}/") else path
         return min(relative, at_home, path, key=len)

@@ -21,14 +21,14 @@ from dsops.user_folders import config_folder
 
 
 class Layer(NamedTuple):
-    """Sources that belong together, and the files that they were read from."""
+    """A group of sources, and the files that they were read from."""
 
     sources: tuple[ConfigSource, ...] = ()
     files: tuple[SourceFile, ...] = ()
 
 
 class ProfileLayer(NamedTuple):
-    """The stores made from AWS profiles, their files, and a note for each profile that became no store."""
+    """The stores made from AWS profiles, their files, and a note for each profile that can't be a store."""
 
     sections: Sections = Sections({}, {}, {}, [])
     files: tuple[SourceFile, ...] = ()
@@ -79,7 +79,8 @@ def read_user_layer(
 def over(above: Sections, below: Sections) -> Sections:
     """Put one layer over another.
 
-    The `defaults` of both apply, those above last. `default_env` is that of the layer above.
+    The `defaults` of both layers apply; if both set a key, the upper layer's value is used. `default_env` is that of
+    the upper layer.
     """
     defaults = {name: below.defaults.get(name, []) + parts for name, parts in above.defaults.items()}
     return Sections(
@@ -92,9 +93,9 @@ def over(above: Sections, below: Sections) -> Sections:
 
 
 def displaced(above: Sections, below: Sections) -> dict[str, str]:
-    """Return the stores of the lower layer that lead, by `credentials_from` or `extends`, to a name of the upper layer.
+    """Return the lower layer's stores that depend, by `credentials_from` or `extends`, on an upper layer's name.
 
-    Each is mapped to that name. The upper layer's store of that name is another one, with another identity.
+    Each is mapped to that name: under the name, the upper layer has another store, with another identity.
     """
     uses = {name: _used(parts) for name, parts in below.stores.items() if name not in above.stores}
     ends: dict[str, str] = {}
@@ -111,7 +112,7 @@ def displaced(above: Sections, below: Sections) -> dict[str, str]:
 
 
 def displaced_environments(above: Sections, below: Sections, stores: Collection[str]) -> list[str]:
-    """Return the environments of the lower layer that read from one of these stores, or extend such an environment."""
+    """Return the lower layer's environments that read from one of these stores, directly or by `extends`."""
     found: list[str] = []
     for _ in below.environments:
         found += [
@@ -127,7 +128,7 @@ def displaced_environments(above: Sections, below: Sections, stores: Collection[
 
 
 def _reads(node: Node, stores: Collection[str]) -> bool:
-    """Whether a variable has a `from` that names one of the stores, in any notation."""
+    """Whether a variable has a `from`, in any notation, that names one of the stores."""
     source = node.get("from") if isinstance(node, Mapping) else None
     values = [value for _, value in source.entries] if isinstance(source, Mapping) else [source]
     texts = [value.text for value in values if isinstance(value, Scalar)]
@@ -135,7 +136,7 @@ def _reads(node: Node, stores: Collection[str]) -> bool:
 
 
 def _used(parts: list[Part]) -> list[str]:
-    """Return the stores that a store names with `credentials_from` and `extends`."""
+    """Return the stores that a store names in `credentials_from` and `extends`."""
     return _texts(parts, ("credentials_from", "extends"))
 
 

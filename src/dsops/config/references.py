@@ -121,7 +121,7 @@ class References:
         return Reference(text[: len(name)].strip(), Text(text[len(name) + 1 :].strip(), where), None, None, where)
 
     def _without_key(self, text: str) -> tuple[str, str]:
-        """Return message and hint for a reference without a key.
+        """Return the message and hint for a reference without a key.
 
         A text that names no store is not shown, because it may be a secret.
         """

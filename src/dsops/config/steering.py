@@ -101,7 +101,10 @@ for _program, _patterns in _PATTERNS.items():
 
 
 def steering(variable: str) -> str:
-    """Return the program that obeys the variable with its family, such as `Python (PYTHON*)`; "" if none is known."""
+    """Return the program that reads the variable and the variable's family, such as `Python (PYTHON*)`.
+
+    "" if unknown.
+    """
     name = variable.upper()
     if name in _EXACT:
         return _EXACT[name]
@@ -120,5 +123,5 @@ _CREDENTIAL = re.compile(
 
 
 def is_credential(variable: str) -> bool:
-    """Whether the variable holds a credential, which determines a program's identity rather than its behaviour."""
+    """Whether the variable contains a credential, which determines a program's identity and not its behaviour."""
     return _CREDENTIAL.fullmatch(variable.upper()) is not None

@@ -95,7 +95,7 @@ def make_stores(
 def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], problems: Problems) -> None:
     """Report a store without a type.
 
-    If `type` is misspelled, or the entry is not a store, the report says so instead.
+    If `type` is misspelled, or the entry is not a store, the problem says that instead.
     """
     where, path = part.where, part.path
     if name in TOP_LEVEL_KEYS:
@@ -378,7 +378,7 @@ def _has_type(part: Part) -> bool:
 
 
 def _unreplaced(parts: list[Part]) -> list[Part]:
-    """Return the parts that apply: a part with another type replaces all earlier parts."""
+    """Return the parts that apply: a part with another type cancels all earlier parts."""
     type_text = ""
     first = 0
     for index, part in enumerate(parts):

@@ -41,7 +41,7 @@ class AgentReply(NamedTuple):
     """The kind of the answer: RESULT, FAILED or DECLINED; 0 if no answer came in time."""
     fields: Sequence[bytes] = ()
     has_ended: bool = False
-    """Whether the agent belongs to a dsops that has been replaced, so that it ends at the first request."""
+    """Whether the agent was started by an older dsops that has been replaced, so that it ends at the first request."""
 
 
 def why_off(environ: Mapping[str, str]) -> str:
@@ -101,7 +101,7 @@ def _no_agent(detail: str, hint: str) -> Check:
 def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check:
     """Return a check with the number of cached sessions and the names of those that expire first.
 
-    Sessions of a sandbox are only counted.
+    Sessions of a sandbox are counted, but not named.
     """
     real = [session for session in sessions if not session.get("is_of_sandbox")]
     ends = sorted(

@@ -79,7 +79,7 @@ def watched_files(
     for cache in _CACHES:
         watched += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
     watched += [Watched(path, WRITTEN) for path in [index.path_of(environ)] if path]
-    ours = empty_file()  # a sandbox and `exec --serve` use this empty file in place of the user's files
+    ours = empty_file()  # A sandbox and `exec --serve` use this empty file in place of the user's AWS files.
     return list({file.path: file for file in watched if file.path != ours}.values())
 
 
@@ -94,7 +94,7 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
             continue
         mode, is_ours = stat.S_IMODE(status.st_mode), status.st_uid == os.geteuid()
         if forbidden == READ and not is_ours:
-            continue  # another user owns this file with a secret, and shares it with this user
+            continue  # This file with a secret belongs to another user, who shares it with this user on purpose.
         counted = forbidden & ~0o070 if is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
             yield TooOpenFile(path, mode, forbidden, is_link, is_ours)

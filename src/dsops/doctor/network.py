@@ -106,7 +106,7 @@ def check_endpoints(
             yield failed("doctor.endpoint", name, glance)
         elif glance.certificate_end is not None and glance.certificate_end - now < _SOON:
             detail = f"the certificate of {endpoint.short} ends at {shown(glance.certificate_end)}"
-            hint = "its operator has to renew it, unless this machine's clock is wrong"
+            hint = "the server's operator has to renew the certificate, unless this machine's clock is wrong"
             yield Check("doctor.endpoint", name, "warning", detail, "then no client trusts it", hint)
         else:
             end = f"; certificate until {shown(glance.certificate_end)}" if glance.certificate_end else ""

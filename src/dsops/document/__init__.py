@@ -1,7 +1,8 @@
 """Parses YAML and JSON into a tree with a line number for every value. Only this package uses PyYAML.
 
-Text comes in; nodes (`Mapping`, `Scalar` and so on) go out, or an error with the line; JSON is written here, too. Any
-room above may import it, and does so from here: each reader is loaded when a text of its kind is read.
+The input is text; the output is nodes (`Mapping`, `Scalar` and so on), or an error with the line. The package also
+writes JSON. Any package above may import it, and only from this module: each reader is loaded when a text of its kind
+is read.
 """
 
 from __future__ import annotations

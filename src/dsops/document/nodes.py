@@ -30,7 +30,7 @@ class Scalar(NamedTuple):
 
 
 class Sequence(NamedTuple):
-    """A list."""
+    """A list in a parsed document."""
 
     items: tuple[Node, ...]
     line: int

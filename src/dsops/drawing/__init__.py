@@ -1,6 +1,7 @@
-"""Draw a forest of boxes as SVG; shared by `dsops graph` and the chains of `dsops audit report`; pure.
+"""Draw a forest of boxes as SVG, for `dsops graph` and the chains of `dsops audit report`. Does no I/O.
 
-Boxes with their parents come in; places and elements of SVG go out, without a style. Imported by `audit` and `graph`.
+The input is boxes with their parents; the output is positions and elements of SVG, without a style. Imported by
+`audit` and `graph`.
 """
 
 from __future__ import annotations

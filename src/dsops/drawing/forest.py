@@ -35,15 +35,15 @@ class Item(NamedTuple):
     lines: tuple[str, ...]
     """Printable lines, wrapped by `broken`."""
     key: Key
-    """The id of the box."""
+    """The key that identifies the box."""
     parent: Key | None = None
     kind: str = ""
     """The CSS class of the item's shapes."""
     corner: int = 3
     state: str = ""
-    """The CSS class of an outcome; "" without one."""
+    """The CSS class of the outcome; "" if the box has no outcome."""
     state_lines: int = 0
-    """The number of lines, after the first, that say the outcome in words."""
+    """The number of lines, after the first, that describe the outcome."""
     title: str = ""
     """The text of the tooltip."""
     lane: str = ""

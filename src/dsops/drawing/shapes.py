@@ -15,7 +15,7 @@ _ARROW = 8
 def shapes(drawing: Drawing) -> Iterator[str]:
     """Yield lines of SVG: frames, then edges with their arrowheads, then boxes.
 
-    Their CSS classes are `frame`, `frame-name`, `edge`, `arrow`, `box`, `name`, `state`, and the kind and state of each
+    The CSS classes are `frame`, `frame-name`, `edge`, `arrow`, `box`, `name`, `state`, and the kind and state of each
     item.
     """
     for frame in drawing.frames:
@@ -31,8 +31,8 @@ def shapes(drawing: Drawing) -> Iterator[str]:
 def _edges(drawing: Drawing) -> Iterator[str]:
     """Yield a curve from each parent's right side to each child's left side, with an arrowhead at its end.
 
-    The curve is horizontal at both ends, so the arrowhead always points to the right. It is a shape of its own, since
-    a `marker` needs `url(#...)`, which pages with a strict security policy and some viewers don't load.
+    The curve is horizontal at both ends, so the arrowhead always points to the right. The arrowhead is a shape of its
+    own, since a `marker` needs `url(#...)`, which pages with a strict security policy and some viewers don't load.
     """
     boxes = {box.item.key: box for box in drawing.boxes}
     for box in drawing.boxes:
@@ -68,7 +68,7 @@ def _box(box: Box) -> Iterator[str]:
 
 
 def _place(shape: Box | Frame) -> str:
-    """Return the attributes for the position and size of a rectangle."""
+    """Return the SVG attributes for the position and size of a rectangle."""
     return " ".join(f'{name}="{number(getattr(shape, name))}"' for name in ("x", "y", "width", "height"))
 
 

@@ -26,7 +26,7 @@ class FaultLocation(NamedTuple):
     policy_type: str
     """The policy type in the words of AWS's error messages; "" if no policy decides."""
     of: str
-    """The owner of the policy: a role, user, secret or key."""
+    """The user, role, secret or key to which the policy belongs."""
     policy: str
     """The policy's name, ARN or file."""
     statement: int
@@ -42,7 +42,7 @@ class Mismatch(NamedTuple):
     """`Principal`, `Action`, `Resource`, or a condition's operator and key."""
     wanted: tuple[str, ...]
     is_unwanted: bool
-    """Whether `wanted` are excluded values, so that any other value meets the requirement."""
+    """Whether `wanted` has excluded values, so that any other value meets the requirement."""
     actual: tuple[str, ...] | None
     """The values of the call; None when the call has none."""
     hint: str

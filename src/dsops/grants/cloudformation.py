@@ -25,7 +25,7 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     for base in grants.bases if selection.has_permissions else ():
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
     document: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
-    # Parameters and resources share one namespace.
+    # A parameter and a resource must not have the same name.
     parameters = {
         blank_or_parameter: names.of(_parameter(blank_or_parameter))
         for blank_or_parameter in dict.fromkeys(blanks_in(resources))
@@ -66,7 +66,7 @@ def _role(
     if has_inline:
         properties["Policies"] = [inline]
     resource: Template = {"Type": "AWS::IAM::Role", "Properties": properties}
-    # IAM refuses a trust policy that names a role which does not exist yet.
+    # IAM refuses a trust policy that names a role which does not exist yet, so the other role comes first.
     needed = [
         other
         for arn, other in names_by_arn.items()

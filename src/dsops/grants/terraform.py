@@ -39,7 +39,7 @@ def _role(
             ("max_session_duration", str(role.max_session_duration)),
             ("assume_role_policy", f"jsonencode({hcl(policy(list(role.trust)), 1)})"),
         ]
-        # IAM refuses a trust policy that names a role which does not exist yet.
+        # IAM refuses a trust policy that names a role which does not exist yet, so the other role comes first.
         needed = [f"aws_iam_role.{other}" for arn, other in names_by_arn.items() if _names(role.trust, arn)]
         names_by_arn[str(role.arn)] = name
         if needed:

@@ -76,7 +76,7 @@ def trust_in_assertions(role: Arn, provider: object) -> Statement:
 
 
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
-    """Return principal and conditions that match the sessions of an IAM Identity Center permission set.
+    """Return the principal and conditions that match the sessions of an IAM Identity Center permission set.
 
     AWS creates the set's role. The role's name ends in 16 characters that change when AWS recreates the role
     (Identity Center User Guide, Referencing permission sets in resource policies). Outside us-east-1, the role's path

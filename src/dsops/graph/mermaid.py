@@ -83,7 +83,10 @@ def _box(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
 
 
 def _style(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
-    """Return the class of a node: its outcome, or else its kind. A failure of a node in `inside` counts, too."""
+    """Return the CSS class of a node: its outcome if it has one, otherwise its kind.
+
+    A failure of a node in `inside` counts as a failure of this node.
+    """
     if any(is_broken(graph, inner_node) for inner_node in (node, *inside)):
         return "denied"
     outcome = graph.outcomes.get(node.key)

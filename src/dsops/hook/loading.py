@@ -82,7 +82,7 @@ def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | Non
 def shell_calls(shell: str, marks: Mapping[str, str], loaded: Loaded | None) -> bytes:
     """Return calls of the hook's shell functions, one per line.
 
-    The calls name the files to watch, the variables to unset and set, and the renewal time.
+    The calls name the files to watch, the variables to unset and set, and the time of the renewal.
     """
     word = quote_bytes if shell == "fish" else quote
     watch = [(b"__dsops_watch", os.fsencode(path), os.fsencode(mark)) for path, mark in marks.items()]

@@ -1,8 +1,8 @@
 """The code that shows DSOPS_ACTIVE and the minutes until DSOPS_EXPIRES in the prompt of bash, zsh and fish.
 
-The code starts no process at a prompt. Both variables may come from any parent process, so that no text of them is
-ever evaluated: the name reaches the prompt through a variable that the shell expands once, and only digits that match
-a pattern reach arithmetic. Days are counted from 1970 in the civil calendar, with years that begin in March.
+The code starts no process. Both variables may come from any parent process, so their text is never evaluated: the
+name reaches the prompt through a variable that the shell expands once, and only digits that match a pattern are used
+in arithmetic. Days are counted from 1970 in the civil calendar, with years that begin in March.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ case $- in *i*)
 esac
 """
 
-# zsh expands neither `$` nor `%` in the elements of psvar, which the prompt shows with %v.
+# zsh does not expand `$` and `%` in the elements of psvar, which the prompt shows with %v.
 _ZSH = r"""
 __dsops_prompt() {
     emulate -L zsh -o extended_glob -o no_err_exit -o no_err_return -o unset -o typeset_silent

@@ -1,4 +1,4 @@
-"""What a backend of the keyring can do, and the names of the backends."""
+"""The methods of a keyring backend, and the names of the backends."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from dsops.startup import Protocol
 DESKTOP, KERNEL, PASS, ONE_PASSWORD, FILE = "desktop", "kernel", "pass", "op", "file"
 NAMES = (DESKTOP, KERNEL, PASS, ONE_PASSWORD, FILE)
 DEFAULT_ORDER = (DESKTOP, PASS, FILE)
-"""The order without a setting. `kernel` forgets at a reboot and `op` sends secrets away, so the user must name them."""
+"""The order of backends if the user sets none. `kernel` and `op` are left out: they forget, or send secrets away."""
 
 _VAULT = re.compile(r"op:[^\s,:][^,:\x00-\x1f\x7f]{0,99}")
 
 
 class Backend(Protocol):
-    """A place that stores secrets. All methods raise KeyringFailed or a subclass, or ExtraMissing."""
+    """A service or program that stores secrets. All methods raise KeyringFailed or a subclass, or ExtraMissing."""
 
     def get(self, service: str, account: str) -> Secret | None:
         """Return the secret stored under that name, or None if there is none."""
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the name of the place, for messages.
+        """Store a secret, replacing any secret of that name. Returns where it is stored, for messages.
 
-        Raises KeyringUnavailable or ExtraMissing if this machine can't use the backend: then the next one is tried.
+        Raises KeyringUnavailable or ExtraMissing if this machine can't use the backend; the caller then tries the
+        next one.
         """
 
     def delete(self, service: str, account: str) -> None:
@@ -37,7 +38,7 @@ class Backend(Protocol):
 
 
 def parse_order(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the words if they are names of backends, each at most once. Raises ValueError with the reason."""
+    """Return the words if they are names of backends and none is repeated. Raises ValueError with the reason."""
     for word in words:
         if word not in NAMES and not _VAULT.fullmatch(word):
             near = nearest(word.partition(":")[0], NAMES)

@@ -54,7 +54,7 @@ class DesktopKeyring(NamedTuple):
         self._ask({"do": "delete", "service": service, "account": account})
 
     def check(self) -> str:
-        """Return why this keyring can't be used, or "". Does not open the keyring, so that it shows no prompt."""
+        """Return why this keyring can't be used, or "". Shows no prompt, because the keyring is not opened."""
         try:
             self._ask({"do": "look", "service": "", "account": ""})
         except DsopsError as error:

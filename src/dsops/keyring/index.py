@@ -36,7 +36,7 @@ class SeedEntry(NamedTuple):
     added: str
     """When the seed was added: `2026-11-24T12:00:00Z`."""
     backend: str = DESKTOP
-    """The backend that has the seed. Entries from the time before there were other backends have no such field."""
+    """The backend that stores the seed. Entries written before dsops had several backends lack this field."""
 
 
 class KeysEntry(NamedTuple):
@@ -58,7 +58,7 @@ class KeysEntry(NamedTuple):
     old_is_off: bool = False
     """Whether the rotation has deactivated the previous key."""
     backend: str = DESKTOP
-    """The backend that has the secrets."""
+    """The backend that stores the secrets."""
 
 
 class Contents(NamedTuple):

@@ -20,13 +20,13 @@ class Kept(NamedTuple):
 
     backend: str
     label: str
-    """The name of the place, for messages."""
+    """Where the secret is stored, in words for messages."""
     left_in: str = ""
-    """The backend that still has a previous secret of that name, because the secret could not be deleted there."""
+    """The backend that still has the previous secret of that name, because deleting it failed there; otherwise ""."""
 
 
 class Keyring(NamedTuple):
-    """The backends of a client with this environment, folder and terminal."""
+    """The backends of the keyring, for a client with this environment, folder and terminal."""
 
     environ: Mapping[str, str]
     folder: str
@@ -36,7 +36,7 @@ class Keyring(NamedTuple):
 
     @classmethod
     def of(cls, runtime: Runtime, order: tuple[str, ...] = DEFAULT_ORDER) -> Keyring:
-        """Return the keyring of the runtime's client. The order counts for new secrets only."""
+        """Return the keyring of the runtime's client. The order is used only for new secrets."""
         return cls(runtime.environ, runtime.folder, runtime.ask, runtime.run_memory, order)
 
     def get(self, service: str, account: str, backend: str) -> Secret | None:
@@ -46,7 +46,8 @@ class Keyring(NamedTuple):
     def put(self, service: str, account: str, value: Secret, backend: str = "") -> Kept:
         """Store a secret in the backend, or in the first backend of the order that this machine can use.
 
-        A backend that is locked or fails is an error: the next one would be a surprise.
+        If that backend is locked or fails, the error is raised, and no other backend is tried: the user would not
+        expect it there.
         """
         if backend:
             return Kept(backend, self._allowed(backend).put(service, account, value))
@@ -60,7 +61,10 @@ class Keyring(NamedTuple):
         raise failures[0][1] if len(failures) == 1 else _none_works(failures)
 
     def delete_previous(self, service: str, account: str, kept: Kept, backend: str) -> Kept:
-        """Delete the secret that `kept` has replaced, if another backend has it. A failure is part of the result."""
+        """Delete the secret that `kept` has replaced, if another backend has it.
+
+        Returns `kept`, with the name of that backend if the deletion fails there.
+        """
         if backend in {"", kept.backend}:
             return kept
         try:
@@ -78,7 +82,7 @@ class Keyring(NamedTuple):
         return [(name, self.backend(name).check()) for name in self.order]
 
     def backend(self, name: str) -> Backend:
-        """Return the backend of that name, from an order or from the index. Its module is imported only now."""
+        """Return the backend of that name, from an order or from the index. Its module is imported on first use."""
         kind, _, vault = name.partition(":")
         if kind == DESKTOP:
             from dsops.keyring.desktop import DesktopKeyring
@@ -101,7 +105,7 @@ class Keyring(NamedTuple):
 
             return SealedFile(self.environ, self.ask, self.run_memory)
         raise KeyringUnavailable(
-            f"this dsops has no keyring backend `{kind}`",
+            f"this version of dsops has no keyring backend `{kind}`",
             why="dsops' list of the keyring's entries names it, so a newer dsops has written the list",
             hint="update dsops",
         )
@@ -120,14 +124,19 @@ class Keyring(NamedTuple):
 
 
 def order_of(environ: Mapping[str, str], configured: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the order of the variable, of the user's configuration, or the default. Raises UsageError."""
+    """Return the order of backends from the variable, else from the user's configuration, else the default.
+
+    Raises UsageError.
+    """
     text = environ.get(VARIABLE, "")
     if not text or is_off(environ):
         return configured or DEFAULT_ORDER
     try:
         return parse_order([word.strip() for word in text.split(",")])
     except ValueError as error:
-        raise UsageError(f"{VARIABLE} can't be used", why=str(error), hint=f"set {VARIABLE}=pass,file") from error
+        raise UsageError(
+            f"{VARIABLE} is invalid", why=str(error), hint=f"write for example {VARIABLE}=pass,file"
+        ) from error
 
 
 def _none_works(failures: Sequence[tuple[str, DsopsError]]) -> KeyringUnavailable:

@@ -34,14 +34,17 @@ _USER_KEYRING = -4
 _TYPE = b"user"
 _MOST_BYTES = 32767
 _PERMISSIONS = 0x3F3F0000
-"""All permissions for the possessor and for this user: a session that does not possess the user keyring, such as that
-of a service, could otherwise find a key without reading it. Other users have none."""
+"""All permissions for the possessor and for this user, and none for other users.
+
+The permissions for the user are needed because a session that does not possess the user keyring, such as that of a
+service, could otherwise find a key but not read it.
+"""
 _MISSING = (errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED)
 _LABEL = "kernel, until the next reboot"
 
 
 class KernelKeyring:
-    """The user keyring of the process's user."""
+    """The kernel's user keyring of the user who runs this process."""
 
     def get(self, service: str, account: str) -> Secret | None:
         """Return the secret stored under that name, or None if there is none."""
@@ -57,7 +60,7 @@ class KernelKeyring:
         return value
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the name of the place, for messages."""
+        """Store a secret, replacing any secret of that name. Returns where it is stored, for messages."""
         data = value.reveal_bytes()
         if len(data) > _MOST_BYTES:
             raise KeyringFailed(
@@ -107,7 +110,7 @@ def _numbers() -> tuple[int, int]:
     numbers = _CALLS.get(os.uname().machine) if sys.maxsize > 2**32 else None
     if numbers is None:
         raise KeyringUnavailable(
-            f"dsops does not know the kernel keyring's system calls of {os.uname().machine}",
+            f"dsops does not know the kernel keyring's system calls on {os.uname().machine} processors",
             hint="name another backend",
         )
     return numbers
@@ -119,7 +122,7 @@ def _call(number: int, *arguments: object) -> int:
 
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     syscall.restype = ctypes.c_long
-    # A plain int would be passed with 32 bits only.
+    # A plain int would be passed as 32 bits only.
     words = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
     result: int = syscall(ctypes.c_long(number), *words)
     if result >= 0:

@@ -43,7 +43,7 @@ def get_secrets(keyring: Keyring, name: str, backend: str) -> dict[str, Secret]:
     try:
         secrets = json.loads(stored_text.reveal())
     except (ValueError, RecursionError):
-        # The error raised below has no cause (`from None`), because the cause contains the whole text.
+        # The error below is raised without a cause, because the cause contains the whole text.
         secrets = None
     if not isinstance(secrets, dict) or not all(isinstance(each, str) for each in secrets.values()):
         raise KeyringEntryMissing(
@@ -54,7 +54,7 @@ def get_secrets(keyring: Keyring, name: str, backend: str) -> dict[str, Secret]:
 
 
 def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret], backend: str = "") -> Kept:
-    """Store the secrets, replacing those stored under the name before. Without a backend, the order decides."""
+    """Store the secrets, replacing those under the same name. Without a backend, the order of backends decides."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
     return keyring.put(SERVICE, name, Secret(text), backend)
 

@@ -1,7 +1,7 @@
 """The backend `op`: items of 1Password, through its command line program, version 2.
 
-`op item create -` reads a new item from a pipe, and `op read` prints one field. Both were checked against the
-documentation; items are named by id, because several may have the same title.
+`op item create -` reads a new item from a pipe, and `op read` prints one field. Both commands were checked against
+the documentation only. Items are named by id, because several may have the same title.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Item(NamedTuple):
 
 
 class OnePassword:
-    """The items of the client's 1Password account: in its own vault, or in the named vault."""
+    """The items of a 1Password account: in the default vault, or in the vault that is named."""
 
     def __init__(self, environ: Mapping[str, str], folder: str, vault: str = "") -> None:
         self._environ = environ
@@ -49,12 +49,12 @@ class OnePassword:
             raise KeyringFailed(
                 f"1Password has {len(items)} items `{_title(service, account)}`",
                 why="dsops can't know which one is right",
-                hint="delete the others in 1Password",
+                hint="delete all but one of these items in 1Password",
             )
         return self._read(items[0]) if items else None
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the name of the place, for messages."""
+        """Store a secret, replacing any secret of that name. Returns where it is stored, for messages."""
         self._program.require()
         why = self.check()
         if why:
@@ -66,7 +66,7 @@ class OnePassword:
         created = _item(self._run("item", "create", *self._vault, "-", given=Secret(json.dumps(template))))
         if self._read(created) != value:
             raise KeyringFailed(
-                f"1Password took `{title}` and gives another value back", hint="look at it in 1Password"
+                f"1Password stored `{title}`, but returns a different value", hint="look at the item in 1Password"
             )
         # The new item is complete before an old one is deleted.
         for item in before:
@@ -108,7 +108,7 @@ class OnePassword:
         try:
             return json.loads(output)
         except ValueError:
-            raise _strange() from None  # the cause would contain the output
+            raise _strange() from None  # `from None`, because the cause would contain the output
 
     def _output(self, *words: str, given: Secret | None = None) -> bytes:
         result = self._program.run(*words, given=given)
@@ -116,7 +116,7 @@ class OnePassword:
             return result.out
         if _LOCKED.search(result.why):
             raise KeyringLocked(
-                "1Password is locked, or it was not allowed to answer",
+                "1Password is locked, or access to it was denied",
                 why=result.why,
                 hint="run `op signin`, or unlock the 1Password app, then run the command again",
             )
@@ -137,4 +137,4 @@ def _item(value: object) -> _Item:
 
 
 def _strange() -> KeyringFailed:
-    return KeyringFailed("`op` answered with something else than the expected JSON", hint="dsops needs version 2 of it")
+    return KeyringFailed("`op` did not print the expected JSON", hint="dsops needs `op` 2: `op --version` shows yours")

@@ -15,7 +15,7 @@ _LOCKED = ("ioctl", "no pinentry", "cancelled", "canceled", "bad passphrase", "t
 
 
 class PassStore:
-    """The password store of a client with this environment and folder."""
+    """The password store of a client with this environment and working folder."""
 
     def __init__(self, environ: Mapping[str, str], folder: str) -> None:
         self._environ = environ
@@ -30,7 +30,7 @@ class PassStore:
         return Secret.from_bytes(self._run("show", entry))
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the name of the place, for messages."""
+        """Store a secret, replacing any secret of that name. Returns where it is stored, for messages."""
         self._program.require()
         why = self.check()
         if why:

@@ -15,7 +15,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def replace_file(path: str, data: bytes) -> None:
-    """Write the file with mode 0600; at every moment it has its old or its new content. Raises FileNotWritten."""
+    """Write the file with mode 0600, so that a reader sees the old or the new content. Raises FileNotWritten."""
     part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
@@ -35,7 +35,7 @@ def replace_file(path: str, data: bytes) -> None:
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Hold the lock of the file, and create its folder if necessary.
+    """Hold the lock of the file. Creates the file's folder if necessary.
 
     Raises KeyringFailed if another process keeps the lock too long, and FileNotWritten if the file can't be written.
     """

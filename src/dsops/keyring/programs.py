@@ -1,7 +1,7 @@
 """Find and run the programs of backends, without a secret in arguments or environment.
 
-A program gets only the variables that it needs, and a PATH without the folders of the project in which dsops runs: a
-repository could otherwise put a program of its own before the real one.
+A program gets only the variables that it needs, and a PATH without the folders of the project in which dsops runs.
+Otherwise a repository could put its own program before the real one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dsops.startup import NamedTuple
 from dsops.text import clean
 
 TIMEOUT_SECONDS = 60.0
-"""A program may prompt for a password; the timeout ends a prompt that the user can't see."""
+"""How many seconds a program may take. It may prompt for a password in a window that the user can't see."""
 
 _COMMON = """
 HOME USER LOGNAME TERM LANG LANGUAGE TZ TMPDIR DISPLAY WAYLAND_DISPLAY XAUTHORITY DBUS_SESSION_BUS_ADDRESS
@@ -29,22 +29,22 @@ _LONGEST_WHY = 300
 
 
 class ProgramResult(NamedTuple):
-    """What a program has written, and its exit code."""
+    """The output of a program, and its exit code."""
 
     code: int
     out: bytes
     why: str
-    """The last line of its stderr, safe to show."""
+    """The last line of the program's stderr, safe to show."""
 
 
 class Program(NamedTuple):
-    """A program of a backend, as the client with this environment and folder would run it."""
+    """A program that a backend runs, with the environment and working folder of the client."""
 
     name: str
     environ: Mapping[str, str]
     folder: str
     variables: str
-    """The names of the variables that it needs besides those that every program needs; `*` stands for any ending."""
+    """The names of the variables that the program needs besides the common ones; a final `*` matches any ending."""
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def find(self) -> str:
@@ -56,7 +56,7 @@ class Program(NamedTuple):
         return ""
 
     def require(self) -> str:
-        """Return the program's path. Raises KeyringUnavailable without the program."""
+        """Return the program's path. Raises KeyringUnavailable if the program is missing."""
         path = self.find()
         if not path:
             raise KeyringUnavailable(
@@ -69,7 +69,8 @@ class Program(NamedTuple):
     def run(self, *words: str, given: Secret | None = None, terminal: str = "") -> ProgramResult:
         """Run the program with these arguments. `given` becomes its standard input, through a pipe.
 
-        `terminal` is the value of GPG_TTY. Raises KeyringUnavailable without the program, KeyringLocked after a minute.
+        `terminal` is the value of GPG_TTY. Raises KeyringUnavailable if the program is missing, and KeyringLocked if
+        it takes longer than a minute.
         """
         path = self.require()
         environ = self._environment()
@@ -97,7 +98,7 @@ class Program(NamedTuple):
             # `from None`, because the cause would contain the program's output so far.
             raise KeyringLocked(
                 f"`{self.name}` did not answer within {self.timeout_seconds:g} s",
-                why="it may be waiting for a password, in a window or for one that can't be shown here",
+                why="it may be waiting for a password, perhaps in a window that can't be shown here",
                 hint=f"unlock it by hand with `{self.name}`, then run the command again",
             ) from None
         finally:
@@ -117,7 +118,7 @@ class Program(NamedTuple):
 
 
 def trusted_folders(environ: Mapping[str, str], folder: str) -> list[str]:
-    """Return the folders of the PATH that neither the current project nor another user controls."""
+    """Return the folders of the PATH that are controlled by neither the current project nor another user."""
     home = os.path.realpath(environ.get("HOME") or os.sep)
     projects = list(_projects(os.path.realpath(folder), home))
     return [
@@ -128,7 +129,7 @@ def trusted_folders(environ: Mapping[str, str], folder: str) -> list[str]:
 
 
 def _projects(folder: str, home: str) -> Iterable[str]:
-    """Yield the working folder and its parents that are projects, but neither the home folder nor a parent of it."""
+    """Yield the working folder and its parents that are projects, except the home folder and its parents."""
     is_first = True
     while not f"{home}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}"):
         if is_first or any(os.path.lexists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
@@ -144,7 +145,7 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
 
 
 def _is_private(folder: str) -> bool:
-    """Whether the folder is one of this user or root, and not every user can put a program into it."""
+    """Whether the folder belongs to this user or root, and other users can't put a program into it."""
     try:
         status = os.stat(folder)
     except (OSError, ValueError):
@@ -157,7 +158,7 @@ def _is_ours(status: os.stat_result) -> bool:
 
 
 def _is_trusted_program(path: str) -> bool:
-    """Whether the file is a program of this user or root that no other user may change."""
+    """Whether the file is a program of this user or root that other users can't change."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):

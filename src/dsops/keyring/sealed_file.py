@@ -1,7 +1,7 @@
 """The backend `file`: a file that is encrypted with a passphrase (scrypt and AES-256-GCM).
 
-The first line names the format's version, the parameters of scrypt, the salt, a value that tells whether a passphrase
-is right, and the nonce. The rest is the ciphertext of a JSON object. AES-GCM authenticates both.
+The first line names the format's version, the parameters of scrypt, the salt, a value with which a passphrase can be
+checked, and the nonce. The rest is the ciphertext of a JSON object. AES-GCM authenticates both parts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dsops.startup import NamedTuple
 _MAGIC = b"dsops-keyring 1 scrypt "
 _HEADER = re.compile(_MAGIC + rb"(1[4-9]|20) 8 1 ([A-Za-z0-9+/]{22}==) ([A-Za-z0-9+/]{43}=) ([A-Za-z0-9+/]{16})\n")
 _LOG_N = 17
-"""scrypt with N=2^17, r=8, p=1 needs 128 MiB and about 0.4 s for each guess of a passphrase."""
+"""scrypt with N=2^17, r=8, p=1: each guess of a passphrase needs 128 MiB and about 0.4 s."""
 _SHORTEST_PASSPHRASE = 8
 _TRIES = 3
 _MOST_BYTES = 1 << 20
@@ -35,23 +35,23 @@ Ask = Callable[[str], Secret | None]
 
 
 class Unlocked:
-    """The key of a file that the user has unlocked in this run, so that the passphrase is asked for once."""
+    """The keys of files that the user has unlocked in this run, so that each passphrase is asked for only once."""
 
     def __init__(self) -> None:
         self.lock = Lock()
-        """Held while the file is used: two stores of one run must not ask at the same time."""
+        """Locked while the file is used, so that two stores of one run do not ask at the same time."""
         self.keys: dict[bytes, _FileKey] = {}
-        """Maps a salt and scrypt's cost to the key."""
+        """Maps a salt and scrypt's cost to the derived key."""
 
 
 class _FileKey(NamedTuple):
-    """What scrypt derives from a passphrase."""
+    """The two values that scrypt derives from a passphrase."""
 
     salt: bytes
     log_n: int
     key: Secret
     check: bytes
-    """It is in the header, and tells whether a passphrase is right. It reveals nothing about the key."""
+    """Compared with the value in the header, to check the passphrase. It reveals nothing about the key."""
 
 
 class _Header(NamedTuple):
@@ -65,10 +65,10 @@ class _Header(NamedTuple):
 
 
 class SealedFile:
-    """The encrypted file of a client with this environment. `ask` asks its user for the passphrase."""
+    """The encrypted file of a client. `ask` asks the client's user for the passphrase."""
 
     def __init__(self, environ: Mapping[str, str], ask: Ask, run_memory: MutableMapping[str, object] | None) -> None:
-        """`run_memory` remembers the key for the rest of the run; with None, each use asks for the passphrase."""
+        """Use `run_memory` to remember the key for the rest of the run. With None, each use asks for the passphrase."""
         self._path = data_file(environ, "keyring.sealed")
         self._ask = ask
         known = run_memory.setdefault(f"unlocked {self._path}", Unlocked()) if run_memory is not None else None
@@ -84,7 +84,7 @@ class SealedFile:
         return None if value is None else Secret(value)
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns the name of the place, for messages."""
+        """Store a secret, replacing any secret of that name. Returns where it is stored, for messages."""
         _require_cryptography()
         if not self._path:
             raise KeyringUnavailable(
@@ -125,15 +125,15 @@ class SealedFile:
             return None
         except OSError as error:
             raise KeyringFailed(
-                f"{self._path} can't be read: {reason(error)}", hint="restore it from a backup, or move it away"
+                f"{self._path} can't be read: {reason(error)}", hint="restore the file from a backup, or move it away"
             ) from error
         if data is None or status is None:
             return None
         is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
         if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
             raise KeyringFailed(
-                f"{self._path} can't be relied on",
-                why="it belongs to another user, or others may write it",
+                f"{self._path} is not trusted",
+                why="it belongs to another user, or other users can write it",
                 hint=f"make the file yours alone: `chmod 600 {self._path}`",
             )
         if len(data) > _MOST_BYTES:
@@ -170,7 +170,7 @@ class SealedFile:
         return key, entries
 
     def _key_of(self, header: _Header) -> _FileKey:
-        """Return the remembered key, or ask for the passphrase. Raises KeyringLocked."""
+        """Return the remembered key, or derive it from a passphrase that the user types. Raises KeyringLocked."""
         place = header.salt + bytes([header.log_n])
         known = self._unlocked.keys.get(place)
         if known is not None and hmac.compare_digest(known.check, header.check):
@@ -191,12 +191,12 @@ class SealedFile:
             complaint = f"that passphrase is wrong ({left} more {'try' if left == 1 else 'tries'}). "
         raise KeyringLocked(
             f"the passphrase of {self._path} is wrong",
-            why=f"{_TRIES} passphrases did not fit; they can't fit if the file's first line was changed",
+            why=f"{_TRIES} passphrases were wrong; the right one fails, too, if the file's first line was changed",
             hint="run the command again with the right passphrase; without it the secrets can't be recovered",
         )
 
     def _new_key(self) -> _FileKey:
-        """Ask for a new passphrase, twice. Raises KeyringUnavailable without a terminal."""
+        """Ask for a new passphrase, twice, and return its key. Raises KeyringUnavailable without a terminal."""
         complaint = ""
         for _ in range(_TRIES):
             first = self._ask(f"{complaint}New passphrase for {self._path}: ")
@@ -232,7 +232,7 @@ class SealedFile:
         return KeyringFailed(
             f"{self._path} is not a file of secrets that dsops can read",
             why=why,
-            hint="restore it from a backup; or move it away, and add the keys and seeds again with --replace",
+            hint="restore the file from a backup; or move it away, and add the keys and seeds again with --replace",
         )
 
 

@@ -19,7 +19,7 @@ SERVICE = "dsops mfa"
 # The pattern of SerialNumber in the STS service model.
 _SERIAL_NUMBER = r"[A-Za-z0-9_+=/:,.@-]{9,256}"
 
-_WHERE_SHOWN = "`aws iam list-mfa-devices` shows it, as does your own page of the console"
+_WHERE_SHOWN = "`aws iam list-mfa-devices` shows the ARN, as does `Security credentials` in the console"
 
 
 def device_named(contents: Contents, name: str) -> str:
@@ -98,7 +98,7 @@ def get_seed(keyring: Keyring, entry: SeedEntry) -> Secret:
 
 
 def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> Kept:
-    """Store a seed; return where it is. A previous seed in another backend is deleted there.
+    """Store a seed, and return where it is stored. A previous seed in another backend is deleted.
 
     Raises UsageError if the keyring already has a seed of the device, unless `replaces` is true.
     """

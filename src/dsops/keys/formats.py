@@ -72,7 +72,7 @@ def _of_json(text: str) -> KeyInput:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        # The error raised below has no cause, because the cause contains the whole text.
+        # The error below is raised without a cause, because the cause contains the whole text.
         content = None
     key = content.get("AccessKey", content) if isinstance(content, dict) else None
     parts = [key.get(name) for name in ("AccessKeyId", "SecretAccessKey")] if isinstance(key, dict) else []

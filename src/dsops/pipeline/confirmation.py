@@ -1,7 +1,7 @@
 """Remembers for a day that the user confirmed a run with a store that has `danger: true`.
 
-A confirmation is a file of the user below XDG_STATE_HOME. It protects from mistakes of this user, not from attackers:
-who can write the file can also run the commands.
+Each confirmation is a file of the user below XDG_STATE_HOME. It protects the user from mistakes, not from attackers:
+an attacker who can write the file can also run the commands.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def unconfirmed_steps(plan: Plan, environ: Mapping[str, str], now: datetime) -> 
 
 
 def remember(steps: Iterable[Step], environ: Mapping[str, str], now: datetime) -> None:
-    """Write the confirmation of each step. Without a home folder, or on a full disk, the next run asks again."""
+    """Write the confirmation of each step. If a file can't be written, the next run asks again."""
     for step in steps:
         path = _path(step, environ)
         if not path:
@@ -43,7 +43,7 @@ def remember(steps: Iterable[Step], environ: Mapping[str, str], now: datetime) -
 
 
 def _path(step: Step, environ: Mapping[str, str]) -> str:
-    """Return the path of the confirmation: another role, type or profile under the same name has another path."""
+    """Return the path of the confirmation. It depends on the role, type and profile, not only on the store's name."""
     folder = state_folder(environ)
     name = digest(json.dumps([step.name, step.type.name, step.role, step.profile]).encode())[:32]
     return f"{folder}/danger/{name}" if folder else ""
@@ -60,7 +60,7 @@ def _is_confirmed(path: str, now: datetime) -> bool:
             return False
         try:
             confirmed = datetime.fromisoformat(file.read(_MOST_BYTES).decode())
-            # A time in the future comes from a wrong clock.
+            # A time in the future comes from a wrong clock, and is no confirmation.
             return timedelta() <= now - confirmed < _LIFETIME
         except (ValueError, TypeError):
             return False

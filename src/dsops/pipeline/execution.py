@@ -59,7 +59,7 @@ class Pipeline:
     def secrets_with_sessions(
         self, plan: Plan, *, min_ttl_seconds: float | None = None
     ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-        """Return the value of every variable, and the sessions that are values of variables."""
+        """Return the values of all variables, and the sessions among them."""
 
         async def both() -> tuple[Mapping[str, Secret], list[Credentials]]:
             resolver = Resolver(plan, self._runtime, self._client, self._cache, min_ttl_seconds=min_ttl_seconds)
@@ -140,9 +140,9 @@ def environment_of_child(
     is_pristine: bool,
     keeps_existing: bool,
 ) -> Mapping[bytes, bytes]:
-    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be in a variable.
+    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be a variable.
 
-    `marks` are those of `marks_of`.
+    `marks` come from `marks_of`.
     """
     child = child_environment(
         runtime.environ, secrets, session=session, is_pristine=is_pristine, keeps_existing=keeps_existing, marks=marks

@@ -104,7 +104,7 @@ class _NoTrail:
 
 
 def event_name(command: str) -> str:
-    """The name of a command's event in the audit trail: `keys rotate` -> `KeysRotate`."""
+    """Return the name of a command's event in the audit trail: `keys rotate` -> `KeysRotate`."""
     return "".join(word.capitalize() for word in command.replace("-", " ").split())
 
 

@@ -33,7 +33,7 @@ def logins_of_stores(config: Config, runtime: Runtime) -> tuple[list[RequestedLo
 def logins_of_aws_files(runtime: Runtime) -> list[RequestedLogin]:
     """Return the logins of AWS's config file: its `[sso-session NAME]` sections, then the start URLs of profiles.
 
-    The stores of such a login are its profiles. Raises ConfigUnreadable.
+    The stores of such a login are the profiles that use it. Raises ConfigUnreadable.
     """
     profiles = read_aws_profiles(runtime)[0].by_name.values()
     by_session: dict[SsoSession, list[str]] = {
@@ -49,9 +49,9 @@ def logins_of_aws_files(runtime: Runtime) -> list[RequestedLogin]:
 
 
 def choose_login(logins: Sequence[RequestedLogin], start_url: str, command: str) -> RequestedLogin | None:
-    """Return the first login at `start_url`, or without that URL the only login; None without such a login.
+    """Return the first login with `start_url`; without a URL, the only login. None if there is no such login.
 
-    `command` is the command for the hint. Raises UsageError for several logins without a URL.
+    `command` is the command that the hint repeats. Raises UsageError for several logins without a URL.
     """
     if start_url:
         return next((login for login in logins if is_same_url(login.session.start_url, start_url)), None)

@@ -84,7 +84,7 @@ def require_session(plan: Plan, store: str) -> None:
 
 
 def stores_in_variables(plan: Plan) -> list[str]:
-    """Return the stores that give credentials, and whose sessions are the values of variables of the plan."""
+    """Return the stores whose sessions are the values of variables of the plan."""
     names = dict.fromkeys(variable.step for variable in plan.variables if variable.step)
     return [name for name in names if plan.steps[name].type.gives_credentials]
 
@@ -97,7 +97,7 @@ def dangerous_steps(plan: Plan) -> list[Step]:
 def marks_of(plan: Plan, sessions: Iterable[Credentials], store: str = "") -> dict[str, str]:
     """Return the variables that tell the command what it was started with, and when the first session ends.
 
-    `store` is the store whose session the command gets; "" for the plan's environment alone.
+    `store` is the store whose session the command gets; "" if the command gets the environment only.
     """
     marks = {ACTIVE: store or plan.environment}
     ends = [session.expiration_text for session in sessions if session.expiration is not None]

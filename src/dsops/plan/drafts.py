@@ -64,7 +64,9 @@ class Drafts:
         """Add the store's draft (once) and return it; None if the store has a problem."""
         if name in self.by_name or name in self._failed:
             return self.by_name.get(name)
-        self._failed.add(name)  # removed on success; marking the store here also ends a cycle of stores
+        self._failed.add(
+            name
+        )  # The name is removed after a success. While it is here, a cycle of stores ends at this store.
         store = self._config.stores.get(name)
         if store is None:
             near = nearest(name, self._config.stores)
@@ -118,7 +120,7 @@ class Drafts:
         operation, store_type = operation_for(store_type, all_fields), fitted(store_type, all_fields)
         draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
-        # `_expand` already reported the problem with the unset variable.
+        # `_expand` has reported the problem with the unset variable already.
         unknown = {name: store.fields[name] for name in failed}
         checked = check_store(store_type, fields, store.where, path, unknown=unknown)
         for problem in checked.problems:

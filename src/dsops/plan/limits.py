@@ -74,7 +74,7 @@ def check_chain(step: Step, place: StepLocation, why: str, findings: PlanFinding
 
 
 def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
-    """Return message and hint if a chained step requests more than an hour, else None."""
+    """Return the message and hint if a chained step requests more than an hour, else None."""
     return chained_seconds(step.settings.get("duration_seconds"), why)
 
 

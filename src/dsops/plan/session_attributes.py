@@ -49,7 +49,7 @@ def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
 
 
 def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
-    """Return the hops; the last one has the session name in the caller's ARN, because a cached session is older."""
+    """Return the hops; the last one gets the session name in the caller's ARN, because a session may be cached."""
     _, is_role, role_and_name = arn.partition(":assumed-role/")
     if not is_role or not hops or "role_session_name" not in hops[-1].settings:
         return hops

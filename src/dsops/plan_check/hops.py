@@ -247,10 +247,10 @@ def _base_caller(text: str) -> ChainCaller:
     except ValueError as error:
         raise UsageError(f"--caller: {error}", hint="`dsops whoami` prints your ARN") from error
     if not principal.account:
-        raise UsageError(f"--caller {text} signs nothing", hint="name a user or a role")
+        raise UsageError(f"--caller {text} can't sign requests", hint="name a user or a role")
     caller = base_caller(CallerIdentity(principal.account, text, ""), is_temporary=principal.kind != "user")
     if caller is None:
-        raise UsageError(f"--caller {text} signs nothing", hint="name a user or a role")
+        raise UsageError(f"--caller {text} can't sign requests", hint="name a user or a role")
     return caller._replace(unread=tuple(unread_part for unread_part in caller.unread if unread_part.place != "session"))
 
 

@@ -68,7 +68,7 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt != signal.SIG_IGN:
-        # Otherwise Python's handler would catch a SIGINT that arrives now, and the new program would never get it.
+        # Without the reset, Python's handler would catch a SIGINT that arrives now; the new program would never get it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with UsersLimit():

@@ -26,10 +26,10 @@ class CommandResult(NamedTuple):
 
 
 class SideBySide:
-    """Runs a command under several names, at most `jobs` of them at the same time, without standard input.
+    """Runs a command several times, at most `jobs` at the same time, without standard input.
 
-    `on_line` gets each line of output with the name and the stream, STDOUT or STDERR. It is called from several
-    threads, by one at a time. The last line of a stream may lack its newline.
+    `on_line` gets each line of output with the name and the stream, STDOUT or STDERR. Several threads call it, but
+    one at a time. The last line of a stream may lack its newline.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class SideBySide:
         self._is_stopped = False
 
     def start(self, name: str, environment: Mapping[bytes, bytes]) -> Future[CommandResult | None]:
-        """Run the command as soon as fewer than `jobs` run; the result is None if `stop` was called before that.
+        """Run the command as soon as fewer than `jobs` are running. The result is None if `stop` was called first.
 
-        The future raises OSError if the command can't be started, and what `on_line` raises.
+        The future raises OSError if the command can't be started, and the exceptions of `on_line`.
         """
         return self._pool.submit(self._run, name, environment)
 
     def stop(self, number: int) -> None:
-        """Start no further command, and send the signal to those that run."""
+        """Start no further command, and send the signal to the running commands."""
         with self._lock:
             self._is_stopped = True
             running = list(self._running)

@@ -106,7 +106,7 @@ class Masker:
         return bool(self._buffer)
 
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
-        """Add input; return the part of the output that is decided.
+        """Add input; return the part of the output that later input can't change.
 
         A terminal code in `codes` keeps its position. If that is inside a match, the code follows the mask.
         """
@@ -180,7 +180,10 @@ class Masker:
         return min(starts, default=length)
 
     def _output(self, safe: int, until: int = 0) -> bytes:
-        """Return the decided output before `safe`. If `until` is later, also return undecided bytes up to `until`."""
+        """Return the output before `safe`, up to which all secrets have been found.
+
+        If `until` is later, also return the bytes up to `until`, which may be the beginning of a secret.
+        """
         until = max(safe, until)
         pieces: list[bytes] = []
         self._covers.sort()

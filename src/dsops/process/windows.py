@@ -1,6 +1,6 @@
 """Runs the user's command on Windows, where a process can't replace itself: the command is a child process.
 
-Written from Microsoft's and Python's documentation. The tests pass Windows' settings in; CI runs it on Windows.
+Written from Microsoft's and Python's documentation. The tests pass in Windows' settings; CI runs dsops on Windows.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _OF_SHELL = frozenset('"%!^&|<>()\r\n')
 def find(name: str, path: str | None, endings: str | None, exists: Callable[[str], bool] = os.path.isfile) -> str:
     r"""Return the path of the program that this name means, with an ending of PATHEXT if the name has none.
 
-    A name with `\` or `/` is a path; any other name is searched in the folders of PATH. The working folder is not
-    searched, as PowerShell does: a program in a cloned repository must not replace `aws`. Raises CommandNotFound.
+    A name with `\` or `/` is a path; any other name is searched in the folders of PATH. As in PowerShell, the
+    working folder is not searched: a program in a cloned repository must not replace `aws`. Raises CommandNotFound.
     """
     choices = [ending for ending in (endings or _ENDINGS).split(";") if ending]
     has_ending = any(name.lower().endswith(ending.lower()) for ending in choices)

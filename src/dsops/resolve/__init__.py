@@ -1,8 +1,8 @@
 """Carries out a plan: issues sessions and reads secrets.
 
-Sessions are issued only on demand: if a session is cached, no hop below it is called. The result is the variables'
-values, or an error that lists every failure. Imported by `cli`, `doctor`, `explain`, `keys`,
-`pipeline` and `secret_editing`.
+Sessions are issued only on demand: if a session is cached, no hop before it is called. The result is the variables'
+values, or an error that lists every failure. Imported by `cli`, `doctor`, `explain`, `keys`, `pipeline` and
+`secret_editing`.
 """
 
 from __future__ import annotations

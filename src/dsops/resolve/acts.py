@@ -149,7 +149,7 @@ def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
         facts["profile"] = step.profile
     address = parse_address(_url(step, runtime))
     endpoint = "" if address is None or is_aws_host(address.host) else f"{address.scheme}://{address.authority}"
-    if endpoint:  # the endpoint of a sandbox or a VPC endpoint
+    if endpoint:  # a sandbox, a VPC endpoint or another address
         facts["endpoint"] = endpoint
     return facts
 

@@ -51,8 +51,8 @@ MISSING = (SecretNotFound, FieldMissing)
 """The errors for which a variable's `default` or `optional` applies.
 
 AccessDenied is not among them: AWS also returns it for a missing secret that the caller may not see, and a denial
-must not silently become a default. Nor is the error for a secret that is scheduled for deletion, so that users notice
-the deletion before it happens.
+must not silently become a default. The error for a secret that is scheduled for deletion is not among them
+either, so that users notice the deletion before it happens.
 """
 
 _OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkewed, RegionDisabled)
@@ -112,7 +112,7 @@ class Resolver:
         self._cache = cache
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
         self.handed_on: dict[str, Credentials] = {}
-        """Step -> its session, for the sessions that are values of variables; filled by `secrets`."""
+        """Step -> its session, for the sessions that are values of variables. `secrets` fills this dict."""
 
     async def credentials(self, step_name: str) -> Credentials:
         """Return the session that a step issues or reads with. It lasts long enough for the child process."""

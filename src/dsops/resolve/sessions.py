@@ -317,7 +317,7 @@ class PlanSessions:
         )
 
     def _wait(self, step: Step) -> ReportedWait:
-        """The wait for the step's session."""
+        """Return the wait that is reported while the step's session is issued."""
         role, hop, hops = step.role, str(self.hop(step)), str(self._hops(step))
         return ReportedWait(self._runtime.report, "session", step.name, role=role, hop=hop, hops=hops)
 

@@ -100,7 +100,7 @@ def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
 
 
 def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
-    """Return message and hint if a chained role requests more than an hour, else None.
+    """Return the message and hint if a chained role requests more than an hour, else None.
 
     `why` says why the role is chained.
     """
@@ -114,7 +114,7 @@ def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
 
 
 def user_session_of_session(operation: str, why: str) -> tuple[str, str]:
-    """Return message and hint for temporary credentials that sign an operation which requires a long-term key."""
+    """Return the message and hint for temporary credentials that sign an operation which requires a long-term key."""
     message = f"{operation} takes a user's long-term key and no session ({reference_of(operation)}); {why}"
     return message, "use the user's own key, or assume a role: `role_arn`"
 

@@ -168,7 +168,7 @@ class StoreType(NamedTuple):
     read_prefix: str = ""
     """The text before the name in the resource part of a secret's ARN, such as `secret:`."""
     is_writable: bool = False
-    """Whether secrets can be written, too. Then the type's store is a `WritableStore` (`stores/interface.py`)."""
+    """Whether secrets can be written. If so, the type's store is a `WritableStore` (`stores/interface.py`)."""
     proof_keys: tuple[str, ...] = ()
     """The keys that replace base credentials: for a web identity token, SAML response, login or key in the keyring."""
     refused_keys: Mapping[str, str] = {}

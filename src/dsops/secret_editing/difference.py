@@ -11,7 +11,7 @@ ChangeKind = Literal["added", "removed", "changed"]
 
 
 class FieldChange(NamedTuple):
-    """A difference. `field` is "" if the values are not both JSON objects."""
+    """A difference between two values. `field` is "" if one of the values is not a JSON object."""
 
     field: str
     kind: ChangeKind
@@ -33,7 +33,7 @@ def changes_between(old: Secret, new: Secret) -> list[FieldChange]:
         elif name not in before:
             changes.append(FieldChange(name, "added", None, _text(after[name])))
         elif _json(before[name]) != _json(after[name]):
-            # As a text, the number 1 could not be told from the text "1".
+            # As plain text, the number 1 and the text "1" would look equal, so both are shown as JSON.
             shown = _text if _text(before[name]) != _text(after[name]) else _json
             changes.append(FieldChange(name, "changed", shown(before[name]), shown(after[name])))
     return changes
@@ -49,7 +49,7 @@ def _fields(value: Secret) -> dict[str, object] | None:
 
 
 def _text(field: object) -> Secret:
-    """Return a text as it is, and another value as JSON."""
+    """Return a text unchanged, and any other value as JSON."""
     return Secret(field) if isinstance(field, str) else _json(field)
 
 

@@ -1,4 +1,4 @@
-"""The text of a secret as an editor shows it, and the value that an edited text stands for."""
+"""The text that an editor shows for a secret, and the value that an edited text stands for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dsops.startup import NamedTuple
 
 _INDENT = 2
 _STYLES = ((", ", ": "), (",", ":"))
-"""The separators of `json.dumps` and of compact JSON."""
+"""The separators that `json.dumps` writes by default, and those of compact JSON."""
 
 
 class EditorText(NamedTuple):
-    """The text for the editor, and how it becomes a value again."""
+    """The text for the editor, and how to turn an edited text into a value again."""
 
     text: Secret
     separators: tuple[str, str] | None
@@ -23,10 +23,10 @@ class EditorText(NamedTuple):
     is_ascii: bool = False
     """Whether the stored JSON escapes all characters that are not ASCII."""
     adds_newline: bool = False
-    """Whether the text has a newline at its end that the value lacks: editors add one."""
+    """Whether the stored JSON escapes all non-ASCII characters."""
 
     def value_of(self, edited: Secret) -> Secret:
-        """Return the value that an edited text stands for. Raises UsageError if it should be JSON and is not."""
+        """Return the value that an edited text stands for. Raises UsageError if it must be JSON and is not."""
         text = edited.reveal()
         if self.separators is None:
             return Secret(text.removesuffix("\n") if self.adds_newline else text)
@@ -34,12 +34,13 @@ class EditorText(NamedTuple):
         try:
             one_line.encode("utf-8")
         except UnicodeEncodeError:
-            one_line = json.dumps(_parsed(text), separators=self.separators)  # half of a surrogate pair, escaped
+            # Half of a surrogate pair can be stored only in its escaped form.
+            one_line = json.dumps(_parsed(text), separators=self.separators)
         return Secret(one_line)
 
 
 def _parsed(text: str) -> object:
-    """Return the content of an edited JSON text. Raises UsageError if it is not JSON, or would lose a part of it."""
+    """Return the content of an edited JSON text. Raises UsageError if it is not JSON, or would lose a part."""
     try:
         return json.loads(
             text, parse_int=_integer, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_object
@@ -56,7 +57,7 @@ def _parsed(text: str) -> object:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return the object. Raises UsageError for a field that occurs twice: only one of its values would be stored."""
+    """Return the object. Raises UsageError if a field occurs twice, because only one of its values would be stored."""
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
@@ -68,7 +69,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _integer(text: str) -> int:
     try:
         return int(text)
-    except ValueError:  # Python converts no number with more than 4,300 digits
+    except ValueError:  # Python refuses to convert a number with more than 4,300 digits
         raise _inexact() from None
 
 
@@ -92,7 +93,7 @@ def _refuse_constant(name: str) -> object:
 
 
 def editor_text(value: Secret) -> EditorText:
-    """Return the text for an editor: a JSON object on one line is shown indented, if that loses nothing.
+    """Return the text for an editor. A JSON object on one line is indented, if that changes no value.
 
     Raises UsageError for a value that is not text.
     """

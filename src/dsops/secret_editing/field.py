@@ -22,10 +22,10 @@ class _Member(NamedTuple):
 
 
 def with_field(value: Secret, name: str, field: Secret, subject: str) -> Secret:
-    """Return the JSON object with that field set, at its place or else at the end.
+    """Return the JSON object with that field set, in its place or, if new, at the end.
 
     A field that is a text, or does not exist, becomes a text. Any other field (a number, an object) becomes the JSON
-    value that `field` is. `subject` names the secret in errors, which never contain its content.
+    value that `field` contains. `subject` names the secret in errors, which never contain its content.
     """
     text = value.reveal()
     members = _members(text)
@@ -71,7 +71,7 @@ def _skip(text: str, position: int) -> int:
 
 
 def _appended(text: str, members: list[_Member], member: str) -> str:
-    """Return the object with one more member, on a line of its own if the last one is."""
+    """Return the object with one more member, on a line of its own if the last member is."""
     if not members:
         brace = text.index("{") + 1
         return f"{text[:brace]}{member}{text[brace:]}"
@@ -84,7 +84,7 @@ def _appended(text: str, members: list[_Member], member: str) -> str:
 
 
 def _json_value(field: Secret, name: str) -> str:
-    """Return the text of a JSON value. Raises UsageError if it is none."""
+    """Return the text of a JSON value. Raises UsageError if it is not valid JSON."""
     text = field.reveal()
     try:
         json.loads(text)

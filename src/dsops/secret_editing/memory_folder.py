@@ -13,14 +13,14 @@ _MOUNTS = "/proc/self/mounts"
 def memory_folder(environ: Mapping[str, str], mounts: str = _MOUNTS) -> str:
     """Return a writable folder whose files are in memory: XDG_RUNTIME_DIR or /dev/shm; "" if neither is.
 
-    The kernel's list of mounts decides, so only Linux has such a folder.
+    The kernel's list of mounts says what is in memory, so only Linux has such a folder.
     """
     try:
         with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.split(" ") for line in file]
     except OSError:
         return ""
-    # Of several mounts on one folder, the last one counts.
+    # If several file systems are mounted on one folder, the last one is visible.
     types = {_unescape(words[1]): words[2] for words in lines if len(words) > len(("device", "folder"))}
     for folder in (environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm"):  # noqa: S108 (files get a folder of their own)
         is_usable = os.path.isabs(folder) and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
@@ -31,7 +31,7 @@ def memory_folder(environ: Mapping[str, str], mounts: str = _MOUNTS) -> str:
 
 def private_folder(parent: str) -> str:
     """Make a folder that only this user can enter, and return its path."""
-    # A name of our own instead of `tempfile`, which falls back to other folders.
+    # The name is made here because `tempfile` would fall back to other folders.
     path = os.path.join(parent, f"dsops-edit-{os.urandom(8).hex()}")
     os.mkdir(path, 0o700)
     return path
@@ -45,5 +45,5 @@ def _mount_of(folder: str, types: Mapping[str, str]) -> str:
 
 
 def _unescape(text: str) -> str:
-    r"""Return a path as the kernel means it: a space is written `\040`."""
+    r"""Decode a path of the kernel's list of mounts, in which a space is written `\\040`."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

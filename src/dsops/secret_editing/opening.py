@@ -28,7 +28,7 @@ def planned_calls(plan: Plan, store: str, key: str, operation: Operation) -> Pla
 
 
 def _account(plan: Plan, store: str) -> str:
-    """Return the account of the role whose session signs the store's calls; "" if the plan doesn't know it."""
+    """Return the account of the role whose session signs the store's calls; "" if the plan does not contain it."""
     step = plan.steps[store]
     while step.credentials_from and not step.role:
         step = plan.steps[step.credentials_from]

@@ -14,7 +14,7 @@ from dsops.stores.session_parts import parts_of
 
 
 class ProfileStore:
-    """The store type `aws.profile`. The credentials of its profile sign no call: they are the session."""
+    """The store type `aws.profile`. Its session is the profile's credentials; they sign no call of dsops."""
 
     store_type = BUILTIN_TYPES["aws.profile"]
 
@@ -39,7 +39,7 @@ class ProfileStore:
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Return the requested parts of the credentials."""
+        """Return the requested parts of the credentials, such as the access key id."""
         del context
         return parts_of(step, references, credentials)
 

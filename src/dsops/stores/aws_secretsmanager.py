@@ -85,7 +85,7 @@ class SecretsManagerStore:
         return ManagedSecret(step, key, credentials, context.client, endpoint)
 
     def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
-        """Return what an operation calls and needs."""
+        """Return the calls and permissions of an operation on a secret."""
         from dsops.stores.writing.secretsmanager import planned_calls
 
         return planned_calls(step, key, operation, account)

@@ -58,7 +58,7 @@ class ParameterStore:
         return ManagedParameter(step, key, credentials, context.client, endpoint_of(step, "ssm", context.runtime))
 
     def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
-        """Return what an operation calls and needs."""
+        """Return the calls and permissions of an operation on a parameter."""
         from dsops.stores.writing.parameter_store import planned_calls
 
         return planned_calls(step, key, operation, account)

@@ -117,4 +117,4 @@ class WritableStore(SecretStore, Protocol):
         """
 
     def planned_calls(self, step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
-        """Return what an operation calls and needs. `account` is the caller's account, "" if unknown."""
+        """Return the calls and permissions of an operation. `account` is the caller's account, "" if unknown."""

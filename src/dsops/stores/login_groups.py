@@ -1,4 +1,4 @@
-"""Group stores by the login to IAM Identity Center that they share; list what such a login may use, and end it."""
+"""Group stores by the login to IAM Identity Center that they share; list a login's permission sets; end a login."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def login_of(step: Step, logins: Iterable[RequestedLogin], runtime: Runtime) -> 
 
 
 def login_without_store(session: SsoSession, profiles: tuple[str, ...] = ()) -> RequestedLogin:
-    """Return a login that no store of the configuration uses, but perhaps profiles. Its step has no name."""
+    """Return a login that no store of the configuration uses, although profiles may. Its step has no name."""
     named = {"sso_session": session.name} if session.name else {}
     settings = named or {"start_url": session.start_url, "sso_region": session.region}
     step = Step("", SSO_TYPE, settings, session.region, "", "", Fingerprint(""), None, Where(""))
@@ -57,7 +57,7 @@ def login_without_store(session: SsoSession, profiles: tuple[str, ...] = ()) -> 
 
 
 async def list_login(login: RequestedLogin, runtime: Runtime, report: Callable[[int, int], None]) -> Assignments:
-    """Return the accounts and permission sets of the login. `report` is the parameter of `list_assignments`.
+    """Return the accounts and permission sets of the login. `report` is passed on to `list_assignments`.
 
     If the portal refuses the token, the token is renewed once. Raises LoginRequired if the user has to log in.
     """

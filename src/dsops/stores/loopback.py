@@ -43,7 +43,7 @@ class BrowserRequest(NamedTuple):
     host: str
     body: bytes = b""
     client: int = 0
-    """The port of the client's end of the connection."""
+    """The port number at the client's end of the connection."""
 
 
 Judge = Callable[[BrowserRequest], bool]
@@ -58,8 +58,8 @@ def has_state(state: str) -> Judge:
 def uid_of_client(client: int, port: int) -> int | None:
     """Return the user id of the process that is connected from `client` to our `port`; None if it is unknown.
 
-    Only Linux has it in files (proc(5), /proc/net/tcp and tcp6): local and remote address in hex, and the uid as eighth
-    field. An IPv6 socket also reaches our port, at the address ::ffff:127.0.0.1.
+    Only Linux lists connections in files (proc(5), /proc/net/tcp and tcp6): local and remote address in hex, and the
+    uid as eighth field. An IPv6 socket also reaches our port, at the address ::ffff:127.0.0.1.
     """
     for name, address in (("tcp", "0100007F"), ("tcp6", "0000000000000000FFFF00000100007F")):
         ends = [f"{address}:{number:04X}" for number in (client, port)]
@@ -87,7 +87,7 @@ class LoopbackPort:
     ) -> None:
         """Listen on `port`; 0 means any free port. Raises OSError if the port is not available.
 
-        The accepted request is answered with a page, or redirected to `location`.
+        The response to the accepted request is a page, or a redirect to `location`.
         """
         self._location = location
         self._path = path

@@ -1,7 +1,7 @@
 """Read the token of a login to IAM Identity Center from its file; renew the token when it is due.
 
-If the user has to log in, the error says so. Other programs read and renew the file too, so it is read again before
-every decision and after a refusal. Processes of dsops renew a token one after the other, under its lock.
+If the user has to log in, the error says so. Other programs read and renew the file, too, so the file is read again
+before every decision and after a refusal. Processes of dsops renew a token one after the other, under its lock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _EARLY = timedelta(minutes=15)
 _USABLE = timedelta(seconds=30)
 
 _REREADS, _REREAD_SECONDS = 10, 0.1
-"""How often to look for the token of a program that renewed it without the lock, as the AWS CLI does."""
+"""How often to reread the file while another program, such as the AWS CLI, saves its renewed token without the lock."""
 
 
 def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> SsoSession:
@@ -61,7 +61,7 @@ async def usable_token(step: Step, session: SsoSession, context: Context, refuse
 async def _renewed_in_turn(
     step: Step, session: SsoSession, context: Context, path: str, refused: Token | None
 ) -> Token:
-    """Renew the token under the lock of its file, unless another process has just done that, or is about to."""
+    """Renew the token under the lock of its file, unless another process has just renewed it or is about to."""
     from dsops.config.file_lock import FileLock
 
     lock = FileLock(path)
@@ -91,15 +91,16 @@ def _current(step: Step, session: SsoSession, context: Context, path: str, refus
 
 
 def _is_due(token: Token, context: Context) -> bool:
-    """Whether to renew the token: it ends soon, and can be renewed."""
+    """Whether to renew the token: it expires soon, and has a refresh token."""
     now = context.runtime.now()
     return token.expires_at - now < _EARLY and token.can_be_refreshed(now)
 
 
 async def _is_taken(lock: FileLock, *, wants_to_wait: bool) -> bool:
-    """Whether to renew the token now. Without a need to wait, the process that has the lock is left to renew it.
+    """Whether this process should renew the token now. If another process has the lock, that process renews it.
 
-    If the lock is not released in time, its process may be suspended: the token is then renewed without the lock.
+    With `wants_to_wait`, it waits for the lock. If the lock is not released in time, its process may be suspended,
+    and the token is renewed without the lock.
     """
     from dsops.config.file_lock import LOCK_SECONDS, LOOK_SECONDS
 
@@ -159,9 +160,9 @@ async def _renewed(
 
 
 async def _renewed_by_another(path: str, session: SsoSession, context: Context, token: Token) -> Token | None:
-    """Return the token with which another program has replaced `token`; None if there is none shortly.
+    """Return the token with which another program has replaced `token`; None if there is none after a short wait.
 
-    A refresh token may work only once, and the program that has used it saves its answer a moment later.
+    A refresh token may work only once, and the program that has used it saves the new token a moment later.
     """
     for _ in range(_REREADS):
         other = read_token(path, session).token
@@ -206,7 +207,7 @@ def _planned(step: Step) -> str:
 
 
 def _follows(mark: str) -> str:
-    """Return the memory's key for a fact: that a login's mark results from renewing the login with this mark."""
+    """Return the key under which the memory stores the marks of logins that renewed the login with this mark."""
     return f"renewal of {mark}"
 
 

@@ -73,7 +73,7 @@ class Acts:
         self._planter = IamBuilder(sandbox.world)
 
     def account(self, account_id: str) -> tuple[str, str]:
-        """Return an account's id and partition; "" means the default account. Creates a missing account, empty."""
+        """Return an account's id and partition; "" means the default account. A missing account is created empty."""
         account_id = account_id or self._sandbox.default_account
         if account_id not in self._sandbox.world.partitions:
             self._sandbox.world.add_account(account_id)

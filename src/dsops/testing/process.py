@@ -29,7 +29,7 @@ class SandboxProcess:
         self._lock = Lock()
         self._pid = os.getpid()
         self._of_parent: subprocess.Popen[bytes] | None = None
-        """A reference to the parent's process object. If it were garbage-collected, its end would be waited for."""
+        """A reference to the parent's process object. If that were freed, Python would wait for the process."""
 
     def do(self, act: str, **parameters: Any) -> Any:  # arguments and result are pickled; types depend on the act
         """Return the result of an operation of `child.SandboxKeeper`.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from tests import installed as other_programs
+from tests.children import SECONDS, Child
 from tests.installed import ToolMissingError, tool
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Oracle:
         if node is None:
             raise ToolMissingError("there is no node here")
         command = [node, str(HERE / "answer.mjs"), str(folder)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, policies: Mapping[str, Json], requests: Sequence[Json], **options: bool) -> list[Json]:
         """`Allowed`, `ExplicitlyDenied`, `ImplicitlyDenied` or {"error": ...} for each request."""
@@ -41,7 +42,7 @@ class Oracle:
         wanted.flush()
         answer = given.readline()
         if not answer:
-            raise ToolMissingError(f"iam-simulate ended with {self._process.wait()}")
+            raise ToolMissingError(f"iam-simulate ended with {self._process.wait(timeout=SECONDS)}")
         return cast("list[Json]", json.loads(answer))
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from tests.children import Child
 from tests.installed import ToolMissingError, installed
 
 HERE = Path(__file__).parent
@@ -119,9 +120,7 @@ def moto_server(suite: Suite, folder: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [str(suite.python), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with Child(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(port)
             yield f"http://127.0.0.1:{port}"

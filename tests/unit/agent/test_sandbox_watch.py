@@ -51,7 +51,7 @@ def closed_url() -> str:
 
 
 def test_a_running_sandbox_has_not_ended(sandbox: StubServer) -> None:
-    """A sandbox with the header of its run is running, and the check sends no credentials."""
+    """A sandbox whose `Server` header has not changed counts as running, and the check sends no credentials."""
     assert not has_ended(SandboxRun(sandbox.url, SERVER))
     (seen,) = sandbox.seen
     assert (seen.method, seen.target) == ("GET", "/_sandbox/health")
@@ -60,7 +60,7 @@ def test_a_running_sandbox_has_not_ended(sandbox: StubServer) -> None:
 
 @pytest.mark.parametrize("server", ["dsops-sandbox/00000000", "dsops-sandbox", "nginx", ""])
 def test_another_server_at_the_address_means_that_it_has_ended(sandbox: StubServer, server: str) -> None:
-    """Another run of a sandbox, or another program, at the same address does not know the sessions."""
+    """If another run of a sandbox, or another program, listens at the address, the sandbox has ended."""
     assert has_ended(SandboxRun(sandbox.url, server))
 
 
@@ -72,7 +72,7 @@ def test_a_port_without_a_listener_means_that_it_has_ended() -> None:
 
 @pytest.mark.parametrize("answer", [Answer(is_silent=True), Answer(raw=b""), Answer(raw=b"\x00" * 50_000)])
 def test_silence_is_not_the_end_and_rubbish_is(answer: Answer) -> None:
-    """A sandbox that is busy or stopped stays; an address at which another protocol answers is no sandbox."""
+    """A sandbox that is busy or stopped counts as running; a server of another protocol at the address does not."""
     with StubServer(lambda _: answer) as server:
         assert has_ended(SandboxRun(server.url, SERVER)) == (not answer.is_silent)
 
@@ -86,7 +86,7 @@ def test_only_the_sessions_of_an_ended_sandbox_are_dropped(sandbox: StubServer, 
 
 
 def test_a_sandbox_is_checked_once_a_second_unless_it_has_to_be_known(sandbox: StubServer, clock: FixedClock) -> None:
-    """Requests in quick succession share one check; `agent status` asks for a fresh one; AWS is never asked."""
+    """Requests in quick succession share one check; `agent status` makes its own check; AWS is never asked."""
     watch, cache = SandboxWatch(), cache_with(clock, SandboxRun(sandbox.url, SERVER))
     for _ in range(5):
         watch.drop_ended(cache)

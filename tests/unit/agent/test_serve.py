@@ -19,6 +19,7 @@ from dsops.agent.credential_endpoint import CredentialEndpoint
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, Unreachable, UsageError
 from dsops.secret import Secret
+from tests.children import SECONDS
 
 SESSION = Credentials(
     "ASIAEXAMPLE",
@@ -53,7 +54,7 @@ class Server:
         self.port = int(port)
         self._is_over = False
         self.turns = 0
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
@@ -71,7 +72,7 @@ class Server:
     def stop(self) -> None:
         """Stop the endpoint, as the command does."""
         self._is_over = True
-        self._thread.join()
+        self._thread.join(timeout=SECONDS)
         self.endpoint.end()
 
     def raw(self, data: bytes) -> bytes:
@@ -85,7 +86,7 @@ class Server:
             return answer
 
     def ask(self, method: str = "GET", path: str = "/credentials", **headers: str) -> tuple[int, dict[str, str]]:
-        """Return status and content of a response, by default for the correct token."""
+        """Return the status and content of a response, by default for the correct token."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         given = {"Authorization": self.endpoint.token.reveal(), **headers}
         connection.request(method, path, headers={name: value for name, value in given.items() if value})

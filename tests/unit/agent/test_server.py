@@ -22,6 +22,7 @@ from dsops.agent.request import AgentAnswer, AgentRequest, ClientLimits, Request
 from dsops.agent.server import AgentServer
 from dsops.agent.start import listen
 from dsops.errors import SecretNotFound
+from tests.children import SECONDS, Child
 
 PATIENCE_SECONDS = 20
 
@@ -367,7 +368,7 @@ def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
     data = request(b"exec")
     frame = bytes((REQUEST,)) + len(data).to_bytes(4, "big") + data
     with serving(work, ClientLimits(stopped_seconds=0.5)) as running:
-        child = subprocess.Popen(
+        child = Child(
             [sys.executable, "-c", program, running.address, frame.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         try:
@@ -377,7 +378,7 @@ def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
             wait_until(lambda: outcomes == [b"too late"])
         finally:
             child.kill()
-            child.communicate()
+            child.communicate(timeout=SECONDS)
 
 
 def test_a_client_that_misses_an_event_delays_the_work_once() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsops.agent.start import agent_path, locked
+from tests.children import SECONDS
 
 PATIENCE_SECONDS = 20
 SITE = "/venv/lib/python3/site-packages"
@@ -54,12 +55,12 @@ def test_a_removed_lock_file_is_replaced(tmp_path: Path) -> None:
             entered.set()
 
     with locked(address):
-        waiting = threading.Thread(target=enter)
+        waiting = threading.Thread(target=enter, daemon=True)
         waiting.start()
         assert not entered.wait(0.05)
         os.unlink(f"{address}.lock")
         inside.append("first")
     assert entered.wait(PATIENCE_SECONDS)
-    waiting.join()
+    waiting.join(timeout=SECONDS)
     assert inside == ["first", "second"]
     assert os.path.exists(f"{address}.lock")

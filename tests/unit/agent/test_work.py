@@ -60,7 +60,7 @@ def test_a_missing_configuration_is_the_clients_error(tmp_path: Path) -> None:
 
 
 def test_an_open_choice_is_left_to_the_client(tmp_path: Path) -> None:
-    """If no environment is named, the agent declines with and without a configuration: the client's user can choose."""
+    """If no environment is named, the agent leaves the request to the client, whose user can choose one."""
     assert answer_kind(tmp_path, files=True, environment=b"") == DECLINED
     (tmp_path / "dsops.yaml").write_text(f"{CONFIG}  other: {{}}\n")
     allow_found(tmp_path, {"HOME": str(tmp_path)})

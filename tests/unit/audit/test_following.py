@@ -175,7 +175,7 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 
 def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path) -> None:
     """While four threads write and files rotate, each line is returned once and in order."""
-    writers = [threading.Thread(target=lambda: write(path, *(["E"] * 60), limits=SMALL)) for _ in range(4)]
+    writers = [threading.Thread(target=lambda: write(path, *(["E"] * 60), limits=SMALL), daemon=True) for _ in range(4)]
     for writer in writers:
         writer.start()
     numbers: list[int] = []

@@ -142,7 +142,7 @@ def test_many_threads_lose_no_line(tmp_path: Path) -> None:
             scene.journal.add(READ)
             scene.journal.write()
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -17,6 +17,7 @@ from dsops.audit.reading import find_trail
 from dsops.audit.settings import TrailLimits
 from dsops.audit.trail import append
 from dsops.audit.verify import verify
+from tests.children import wait_for
 
 NOW = 1_795_000_000
 THEN, LATER = "2026-11-18T11:06:40Z", "2026-11-18T11:07:10Z"
@@ -184,7 +185,7 @@ def test_many_processes_count_at_once(path: Path) -> None:
         children.append(child)
     for _ in range(50):
         write(path)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    assert [wait_for(child) for child in children] == [0] * 8
     write(path)
     assert sum(facts["lines"] for facts in told(path)) == 200
     assert verify(find_trail(str(path))).lines == 52 + len(told(path))

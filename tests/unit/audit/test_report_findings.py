@@ -64,7 +64,7 @@ def test_the_most_severe_come_first_and_each_kind_is_found() -> None:
 
 
 def test_the_first_session_of_a_principal_is_high_and_can_be_ended() -> None:
-    """A principal that is new on a role is a finding with its name and role, and the command that ends its sessions."""
+    """A principal that is new on a role is a finding with both names and the command that ends the role's sessions."""
     finding = only(answer("new-principals", (ROLES[4], PEOPLE[4], 1, END)))
     assert finding.what == (
         "user/emery of 111122223333 got a session of role/BreakGlass of 555566667777 for the first time, "
@@ -78,7 +78,7 @@ def test_the_first_session_of_a_principal_is_high_and_can_be_ended() -> None:
 
 
 def test_denials_are_one_finding_a_principal_and_high_if_they_are_many() -> None:
-    """Few denials of one call are medium; ten requests for sessions, or three different targets, are high."""
+    """A few denials of one call are medium; ten denied requests for sessions, or three different targets, are high."""
     few = answer("denials", denial(PEOPLE[0], MANY_DENIALS - 1))
     assert (only(few).severity, only(few).kind) == ("medium", "denials")
     many = only(answer("denials", denial(PEOPLE[0], MANY_DENIALS - 3), denial(PEOPLE[0], 3, role=ROLES[1])))
@@ -103,7 +103,7 @@ def test_a_new_pair_of_accounts_is_less_severe_if_every_request_was_refused() ->
 
 
 def test_the_root_user_is_high() -> None:
-    """Sessions of an account's root user are one finding; requests that were all refused are none."""
+    """Sessions of an account's root user are one finding; if all requests were refused, there is no finding."""
     rows = ((ROOT, PEOPLE[0], 2, 0, START, END), (ROOT, PEOPLE[1], 1, 0, START, END))
     finding = only(answer("principals", *rows))
     assert (finding.severity, finding.look) == ("high", f"dsops audit report --match {ROOT}")
@@ -113,7 +113,7 @@ def test_the_root_user_is_high() -> None:
 
 
 def test_failures_for_another_reason_than_a_denial_are_found_once() -> None:
-    """Repeated failures are a finding if they are neither denials nor throttling, which have their own findings."""
+    """Repeated failures are a finding, unless they are denials or throttling, which have their own findings."""
     for code, number, count in (
         ("ExpiredTokenException", 3, 1),
         ("ExpiredTokenException", 2, 0),
@@ -128,7 +128,7 @@ def test_failures_for_another_reason_than_a_denial_are_found_once() -> None:
     "name", ["a b; rm -rf ~", "$(reboot)", "`id`", "it's", "x\nreboot", "\x1b[2J", "-v", "\u202eevil", "x" * 5000]
 )
 def test_a_name_from_a_log_can_never_become_another_command(name: str) -> None:
-    """A pasted command has the name as one quoted word; a name that can't be pasted leaves it out."""
+    """The command of a finding quotes the name as one word; it leaves out a name that can't be pasted into a shell."""
     finding = only(answer("denials", denial(name, 3)))
     words = shlex.split(finding.look)
     assert "\n" not in finding.look
@@ -153,7 +153,7 @@ def test_many_of_a_kind_are_counted_with_the_command_that_shows_them() -> None:
 
 
 def test_revoke_is_never_named_without_what_it_does() -> None:
-    """Text and page say next to `dsops revoke ROLE` that all older sessions of the role are denied."""
+    """Text and page say, beside `dsops revoke ROLE`, that all older sessions of the role are denied."""
     report = report_of(answer("new-principals", (ROLES[4], PEOPLE[4], 1, END)))
     lines = report_text(report, most=10).splitlines()
     at = lines.index(f"        if not intended: dsops revoke {ROLES[4]}")
@@ -167,7 +167,7 @@ def test_revoke_is_never_named_without_what_it_does() -> None:
 
 
 def test_the_report_begins_with_it() -> None:
-    """The first thing after the head of the text report, and the first section of the page, is what needs attention."""
+    """What needs attention comes first: after the head of the text report, and as the first section of the page."""
     text, page = report_text(busy_report(), most=10), read(page_of(busy_report()))
     assert text.split("\n\n")[1] == "Needs attention: 4 high, 8 medium, 4 low"
     assert page.all("section")[0].attributes["id"] == "attention"
@@ -175,7 +175,7 @@ def test_the_report_begins_with_it() -> None:
 
 
 def test_nothing_is_said_too() -> None:
-    """Without findings the report says so, also that what is new is unknown if there is no older call."""
+    """A report without findings says so. If no older call was read, it also says that new callers are unknown."""
     assert "\n\nNothing needs attention.\n\n" in report_text(report_of(), most=10)
     assert read(page_of(report_of())).all("section")[0].one("p", "lead").text == "Nothing needs attention."
     unknown = report_of(first=BOUNDARY + timedelta(seconds=1))
@@ -188,7 +188,7 @@ def test_nothing_is_said_too() -> None:
 
 
 def test_a_report_on_some_questions_does_not_say_that_nothing_needs_attention() -> None:
-    """If a question that has findings was left out, there is no first page: it could not say that all is well."""
+    """If a question that has findings was left out, there is no list of findings, which could be incomplete."""
     some: AuditReport = replace(report_of(), answers=(answer("failures"),))
     assert can_be_judged(report_of())
     assert not can_be_judged(some)
@@ -196,7 +196,7 @@ def test_a_report_on_some_questions_does_not_say_that_nothing_needs_attention() 
 
 
 def test_match_leaves_the_rows_of_one_name() -> None:
-    """A report of one principal has only rows that name it, and the number of calls read stays."""
+    """With `--match`, a report has only the rows that name the principal; the number of calls read stays."""
     report = busy_report().matching(PEOPLE[3])
     rows = [row for part in report.answers for row in part.rows]
     assert rows

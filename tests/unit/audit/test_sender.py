@@ -427,7 +427,9 @@ def test_while_many_write_each_line_is_sent_once(path: Path, receivers: Receiver
     """While threads write and files rotate, each line is sent once."""
     begin(path)
     limits = SMALL._replace(keep=1000)
-    writers = [threading.Thread(target=lambda: write(path, *(["E"] * 40), limits=limits)) for _ in range(4)]
+    writers = [
+        threading.Thread(target=lambda: write(path, *(["E"] * 40), limits=limits), daemon=True) for _ in range(4)
+    ]
     for writer in writers:
         writer.start()
     source = sender(path, receivers, clock)

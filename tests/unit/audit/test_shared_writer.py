@@ -18,6 +18,7 @@ from dsops.audit.shared_writer import SharedWriter
 from dsops.audit.trail import WriteResult
 from dsops.audit.verify import verify
 from dsops.errors import AuditFailed
+from tests.children import SECONDS
 
 NOW = 1_795_000_000
 THREADS = 20
@@ -73,7 +74,7 @@ def run_behind_a_lock(scene: Scene, work: Sequence[tuple[str, ...]], *, is_relea
         scene.wait_for(len(work) - 1)
         if is_released:
             fcntl.flock(file, fcntl.LOCK_UN)
-        return [outcome.result() for outcome in outcomes]
+        return [outcome.result(timeout=SECONDS) for outcome in outcomes]
 
 
 def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
@@ -121,4 +122,4 @@ def test_trails_do_not_wait_for_each_other(tmp_path: Path) -> None:
         assert isinstance(other.write("goes on"), WriteResult)
         assert not waiting.done()
         fcntl.flock(file, fcntl.LOCK_UN)
-        assert isinstance(waiting.result(), WriteResult)
+        assert isinstance(waiting.result(timeout=SECONDS), WriteResult)

@@ -23,6 +23,7 @@ from dsops.audit.settings import TrailLimits
 from dsops.audit.trail import append
 from dsops.audit.verify import verify
 from dsops.errors import AuditFailed
+from tests.children import SECONDS, Child
 
 NOW = 1_795_000_000
 DAY = 86_400
@@ -181,7 +182,7 @@ from dsops.audit.trail import append
 resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 100}, resource.RLIM_INFINITY))
 append({str(path)!r}, [b'{{"eventName":"' + b"x" * 500 + b'"}}'], None, {NOW})
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
 
     assert "AuditFailed" in done.stderr
     assert "no space left on device" in done.stderr.lower()
@@ -318,7 +319,7 @@ def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
         timer = threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN))
         timer.start()
         write(path, "c")
-        timer.join()
+        timer.join(timeout=SECONDS)
     assert names(path) == ["a", "c"]
 
 
@@ -431,7 +432,7 @@ def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
     The chain is valid, no line is lost, and each process's lines are in order.
     """
     command = [sys.executable, "-c", WRITER, str(path)]
-    writers = [subprocess.Popen([*command, f"w{number}", "50"]) for number in range(8)]
+    writers = [Child([*command, f"w{number}", "50"]) for number in range(8)]
     assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
 
     trail = find_trail(str(path))
@@ -446,7 +447,7 @@ def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
 def test_one_who_is_killed_leaves_a_trail_that_goes_on(path: Path) -> None:
     """If a writer is killed at any moment, the trail stays valid or has a marked torn line."""
     for number in range(5):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{number}", "100000"])
+        writer = Child([sys.executable, "-c", WRITER, str(path), f"w{number}", "100000"])
         _wait_for(path, number)
         writer.send_signal(signal.SIGKILL)
         writer.wait(timeout=30)

@@ -355,7 +355,7 @@ def test_output_of_modules_goes_to_stderr() -> None:
         "ambient_child.find = lambda profile: print('noise', flush=True) or {'error': profile}\n"
         "ambient_child.main('me')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert (json.loads(done.stdout), done.stderr) == ({"error": "me"}, "noise\n")
 
 

@@ -220,7 +220,7 @@ FAILURES: list[tuple[str, type[DsopsError], str, str]] = [
         "COLUMN_NOT_FOUND: line 3:5: Column 'eventtime' cannot be resolved",
         QueryRefused,
         "table cloudtrail_logs lacks columns that the query needs",
-        "a table of CloudTrail's logs",
+        "a table of CloudTrail logs",
     ),
     (
         "Access denied when writing output to url: s3://bucket/p/x.csv",

@@ -84,7 +84,9 @@ def test_every_service_is_where_botocore_has_it(world: World, environ: dict[str,
     """With profiles, sections, switches and variables, every service has the URL that a real botocore uses."""
     world.config(CONFIG)
     variables = {**world.environ, **environ}
-    done = subprocess.run([sys.executable, "-c", ORACLE], env=variables, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ORACLE], env=variables, capture_output=True, text=True, check=True, timeout=60
+    )
     assert urls(world, **environ) == json.loads(done.stdout)
 
 

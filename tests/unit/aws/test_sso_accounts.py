@@ -60,7 +60,7 @@ def test_every_account_has_its_permission_sets(portal: Portal) -> None:
 
 
 def test_an_account_that_is_refused_is_named_and_the_others_are_listed(portal: Portal) -> None:
-    """The error of one account does not end the listing."""
+    """If one account can't be listed, the other accounts are still listed."""
     del portal.assigned[ADA][ACCOUNTS[3]]
     content = {"accountList": [{"accountId": account, "accountName": ""} for account in ACCOUNTS]}
 
@@ -80,7 +80,7 @@ def test_an_account_that_is_refused_is_named_and_the_others_are_listed(portal: P
 
 
 def test_a_portal_that_throttles_is_asked_more_slowly(portal: Portal) -> None:
-    """A portal that answers ten requests and then five a second is listed as a whole, within its rate."""
+    """If the portal allows ten requests and then five a second, all accounts are listed within that rate."""
     answered: list[float] = []
 
     def throttle(_: str, request: WireRequest) -> Response | None:
@@ -98,7 +98,7 @@ def test_a_portal_that_throttles_is_asked_more_slowly(portal: Portal) -> None:
 
 
 def test_a_portal_that_always_throttles_fails_account_by_account(portal: Portal) -> None:
-    """Requests that are throttled until their timeout are failures, and none of the accounts is taken for empty."""
+    """Accounts whose requests are throttled until the timeout are failures, and do not count as empty."""
 
     def throttle(_: str, request: WireRequest) -> Response | None:
         if not account_of(request):
@@ -113,7 +113,7 @@ def test_a_portal_that_always_throttles_fails_account_by_account(portal: Portal)
 
 
 def test_a_portal_that_stops_is_not_asked_for_the_rest(portal: Portal) -> None:
-    """Once the portal can't be reached, the remaining accounts fail without a request of their own."""
+    """Once the portal can't be reached, the remaining accounts fail without further requests."""
     reached: list[str] = []
 
     def stop(action: str, request: WireRequest) -> BaseException | None:
@@ -145,7 +145,7 @@ def test_a_portal_that_stops_is_not_asked_for_the_rest(portal: Portal) -> None:
     ],
 )
 def test_half_a_list_of_accounts_is_an_error(portal: Portal, content: object) -> None:
-    """A list that lacks something is refused: what is not in the list would be removed from the user's file."""
+    """An incomplete list is refused, because what is missing would be removed from the user's file."""
     portal.outage = lambda *_: Response(200, {}, json.dumps(content).encode())
     with pytest.raises(AnswerInvalid):
         portal.list()
@@ -179,7 +179,7 @@ def test_all_pages_are_read(portal: Portal) -> None:
 
 
 def test_a_login_that_ends_in_the_middle_ends_the_listing(portal: Portal) -> None:
-    """If the portal refuses the token, the listing fails as a whole: the remaining accounts would fail, too."""
+    """If the portal refuses the token, the whole listing fails, because the remaining accounts would fail, too."""
 
     def end(action: str, _: WireRequest) -> None:
         if action == "ListAccountRoles":

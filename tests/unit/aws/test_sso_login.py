@@ -91,7 +91,7 @@ def test_a_device_login_asks_until_the_code_is_approved(desk: Desk) -> None:
 
 
 def test_a_person_sees_page_and_code_once(desk: Desk) -> None:
-    """The user sees the code and the page once, as a URL that contains the code and as one that does not."""
+    """The user sees the code once, and two URLs of the page: one contains the code, the other does not."""
     desk.device()
     (prompt,) = desk.shown
     assert ("ABCD-EFGH", "https://device.sso.eu-central-1.amazonaws.com/") == (

@@ -29,6 +29,7 @@ from dsops.errors import (
 )
 from dsops.secret import Secret
 from dsops.tasks import Driver, run, settle, transfer
+from tests.children import SECONDS
 from tests.stubs.authority import Authority, make_authority
 from tests.stubs.aws import signature_is_right
 from tests.stubs.proxy import StubProxy
@@ -99,7 +100,7 @@ def test_requests_go_side_by_side(driver: Driver) -> None:
     everybody = threading.Barrier(10, timeout=30)
 
     def wait(seen: Seen) -> Answer:
-        everybody.wait()
+        everybody.wait(SECONDS)
         return Answer(body=seen.body)
 
     with StubServer(wait) as server:
@@ -464,7 +465,7 @@ def _subject_hash(pem: Path) -> str:
     import subprocess
 
     command = ["openssl", "x509", "-hash", "-noout", "-in", str(pem)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
 def test_the_processes_own_environment_does_not_count(

@@ -63,7 +63,7 @@ def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> 
 def test_a_shell_reads_the_words_back(path: str) -> None:
     """A shell splits the command line into the original words (the SDKs for Go, Java and JavaScript use a shell)."""
     line = lines(config=path, program=(sys.executable, "-c", "import sys; print(sys.argv[1:])"))[-1].partition(" = ")[2]
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=60)
 
     assert repr(path) in done.stdout
 

@@ -39,7 +39,7 @@ def stores(text: str) -> dict[str, dict[str, str]]:
 
 
 def test_a_new_file_has_a_line_for_each_permission_set() -> None:
-    """A file that does not exist yet gets one line a store, between two comments that name the start URL."""
+    """A new file gets one line for each store, between two comments that name the start URL."""
     made = merged("", DEV, PROD)
     assert made.text == (
         "# Your own stores, for every folder. A project's dsops.yaml comes first.\n"
@@ -56,7 +56,7 @@ def test_a_new_file_has_a_line_for_each_permission_set() -> None:
 
 
 def test_a_second_import_changes_nothing() -> None:
-    """With the same permission sets, in another order, the text stays byte for byte."""
+    """If the permission sets are the same, in any order, the file stays byte for byte."""
     first = merged("", DEV, PROD)
     again = merged(first.text, PROD, DEV)
     assert again.text == first.text
@@ -87,7 +87,7 @@ def test_what_is_not_granted_any_more_is_removed_and_the_rest_keeps_its_changes(
 
 
 def test_an_account_that_was_not_listed_keeps_its_stores() -> None:
-    """Without an answer for an account, none of its stores is removed."""
+    """If an account can't be listed, none of its stores is removed."""
     text = merged("", PROD, DEV, OLD).text
     made = merged(text, PROD, unknown_accounts={DEV.account_id})
     assert [role.name for role in made.removed] == ["old-Admin"]
@@ -105,7 +105,7 @@ def test_an_account_that_was_not_listed_keeps_its_stores() -> None:
     ],
 )
 def test_a_store_that_the_file_names_stays(user: str) -> None:
-    """A store without a permission set stays while another store or variable names it: the file would be invalid."""
+    """A store whose permission set is gone stays while another store or variable uses it: the file would be invalid."""
     made = merged(merged("", PROD, OLD).text + user, PROD)
     assert [role.name for role in made.in_use] == ["old-Admin"]
     assert made.removed == ()
@@ -127,7 +127,7 @@ envs:
 
 
 def test_the_rest_of_a_file_stays_byte_for_byte() -> None:
-    """The block is added at the end of the stores, with their indentation; without the block the old text is left."""
+    """The block is added after the last store, with its indentation; if the block is removed, the old text is left."""
     made = merged(HAND_MADE, PROD)
     lines = made.text.split("\n")
     block = [line for line in lines if "import sso" in line or "Prod-Admin" in line]
@@ -186,7 +186,7 @@ def test_a_file_that_cannot_be_extended_is_refused(text: str, error: type[Config
 
 
 def test_half_a_block_is_refused() -> None:
-    """A block without its last comment is an error with its line: what follows could be the user's own."""
+    """A block without its last comment is an error with its line: the lines below could be the user's own."""
     text = merged("", PROD).text
     with pytest.raises(ConfigUnreadable) as caught:
         merged(text[: text.index("  # dsops import sso: end")], PROD)
@@ -205,13 +205,13 @@ def test_two_identity_centers_have_a_block_each() -> None:
 
 
 def test_a_store_of_ones_own_inside_the_block_stays() -> None:
-    """A store inside the block that is not of this login belongs to the user."""
+    """A store inside the block that does not use this login belongs to the user, and stays."""
     text = merged("", PROD).text.replace("  # dsops import sso: end", "  x: {type: env}\n  # dsops import sso: end")
     assert stores(merged(text, DEV).text).keys() == {"x", "dev-team-ReadOnly"}
 
 
 def test_names_that_mean_something_else_are_not_used() -> None:
-    """A store gets neither the name of another store or environment, nor that of a profile with another identity."""
+    """A store does not get the name of another store, of an environment, or of a profile with another identity."""
     text = "secretStores:\n  Prod-Admin: {type: env}\nenvs: {dev-team-ReadOnly: {}}\n"
     assert {role.name for role in merged(text, PROD, DEV).added} == {
         f"Prod-Admin-{PROD.account_id}",
@@ -230,7 +230,7 @@ ROLES = st.builds(
 
 @given(st.lists(ROLES, max_size=8), st.lists(ROLES, max_size=8))
 def test_any_names_give_a_file_that_can_be_read(first: list[GrantedRole], second: list[GrantedRole]) -> None:
-    """Whatever names the portal returns, the file has exactly a store for each permission set, and stays readable."""
+    """Whatever names the portal returns, the file is valid and has one store for each permission set."""
     once = merged(HAND_MADE, *first)
     twice = merged(once.text, *second)
     wanted = {(role.account_id, role.role_name) for role in second}

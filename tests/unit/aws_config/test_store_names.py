@@ -28,14 +28,14 @@ THREE = GrantedRole("333333333333", "", "Read-Only")
     ],
 )
 def test_names_are_valid_unique_and_independent_of_the_order(template: str, names: list[str]) -> None:
-    """Other characters become `-`; where two names are equal, both get the account id, in any order of the roles."""
+    """Characters that a name can't have become `-`; if two names are equal, both get the account id, in any order."""
     expected = dict(zip((ONE, TWO, THREE), names, strict=True))
     for roles in itertools.permutations((ONE, TWO, THREE)):
         assert store_names(roles, template, ()) == [expected[role] for role in roles]
 
 
 def test_a_taken_name_gets_the_account_id_and_then_a_number() -> None:
-    """Names of other stores are not used again."""
+    """The name of another store is not used again."""
     assert store_names([THREE], "x{role_name}", {"xRead-Only"}) == ["xRead-Only-333333333333"]
     assert store_names([THREE], "x{role_name}", {"xRead-Only", "xRead-Only-333333333333"}) == [
         "xRead-Only-333333333333-2"
@@ -44,7 +44,7 @@ def test_a_taken_name_gets_the_account_id_and_then_a_number() -> None:
 
 @pytest.mark.parametrize("template", ["prod", "{account}", "{account_id", "{}", "{account_id.__class__}"])
 def test_a_template_that_is_none_is_refused(template: str) -> None:
-    """A template needs a placeholder, and has no others than the three."""
+    """A template needs at least one placeholder, and may contain only the three known ones."""
     with pytest.raises(UsageError) as caught:
         check_template(template)
     assert "`{account_name}`" in caught.value.hint
@@ -62,12 +62,12 @@ def test_a_template_that_is_none_is_refused(template: str) -> None:
     ],
 )
 def test_a_session_is_named_after_what_tells_its_start_url(url: str, taken: tuple[str, ...], name: str) -> None:
-    """The name is the part of the start URL that differs between companies."""
+    """The name of an sso-session is the part of the start URL that differs between companies."""
     assert session_name(url, taken) == name
 
 
 def test_a_section_is_added_at_the_end() -> None:
-    """The section follows an empty line; the text before it stays, with its line ends."""
+    """The new section is added after an empty line; the text before the section keeps its line ends."""
     lines = section_lines("corp", "https://corp.awsapps.com/start", "eu-central-1", ("sso:account:access",))
     section = (
         "[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = eu-central-1\n"
@@ -81,6 +81,6 @@ def test_a_section_is_added_at_the_end() -> None:
 
 @pytest.mark.parametrize("text", ["key = value\n", "[sso-session corp]\nsso_region = x\n"])
 def test_a_file_that_aws_cannot_read_gets_no_section(text: str) -> None:
-    """A broken file, and one with a section of that name, stays as it is."""
+    """A file that is invalid, or has a section of that name already, is not changed."""
     with pytest.raises(ConfigUnreadable):
         with_section(SourceText(text=text, shown="c"), section_lines("corp", "https://x.example", "us-east-1", ()))

@@ -248,7 +248,7 @@ def layer(
 
 
 def test_every_profile_with_credentials_is_a_store_of_the_layer() -> None:
-    """As a layer, profiles with keys, a program, a login or temporary keys are stores, under their exact names."""
+    """Profiles with keys, a program, a login or temporary keys become stores under their exact names."""
     config = (
         f"[profile 'my role']\n{ROLE}source_profile = base\n[profile program]\ncredential_process = x\n"
         "[profile empty]\nregion = us-east-1\n[profile login]\nlogin_session = arn:aws:iam::111111111111:user/a\n"
@@ -264,7 +264,7 @@ def test_every_profile_with_credentials_is_a_store_of_the_layer() -> None:
 
 
 def test_the_layer_has_the_named_profiles_and_their_sources() -> None:
-    """For names that exist, the layer has them and the profiles they use; for others, it has all profiles."""
+    """For named profiles, the layer has them and the profiles they use; for unknown names, it has all profiles."""
     config = f"[profile a]\n{ROLE}source_profile = b\n[profile b]\n{ROLE}source_profile = base\n[profile c]\n{ROLE}"
     assert list(layer(config, ("b",))[0]) == ["b"]
     assert list(layer(config, ("a",))[0]) == ["b", "a"]
@@ -272,7 +272,7 @@ def test_the_layer_has_the_named_profiles_and_their_sources() -> None:
 
 
 def test_only_notes_about_named_profiles_are_shown() -> None:
-    """The layer's notes are about the named profiles alone: others are of no interest to the run."""
+    """The layer's notes are only about the named profiles, since other profiles don't concern the run."""
     config = f"[profile a]\n{ROLE}source_profile = gone\n[profile b]\n{ROLE}source_profile = gone\n"
     assert [note.partition(" (")[0] for note in layer(config, ("a",))[1]] == ["profile `a`"]
     assert layer(config, None)[1] == ()
@@ -280,7 +280,7 @@ def test_only_notes_about_named_profiles_are_shown() -> None:
 
 
 def test_a_users_key_becomes_a_session_with_the_profiles_device() -> None:
-    """A profile with a long-term key calls GetSessionToken, with its `mfa_serial` and region."""
+    """A store made from a profile with a long-term key calls GetSessionToken, with its `mfa_serial` and region."""
     device = "arn:aws:iam::111111111111:mfa/me"
     config = f"[profile base]\nmfa_serial = {device}\nregion = eu-west-1\n"
     profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=KEYS, shown="credentials"))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tests.children import Child
 from tests.permission import allow_found
 from tests.stubs.aws import STS_NAMESPACE, assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
@@ -164,6 +165,7 @@ class Dsops:
             check=False,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
+            timeout=60,
         )
 
 
@@ -191,7 +193,7 @@ class Agent(Dsops):
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
         """Start the program without a terminal, and don't wait for it."""
-        return subprocess.Popen(
+        return Child(
             self.command(*words),
             cwd=self.folder,
             env={**self.environ, **environ},

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import SECONDS
 from tests.stubs.aws import assume_role_answer, parameters_of
 from tests.stubs.server import Answer, Seen
 from tests.terminal import Terminal
@@ -84,7 +85,9 @@ def pid_of(dsops: Agent) -> int:
 
 def is_alive(pid: int) -> bool:
     """Whether the process runs and is not a zombie."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False, timeout=60
+    )
     return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
 
 
@@ -153,7 +156,7 @@ def test_an_agent_that_is_killed_or_hangs_blocks_no_client(tmp_path: Path, numbe
         assert [finish(process)[0] for process in others] == [0] * 5
         assert aws.calls == ["AssumeRole"]
         first.kill()
-        first.communicate()
+        first.communicate(timeout=SECONDS)
 
 
 def test_an_agent_that_is_killed_in_the_middle_is_started_again(tmp_path: Path) -> None:
@@ -278,6 +281,7 @@ def test_the_command_gets_the_clients_environment(dsops: Agent) -> None:
         env={**dsops.environ, "ODD": "\udcff\udcfe=x", "LATE": "1"},
         capture_output=True,
         check=True,
+        timeout=60,
     )
     assert done.stdout == os.fsencode(f"{elsewhere}\n") + b"\xff\xfe=x1\n"
 

@@ -76,6 +76,7 @@ def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> No
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
 
     assert set(done.stderr.split()) == {
@@ -154,6 +155,7 @@ def test_a_closed_stdout_is_an_error(dsops: Agent) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
 
     assert done.returncode != 0

@@ -19,6 +19,7 @@ import pytest
 
 from dsops.agent.client import HELLO, REQUEST, pack, receive, send, stamp
 from dsops.agent.messages import PipelineRequest, request_fields
+from tests.children import SECONDS, Child
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer, Seen
 from tests.terminal import Terminal
@@ -79,6 +80,7 @@ def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProc
         capture_output=True,
         check=False,
         stdin=subprocess.DEVNULL,
+        timeout=60,
     )
 
 
@@ -112,6 +114,7 @@ def test_nothing_that_the_first_client_had_open_stays_open(dsops: Agent) -> None
         pass_fds=(number,),
         check=False,
         capture_output=True,
+        timeout=60,
     )
     os.close(number)
     assert done.returncode == 0
@@ -150,7 +153,9 @@ def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
     words = dsops.command("agent", "status", "--json")
     places = {
         json.loads(
-            subprocess.run(words, env=dsops.environ, extra_groups=groups, capture_output=True, check=True).stdout
+            subprocess.run(
+                words, env=dsops.environ, extra_groups=groups, capture_output=True, check=True, timeout=60
+            ).stdout
         )["socket"]
         for groups in ([], [12345], [12345, 23456], [23456, 12345])
     }
@@ -171,7 +176,9 @@ def test_an_irregular_environment_arrives(dsops: Agent, agent: str) -> None:
         for name, texts in (("argv", words), ("environ", told))
     )
     program += "ctypes.CDLL(None).execve(argv[0], argv, environ)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=dsops.folder, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=dsops.folder, capture_output=True, check=False, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     got = done.stdout.split(b"\0")
     assert {b"TWICE=1", b"\xff\xfe=\xfd", b"A B=c", b"NL=a\nb", b"EMPTY=", b"PLAIN=info"} <= set(got)
@@ -204,6 +211,7 @@ def test_mfa_process_runs_in_the_clients_environment(dsops: Agent, tmp_path: Pat
         capture_output=True,
         check=False,
         env={**dsops.environ, "HOME": str(tmp_path / "home"), "COLOUR": "green"},
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "seen").read_text() == f"{tmp_path}/home green {tmp_path}\n"
@@ -272,14 +280,14 @@ def test_files_that_are_removed_all_the_time_stop_no_run(dsops: Agent) -> None:
         while not is_over.wait(0.02):
             shutil.rmtree(place.parent, ignore_errors=True)
 
-    remover = threading.Thread(target=remove)
+    remover = threading.Thread(target=remove, daemon=True)
     remover.start()
     try:
         started = [dsops.start(*SHOW_KEY) for _ in range(20)]
         assert {finish(process) for process in started} == {(0, b"")}
     finally:
         is_over.set()
-        remover.join()
+        remover.join(timeout=SECONDS)
     # Agents whose sockets were removed would otherwise run until their idle timeout of an hour.
     end_lost_agents(dsops)
 
@@ -305,7 +313,7 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
         while not is_over.wait(0.05):
             dsops.run("agent", word)
 
-    disturbers = [threading.Thread(target=disturb, args=(word,)) for word in ("stop", "clear", "start")]
+    disturbers = [threading.Thread(target=disturb, args=(word,), daemon=True) for word in ("stop", "clear", "start")]
     for disturber in disturbers:
         disturber.start()
     try:
@@ -315,19 +323,17 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
     finally:
         is_over.set()
         for disturber in disturbers:
-            disturber.join()
+            disturber.join(timeout=SECONDS)
 
 
 def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_no_run(dsops: Agent) -> None:
     """A client succeeds whether the agent is killed before it listens, before its first response, or later."""
     for milliseconds in range(0, 300, 25):
-        agent = subprocess.Popen(
-            dsops.command("agent", "run"), cwd=dsops.folder, env=dsops.environ, stderr=subprocess.DEVNULL
-        )
+        agent = Child(dsops.command("agent", "run"), cwd=dsops.folder, env=dsops.environ, stderr=subprocess.DEVNULL)
         client = dsops.start(*SHOW_KEY)
         time.sleep(milliseconds / 1000)
         agent.kill()
-        agent.wait()
+        agent.wait(timeout=SECONDS)
         assert finish(client) == (0, b"")
         dsops.run("agent", "stop")
 
@@ -345,7 +351,7 @@ def test_a_client_with_few_descriptors_works(dsops: Agent) -> None:
 
 def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agent) -> None:
     """When idle connections use up the agent's descriptors, its clients do the work themselves."""
-    agent = subprocess.Popen(
+    agent = Child(
         ["bash", "-c", f"ulimit -Sn 128; ulimit -Hn 128; exec {shlex.join(dsops.command('agent', 'run'))}"],
         cwd=dsops.folder,
         env=dsops.environ,
@@ -367,7 +373,7 @@ def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agen
     finally:
         dsops.run("agent", "stop")
         agent.kill()
-        agent.wait()
+        agent.wait(timeout=SECONDS)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
@@ -376,7 +382,10 @@ def test_a_full_disk_stops_no_run(dsops: Agent) -> None:
     folder = Path(dsops.sockets) / "full"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "none", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "none", str(folder)],
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     if mounted.returncode:
         pytest.skip("this container may not mount")
@@ -384,7 +393,7 @@ def test_a_full_disk_stops_no_run(dsops: Agent) -> None:
         done = dsops.run(*SHOW_KEY, XDG_RUNTIME_DIR=str(folder))
         assert (done.returncode, done.stderr) == (0, b"")
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", str(folder)], check=True, timeout=60)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says how large a process is")

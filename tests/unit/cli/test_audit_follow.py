@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import SECONDS, Child
 from tests.terminal import PATIENCE_SECONDS
 from tests.unit.cli.stub_aws import Dsops
 
@@ -29,7 +30,7 @@ class Follower:
     """A running `dsops audit --follow`."""
 
     def __init__(self, dsops: Dsops, *words: str) -> None:
-        self.process = subprocess.Popen(
+        self.process = Child(
             dsops.command("audit", "--follow", *words),
             cwd=dsops.folder,
             env=dsops.environ,
@@ -70,7 +71,7 @@ def follower(dsops: Dsops, *words: str) -> Iterator[Follower]:
         yield program
     finally:
         program.process.kill()
-        program.process.communicate()
+        program.process.communicate(timeout=SECONDS)
 
 
 def get(dsops: Dsops, *words: str) -> None:

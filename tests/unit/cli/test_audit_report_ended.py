@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import Child
+
 FILES = 4000
-RECORDS = 1000
+RECORDS = 200
 """The number of records in a file, so large that reading all files takes longer than the test waits."""
 PATIENCE_SECONDS = 30
 RECORD = {
@@ -49,7 +51,7 @@ def is_reading(folder: Path) -> bool:
 def test_an_interrupted_report_leaves_no_files(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     """A signal ends the report at once, with the signal's exit code, without a message or temporary files."""
     began = time.monotonic()
-    with subprocess.Popen(
+    with Child(
         [sys.executable, "-m", "dsops", "audit", "report", str(logs)],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,

@@ -55,7 +55,7 @@ def findings(dsops: Dsops, *words: str) -> list[dict[str, Any]] | None:
 
 
 def test_the_command_of_a_finding_shows_that_principal(dsops: Dsops) -> None:
-    """The command of a finding, pasted as it is, reports only what concerns the principal, whatever its name."""
+    """The command of a finding can be pasted, and then reports only rows about the principal, whatever its name is."""
     found = findings(dsops, "my logs", "--since", "2026-11-21")
     assert found is not None
     (finding,) = found
@@ -71,7 +71,7 @@ def test_the_command_of_a_finding_shows_that_principal(dsops: Dsops) -> None:
 
 
 def test_a_changed_trail_comes_first(dsops: Dsops) -> None:
-    """A line of dsops' own trail that was changed by hand is the first finding of the report on the trail."""
+    """A line of dsops' own trail that was changed by hand is the first finding of a report on that trail."""
     assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
     assert [finding["severity"] for finding in findings(dsops) or ()] == ["low"]
     (trail,) = (dsops.folder / "home").rglob("audit.jsonl")

@@ -18,6 +18,7 @@ from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.questions import REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.report import AuditReport
+from tests.children import Child
 from tests.cloudtrail.generator import generate
 from tests.stubs.queries import ATHENA_ID, StubQueries
 from tests.stubs.server import Answer, Seen, StubServer
@@ -313,7 +314,7 @@ def interrupted(world: World, stub: Waiting) -> tuple[int, str]:
     """Exit code and stderr of a run that is ended by Ctrl-C while the query runs."""
     with (
         StubServer(stub) as server,
-        subprocess.Popen(
+        Child(
             world.dsops.command("audit", "sql", "failures", "--run", "--since", "7d"),
             cwd=world.dsops.folder,
             env=world.dsops.environ | {"AWS_ENDPOINT_URL_ATHENA": server.url},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 import dsops as library
+from tests.children import Child
 from tests.receivers import PATIENCE_SECONDS, Datagrams, Stream, parse
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
@@ -208,7 +208,7 @@ def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> 
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         reader, writer = os.pipe()
-        process = subprocess.Popen(
+        process = Child(
             dsops.command("exec", *PLAIN, "--", "true"),
             cwd=home,
             env=dsops.environ,

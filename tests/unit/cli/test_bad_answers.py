@@ -266,7 +266,7 @@ def test_a_server_that_never_answers_is_reported(dsops: Dsops) -> None:
     [
         ("unknown", "name its certificates with AWS_CA_BUNDLE"),
         ("another name", "the certificate is for another name"),
-        ("expired", "its operator has to renew it"),
+        ("expired", "the server's operator has to renew the certificate"),
         ("no certificates", "holds no certificates"),
         ("no such file", "AWS_CA_BUNDLE names"),
     ],

@@ -30,7 +30,12 @@ def test_a_file_that_may_not_be_read() -> None:
         dsops = Dsops(folder)
         (folder / "dsops.yaml").chmod(0)
         done = subprocess.run(
-            [sys.executable, "-c", UNPRIVILEGED], cwd=folder, env=dsops.environ, capture_output=True, check=False
+            [sys.executable, "-c", UNPRIVILEGED],
+            cwd=folder,
+            env=dsops.environ,
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
     assert done.returncode == 2
     assert b"error[config.unreadable]: dsops.yaml can't be read: permission denied" in done.stderr

@@ -122,7 +122,9 @@ class TestCredentials:
         """A shell that evaluates the `env` format sets the variables and replaces inherited credentials."""
         line = f'eval "$({" ".join(map(_quoted, dsops.command("credentials", "target", "--format", "env")))})"; env -0'
         environ = {**dsops.environ, "AWS_SESSION_TOKEN": ""}
-        done = subprocess.run(["sh", "-c", line], cwd=dsops.folder, env=environ, capture_output=True, check=True)
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=dsops.folder, env=environ, capture_output=True, check=True, timeout=60
+        )
         pairs = dict(each.split("=", 1) for each in done.stdout.decode().split("\0") if each)
         assert pairs["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLEEXAMPLE01"
         assert pairs["AWS_SECRET_ACCESS_KEY"] == "se/cret+of+the+session"
@@ -303,9 +305,9 @@ def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops:
 
 
 def test_a_terminal_sees_progress_that_goes_away(tmp_path: Path, aws: StubAws) -> None:
-    """A run that is done within a second shows nothing on the terminal but the command's output.
+    """A run that takes less than a second shows only the command's output on the terminal.
 
-    tests/unit/cli/test_screens.py has the line of a longer wait.
+    The test of a longer wait is in tests/unit/cli/test_screens.py.
     """
     dsops = Dsops(tmp_path, aws)
     dsops.run("get", "--env", "plain", "PLAIN")  # creates the audit trail, whose note would appear later

@@ -93,7 +93,7 @@ def test_what_could_stand_at_the_cursor(line: str, expected: list[str], folder: 
 
 
 def test_profiles_of_aws_files_are_stores(folder: Path) -> None:
-    """A profile of ~/.aws/config is offered like a store of the configuration."""
+    """Completion offers a profile of ~/.aws/config in the same places as a store of the configuration."""
     (folder / "config").write_text(
         "[profile office]\nrole_arn = arn:aws:iam::111111111111:role/A\ncredential_source = Environment\n"
     )
@@ -154,6 +154,7 @@ def ask_bash(line: str, folder: Path) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     return set(out.stdout.split())
 
@@ -176,6 +177,7 @@ def ask_zsh(line: str, folder: Path) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     return {each.partition(":")[0] for each in out.stdout.splitlines()}
 
@@ -190,6 +192,7 @@ def ask_fish(line: str, folder: Path) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     return {each.partition("\t")[0] for each in out.stdout.splitlines()}
 
@@ -227,9 +230,10 @@ def test_the_scripts_are_what_the_command_prints(shell: str, folder: Path) -> No
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     assert done.stdout == SCRIPTS[shell].lstrip()
-    subprocess.run([shell, "-n"], input=done.stdout, text=True, check=True, env=os.environ)
+    subprocess.run([shell, "-n"], input=done.stdout, text=True, check=True, env=os.environ, timeout=60)
 
 
 HOSTILE = r"""

@@ -18,6 +18,7 @@ import pytest
 from dsops.aws.apis.console_services import SERVICES, service_page
 from dsops.cli.login.console_browser import BrowserChoice, browser_command
 from dsops.stores.loopback import uid_of_client
+from tests.children import Child
 from tests.fakes import make_runtime
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.terminal import PATIENCE_SECONDS
@@ -90,7 +91,7 @@ def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin
 
 
 def test_for_another_sts_the_hint_names_the_sandboxs_endpoint(dsops: Dsops, aws: StubAws, signin: Signin) -> None:
-    """A session from an STS other than AWS's is sent nowhere; the hint has the flag for a sandbox."""
+    """A session from an STS other than AWS's is not sent to AWS; the hint has the flag for a sandbox."""
     done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="")
     assert (done.returncode, done.stdout, aws.calls, signin.asked) == (2, b"", [], [])
     assert f"`--endpoint {aws.server.url}/_sandbox/federation`".encode() in done.stderr
@@ -252,7 +253,7 @@ def wait_for_answers(browsers: Path, count: int) -> list[str]:
 def test_only_the_browser_gets_the_link(
     dsops: Dsops, signin: Signin, browsers: Path, words: tuple[str, ...], program: str
 ) -> None:
-    """The link is neither printed nor an argument: one request with the right token and host is redirected to it."""
+    """The link is neither printed nor an argument: dsops redirects one request with the right token and host to it."""
     done = dsops.run("console", "target", *words, BROWSER=f"{browsers}/other %s")
     assert (done.returncode, done.stdout) == (0, b""), done.stderr
     argv = argv_of(browsers)
@@ -265,7 +266,7 @@ def test_only_the_browser_gets_the_link(
 
 
 def test_a_container_has_the_name_of_the_store(dsops: Dsops, browsers: Path) -> None:
-    """Firefox gets the address of the add-on; a store with `danger: true` has a red container."""
+    """Firefox gets the address of the container add-on; a store with `danger: true` has a red container."""
     config = dsops.folder / "dsops.yaml"
     config.write_text(config.read_text().replace("  target:\n", "  target:\n    danger: true\n", 1))
     done = dsops.run("console", "target", "--container", "--browser", "firefox")
@@ -278,7 +279,7 @@ def test_a_container_has_the_name_of_the_store(dsops: Dsops, browsers: Path) -> 
 
 @pytest.mark.parametrize("name", ["target", "../../up", "ä b&c", "target-", "-"])
 def test_each_store_has_a_chrome_profile_of_its_own(name: str, tmp_path: Path) -> None:
-    """The profile's folder is the user's alone, below XDG_STATE_HOME, and another one for each store."""
+    """Each store has its own Chrome profile, in a folder below XDG_STATE_HOME that only the user can read."""
     program = tmp_path / "google-chrome"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -293,7 +294,7 @@ def test_each_store_has_a_chrome_profile_of_its_own(name: str, tmp_path: Path) -
 
 
 def test_a_browser_that_is_missing_is_named(dsops: Dsops, aws: StubAws) -> None:
-    """Before any call the error names the missing browser, and the flag that prints the link."""
+    """If the browser is missing, the error says so before any call, and names the flag that prints the link."""
     done = dsops.run("console", "target", "--container", PATH="/nonexistent")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"firefox and chrome can't be found" in done.stderr
@@ -303,7 +304,7 @@ def test_a_browser_that_is_missing_is_named(dsops: Dsops, aws: StubAws) -> None:
 
 @pytest.mark.parametrize("variable", ["DSOPS_OPEN", "DSOPS_CONSOLE_CONTAINER"])
 def test_url_prints_the_link_nevertheless(dsops: Dsops, browsers: Path, variable: str) -> None:
-    """`--url` overrides the variables that open a browser."""
+    """`--url` overrides the variables that would open a browser."""
     done = dsops.run("console", "target", "--url", **{variable: "1"})
     assert done.stdout.startswith(b"http://127.0.0.1:")
     assert not (browsers / "argv").exists()
@@ -329,7 +330,7 @@ def test_a_service_has_its_page(dsops: Dsops, words: tuple[str, ...], expected: 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_has_a_page_in_every_partition(name: str) -> None:
-    """Each name and abbreviation leads to a page on the partition's own host."""
+    """Each name and abbreviation of a service leads to a page on the partition's own host."""
     home = "https://cn-north-1.console.amazonaws.cn/console/home?region=cn-north-1"
     page = service_page(home, name)
     assert page.startswith("https://cn-north-1.console.amazonaws.cn/")
@@ -348,7 +349,7 @@ def test_every_service_has_a_page_in_every_partition(name: str) -> None:
     ids=str,
 )
 def test_an_unknown_service_makes_no_call(dsops: Dsops, aws: StubAws, words: tuple[str, ...], expected: bytes) -> None:
-    """A misspelled service is an error with a suggestion, before any call."""
+    """A misspelled service is an error with a suggestion, raised before any call."""
     done = dsops.run("console", "target", *words)
     assert (done.returncode, done.stdout) == (2, b"")
     assert expected in done.stderr
@@ -376,11 +377,11 @@ sys.stdin.read()
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux names the user of a connection")
 def test_the_user_of_an_ipv6_socket_is_known() -> None:
-    """Another user can't hide by connecting with an IPv6 socket, whose connections are in another list."""
+    """A connection through an IPv6 socket, which Linux lists in another file, also has a known user."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         words = [sys.executable, "-c", _MAPPED_CLIENT, str(port)]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        with Child(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
             assert client.stdout is not None
             line = client.stdout.readline()
             if not line:

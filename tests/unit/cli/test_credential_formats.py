@@ -33,6 +33,7 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 class TestShells:
     """Output formats that print one shell command for each variable."""
 
+    @pytest.mark.clients
     def test_fish_reads_them(self, dsops: Dsops) -> None:
         """fish evaluates the `fish` format and exports the four variables."""
         if not shutil.which("fish"):
@@ -44,6 +45,7 @@ class TestShells:
             capture_output=True,
             check=True,
             env={"PATH": "/usr/bin:/bin", "HOME": str(dsops.folder)},
+            timeout=60,
         )
         assert set(done.stdout.decode().splitlines()) >= {
             f"AWS_ACCESS_KEY_ID={KEY}",
@@ -177,6 +179,7 @@ class TestGithub:
                 stdout=file,
                 stderr=subprocess.PIPE,
                 check=False,
+                timeout=60,
             )
         assert done.returncode == 2
         assert (dsops.folder / "out").read_bytes() == b""

@@ -16,6 +16,7 @@ import pytest
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
+from tests.children import Child
 from tests.permission import allow_found
 
 SEED = """
@@ -92,7 +93,7 @@ WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'].spli
 
 
 def test_the_command_gets_the_session_of_each_store(world: World) -> None:
-    """Each run has the session of its store, each line its store's name, and a common hop is assumed once."""
+    """Each command has its store's session, each line begins with its store, and a shared hop is assumed once."""
     done = world.run("prod-*", "--", sys.executable, "-c", WHO)
     assert sorted(done.stdout.splitlines()) == ["prod-a | A", "prod-b | B"]
     assert done.returncode == 0
@@ -107,7 +108,7 @@ def test_grouped_output_keeps_the_lines_of_a_store_together(world: World) -> Non
 
 
 def test_a_carriage_return_does_not_replace_the_stores_name(world: World) -> None:
-    """After a carriage return, which moves a terminal to the beginning of the line, the name is printed again."""
+    """After a carriage return, which moves to the beginning of the line, the store's name is printed again."""
     done = subprocess.run(
         world.command("prod-a", "--", "printf", "one\\rprod-b | two\\r\\n"),
         cwd=world.folder,
@@ -168,7 +169,7 @@ def test_at_most_so_many_run_at_the_same_time(world: World) -> None:
 def test_interrupt_ends_all_commands(world: World) -> None:
     """Ctrl-C ends the running commands, starts no other, and ends dsops with 130."""
     command = world.command("prod-*", "--jobs", "1", "--", "sh", "-c", "echo up; exec sleep 60")
-    with subprocess.Popen(
+    with Child(
         command, cwd=world.folder, env=world.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout

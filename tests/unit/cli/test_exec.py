@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import SECONDS, Child
 from tests.unit.cli.stub_aws import BINARY, QUOTED, Dsops, StubAws
 
 SHOW = "import json, os, sys; json.dump({k: v for k, v in os.environ.items()}, sys.stdout)"
@@ -47,7 +48,7 @@ def test_the_command_runs_with_the_secrets(dsops: Dsops, aws: StubAws) -> None:
 
 def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
     """The command replaces dsops' process: it gets signals and sets the exit code, and no parent holds secrets."""
-    with subprocess.Popen(
+    with Child(
         dsops.command("exec", "--env", "plain", "--", "sh", "-c", "echo $$; kill -TERM $$"),
         cwd=dsops.folder,
         env=dsops.environ,
@@ -56,7 +57,7 @@ def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
     ) as process:
         assert process.stdout
         assert int(process.stdout.readline()) == process.pid
-        assert process.wait() == -signal.SIGTERM
+        assert process.wait(timeout=SECONDS) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 6, 124, 125, 255])
@@ -208,7 +209,7 @@ def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
 
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent:
         dsops = Dsops(tmp_path)
-        with subprocess.Popen(
+        with Child(
             dsops.command("exec", "--env", "production", "--", "echo", "ran"),
             cwd=tmp_path,
             env={**dsops.environ, "AWS_ENDPOINT_URL": silent.url},
@@ -233,6 +234,7 @@ def test_stdin_and_stdout_are_the_commands(dsops: Dsops) -> None:
         input=b"\x00\xff data",
         capture_output=True,
         check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\x00\xff data", b"")
 
@@ -256,6 +258,6 @@ def test_a_closed_stream_stays_closed_for_the_command(dsops: Dsops, closed: str,
     there = "import os, sys; sys.exit(sum(os.path.exists(f'/proc/self/fd/{n}') << n for n in (0, 1, 2)))"
     words = dsops.command("exec", *flags, "--env", "production", "--", sys.executable, "-c", there)
     line = ["sh", "-c", f'"$@" {closed}', "sh", *words]
-    done = subprocess.run(line, cwd=dsops.folder, env=dsops.environ, capture_output=True, check=False)
+    done = subprocess.run(line, cwd=dsops.folder, env=dsops.environ, capture_output=True, check=False, timeout=60)
     open_streams = sum(1 << number for number in (0, 1, 2) if ("<&-", ">&-", "2>&-")[number] not in closed.split())
     assert (done.returncode, done.stderr) == (open_streams, b"")

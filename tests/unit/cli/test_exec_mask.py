@@ -82,6 +82,7 @@ def test_no_mask_commands_are_written_to_a_file(dsops: Dsops, tmp_path: Path) ->
             stdout=file,
             stderr=subprocess.PIPE,
             check=True,
+            timeout=60,
         )
     assert log.read_bytes() == b"***\n"
     assert b"stdout is a file" in done.stderr

@@ -68,6 +68,7 @@ def imported(dsops: Dsops, *words: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     return set(done.stdout.split())
 

@@ -31,6 +31,7 @@ def test_no_call_is_made(tmp_path: Path) -> None:
                 capture_output=True,
                 text=True,
                 check=False,
+                timeout=60,
             )
             assert (0, "") == (done.returncode, done.stderr.strip())
             assert "role Target" in done.stdout

@@ -134,7 +134,7 @@ def test_a_family_with_a_default_command_shows_its_flags(capfd: pytest.CaptureFi
 
 @pytest.mark.parametrize("width", [40, 60, 100])
 def test_help_is_filled_for_the_width_of_the_terminal(width: int) -> None:
-    """Every help text is filled for the terminal's width; only a command line of an example may be longer."""
+    """Every help text is wrapped at the terminal's width; only the command line of an example may be longer."""
     texts = [command_text(name, command, width) for name, command in every_command()]
     lines = [line for text in (*texts, overview_text(width)) for line in text.splitlines()]
     assert [] == [line for line in lines if len(line) > width and not line.startswith("  ")]

@@ -81,6 +81,7 @@ class House:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -396,14 +397,22 @@ class TestPermission:
         `dsops hook allow` also shows what the file can do.
         """
         environ = house.dsops.environ
-        subprocess.run(["dsops", "allow"], cwd=house.project, env=environ, check=True, capture_output=True)
+        subprocess.run(["dsops", "allow"], cwd=house.project, env=environ, check=True, capture_output=True, timeout=60)
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
-        subprocess.run(["dsops", "allow", "--revoke"], cwd=house.project, env=environ, check=True, capture_output=True)
+        subprocess.run(
+            ["dsops", "allow", "--revoke"], cwd=house.project, env=environ, check=True, capture_output=True, timeout=60
+        )
         assert "  sets     GREETING (production, staging)\n" in house.allow()
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=hello"]
         refused = ["dsops", "exec", "--", "true"]
         done = subprocess.run(
-            refused, cwd=house.project, env=environ, check=False, capture_output=True, start_new_session=True
+            refused,
+            cwd=house.project,
+            env=environ,
+            check=False,
+            capture_output=True,
+            start_new_session=True,
+            timeout=60,
         )
         assert b"error[config.not-allowed]" in done.stderr
 
@@ -564,6 +573,7 @@ class TestFailures:
             check=False,
             capture_output=True,
             text=True,
+            timeout=60,
         )
         assert (house.home / "project" / "dsops.yaml").exists()
         assert done.returncode == 2
@@ -647,6 +657,7 @@ class TestPrompts:
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=hello", "GREETING=unset", "end"]
         assert "hello" not in house.errors
 
+    @pytest.mark.clients
     def test_a_trace_of_fish_shows_no_value(self, house: House) -> None:
         """A trace in fish (fish_trace) shows no value."""
         if not shutil.which("fish"):
@@ -674,6 +685,7 @@ class TestPrompts:
             assert house.loads() == 1
             house.runs.write_text("")
 
+    @pytest.mark.clients
     def test_other_hooks_of_zsh_are_kept(self, house: House) -> None:
         """The hook keeps other functions in precmd_functions, even with KSH_ARRAYS."""
         if not shutil.which("zsh"):
@@ -714,6 +726,7 @@ class TestPrompts:
             capture_output=True,
             text=True,
             check=True,
+            timeout=60,
         )
         assert done.stdout.splitlines()[-1] == "GREETING=unset"
         assert "__dsops" not in done.stdout

@@ -83,7 +83,7 @@ def after(**passed: float) -> str:
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_the_prompt_shows_the_name_and_the_minutes_left(shell: str, tmp_path: Path) -> None:
-    """The mark precedes the user's own prompt once, although the code ran twice; its colour is not red."""
+    """If the code runs twice, the prompt still has one mark before the user's own prompt; its colour is not red."""
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="staging", DSOPS_EXPIRES=after(minutes=42, seconds=-20)) as prompt:
         assert prompt.line() == "[staging 42m] own>"
         assert prompt.colour() == "cyan"
@@ -91,7 +91,7 @@ def test_the_prompt_shows_the_name_and_the_minutes_left(shell: str, tmp_path: Pa
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_danger_is_red_and_has_a_sign(shell: str, tmp_path: Path) -> None:
-    """With DSOPS_DANGER the mark is red, and has a `!` for users who see no colours."""
+    """With DSOPS_DANGER, the mark in the prompt is red, and has a `!` for users who see no colours."""
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="prod", DSOPS_DANGER="1", DSOPS_EXPIRES=after(hours=2)) as prompt:
         assert prompt.line() in {"[prod! 120m] own>", "[prod! 121m] own>"}
         assert prompt.colour() == "red"
@@ -99,7 +99,7 @@ def test_danger_is_red_and_has_a_sign(shell: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_an_ended_session_is_expired(shell: str, tmp_path: Path) -> None:
-    """After the end of the session the mark says so."""
+    """After the end of the session, the prompt says `expired`."""
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="prod", DSOPS_EXPIRES=after(seconds=-5)) as prompt:
         assert prompt.line() == "[prod expired] own>"
 
@@ -107,7 +107,7 @@ def test_an_ended_session_is_expired(shell: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", PROMPTS)
 @pytest.mark.parametrize("day", ["2024-02-29T23:59:59Z", "2000-03-01T00:00:00Z", "2096-12-31T08:09:09Z"])
 def test_the_calendar_is_exact(shell: str, day: str, tmp_path: Path) -> None:
-    """The minutes are those of Python's calendar, on leap days and with leading zeros."""
+    """The prompt computes the minutes as Python's calendar does, on leap days and with leading zeros."""
     end = datetime.fromisoformat(day)
     minutes = -((datetime.now(UTC) - end) // timedelta(minutes=1))
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="prod", DSOPS_EXPIRES=day) as prompt:
@@ -129,7 +129,7 @@ def test_without_a_time_only_the_name_is_shown(shell: str, expires: str, tmp_pat
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_nothing_is_shown_without_a_session(shell: str, tmp_path: Path) -> None:
-    """Outside a session the prompt is the user's own."""
+    """Without a loaded session, the hook does not change the user's prompt."""
     with Prompt(shell, tmp_path) as prompt:
         assert prompt.line() == "own>"
 
@@ -152,7 +152,7 @@ def test_a_hostile_name_is_shown_literally(shell: str, before: str, tmp_path: Pa
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_colours_can_be_off(shell: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """NO_COLOR and a dumb terminal get the same text without colours."""
+    """With NO_COLOR, or on a dumb terminal, the prompt has the same text without colours."""
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="prod", DSOPS_DANGER="1", **environ) as prompt:
         assert prompt.line() == "[prod!] own>"
         assert prompt.colour() == "default"
@@ -160,7 +160,7 @@ def test_colours_can_be_off(shell: str, environ: dict[str, str], tmp_path: Path)
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_the_exit_code_is_kept_and_no_process_starts(shell: str, tmp_path: Path) -> None:
-    """`$?` stays, and with an empty PATH the prompt still works, so that it needs no program."""
+    """The prompt's code keeps `$?` and works with an empty PATH, because it starts no program."""
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="prod", DSOPS_EXPIRES=after(minutes=5, seconds=-5)) as prompt:
         prompt.line()
         prompt.terminal.type({"fish": "set -e PATH; false\n"}.get(shell, "PATH=; false\n"))
@@ -178,6 +178,7 @@ def test_the_command_prints_the_code(shell: str, capfdbinary: pytest.CaptureFixt
     assert capfdbinary.readouterr().out.decode() == PROMPTS[shell].lstrip()
 
 
+@pytest.mark.clients
 def test_powerlevel10k_gets_a_segment(tmp_path: Path) -> None:
     """With powerlevel10k loaded, zsh gets the segment `dsops`, with `%` doubled, instead of a changed prompt."""
     before = 'p10k() { print -r -- "p10k:$*:" }'
@@ -203,7 +204,7 @@ def test_powerlevel10k_gets_a_segment(tmp_path: Path) -> None:
 def test_the_commands_for_starship_print_the_mark(
     tmp_path: Path, environ: dict[str, str], expected: dict[str, str]
 ) -> None:
-    """The documented modules of starship, run by `sh` as starship does, show the same and evaluate nothing."""
+    """The documented starship modules, run by `sh` as starship does, show the same text and evaluate nothing."""
     page = (Path(__file__).parents[3] / "docs/how-to/shell.md").read_text()
     block = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
     assert block
@@ -213,9 +214,18 @@ def test_the_commands_for_starship_print_the_mark(
         if environ.get("DSOPS_EXPIRES") == "in an hour":
             variables["DSOPS_EXPIRES"] = after(minutes=60, seconds=-30)
         command = [*module["shell"], "-c"]
-        if subprocess.run([*command, module["when"]], env=variables, cwd=tmp_path, check=False).returncode == 0:
+        if (
+            subprocess.run([*command, module["when"]], env=variables, cwd=tmp_path, check=False, timeout=60).returncode
+            == 0
+        ):
             done = subprocess.run(
-                [*command, module["command"]], env=variables, cwd=tmp_path, capture_output=True, text=True, check=False
+                [*command, module["command"]],
+                env=variables,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
             )
             shown[name] = done.stdout.rstrip("\n")
     assert shown == expected

@@ -74,7 +74,7 @@ def runtime(dsops: Dsops) -> Runtime:
 
 
 def test_profiles_and_ci_files_are_found(dsops: Dsops) -> None:
-    """Profiles with a session, sso-sessions, and roles of both CI files are found; a commented role is not."""
+    """`init` finds profiles with a session, sso-sessions and roles of both CI systems, but not a role in a comment."""
     findings = look(runtime(dsops))
 
     assert findings.names == ("shop", "data")
@@ -95,7 +95,7 @@ def test_profiles_and_ci_files_are_found(dsops: Dsops) -> None:
 
 
 def test_every_proposal_is_valid(dsops: Dsops) -> None:
-    """The file for each choice can be loaded, has an environment, and contains no external ID."""
+    """For each choice, the proposed file can be loaded, has an environment, and contains no external ID."""
     findings = look(runtime(dsops))
     choices = choices_of(findings)
 
@@ -112,7 +112,7 @@ def test_every_proposal_is_valid(dsops: Dsops) -> None:
 
 
 def test_texts_of_files_stay_comments(dsops: Dsops) -> None:
-    """A profile's name with a line break in it, or a file name with one, adds no line to the proposal."""
+    """A line break in a profile's name or a file name adds no line to the proposal."""
     role = RoleInFile("arn:aws:iam::111122223333:role/R", "a\nsecretStores: {}\n.yml", 1, "us-east-1", "github")
     text = proposed_text(Findings(look(runtime(dsops)).profiles, (), (role,)), role)
 
@@ -120,7 +120,7 @@ def test_texts_of_files_stay_comments(dsops: Dsops) -> None:
 
 
 def test_links_and_broken_files_are_left_out(dsops: Dsops) -> None:
-    """A symbolic link among the workflows is not read, and a broken ~/.aws/config does not end the search."""
+    """A symbolic link among the workflows is not read, and `init` continues if ~/.aws/config is invalid."""
     elsewhere = dsops.folder / "elsewhere"
     elsewhere.write_text(WORKFLOW.replace("GitHub_Actions", "Elsewhere"))
     os.symlink(elsewhere, dsops.folder / ".github" / "workflows" / "link.yml")
@@ -138,7 +138,7 @@ def talk(dsops: Dsops, *words: str, rows: int = 60) -> Screen:
 
 
 def test_a_conversation_writes_the_file(dsops: Dsops) -> None:
-    """The user chooses a profile, sees the file, and says yes; the file is written and may be used at once."""
+    """The user chooses a profile, sees the file, and says yes; the file is then written and allowed."""
     with talk(dsops) as screen:
         screen.wait_for("note: found 2 usable profiles")
         screen.wait_for("Esc: cancel")
@@ -155,7 +155,7 @@ def test_a_conversation_writes_the_file(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 2), ("\n", 2), (CTRL_C, 130)])
 def test_without_a_yes_nothing_is_written(dsops: Dsops, answer: str, code: int) -> None:
-    """No, an empty answer and Ctrl-C at the question write nothing."""
+    """If the user answers no or nothing, or presses Ctrl-C, nothing is written."""
     with talk(dsops) as screen:
         screen.wait_for("Esc: cancel")
         screen.type("shop" + ENTER)
@@ -166,7 +166,7 @@ def test_without_a_yes_nothing_is_written(dsops: Dsops, answer: str, code: int) 
 
 
 def test_ctrl_c_at_the_list_writes_nothing(dsops: Dsops) -> None:
-    """Ctrl-C before a choice ends with exit code 130."""
+    """Ctrl-C in the list ends `init` with exit code 130."""
     with talk(dsops) as screen:
         screen.wait_for("Esc: cancel")
         screen.type(CTRL_C)
@@ -175,7 +175,7 @@ def test_ctrl_c_at_the_list_writes_nothing(dsops: Dsops) -> None:
 
 
 def test_an_existing_file_is_refused_before_the_conversation(dsops: Dsops) -> None:
-    """Without --force, the user is asked nothing if the file exists."""
+    """If the file exists and --force is not set, `init` fails before it asks the user anything."""
     (dsops.folder / "dsops.yaml").write_text("version: 1\n")
     with talk(dsops) as screen:
         screen.wait_for("dsops.yaml exists already")
@@ -184,7 +184,7 @@ def test_an_existing_file_is_refused_before_the_conversation(dsops: Dsops) -> No
 
 
 def test_an_empty_home_gets_the_example(dsops: Dsops) -> None:
-    """Without profiles and CI files there is no list: the example is shown and written after a yes."""
+    """Without profiles and CI files, `init` shows the example, without a list, and writes it after a yes."""
     (dsops.folder / "home" / ".aws" / "config").unlink()
     (dsops.folder / ".github" / "workflows" / "deploy.yml").unlink()
     (dsops.folder / ".gitlab-ci.yml").unlink()

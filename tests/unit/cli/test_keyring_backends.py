@@ -80,7 +80,7 @@ def test_a_server_without_a_desktop_uses_the_file(dsops: Dsops) -> None:
 
 
 def test_ctrl_c_at_the_passphrase_keeps_nothing(dsops: Dsops, home: Path) -> None:
-    """Ctrl-C at the question for a new passphrase stores nothing."""
+    """Ctrl-C at the prompt for a new passphrase stores nothing."""
     with at_terminal(dsops, "mfa", "add", DEVICE) as terminal:
         terminal.expect(f"Seed of {DEVICE}: ")
         terminal.type(f"{SEED}\n")
@@ -92,7 +92,7 @@ def test_ctrl_c_at_the_passphrase_keeps_nothing(dsops: Dsops, home: Path) -> Non
 
 
 def test_without_a_terminal_each_backend_is_named(dsops: Dsops) -> None:
-    """In a pipe without desktop, password store and terminal, the error has the reason of each backend."""
+    """In a pipe without desktop, password store and terminal, the error has the reason for each backend."""
     seed = dsops.folder / "seed"
     seed.write_text(SEED)
     done = dsops.run("mfa", "add", DEVICE, "--from-file", str(seed))
@@ -112,7 +112,7 @@ def test_a_mistyped_backend_is_told_before_the_seed_is_asked_for(dsops: Dsops, w
 
 
 def test_the_agent_asks_its_client_and_remembers_no_passphrase(tmp_path: Path, home: Path) -> None:
-    """The agent's client asks for the passphrase; the agent caches the session, and forgets the passphrase."""
+    """The agent's client asks for the passphrase; the agent caches the session but not the passphrase."""
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
         agent.environ["HOME"] = str(home)
@@ -160,13 +160,13 @@ def kernel() -> Iterator[KernelKeyring]:
 
 
 def test_the_kernels_keyring_is_used_if_it_is_named(dsops: Dsops, kernel: KernelKeyring) -> None:
-    """`--backend kernel` works without any package or program, and the answer says that a reboot ends it."""
+    """`--backend kernel` works without any package or program, and the output says that a reboot deletes the seed."""
     added_used_removed(dsops, "kernel", "kernel, until the next reboot")
     assert kernel.get("dsops mfa", DEVICE) is None
 
 
 def test_1password_is_used_if_it_is_named(dsops: Dsops, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """`--backend op:Work` keeps the seed in that vault."""
+    """With `--backend op:Work`, the seed is stored in the 1Password vault `Work`."""
     stub = StubOnePassword(tmp_path_factory.mktemp("op"))
     dsops.environ["PATH"] = f"{stub.bin}:{os.environ['PATH']}"
     added_used_removed(dsops, "op:Work", "1Password, vault Work")
@@ -175,7 +175,7 @@ def test_1password_is_used_if_it_is_named(dsops: Dsops, tmp_path_factory: pytest
 
 @NEEDS_PASS
 def test_pass_is_used_if_there_is_a_store(dsops: Dsops) -> None:
-    """`--backend pass` keeps the seed in the user's password store."""
+    """With `--backend pass`, the seed is stored in the user's password store."""
     with password_store() as store:
         dsops.environ |= store.environ
         added_used_removed(

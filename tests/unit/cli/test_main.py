@@ -183,7 +183,7 @@ def dsops(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", *words]
     if redirect:
         command = ["bash", "-c", f'"$@" {redirect}', "bash", *command]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
@@ -215,7 +215,7 @@ def test_only_the_chosen_commands_module_is_imported() -> None:
     command = [sys.executable, "-c", textwrap.dedent(program)]
 
     def modules(*words: str) -> list[str]:
-        return subprocess.run([*command, *words], capture_output=True, text=True, check=True).stderr.split()
+        return subprocess.run([*command, *words], capture_output=True, text=True, check=True, timeout=60).stderr.split()
 
     framework = "dsops.cli.framework"
     names = ("command", "commands", "output", "process_runtime")

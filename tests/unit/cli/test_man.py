@@ -20,12 +20,13 @@ TOPICS = [(), *[(name,) for name, entry in COMMANDS.items() if entry.summary], (
 def formatted(text: str) -> tuple[str, str]:
     """The page as groff prints it on a terminal, and groff's warnings."""
     command = ["groff", "-man", "-ww", "-Tascii", "-P-c", "-P-b", "-P-u", "-rLL=100n"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout, done.stderr
 
 
 @needs_groff
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: " ".join(topic) or "dsops")
+@pytest.mark.clients
 def test_a_manual_page_is_free_of_warnings(topic: tuple[str, ...]) -> None:
     """groff formats every page without a warning."""
     printed, warnings = formatted(page(topic))
@@ -34,8 +35,9 @@ def test_a_manual_page_is_free_of_warnings(topic: tuple[str, ...]) -> None:
 
 
 @needs_groff
+@pytest.mark.clients
 def test_a_manual_page_has_every_flag_with_its_variable() -> None:
-    """The page of a command has all of its flags, those of every command, and their variables."""
+    """A command's page has its flags, the flags of every command, and their variables."""
     command = load("exec")
     assert isinstance(command, Command)
     printed, _ = formatted(page(("exec",)))
@@ -46,7 +48,7 @@ def test_a_manual_page_has_every_flag_with_its_variable() -> None:
 
 
 def test_the_page_is_printed_by_help(capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help --man exec` prints the page in troff, with dashes that stay dashes."""
+    """`dsops help --man exec` prints the page in troff, whose dashes are not turned into other characters."""
     assert main(["help", "--man", "exec"]) == 0
     printed = capfd.readouterr().out
     assert printed.startswith('.TH DSOPS\\-EXEC 1 "" ')
@@ -55,7 +57,7 @@ def test_the_page_is_printed_by_help(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("topic", "meant"), [(("exce",), "exec"), (("audit", "lst"), "audit list")])
 def test_a_page_that_does_not_exist(topic: tuple[str, ...], meant: str) -> None:
-    """An unknown command is an error that suggests one."""
+    """An unknown command is an error that suggests a known one."""
     with pytest.raises(UsageError) as raised:
         page(topic)
     assert meant in raised.value.hint

@@ -55,6 +55,7 @@ class Given(Dsops):
                 text=True,
                 check=False,
                 start_new_session=True,
+                timeout=60,
             )
         return done.returncode, done.stdout, done.stderr
 

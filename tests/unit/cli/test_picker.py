@@ -107,7 +107,7 @@ def test_a_profile_is_chosen_without_any_file(dsops: Dsops, aws: StubAws) -> Non
 
 
 def test_enter_twice_takes_the_recent_one(dsops: Dsops) -> None:
-    """A name that was chosen once is the first of the next list."""
+    """A name that the user has chosen is the first one in the next list."""
     for keys in (["plain", ENTER], [ENTER]):
         with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-ran") as screen:
             screen.wait_for(HELP)
@@ -130,7 +130,7 @@ def test_cancel_runs_nothing(dsops: Dsops, aws: StubAws, key: str) -> None:
 
 
 def test_the_terminal_is_restored_after_a_signal(dsops: Dsops) -> None:
-    """A process that is ended by SIGTERM leaves a terminal that echoes, and its status says which signal it was."""
+    """A process that SIGTERM ends restores the echo of the terminal, and its status names the signal."""
     shell = ["/bin/sh", "-c", '"$@"; echo status $?; stty -a', "sh", *dsops.command("exec", "--", "true")]
     with Screen(shell, columns=80, environ=dsops.environ, folder=dsops.folder) as screen:
         screen.wait_for(HELP)
@@ -142,7 +142,7 @@ def test_the_terminal_is_restored_after_a_signal(dsops: Dsops) -> None:
 
 
 def test_keys_typed_too_early_choose_nothing(dsops: Dsops) -> None:
-    """Input from before the list is visible, such as the next line of a pasted text, is dropped."""
+    """Keys from before the list is visible, such as the next line of a pasted text, are dropped."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
         screen.type("plain\n")
         screen.wait_for(HELP)
@@ -152,7 +152,7 @@ def test_keys_typed_too_early_choose_nothing(dsops: Dsops) -> None:
 
 
 def test_pasted_lines_only_filter(dsops: Dsops) -> None:
-    """A newline in a pasted text does not choose."""
+    """A newline in a pasted text does not confirm the choice."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
         screen.wait_for(HELP)
         screen.type("\x1b[200~plain\nrm -rf\n\x1b[201~")
@@ -174,7 +174,7 @@ def test_texts_of_files_can_not_draw(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize("columns", [20, 40])
 def test_a_narrow_terminal(dsops: Dsops, columns: int) -> None:
-    """At 20 columns each choice has one line, cut at the right; what is typed is visible."""
+    """At 20 columns, each choice has one line, cut at the right, and the typed text is visible."""
     with shown(dsops, "console", "--pick", columns=columns, rows=8) as screen:
         screen.wait_for("> target")
         assert screen.lines()[0] == "store>"
@@ -187,7 +187,7 @@ def test_a_narrow_terminal(dsops: Dsops, columns: int) -> None:
 
 
 def test_a_resize_redraws(dsops: Dsops) -> None:
-    """A terminal that becomes smaller and larger shows the list again, and a choice still works."""
+    """If the terminal changes its size, the list is drawn again, and a choice still works."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
         screen.wait_for(HELP)
         screen.resize(24, 10)
@@ -233,7 +233,7 @@ def test_an_empty_line_cancels_a_numbered_list(dsops: Dsops) -> None:
 
 
 def test_two_thousand_profiles(dsops: Dsops) -> None:
-    """A list of 2,000 profiles shows as many lines as another one, and finds the one that is typed."""
+    """A list of 2,000 profiles takes no more lines than a short list, and typing finds a profile."""
     without_project(dsops)
     config = Path(dsops.environ["HOME"], ".aws", "config")
     roles = [
@@ -260,7 +260,7 @@ open("{folder}/opened", "w").write(connection.getresponse().getheader("Location"
 
 
 def test_a_key_opens_the_console_instead(dsops: Dsops, tmp_path: Path) -> None:
-    """Ctrl-O on a store opens the sign-in link in the browser; the link is not printed, the command not run."""
+    """Ctrl-O on a store opens the sign-in link in the browser, without printing it, instead of running the command."""
     browser = tmp_path / "browser"
     browser.write_text(f"#!{sys.executable}\n{BROWSER.format(folder=tmp_path)}")
     browser.chmod(0o755)
@@ -341,7 +341,7 @@ def test_a_missing_store_is_chosen(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize("words", [["revoke"], ["explain", "--pick"], ["console"], ["whoami", "--pick"]])
 def test_commands_about_a_store_show_the_stores(dsops: Dsops, words: list[str]) -> None:
-    """Commands that need a store, or get `--pick`, show the stores and profiles with a session."""
+    """Commands that need a store, or get `--pick`, list the stores and profiles that have a session."""
     with shown(dsops, *words) as screen:
         screen.wait_for(HELP)
         assert screen.lines()[0] == "store>"
@@ -352,7 +352,7 @@ def test_commands_about_a_store_show_the_stores(dsops: Dsops, words: list[str]) 
 
 @pytest.mark.parametrize("words", [["login"], ["logout"], ["login", "--pick"]])
 def test_a_login_is_chosen_among_several(dsops: Dsops, words: list[str]) -> None:
-    """`login` and `logout` show the stores of IAM Identity Center if these have several logins."""
+    """If there are several logins, `login` and `logout` list the stores of IAM Identity Center."""
     config = Path(dsops.environ["HOME"], ".aws", "config")
     logins = [
         f"[profile center-{n}]\nsso_start_url = https://center{n}.awsapps.com/start\nsso_region = us-east-1\n"
@@ -370,7 +370,7 @@ def test_a_login_is_chosen_among_several(dsops: Dsops, words: list[str]) -> None
 
 @pytest.mark.parametrize("command", ["plan", "render"])
 def test_commands_about_an_environment_show_the_environments(dsops: Dsops, command: str) -> None:
-    """Commands that need an environment show the environments only, and go on with the chosen one."""
+    """Commands that need an environment list only environments, and run with the chosen one."""
     with shown(dsops, command) as screen:
         screen.wait_for("Enter: use, Esc: cancel")
         assert screen.lines()[0] == "environment>"
@@ -393,7 +393,7 @@ def test_commands_about_an_environment_show_the_environments(dsops: Dsops, comma
     ],
 )
 def test_no_picker_in_ci_or_for_programs(dsops: Dsops, words: list[str], environ: dict[str, str]) -> None:
-    """In CI and with `--json` there is no list, also with `--pick` at a terminal: the error is shown at once."""
+    """In CI and with `--json`, `--pick` shows the error at once, and no list, even at a terminal."""
     with shown(dsops, *words, environ=environ) as screen:
         assert screen.finish() in {2, 125}
         assert HELP not in screen.shown()
@@ -417,11 +417,11 @@ def test_no_picker_in_a_pipe(dsops: Dsops) -> None:
 
 
 def test_pick_and_a_name_contradict(dsops: Dsops) -> None:
-    """A name on the command line beside `--pick` is an error."""
+    """`--pick` with a name on the command line is an error."""
     for words in (["whoami", "--pick", "target"], ["exec", "--pick", "--env", "plain", "--", "true"]):
         done = dsops.run(*words)
         assert done.returncode in {2, 125}
-        assert b"`--pick` chooses the name, and the command line has one" in done.stderr
+        assert b"`--pick` can't be combined with a name" in done.stderr
 
 
 def test_nothing_to_choose_from(dsops: Dsops) -> None:
@@ -484,7 +484,7 @@ secretStores:
 
 @pytest.mark.parametrize("kind", [Dsops, Agent])
 def test_a_role_of_a_saml_response_is_chosen(tmp_path: Path, kind: type[Dsops]) -> None:
-    """If a SAML response gives several roles, the user chooses one, also if the agent makes the call."""
+    """If a SAML response has several roles, the user chooses one, also if the agent makes the call."""
     roles = [f"arn:aws:iam::{n}11122223333:role/Role{n}" for n in range(1, 4)]
     with SamlStub() as aws, ExitStack() as stack:
         program = kind(tmp_path, aws)
@@ -504,7 +504,7 @@ def test_a_role_of_a_saml_response_is_chosen(tmp_path: Path, kind: type[Dsops]) 
 
 
 def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
-    """The agent leaves an `exec` without an environment to its client, which shows the list."""
+    """If `exec` has no environment, the agent leaves the request to its client, which shows the list."""
     with StubAws() as aws, Agent(tmp_path, aws) as program:
         program.environ |= {"HOME": str(tmp_path), "TERM": "xterm-256color"}
         assert program.run("exec", "--env", "production", "--", "true").returncode == 0
@@ -518,8 +518,9 @@ def test_a_choice_is_open_in_a_run_with_the_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("tmux"), reason="there is no tmux")
+@pytest.mark.clients
 def test_in_tmux(dsops: Dsops) -> None:
-    """The list is drawn and a choice works in a pane of tmux, and nothing of the list is left in it."""
+    """In a pane of tmux, the list is drawn, a choice works, and nothing of the list remains on the screen."""
     tmux = [str(shutil.which("tmux")), "-f", "/dev/null", "-S", str(dsops.folder / "tmux.sock")]
     command = dsops.command("exec", "--", "sh", "-c", "echo $PLAIN-ran; sleep 30")
     with Screen(
@@ -533,15 +534,17 @@ def test_in_tmux(dsops: Dsops) -> None:
             screen.type(ENTER)
             screen.wait_for("info-ran")
             capture = [*tmux, "capture-pane", "-p", "-t", "picker"]
-            pane = subprocess.run(capture, check=True, env=dsops.environ, capture_output=True, text=True).stdout
+            pane = subprocess.run(
+                capture, check=True, env=dsops.environ, capture_output=True, text=True, timeout=60
+            ).stdout
             assert "info-ran" in pane
             assert HELP not in pane
         finally:
-            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ)
+            subprocess.run([*tmux, "kill-session", "-t", "picker"], check=False, env=dsops.environ, timeout=60)
 
 
 def test_a_store_for_production_is_marked(dsops: Dsops) -> None:
-    """A store with `danger: true` says so in the list, and its name is red unless NO_COLOR is set."""
+    """A store with `danger: true` is marked in the list, and its name is red unless NO_COLOR is set."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("  target:\n", "  target:\n    danger: true\n", 1))
     for no_color, style in (("", "bold red"), ("1", "bold")):

@@ -43,12 +43,15 @@ def names(typed: str, recent: tuple[str, ...] = ()) -> list[str]:
     ],
 )
 def test_every_typed_word_matches(typed: str, found: list[str]) -> None:
-    """Each word is looked for in name and detail, whatever its case; letters in order are found if no word is."""
+    """A choice matches if its name or detail contains each typed word, in any case.
+
+    If no choice matches, those are found whose name has the typed letters in order.
+    """
     assert names(typed) == found
 
 
 def test_recent_choices_come_first() -> None:
-    """Among equally good matches, the choice of the latest run comes first; a better match stays before it."""
+    """Among equally good matches, the most recent choice comes first; a better match comes before it."""
     recent = ("data prod 📦", "shop-dev")
 
     assert names("", recent) == ["data prod 📦", "shop-dev", "shop-prod", "prod"]
@@ -68,7 +71,7 @@ def test_two_thousand_choices_are_filtered_in_time() -> None:
 
 
 def test_names_are_remembered_in_a_private_file(tmp_path: Path) -> None:
-    """The latest name comes first, at most 50 names are kept, and only the user can read the file."""
+    """The most recent name comes first, at most 50 names are stored, and only the user can read the file."""
     environ = {"XDG_STATE_HOME": str(tmp_path)}
     for number in range(60):
         remember(f"store {number}", environ)
@@ -94,7 +97,7 @@ def test_the_file_is_below_the_home_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\n", b"\n\n\n", b"x" * 5000 + b"\n"])
 def test_a_broken_file_is_ignored(tmp_path: Path, content: bytes) -> None:
-    """Bytes that are no names do not fail, and the next choice replaces the file."""
+    """If the file of recent names contains invalid bytes, nothing fails, and the next choice replaces the file."""
     file = tmp_path / "dsops" / "recent"
     file.parent.mkdir()
     file.write_bytes(content)
@@ -106,7 +109,7 @@ def test_a_broken_file_is_ignored(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_link_is_neither_read_nor_followed(tmp_path: Path) -> None:
-    """A symbolic link in place of the file changes nothing elsewhere."""
+    """If the file of recent names is a symbolic link, its target is not changed."""
     other = tmp_path / "other"
     other.write_text("theirs\n")
     (tmp_path / "dsops").mkdir()
@@ -119,7 +122,7 @@ def test_a_link_is_neither_read_nor_followed(tmp_path: Path) -> None:
 
 
 def test_a_name_with_a_newline_is_not_kept(tmp_path: Path) -> None:
-    """A line of the file is one name."""
+    """Each line of the file is one name, so a name can't add a second line."""
     remember("a\nb", {"XDG_STATE_HOME": str(tmp_path)})
 
     assert recent_names({"XDG_STATE_HOME": str(tmp_path)}) == []

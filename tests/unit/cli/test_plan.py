@@ -36,6 +36,7 @@ def test_a_plan_uses_no_network_and_no_credentials(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
 
         assert (0, "") == (done.returncode, done.stderr.strip())

@@ -222,7 +222,9 @@ class TestReading:
         """`-` reads stdin, and messages show `-` as the file name."""
         program = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
         words = ["policy", "check", "-", "--type", "identity"]
-        done = subprocess.run([*program, *words], input=WARNED.encode(), capture_output=True, check=False, cwd=tmp_path)
+        done = subprocess.run(
+            [*program, *words], input=WARNED.encode(), capture_output=True, check=False, cwd=tmp_path, timeout=60
+        )
 
         assert done.returncode == 6
         assert done.stdout.startswith(b"<stdin>:1: warning[action.unknown]")

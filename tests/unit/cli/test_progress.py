@@ -135,7 +135,7 @@ def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: 
 
 
 def test_long_work_has_a_bar_and_the_wait_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """A share of long work that is done is a bar; what is being waited for stands behind it."""
+    """When the finished share of long work is known, the line is a bar, followed by what dsops waits for."""
     progress = Progress(is_kept=False, delay_seconds=0.0)
     progress.report(Event("checks.made", {"percent": "50 %", "of": "4 files"}))
     progress.report(Event("wait.begun", {"kind": "base", "name": "x"}))
@@ -147,7 +147,7 @@ def test_long_work_has_a_bar_and_the_wait_behind_it(capsys: pytest.CaptureFixtur
 
 
 def test_waits_are_no_lines_of_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    """With `--verbose` in a pipe, the beginning and the end of a wait print nothing."""
+    """With `--verbose` in a pipe, no lines are printed for the beginning and the end of a wait."""
     progress = Progress(is_kept=True, is_live=False, delay_seconds=0.0)
     for name in ("wait.begun", "wait.over"):
         progress.report(Event(name, {"kind": "call", "name": "sts", "action": "A"}))

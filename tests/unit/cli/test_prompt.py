@@ -106,6 +106,7 @@ def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     assert "agreed None\n" == done.stdout
 
@@ -159,7 +160,7 @@ def test_without_a_terminal_a_question_fails_at_once() -> None:
     """Without a terminal the prompt fails within a second and says what to set, so that CI jobs do not hang."""
     started = time.monotonic()
     done = subprocess.run(
-        python(ASKING), start_new_session=True, capture_output=True, text=True, check=True, input="no\n"
+        python(ASKING), start_new_session=True, capture_output=True, text=True, check=True, input="no\n", timeout=60
     )
     assert done.stdout == "answer None\n"
     assert done.stderr == ""

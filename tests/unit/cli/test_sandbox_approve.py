@@ -78,7 +78,7 @@ def test_a_device_gets_its_token(server: SandboxServer, named_by: str, capfd: py
 def test_it_waits_for_a_login_that_is_about_to_come(server: SandboxServer) -> None:
     """`--wait` waits for a login that has not started yet."""
     found: list[int] = []
-    waiting = Thread(target=lambda: found.append(approve(server, "--user", "alice", "--wait", "30")))
+    waiting = Thread(target=lambda: found.append(approve(server, "--user", "alice", "--wait", "30")), daemon=True)
     waiting.start()
     login = start(server)
     waiting.join(30)
@@ -122,7 +122,7 @@ def test_a_browser_login_can_be_approved(server: SandboxServer) -> None:
     with HTTPServer(("127.0.0.1", 0), Waiting) as listener:
         listener.timeout = 20
         redirect = f"http://127.0.0.1:{listener.server_address[1]}/oauth/callback"
-        thread = Thread(target=listener.handle_request)
+        thread = Thread(target=listener.handle_request, daemon=True)
         thread.start()
         address = f"{server.url}/authorize?{authorize_query(program, redirect_uri=redirect)}"
         assert approve(server, address, "--user", "alice") == 0

@@ -23,10 +23,22 @@ def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Pat
     with open_server(Seed()) as server:
         environ = {"PATH": os.environ["PATH"], "DSOPS_AGENT": "off", "HOME": str(tmp_path), **odd}
         answer = subprocess.run(
-            [*words, "--port", str(server.port)], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+            [*words, "--port", str(server.port)],
+            env=environ,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         ).stdout
     shown = subprocess.run(
-        ["sh", "-c", f"{answer}\nenv"], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+        ["sh", "-c", f"{answer}\nenv"],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert list(tmp_path.iterdir()) == []
     assert shown.stderr == ""

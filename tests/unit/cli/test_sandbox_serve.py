@@ -18,6 +18,7 @@ import boto3
 import pytest
 
 from dsops.sandbox.control.running_sandboxes import ask
+from tests.children import Child
 
 DSOPS = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -36,7 +37,7 @@ def environment(folder: Path) -> dict[str, str]:
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start a sandbox on a free port; yield its process and URL, and end it after the block."""
-    with subprocess.Popen(
+    with Child(
         [*DSOPS, "sandbox", "serve", "--port", "0", *words],
         env=environment(folder),
         cwd=folder,

@@ -42,7 +42,7 @@ def shown(columns: int, monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
     ],
 )
 def test_variables_decide_about_colours_in_a_pipe(environ: Mapping[str, str], *, is_coloured: bool) -> None:
-    """In a pipe, CLICOLOR_FORCE turns colours on, and NO_COLOR outranks it."""
+    """In a pipe, CLICOLOR_FORCE turns colours on, unless NO_COLOR is set."""
     reading, writing = os.pipe()
     try:
         assert screen.has_colour(writing, environ) is is_coloured
@@ -68,18 +68,18 @@ def test_a_coloured_error_has_the_text_of_a_plain_one() -> None:
 
 
 def test_an_error_loads_no_rich() -> None:
-    """An error in colour, and help, are printed without rich."""
+    """Coloured errors and help are printed without importing rich."""
     program = "import sys; from dsops.cli import main; main(sys.argv[1:]); sys.exit('rich' in sys.modules)"
     for words in (["stors"], ["--help"], ["exec", "--help"]):
         environ = {**os.environ, "CLICOLOR_FORCE": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", program, *words], env=environ, capture_output=True, text=True, check=True
+            [sys.executable, "-c", program, *words], env=environ, capture_output=True, text=True, check=True, timeout=60
         )
         assert "\x1b[1m" in done.stdout + done.stderr
 
 
 def test_a_wide_terminal_gets_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Headings are bold, and a state has its colour and its word."""
+    """Table headings are bold, and a state is shown as a word in its colour."""
     first, second, third = shown(200, monkeypatch).splitlines()
     assert all(f"\x1b[1m{heading}" in first for heading in HEADINGS)
     assert "\x1b[32mok " in second
@@ -87,7 +87,7 @@ def test_a_wide_terminal_gets_the_whole_table(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_colours_the_table_is_that_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a wide terminal with NO_COLOR, the table has the text that a pipe gets."""
+    """On a wide terminal with NO_COLOR, a table has the same text as in a pipe."""
     plain = table(HEADINGS, ROWS)
     assert shown(200, monkeypatch, NO_COLOR="1") == plain
 
@@ -102,14 +102,14 @@ def test_a_narrow_terminal_drops_the_least_important_column(monkeypatch: pytest.
 
 @pytest.mark.parametrize("columns", [1, 3, 10, 20])
 def test_a_very_narrow_terminal_gets_blocks(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below the width of a readable table each row is a block, within the width."""
+    """If the terminal is too narrow for a table, each row is a block that fits the width."""
     lines = shown(columns, monkeypatch, NO_COLOR="1").splitlines()
     assert max(map(len, lines)) <= columns
     assert "failed" in "".join("".join(lines).split())
 
 
 def test_short_flags() -> None:
-    """`-e` and `-c` are `--env` and `--config`, and an `exec` with them still goes to the agent at once."""
+    """`-e` and `-c` mean `--env` and `--config`, and `exec` with them is still sent to the agent without parsing."""
     command = Command("x", lambda _arguments, _runtime: 0, flags=(CONFIG, ENVIRONMENT))
     arguments = parse(command, ["-e", "prod", "-c=x.yaml"], {})
     assert (arguments.text("--env"), arguments.text("--config")) == ("prod", "x.yaml")
@@ -119,7 +119,7 @@ def test_short_flags() -> None:
 
 @pytest.mark.parametrize("flags", [["-q"], ["--quiet"], []])
 def test_quiet_leaves_notes_out(flags: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    """`-q` prints the answer and errors, but no notes."""
+    """`-q` prints the result and errors, but no notes."""
     program = "import sys; from dsops.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", program, *flags, "policy", "check", "missing.json", "-"],
@@ -127,6 +127,7 @@ def test_quiet_leaves_notes_out(flags: list[str], capfd: pytest.CaptureFixture[s
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
     assert done.returncode == 2
     assert ("dsops: note: " in done.stderr) is (not flags)

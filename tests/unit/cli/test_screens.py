@@ -116,7 +116,7 @@ def test_colours_can_be_switched_off(folder: Path, variable: Mapping[str, str]) 
 
 @pytest.mark.parametrize("columns", [20, *WIDTHS])
 def test_after_a_second_of_waiting_a_line_says_for_what(folder: Path, columns: int) -> None:
-    """While an endpoint hangs, a line names the hop after one second; Ctrl-C erases it and ends dsops with 130."""
+    """If an endpoint hangs, a line names the hop after one second. Ctrl-C erases the line and ends dsops with 130."""
     command = [*DSOPS, "--config", "dsops.yaml", "whoami", "production-deploy"]
     with Screen(command, columns=columns, environ=environ(folder), folder=folder) as screen:
         assert screen.wait_for("dsops: assuming") > 1
@@ -127,7 +127,7 @@ def test_after_a_second_of_waiting_a_line_says_for_what(folder: Path, columns: i
 
 
 def test_quiet_shows_no_line(folder: Path) -> None:
-    """With `-q` nothing is shown while an endpoint hangs, and no note of the audit trail afterwards."""
+    """With `-q`, no line is shown while an endpoint hangs, and no note about the audit trail afterwards."""
     command = [*DSOPS, "--config", "dsops.yaml", "whoami", "production-deploy", "-q"]
     with Screen(command, columns=80, environ=environ(folder), folder=folder) as screen:
         screen.look(3)
@@ -138,7 +138,7 @@ def test_quiet_shows_no_line(folder: Path) -> None:
 
 
 def test_the_note_about_the_trail_does_not_land_on_the_line(folder: Path) -> None:
-    """The first-run note stands in rows of its own, also if the line of a wait was shown before it."""
+    """The first-run note has rows of its own, even if the progress line was shown before."""
     words = ["--config", "dsops.yaml", "credentials", "production-deploy", "--no-agent"]
     config = (folder / "dsops.yaml").read_text().replace("region: eu", "timeout_ms: 2500\n    region: eu")
     (folder / "dsops.yaml").write_text(config)
@@ -151,7 +151,7 @@ def test_the_note_about_the_trail_does_not_land_on_the_line(folder: Path) -> Non
 
 
 def test_a_stopped_wait_leaves_a_sane_terminal(folder: Path) -> None:
-    """Ctrl-Z stops dsops and gives the shell a terminal that echoes; `fg` goes on, and Ctrl-C ends it."""
+    """Ctrl-Z stops dsops and turns the terminal's echo on for the shell; `fg` continues dsops, and Ctrl-C ends it."""
     variables = environ(folder, PS1="shell> ")
     with Screen(["bash", "--norc", "-i"], columns=80, environ=variables, folder=folder) as screen:
         screen.wait_for("shell>")

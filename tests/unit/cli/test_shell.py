@@ -82,7 +82,10 @@ MARKS = "$DSOPS_ACTIVE|$DSOPS_EXPIRES|${DSOPS_DANGER-}"
 
 @pytest.mark.parametrize("words", [("shell", "target"), ("exec", "target"), ("exec", "--credentials", "target")])
 def test_a_store_opens_a_shell_with_its_session(desk: Desk, words: tuple[str, ...]) -> None:
-    """The shell is the user's, has read its files, has the session and its marks; its exit code is passed on."""
+    """`dsops shell` starts the user's shell with the session and DSOPS_ variables, and returns its exit code.
+
+    The shell reads its startup files.
+    """
     with desk.terminal("dsops", *words) as terminal:
         terminal.expect("in-target> ")
         assert shown(terminal, MARKS) == f"target|{END}|"
@@ -95,14 +98,14 @@ def test_a_store_opens_a_shell_with_its_session(desk: Desk, words: tuple[str, ..
     ("environment", "expected"), [("plain", "plain||"), ("keys", f"keys|{END}|"), ("production", "production||")]
 )
 def test_an_environment_opens_a_shell_with_its_variables(desk: Desk, environment: str, expected: str) -> None:
-    """An environment's shell has an end only if variables are parts of a session."""
+    """The shell of an environment has DSOPS_EXPIRES only if variables are parts of a session."""
     with desk.terminal("dsops", "exec", environment) as terminal:
         terminal.expect(f"in-{environment}> ")
         assert shown(terminal, MARKS) == expected
 
 
 def test_exec_has_the_same_marks_with_and_without_an_agent(desk: Desk) -> None:
-    """A command gets the marks from the agent too, and never those of the parent."""
+    """A command gets the DSOPS_ variables of its own run, also from the agent, and never those of its parent."""
     parent = {"DSOPS_ACTIVE": "theirs", "DSOPS_EXPIRES": "theirs", "DSOPS_DANGER": "1"}
     for agent in ("off", "on", "on"):
         for name, expected in (("keys", f"keys|{END}|"), ("plain", "plain||")):
@@ -112,7 +115,7 @@ def test_exec_has_the_same_marks_with_and_without_an_agent(desk: Desk) -> None:
 
 
 def test_a_nested_shell_is_refused(desk: Desk) -> None:
-    """A shell within a shell is refused, and the error names the ways out; `exec` of one command works."""
+    """A shell within a shell is refused, and the error names the alternatives; `exec` of one command works."""
     with desk.terminal("dsops", "shell", "plain") as terminal:
         terminal.expect("in-plain> ")
         for words in ("shell production", "exec production"):
@@ -149,7 +152,7 @@ def test_a_program_of_that_name_wins(desk: Desk) -> None:
 def test_a_mistyped_command_line_is_explained(
     desk: Desk, aws: StubAws, words: tuple[str, ...], expected: bytes, code: int
 ) -> None:
-    """A misspelled name, and a name without `--` before the command, get the corrected form."""
+    """For a misspelled name, and a name without `--` before the command, the error shows the corrected form."""
     with desk.terminal("dsops", *words, DSOPS_ENV="plain" if words[1] in {"--", "no-such-program"} else "") as terminal:
         terminal.expect(expected.decode())
         assert terminal.code() == code
@@ -157,7 +160,7 @@ def test_a_mistyped_command_line_is_explained(
 
 
 def test_without_a_file_a_shell_needs_a_name(desk: Desk) -> None:
-    """In an empty home, `dsops shell` says that the name of a profile is enough."""
+    """In an empty home folder, the error of `dsops shell` says that the name of a profile is enough."""
     (desk.home / "dsops.yaml").unlink()
     with desk.terminal("dsops", "shell", DSOPS_CONFIG="") as terminal:
         terminal.expect("name an AWS profile: dsops shell NAME")
@@ -181,7 +184,7 @@ def test_an_empty_command_opens_no_shell(desk: Desk, words: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("named", ["", "bash", "/nonexistent/shell", "/etc"])
 def test_a_shell_that_does_not_exist_is_passed_over(desk: Desk, named: str) -> None:
-    """Without a usable SHELL the account's shell is opened, or /bin/sh."""
+    """If SHELL can't be used, dsops opens the account's shell, or /bin/sh."""
     with desk.terminal("dsops", "shell", "plain", SHELL=named, PS1="ready> ") as terminal:
         terminal.type("echo $((6 * 7)).\n")
         terminal.expect("42.")
@@ -189,7 +192,7 @@ def test_a_shell_that_does_not_exist_is_passed_over(desk: Desk, named: str) -> N
 
 @pytest.mark.parametrize("flags", [(), ("--serve",)], ids=["replaced", "served"])
 def test_signals_belong_to_the_shell(desk: Desk, flags: tuple[str, ...]) -> None:
-    """Ctrl-C ends a command and not the shell; Ctrl-Z stops a command, and `fg` continues it."""
+    """In the shell, Ctrl-C ends a command and not the shell; Ctrl-Z stops a command, and `fg` continues it."""
     with desk.terminal("dsops", "shell", *flags, "target") as terminal:
         terminal.expect("in-target> ")
         terminal.type("sleep 60\n")
@@ -226,7 +229,7 @@ def _press(terminal: Terminal, key: str, program: str) -> None:
 
 
 def test_a_served_shell_has_no_end(desk: Desk) -> None:
-    """With --serve the shell gets an endpoint instead of keys, and no DSOPS_EXPIRES, because it is renewed."""
+    """With --serve, the shell gets an endpoint instead of keys, and no DSOPS_EXPIRES: the session is renewed."""
     with desk.terminal("dsops", "shell", "--serve", "target") as terminal:
         terminal.expect("in-target> ")
         assert shown(terminal, MARKS) == "target||"
@@ -237,7 +240,7 @@ def test_a_served_shell_has_no_end(desk: Desk) -> None:
 @pytest.mark.parametrize("agent", ["off", "on"])
 @pytest.mark.parametrize("words", [("--credentials", "target"), ("--env", "production")], ids=" ".join)
 def test_danger_is_asked_once_a_day(desk: Desk, aws: StubAws, agent: str, words: tuple[str, str]) -> None:
-    """On a terminal `y` is needed before any call; it counts for a day, in a file that only the user can read."""
+    """On a terminal, the user must type `y` before any call. The answer is valid for a day, in a file of mode 0600."""
     (desk.home / "dsops.yaml").write_text(DANGER)
     run = ("dsops", "exec", *words, "--", "sh", "-c", f'echo "{MARKS}."')
     with desk.terminal(*run, DSOPS_AGENT=agent) as terminal:
@@ -261,7 +264,7 @@ def test_danger_is_asked_once_a_day(desk: Desk, aws: StubAws, agent: str, words:
 
 @pytest.mark.parametrize("key", ["\x04", "\x03", "\n", "x\n"], ids=["Ctrl-D", "Ctrl-C", "Enter", "x"])
 def test_only_yes_is_a_confirmation(desk: Desk, aws: StubAws, key: str) -> None:
-    """The end of input, an interrupt and any other answer stop the run before any call."""
+    """The end of input, Ctrl-C and any answer except yes stop the run before any call."""
     (desk.home / "dsops.yaml").write_text(DANGER)
     with desk.terminal("dsops", "shell", "target") as terminal:
         terminal.expect(QUESTION)
@@ -272,7 +275,7 @@ def test_only_yes_is_a_confirmation(desk: Desk, aws: StubAws, key: str) -> None:
 
 @pytest.mark.parametrize("agent", ["off", "on"])
 def test_danger_asks_nothing_without_a_terminal_and_in_ci(desk: Desk, agent: str) -> None:
-    """A job without a terminal passes, and so does a job of CI that has one; neither confirms anything."""
+    """A background or CI job is not asked to confirm, and its run does not count as a confirmation."""
     (desk.home / "dsops.yaml").write_text(DANGER)
     words = ("exec", "--env", "production", "--", "sh", "-c", 'echo "$DSOPS_DANGER$TOKEN."')
     done = desk.dsops.run(*words, DSOPS_AGENT=agent, DSOPS_CONFIG="")
@@ -284,7 +287,7 @@ def test_danger_asks_nothing_without_a_terminal_and_in_ci(desk: Desk, agent: str
 
 @pytest.mark.parametrize("change", ["mode", "future", "text", "link", "role"])
 def test_a_confirmation_that_can_not_be_relied_on_does_not_count(desk: Desk, change: str) -> None:
-    """A file that others can write, a wrong time, a link, and a confirmation for another role do not count."""
+    """A confirmation is ignored if other users can write it, its time is wrong, it is a link, or its role differs."""
     config = desk.home / "dsops.yaml"
     config.write_text(DANGER)
     run = ("dsops", "exec", "target", "--", "true")
@@ -309,7 +312,7 @@ def test_a_confirmation_that_can_not_be_relied_on_does_not_count(desk: Desk, cha
 
 
 def test_each_asks_before_its_first_command(desk: Desk, aws: StubAws) -> None:
-    """`each` asks once for all its stores, and gives each command the marks of its store."""
+    """`each` asks once for all its stores, and gives each command the DSOPS_ variables of its store."""
     (desk.home / "dsops.yaml").write_text(DANGER)
     run = ("dsops", "each", "t*", "--", "sh", "-c", f'echo "{MARKS}."')
     with desk.terminal(*run) as terminal:
@@ -327,7 +330,7 @@ def test_each_asks_before_its_first_command(desk: Desk, aws: StubAws) -> None:
 
 
 def test_plan_and_stores_show_danger(desk: Desk) -> None:
-    """`plan` and `stores` mark the store, in text and in JSON."""
+    """`plan` and `stores` mark the dangerous store, in text and in JSON."""
     (desk.home / "dsops.yaml").write_text(DANGER)
     assert "\n      danger, as test" in desk.dsops.run("plan", "--env", "production").stdout.decode()
     assert re.search(r"(?m)^target \(danger\) ", desk.dsops.run("stores").stdout.decode())

@@ -33,7 +33,7 @@ def over(kind: str, name: str) -> Event:
     ],
 )
 def test_a_wait_is_a_line_with_its_seconds(event: Event, line: str) -> None:
-    """Each kind of wait has its words; control characters are escaped."""
+    """The line for each kind of wait has its own words; control characters are escaped."""
     waits = Waits()
     assert waits.take(event, 10.0)
     assert waits.line(15.0, 1.0) == line
@@ -42,7 +42,7 @@ def test_a_wait_is_a_line_with_its_seconds(event: Event, line: str) -> None:
 
 
 def test_a_retry_counts_down_and_then_the_wait_goes_on() -> None:
-    """Until the retry begins, the line counts down to it."""
+    """Until a retry begins, the line counts the seconds down."""
     waits = Waits()
     waits.take(begun("session", "deploy", role="R", hop="2", hops="3"), 10.0)
     waits.take(DELAYED, 12.0)
@@ -52,7 +52,7 @@ def test_a_retry_counts_down_and_then_the_wait_goes_on() -> None:
 
 
 def test_the_oldest_wait_is_shown_and_a_call_only_after_the_delay() -> None:
-    """Parallel waits are counted; the calls within them are not shown, and a call by itself not before the delay."""
+    """Parallel waits are counted; calls within them are not shown, and a single call is shown only after the delay."""
     waits = Waits()
     waits.take(begun("call", "sts", action="A"), 10.0)
     waits.take(begun("call", "sts", action="A"), 10.0)
@@ -70,7 +70,7 @@ def test_the_oldest_wait_is_shown_and_a_call_only_after_the_delay() -> None:
 
 
 def test_a_bar_tells_the_time_left() -> None:
-    """The time left is that of the rest at the speed so far; it counts down while a part takes long."""
+    """The time left is estimated from the speed so far, and counts down while a part takes long."""
     bar = WorkBar(100.0)
     assert bar.line(100.0) == "[>                   ] "
     bar.advance("25 %", "25 % of 8 files checked", 105.0)
@@ -82,7 +82,7 @@ def test_a_bar_tells_the_time_left() -> None:
 
 
 def test_waits_and_parts_report_events() -> None:
-    """A wait reports its end also after an error; parts report how much is done."""
+    """The end of a wait is reported also after an error, and finished parts report the progress."""
     events: list[Event] = []
     with pytest.raises(KeyError), ReportedWait(events.append, "call", "sts", action="A"):
         raise KeyError

@@ -56,7 +56,7 @@ def test_an_unneeded_hop_is_not_issued_for_its_expiry(tmp_path: Path) -> None:
 
 
 def test_without_base_credentials_a_message_needs_a_store(tmp_path: Path) -> None:
-    """`explain --message` without base credentials says that the store whose session the program used can be named."""
+    """`explain --message` without base credentials advises to name the store whose session the program used."""
     dsops = Dsops(tmp_path)
     (tmp_path / "said").write_text(
         "User: arn:aws:iam::111122223333:user/ada is not authorized to perform: s3:ListBucket"

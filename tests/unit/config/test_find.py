@@ -251,7 +251,7 @@ def test_files_have_the_hash_of_their_bytes(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_home_folder_is_shown_from_there(tmp_path: Path) -> None:
-    """The path of a file in the home folder begins with `~` if that is shorter than the way from the working folder."""
+    """A file's path is shown with `~` if that is shorter than the path relative to the working folder."""
     own = tmp_path / "home" / ".config" / "dsops" / "dsops.yaml"
     own.parent.mkdir(parents=True)
     own.write_text("version: 1\nenvs: {}\n")

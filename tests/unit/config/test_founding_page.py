@@ -1,4 +1,4 @@
-"""The configurations on the founding page, cut out of the unmodified page."""
+"""The configurations on the AWS STS page (tests/founding-page), cut out of the unmodified page."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ POLICY = next(block for block in blocks("yaml") if block.text.startswith("sessio
 
 @pytest.mark.parametrize("block", WHOLE, ids=lambda block: block.heading)
 def test_each_block_loads_as_it_stands(configured: Configured, block: Block) -> None:
-    """Each of the founding page's configurations loads unchanged, without notes and within AWS's limits."""
+    """Each of the AWS STS page's configurations loads unchanged, without notes and within AWS's limits."""
     config = configured(block.text)
     assert config.stores
     assert (config.notes, check_limits(config, BUILTIN_TYPES)) == ((), ())
 
 
 def test_there_are_thirteen() -> None:
-    """The founding page has thirteen configurations, two fragments and another program's workflow."""
+    """The AWS STS page has thirteen configurations, two fragments and another program's workflow."""
     assert (len(WHOLE), len(blocks("yaml"))) == (13, 16)
 
 
@@ -72,6 +72,6 @@ def test_the_policy_block_is_a_key_of_a_store(configured: Configured) -> None:
 
 
 def test_a_piece_by_itself_tells_where_it_belongs(refused: Refused) -> None:
-    """If a fragment of the founding page is loaded alone, the hint says where the fragment belongs."""
+    """If a fragment of the AWS STS page is loaded alone, the hint says where the fragment belongs."""
     assert [entry.hint for entry in refused(POLICY.text)] == ["put it into a store in `secretStores:`"]
     assert {entry.hint for entry in refused(DURATION.text)} == {"it looks like a store: put it under `secretStores:`"}

@@ -51,7 +51,7 @@ def test_it_is_a_json_schema() -> None:
 
 @pytest.mark.parametrize("block", [one for one in blocks("yaml") if "secretStores:" in one.text])
 def test_it_accepts_the_founding_pages_configurations(block: Block) -> None:
-    """The JSON Schema accepts the founding page's thirteen configurations."""
+    """The JSON Schema accepts the AWS STS page's thirteen configurations."""
     assert accepted_by_schema(block.text)
 
 
@@ -260,6 +260,7 @@ def test_no_title_stands_beside_a_description() -> None:
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+@pytest.mark.clients
 def test_editors_can_read_every_pattern(tmp_path: Path) -> None:
     """All patterns of the schema are valid in ECMA-262 with the Unicode flag, as editors use them."""
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")

@@ -103,7 +103,7 @@ def role_of(config: Config, store: str) -> str:
 
 
 def test_a_projects_store_replaces_the_users_own_as_a_whole(world: World) -> None:
-    """A project's store inherits no field of the user's own store of the same name: no external ID, no caller."""
+    """A project's store inherits no field of the user's own store of the same name, such as an external ID."""
     world.write_own()
     world.write_project()
     config = world.load()
@@ -137,7 +137,7 @@ def test_defaults_of_both_apply_and_the_projects_win(world: World) -> None:
 
 
 def test_the_users_own_file_needs_no_permission_and_a_project_does(world: World) -> None:
-    """The user's own file is allowed as it is; with a project the permission is that of the project's files alone."""
+    """The user's own file needs no permission; with a project, only the project's files need one."""
     own = world.write_own()
     assert world.load().is_allowed
     world.write_project()
@@ -150,7 +150,7 @@ def test_the_users_own_file_needs_no_permission_and_a_project_does(world: World)
 
 
 def test_an_own_file_that_others_may_write_is_not_used(world: World) -> None:
-    """If other users may write the user's own file, the configuration is not allowed, with and without a project."""
+    """If other users can write the user's own file, the configuration is refused, with and without a project."""
     world.write_own().chmod(0o666)
     assert not world.load().is_allowed
     config = world.load()
@@ -170,7 +170,7 @@ def test_an_own_file_of_another_user_is_refused(world: World, monkeypatch: pytes
 
 
 def test_a_named_file_stands_alone(world: World) -> None:
-    """A file named by --config gets nothing from the user's own file; a profile that it names is still a store."""
+    """With --config, the user's own file is ignored, but profiles are still stores."""
     world.write_own()
     path = world.write_project("secretStores: {app: {type: aws.ssm, credentials_from: prod}}\nenvs: {e: {}}")
     config = world.load(named=str(path))
@@ -179,14 +179,14 @@ def test_a_named_file_stands_alone(world: World) -> None:
 
 
 def test_without_any_layer_the_error_is_that_there_is_no_file(world: World) -> None:
-    """Without a project, own file and profile name, the error says that there is no dsops.yaml."""
+    """Without a project, a file of the user and a profile of that name, the error says that there is no dsops.yaml."""
     with pytest.raises(ConfigNotFound):
         world.load()
     assert world.asked == []
 
 
 def test_a_profile_is_a_store_in_every_folder(world: World) -> None:
-    """A named profile is a store, under its exact name, without any file of dsops."""
+    """A profile can be used as a store, under its exact name, without any file of dsops."""
     config = world.load(("my profile",))
     assert role_of(config, "my profile") == "Space"
     assert config.files[0].shown == "~/.aws/config"
@@ -194,7 +194,7 @@ def test_a_profile_is_a_store_in_every_folder(world: World) -> None:
 
 
 def test_profiles_are_read_only_for_names_that_are_no_store(world: World) -> None:
-    """The profiles are not read for a store of the project, nor for an environment in `either`."""
+    """The profiles are not read if the name is a store of the project or an environment in either file."""
     world.write_project()
     world.load(("corp",))
     world.load(either="development")
@@ -238,7 +238,7 @@ def test_a_profile_never_gets_the_credentials_of_a_store_with_the_name_of_its_so
 
 
 def test_a_store_can_not_use_a_profile_whose_source_has_another_meaning(world: World) -> None:
-    """The same holds for a profile that only a store of the dsops.yaml names."""
+    """A profile that only a store of the dsops.yaml names can't use a store of the dsops.yaml as its source either."""
     app = "  app: {type: aws.ssm, credentials_from: prod}\nenvs:"
     world.write_project(PROJECT.replace("corp", "base").replace("envs:", app))
     with pytest.raises(ConfigError) as caught:
@@ -269,14 +269,14 @@ def test_an_unknown_name_suggests_a_profile(world: World) -> None:
 
 
 def test_the_hook_loads_only_what_a_folder_has(world: World) -> None:
-    """Without a dsops.yaml in the folder, the shell's hook loads nothing, whatever the user's own file has."""
+    """In a folder without a dsops.yaml, the shell's hook loads nothing, whatever is in the user's own file."""
     world.write_own()
     with pytest.raises(ConfigNotFound):
         load(folder=str(world.project), environ=world.environ, permission=HOOKED)
 
 
 def test_the_permission_question_shows_which_own_stores_a_project_uses(world: World) -> None:
-    """The user's own stores and environments are not listed as powers of a project, but their use is."""
+    """`dsops allow` does not list the user's own stores as capabilities of a project, but lists the use of them."""
     world.write_own()
     world.write_project(
         "secretStores: {app: {type: aws.ssm, credentials_from: mine}}\n"
@@ -291,7 +291,7 @@ def test_the_permission_question_shows_which_own_stores_a_project_uses(world: Wo
 
 
 def test_the_folder_of_the_own_file_is_no_project(world: World) -> None:
-    """In the folder of the user's own file, the file is read once, as the user's own."""
+    """In the folder of the user's own file, the file is read only once, as the user's own file."""
     path = world.write_own()
     config = load(folder=str(path.parent), environ=world.environ)
     assert config.is_allowed
@@ -309,13 +309,13 @@ def test_the_folder_of_the_own_file_is_no_project(world: World) -> None:
     ],
 )
 def test_where_the_users_own_file_is(environ: dict[str, str], path: str) -> None:
-    """The own file is in the XDG configuration folder; relative folders are ignored."""
+    """The user's own file is in the XDG configuration folder; a relative XDG_CONFIG_HOME is ignored."""
     assert user_file(environ) == path
 
 
 @pytest.mark.parametrize("key", ["credentials_from: corp", "extends: corp", "extends: [other, corp]"])
 def test_an_own_store_never_gets_the_identity_of_a_projects_store(world: World, key: str) -> None:
-    """An own store that uses a name that a project has, too, is left out with a note, as are the stores that use it."""
+    """The user's own store is left out, with a note, if it depends on a store whose name a project has, too."""
     world.write_own(
         f"{OWN}".replace(
             "envs:",
@@ -338,7 +338,7 @@ def test_an_own_store_never_gets_the_identity_of_a_projects_store(world: World, 
     "source", ["corp:key", "store://corp/key", "{store: corp, key: k}", "{store: store://corp/key}", "reader:key"]
 )
 def test_an_own_environment_never_reads_a_projects_store(world: World, source: str) -> None:
-    """An own environment that reads a store whose name a project has is left out, as are those that extend it."""
+    """The user's own environment is left out if it reads a store whose name a project has, too."""
     quoted = source if source.startswith("{") else f'"{source}"'
     world.write_own(
         OWN.replace("envs:", "  reader: {type: aws.ssm, credentials_from: corp}\nenvs:").replace(

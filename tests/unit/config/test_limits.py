@@ -10,7 +10,7 @@ ROLE = "arn:aws:iam::123456789012:role/App"
 
 
 def told(configured: Configured, text: str) -> list[tuple[int, str]]:
-    """Return line and path of each exceeded limit."""
+    """Return the line and path of each exceeded limit."""
     return [(check_limit.where.line, check_limit.path) for check_limit in check_limits(configured(text), BUILTIN_TYPES)]
 
 

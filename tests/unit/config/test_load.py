@@ -34,7 +34,7 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("version", ["", "version: 1", "version: 0", 'version: "1"', "version:"])
     def test_versions_0_and_1_and_none_are_read(self, configured: Configured, version: str) -> None:
-        """Version 0 (the original dsops), version 1 (the founding page) and a missing version are accepted."""
+        """Version 0 (the original dsops), version 1 (the AWS STS page) and a missing version are accepted."""
         assert list(configured(f"{version}\nenvs: {{p: }}").environments) == ["p"]
 
     @pytest.mark.parametrize("version", ["2", '"one"', "1.0", "[1]", '""'])

@@ -40,7 +40,7 @@ def steps() -> list[Step]:
 
 
 def test_a_keyring_without_entries_of_dsops_is_skipped(home: Path) -> None:
-    """Without entries of dsops the check is skipped; if the user has set an order, it says where new ones would go."""
+    """If the keyring has no entries, the check is skipped, but shows the backend for new entries if an order is set."""
     assert check_keyring(steps(), environ_with(home)).detail == "nothing of dsops is in it"
     check = check_keyring(steps(), {**environ_with(home), "DSOPS_KEYRING": "desktop,file"})
     assert check.status == "skipped"
@@ -62,7 +62,7 @@ def test_a_seed_that_a_store_needs_wants_its_backend(home: Path) -> None:
 
 
 def test_the_backend_in_use_is_shown(home: Path) -> None:
-    """The check shows where the entries are, where new ones go, and why the backends before that can't be used."""
+    """The check shows which backends have entries, which stores new ones, and why earlier backends can't be used."""
     environ = {**environ_with(home, SERIAL), **StubKeyring(home).environ, "DSOPS_KEYRING": "op,desktop,file"}
     check = check_keyring(steps(), {**environ, "PATH": str(home)})
     assert check.status == "ok"
@@ -83,7 +83,7 @@ def test_a_seed_that_no_store_needs_wants_nothing(home: Path) -> None:
 
 
 def test_a_backend_of_a_newer_dsops_is_a_warning(home: Path) -> None:
-    """An entry whose backend this dsops does not know is a warning."""
+    """An entry whose backend is unknown to this version of dsops is a warning."""
     environ = environ_with(home)
     Path(index.path_of(environ)).parent.mkdir(parents=True)
     index.write(environ, Contents({SERIAL: SeedEntry(SERIAL, "", "tpm")}, {}))

@@ -43,7 +43,7 @@ def test_every_line_ends_in_an_arrowhead_at_the_childs_side() -> None:
 
 
 def test_each_lane_has_one_frame_around_its_boxes() -> None:
-    """A chain that returns to an account has its boxes in one frame; frames overlap no other frame or box."""
+    """If a chain returns to an account, both boxes are in one frame; frames overlap no other frame or box."""
     items = [
         ROOT,
         child("one", "root")._replace(lane="account 1"),
@@ -65,7 +65,7 @@ def test_each_lane_has_one_frame_around_its_boxes() -> None:
 
 
 def test_the_words_of_a_state_have_a_class_of_their_own() -> None:
-    """The box and line of an item with a state have its class, and its lines of words have the class `state`."""
+    """If an item has a state, its box and line get the state as CSS class, and its words the class `state`."""
     tried = Item(1, ("one", "denied: x", "role One"), ("one",), ("root",), "hop", state="denied", state_lines=1)
     text = "\n".join(shapes(lay_out([ROOT, tried], 0)))
     assert re.findall(r'<text class="state"[^>]*>([^<]*)', text) == ["denied: x"]

@@ -120,6 +120,7 @@ def evaluated(text: str, folder: Path) -> dict[str, Any]:
 
 
 @needs_terraform
+@pytest.mark.clients
 def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None:
     """Terraform computes the intended policies: IAM's `${...}`, quotes and backslashes are kept.
 
@@ -137,6 +138,7 @@ def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None
 
 
 @needs_terraform
+@pytest.mark.clients
 def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
     """`terraform fmt -check`, which repositories run, reports no change."""
     (tmp_path / "main.tf").write_text(terraform(GRANTS, ALL, "made for a test"))
@@ -144,6 +146,7 @@ def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
 
 
 @needs_terraform
+@pytest.mark.clients
 def test_any_text_stays_a_text(tmp_path: Path) -> None:
     """Every text of up to four of Terraform's special characters has the same value after Terraform evaluates it."""
     texts = ["".join(entry) for length in range(5) for entry in product('$%{}"\\\n', repeat=length)]

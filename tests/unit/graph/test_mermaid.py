@@ -51,7 +51,7 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
 
 
 def test_other_outcomes_have_their_word_and_class() -> None:
-    """A hop that worked and a hop that was not tried have the word and the class of their outcome."""
+    """The diagram shows whether a hop worked or was not tried, by a word and a CSS class."""
     graph = graph_of(TEXT)
     jump, target = node(graph, "hop", "jump"), node(graph, "hop", "target")
     outcomes = {jump.key: NodeOutcome("ok"), target.key: NodeOutcome("skipped", "jump")}

@@ -37,7 +37,7 @@ def test_boxes_do_not_overlap() -> None:
 
 
 def test_each_account_has_one_frame() -> None:
-    """Sixty roles in three accounts are in three frames, which are named after the accounts."""
+    """Sixty roles of three accounts are drawn in three frames, which have the accounts' names."""
     drawing = lay_out(graph_of(many(60, 3)), 64)
     assert sorted(frame.text for frame in drawing.frames) == [f"account {digit * 12}" for digit in "123"]
     assert all(frame.x + frame.width <= drawing.width for frame in drawing.frames)
@@ -82,7 +82,7 @@ def test_colours_can_be_told_apart() -> None:
 
 
 def test_what_is_denied_says_so_besides_the_colour() -> None:
-    """Each outcome has its word, its kind of line and its colour; a graph that was not tried has none of them."""
+    """Each outcome is shown by a word, a kind of line and a colour; a graph without --check has none of these."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     outcomes = {

@@ -138,6 +138,6 @@ class TestFile(BackendContract):
 
 
 def test_every_backend_has_a_contract() -> None:
-    """Each name of a backend has a test class in this file."""
+    """This file has one test class for each backend."""
     titles = " ".join(contract.__doc__ or "" for contract in BackendContract.__subclasses__())
     assert [name for name in NAMES if f"`{name}`" not in titles] == []

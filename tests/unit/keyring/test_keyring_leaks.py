@@ -18,6 +18,7 @@ from typing import Self
 import pytest
 
 from dsops.keyring.kernel import KernelKeyring
+from tests.children import SECONDS
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
 from tests.stubs.keyrings import SECRETS_FILE, StubKeyring
 from tests.stubs.one_password import StubOnePassword
@@ -209,7 +210,7 @@ class ProcessWatch:
 
     def __init__(self) -> None:
         self._is_over = Event()
-        self._thread = Thread(target=self._look)
+        self._thread = Thread(target=self._look, daemon=True)
         self.seen: set[bytes] = set()
 
     def __enter__(self) -> Self:
@@ -218,7 +219,7 @@ class ProcessWatch:
 
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
-        self._thread.join()
+        self._thread.join(timeout=SECONDS)
 
     def _look(self) -> None:
         while not self._is_over.is_set():
@@ -231,7 +232,7 @@ class ProcessWatch:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 @pytest.mark.parametrize("name", ["kernel", pytest.param("pass", marks=NEEDS_PASS), "op", "file"])
 def test_no_backend_shows_a_secret(desk: Desk, tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    """With each backend, secrets are in no output, file, argument or environment of any process."""
+    """With each backend, secrets occur in no output, file, argument or environment of any process."""
     with backend_of(name, tmp_path_factory.mktemp("backend")) as variables:
         desk.environ = {"HOME": str(desk.home), **variables}
         with ProcessWatch() as watch:

@@ -30,7 +30,7 @@ def keyring(environ: dict[str, str], *order: str) -> Keyring:
 
 
 def test_a_desktop_is_used_as_before(home: Path) -> None:
-    """With a desktop's keyring nothing changes: it takes new secrets, and no passphrase is asked for."""
+    """On a desktop, the desktop's keyring stores new secrets, and no passphrase is asked for."""
     stub = StubKeyring(home)
     ring = keyring(stub.environ)
     kept = add_seed(ring, DEVICE, SEED, "now", replaces=False)
@@ -64,7 +64,7 @@ def test_a_list_of_an_older_dsops_means_the_desktop(home: Path) -> None:
 
 
 def test_a_locked_backend_is_not_skipped(home: Path) -> None:
-    """A locked desktop keyring is an error: the user may have closed its prompt, and expects it to be used."""
+    """If the desktop keyring is locked, `put` fails: another backend would surprise a user who closed the prompt."""
     stub = StubKeyring(home)
     stub.set_mood("locked")
     with pytest.raises(KeyringLocked):
@@ -74,7 +74,7 @@ def test_a_locked_backend_is_not_skipped(home: Path) -> None:
 
 
 def test_if_none_works_every_reason_is_told(home: Path) -> None:
-    """If no backend can be used, the error has the reason of each, and nothing is stored."""
+    """If no backend can be used, the error has the reason for each backend, and nothing is stored."""
     ring = keyring({"HOME": str(home)})._replace(ask=Person())
     with pytest.raises(KeyringUnavailable) as caught:
         add_seed(ring, DEVICE, SEED, "now", replaces=False)
@@ -95,7 +95,7 @@ def test_a_replaced_secret_leaves_its_old_backend(home: Path, tmp_path: Path) ->
 
 
 def test_a_previous_secret_that_can_not_be_deleted_is_told(home: Path) -> None:
-    """If the previous seed can't be deleted, the new one is used all the same, and the result names the old backend."""
+    """If the previous seed can't be deleted, the new one is still used, and the result names the old backend."""
     stub = StubKeyring(home)
     add_seed(keyring(stub.environ), DEVICE, SEED, "now", replaces=False)
     stub.set_mood("locked")
@@ -104,12 +104,12 @@ def test_a_previous_secret_that_can_not_be_deleted_is_told(home: Path) -> None:
 
 
 def test_kernel_and_1password_must_be_named() -> None:
-    """Without a setting, no secret goes to a keyring that forgets at a reboot, or leaves this machine."""
+    """By default, no secret is stored in a backend that forgets it at a reboot or sends it to another machine."""
     assert set(NAMES) - set(DEFAULT_ORDER) == {"kernel", "op"}
 
 
 def test_a_backend_of_a_newer_dsops_is_an_error(home: Path) -> None:
-    """An entry of a backend that this dsops does not know is an error that says to update dsops."""
+    """For an entry whose backend is unknown to this version, the error says to update dsops."""
     with pytest.raises(KeyringUnavailable) as caught:
         keyring({"HOME": str(home)}).get("dsops mfa", DEVICE, "tpm")
     assert caught.value.hint == "update dsops"
@@ -140,7 +140,7 @@ def test_the_users_configuration_sets_the_order(home: Path, text: str, order: tu
 
 
 def test_the_variable_comes_first(home: Path) -> None:
-    """DSOPS_KEYRING takes precedence over the configuration; `off` and an empty value leave the order alone."""
+    """DSOPS_KEYRING takes precedence over the configuration; `off` and an empty value do not change the order."""
     environ = config(home, "keyring: [pass]")
     configured = load_settings(environ).keyring
     assert order_of({**environ, "DSOPS_KEYRING": "file, kernel"}, configured) == ("file", "kernel")
@@ -162,7 +162,7 @@ def test_the_variable_comes_first(home: Path) -> None:
     ],
 )
 def test_a_wrong_order_is_an_error_with_its_line(home: Path, text: str, told: str) -> None:
-    """A wrong value in the configuration is an error that names the line and what may be meant."""
+    """A wrong value in the configuration is an error that names the line and suggests a value."""
     with pytest.raises(UserConfigInvalid) as caught:
         load_settings(config(home, f"# mine\n{text}\n"))
     (problem,) = caught.value.problems
@@ -172,13 +172,13 @@ def test_a_wrong_order_is_an_error_with_its_line(home: Path, text: str, told: st
 
 @pytest.mark.parametrize("word", ["op:a,b", "op:a\nb", "op:" + "x" * 200, "OP", "", "file:x", "op: x"])
 def test_a_vault_is_one_plain_name(word: str) -> None:
-    """A vault's name has no comma and no line end, since it becomes an argument and a field of the index."""
+    """A vault's name must not contain a comma or line end, since it becomes an argument and a field of the index."""
     with pytest.raises(ValueError, match="there is no keyring backend"):
         parse_order([word])
 
 
 def test_a_wrong_variable_is_an_error() -> None:
-    """A wrong DSOPS_KEYRING is an error instead of the default order."""
+    """A wrong DSOPS_KEYRING is an error, so that the default order is not used by mistake."""
     with pytest.raises(UsageError) as caught:
         order_of({"DSOPS_KEYRING": "files"}, ())
     assert isinstance(caught.value, DsopsError)

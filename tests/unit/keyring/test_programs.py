@@ -35,7 +35,7 @@ def found(path: str, folder: Path, home: Path) -> str:
 
 
 def test_a_program_of_the_project_is_never_run(tmp_path: Path) -> None:
-    """Folders of the working folder and of the repository around it are left out, also through a symbolic link."""
+    """The PATH loses the working folder and the repository around it, also if reached through a symbolic link."""
     home, project = tmp_path / "home", tmp_path / "home" / "project"
     (project / ".git").mkdir(parents=True)
     below = project / "a" / "b"
@@ -49,7 +49,7 @@ def test_a_program_of_the_project_is_never_run(tmp_path: Path) -> None:
 
 
 def test_the_users_own_programs_are_run(tmp_path: Path) -> None:
-    """The home folder is no project, even with a `.git` in it: ~/bin counts, from any folder."""
+    """The home folder is no project, even with a `.git` in it, so that programs in ~/bin can be used."""
     home = tmp_path / "home"
     own = program(home / "bin")
     (home / ".git").mkdir()
@@ -60,7 +60,7 @@ def test_the_users_own_programs_are_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["the folder", "the file"])
 def test_a_program_that_every_user_may_change_is_not_run(tmp_path: Path, what: str) -> None:
-    """A program that is writable by all users, or in such a folder, is left out."""
+    """A program that all users can write, or in a folder that all users can write, is not used."""
     folder = program(tmp_path / "bin")
     assert found(str(folder), Path("/"), tmp_path) == f"{folder}/prog"
     (folder if what == "the folder" else folder / "prog").chmod(0o777)
@@ -108,7 +108,7 @@ def test_a_missing_program_is_told(tmp_path: Path) -> None:
 
 
 def test_waiting_for_a_program_has_a_limit(tmp_path: Path) -> None:
-    """The wait for a program ends, since it may be showing a prompt that the user can't see."""
+    """A program that takes too long is ended, since it may be showing a prompt that the user can't see."""
     folder = program(tmp_path / "bin", "sleep 600")
     started = time.monotonic()
     with pytest.raises(KeyringLocked, match="did not answer within 1 s"):
@@ -117,7 +117,7 @@ def test_waiting_for_a_program_has_a_limit(tmp_path: Path) -> None:
 
 
 def test_a_program_that_repeats_its_input_leaks_nothing(tmp_path: Path) -> None:
-    """Words of the input and terminal codes are removed from the error line that may be shown."""
+    """Words of the input and terminal codes are removed from the error line that is shown."""
     folder = program(tmp_path / "bin", "printf 'one\\n\\033[31mno: %s\\033[0m \\007\\n' \"$(cat)\" >&2; exit 3")
     result = Program("prog", {"PATH": f"{folder}:/usr/bin:/bin"}, "/", "").run(given=Secret(f'{{"x": "{SEED}"}}'))
     assert (result.code, result.why) == (3, 'no: {"x": "***"} \\x07')
@@ -159,7 +159,7 @@ def test_a_secret_reaches_1password_through_a_pipe_only(op: StubOnePassword) -> 
 
 
 def test_another_vault_is_not_looked_at(op: StubOnePassword) -> None:
-    """`op:Work` stores in the named vault, and an item of another vault is not its item."""
+    """With `op:Work`, dsops stores items in the vault `Work`, and ignores items of other vaults."""
     keyring(op).put(SERVICE, "ada", Secret(SEED), "op:Work")
     assert keyring(op).get(SERVICE, "ada", "op:Private") is None
     assert keyring(op).get(SERVICE, "ada", "op:Work") == Secret(SEED)
@@ -167,7 +167,7 @@ def test_another_vault_is_not_looked_at(op: StubOnePassword) -> None:
 
 
 def test_two_items_of_one_title_are_an_error(op: StubOnePassword) -> None:
-    """If 1Password has two items of the title, dsops does not guess which one is right."""
+    """If 1Password has two items with the title, dsops fails instead of guessing which one is right."""
     keyring(op).put(SERVICE, "ada", Secret(SEED), "op:Work")
     keyring(op).put(SERVICE, "ada", Secret(SEED), "op:Private")
     assert "2 items" in failure(lambda: keyring(op).get(SERVICE, "ada", "op")).message
@@ -186,7 +186,7 @@ def test_two_items_of_one_title_are_an_error(op: StubOnePassword) -> None:
 def test_each_failure_of_1password_says_what_to_do(
     op: StubOnePassword, mood: str, kind: type[DsopsError], told: str
 ) -> None:
-    """Each failure has its own error, and no text contains the secret, even if `op` repeats the template."""
+    """Each kind of failure has its own error, and no text contains the secret, even if `op` repeats the template."""
     op.set_mood(mood)
     error = failure(lambda: keyring(op).put(SERVICE, "ada", Secret(SEED)))
     assert type(error) is kind
@@ -194,7 +194,7 @@ def test_each_failure_of_1password_says_what_to_do(
 
 
 def test_a_service_account_needs_no_list_of_accounts(op: StubOnePassword) -> None:
-    """With a service account's token `op` has no accounts, and works."""
+    """With the token of a service account, `op` lists no accounts but can be used."""
     op.set_mood("no account")
     assert keyring(op, OP_SERVICE_ACCOUNT_TOKEN="ops_x").put(SERVICE, "ada", Secret(SEED)).backend == "op"
     assert all("OP_SERVICE_ACCOUNT_TOKEN" in str(call["variables"]) for call in op.calls)

@@ -44,7 +44,7 @@ def failure(keyring: Keyring) -> DsopsError:
 
 
 def test_the_passphrase_is_asked_for_once_in_a_run(home: Path, path: Path) -> None:
-    """One run asks once for the passphrase, even if it reads and writes several times, and in several threads."""
+    """One run asks for the passphrase once, even if several threads read and write several times."""
     assert path.exists()
     ring = keyring(home, PASSPHRASE)
     with ThreadPoolExecutor(4) as pool:
@@ -58,14 +58,14 @@ def test_the_passphrase_is_asked_for_once_in_a_run(home: Path, path: Path) -> No
 
 
 def test_a_run_does_not_remember_another_runs_passphrase(home: Path, path: Path) -> None:
-    """A new run asks again, also in the agent's process: a secret of the file is locked again when the run ends."""
+    """A new run asks for the passphrase again, also in the agent: the key is forgotten when a run ends."""
     assert keyring(home, PASSPHRASE).get(SERVICE, "ada", "file") == Secret(SEED)
     assert isinstance(failure(keyring(home)), KeyringLocked)
     assert path.exists()
 
 
 def test_a_wrong_passphrase_is_asked_for_again(home: Path, path: Path) -> None:
-    """After a wrong passphrase the user may try again; the question says how often."""
+    """After a wrong passphrase, the user may try again, and the prompt says how often."""
     ring = keyring(home, WRONG, PASSPHRASE)
     assert ring.get(SERVICE, "ada", "file") == Secret(SEED)
     assert isinstance(ring.ask, Person)
@@ -82,7 +82,7 @@ def test_three_wrong_passphrases_are_an_error(home: Path, path: Path) -> None:
 
 
 def test_without_a_terminal_it_is_locked(home: Path, path: Path) -> None:
-    """Without a terminal the error says that the file is locked, and what a job without a terminal can do."""
+    """Without a terminal, the error says that the file is locked, and what a job without a terminal can do."""
     error = failure(keyring(home))
     assert isinstance(error, KeyringLocked)
     assert error.message == f"{path} is locked"
@@ -90,7 +90,7 @@ def test_without_a_terminal_it_is_locked(home: Path, path: Path) -> None:
 
 
 def test_a_missing_file_asks_nothing(home: Path) -> None:
-    """Without a file there is no entry, and the user is not asked for a passphrase."""
+    """If the file does not exist, `get` returns None without asking for a passphrase."""
     ring = keyring(home)
     assert ring.get(SERVICE, "ada", "file") is None
     ring.delete(SERVICE, "ada", "file")
@@ -108,7 +108,7 @@ def test_a_missing_file_asks_nothing(home: Path) -> None:
     ],
 )
 def test_a_new_passphrase_is_typed_twice(home: Path, answers: tuple[str, ...], told: str) -> None:
-    """A new file needs a passphrase that is long enough and typed twice; else no file is made."""
+    """For a new file, the passphrase must be long enough and typed twice; otherwise no file is created."""
     with pytest.raises(KeyringUnavailable) as caught:
         keyring(home, *answers).put(SERVICE, "ada", Secret(SEED))
     assert told in words(caught.value)
@@ -125,7 +125,7 @@ def test_a_mistyped_new_passphrase_can_be_corrected(home: Path) -> None:
 
 
 def test_the_file_is_private_and_unreadable(home: Path, path: Path) -> None:
-    """The file has mode 0600 under any umask, its content reveals nothing, and no partial file is left."""
+    """The file has mode 0600 under any umask, its bytes do not contain the secret, and no partial file is left."""
     before = os.umask(0)
     try:
         keyring(home, PASSPHRASE).put(SERVICE, "ada", Secret(f"{SEED}!"))
@@ -160,7 +160,7 @@ def test_every_changed_byte_is_noticed(home: Path, path: Path) -> None:
 
 @pytest.mark.parametrize("cost", [b" 14 ", b" 18 ", b" 19 "])
 def test_another_cost_in_the_header_is_noticed(home: Path, path: Path, cost: bytes) -> None:
-    """A header with another cost of scrypt gives another key, so that no passphrase fits."""
+    """If the cost of scrypt in the header is changed, the derived key changes, so that no passphrase is right."""
     path.write_bytes(path.read_bytes().replace(b" 17 ", cost))
     assert "first line was changed" in failure(keyring(home, *[PASSPHRASE] * 3)).why
 
@@ -183,7 +183,10 @@ def test_another_cost_in_the_header_is_noticed(home: Path, path: Path, cost: byt
     ids=range(11),
 )
 def test_a_damaged_file_is_an_error(home: Path, path: Path, change: object, told: str) -> None:
-    """A cut off, extended or foreign file is an error that says so; no cost in a header can exhaust the memory."""
+    """A truncated, extended or foreign file is an error that says so.
+
+    A huge cost in a header can't exhaust the memory.
+    """
     assert callable(change)
     changed = change(path.read_bytes())
     path.write_bytes(changed)
@@ -196,14 +199,14 @@ def test_a_damaged_file_is_an_error(home: Path, path: Path, change: object, told
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes")
 def test_a_file_that_others_may_write_is_refused(home: Path, path: Path) -> None:
-    """A file that other users may write is refused: they could put an older one in its place."""
+    """A file that other users can write is refused, because they could replace it by an older one."""
     path.chmod(0o622)
     assert failure(keyring(home, PASSPHRASE)).hint.endswith(f"`chmod 600 {path}`")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
 def test_a_pipe_is_not_waited_for(home: Path, path: Path) -> None:
-    """A named pipe in place of the file is an error instead of a hanging run."""
+    """If the file is a named pipe, the run fails instead of hanging."""
     path.unlink()
     os.mkfifo(path, 0o600)
     assert "not a regular file" in failure(keyring(home, PASSPHRASE)).message
@@ -218,7 +221,7 @@ def test_a_change_waits_for_another(home: Path, path: Path) -> None:
 
 
 def test_without_a_home_folder_there_is_no_file() -> None:
-    """Without a home folder there is no place for the file."""
+    """Without a home folder, the error says that there is no folder for the file."""
     ring = Keyring({}, "/", Person(PASSPHRASE, PASSPHRASE), {}, ("file",))
     assert ring.check() == [("file", "there is no folder for the encrypted file")]
     with pytest.raises(KeyringUnavailable, match="no folder"):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dsops.openmetrics import MOST_SERIES, OTHER, Counter, Gauge, Histogram, Info, Metric, ReadCounter, Registry
 from dsops.openmetrics.process_metrics import process_metrics
+from tests.children import SECONDS
 from tests.metrics import read_metrics
 
 
@@ -151,11 +152,11 @@ def test_threads_lose_nothing() -> None:
             counter.add(("sts",))
             histogram.observe(1)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(timeout=SECONDS)
 
     samples = samples_of(counter, histogram)
     assert samples["calls_total", frozenset({("service", "sts")})] == 8000

@@ -31,7 +31,9 @@ def started(tree: Path, folder: str, environ: dict[str, str] | None = None) -> s
     command = settings["mfa_process"]
     assert isinstance(command, tuple)
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=str(settings["mfa_process_folder"]), check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        words, cwd=str(settings["mfa_process_folder"]), check=True, capture_output=True, text=True, timeout=60
+    )
     return done.stdout.strip()
 
 

@@ -20,7 +20,7 @@ def store(*fields: str, role: str = ROLE) -> str:
 
 
 def refusal(text: str, **options: object) -> list[tuple[int, str]]:
-    """Return line and message of each problem of the role."""
+    """Return the line and message of each problem of the role."""
     with pytest.raises(ConfigError) as caught:
         plan_of(text, store="r", **options)  # type: ignore[arg-type]
     return [(problem.where.line, problem.message) for problem in caught.value.problems]

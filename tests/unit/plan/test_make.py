@@ -37,7 +37,7 @@ envs:
 
 
 def problems_of(error: ConfigError) -> list[tuple[int, str, str]]:
-    """Return line, path and message of each problem."""
+    """Return the line, path and message of each problem."""
     return [(problem.where.line, problem.path, problem.message) for problem in error.problems]
 
 

@@ -23,7 +23,7 @@ def planned(fields: str, **options: object) -> Plan:
 
 
 def problems_of(fields: str, **options: object) -> list[str]:
-    """Return path and message of each problem."""
+    """Return the path and message of each problem."""
     with pytest.raises(ConfigError) as caught:
         planned(fields, **options)
     return [f"{problem.path.removeprefix('secretStores.s.')}: {problem.message}" for problem in caught.value.problems]

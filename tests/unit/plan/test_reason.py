@@ -22,7 +22,7 @@ def step(*fields: str, reason: str = "") -> Step:
 
 
 def refusal(*fields: str, reason: str = "") -> list[tuple[int, str, str]]:
-    """Return line, message and hint of each problem."""
+    """Return the line, message and hint of each problem."""
     with pytest.raises(ConfigError) as caught:
         step(*fields, reason=reason)
     return [(problem.where.line, problem.message, problem.hint) for problem in caught.value.problems]

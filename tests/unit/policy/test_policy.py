@@ -29,7 +29,7 @@ VALID: dict[PolicyKind, dict[str, Json]] = {
 
 
 def problems(kind: PolicyKind, document: str) -> list[tuple[int, str, str]]:
-    """Return line, path and message of each problem; fail if there is none."""
+    """Return the line, path and message of each problem; fail if there is none."""
     with pytest.raises(PolicyInvalid) as refused:
         parse_policy(document, kind, file="p.json")
     assert all(problem.where.file == "p.json" for problem in refused.value.problems)

@@ -217,7 +217,7 @@ envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}
 
 
 def test_two_stores_of_one_role_share_its_session(pipeline: Pipeline) -> None:
-    """Two stores of one role in two regions share one AssumeRole call, as the founding page promises."""
+    """Two stores of one role in two regions share one AssumeRole call, as the AWS STS page promises."""
     text = """
 secretStores:
   us: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/RegionalRole"}

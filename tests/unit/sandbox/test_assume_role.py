@@ -369,7 +369,7 @@ def test_a_session_policy_never_adds(lab: Lab) -> None:
 
 
 def test_a_session_policy_of_denials_allows_nothing(lab: Lab) -> None:
-    """A session policy with only Deny statements leaves no permissions, as in the founding page's second example."""
+    """A session policy with only Deny statements leaves no permissions, as in the AWS STS page's second example."""
     denials = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": ["iam:*"], "Resource": "*"}]}'
 
     session = lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID, Policy=denials)

@@ -150,7 +150,7 @@ def test_centralized_root_access_must_be_enabled(
 
 
 def test_the_iam_api_enables_it(make_lab: LabFactory) -> None:
-    """The management account enables the features through IAM; the delegated administrator can disable them."""
+    """IAM lets the management account enable centralized root access, and the delegated administrator disable it."""
     lab = make_lab(seed("  root_access: false"))
     owner, administrator = lab.user("admin", OWNER), lab.user("admin", OTHER)
 

@@ -259,7 +259,7 @@ def test_a_line_break_in_a_response_header_is_refused(ending: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     values = iter([f"x{ending}", "x"])
     loop = Loop(lambda _: HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b""), listener, 1000, 5)
-    thread = Thread(target=loop.run)
+    thread = Thread(target=loop.run, daemon=True)
     thread.start()
     try:
         answers = []

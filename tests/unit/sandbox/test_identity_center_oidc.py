@@ -402,7 +402,7 @@ def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -
 
 
 def test_a_rotated_refresh_token_works_once(make_lab: LabFactory) -> None:
-    """With rotates_refresh_tokens each refresh returns another refresh token, and the former one is refused."""
+    """With `rotates_refresh_tokens`, each refresh returns a new refresh token, and the old one is refused."""
     center = Center.of(make_lab(SEED + "  rotates_refresh_tokens: true\n"))
     program = center.register(SCOPE)
     started = center.start_device(program)

@@ -190,7 +190,7 @@ def test_both_names_of_the_scope_parameter_are_accepted(center: Center) -> None:
 
 
 def test_a_code_in_the_url_fills_the_field(center: Center) -> None:
-    """A code in the URL opens the form for its login, or fills the field for the code; it approves nothing."""
+    """A code in the URL opens the form for its login, or fills in the code field; it does not approve the login."""
     program = center.register()
     started = center.start_device(program)
     page = center.browse("GET", "/_sandbox/device", f"user_code={started['userCode']}").body.decode()

@@ -21,7 +21,7 @@ def answer(lab: Lab, host: str = "127.0.0.1:4566", method: str = "GET") -> HttpA
 
 
 def told(lab: Lab) -> Told:
-    """Return labels and values for each sample name, as Prometheus' own parser reads them."""
+    """Return the labels and values for each sample name, as Prometheus' own parser reads them."""
     return read_metrics(answer(lab).body.decode())
 
 

@@ -68,7 +68,7 @@ def test_starting_loads_no_unneeded_service() -> None:
         "import sys; from dsops.sandbox.control.launch import open_server; from dsops.sandbox.seed.model import Seed; "
         "server = open_server(Seed()); print(' '.join(sorted(sys.modules)))"
     )
-    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60).split())
 
     assert {"moto.iam.models", "moto.secretsmanager.models", "waitress"} <= loaded
     unwanted = {"moto.ssm", "moto.ec2", "moto.s3", "moto.sts", "moto.organizations", "moto.server", "flask"}

@@ -58,7 +58,7 @@ def test_full_permissions_end_at_the_account(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """Across accounts the policy of the queue or topic and the caller's policy must allow."""
+    """Across accounts the policy of the queue or topic and the caller's policy must both allow."""
     sqs_backends[ACCOUNT][REGION].queues["jobs"].policy = policy("sqs:SendMessage")
     sns_backends[ACCOUNT][REGION].topics[TOPIC].policy = policy("sns:Publish")
 

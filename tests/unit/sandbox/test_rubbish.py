@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsops.sandbox.wire.models import operation_model, operation_names, service_model
+from tests.groups import examples
 from tests.sandboxes import ACCOUNT, Lab, Person, sign
 from tests.unit.sandbox.conftest import SEED
 
@@ -88,7 +89,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_json_for_any_operation(admin: Person, data: st.DataObject) -> None:
     """Random JSON values for any operation's parameters never cause an internal failure."""
@@ -101,7 +102,7 @@ def test_any_json_for_any_operation(admin: Person, data: st.DataObject) -> None:
     assert status(admin, "secretsmanager", headers, body) in {200, 400, 501}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_form_for_any_operation(admin: Person, data: st.DataObject) -> None:
     """Random form fields for STS and IAM never cause an internal failure."""

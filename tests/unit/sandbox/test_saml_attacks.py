@@ -26,6 +26,7 @@ from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.saml.response import verify
 from dsops.sandbox.state.world import SamlProvider
 from dsops.sandbox.wire.errors import answer_of
+from tests.groups import examples
 from tests.identity_provider import NAMESPACES, PERSISTENT, Element, IdentityProvider, encoded
 from tests.unit.sandbox.test_saml import DEPLOY, PROVIDER, asked
 
@@ -563,7 +564,7 @@ def test_an_encrypted_assertion_is_refused_with_a_reason() -> None:
     assert "does not decrypt assertions" in judged(response)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_byte_changes_never_change_the_subject(data: st.DataObject) -> None:
     """A document with random byte changes is refused or yields the same subject."""
@@ -577,7 +578,7 @@ def test_random_byte_changes_never_change_the_subject(data: st.DataObject) -> No
     assert verdict == "= alice" or not verdict.startswith("= ")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_element_changes_never_change_the_subject(data: st.DataObject) -> None:
     """A document with random element changes is refused or yields the same subject."""
@@ -628,7 +629,7 @@ def test_unusable_metadata_is_refused_with_a_reason(old: str, new: str, why: str
     assert told == f"The metadata of {PROVIDER} can't be read: {why}"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_metadata_is_refused_without_failure(data: st.DataObject) -> None:
     """Metadata with random changes is parsed, or refused with a reason."""

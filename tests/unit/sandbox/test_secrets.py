@@ -154,7 +154,7 @@ def stages(admin: Person) -> dict[str, list[str]]:
 
 
 def test_a_moved_label_is_current_for_later_writes(lab: Lab) -> None:
-    """After UpdateSecretVersionStage, the next PutSecretValue takes AWSCURRENT from the version that has it then."""
+    """After UpdateSecretVersionStage, the next PutSecretValue moves AWSCURRENT from the version that has it by then."""
     admin = lab.user("admin")
     first = admin.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["VersionId"]
     put = {"SecretId": "prod/db", "SecretString": "2", "VersionStages": ["staged"]}

@@ -22,6 +22,7 @@ from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.setup import plant
 from dsops.sandbox.seed.model import Seed, SeedAccount, SeedUser
+from tests.children import SECONDS
 from tests.sandboxes import ACCOUNT, Keys, sign
 
 SEED = Seed((SeedAccount(ACCOUNT, users=(SeedUser("alice"),)), SeedAccount("222222222222")))
@@ -349,11 +350,11 @@ def test_another_server_is_not_a_sandbox() -> None:
                 connection.recv(1000)
                 connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nhello")
 
-        thread = Thread(target=serve)
+        thread = Thread(target=serve, daemon=True)
         thread.start()
         with pytest.raises(SandboxUnavailable, match="no sandbox answers"):
             ask(f"http://127.0.0.1:{listener.getsockname()[1]}", "health")
-        thread.join()
+        thread.join(timeout=SECONDS)
 
 
 def test_control_endpoints_use_json(server: SandboxServer) -> None:

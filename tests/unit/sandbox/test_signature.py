@@ -12,6 +12,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.signature import check_scope, check_signature, read_claim
+from tests.groups import examples
 from tests.sandboxes import Keys, sign
 
 KEYS = Keys(access_key_id="AKIAEXAMPLEEXAMPLE00", secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -244,7 +245,7 @@ def test_spaces_inside_a_signed_header_are_collapsed() -> None:
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     body=st.binary(max_size=40),
     query=st.lists(st.tuples(st.text("abcXYZ-", min_size=1, max_size=4), texts), max_size=4),
@@ -262,7 +263,7 @@ def test_random_requests_signed_by_botocore_are_accepted(
     check(request, keys)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_any_changed_byte_is_refused(data: st.DataObject) -> None:
     """A request is refused if any byte of body, query or signed headers was changed."""

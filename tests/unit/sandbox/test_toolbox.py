@@ -89,7 +89,7 @@ def told(person: Person, authorization_id: str, **more: object) -> dict[str, Any
 
 
 def checks(details: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return type and effect of the last evaluation's checks."""
+    """Return the type and effect of the last evaluation's checks."""
     return [(each["checkType"], each["evaluatedEffect"]) for each in details["evaluations"][-1]["checks"]]
 
 

@@ -28,7 +28,7 @@ from dsops.secret_editing import editor_text
     ],
 )
 def test_a_json_object_on_one_line_is_indented(value: str, shown: str) -> None:
-    """An object is shown indented if it can be stored again exactly as it was; other values are shown as stored."""
+    """A JSON object is shown indented if it can be stored again unchanged; other values are shown as stored."""
     text = editor_text(Secret(value))
     assert shown == text.text.reveal()
     assert value == text.value_of(text.text).reveal()
@@ -43,7 +43,7 @@ def test_an_edited_object_is_stored_in_the_old_style() -> None:
 
 
 def test_an_object_that_is_no_json_any_more_is_refused() -> None:
-    """The error names line and column, and none of the text."""
+    """The error for invalid JSON names line and column, and contains no part of the text."""
     with pytest.raises(UsageError, match="line 2, column 8") as raised:
         editor_text(Secret('{"a": "1"}')).value_of(Secret('{\n  "a": hush-7\n}'))
     assert "hush" not in f"{raised.value!r} {raised.value.why} {raised.value.hint} {raised.value.__cause__!r}"
@@ -60,27 +60,27 @@ def test_an_object_that_is_no_json_any_more_is_refused() -> None:
     ],
 )
 def test_an_edit_that_would_lose_something_is_refused(edited: str) -> None:
-    """Of a field that occurs twice, and of a long number, only a part would be stored."""
+    """A repeated field or a very long number is an error, because only a part of it would be stored."""
     with pytest.raises(UsageError) as raised:
         editor_text(Secret('{"a": "1"}')).value_of(Secret(edited))
     assert "hush" not in f"{raised.value!r} {raised.value.hint} {raised.value.__cause__!r}"
 
 
 def test_half_a_surrogate_pair_stays_an_escape() -> None:
-    r"""A `\ud800` in the edited text can't be stored as a character, also if the old value had no escapes."""
+    r"""A `\ud800` in the edited text stays escaped, because it can't be encoded, even if the value had no escapes."""
     edited = editor_text(Secret('{"a": "ü"}')).value_of(Secret('{"a": "ü\\ud800"}'))
     assert '{"a": "\\u00fc\\ud800"}' == edited.reveal()
 
 
 def test_binary_values_are_refused() -> None:
-    """An editor would change bytes that are not UTF-8."""
+    """A value that is not UTF-8 is refused, because an editor would change its bytes."""
     with pytest.raises(UsageError, match="binary"):
         editor_text(Secret.from_bytes(b"\xff\xfe"))
 
 
 @given(st.text() | st.dictionaries(st.text(), st.text() | st.floats()).map(json.dumps))
 def test_an_unchanged_text_is_the_old_value(value: str) -> None:
-    """Whatever the value is, the text as shown stands for exactly this value."""
+    """For every value, the unchanged text of the editor gives exactly the same value again."""
     text = editor_text(Secret(value))
     text.text.reveal().encode()
     assert value == text.value_of(text.text).reveal()

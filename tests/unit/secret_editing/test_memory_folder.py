@@ -25,7 +25,7 @@ def test_the_runtime_folder_is_used_if_it_is_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_folder_on_a_disk_is_not_used(tmp_path: Path) -> None:
-    """A folder on a disk is not used: neither XDG_RUNTIME_DIR, nor /dev/shm."""
+    """Neither XDG_RUNTIME_DIR nor /dev/shm is used if it is on a disk."""
     listed = mounts(tmp_path, "/dev/sda / ext4 rw 0 0")
     assert "" == memory_folder({"XDG_RUNTIME_DIR": str(tmp_path)}, listed)
     over = mounts(
@@ -35,7 +35,7 @@ def test_a_folder_on_a_disk_is_not_used(tmp_path: Path) -> None:
 
 
 def test_a_link_counts_as_the_folder_that_it_leads_to(tmp_path: Path) -> None:
-    """A symbolic link from a tmpfs to a disk does not make the disk memory."""
+    """A symbolic link from a tmpfs to a disk does not count as memory."""
     (tmp_path / "memory").mkdir()
     (tmp_path / "disk").mkdir()
     (tmp_path / "memory" / "link").symlink_to(tmp_path / "disk")
@@ -49,7 +49,7 @@ def test_a_system_without_a_list_of_mounts_has_none(tmp_path: Path) -> None:
 
 
 def test_only_the_user_can_enter_the_private_folder(tmp_path: Path) -> None:
-    """The folder has mode 0700, whatever the umask is, and a new name each time."""
+    """The private folder has mode 0700, whatever the umask is, and a new name each time."""
     before = os.umask(0)
     try:
         folders = {private_folder(str(tmp_path)) for _ in range(3)}

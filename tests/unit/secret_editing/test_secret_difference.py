@@ -19,7 +19,7 @@ def text(value: Secret | None) -> str | None:
 
 
 def test_fields_are_compared_by_name() -> None:
-    """Added, removed and changed fields are listed in the order of the fields, equal ones are not."""
+    """Added, removed and changed fields are listed in the order of the fields; equal fields are not listed."""
     assert [("b", "changed", "2", "3"), ("c", "removed", "[1]", None), ("d", "added", None, "x")] == changes(
         '{"a": "1", "b": 2, "c": [1]}', '{"a": "1", "b": 3, "d": "x"}'
     )
@@ -38,11 +38,11 @@ def test_other_values_are_compared_as_a_whole() -> None:
 
 
 def test_equal_values_have_no_differences() -> None:
-    """Equal values have none, and neither have objects that differ only in white space."""
+    """Equal values have no differences, nor have JSON objects that differ only in white space."""
     assert [] == changes("same", "same")
     assert [] == changes('{"a": 1}', '{"a":1}')
 
 
 def test_the_repr_shows_no_value() -> None:
-    """A change that is printed by accident shows no value."""
+    """Printing a change by accident shows no value."""
     assert "hush" not in repr(changes_between(Secret('{"a": "hush"}'), Secret('{"a": "hush-2"}')))

@@ -49,7 +49,7 @@ def test_only_that_field_changes(text: str, name: str, field: str, expected: str
 
 @pytest.mark.parametrize("text", ["hush-7", "[1]", '"hush-7"', "", '{"a": "hush-7"', "{'a': 'hush-7'}", "[" * 100_000])
 def test_a_value_that_is_no_object_has_no_fields(text: str) -> None:
-    """A value that is not a JSON object is an error, which does not contain it."""
+    """If the value is not a JSON object, the error says so, and does not contain the value."""
     with pytest.raises(FieldMissing) as raised:
         after(text, "a", "new-hush-8")
     assert "hush" not in text_of(raised.value)
@@ -61,7 +61,7 @@ def text_of(error: DsopsError) -> str:
 
 
 def test_a_number_is_not_replaced_by_a_text() -> None:
-    """A field that is no text takes only JSON; the error contains neither value."""
+    """The new value of a field that is not a text must be JSON; the error contains neither value."""
     with pytest.raises(UsageError, match="is not JSON") as raised:
         after('{"port": 5432}', "port", "hush-9")
     assert "hush-9" not in text_of(raised.value)
@@ -69,13 +69,13 @@ def test_a_number_is_not_replaced_by_a_text() -> None:
 
 
 def test_a_field_that_is_there_twice_is_refused() -> None:
-    """If the object has the field twice, it is unclear which one counts."""
+    """If the object has the field twice, setting it is an error, because it is unclear which one is read."""
     with pytest.raises(FieldMissing, match="2 times"):
         after('{"a": "1", "a": "2"}', "a", "3")
 
 
 def test_bytes_that_are_not_utf_8_are_refused() -> None:
-    """A JSON text can't contain other bytes."""
+    """A new value that is not UTF-8 is an error, because a JSON text can't contain such bytes."""
     with pytest.raises(UsageError, match="not UTF-8"):
         with_field(Secret('{"a": "1"}'), "a", Secret.from_bytes(b"\xff"), "secret `x`")
 
@@ -89,7 +89,7 @@ def test_bytes_that_are_not_utf_8_are_refused() -> None:
 def test_the_result_is_the_object_with_that_field(
     content: dict[str, object], name: str, field: str, indent: int | None
 ) -> None:
-    """Read as JSON, the result is the old object with that field, in the old order."""
+    """The new text, read as JSON, is the old object with that field changed, in the old order."""
     if not isinstance(content.get(name, ""), str):
         del content[name]
     result = json.loads(after(json.dumps(content, indent=indent), name, field))

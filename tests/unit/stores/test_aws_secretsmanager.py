@@ -33,7 +33,7 @@ def many(pipeline: Pipeline, count: int) -> list[str]:
 
 
 def denied_batch(call: Call) -> Refusal | None:
-    """Deny batch reads, as for a role that may only call GetSecretValue (founding page)."""
+    """Deny batch reads, as for a role that may only call GetSecretValue (AWS STS page)."""
     return DENIED if call.action == "BatchGetSecretValue" else None
 
 

@@ -90,7 +90,7 @@ secretStores:
 
 
 def test_what_the_store_does_not_say_is_not_sent(pipeline: Pipeline) -> None:
-    """Fields that the store lacks are not sent, but for the defaults of session name and duration.
+    """Fields that the store lacks are not sent, except the defaults of session name and duration.
 
     The plan shows these two defaults.
     """

@@ -356,7 +356,7 @@ def test_the_first_response_counts_and_nothing_else_does() -> None:
         window.ask("/saml?a=b", {"SAMLResponse": good, "RelayState": "x"}, host=f"localhost:{window.port}")
 
     with LoopbackPort(PATH, window.port, method="POST", most_bytes=400_000) as loopback:
-        thread = threading.Thread(target=browse)
+        thread = threading.Thread(target=browse, daemon=True)
         thread.start()
         found = await_response(loopback, 20)
         thread.join(10)

@@ -16,6 +16,7 @@ from dsops.cache import CredentialCache
 from dsops.config import file_lock
 from dsops.config.file_lock import FileLock, locked
 from tests.center_in_memory import ADA
+from tests.children import SECONDS, Child
 from tests.loop import Time
 from tests.unit.stores.test_aws_sso import Desk
 
@@ -42,7 +43,7 @@ def another_process(path: Path) -> Iterator[None]:
     """Another process that holds the lock of the token file."""
     program = "import sys; from dsops.config.file_lock import FileLock; lock = FileLock(sys.argv[1])\n"
     program += "print(lock.take(), flush=True); sys.stdin.read()"
-    with subprocess.Popen(
+    with Child(
         [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
@@ -63,7 +64,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_token_with_time_left_is_used_while_another_process_renews_it(desk: Desk) -> None:
-    """A process does not wait for a renewal while its token is still valid, and does not renew it a second time."""
+    """While another process renews a token that is still valid, dsops neither waits nor renews it."""
     with another_process(desk.center.log_in(desk.home, seconds=600)):
         assert desk.caller().endswith(f"/{ADA}")
     assert desk.center.asked == ["GetRoleCredentials"]
@@ -114,7 +115,7 @@ def test_a_folder_that_cannot_be_written_to_has_no_lock(tmp_path: Path) -> None:
 
 
 def test_the_answer_of_a_program_without_the_lock_is_waited_for(desk: Desk) -> None:
-    """The AWS CLI takes no lock: after a refused refresh token, dsops looks for the token that the CLI saves."""
+    """The AWS CLI takes no lock, so dsops looks for the token that the CLI saves after a refresh token is refused."""
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.refresh_tokens.clear()
     desk.time = Later(0.3, lambda: desk.center.log_in(desk.home))
@@ -123,7 +124,7 @@ def test_the_answer_of_a_program_without_the_lock_is_waited_for(desk: Desk) -> N
 
 
 def test_a_file_that_is_being_rewritten_is_read_again(desk: Desk) -> None:
-    """The AWS CLI empties the file before it writes a token; a reader in between is still logged in (aws-cli#10628)."""
+    """If the AWS CLI has emptied the file before it writes a token, dsops is still logged in (aws-cli#10628)."""
     path = desk.center.log_in(desk.home)
     text = path.read_text()
     path.write_text("")
@@ -134,7 +135,7 @@ def test_a_file_that_is_being_rewritten_is_read_again(desk: Desk) -> None:
         time.sleep(0.03)
         path.write_text(text)
 
-    rewriting = Thread(target=rewrite)
+    rewriting = Thread(target=rewrite, daemon=True)
     rewriting.start()
     assert desk.caller().endswith(f"/{ADA}")
-    rewriting.join()
+    rewriting.join(timeout=SECONDS)

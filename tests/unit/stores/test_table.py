@@ -131,5 +131,5 @@ find_store("literal")
 unwanted = {"dsops.stores.aws_sts", "dsops.stores.aws_ssm", "dsops.stores.env", "importlib.metadata", "pycurl"}
 print(sorted(unwanted & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"

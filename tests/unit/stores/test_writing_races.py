@@ -70,7 +70,7 @@ def refuse_current(parameters: dict[str, object]) -> Answer:
 
 
 def test_the_label_moves_from_the_expected_version_only() -> None:
-    """The value is stored under a label of its own; AWS moves AWSCURRENT only away from the expected version."""
+    """The value is stored under its own label; AWS moves AWSCURRENT only if the expected version still has it."""
     asked: list[dict[str, object]] = []
 
     def move(parameters: dict[str, object]) -> Answer:
@@ -90,7 +90,7 @@ def test_the_label_moves_from_the_expected_version_only() -> None:
 
 
 def test_a_change_by_another_client_is_not_overwritten() -> None:
-    """If another version is current by then, the error names it, and the new version loses its label."""
+    """If another version is current by then, the error names that version, and the new version loses its label."""
     error = failure(
         {"PutSecretValue": put, "UpdateSecretVersionStage": refuse_current, "DescribeSecret": current(OTHERS)}
     )
@@ -108,7 +108,7 @@ def test_a_lost_response_is_no_change_by_another_client() -> None:
 
 
 def test_another_reason_of_the_refusal_stays() -> None:
-    """If the expected version is still current, AWS's own reason is shown, and where the new value is."""
+    """If the move fails although the expected version is current, the error has AWS's reason and the new version."""
     error = failure({"PutSecretValue": put, "UpdateSecretVersionStage": refuse_current, "DescribeSecret": current(OLD)})
     assert isinstance(error, SecretRefused)
     assert f"the new value is stored as version {MINE}, and version {OLD} is still current" in error.why
@@ -148,7 +148,7 @@ def test_a_denied_move_says_what_is_stored_and_what_to_allow() -> None:
     ],
 )
 def test_a_value_that_aws_repeats_is_masked(words: str) -> None:
-    """If AWS's error repeats the value, no part of the error contains it."""
+    """If AWS's error message repeats the secret's value, no part of dsops' error contains the value."""
     failure({"PutSecretValue": lambda _: json_error("ValidationException", words)})
 
 
@@ -180,7 +180,7 @@ def written(history: Answer, version: int, expected: str = "4") -> tuple[str, li
 
 
 def test_a_parameter_keeps_its_type_key_and_tier() -> None:
-    """An overwritten parameter keeps its own KMS key, which AWS would replace by the default key, and its tier."""
+    """An overwritten parameter keeps its tier and its KMS key, which AWS would otherwise replace by the default key."""
     version, (body,) = written(parameter_history(4), 5)
     assert "5" == version
     assert {
@@ -197,7 +197,7 @@ def test_a_parameter_keeps_its_type_key_and_tier() -> None:
 
 
 def test_a_parameter_that_has_changed_is_not_overwritten() -> None:
-    """If the newest version is not the expected one, nothing is sent."""
+    """If the newest version is not the expected one, no PutParameter is sent."""
     with pytest.raises(SecretChanged, match="nothing was overwritten") as raised:
         written(parameter_history(6), 7)
     assert "version 4 was expected to be current, and 6 is" == raised.value.why

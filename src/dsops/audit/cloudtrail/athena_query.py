@@ -49,9 +49,9 @@ class AthenaQuery:
         self.id = ""
         """The QueryExecutionId, once Athena has accepted the query."""
         self.is_sent = False
-        """Whether the query may have started in Athena, even though its id is not known yet."""
+        """Whether the query may have started in Athena. It may have, even though its id is not known yet."""
         self.is_under_way = False
-        """Whether the query still runs in AWS, and so costs money, unless it is stopped."""
+        """Whether the query still runs in AWS, where it costs money until it ends or is stopped."""
         self.scanned_bytes: int | None = None
 
     async def run(
@@ -80,7 +80,7 @@ class AthenaQuery:
     async def _wait(
         self, begun: float, timeout_seconds: float, on_progress: OnProgress, clock: Callable[[], float]
     ) -> None:
-        """Poll the query's state until it is done, with pauses that double up to five seconds."""
+        """Poll the query's state until the query has ended, with pauses that double up to five seconds."""
         wait = _FIRST_PAUSE
         while True:
             status = await athena.get_query_execution(self._api, self.id)

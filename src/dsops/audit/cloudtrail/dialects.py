@@ -41,7 +41,7 @@ FIELDS: Mapping[str, str] = {
     "session_arn": "responseElements.assumedRoleUser.arn",
     "is_cached": "additionalEventData.cached",
 }
-"""The fields that are read from records: dsops' name of a field -> its path in a CloudTrail record."""
+"""The fields that are read from records: the name in dsops -> the path in a CloudTrail record."""
 
 _FREE = ("requestParameters", "responseElements", "additionalEventData")
 """Fields whose structure depends on the event."""
@@ -59,7 +59,7 @@ class Dialect(NamedTuple):
     spoken_time: str
     """SQL for a timestamp or NULL; `{}` is text such as `Nov 20, 2026, 11:00:00 AM`."""
     id: str
-    """SQL for a compact value, equal for equal ids; `{}` is the text of an id."""
+    """SQL that shortens an id so that different ids stay different; `{}` is the text of the id."""
     unique: str
     """SQL for a value that occurs only once and has the same type as `id`."""
     later: str

@@ -65,7 +65,7 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
-    """The fields to read, in the form that DuckDB's `from_json` takes. Any: a tree of texts."""
+    """Return the fields to read, in the form that DuckDB's `from_json` takes. Any: a tree of texts."""
     root: dict[str, Any] = {}
     for path in paths:
         inner = root
@@ -78,7 +78,7 @@ def _structure(paths: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
-    """An empty database in a new folder below `folder` (default: the system's temporary folder), removed at the end.
+    """Yield an empty database in a new folder below `folder` or the system's temporary folder; remove it at the end.
 
     Raises ExtraMissing without DuckDB, and LogsUnreadable if the disk is full, also during later use.
     """
@@ -155,7 +155,7 @@ class CallDatabase:
             self._insert(batch)
         except self._error as error:
             if isinstance(error, self._end) or _safe_reason(str(error)) == _FULL:
-                raise  # No file is the cause: the database can't be written.
+                raise  # The error is not about a file: the database can't be written.
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _safe_reason(str(error))))
                 return
@@ -182,7 +182,8 @@ class CallDatabase:
                     self.left_out += self._rows(count, {"paths": paths})[0][0]
                 self._rows(insert, {"paths": paths})
             except self._error as error:
-                # A gzip file of several members records only the length of the last member.
+                # The recorded size is too small, because a gzip file of several members records only that of the last
+                # one.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
                     raise
                 room *= 4
@@ -195,7 +196,7 @@ class CallDatabase:
         self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
         self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
         if self._first_row("SELECT count(*) FROM several")[0]:
-            # `row_number()` is computed only for records that have copies, since it sorts all its rows.
+            # `row_number()` runs only on records that have copies, because it sorts all rows that it gets.
             self._rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
                     SELECT rowid AS id, {COPIES} FROM records WHERE call_id IN (SELECT call_id FROM several))
@@ -232,7 +233,7 @@ class CallDatabase:
         try:
             return future.result()
         except KeyboardInterrupt:
-            # The interrupt is repeated, since a statement that has not begun ignores it.
+            # The interrupt is repeated, since a statement that has not started yet ignores an interrupt.
             while not future.done():
                 self._connection.interrupt()
                 wait([future], timeout=_AGAIN_SECONDS)

@@ -20,19 +20,19 @@ Severity = Literal["high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
 MANY_DENIALS = 10
-"""From this number of denied requests for sessions on, the denials of one principal have the severity high."""
+"""A principal with at least this number of denied requests for sessions has a finding of high severity."""
 
 MANY_TARGETS = 3
-"""From this number of different roles or operations on, the denials of one principal have the severity high."""
+"""A principal denied at this number of different roles or operations has a finding of high severity."""
 
 MANY_FAILURES = 3
-"""From this number on, requests for a role that fail with the same error code are a finding."""
+"""A role for which at least this number of requests fail with the same error code has a finding."""
 
 REVOKE_DOES = (
     "This prints a policy that denies all older sessions of the role, those of other principals too; "
     "with `--apply` it attaches the policy."
 )
-"""What `dsops revoke` does. The command is never recommended without this text."""
+"""What `dsops revoke` does. Each text that recommends the command includes this sentence."""
 
 MOST_OF_A_KIND = 3
 """Maximum number of findings of one kind and severity that the first page shows."""
@@ -43,28 +43,28 @@ Row = Mapping[str, object]
 
 
 class ReportFinding(NamedTuple):
-    """One thing that a person has to look at."""
+    """One fact in the logs that an administrator should look at."""
 
     severity: Severity
     kind: str
-    """The question whose answer has the fact, or `unreadable` or `trail`."""
+    """The question whose answer contains the fact; otherwise `unreadable` (log files) or `trail` (dsops' own trail)."""
     what: str
     """What happened. The text contains names from the logs, and is not escaped."""
     why: str
-    """One sentence: why a person has to look."""
+    """One sentence: why an administrator should look at the fact."""
     look: str
-    """The command that looks closer, quoted for a shell."""
+    """The command line that shows more about the fact, quoted for a shell."""
     revoke: str = ""
-    """The command that ends sessions that were not intended; say what it does with REVOKE_DOES."""
+    """The command that ends unintended sessions. A text that shows it must also contain REVOKE_DOES."""
 
 
 class FindingGroup(NamedTuple):
-    """The findings of one kind and severity: the first of them, and the number of the others."""
+    """The findings of one kind and severity: the first few, and the number of further ones."""
 
     findings: tuple[ReportFinding, ...]
     others: int
     look: str
-    """The command that shows the others."""
+    """The command that shows the findings that the group leaves out."""
 
 
 def make_findings(report: AuditReport) -> tuple[ReportFinding, ...]:
@@ -77,12 +77,12 @@ def make_findings(report: AuditReport) -> tuple[ReportFinding, ...]:
 
 
 def can_be_judged(report: AuditReport) -> bool:
-    """Whether the report answers all questions that have findings, so that no finding means that there is nothing."""
+    """Whether the report answers every question that can have findings, so that no finding means no anomaly."""
     return all(report.answer(question) is not None for question in _MAKERS)
 
 
 def nothing_found(report: AuditReport) -> str:
-    """Return the sentence for a report without findings."""
+    """Return the sentence that a report without findings shows."""
     if not report.calls:
         return "There was no call to look at."
     return "Nothing needs attention in the rows that are shown." if report.match else "Nothing needs attention."
@@ -108,7 +108,7 @@ def finding_counts(findings: Sequence[ReportFinding]) -> str:
 
 
 def is_new_unknown(report: AuditReport) -> bool:
-    """Whether the report can't say what is new, because it has no call before the boundary."""
+    """Whether the report can't say what is new, because it has no call before the period that is reported."""
     return report.boundary is not None and (report.first is None or report.first >= report.boundary)
 
 
@@ -152,7 +152,7 @@ def _new_principals(report: AuditReport, rows: Sequence[Row]) -> Iterator[Report
 def _revocation(role: str) -> str:
     """Return the command that ends the sessions of a role; "" for a session without a role.
 
-    A name that can't be pasted is not one that AWS permits, so it is left out.
+    AWS permits no role name that can't be pasted into a shell, so such a name from a log gets no command.
     """
     arn = parse_arn(role)
     if arn is None or not arn.resource.startswith("role/"):
@@ -161,7 +161,7 @@ def _revocation(role: str) -> str:
 
 
 def _root_use(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
-    """Yield a finding for each account of which a root session was issued, or requested by the root user itself."""
+    """Yield a finding for each account whose root user requested a session, or for which a root session was issued."""
     by_root: dict[str, list[Row]] = {}
     for row in rows:
         root = next((name for name in (str(row["principal"]), str(row["role"])) if _is_root(name)), "")
@@ -200,7 +200,7 @@ def _new_accounts(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFi
 
 
 def _denials(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
-    """Yield a finding for each principal, whatever the number of its denied calls."""
+    """Yield one finding for each principal with denied calls, however many they are."""
     by_principal: dict[str, list[Row]] = {}
     for row in rows:
         by_principal.setdefault(str(row["principal"]), []).append(row)
@@ -324,7 +324,8 @@ def short_name(text: str) -> str:
 def _match(report: AuditReport, name: str, question: str) -> str:
     """Return the command that shows all rows with the name.
 
-    A name that can't be pasted, such as one with a control character, comes from a log: its question is shown instead.
+    A name from a log may be impossible to paste, for example with a control character. Then the command shows the
+    whole question.
     """
     return f"{report.command} --match {quote(name)}" if _can_be_pasted(name) else _question(report, question)
 

@@ -42,7 +42,7 @@ REPEATED = 3
 
 
 class AuditQuestion(NamedTuple):
-    """One question."""
+    """A question that `dsops audit report` answers."""
 
     name: str
     asks: str
@@ -54,7 +54,7 @@ class AuditQuestion(NamedTuple):
 
 
 class QuestionOptions(NamedTuple):
-    """The user's options."""
+    """The user's options, which limit the records that the questions are about."""
 
     since: datetime | None = None
     """The earliest time of reported calls; all times here are in UTC."""
@@ -368,7 +368,7 @@ _PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
 
 
 def is_denial(code: str) -> bool:
-    """Whether an error code means that AWS denied the call; the same rule as in the SQL of `denials`."""
+    """Whether an error code means that AWS denied the call. The SQL of the question `denials` has the same rule."""
     return (
         code.startswith("AccessDenied")
         or code.endswith(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))
@@ -377,7 +377,7 @@ def is_denial(code: str) -> bool:
 
 
 def sql_of(question: AuditQuestion, options: QuestionOptions, dialect: Dialect) -> str:
-    """The question's SQL for an engine, over the relations that it needs."""
+    """Return the question's SQL for an engine, over the relations that it needs."""
     day_before = dialect.later.format(time="max(call_time)", seconds="-86400")
     boundary = options.boundary or options.since
     words = {

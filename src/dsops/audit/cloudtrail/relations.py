@@ -6,7 +6,7 @@ from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
 from dsops.policy.language.session_actions import SESSION_OPERATIONS
 
 MOST_HOPS = 8
-"""Maximum number of hops of a chain that are traced back."""
+"""Maximum number of hops that are followed back in a chain."""
 
 _SERVICE = "replace(event_source, '.amazonaws.com', '')"
 _NAMES = ", ".join(f"'{name}'" for name in SESSION_OPERATIONS)

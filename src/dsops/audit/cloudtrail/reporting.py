@@ -1,4 +1,4 @@
-"""Makes a report from log files: all questions, answered from one reading."""
+"""Makes a report from log files: reads them once, and answers all questions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def report_on(
     report_read: Told = lambda _: None,
     display_name: Callable[[str], str] = str,
 ) -> AuditReport:
-    """Answer the questions over those files.
+    """Read the log files once, and answer the questions.
 
     `sources` and `display_name` give the names that the user used. Without `sandbox`, lines of dsops' own trail that
     are marked as a sandbox's are left out. Raises LogsUnreadable if no file can be read, and ExtraMissing without

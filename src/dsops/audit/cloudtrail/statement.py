@@ -55,7 +55,7 @@ def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, s
 
 
 def days_of(begin: str, end: str) -> str:
-    """Return an SQL condition for Athena's partitions of days (`YYYY-MM-DD`); "" leaves a side open.
+    """Return an SQL condition that limits Athena's partitions to days (`YYYY-MM-DD`); "" sets no limit.
 
     The partition column `timestamp` of the documented table has the format `YYYY/MM/DD`.
     """

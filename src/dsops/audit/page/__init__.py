@@ -1,6 +1,7 @@
-"""Renders a report as one HTML file that opens without a network: no script, font, image or address. Pure.
+"""Renders a report as one HTML file that opens without a network: no script, font, image or address.
 
-An `AuditReport` comes in, the text of the file goes out. Imported by `cli`.
+Does no I/O.
+The input is an `AuditReport`, the output the text of the file. Imported by `cli`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draws chains of sessions: the first caller and each role on the way; chains share the hops they have in common."""
+"""Draws chains of sessions: the first caller and each role after it. Chains share the hops that are equal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parts_of(path: str, hops: int) -> list[str]:
 
 
 def path_markup(path: str, hops: int) -> Markup:
-    """The path as markup for a table, one hop per line."""
+    """Return the path as markup for a table, one hop per line."""
     return element("ol", *(element("li", name(part)) for part in parts_of(path, hops)), class_="path")
 
 

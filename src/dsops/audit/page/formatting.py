@@ -17,7 +17,7 @@ LONGEST_TITLE = 4096
 """The maximum length of a tooltip in characters: twice the longest ARN (IAM API, 2048)."""
 
 _RESERVED = "aws-reserved/"
-"""The IAM path of Identity Center's roles, which is longer than the names that distinguish these roles."""
+"""The IAM path of Identity Center's roles. It is left out, because it is longer than the roles' own names."""
 
 NOTHING = "\N{EN DASH}"
 """The text of an empty cell."""
@@ -116,10 +116,10 @@ def title(text: str) -> str:
 
 
 def number_of(value: object) -> int:
-    """The number in a cell; 0 if the cell has none."""
+    """Return the number in a cell; 0 if the cell has none."""
     return value if isinstance(value, int) else 0
 
 
 def text_of(value: object) -> str:
-    """The text in a cell; "" if the cell is empty."""
+    """Return the text in a cell; "" if the cell is empty."""
     return value if isinstance(value, str) else "" if value is None else str(value)

@@ -1,6 +1,6 @@
 """Renders the whole page: a head whose security policy allows only its own style, then the sections in order.
 
-The first section has what needs attention, for a reader who reads nothing else.
+The first section contains what needs attention, because many readers read only that.
 """
 
 from __future__ import annotations

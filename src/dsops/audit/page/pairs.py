@@ -18,7 +18,7 @@ _SHADES = 5
 
 
 def pairs(rows: Records) -> Markup:
-    """A bar chart or a matrix, depending on the number of pairs."""
+    """Return a chart of the pairs of accounts: bars if there are few pairs, else a matrix."""
     return _bars(rows) if len(rows) <= MOST_BARS else _matrix(rows)
 
 
@@ -67,7 +67,7 @@ def _matrix(rows: Records) -> Markup:
 
 
 def _busiest(rows: Records, column: str) -> list[str]:
-    """The accounts with the most calls; if there are too many accounts, `others` is last."""
+    """Return the accounts with the most calls; if there are too many accounts, `others` is last."""
     calls: Counter[str] = Counter()
     for row in rows:
         calls[text_of(row[column])] += number_of(row["calls"])

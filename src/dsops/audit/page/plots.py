@@ -114,7 +114,7 @@ def _use(row: Use) -> Markup:
 
 
 def share_of(used: int | None, requested: int | None) -> float | None:
-    """The used percentage of the requested duration, at most 100; None if either is unknown."""
+    """Return the used percentage of the requested duration, at most 100; None if either is unknown."""
     if used is None or not requested or requested < 0:
         return None
     return min(100.0, max(0.0, 100 * used / requested))
@@ -194,7 +194,7 @@ def _time_tick(second: int, label: str, bins: Bins) -> tuple[Markup, Markup]:
     at = 100 * (second - bins.start) / (bins.end - bins.start)
     bottom = _TOP + _HEIGHT
     line = element("line", class_="base", x1=_percent(at), x2=_percent(at), y1=bottom, y2=bottom + 4)
-    # A label at the very end would stick out of a narrow page; further left, it would overlap the previous label.
+    # A label at the very end would not fit a narrow page, and further left it would overlap the previous label.
     is_told = at <= 97
     return line, element("text", label, x=_percent(at), y=bottom + 17, text_anchor="middle") if is_told else Markup()
 

@@ -44,7 +44,7 @@ def _lead(*words: str) -> Markup:
 
 def _failures(report: AuditReport) -> Markup:
     hours, rows = records_of(report, "timeline"), records_of(report, "failures")
-    # If the report lacks `failures` or `durations`, the number comes from the timeline.
+    # If the report lacks `failures` or `durations`, the number is taken from the timeline.
     failures = _total(hours if report.answer("failures") is None else rows, "failures")
     sessions = _total(hours if report.answer("durations") is None else records_of(report, "durations"), "sessions")
     attempts = failures + sessions

@@ -52,7 +52,7 @@ _DURATIONS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 def table(
     caption: str, columns: Sequence[str], records: Records, labels: Mapping[str, str] = MappingProxyType({})
 ) -> Markup:
-    """A table of the first rows, and a line with the number of other rows. `labels` replaces column headings."""
+    """Return a table of the first rows, and a line with the number of other rows. `labels` replaces column headings."""
     heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
     shown_records = records[:MOST_ROWS]
     numeric = {column for column in columns if any(isinstance(record[column], int) for record in shown_records)}
@@ -76,14 +76,14 @@ def table(
 
 
 def more(number: int) -> Markup:
-    """A line with the number of rows that the table leaves out."""
+    """Return a line with the number of rows that the table leaves out."""
     if number <= 0:
         return Markup()
     return element("p", told(f"{counted(number, 'more row')}: `--json` has all."), class_="more")
 
 
 def folded(caption: str, columns: Sequence[str], records: Records) -> Markup:
-    """A plot's data as a table, collapsed on screens and open in print."""
+    """Return a plot's data as a table, collapsed on screens and open in print."""
     summary = element("summary", f"{caption}: {counted(len(records), 'row')}")
     return element("details", summary, table(caption, columns, records))
 
@@ -94,7 +94,7 @@ def _cell(value: object, column: str, label: str, is_number: bool) -> Markup:  #
 
 
 def _cell_content(column: str, value: object) -> Markup:
-    """The content of a cell: markup stays unchanged, durations and times are formatted, names are shortened."""
+    """Return the content of a cell: markup stays unchanged, durations and times are formatted, names are shortened."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, datetime):

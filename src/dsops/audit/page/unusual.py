@@ -25,11 +25,11 @@ class _Kind(NamedTuple):
     next: str
     columns: tuple[str, ...]
     well: str
-    """The text to show if there is no finding."""
+    """The sentence that the page shows if there is no finding of this kind."""
     labels: Mapping[str, str] = {}
     """Column headings that only this table uses."""
     is_new: bool = False
-    """Whether findings are about something new, which no call before the report's boundary has."""
+    """Whether the findings are about something new, which does not occur in calls before the report's boundary."""
 
 
 _KINDS = (
@@ -132,7 +132,10 @@ def unusual(report: AuditReport) -> Markup:
 
 
 def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
-    """Return the text for no findings; without calls before the boundary, it says why findings are unknown."""
+    """Return the sentence for a kind without findings.
+
+    Without calls before the boundary, it says that they are unknown.
+    """
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         noun = "principals" if kind.question == "new-principals" else "pairs of accounts"
         words = f"Which {noun} are new can't be told: no call before ", moment(report.boundary), " was read."
@@ -197,7 +200,7 @@ def _chain(row: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def command_for(service: str) -> str:
-    """The `dsops` command that explains a denial by that service."""
+    """Return the `dsops` command that explains a denial by that service."""
     if service == "sts":
         return "dsops help sts.access-denied"
     if service in {"secretsmanager", "ssm"}:

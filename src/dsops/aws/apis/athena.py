@@ -33,7 +33,7 @@ _STATES: Mapping[str, State] = {
 }
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DENIED = re.compile(r"(?i)access denied|insufficient permissions|not authorized|accessdenied|forbidden")
-# Such as: TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
+# Example: TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
 _CODE = re.compile(r"([A-Z][A-Z_]{3,}): ")
 
 
@@ -51,7 +51,7 @@ class QueryState(NamedTuple):
 class Athena(NamedTuple):
     """The client, credentials, endpoint and query settings for calls to Athena.
 
-    The workgroup or AWS decides about a setting that is empty.
+    If a setting is empty, the workgroup or AWS decides.
     """
 
     client: Client
@@ -85,7 +85,7 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
         {name: value for name, value in parameters.items() if value},
     )
     query = text_in(content, "QueryExecutionId")
-    # Users see the id and paste it into a shell.
+    # The id is checked, because users see it and paste it into a shell.
     if not _ID.fullmatch(query):
         raise lacks(api.endpoint, "StartQueryExecution", "QueryExecutionId")
     return query
@@ -140,12 +140,12 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
     if code in ("TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND"):
         where = f" in {api.endpoint.region}" + (f", database {api.database}" if api.database else "")
         hint = (
-            "name it with `--from DATABASE.TABLE` (and `--region`), or create it: the statement is in dsops' "
-            "docs/how-to/audit-sql.md"
+            "name the table with `--from DATABASE.TABLE` (and `--region`), or create it with the statement in "
+            "dsops' docs/how-to/audit-sql.md"
         )
         return QueryRefused(f"Athena has no table {table}{where}", why=why, hint=hint, aws=aws)
     if code in ("COLUMN_NOT_FOUND", "TYPE_MISMATCH", "FUNCTION_NOT_FOUND"):
-        hint = f"is {table} a table of CloudTrail's logs, with the columns that dsops' docs/how-to/audit-sql.md lists?"
+        hint = f"check that {table} is a table of CloudTrail logs with the columns in dsops' docs/how-to/audit-sql.md"
         return QueryRefused(f"table {table} lacks columns that the query needs", why=why, hint=hint, aws=aws)
     if _DENIED.search(seen.reason):
         hint = (
@@ -195,7 +195,7 @@ def _refused_start(workgroup: str) -> Refusal:
             hint = "name a place with `--output s3://BUCKET/PREFIX/`, or a workgroup that has one with `--workgroup`"
         elif re.search(r"(?i)work ?group.* not (found|exist)", answer.message):
             message = f"Athena has no workgroup {workgroup} here"
-            hint = "`aws athena list-work-groups` lists a region's: name one with `--workgroup`, or its `--region`"
+            hint = "`aws athena list-work-groups` lists the workgroups: choose with `--workgroup` and `--region`"
         return QueryRefused(message, why=answer.message, hint=hint, aws=answer)
 
     return refusal

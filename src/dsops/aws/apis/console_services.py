@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.errors import UsageError, nearest
 
-# Path and fragment below the console's host, as the console's own navigation has them.
+# Path and fragment below the console's host, as in the console's own navigation.
 _PAGES = {
     "access-analyzer": "access-analyzer/home",
     "acm": "acm/home",

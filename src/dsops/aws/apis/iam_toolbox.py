@@ -130,7 +130,8 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if answer.code != "ResourceNotFoundException":
         return None
     hint = "records are kept for 24 hours, in the region of the refusal and for the account or organization refused"
-    return EntityNotFound(f"could not {doing}: AWS has no record of it", why=answer.message, hint=hint, aws=answer)
+    message = f"could not {doing}: AWS has no record of the refusal"
+    return EntityNotFound(message, why=answer.message, hint=hint, aws=answer)
 
 
 def _evaluation(content: Mapping[str, object]) -> Evaluation:

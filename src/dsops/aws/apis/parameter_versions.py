@@ -18,7 +18,7 @@ MOST_BYTES = {"Standard": 4096, "Advanced": 8192, "Intelligent-Tiering": 8192}
 
 _MOST_PAGES = 20
 _PAGE = 50
-"""The largest page of GetParameterHistory."""
+"""The maximum number of entries on one page of GetParameterHistory."""
 
 
 class ParameterVersion(NamedTuple):
@@ -62,10 +62,10 @@ class ParameterCalls:
         return sorted(versions, key=lambda each: each.version), request_id
 
     async def put(self, value: Secret, settings: Mapping[str, str], *, overwrite: bool) -> tuple[int, str]:
-        """Store a value; return the version that it became, and the request id (PutParameter).
+        """Store a value; return the number of the new version, and the request id (PutParameter).
 
         `settings` are Type, KeyId, Tier and DataType. Without `overwrite`, AWS refuses if the parameter exists. With
-        it, AWS has no condition on the version that is overwritten.
+        `overwrite`, AWS does not check which version is overwritten.
         """
         given = {name: text for name, text in settings.items() if text}
         parameters = {"Value": value.reveal(), "Overwrite": overwrite, **given}
@@ -83,7 +83,8 @@ class ParameterCalls:
         self, action: str, verb: str, parameters: Mapping[str, object], hidden: Secret | None = None
     ) -> Content:
         doing = f"{verb} the parameter `{self._name}`"
-        # Each PutParameter that arrives makes a version, and a second DeleteParameter finds nothing.
+        # Each PutParameter that reaches AWS makes a version, and a repeated DeleteParameter fails: the parameter is
+        # gone.
         is_once = action in ("PutParameter", "DeleteParameter")
         call = Call(self._endpoint, self._credentials, action, doing, _refusal_of(action), (hidden,), is_once)
         return await call_json(self._client, call, "AmazonSSM", {"Name": self._name, **parameters})
@@ -104,7 +105,7 @@ def _version(entry: Mapping[str, object]) -> ParameterVersion:
 
 
 def _refusal_of(action: str) -> Refusal:
-    """Return the function that makes the error for a refused call of this action."""
+    """Return the function that turns AWS's refusal of this action into an error."""
 
     def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         if concerns_credentials(answer):
@@ -112,7 +113,7 @@ def _refusal_of(action: str) -> Refusal:
         if is_denied(answer):
             hint = permission_hint(answer, f"ssm:{action}")
             if "KMS" in answer.message or "kms:" in answer.message:
-                hint = "allow kms:Encrypt and kms:Decrypt on the key that encrypts it to the role that writes it"
+                hint = "allow the writing role kms:Encrypt and kms:Decrypt on the KMS key of the parameter"
             return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
         if answer.code in ("ParameterNotFound", "ParameterVersionNotFound"):
             message = f"could not {doing}: it does not exist in {answer.endpoint}"
@@ -120,7 +121,11 @@ def _refusal_of(action: str) -> Refusal:
         if answer.code == "ParameterAlreadyExists":
             message, hint = f"could not {doing}: it exists already", "choose another name"
             return SecretExists(message, why=answer.message, hint=hint, aws=answer)
-        hint = "check the key that encrypts it" if answer.code == "InvalidKeyId" else "check the parameter's name"
+        hint = (
+            "check the KMS key that encrypts the parameter"
+            if answer.code == "InvalidKeyId"
+            else "check the parameter's name"
+        )
         return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 
     return refusal

@@ -30,12 +30,12 @@ _MOST_PAGES = 20
 
 
 class DescribedSecret(NamedTuple):
-    """A secret without its value."""
+    """What DescribeSecret returns about a secret: everything except the value."""
 
     arn: str
     name: str
     stages: Mapping[str, tuple[str, ...]]
-    """Version id -> its staging labels, for versions that have a label."""
+    """Version id -> its staging labels. Versions without a label are missing."""
     request_id: str
 
     def version_with(self, stage: str) -> str:
@@ -97,7 +97,7 @@ class SecretCalls:
     async def put_value(self, value: Secret, token: str, stage: str) -> WrittenVersion:
         """Store a value as a new version with that staging label (PutSecretValue). The token becomes the version id.
 
-        A retry with the same token stores nothing a second time.
+        A retry with the same token stores no second version.
         """
         parameters = {"ClientRequestToken": token, "VersionStages": [stage], **_content_of(value)}
         content = await self._call("PutSecretValue", "write", parameters, _hidden(parameters))
@@ -114,21 +114,22 @@ class SecretCalls:
     async def move_stage(self, stage: str, *, to: str = "", away_from: str = "") -> str:
         """Move a staging label between versions, and return the request id (UpdateSecretVersionStage).
 
-        AWS refuses the call (InvalidParameterException) if the label is not attached to `away_from` at that moment.
+        AWS refuses the call (InvalidParameterException) if the label is not attached to `away_from` when the call
+        arrives.
         """
         moves = {"MoveToVersionId": to, "RemoveFromVersionId": away_from}
         parameters = {"VersionStage": stage, **{name: version for name, version in moves.items() if version}}
         return (await self._call("UpdateSecretVersionStage", "change the current version of", parameters)).request_id
 
     async def delete(self, days: int | None) -> tuple[float | None, str]:
-        """Delete the secret after some days, or at once for None; return the time and the request id (DeleteSecret)."""
+        """Delete the secret after `days`, or at once for None; return the time and the request id (DeleteSecret)."""
         window: dict[str, object] = {"RecoveryWindowInDays": days}
         parameters = window if days is not None else {"ForceDeleteWithoutRecovery": True}
         content = await self._call("DeleteSecret", "delete", parameters)
         return _seconds(content.get("DeletionDate")), content.request_id
 
     async def restore(self) -> str:
-        """Cancel the deletion, and return the request id (RestoreSecret)."""
+        """Cancel the secret's deletion, and return the request id (RestoreSecret)."""
         return (await self._call("RestoreSecret", "restore", {})).request_id
 
     async def _call(
@@ -158,7 +159,7 @@ def _content_of(value: Secret) -> dict[str, object]:
 
 
 def _hidden(parameters: Mapping[str, object]) -> Secret:
-    """Return the value as the request has it, which AWS could repeat in an error message."""
+    """Return the value in the request's form, to be hidden in errors: AWS could repeat it in a message."""
     return Secret(text_in(parameters, "SecretString") or text_in(parameters, "SecretBinary"))
 
 
@@ -177,7 +178,7 @@ def _seconds(value: object) -> float | None:
 
 
 def _refusal_of(action: str) -> Refusal:
-    """Return the function that makes the error for a refused call of this action."""
+    """Return the function that turns AWS's refusal of this action into an error."""
 
     def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         if concerns_credentials(answer):
@@ -185,9 +186,7 @@ def _refusal_of(action: str) -> Refusal:
         if is_denied(answer):
             hint = permission_hint(answer, f"secretsmanager:{action}")
             if "KMS" in answer.message or "kms:" in answer.message:
-                hint = (
-                    "allow kms:GenerateDataKey and kms:Decrypt on the key that encrypts it to the role that writes it"
-                )
+                hint = "allow the writing role kms:GenerateDataKey and kms:Decrypt on the KMS key of the secret"
             return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
         if answer.code == "ResourceNotFoundException":
             message = f"could not {doing}: it does not exist in {answer.endpoint}"
@@ -198,7 +197,11 @@ def _refusal_of(action: str) -> Refusal:
         if answer.code == "InvalidRequestException" and "delet" in answer.message:
             message = f"could not {doing}: it is scheduled for deletion"
             return SecretDeleted(message, why=answer.message, hint="restore it first", aws=answer)
-        hint = "check the key that encrypts it" if answer.code == "EncryptionFailure" else "check its name and version"
+        hint = (
+            "check the KMS key that encrypts the secret"
+            if answer.code == "EncryptionFailure"
+            else "check its name and version"
+        )
         return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 
     return refusal

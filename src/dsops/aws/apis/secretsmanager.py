@@ -169,7 +169,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if is_denied(answer):
         hint = permission_hint(answer, "secretsmanager:GetSecretValue")
         if "KMS" in answer.message or "kms:" in answer.message:
-            hint = "allow kms:Decrypt on the key that encrypts it to the role that reads it"
+            hint = "allow the reading role kms:Decrypt on the KMS key of the secret"
         return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     if answer.code == "ResourceNotFoundException":
         return SecretNotFound(
@@ -188,7 +188,7 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
             hint=f"restore the secret with `aws secretsmanager restore-secret --secret-id {secret_id}`",
             aws=answer,
         )
-    hint = "check the key that encrypts it" if answer.code == "DecryptionFailure" else ""
+    hint = "check the KMS key that encrypts the secret" if answer.code == "DecryptionFailure" else ""
     if "default KMS service key" in answer.message:
         # AWS owns the default key's policy, which allows only the secret's account (Secrets Manager User Guide, "Access
         # from a different account").

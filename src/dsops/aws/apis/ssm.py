@@ -103,12 +103,16 @@ def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     if is_denied(answer):
         hint = permission_hint(answer, "ssm:GetParameters")
         if "kms:" in answer.message or "KMS" in answer.message:
-            hint = "allow kms:Decrypt on the key that encrypts them to the role that reads them"
+            hint = "allow the reading role kms:Decrypt on the KMS key of the parameters"
         return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     if answer.code in ("ParameterNotFound", "ParameterVersionNotFound"):
         hint = "check the parameter's name, including the `/` at its beginning, and the store's `region`"
         return SecretNotFound(
             f"could not {doing}: no such parameter in {answer.endpoint}", why=answer.message, hint=hint, aws=answer
         )
-    hint = "check the key that encrypts it" if answer.code == "InvalidKeyId" else "check the parameter's name"
+    hint = (
+        "check the KMS key that encrypts the parameter"
+        if answer.code == "InvalidKeyId"
+        else "check the parameter's name"
+    )
     return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

@@ -19,7 +19,7 @@ from dsops.startup import NamedTuple
 _BEARER = "x-amz-sso_bearer_token"
 _MOST_PAGES = 500
 _KEY = re.compile(r"[\w+=,.@-]+", re.ASCII)
-"""An account's id, or the name of a permission set (Identity Center API reference, CreatePermissionSet)."""
+"""The characters of account ids and permission set names (Identity Center API reference, CreatePermissionSet)."""
 _PARTS = ("accessKeyId", "secretAccessKey", "sessionToken")
 
 
@@ -68,13 +68,13 @@ async def get_role_credentials(portal: PortalClient, account_id: str, role_name:
 
 
 async def list_accounts(portal: PortalClient) -> list[Account]:
-    """Return the accounts in which the logged-in user has a permission set. Raises AnswerInvalid for half a list."""
+    """Return the accounts in which the user has a permission set. Raises AnswerInvalid for an incomplete list."""
     listing = _Listing("ListAccounts", "/assignment/accounts?", "list the accounts", "accountList", "accountId")
     return [Account(text_in(item, "accountId"), text_in(item, "accountName")) for item in await _list(portal, listing)]
 
 
 async def list_account_roles(portal: PortalClient, account_id: str) -> list[str]:
-    """Return the names of the logged-in user's permission sets in the account. Raises AnswerInvalid for half a list."""
+    """Return the names of the user's permission sets in the account. Raises AnswerInvalid for an incomplete list."""
     path, doing = f"/assignment/roles?account_id={quote(account_id)}&", f"list the permission sets in {account_id}"
     listing = _Listing("ListAccountRoles", path, doing, "roleList", "roleName")
     return [text_in(item, "roleName") for item in await _list(portal, listing)]
@@ -93,11 +93,11 @@ class _Listing(NamedTuple):
     doing: str
     member: str
     key: str
-    """The text that each object of the list has."""
+    """The field that each object of the list must have, with a text as value."""
 
 
 async def _list(portal: PortalClient, listing: _Listing) -> list[dict[str, object]]:
-    """Return the objects of all pages. A caller may delete what is not in the list, so a page must not be missing."""
+    """Return the objects of all pages. A page must not be missing, because callers delete what is not in the list."""
     objects: list[dict[str, object]] = []
     tokens = [""]
     while len(tokens) <= _MOST_PAGES:
@@ -105,7 +105,7 @@ async def _list(portal: PortalClient, listing: _Listing) -> list[dict[str, objec
         content = await _ask(portal, listing.action, f"{listing.path}max_result=100{more}", listing.doing)
         page, whole = objects_in(content, listing.member), content.get(listing.member)
         is_whole = isinstance(whole, list) and len(page) == len(whole)
-        # Callers write the keys into a dsops.yaml, where a `${NAME}` would mean a variable of the user's.
+        # Callers write these texts into a dsops.yaml, where `${NAME}` would insert a variable of the user.
         if not is_whole or not all(_KEY.fullmatch(text_in(each, listing.key)) for each in page):
             raise lacks(portal.endpoint, listing.action, f"{listing.member} with {listing.key}")
         objects += page

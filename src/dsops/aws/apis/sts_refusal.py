@@ -94,7 +94,10 @@ def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) 
 
 
 def refused_token(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """Return the error for a refused web identity token. No credentials sign the request, so none are to blame."""
+    """Return the error for a refused web identity token.
+
+    The error does not mention credentials, because none sign the request.
+    """
     if is_denied(answer):
         # AWS returns the same message for a missing role and a trust policy that does not match (aws-sdk-js-v3#6225).
         hint = "check the ARN and the role's trust policy: the provider, and its conditions on `aud` and `sub`"
@@ -119,7 +122,7 @@ def refused_assertion(answer: AwsAnswer, doing: str) -> DsopsError | None:
 
 
 def refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
-    """Return the error for a refusal that any STS action can get; None if the error common to all services fits."""
+    """Return the error for a refusal that any STS action can get; None if the general error describes it well."""
     if answer.message.startswith("MultiFactorAuthentication failed"):
         message = f"{answer.endpoint} did not accept the MFA code to {doing}"
         return MfaRefused(message, why=answer.message, hint=_hint(answer), aws=answer)

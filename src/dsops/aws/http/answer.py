@@ -99,7 +99,7 @@ def parse_json(body: bytes) -> dict[str, object] | None:
 
 
 def query_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Return code, message and request id of a query API's error (STS, IAM); None without an `Error` element."""
+    """Return the code, message and request id of a query API's error (STS, IAM); None without an `Error` element."""
     root = parse_xml(response.body)
     if root is None or root.find("Error") is None:
         return None
@@ -108,11 +108,11 @@ def query_refusal(response: Response) -> tuple[str, str, str] | None:
 
 
 def json_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Return code, message and request id of a JSON 1.1 API's error (Secrets Manager, SSM); None without a code."""
+    """Return the code, message and request id of a JSON 1.1 API's error (Secrets Manager, SSM); None without a code."""
     content = parse_json(response.body)
     if content is None:
         return None
-    # Such as `com.amazonaws.secretsmanager#ResourceNotFoundException`, `ResourceNotFoundException:http://...`.
+    # Examples: `com.amazonaws.secretsmanager#ResourceNotFoundException`, `ResourceNotFoundException:http://...`.
     code = content.get("__type") or response.headers.get("x-amzn-errortype", "")
     message = content.get("Message") or content.get("message") or ""
     if not isinstance(code, str) or not isinstance(message, str):
@@ -121,7 +121,7 @@ def json_refusal(response: Response) -> tuple[str, str, str] | None:
 
 
 def rest_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Return code, message and request id of a REST API's error.
+    """Return the code, message and request id of a REST API's error.
 
     The token endpoint of IAM Identity Center uses OAuth's members `error` and `error_description` (RFC 6749, 5.2).
     """
@@ -144,7 +144,7 @@ def aws_answer(
     `hidden` are the secrets of the request, which are masked in the message. AWS repeats values that it rejects and,
     for a wrong signature, the headers that should have been signed. A proxy may repeat the form that was sent.
     """
-    from urllib.parse import quote  # imported here because only refused requests need this module
+    from urllib.parse import quote  # imported here, because only refused requests need this module
 
     code, message, request_id = parts
     if not re.match(_CODE, code):

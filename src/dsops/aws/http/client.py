@@ -35,10 +35,10 @@ _SKEW_SECONDS = 4 * 60
 """The smallest clock difference that can make AWS refuse a request: Secrets Manager accepts 5 minutes, STS 15."""
 
 _MOST_PREPARED = 6
-"""The maximum number of connections opened ahead of time: 100 secrets in batches of 20 need five at once."""
+"""The maximum number of connections opened in advance: 100 secrets in batches of 20 need five at once."""
 
 _SANDBOX = "dsops-sandbox"
-"""The product in the `Server` header of dsops' sandbox; a slash and an id of the run follow it."""
+"""The product name in the `Server` header of dsops' sandbox. A slash and an id of the sandbox's run follow it."""
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
@@ -66,7 +66,7 @@ class Client(NamedTuple):
     attempts: int
     """The maximum number of attempts when the service fails. A throttled call is retried until the total timeout."""
     sandboxes: dict[str, str]
-    """Maps the URLs of endpoints whose last response came from a local dsops sandbox to its `Server` header.
+    """Maps the URL of each endpoint that is a local dsops sandbox to the `Server` header of its last response.
 
     All copies of the client share this dict.
     """
@@ -114,9 +114,9 @@ class Call(NamedTuple):
     hidden: tuple[Secret | None, ...] = ()
     """Secret parameters, which are masked in error messages because AWS may repeat them there."""
     is_once: bool = False
-    """Whether the request must not arrive twice: it is not sent again if it may have arrived.
+    """Whether the request must not reach AWS twice: it is not repeated if the first attempt may have arrived.
 
-    That is so for a request with an MFA code, and for one that writes a new version each time.
+    Examples are a request with an MFA code, and one that writes a new version each time.
     """
     method: str = "POST"
     path: str = ""
@@ -438,7 +438,8 @@ def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAns
         return True
     ahead = (theirs - client.runtime.now()).total_seconds()
     if abs(ahead - signed.skew_seconds) < _SKEW_SECONDS:
-        # Our clock is right. The signature may still be too old, if the machine slept before it sent the request.
+        # The local clock is right, but the signature may be too old because the machine slept before it sent the
+        # request.
         signed_at = datetime.strptime(signing.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         return (theirs - signed_at).total_seconds() >= _SKEW_SECONDS
     if not client.skews and abs(ahead) >= _SKEW_SECONDS:

@@ -68,7 +68,7 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
 
 
 def _ahead(before: datetime, after: datetime, theirs: datetime) -> float:
-    """Return how many seconds `theirs` (a whole second) is later than `after`, or earlier than `before` (negative)."""
+    """Return by how many seconds `theirs` (a whole second) is after `after`, or before `before` (negative)."""
     if (theirs - after).total_seconds() > 0:
         return (theirs - after).total_seconds()
     return min(0.0, (theirs - before).total_seconds() + 1)

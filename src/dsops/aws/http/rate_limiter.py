@@ -25,9 +25,9 @@ Source: AWS SDKs and Tools Reference Guide, "Retry behavior".
 _TOKENS_AFTER_REFUSAL = 0.5
 """The number of tokens after a refusal.
 
-A refused request takes no token from the service's own bucket, which at that moment lacked less than one token, on
+A refused request takes no token from the service's own bucket, which at that moment lacks less than one token, on
 average half a token. With 0 here, twenty calls at one per second took 1.5 times as long as the limit allows; with
-this value, 1.3 times.
+0.5, 1.3 times.
 """
 
 _SMOOTHING_SECONDS = 2.0
@@ -121,7 +121,7 @@ class RateLimiter:
         return self._accepted * math.exp((self._accepted_at - now) / _SMOOTHING_SECONDS)
 
     def _seconds(self, places_before: int, now: float) -> float:
-        """Return the seconds until there are enough tokens for `places_before` calls and one more call."""
+        """Return the seconds until there are enough tokens for the `places_before` calls ahead and one more call."""
         rate = self.rate(now)
         # At most one second's worth of tokens is saved up, so that unused tokens can't cause a burst.
         self._tokens = min(max(1.0, rate), self._tokens + rate * max(0.0, now - self._filled_at))

@@ -32,7 +32,7 @@ TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 501 is not among them: a server that lacks a feature will not have it a second later.
 """
 
-# Error codes of temporary failures with status 400; AWS documents the last code as worth a retry.
+# Error codes of temporary failures with status 400. AWS documents the last of them as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
 _UNKNOWN_KEY = frozenset(
@@ -84,7 +84,7 @@ def throttled(service: str, why: str = "", answer: AwsAnswer | None = None) -> T
 
 
 def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
-    """Return the error for a clock difference that remained after signing with the server's time."""
+    """Return the error for a clock that still differs too much after signing with the server's time."""
     return ClockSkewed(
         f"this machine's clock differs too much from the clock of {answer.endpoint}",
         why=answer.message,

@@ -55,7 +55,7 @@ _OLDEST_LIBCURL = 0x080A00
 # libcurl's error codes for a response that is not HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
 _RUBBISH = (1, 8, 61, 100)
 
-# From this libcurl version on, `fdset` has a socket of libcurl's own besides the sockets of its transfers.
+# From this libcurl version on, `fdset` includes one socket that belongs to libcurl itself, not to a transfer.
 _OWN_SOCKET_SINCE = 0x081500
 
 _HIGH_DESCRIPTOR = 900
@@ -101,8 +101,8 @@ class CurlDriver:
     """Runs transfers on one CurlMulti. Not thread-safe, and not usable in a forked child.
 
     Connections stay open between runs. libcurl calls no Python functions, only `list.append` and `BytesIO.write`,
-    because pycurl swallows a Ctrl-C that arrives while Python code runs in a callback. This was seen with the
-    callbacks of its socket interface, the other way to wait.
+    because pycurl swallows a Ctrl-C that arrives while Python code runs in a callback. We saw this with the callbacks
+    of pycurl's socket interface, the alternative way to wait.
     """
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class CurlDriver:
         self.start(request, None)
 
     def _launch(self) -> None:
-        """Start at most MAX_CONNECTIONS transfers, as libcurl counts the wait for a connection as connect time."""
+        """Start transfers, at most MAX_CONNECTIONS: libcurl counts waiting for a connection as connect time."""
         while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
             transfer = self._waiting.popleft()
             left = max(1, int((transfer.deadline - monotonic()) * 1000))

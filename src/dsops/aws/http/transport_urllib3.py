@@ -101,11 +101,14 @@ class ThreadDriver:
             job = self._jobs.get(number)
             if job is not None:
                 self._running.add(number)
-                # A daemon thread, since a server that never answers must not keep the program from ending.
+                # The thread is a daemon, since a server that never answers must not keep the program from ending.
                 Thread(target=_work, args=(number, job, self._pools, self._done), daemon=True).start()
 
     def _expire(self, finished: list[tuple[object, object]]) -> None:
-        """Report jobs past their deadline; a server that sends bytes slowly blocks a thread, but not the caller."""
+        """Report jobs that are past their deadline.
+
+        A server that sends bytes slowly can block a thread, but not the caller.
+        """
         now = monotonic()
         for number in [number for number, job in self._jobs.items() if job.deadline <= now]:
             job = self._jobs.pop(number)
@@ -239,7 +242,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
         why = causes[-1].verify_message
     elif isinstance(causes[-1], OSError) and causes[-1].strerror:
-        # Leaves out the `[Errno 111]` prefix.
+        # The `[Errno 111]` prefix is left out.
         why = causes[-1].strerror
     why = why[:1].lower() + why[1:] if why[1:2].islower() else why
     if any(isinstance(cause, exceptions.ReadTimeoutError) for cause in causes):

@@ -191,7 +191,7 @@ def _is_it_aws(request: WireRequest) -> str:
 
 
 def _seconds(milliseconds: int) -> str:
-    # At the first attempt, 29998 of 30000 ms may be left. Rounding makes the message show the 30 s that the user set.
+    # At the first attempt, 29998 of 30000 ms may be left. After rounding, the message shows the 30 s that the user set.
     return f"{round(milliseconds / 1000, 1 if milliseconds >= 1000 else 2):g} s"
 
 

@@ -102,7 +102,7 @@ def load_ambient(
 def _refuse_to_go_round(lookup: CredentialLookup) -> None:
     """Raise AmbientFailed if the profile's `credential_process` runs dsops with the same profile.
 
-    The lookups would otherwise form an endless loop.
+    Without this check, the lookups would form an endless loop.
     """
     if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
         raise AmbientFailed(
@@ -140,7 +140,10 @@ def _instant(text: object) -> datetime | None:
 
 
 def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str, object]:
-    """Run `ambient_child` and return its answer. Keys are passed through a pipe, never as an argument or in a file."""
+    """Run `ambient_child` and return its answer.
+
+    Keys are passed through a pipe, never as an argument or in a file.
+    """
     import json
     import subprocess
     import sys

@@ -22,8 +22,8 @@ def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:
     raise MfaRequired(prompt)
 
 
-# botocore stores this function as a default argument when it is imported. A prompt would hang, since the terminal
-# belongs to the client, and the next run would ask for the code again.
+# botocore stores this function as a default argument when it is imported. A prompt would hang, since the client uses
+# the terminal, and the next run would ask for the code again.
 getpass.getpass = _refuse_to_ask  # type: ignore[assignment]
 
 from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
@@ -40,7 +40,10 @@ def main(profile: str) -> None:
 
 
 def find(profile: str) -> dict[str, Any]:
-    """Find the credentials. The type is Any because the result is JSON, whose members the parent process checks."""
+    """Find the credentials and return the answer as JSON.
+
+    The type is Any because the parent process checks its members.
+    """
     session = Session(profile=profile or None)
     try:
         if session.get_config_variable("region") is None:

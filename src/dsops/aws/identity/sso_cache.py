@@ -106,7 +106,7 @@ def read_token(path: str, session: SsoSession) -> Cached:
     access_token, expires_at = _token_in(members, "accessToken"), instant(text_in(members, "expiresAt"))
     if access_token is None or expires_at is None:
         return Cached(None, f"{path} has no token in it")
-    # A user may give a section of the config file another start URL; the name of its token file stays the same.
+    # A user may change the start URL of a section in the config file; the name of its token file stays the same.
     for name, expected in (("startUrl", session.start_url), ("region", session.region)):
         other = text_in(members, name)
         if other and other.rstrip("#/") != expected.rstrip("#/"):

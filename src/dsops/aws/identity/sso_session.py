@@ -38,22 +38,22 @@ class SsoSession(NamedTuple):
 
 
 def start_url_problem(url: str) -> str:
-    """Return what a start URL has to be if this is none; "" for a usable one."""
+    """Return what a valid start URL looks like if this one is not usable; "" for a usable start URL."""
     return "" if re.match(_URL, url) else "the https address of the access portal"
 
 
 def region_problem(region: str) -> str:
-    """Return what the region has to be if this is none; "" for a usable one."""
+    """Return what a valid region looks like if this one is not usable; "" for a usable region."""
     return "" if re.match(_REGION, region) else "the region of the Identity Center instance, such as us-east-1"
 
 
 def is_same_url(one: str, other: str) -> bool:
-    """Whether two start URLs are the same, without the `/` or `#/` at the end that a browser adds."""
+    """Whether two start URLs are equal, apart from a `/` or `#/` at the end, which browsers add."""
     return one.rstrip("#/") == other.rstrip("#/")
 
 
 def named_sessions(environ: Mapping[str, str], folder: str = "") -> list[SsoSession]:
-    """Return the usable `[sso-session NAME]` sections of the AWS config file, in its order. Raises ConfigUnreadable."""
+    """Return the usable `[sso-session NAME]` sections of the AWS config file. Raises ConfigUnreadable."""
     sessions: list[SsoSession] = []
     for header in sections(config_file(environ, folder), _PREFIX):
         try:

@@ -95,7 +95,7 @@ def _file(runtime: Runtime) -> str:
 
 
 def _trail(runtime: Runtime) -> Trail:
-    """The user's own trail."""
+    """Return the user's own audit trail."""
     return find_trail(_file(runtime))
 
 
@@ -195,8 +195,8 @@ VERIFY = Command(
         "Each line contains the hash of the previous line. If a line does not match, its file and line\n"
         "number are printed, and the exit code is 6.\n"
         "\n"
-        "A user who can write the trail can also rewrite all of it. Store the printed head where that user\n"
-        "can't write, and pass it to --head later: a trail that has only grown still contains it."
+        "A user who can write the trail can also rewrite all of it. Store the printed head, the last hash,\n"
+        "where that user can't write, and pass it to --head later: a trail that has only grown contains it."
     ),
     run=_verify,
     flags=(
@@ -221,4 +221,4 @@ COMMAND = Group(
     commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
     default="list",
 )
-"""`dsops audit`."""
+"""The command group `dsops audit`."""

@@ -25,7 +25,7 @@ from dsops.text import counted
 
 
 class _Caller(NamedTuple):
-    """Credentials that sign the calls to Athena, and Athena's endpoint."""
+    """The credentials that sign the calls to Athena, and Athena's endpoint."""
 
     credentials: Credentials
     endpoint: Endpoint

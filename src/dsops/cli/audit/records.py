@@ -12,7 +12,7 @@ from dsops.errors import UsageError
 
 HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "REASON", "RESULT")
 LEAST = ("BY", "REASON", "COMMAND", "STORE")
-"""The columns that a narrow terminal does without, the least important first."""
+"""The columns that are left out on a narrow terminal, the least important first."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _FIRST_YEAR = 1000
@@ -40,7 +40,7 @@ def json_line(record: Record) -> str:
 
 
 def row_of(record: Record) -> tuple[str, ...]:
-    """A record as a row of the table."""
+    """Return a record as a row of the table."""
     facts = object_in(record, "additionalEventData")
     error = text_in(record, "errorCode")
     return (

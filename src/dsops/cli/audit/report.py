@@ -100,7 +100,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _command(arguments: Arguments, report: AuditReport) -> str:
-    """Return the command that makes the report again, without the flags for its output."""
+    """Return the command line that would make the same report, without its output flags."""
     words = ["dsops", "audit", "report", *arguments.words("LOGS")]
     if report.since is not None:
         words += ["--since", f"{report.since:%Y-%m-%dT%H:%M:%SZ}"]
@@ -110,7 +110,7 @@ def _command(arguments: Arguments, report: AuditReport) -> str:
 
 
 def _defects(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
-    """Verify dsops' own trail, if the report is on it; return the defects that are not harmless."""
+    """Verify dsops' own trail if the report is on it; return its defects without the harmless ones."""
     if arguments.words("LOGS"):
         return ()
     verdict = verify(find_trail(load_settings(runtime.environ).file))
@@ -214,13 +214,13 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
 
 
 def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
-    """A function that reports progress, in bytes, after each batch of files."""
+    """Return a function that reports progress, in bytes, after each batch of files."""
     whole = sum(batch.size for batch in found.batches)
     return PartCount(runtime.report, "logs.read", counted(found.files, "log file"), whole).add
 
 
 def report_value(report: AuditReport) -> dict[str, Json]:
-    """The report as JSON: every row of every answer."""
+    """Return the report as JSON: every row of every answer."""
     return {
         "sources": list(report.sources),
         "files": report.files,
@@ -265,7 +265,7 @@ COMMAND = Command(
         "role have it, sessions used until they expire or for seconds only, repeated denials, and long\n"
         "role chains.\n"
         "\n"
-        "It begins with what needs attention, by severity, each with the command that looks closer.\n"
+        "The report begins with what needs attention, by severity, each with a command that shows more.\n"
         "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"
@@ -281,14 +281,14 @@ COMMAND = Command(
         ),
         Flag(
             "--question",
-            "answer only this question; may be repeated; `dsops audit sql` lists the names",
+            "answer only this question, such as `failures`; may be repeated; `dsops audit sql` lists all",
             value="QUESTION",
             is_repeatable=True,
             own_variable="DSOPS_AUDIT_QUESTION",
         ),
         Flag(
             "--by",
-            "what to group `summary` by",
+            "the column by which the question `summary` groups",
             value="WHAT",
             choices=tuple(BY),
             default="role",
@@ -313,4 +313,4 @@ COMMAND = Command(
     ),
     operands=(Operand("LOGS", "a log file, or a folder of log files", is_required=False, is_repeatable=True),),
 )
-"""`dsops audit report`."""
+"""The command `dsops audit report`."""

@@ -61,7 +61,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
 def report_text(report: AuditReport, *, most: int) -> str:
-    """The report as tables of at most `most` rows each; 0 for all rows."""
+    """Return the report as tables of at most `most` rows each; 0 for all rows."""
     parts = [_head(report), *([_first_page(report)] if report.calls or report.defects else [])]
     unusual = _with_rows(report, _UNUSUAL)
     parts.append("Unusual" if unusual else "Nothing is unusual.")
@@ -77,7 +77,7 @@ def report_text(report: AuditReport, *, most: int) -> str:
 
 
 def _first_page(report: AuditReport) -> str:
-    """Return the findings by severity, each with its reason and the command that looks closer."""
+    """Return the findings by severity, each with its reason and the command that shows more."""
     findings = make_findings(report)
     lines = [f"Needs attention: {finding_counts(findings)}" if findings else nothing_found(report)]
     if is_new_unknown(report):
@@ -107,13 +107,13 @@ def answers_text(report: AuditReport, *, most: int) -> str:
 
 
 def history_text(report: AuditReport, session: str) -> str:
-    """The hops of a session, from its first caller to the session itself."""
+    """Return the hops of a session, from its first caller to the session itself."""
     (answer,) = report.answers
     return answer_text(answer, most=0, session=session)
 
 
 def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
-    """The table of one question with at most `most` rows (0: all); `session` is needed for the question `history`."""
+    """Return the table of one question with at most `most` rows (0: all); the question `history` needs `session`."""
     if answer.question == HISTORY.name:
         nothing = f"no session has the name, key or ARN {clean(session)}\n  hint: {_EARLIER}"
         return _section(answer, 0) if answer.rows else nothing

@@ -75,4 +75,4 @@ SEND = Command(
     ),
     run=_run,
 )
-"""`dsops audit send`."""
+"""The command `dsops audit send`."""

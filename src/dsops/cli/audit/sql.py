@@ -154,7 +154,7 @@ COMMAND = Command(
         ),
         Flag(
             "--by",
-            "what to group `summary` by",
+            "the column by which the question `summary` groups",
             value="WHAT",
             choices=tuple(BY),
             default="role",
@@ -162,13 +162,13 @@ COMMAND = Command(
         ),
         Flag(
             "--session",
-            "the session for `history`: its name, access key id or ARN",
+            "the session for the question `history`: its name, access key id or ARN",
             "filled",
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
         ),
         *RUN_FLAGS,
     ),
-    operands=(Operand("QUESTION", "the name of the question", is_required=False),),
+    operands=(Operand("QUESTION", "the name of a question, such as `failures`", is_required=False),),
 )
 """The command `dsops audit sql`."""

@@ -1,4 +1,4 @@
-"""Command lines as data: what a command accepts, and the parser (argv + environment -> Arguments).
+"""Command lines as data: what a command accepts, and the parser, which makes Arguments of argv and environment.
 
 The parser has no side effects. argparse is not used: it can only read the environment of this process (the agent
 parses its clients' command lines), and importing it and filling its parsers costs a cold run 4 ms.
@@ -61,7 +61,10 @@ class Operand(NamedTuple):
 
 
 class Arguments:
-    """A parsed command line; asking for a name that the command does not declare raises KeyError, a bug."""
+    """A parsed command line.
+
+    Asking for a name that the command does not declare raises KeyError, which is a bug.
+    """
 
     __slots__ = ("_operands", "_values", "command", "has_dashes", "is_help", "name")
 
@@ -259,7 +262,7 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
 
 
 def takes_one_more(command: Command, operands: Sequence[str]) -> bool:
-    """Whether the command takes another operand after these."""
+    """Whether the command takes another operand after these operands."""
     declared = command.operands
     return bool(declared) and (len(operands) < len(declared) or declared[-1].is_repeatable)
 
@@ -274,7 +277,7 @@ def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoRe
 
 
 def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
-    """Return the value of a flag from the next word."""
+    """Return the value of a flag, which is the next word. Raises UsageError if there is no next word."""
     if position == len(argv) or argv[position].startswith("--"):
         error = UsageError(f"`{flag.name}` needs a value", hint=f"write `{flag.name}={flag.value or 'VALUE'}`")
         error.missing = flag.name
@@ -283,7 +286,7 @@ def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
 
 
 def _refuse_words_before_dashes(words: Sequence[str], *, takes_name: bool) -> None:
-    """Raises UsageError for words before a later `--`, since it is unclear where the program begins."""
+    """Raise UsageError for words before a later `--`, since it is unclear where the program begins."""
     if "--" in words:
         before = words[: words.index("--")]
         shown = " ".join([word for word in before if not word.startswith("-")])

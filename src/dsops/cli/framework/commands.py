@@ -79,7 +79,7 @@ GROUPS: Mapping[str, str] = {
     "hook": "set up",
     "framework": "set up",
 }
-"""The folder of a command's module -> its group in the overview, in the order of the overview."""
+"""The folder of a command's module -> the group in the command overview. Groups are shown in this order."""
 
 DAILY: Mapping[str, str] = {
     "exec": "exec prod -- aws s3 ls",
@@ -88,11 +88,11 @@ DAILY: Mapping[str, str] = {
     "whoami": "whoami prod",
     "stores": "stores",
 }
-"""The commands of every day -> an example; the overview shows them first."""
+"""The most frequent commands -> an example. The overview shows these commands first."""
 
 
 def group_of(name: str) -> str:
-    """The command's group in the overview."""
+    """Return the command's group in the overview."""
     folder = COMMANDS[name].module.split(".")[-2]
     return GROUPS.get(folder, folder)
 

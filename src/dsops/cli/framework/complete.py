@@ -31,7 +31,7 @@ Candidates = Mapping[str, str]
 
 FILES = (":files",)
 COMMAND_LINE = ":command"
-"""The line before the position at which a program's own command line begins."""
+"""The output line that tells the shell where another program's command line begins."""
 
 _PLAIN = re.compile(r"[\w.,:=@%+/-]+")
 """Matches a text that needs no quoting in a shell."""
@@ -48,7 +48,7 @@ class _Line(NamedTuple):
     program: int | None
     """The position of the first word of the program to run, counted from the first word after `dsops`."""
     first_operand: int = 0
-    """The position of the first operand, which may be the program of a command line without `--`."""
+    """The position of the first operand. That operand may be the program of a command line without `--`."""
 
 
 def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if line.open_flag:
-        # bash splits words at `=`, so the word at the cursor can be `=` itself.
+        # bash splits words at `=`, so the word at the cursor can be a single `=`.
         return _value_lines(line.open_flag, "" if word == "=" else word, line, runtime)
     flags = line.command.flags + COMMON
     name, equals, value = word.partition("=")
@@ -160,7 +160,7 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
     if operand.name in {"STORE", "PATTERN", "NAME"}:
         return _stores(line, runtime, has_environments=operand.name == "NAME")
     if operand.name in {"KEY", "SERIAL"}:
-        # After a store, KEY is the name of a secret.
+        # For a command whose first operand is a store, KEY is the name of a secret.
         return _keys_of(line.operands[0], line, runtime) if line.operands else _kept(operand.name, runtime)
     config = _config(line, runtime)
     if config and operand.name.startswith("VARIABLE"):
@@ -181,7 +181,7 @@ def _kept(operand: str, runtime: Runtime) -> Candidates:
 
 
 def _keys_of(store: str, line: _Line, runtime: Runtime) -> Candidates:
-    """The keys of the store's secrets that variables name."""
+    """Yield the keys under which variables of the configuration read secrets of the store."""
     config = _config(line, runtime)
     environments = config.environments.values() if config else ()
     references = [each.reference for environment in environments for each in environment.variables.values()]

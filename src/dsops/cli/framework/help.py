@@ -12,7 +12,7 @@ from dsops.errors import UsageError
 
 _INDENT = 26
 _WIDE_ENOUGH = 64
-"""The width from which on names and texts stand side by side."""
+"""From this width on, names and texts stand side by side."""
 
 _LAST_LINES = (
     "Every command takes --json, -v (--verbose), -q (--quiet) and --debug. Each flag can also be set by a variable:"
@@ -26,7 +26,7 @@ def show_overview(*, is_asked: bool) -> int:
 
 
 def overview_text(width: int = WIDEST) -> str:
-    """The overview: the commands of every day with an example, then all others in groups."""
+    """Return the overview: the most frequent commands with an example, then all others in groups."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "every day:"]
     daily = {name: example for name, example in DAILY.items() if name in COMMANDS}
     lines += [_entry(f"dsops {example}", COMMANDS[name].summary, width, _INDENT + 6) for name, example in daily.items()]
@@ -58,13 +58,13 @@ def show_command(name: str, command: Command) -> int:
 
 
 def command_text(name: str, command: Command, width: int = WIDEST) -> str:
-    """The help of a command: usage, description, operands and flags."""
+    """Return the help of a command: usage, description, operands and flags."""
     head = _usage_line(usage(name, command), width)
     return "\n".join([head, "", *_paragraphs(command.help, width), *_details(command, width)])
 
 
 def _details(command: Command, width: int) -> list[str]:
-    """The help lines of operands and flags."""
+    """Return the help lines of operands and flags."""
     lines = []
     if command.operands:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help, width) for operand in command.operands)])
@@ -74,12 +74,12 @@ def _details(command: Command, width: int) -> list[str]:
 
 
 def summary_of(command: Command) -> str:
-    """The first line of a command's help."""
+    """Return the first line of a command's help."""
     return command.help.split("\n", 1)[0]
 
 
 def usage(name: str, command: Command) -> str:
-    """The usage line: `dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
+    """Return the usage line: `dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
     parts = ["dsops", name, "[FLAGS]", *(_operand(operand) for operand in command.operands)]
     if command.takes_command:
         parts.extend(["--", "PROGRAM", "[ARGUMENTS]"])
@@ -87,7 +87,7 @@ def usage(name: str, command: Command) -> str:
 
 
 def flag_help(flag: Flag) -> str:
-    """The flag's help with its choices and default."""
+    """Return the flag's help with its choices and default."""
     parts = [flag.help]
     if flag.choices:
         parts.append(f": {', '.join(flag.choices)}")
@@ -102,7 +102,7 @@ def _operand(operand: Operand) -> str:
 
 
 def spelling(flag: Flag) -> str:
-    """The flag with its short name and its value: `-e, --env NAME`."""
+    """Return the flag with its short name and its value: `-e, --env NAME`."""
     value = "" if flag.kind == "switch" else f" {flag.value or 'VALUE'}"
     return f"{flag.short + ', ' if flag.short else ''}{flag.name}{value}"
 
@@ -112,7 +112,7 @@ def _usage_line(text: str, width: int) -> str:
 
 
 def _paragraphs(text: str, width: int) -> list[str]:
-    """The lines of a text that is written for a wide terminal, filled again for a narrow one."""
+    """Return the lines of a text, wrapped again if the terminal is narrower than the text."""
     if width >= WIDEST:
         return text.split("\n")
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Answers an error about a missing name with a list, and returns the command line with the name that is chosen."""
+"""If an error is about a missing name, lets the user choose from a list; returns the command line with that name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME, _CREDENTIALS, _PROFILE = "NAME", "--credentials", "--profile"
 _STORES = ("STORE", "VARIABLE|STORE")
 _LOGINS = ("login", "logout")
 _WITH_SESSION = ("exec", "shell", "credentials", "console", "whoami")
-"""Commands in whose list a key opens the console instead, and another one prints `export` lines."""
+"""Commands for which the list offers two more keys: one opens the console, one prints `export` lines."""
 _MOST_NAMES = 20
 """Maximum number of names in a hint."""
 
@@ -30,22 +30,22 @@ _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
 
 
 def leave_to_picker(command: Command, arguments: Arguments, words: Sequence[str]) -> None:
-    """Raises UsageError for `--pick`: the command runs again, with the name that the user chooses.
+    """Raise UsageError if `--pick` is set, so that the command runs again with the name that the user chooses.
 
-    The error is shown where no list can be. A name on the command line overrides DSOPS_PICK.
+    The user sees the error only where no list can be shown. A name on the command line overrides DSOPS_PICK.
     """
     flags = words[: len(words) - len(arguments.command)]
     has_name = bool(arguments.first_words()) or any(
         word.partition("=")[0] in {ENVIRONMENT.name, _CREDENTIALS} for word in flags if command.takes_command
     )
     if has_name and any(word.partition("=")[0] == PICK.name for word in flags):
-        raise UsageError("`--pick` chooses the name, and the command line has one", hint="leave out one of the two")
+        raise UsageError("`--pick` can't be combined with a name", hint="leave out either `--pick` or the name")
     if has_name:
         return
     error = UsageError(
         "`--pick` needs a terminal, to show a list and read a choice",
-        why="there is none, or the process runs in the background, in CI or with `--json`",
-        hint="leave out `--pick`, and name it on the command line",
+        why="there is no terminal, or the process runs in the background, in CI or with `--json`",
+        hint="write the name on the command line instead of `--pick`",
     )
     operands = [operand.name for operand in command.operands if operand.name in {_NAME, *_STORES}]
     error.missing = operands[0] if operands else _PROFILE
@@ -55,8 +55,8 @@ def leave_to_picker(command: Command, arguments: Arguments, words: Sequence[str]
 def chosen_line(error: DsopsError, name: str, command: Command, words: Sequence[str]) -> list[str]:
     """Let the user choose the name that `error.missing` says is missing; return the words of the command line to run.
 
-    [] if nothing can be chosen, or without a terminal: the error then lists the names. Raises KeyboardInterrupt if the
-    user chooses none, UsageError, ConfigError.
+    Returns [] if nothing can be chosen, or without a terminal: the error then lists the names. Raises
+    KeyboardInterrupt if the user chooses nothing, UsageError and ConfigError.
     """
     # Without this, collecting garbage takes a quarter of the time until a list of 2,000 names is visible.
     gc.disable()
@@ -75,7 +75,7 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
     named = _named(error.missing, name, arguments, is_forced=is_forced)
     if is_forced and not named:
         raise UsageError(
-            "there is nothing to choose from: neither a dsops.yaml nor a profile of AWS's files has a name for this",
+            "there is nothing to choose from: no dsops.yaml and no AWS profile has a name for this command",
             hint="`dsops init` writes a dsops.yaml, and `aws configure` a profile",
         )
     picked = None
@@ -100,7 +100,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _parsed(command: Command, words: Sequence[str], name: str) -> Arguments | None:
-    """The arguments, as if no operand were required; None if another part of the command line is wrong."""
+    """Parse the arguments as if no operand were required; return None if another part of the command line is wrong."""
     operands = tuple([operand._replace(is_required=False) for operand in command.operands])
     try:
         return parse(command._replace(operands=operands), words, os.environ, name=name)
@@ -109,7 +109,7 @@ def _parsed(command: Command, words: Sequence[str], name: str) -> Arguments | No
 
 
 def _named(missing: str, name: str, arguments: Arguments, *, is_forced: bool) -> list[NamedChoice]:
-    """What can be chosen for the missing operand or flag; [] for other ones, and if the configuration can't be read."""
+    """Return the choices for the missing operand or flag; [] if it has none, or the configuration can't be read."""
     if missing not in {_NAME, ENVIRONMENT.name, _PROFILE, *_STORES}:
         return []
     runtime = _quiet_runtime()
@@ -127,7 +127,7 @@ def _named(missing: str, name: str, arguments: Arguments, *, is_forced: bool) ->
 
 
 def _has_store(arguments: Arguments) -> bool:
-    """Whether the command line of `exec` names a store already, and lacks its environment only."""
+    """Whether the command line of `exec` has a store already, so that only the environment is missing."""
     return bool(arguments.first_words() or arguments.text(_CREDENTIALS))
 
 
@@ -142,7 +142,7 @@ def _list_names(error: DsopsError, named: Sequence[NamedChoice]) -> None:
 def _with_choice(
     chosen: NamedChoice, command: Command, arguments: Arguments, words: Sequence[str], *, is_clear: bool
 ) -> list[str]:
-    """The words of the command with the chosen name: as an operand where that is clear, else as a flag."""
+    """Return the command's words with the chosen name: as an operand if that is unambiguous, otherwise as a flag."""
     after = arguments.command
     before = list(words[: len(words) - len(after)])
     if before[-1:] == ["--"]:
@@ -163,7 +163,7 @@ def _with_choice(
 
 
 def _instead(action: Action, store: str, arguments: Arguments) -> list[str]:
-    """The command line that a key starts instead of the command: it opens the console, or prints `export` lines."""
+    """Return the command line for a key of the list that opens the console or prints `export` lines."""
     kept = [
         f"{flag}={arguments.text(flag)}"
         for flag in (CONFIG.name, REASON.name)
@@ -202,7 +202,7 @@ def _listed(error: DsopsError, names: list[str]) -> str:
 
 
 def _candidates(words: list[str]) -> list[str]:
-    """The completions at the end of the command line."""
+    """Return the completions at the end of the command line."""
     from dsops.cli.framework.complete import COMMAND_LINE, FILES, complete
 
     lines = complete([*words, ""], _quiet_runtime())
@@ -212,7 +212,7 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _quiet_runtime() -> Runtime:
-    """A runtime with the environment and folder of this process, without a terminal."""
+    """Return a runtime with the environment and folder of this process, without a terminal."""
     return Runtime(
         environ=os.environ,
         now=utc_now,

@@ -1,4 +1,4 @@
-"""Writes answers to stdout, notes and errors to stderr. `screen` decides how they look on a terminal."""
+"""Writes results to stdout, notes and errors to stderr. `screen` decides how they look on a terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def answer_bytes(data: bytes) -> None:
     Does not use Python's buffer, since Python would write the unwritten part again at exit.
     """
     if sys.stdout is None:
-        # By now, descriptor 1 may refer to something else, such as a connection.
+        # By now, descriptor 1 may belong to something else, such as a connection.
         raise FileNotWritten("can't write to stdout", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
@@ -74,7 +74,7 @@ _is_quiet = False
 
 
 def be_quiet() -> None:
-    """Leave out all notes from now on: `--quiet`."""
+    """Suppress all further notes, for the flag `--quiet`."""
     global _is_quiet  # noqa: PLW0603 - one process, one command line
     _is_quiet = True
 
@@ -98,8 +98,9 @@ def tell(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Without this, Python would write the buffered text again at exit, and exit with code 120 if that fails.
-        sys.stderr = None  # the same as in a process that starts without stderr
+        # Without this, Python would write the buffered text again at exit, and exit with code 120 if that fails. stderr
+        # becomes None, as in a process that starts without stderr.
+        sys.stderr = None
 
 
 def tell_address(text: str, address: str) -> None:
@@ -118,8 +119,8 @@ def table(
 ) -> str:
     """Format a table: columns two spaces apart under their headings, without empty columns and trailing spaces.
 
-    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits its width: `least` names the columns that it
-    may drop, the least important first, and `state` the column of states, which get a colour.
+    If the descriptor (1: stdout, 2: stderr) is a terminal, the table fits the terminal's width. `least` names the
+    columns that may be left out, the least important first. The words of the column `state` get a colour.
     """
     from dsops.cli.framework import screen
 
@@ -136,14 +137,14 @@ def table(
 
 
 def coloured(text: str, descriptor: int) -> str:
-    """The text of errors and findings, in colour if the descriptor (1: stdout, 2: stderr) takes colours."""
+    """Return the text of errors and findings, in colour if the descriptor (1: stdout, 2: stderr) supports colours."""
     from dsops.cli.framework import screen
 
     return screen.coloured_error(text) if screen.has_colour(descriptor) else text
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:
-    """Format the error as text: message, reason, hint, AWS's error, and the command that finds out more.
+    """Return the error as text: message, reason, hint, AWS's error, and the command that finds the cause.
 
     `config` is the configuration named on the command line.
     """
@@ -168,7 +169,7 @@ def _text_of_one(error: DsopsError) -> str:
 
 
 def next_step_of(error: DsopsError, *, config: str = "") -> str:
-    """The `dsops explain` command that finds the cause of a denied call or secret; "" for other errors."""
+    """Return the `dsops explain` command that finds the cause of a denied call or secret; "" for other errors."""
     errors = error.errors if isinstance(error, Failures) else (error,)
     denied = [each.tried for each in errors if isinstance(each, (AccessDenied, AssumeRoleDenied)) and each.tried]
     explain_words = list(dict.fromkeys(tried.asks for tried in denied if tried.asks))
@@ -182,7 +183,10 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """Return lines on what was attempted, unless the message says it; for a chain, also on the earlier hops."""
+    """Return lines about the attempted operation, unless the message describes it.
+
+    For a chain, also about earlier hops.
+    """
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""
@@ -241,7 +245,7 @@ def _tried_value(tried: FailedOperation | None) -> Json:
 
 
 def problem_value(problem: Problem) -> Json:
-    """The problem as a JSON value."""
+    """Return the problem as a JSON value."""
     return {
         "where": _where_value(problem.where),
         "path": problem.path,

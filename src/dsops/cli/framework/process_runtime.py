@@ -13,7 +13,7 @@ from dsops.runtime import NOTES, Choice, Event, Runtime, ignore, random_fraction
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""The event that erases the progress line, reported before an answer, a question, a command or the end."""
+"""The event that erases the progress line. It is reported before results, prompts, commands and the end."""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:

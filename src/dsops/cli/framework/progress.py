@@ -1,6 +1,6 @@
-"""Shows events on stderr: a line each with --verbose, and on a terminal one line that says what is being waited for.
+"""Shows events on stderr: one line per event with --verbose; on a terminal, one line that says what dsops waits for.
 
-The line appears after a second of waiting. A thread draws it, because the wait itself blocks the main thread.
+The line appears after a wait of one second. A thread draws it, because the wait itself blocks the main thread.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dsops.text import clean, counted, duration_text
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made")
-"""Events that only the line shows: the events after them say the same with its result."""
+"""Events that only the progress line shows, because the log has a later event with the result."""
 
 _ERASE_LINE = "\r\x1b[K"
 _ROOM = 3
-"""The columns that stay free for the `^C` of a terminal: in the next row it would keep the line from being erased."""
+"""The columns that stay free for the `^C` of a terminal: if `^C` went to the next row, the line could not be erased."""
 
 _DELAY_SECONDS = 1.0
 _REFRESH_SECONDS = 0.5
@@ -32,7 +32,7 @@ _BAR_COLUMNS = 20
 
 
 class Progress:
-    """Shows events on stderr: all of them with `is_kept`; the line of the wait if `is_live`.
+    """Shows events on stderr: all events as lines if `is_kept`, and the progress line if `is_live`.
 
     Every method may be called from any thread.
     """
@@ -42,24 +42,24 @@ class Progress:
         self._is_live = is_live
         self._delay_seconds = delay_seconds
         self._last = ""
-        # Reentrant: a signal's handler may report while the main thread reports.
+        # Reentrant, because a signal handler may report while the main thread reports.
         self._lock = threading.RLock()
         self._waits = Waits()
         self._text = ""
-        """The last event as a sentence: the line while no wait is open."""
+        """The last event as a sentence, which the progress line shows while nothing is waited for."""
         self._countdown = ""
-        """The last event, if it says how long the wait lasts: then it is more than the wait's own line."""
+        """The last event, if it says how long the wait lasts, which is more than the sentence of the wait."""
         self._shown = ""
-        """The line on the terminal; "" for none."""
+        """The text that the terminal's progress line shows now; "" for none."""
         self._begun = 0.0
         self._bar: WorkBar | None = None
-        """The bar of long work; None for a run without one."""
+        """The progress bar of long work; None if the run has none."""
         self._end: threading.Event | None = None
-        """Ends the thread that draws; None without a thread."""
+        """Set to end the thread that draws the line; None if no thread runs."""
         self._thread: threading.Thread | None = None
 
     def report(self, event: Event) -> None:
-        """Show one event; `done` erases the line."""
+        """Show one event; the event `done` erases the progress line."""
         if event.name == "done":
             self._stop()
             return
@@ -74,7 +74,7 @@ class Progress:
                 self._follow(event)
 
     def _keep(self, event: Event) -> None:
-        """Write the event as a line. A wait is reported every second; the log gets only the first of its reports."""
+        """Write the event as a line. A wait is reported every second, but written only once."""
         if event.name in _OF_THE_LINE:
             return
         if event.name != self._last or event.name not in _REPEATED:
@@ -83,7 +83,7 @@ class Progress:
         self._last = event.name
 
     def _follow(self, event: Event) -> None:
-        """Change what the line says, and draw it if it is time."""
+        """Update the progress line for the event, and draw the line if it is due."""
         now = monotonic()
         if self._end is None:
             self._begun = now
@@ -104,7 +104,7 @@ class Progress:
         self._thread.start()
 
     def _watch(self, end: threading.Event) -> None:
-        """Draw the line once it is due, and then as often as it may change."""
+        """Draw the progress line once it is due, and then as often as it may change."""
         wait_seconds = self._delay_seconds
         while not end.wait(wait_seconds):
             with self._lock:
@@ -145,7 +145,7 @@ class Progress:
 
 
 class _OpenWait:
-    """A wait that is not over; several with the same name, such as parallel calls, are one."""
+    """A wait that has not ended. Several waits with the same name, such as parallel calls, are one."""
 
     __slots__ = ("begun", "count", "text")
 
@@ -156,7 +156,7 @@ class _OpenWait:
 
 
 class Waits:
-    """The open waits, oldest first, and the last retry that was announced."""
+    """The waits that have not ended, oldest first, and the last retry that was reported."""
 
     def __init__(self) -> None:
         self._open: dict[_Key, _OpenWait] = {}
@@ -164,7 +164,7 @@ class Waits:
         self._retry_at = 0.0
 
     def take(self, event: Event, now: float) -> bool:
-        """Record the event; returns False if it does not concern waits."""
+        """Record the event; return False if the event is not about waits."""
         if event.name == "call.delayed":
             self._retry = event.facts["attempt"]
             self._retry_at = now + float(event.facts["seconds"])
@@ -185,14 +185,14 @@ class Waits:
         return True
 
     def restart(self, now: float) -> None:
-        """Count from now on: the time in which the user was asked something is no wait for an answer."""
+        """Start counting the waits again: time in which dsops asked the user something is no wait for AWS."""
         for wait in self._open.values():
             wait.begun = now
 
     def line(self, now: float, delay_seconds: float) -> str:
-        """`assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`: the oldest wait; "" if no wait is worth a line.
+        """Return the line for the oldest wait, `assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`; "" for none.
 
-        A call counts if no session or secret is waited for, and not before it is as old as the delay.
+        A call is shown only if no session or secret is waited for, and if the call is older than the delay.
         """
         works = [wait for (kind, _), wait in self._open.items() if kind != "call"]
         calls = [wait for (kind, _), wait in self._open.items() if kind == "call"]
@@ -207,7 +207,7 @@ class Waits:
 
 
 def _words(event: Event) -> str:
-    """The wait as words: `reading 2 secrets of app`."""
+    """Return the sentence for a wait: `reading 2 secrets of app`."""
     facts = event.facts
     name, hops = facts["name"], facts.get("hops", "")
     if facts["kind"] == "session":
@@ -223,7 +223,7 @@ def _words(event: Event) -> str:
 
 
 class WorkBar:
-    """The bar of long work, with the time left if the rest takes as long as what is done."""
+    """The progress bar of long work, with an estimate of the time left."""
 
     def __init__(self, begun: float) -> None:
         self._begun = begun
@@ -232,13 +232,13 @@ class WorkBar:
         self._whole_seconds = 0.0
 
     def advance(self, percent: str, sentence: str, now: float) -> None:
-        """Record that so much is done: `percent` is a text such as `25 %`."""
+        """Record the progress: `percent` is a text such as `25 %`."""
         self._percent = min(100, int(percent.partition(" ")[0]))
         self._sentence = sentence
         self._whole_seconds = (now - self._begun) * 100 / self._percent if self._percent else 0.0
 
     def line(self, now: float) -> str:
-        """`[=====>              ] 25 % of 120 log files read, 12 s left`."""
+        """Return the line, such as `[=====>              ] 25 % of 120 log files read, 12 s left`."""
         done = ("=" * (_BAR_COLUMNS * self._percent // 100) + ">")[:_BAR_COLUMNS]
         left = round(self._begun + self._whole_seconds - now)
         words = f", {duration_text(left)} left" if left > 0 else ""
@@ -254,7 +254,7 @@ def _write(text: str) -> None:
 
 
 def _is_foreground() -> bool:
-    """Whether the terminal, if it is our own, is ours: a job in the background must not write over the prompt."""
+    """Whether this process may write to its terminal: a background job must not write over the prompt."""
     try:
         return os.tcgetpgrp(2) == os.getpgrp()
     except OSError:
@@ -262,7 +262,7 @@ def _is_foreground() -> bool:
 
 
 def fitted(text: str, columns: int) -> str:
-    """The text cut to one row: a wrapped text could not be erased, since only one row is.
+    """Return the text cut to one row of the terminal, because only one row can be erased.
 
     Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
     """

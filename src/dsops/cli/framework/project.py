@@ -80,7 +80,7 @@ def environment_name(config: Config, arguments: Arguments) -> str:
 
 
 def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
-    """The plan of the environment; shows its notes on stderr."""
+    """Return the plan of the environment; shows its notes on stderr."""
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
     return plan
@@ -89,14 +89,14 @@ def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> 
 def plan_one_store(
     config: Config, name: str, runtime: Runtime, *, lasts: bool = False, is_carried_out: bool = True
 ) -> Plan:
-    """The plan for the session of one store; shows its notes on stderr."""
+    """Return the plan for the session of one store; shows its notes on stderr."""
     plan = plan_of_session(config, name, runtime, lasts=lasts, is_carried_out=is_carried_out)
     show_notes(plan.notes)
     return plan
 
 
 def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """The plan for the session of a store, as the environment of `--env` uses it; shows its notes on stderr."""
+    """Return the plan for the session of a store, as the environment of `--env` uses it; shows its notes on stderr."""
     plan = plan_of_session(config, store, runtime, environment=arguments.text("--env"))
     show_notes(plan.notes)
     return plan
@@ -118,9 +118,9 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 def fetch_with_sessions(
     plan: Plan, arguments: Arguments, runtime: Runtime
 ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """Return the value of every variable, and the sessions that are values; writes the audit record first."""
+    """Return the values of all variables, and the sessions among them. Writes the audit record first."""
     agent = agent_of(arguments, runtime)
-    # The sessions come first: if one is renewed in between, the variables have the session that ends later.
+    # The sessions are issued first: if one is renewed in between, the variables get the session that ends later.
     stores, environment = stores_in_variables(plan), environment_of_sessions(plan)
     answers = [agent.credentials(store, environment) for store in stores] if agent else []
     values = agent.secrets(plan.environment) if agent else None
@@ -139,7 +139,7 @@ def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Cre
 
 
 def session_of(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
-    """Return the session of that store for calls of this process. The calls have audit records of their own."""
+    """Return the session of that store for this process's own calls, which have audit records of their own."""
     agent = agent_of(arguments, runtime)
     session = agent.credentials(store, environment_of_sessions(plan)) if agent else None
     if session is None:
@@ -174,7 +174,7 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
 
 
 def shown_path(config: Config, runtime: Runtime) -> str:
-    """The configuration's main file, relative to the working folder if it is below it."""
+    """Return the configuration's main file, relative to the working folder if it is below it."""
     path = config.files[0].path
     return path.removeprefix(f"{runtime.folder}{os.sep}")
 

@@ -32,7 +32,7 @@ def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
 
 
 def has_terminal(terminal: str = "/dev/tty") -> bool:
-    """Whether this process has a terminal and may read it: a background job may not."""
+    """Whether this process may read from a terminal. A background job may not."""
     if sys.platform == "win32":
         return os.isatty(0)
     try:
@@ -48,7 +48,7 @@ def has_terminal(terminal: str = "/dev/tty") -> bool:
 
 
 def ask_text(question: str, *, terminal: str = "/dev/tty") -> str | None:
-    """What the user types visibly, without spaces around it; None if there is no terminal, and after Ctrl-D."""
+    """Return the line that the user types, without spaces around it; None without a terminal and after Ctrl-D."""
     typed = _ask(question, terminal, _no_window, is_hidden=False)
     return None if typed is None else typed.reveal().strip()
 

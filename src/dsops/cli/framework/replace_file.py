@@ -42,11 +42,11 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
 
 
 def refuse_empty_file(path: str) -> None:
-    """Raise FileNotWritten for dsops' own empty file, which stands for the user's AWS files in a sandbox."""
+    """Raise FileNotWritten for the empty file that a sandbox uses in place of the user's AWS files."""
     if os.path.realpath(path) == os.path.realpath(empty_file()):
         raise FileNotWritten(
-            "AWS_CONFIG_FILE names the empty file of dsops, which keeps its place",
-            why="`dsops sandbox run` and `dsops exec --serve` set it, so that your own profiles do not count there",
+            "dsops does not write into the file that AWS_CONFIG_FILE names: it is an empty file of dsops",
+            why="`dsops sandbox run` and `dsops exec --serve` set it, so that the command does not use your profiles",
             hint="name a file of your own: `export AWS_CONFIG_FILE=~/.aws/config`, perhaps with another HOME",
         )
 

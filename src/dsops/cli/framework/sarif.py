@@ -85,6 +85,6 @@ def _result(file: str, finding: Finding) -> Json:
 
 
 def _uri(file: str) -> str:
-    """A relative URI reference, or the file URI of an absolute path."""
+    """Return a relative URI reference, or the file URI of an absolute path."""
     path = quote(file.replace("\\", "/"))
     return f"file://{path}" if path.startswith("/") else path

@@ -1,7 +1,7 @@
-"""What a person sees on a terminal: whether there is colour, the width, coloured errors, tables that fit.
+"""How output looks on a terminal: whether it has colours, its width, coloured errors, tables that fit.
 
-Colours are plain ANSI codes, so an error costs no import. Tables are the work of rich, which only this module imports,
-and only to show a table on a terminal: https://no-color.org and https://bixense.com/clicolors name the variables.
+Colours are plain ANSI codes, so that showing an error needs no import. Only this module imports rich, and only to
+show a table on a terminal. https://no-color.org and https://bixense.com/clicolors define the variables.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ _DEFAULT_COLUMNS = 80
 _UNLIMITED = 10_000
 _GAP = 2
 _SENTENCE = 20
-"""The columns that a wrapped sentence needs to stay readable; a table drops columns before a cell gets less."""
+"""The columns that a wrapped sentence needs to stay readable; a table drops columns before a cell gets narrower."""
 
 _WORD = 32
-"""The longest word, such as a name, that is not broken; an ARN is."""
+"""The length up to which a word, such as a name, is not broken. An ARN is longer and can be broken."""
 
 _BOLD, _DIM, _BOLD_RED, _BOLD_YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
 _SEVERITIES: Mapping[str, str] = {"error": _BOLD_RED, "failed": _BOLD_RED, "warning": _BOLD_YELLOW}
 _DETAILS = ("  hint: ", "  next: ")
 _STYLES: Mapping[str, str] = {"ok": "green", "held": "green", "skipped": "dim", "warning": "yellow", "failed": "red"}
-"""A state -> its colour. The word stays: a reader without colours loses nothing."""
+"""A state -> its colour. The word of the state is shown, too, for readers without colours."""
 
 
 def is_live(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a terminal is there that can erase a line."""
+    """Whether the descriptor is a terminal on which a line can be erased."""
     return _is_terminal(descriptor) and environ.get("TERM", "dumb") != "dumb"
 
 
 def has_colour(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether to write colours to this descriptor: NO_COLOR, then CLICOLOR_FORCE, then the terminal decides."""
+    """Whether to write colours to this descriptor: NO_COLOR decides first, then CLICOLOR_FORCE, then the terminal."""
     if environ.get("NO_COLOR"):
         return False
     if environ.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
@@ -46,7 +46,7 @@ def has_colour(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool
 
 
 def columns(descriptor: int) -> int:
-    """The width of the terminal, or 80 if it reports none."""
+    """Return the width of the terminal, or 80 if it reports none."""
     try:
         return os.get_terminal_size(descriptor).columns or _DEFAULT_COLUMNS
     except (OSError, ValueError):
@@ -54,17 +54,17 @@ def columns(descriptor: int) -> int:
 
 
 def text_width(descriptor: int) -> int:
-    """The width of running text: that of the terminal, between 40 and 100 columns; 100 without a terminal."""
+    """Return the width for running text: the terminal's, but 40 to 100 columns; 100 without a terminal."""
     return max(_NARROWEST, min(WIDEST, columns(descriptor))) if _is_terminal(descriptor) else WIDEST
 
 
 def heading(text: str, descriptor: int) -> str:
-    """The text in bold if the descriptor takes colours."""
+    """Return the text in bold if the descriptor supports colours."""
     return f"{_BOLD}{text}{_RESET}" if has_colour(descriptor) else text
 
 
 def coloured_error(text: str) -> str:
-    """The text of errors and findings in colour: `error[code]` red, the rest of that line bold, hints dim."""
+    """Return the text of errors and findings in colour: `error[code]` red, the rest of the line bold, hints dim."""
     return "\n".join(_coloured_line(line) for line in text.split("\n"))
 
 
@@ -73,7 +73,7 @@ def _coloured_line(line: str) -> str:
         return f"{_DIM}{line}{_RESET}"
     if line.startswith(" "):
         return line
-    # `dsops: error[code]: message`, or `file:line: warning[code]: message`
+    # The line is `dsops: error[code]: message`, or `file:line: warning[code]: message`.
     for word, colour in _SEVERITIES.items():
         before, start, rest = line.partition(f": {word}[")
         code, bracket, message = rest.partition("]")
@@ -83,7 +83,7 @@ def _coloured_line(line: str) -> str:
 
 
 def fits_table(descriptor: int) -> bool:
-    """Whether a table is laid out for a person: for a terminal, or with colours that are forced."""
+    """Whether to fit a table to the width: for a terminal, or if colours are forced."""
     return _is_terminal(descriptor) or has_colour(descriptor)
 
 
@@ -96,9 +96,10 @@ def table_text(
     least: Sequence[str] = (),
     indent: int = 0,
 ) -> str:
-    """A table for the terminal: `least` names the columns that it may drop, the least important first.
+    """Return a table that fits the terminal.
 
-    `state` is the column whose words get a colour. If even wrapped cells do not fit, each row becomes a block.
+    `least` names the columns that may be left out, the least important first. The words of the column `state` get a
+    colour. If the table does not fit even with wrapped cells, each row becomes a block of lines.
     """
     width = (columns(descriptor) if _is_terminal(descriptor) else _UNLIMITED) - indent
     shown = _fitting(headings, rows, width, least)
@@ -111,7 +112,7 @@ def table_text(
 
 
 def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, least: Sequence[str]) -> list[int]:
-    """The columns to show: those with a cell, without as many of the least important ones as have no room."""
+    """Return the columns to show: all that have a cell, without the least important ones if they do not fit."""
     shown = [column for column in range(len(headings)) if not rows or any(row[column] for row in rows)]
     for name in least:
         cells = [[row[column] for column in shown] for row in rows]
@@ -122,12 +123,12 @@ def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int,
 
 
 def _needed(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """The smallest width at which the table is readable."""
+    """Return the smallest width at which the table is readable."""
     return sum(_least_widths(headings, rows)) + _GAP * (len(headings) - 1)
 
 
 def _least_widths(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """The columns that each column needs: for its heading, its longest word, and a few words of a sentence."""
+    """Return the width that each column needs: for its heading, its longest word, and a few words of a sentence."""
     widths = []
     for column, name in enumerate(headings):
         cells = [row[column] for row in rows]
@@ -138,7 +139,7 @@ def _least_widths(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
 
 
 def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, indent: int) -> str:
-    """Each row as a block of lines `HEADING value`, for a terminal that is too narrow for a table."""
+    """Return each row as a block of lines `HEADING value`, for a terminal that is too narrow for a table."""
     from textwrap import wrap
 
     blocks = []
@@ -168,7 +169,7 @@ def _rich_table(
         styled = zip(headings, row, strict=True)
         table.add_row(*[Text(cell, _STYLES.get(cell, "red") if name == state else "") for name, cell in styled])
     file = StringIO()
-    # Everything that rich would find out by itself is decided already.
+    # All settings are passed, so that rich does not detect any of them itself.
     Console(
         file=file,
         width=width,

@@ -31,8 +31,8 @@ def piped_or_in_file(path: str, most_bytes: int = _MOST_BYTES) -> Secret | None:
     except OSError as error:
         why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
         raise UsageError("standard input can't be read", why=why, hint=hint) from error
-    # An empty stdin is no input: services, tests and editors start programs in this way, and there may still be a
-    # terminal on which the user can be asked.
+    # An empty stdin counts as no input: services, tests and editors start programs with an empty stdin, and there may
+    # still be a terminal on which the user can be asked.
     return Secret.from_bytes(data) if data.strip() or path else None
 
 

@@ -65,13 +65,13 @@ def _resolved(name: str, arguments: Arguments, config: Config) -> Arguments:
 
 
 def _refuse_profile(name: str, runtime: Runtime) -> None:
-    """Raise UsageError if a profile of AWS's files has the environment's name, and a session.
+    """Raise UsageError if an AWS profile with a session has the same name as the environment.
 
-    The command would otherwise run with the inherited AWS identity in a folder whose dsops.yaml has the environment,
-    and with the profile's in any other.
+    Otherwise the name would mean the environment in a folder whose dsops.yaml has it (the command gets the inherited
+    AWS identity), and the profile's session in any other folder.
     """
     paths = config_file(runtime.environ, runtime.folder), credentials_file(runtime.environ, runtime.folder)
-    # Most names are in neither file, and parsing thousands of profiles takes longer than to search for one.
+    # Most names are in neither file, and parsing thousands of profiles takes longer than a search for the name.
     if any(os.fsencode(name) in content(path) for path in paths):
         from dsops.pipeline.profiles import read_aws_profiles, read_profile_layer
 
@@ -93,5 +93,9 @@ def _unknown(name: str, config: Config) -> UsageError:
     shown = ", ".join(known[:_MOST]) + (f", and {len(known) - _MOST} more" if len(known) > _MOST else "")
     hint = f"did you mean `{meant}`?" if meant else f"there are {shown}"
     if not known:
-        hint = "the note says why the profile is no store" if config.notes else "`dsops init` writes a file"
+        hint = (
+            "the note above says why the profile can't be used as a store"
+            if config.notes
+            else "`dsops init` writes a file"
+        )
     return UsageError(f"there is no environment, store or profile `{name}`", hint=hint)

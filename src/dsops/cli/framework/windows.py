@@ -1,6 +1,6 @@
 """How commands differ on Windows: what is refused there, and how a question is asked on the console.
 
-Written from Microsoft's and Python's documentation. The tests pass a console in; CI runs dsops on Windows.
+Written from Microsoft's and Python's documentation. The tests pass in a console; CI runs dsops on Windows.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
-        # NotAllowed is not recorded: dsops attempted nothing, and the record would be repeated at every prompt.
+        # NotAllowed is not recorded: dsops attempted nothing, and there would be a record at every prompt.
         if not isinstance(error, NotAllowed):
             add_failure(arguments.name, error, runtime)
     runtime.report(DONE)

@@ -70,7 +70,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _page_of(arguments: Arguments) -> Callable[[Partition, str], str]:
-    """Return the function that returns the page to open in a partition and region. Raises UsageError."""
+    """Return a function that maps a partition and region to the console page to open. Raises UsageError."""
     service, destination = arguments.text("--service"), arguments.text("--destination")
     if not service:
         return lambda partition, region: console_page(partition, region, destination)
@@ -80,7 +80,7 @@ def _page_of(arguments: Arguments) -> Callable[[Partition, str], str]:
 
 
 def _browser_of(store: str, plan: Plan, arguments: Arguments) -> BrowserChoice | None:
-    """Return where to open the link; None to print it."""
+    """Return the browser that opens the link; None to print the link."""
     has_container = arguments.switch("--container")
     if arguments.switch("--url") or not (has_container or arguments.switch("--open")):
         return None

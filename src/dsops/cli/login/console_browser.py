@@ -1,7 +1,7 @@
-"""Opens a console link in a browser, each store in a container or browser profile of its own if requested.
+"""Opens a console link in a browser; each store can have a container or browser profile of its own.
 
-The link signs in who has it, so that it is never an argument of a process: the browser gets an address of this
-machine, from which dsops redirects exactly one request to the link.
+Everyone who has the link can sign in with it, so it is never an argument of a process: the browser gets an address of
+this machine, from which dsops redirects exactly one request to the link.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _PATIENCE_SECONDS = 60.0
 
 
 class BrowserChoice(NamedTuple):
-    """Where to open the console."""
+    """The browser, and the container or profile in it, that opens the console."""
 
     browser: str
-    """`firefox`, `chrome`, or "" for the default browser, or with a container for the first of the two."""
+    """`firefox`, `chrome`, or "": the default browser, or with a container, the first of the two that is installed."""
     container: str
-    """The store, if it gets a container or profile of its own; otherwise ""."""
+    """The name of the store if it gets a container or profile of its own; otherwise ""."""
     is_dangerous: bool = False
 
 
@@ -68,7 +68,7 @@ def browser_command(choice: BrowserChoice, runtime: Runtime) -> tuple[str, ...]:
 
 
 def open_link(link: Secret, choice: BrowserChoice, command: Sequence[str], runtime: Runtime) -> None:
-    """Open the link in the browser; returns once the browser has fetched it. Raises UsageError and LoginFailed."""
+    """Open the link in the browser; return once the browser has fetched it. Raises UsageError and LoginFailed."""
     state = token_urlsafe(32)
     with LoopbackPort("/console", location=link) as port:
         address = f"{port.address}?state={state}"
@@ -77,7 +77,8 @@ def open_link(link: Secret, choice: BrowserChoice, command: Sequence[str], runti
         opening = open_page(address, runtime, command)
 
         def is_ours(request: BrowserRequest) -> bool:
-            # Other users can read the address in the list of processes. root can read everything anyway.
+            # Other users can read the address in the list of processes, so they are refused. root can read everything
+            # anyway.
             return uid_of_client(request.client, port.port) in (None, 0, os.getuid()) and has_state(state)(request)
 
         try:
@@ -93,14 +94,14 @@ def _look(opening: Opening) -> None:
 
 
 def _in_container(address: str, choice: BrowserChoice) -> str:
-    """Return the address of the Firefox extension "Open external links in a container"."""
+    """Return the address that opens the link through the Firefox extension "Open external links in a container"."""
     colour = "red" if choice.is_dangerous else "turquoise"
     name = quote(choice.container, safe="")
     return f"ext+container:name={name}&color={colour}&icon=fingerprint&url={quote(address, safe='')}"
 
 
 def _profile(store: str, runtime: Runtime) -> str:
-    """Make the folder of the store's Chrome profile, and return its path."""
+    """Create the folder of the store's Chrome profile, and return its path."""
     folder = state_folder(runtime.environ)
     if not folder:
         raise UsageError("there is no folder for a browser profile", hint="set HOME, or XDG_STATE_HOME")

@@ -12,7 +12,7 @@ from dsops.runtime import Runtime
 
 BACKEND = Flag(
     "--backend",
-    f"store it there: {', '.join(NAMES)}, or op:VAULT (default: the first that this machine can use)",
+    f"where to store it: {', '.join(NAMES)} or op:VAULT (default: the first that this machine can use)",
     value="BACKEND",
 )
 
@@ -26,11 +26,11 @@ def keyring_for_adding(arguments: Arguments, runtime: Runtime) -> Keyring:
         return Keyring.of(runtime, parse_order([chosen]))
     except ValueError as error:
         raise UsageError(
-            "`--backend` can't be used", why=str(error), hint="write for example `--backend file`"
+            "the value of `--backend` is invalid", why=str(error), hint="write for example `--backend file`"
         ) from error
 
 
 def note_left(kept: Kept) -> None:
-    """Show a note if another backend still has the secret that was replaced."""
+    """Show a note if another backend still contains the secret that was replaced."""
     if kept.left_in:
         note(f"the previous secret could not be deleted from the backend {kept.left_in}: delete it there")

@@ -84,7 +84,7 @@ def _key_input(path: str, runtime: Runtime, command: str) -> KeyInput:
     if piped is not None:
         return read_key(piped)
     key_id = ask_for("Access key id", runtime, command).reveal().strip()
-    check_key_id(key_id)  # check the id before the user looks for the secret
+    check_key_id(key_id)  # The id is checked before the user is asked for the secret.
     secret = ask_for("Secret access key", runtime, command).reveal().strip()
     return KeyInput(key_id, Secret(secret)).check()
 

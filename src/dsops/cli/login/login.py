@@ -37,7 +37,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         opens = not arguments.switch("--no-browser")
         token = by_browser_or_device(service, runtime, opens=opens, seconds=seconds)
     path = token_path(login.session, runtime.environ, runtime.folder)
-    with locked(path):  # otherwise a renewal of the former login could end after this one, and replace it
+    with locked(
+        path
+    ):  # without the lock, a renewal of the previous login could end after this login and replace its token
         write_token(path, login.session, token)
     runtime.report(DONE)
     if known is None:
@@ -73,7 +75,7 @@ COMMAND = Command(
     help=(
         "Log in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs,\n"
         "which use the same token. All stores with the same sso-session or start URL share a login. STORE may\n"
-        "be left out if the configuration has only one login; without any, ~/.aws/config counts.\n"
+        "be left out if the configuration has only one login, or has none and ~/.aws/config has only one.\n"
         "\n"
         "If no login is known at all, dsops asks for the start URL and the region of the instance, or takes\n"
         "--start-url and --sso-region. After the login it adds them to ~/.aws/config as an sso-session, so\n"

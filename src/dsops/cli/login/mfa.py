@@ -92,16 +92,16 @@ COMMAND = Group(
     help=(
         "Keep the seed of a virtual MFA device in the keyring, so that a store with that `serial_number`\n"
         "needs no typed code. The keyring is the desktop's, `pass`, an encrypted file, the Linux kernel, or\n"
-        "1Password. Anyone who can open it then has both factors; the documentation's page on MFA explains the\n"
-        "risk. The desktop's keyring and the file need the extra `keyring`; without it, the error says how to\n"
+        "1Password. Anyone who can open the keyring has both factors; the documentation's page on MFA explains\n"
+        "the risk. The desktop's keyring and the file need the extra `keyring`; without it, the error says how to\n"
         "install it."
     ),
     commands={
         "add": Command(
             help=(
                 "Add the seed of an MFA device to the keyring.\n"
-                "Type it (it is not shown), or pipe it in. The seed is the secret key that AWS shows when the device\n"
-                "is created, or the otpauth:// link of its QR code. It can't be shown again later."
+                "Type the seed (it is not shown), or pipe it in. The seed is the secret key that AWS shows once, when\n"
+                "the device is created, or the otpauth:// link of its QR code."
             ),
             run=_add,
             changes_who=True,
@@ -117,7 +117,7 @@ COMMAND = Group(
             operands=(_SERIAL,),
         ),
         "remove": Command(
-            help="Remove a seed from the keyring. It can't be restored.",
+            help="Remove a seed from the keyring. A removed seed can't be restored.",
             run=_remove,
             operands=(_SERIAL,),
             changes_who=True,

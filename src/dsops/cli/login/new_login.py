@@ -1,4 +1,4 @@
-"""A login to IAM Identity Center that no file names yet: asks for it, and adds it to ~/.aws/config."""
+"""A login to IAM Identity Center that no file contains yet: ask for its data, and add it to ~/.aws/config."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _MOST_TRIES = 3
 
 
 def ask_for_login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
-    """Return a login made of the flags, or of the user's answers on the terminal; shows what will be written.
+    """Return a login made from the flags or from the user's answers on the terminal; show what will be written.
 
-    Raises UsageError for a value that is none, and without a terminal.
+    Raises UsageError for an invalid value, and without a terminal.
     """
     refuse_empty_file(config_file(runtime.environ, runtime.folder))
     region = runtime.environ.get("AWS_REGION") or runtime.environ.get("AWS_DEFAULT_REGION", "")
@@ -72,7 +72,9 @@ def _asked(question: str, problem: Callable[[str], str], default: str = "") -> s
         if not problem(text):
             return text
         tell(f"dsops: `{clean(text)}` is not {problem(text)}")
-    raise UsageError("the answers can't be used", hint="the administrator of Identity Center knows URL and region")
+    raise UsageError(
+        "no valid start URL and region were entered", hint="the administrator of Identity Center knows both"
+    )
 
 
 def _check(flag: str, value: str, problem: Callable[[str], str]) -> None:
@@ -86,14 +88,14 @@ def _lines(session: SsoSession) -> tuple[str, ...]:
 
 
 def add_to_aws_config(session: SsoSession, runtime: Runtime) -> None:
-    """Add the session to the AWS config file, unless it is there. Raises FileNotWritten, and ConfigUnreadable."""
+    """Add the session to the AWS config file, unless the file has it. Raises FileNotWritten and ConfigUnreadable."""
     path = config_file(runtime.environ, runtime.folder)
     with locked(path):
         if any(
             known.name == session.name and is_same_url(known.start_url, session.start_url)
             for known in named_sessions(runtime.environ, runtime.folder)
         ):
-            return  # another `dsops login` has just added it
+            return  # another `dsops login` has just added the section
         old = content(path) if os.path.lexists(path) else None
         text = (old or b"").decode("utf-8", "surrogateescape")
         shown = shown_file(path, runtime.environ)

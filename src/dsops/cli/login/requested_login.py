@@ -21,9 +21,9 @@ START_URL = Flag(
 
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin | None:
-    """Return the login of the named store or start URL; without a name, the only known login (None if there is none).
+    """Return the login for the named store or start URL; without a name, the only known login, or None.
 
-    The logins of AWS's config file count if the configuration has none. Raises UsageError.
+    If the configuration has no login, the logins of AWS's config file are used. Raises UsageError.
     """
     name, start_url = arguments.operand("STORE"), arguments.text(START_URL.name)
     if name and start_url:
@@ -43,7 +43,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
         return choose_login(known, "", command)
     except UsageError as error:
         if all(login.stores for login in known):
-            error.missing = STORE.name  # the user can choose a store of each login
+            error.missing = STORE.name  # the user can choose among the stores of all logins
         raise
 
 

@@ -175,7 +175,7 @@ COMMAND = Command(
         "work, also new sessions of the store; the agent forgets the old sessions.\n"
         "\n"
         "The policy is attached with the base credentials, or with the session of the store named by --with.\n"
-        "They must belong to the role's account and need iam:PutRolePolicy."
+        "These credentials must belong to the role's account and need iam:PutRolePolicy."
     ),
     run=_run,
     is_audited=True,

@@ -32,7 +32,7 @@ from dsops.text import clean, counted
 
 
 class _Fix(NamedTuple):
-    """A repair made by `--fix`, and the reason if it failed ("" if it succeeded)."""
+    """A repair made by `--fix`, and the reason if the repair failed ("" if it succeeded)."""
 
     repair: Repair
     problem: str
@@ -42,7 +42,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     subject = _subject(arguments, runtime)
     fixes = list(_mend(subject, runtime)) if arguments.switch("--fix") else []
     if fixes and not subject.plans:
-        subject = _subject(arguments, runtime)  # a configuration that others could write had no plans before its repair
+        subject = _subject(
+            arguments, runtime
+        )  # While other users could write the configuration, it had no plans, so it is loaded again after the repair.
     config = arguments.text(CONFIG.name)
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]

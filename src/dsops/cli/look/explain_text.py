@@ -57,7 +57,7 @@ def _hop(place: FaultLocation) -> str:
 
 
 def _where(place: FaultLocation) -> str:
-    """The name of the policy and its statement."""
+    """Return the name of the policy and its statement."""
     if not place.policy:
         return ""
     sid = f" `{place.sid}`" if place.sid else ""
@@ -92,7 +92,7 @@ def _remedy_lines(remedy: Remedy) -> Iterator[str]:
 
 
 def statement_text(statement: object) -> str:
-    """The statement as JSON on one line."""
+    """Return the statement as JSON on one line."""
     import json
 
     return json.dumps(statement, ensure_ascii=False)

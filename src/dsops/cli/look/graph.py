@@ -152,7 +152,7 @@ def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: boo
 
 
 def graph_json(drawn: _Drawn) -> str:
-    """The graph as JSON."""
+    """Return the graph as JSON."""
     graph = drawn.graph
     ids = {node.key: f"n{number}" for number, node in enumerate(graph.nodes, 1)}
     return (

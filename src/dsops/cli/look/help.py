@@ -50,7 +50,7 @@ def _explain_code(code: str) -> str:
 
 
 def _cause_lines(code: str) -> list[str]:
-    """The known causes of an error, each with its remedy."""
+    """Return the known causes of an error, each with its remedy."""
     from dsops.cli.framework.causes import CAUSES
 
     lines, width = [], text_width(1)

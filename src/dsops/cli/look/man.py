@@ -12,11 +12,11 @@ from dsops.version import __version__
 
 _ESCAPES = str.maketrans({"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"})
 _NARROW = 76
-"""The width of the overview, which stands on the page as it is: a manual page has 78 columns."""
+"""The width of the overview, which is copied without wrapping: a manual page has 78 columns."""
 
 
 def page(topic: Sequence[str]) -> str:
-    """The manual page of dsops, of a command (`exec`) or of a group and its member (`audit`, `list`)."""
+    """Return the manual page of dsops, of a command (`exec`), or of a command in a group (`audit`, `list`)."""
     if not topic:
         return "\n".join(_overview())
     command = load(topic[0])
@@ -66,7 +66,7 @@ def _of_group(name: str, group: Group) -> Iterator[str]:
 
 def _head(name: str, summary: str) -> Iterator[str]:
     yield f'.TH {_text(name).upper()} 1 "" "dsops {__version__}" "dsops manual"'
-    yield ".nh"  # a hyphen in a flag or a variable would be taken for a part of it
+    yield ".nh"  # `.nh` switches hyphenation off: a hyphen would look like a part of a flag or variable
     yield from (".SH NAME", f"{_text(name)} \\- {summary}")
 
 
@@ -102,7 +102,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Text with the characters escaped that troff would interpret; a full stop in front is no request."""
+    """Escape the characters that troff would interpret, also a full stop at the beginning of a line."""
     escaped = "".join(
         character if character.isascii() else f"\\[u{ord(character):04X}]" for character in text.translate(_ESCAPES)
     )

@@ -159,7 +159,7 @@ def _pair_value(value: str | Secret) -> str:
 
 
 def plan_value(plan: Plan) -> Json:
-    """The plan as JSON."""
+    """Return the plan as JSON."""
     return {
         "environment": plan.environment or None,
         "variables": [_variable_value(variable) for variable in plan.variables],

@@ -76,7 +76,7 @@ def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Comple
         except EntityNotFound:
             known = CompletedQuestion(asked, {}, ())
         missing = {each.place for each in known.unread}
-        # Here, an empty list means unknown: the sandbox may have a policy of this type.
+        # In `known.policies`, an empty list of these types means unknown: the sandbox may have such a policy.
         missing |= {place for place in _OPTIONAL if not known.policies.get(place)}
         whole = {place: groups for place, groups in known.policies.items() if place not in missing}
         (completed,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)

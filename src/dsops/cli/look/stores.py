@@ -98,7 +98,7 @@ COMMAND = Command(
         "List the stores of the configuration and the AWS profiles, and the environments that use them.\n"
         "\n"
         "With --types, or without any store, list the store types that a configuration can use. `--json`\n"
-        "has both."
+        "prints both lists."
     ),
     run=_run,
     flags=(CONFIG, TYPES),

@@ -21,7 +21,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--env"):
         problems = _with_plan(examined, arguments, runtime)
     elif not problems:
-        # With `--env`, these notes come from the plan instead, for the stores that it uses, with variables expanded.
+        # With `--env`, the plan adds these notes instead, for the stores that it uses, with variables expanded.
         show_notes(same_caller_notes(examined.config))
     _show(arguments, runtime, examined.config, problems)
     return CheckFailed.exit_code if problems else 0
@@ -36,8 +36,8 @@ def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tu
         # If neither the error nor the configuration has a problem, the environment does not exist.
         if not error.problems and problems.is_empty:
             raise
-        # Problems are compared without their paths: for an inherited field, the plan reports the path of the store that
-        # inherits the field.
+        # Problems are compared without their paths, because the plan reports an inherited field under the path of the
+        # store that inherits it.
         known_problems = {(problem.where, problem.message) for problem in problems.in_order(shown)}
         new_problems = error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)]
         problems.extend([problem for problem in new_problems if (problem.where, problem.message) not in known_problems])

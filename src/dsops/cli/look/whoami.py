@@ -192,7 +192,7 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
-    """Return when a hop's session expires; unknown for a hop skipped because a later hop's session was cached."""
+    """Return when a hop's session expires. The time is unknown if a cached session made the hop unnecessary."""
     if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)

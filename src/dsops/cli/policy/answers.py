@@ -142,7 +142,7 @@ def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
 
 
 def row_value(row: AnsweredCase) -> dict[str, Json]:
-    """The question and its answer as JSON."""
+    """Return the question and its answer as JSON."""
     outcome, decision, expected = row.outcome, row.outcome.decision, row.case.expected
     request = decision.request
     statement = decision.statement
@@ -210,7 +210,7 @@ def _statement_value(found: StatementReason) -> Json:
 
 
 def junit_report(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
-    """The JUnit report: a suite named after the file, with a case for each row."""
+    """Return the JUnit report: a suite named after the file, with a case for each row."""
     from dsops.cli.framework.junit import SuiteCase, junit_xml
 
     name = os.path.splitext(os.path.basename(file))[0] if file and file != STDIN else "policies"

@@ -55,7 +55,7 @@ def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
 
 
 def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) -> tuple[str, Policy]:
-    """Return the owner and the policy of a `WHO=FILE` argument."""
+    """Return the user, role or resource and the policy of an argument `WHO=FILE`."""
     who, equals, file = word.rpartition("=")
     if not equals or not who or not file:
         raise UsageError(f"`{flag} {word}` is not WHO=FILE", hint=f"write for example {flag} Deploy=policy.json")

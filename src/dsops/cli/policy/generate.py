@@ -78,7 +78,7 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
 
 
 def _text(grants: Grants, selection: Selection, format_name: str) -> str:
-    """The policies of one account as a Terraform file or a CloudFormation template."""
+    """Return the policies of one account as a Terraform file or a CloudFormation template."""
     header = f"What dsops needs for {grants.environment}: made by dsops {__version__}, `dsops policy generate`"
     if format_name == "terraform":
         return terraform(grants, selection, header)

@@ -24,7 +24,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # imported after the environment was dropped, which libcurl and OpenSSL read when they are loaded
+    # The import comes after the environment was dropped: libcurl and OpenSSL read variables when they are loaded.
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 

@@ -47,7 +47,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, format_name, out = arguments.operand("STORE"), arguments.text("--format"), arguments.text("--out")
     if runtime.environ is os.environ:
         begin_elsewhere(arguments.text("--for-profile"))
-    # Flags are checked first: no call is made for an answer that can't be written.
+    # Flags are checked first, so that no call is made for output that can't be written.
     step_file = ""
     if format_name == "github":
         from dsops.cli.run.github import require_step
@@ -185,7 +185,7 @@ COMMAND = Command(
             default="json",
             own_variable="DSOPS_CREDENTIALS_FORMAT",
         ),
-        # The flag does not use DSOPS_OUT, the variable of `render`: a credential_process has to print its answer.
+        # The flag does not use DSOPS_OUT, the variable of `render`: a credential_process has to print its result.
         Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
         Flag("--min-ttl", "minimum remaining lifetime of the credentials", "seconds", value="SECONDS"),
         Flag(

@@ -1,4 +1,4 @@
-"""Asks at the terminal before a run with a store that has `danger: true`, once a day for each store."""
+"""Asks for confirmation before a run with a store that has `danger: true`, once a day for each store."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dsops.runtime import Runtime
 
 
 def confirm(plans: Iterable[Plan], runtime: Runtime) -> None:
-    """Ask about the stores of the plans that the user has not confirmed today. Raises NotConfirmed.
+    """Ask the user to confirm the plans' stores that were not confirmed today. Raises NotConfirmed.
 
-    Nothing is asked without a terminal, in a background job, and in CI, whose jobs may have a terminal.
+    Nothing is asked without a terminal, in a background job, and in CI, where jobs may have a terminal.
     """
     unconfirmed = [step for plan in plans for step in unconfirmed_steps(plan, runtime.environ, runtime.now())]
     steps = list({step.name: step for step in unconfirmed}.values())

@@ -33,7 +33,7 @@ FAILURE_CODE = 125
 
 
 class _Outcome(NamedTuple):
-    """What became of one store: the command's result, or the error of dsops; neither after Ctrl-C."""
+    """The result for one store: the command's result, or the error of dsops; neither after Ctrl-C."""
 
     store: str
     result: CommandResult | None = None
@@ -46,7 +46,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         raise UsageError("there is no command to run", hint=hint)
     jobs = arguments.integer("--jobs")
     if jobs == 0:
-        raise UsageError("`--jobs` can't be 0", hint="leave it out, or write a number from 1")
+        raise UsageError("`--jobs` can't be 0", hint="leave out `--jobs`, or write a number from 1")
     config = load_config(arguments, runtime, names=None)
     stores = matching_stores(config, arguments.words("PATTERN"))
     command = find_command(arguments.command[0], runtime.environ.get("PATH"))
@@ -65,9 +65,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def matching_stores(config: Config, patterns: tuple[str, ...]) -> list[str]:
-    """Return the stores with a session that match one of the patterns, in the configuration's order.
+    """Return the stores with a session whose names match one of the patterns, in the configuration's order.
 
-    Raises UsageError for a pattern without such a store.
+    Raises UsageError for a pattern that matches no such store.
     """
     types = StoreTypes()
     names = [
@@ -83,7 +83,7 @@ def matching_stores(config: Config, patterns: tuple[str, ...]) -> list[str]:
 def _run_all(
     stores: list[str], config: Config, work: SideBySide, printer: _Printer, arguments: Arguments, runtime: Runtime
 ) -> list[_Outcome]:
-    """Issue one session after another, and start each command as soon as its session is there.
+    """Issue one session after another, and start each command as soon as its session has been issued.
 
     After Ctrl-C, the outcomes of commands that were not started have neither a result nor an error.
     """
@@ -113,7 +113,7 @@ def _run_all(
 
 
 def _interrupted(name: str, future: Future[CommandResult | None], work: SideBySide, arguments: Arguments) -> _Outcome:
-    """Wait for a command that has got SIGINT; a second Ctrl-C kills all commands."""
+    """Wait for a command that received SIGINT; a second Ctrl-C kills all commands."""
     try:
         return _finished(name, future, arguments)
     except KeyboardInterrupt:
@@ -125,7 +125,7 @@ def _finished(name: str, future: Future[CommandResult | None], arguments: Argume
     try:
         return _Outcome(name, future.result())
     except BrokenPipeError:
-        raise  # the process that reads stdout has ended
+        raise  # the reader of stdout has ended, so no output can be written
     except OSError as error:
         return _Outcome(name, error=start_failure(arguments.command[0], {}, error))
 
@@ -133,7 +133,7 @@ def _finished(name: str, future: Future[CommandResult | None], arguments: Argume
 def _environment(
     name: str, config: Config, pipeline: Pipeline, arguments: Arguments, runtime: Runtime
 ) -> Mapping[bytes, bytes]:
-    """Return the command's environment with the session of a store; writes the audit record first."""
+    """Return the command's environment with the session of a store. Writes the audit record first."""
     plan = plan_one_store(config, name, runtime)
     require_session(plan, name)
     agent = agent_of(arguments, runtime)
@@ -149,18 +149,18 @@ def _environment(
 
 
 def _confirm(stores: list[str], config: Config, runtime: Runtime) -> None:
-    """Ask about the stores with `danger: true` before the first command. Raises NotConfirmed."""
+    """Ask the user to confirm the stores with `danger: true`, before the first command starts. Raises NotConfirmed."""
     plans = []
     for name in stores:
         try:
             plans.append(plan_of_session(config, name, runtime))
         except DsopsError:
-            continue  # reported in the turn of this store
+            continue  # the error is reported when it is this store's turn
     confirm(plans, runtime)
 
 
 class _Printer:
-    """Prints the output of the commands: each line with its store, or all lines of a store together, or JSON lines."""
+    """Prints the commands' output: lines with the store's name, all lines of a store together, or JSON lines."""
 
     def __init__(self, stores: list[str], *, is_grouped: bool, is_json: bool) -> None:
         self._width = max(map(len, stores))
@@ -174,7 +174,7 @@ class _Printer:
             self._lines[name].append((stream, line))
         else:
             prefix = b"%s | " % os.fsencode(clean(name).ljust(self._width))
-            # A carriage return moves to the beginning of the line, where the output would replace the store's name.
+            # After a carriage return, the output would overwrite the store's name, so the name is printed again.
             _write(stream, prefix + line.removesuffix(b"\r").replace(b"\r", b"\r" + prefix))
 
     def end(self, outcome: _Outcome) -> None:
@@ -226,7 +226,7 @@ def _write(stream: int, line: bytes) -> None:
 
 
 def _table(outcomes: list[_Outcome]) -> str:
-    """Format the exit codes of all stores, those that failed last."""
+    """Format the exit codes of all stores, with the failed ones last."""
     rows = []
     for outcome in sorted(outcomes, key=_is_bad):
         if outcome.error is not None:
@@ -253,9 +253,9 @@ COMMAND = Command(
         "\n"
         "  dsops each 'prod-*' -- aws ec2 describe-regions\n"
         "\n"
-        "Stores are those of the configuration and the profiles of AWS's files. Each line of output begins\n"
-        "with the name of its store. A table of exit codes follows on stderr. The exit code is 0 if every\n"
-        "command succeeded, 1 if one failed, and 125 if dsops could not run the command for a store."
+        "The pattern selects stores of the configuration and profiles of AWS's files. Each line of output\n"
+        "begins with the name of its store. A table of exit codes follows on stderr. The exit code is 0 if\n"
+        "every command succeeded, 1 if one failed, and 125 if dsops could not run the command for a store."
     ),
     run=_run,
     is_audited=True,

@@ -28,7 +28,7 @@ FAILURE_CODE = 125
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Run the command, or open a shell if there is none, or if the only word is NAME."""
+    """Run the command, or open a shell if there is no command or the only word is a NAME."""
     if not arguments.has_dashes and not _is_program(arguments, runtime):
         from dsops.cli.run.users_shell import target_of, with_shell
 
@@ -41,7 +41,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _is_program(arguments: Arguments, runtime: Runtime) -> bool:
-    """Whether the command line has a command, and the command's first word is a program."""
+    """Whether the command line has a command whose first word is a program."""
     try:
         return bool(arguments.command and find_command(arguments.command[0], runtime.environ.get("PATH")))
     except CommandFailed:
@@ -121,9 +121,9 @@ def _session_store(arguments: Arguments) -> str:
 
 
 def _check_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Check before any call to AWS that the command exists, and that the user confirms stores with `danger: true`.
+    """Before any call to AWS, check that the command exists, and ask about stores with `danger: true`.
 
-    Raises CommandNotFound unless the plan sets PATH, and NotConfirmed.
+    Raises CommandNotFound, unless the plan sets PATH, and NotConfirmed.
     """
     if all(variable.name != "PATH" for variable in plan.variables):
         try:

@@ -37,12 +37,12 @@ def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: ChildIde
 
 
 def secrets_of(credentials: Credentials) -> list[Secret]:
-    """The secret parts of a session."""
+    """Return the secret parts of a session."""
     return [part for part in (credentials.secret_access_key, credentials.session_token) if part is not None]
 
 
 def patterns_of(secrets: Iterable[Secret]) -> set[bytes]:
-    """Every byte string to mask in the output."""
+    """Return every byte string to mask in the output."""
     return {form for secret in secrets for form in forms_of(secret.reveal_bytes())}
 
 

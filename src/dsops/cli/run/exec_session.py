@@ -96,7 +96,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
             where=step.where,
         )
     listeners: list[Callable[[Credentials], None]] = []
-    # The command owns the terminal while it runs: dsops then asks no questions, and shows progress only with --verbose.
+    # The terminal belongs to the command while it runs, so dsops asks nothing, and shows progress only with --verbose.
     quiet = runtime._replace(ask=no_prompt, report=runtime.report if arguments.switch("--verbose") else ignore)
     quiet_agent = agent._replace(runtime=quiet) if agent else None
     issue = _issuer(plan, store, quiet_agent, Pipeline(quiet, cache), quiet)
@@ -208,7 +208,10 @@ def _note_codes(plan: Plan, store: str) -> None:
 
 
 def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[Event], None]:
-    """Return a function that shows the session's end, or with --verbose all events: the command owns the terminal."""
+    """Return a function that shows the session's end; with --verbose, all events.
+
+    Other events are not shown, because the terminal belongs to the command.
+    """
 
     def report(event: Event) -> None:
         if event.name == "session.ended":

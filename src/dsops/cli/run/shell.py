@@ -26,13 +26,13 @@ COMMAND = Command(
         "\n"
         "  dsops shell prod\n"
         "\n"
-        "The shell is that of SHELL, and reads its files as usual. Its variables are DSOPS_ACTIVE=NAME,\n"
-        "DSOPS_EXPIRES, which is the time when the first session ends, and DSOPS_DANGER=1 for a store with\n"
-        "`danger: true`. The prompt of `dsops hook prompt` shows them. `exit` ends the shell. The exit code\n"
-        "is the shell's, or 125 if dsops fails.\n"
+        "dsops starts the program that SHELL names, which reads its startup files as usual. It also sets\n"
+        "DSOPS_ACTIVE=NAME, DSOPS_EXPIRES, the time when the first session ends, and DSOPS_DANGER=1 for a\n"
+        "store with `danger: true`. The prompt of `dsops hook prompt` shows them. `exit` ends the shell. The\n"
+        "exit code is the shell's, or 125 if dsops fails.\n"
         "\n"
-        "The session ends at its time, so that a forgotten shell loses its access. With --serve, dsops renews\n"
-        "the session until the shell ends."
+        "The session expires and is not renewed, so that a forgotten shell loses its access. With --serve,\n"
+        "dsops renews the session until the shell ends."
     ),
     run=_run,
     is_audited=True,

@@ -38,7 +38,7 @@ def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
 
 
 def users_shell(runtime: Runtime) -> str:
-    """Return the path of the shell: SHELL, or that of the user's account, or /bin/sh; on Windows, COMSPEC."""
+    """Return the path of the shell: that in SHELL, of the user's account, or /bin/sh; on Windows that in COMSPEC."""
     if sys.platform == "win32":
         return find_command(runtime.environ.get("COMSPEC") or "cmd.exe", runtime.environ.get("PATH"))
     import pwd
@@ -57,10 +57,10 @@ def users_shell(runtime: Runtime) -> str:
 
 
 def target_of(arguments: Arguments, runtime: Runtime) -> Arguments | None:
-    """Return the arguments of a shell for an `exec` without a command, or whose only word is NAME; None for another.
+    """Return the arguments that open a shell, for an `exec` that has no command or only a NAME; otherwise None.
 
-    The first word of the command, if there is one, is no program. Raises UsageError if it is NAME before a command,
-    and CommandNotFound if it is nearly a NAME.
+    A word counts as NAME if it is no program. Raises UsageError if `--` is missing between NAME and the command, and
+    CommandNotFound for a misspelled NAME.
     """
     if not arguments.command:
         is_named = any(arguments.text(flag) for flag in (ENVIRONMENT.name, CREDENTIALS))

@@ -26,8 +26,8 @@ def decision_lines(decision: Record) -> list[str]:
         f"  {verb} {decision['action']} on {decision['resource']}",
         f"  {_because(decision)}",
     ]
-    # Each level of an organization and each layer of a session has a reason of its own. The root and the first layer
-    # come first.
+    # Each level of an organization and each layer of a session has its own reason. The root and the first layer come
+    # first.
     counts = Counter(reason["policy_type"] for reason in decision["reasons"])
     for reason in decision["reasons"]:
         of = counts[reason["policy_type"]]

@@ -54,7 +54,7 @@ def _fields(change: FieldChange, *, shows: bool) -> dict[str, str | None]:
 
 
 def _line(change: FieldChange, *, shows: bool) -> str:
-    """A line such as `changed  password: *** -> ***`."""
+    """Return a line such as `changed  password: *** -> ***`."""
     old, new = (_text(value) if shows or value is None else _MASK for value in (change.old, change.new))
     values = " -> ".join(value for value in (old, new) if value is not None)
     return clean(f"{change.kind:7}  {change.field or 'the whole value'}: {values}")

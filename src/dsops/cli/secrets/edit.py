@@ -48,7 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _folder(arguments: Arguments, runtime: Runtime) -> str:
-    """Return the folder for the file. Raises UsageError if none is in memory, unless the user allows the disk."""
+    """Return the folder for the edited file. Raises UsageError if no folder is in memory, unless `--on-disk` is set."""
     folder = memory_folder(runtime.environ)
     if folder:
         return folder
@@ -62,7 +62,7 @@ def _folder(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _edit(target: Target, current: CurrentVersion, editor: list[str], folder: str, runtime: Runtime) -> str:
-    """Let the user edit the value and write it; return the new version, or the current one if nothing was changed."""
+    """Let the user edit the value and write it; return the new version, or the current version if nothing changed."""
     old = carry_out(target.secret.read(current.version), runtime).value
     shown = editor_text(old)
     runtime.report(DONE)
@@ -86,8 +86,8 @@ COMMAND = Command(
     help=(
         "Open the value of a secret or parameter in $VISUAL or $EDITOR, and write what was saved.\n"
         "\n"
-        "The file is in memory (XDG_RUNTIME_DIR or /dev/shm), no other user can read it, and it is\n"
-        "removed at the end. A JSON object on one line is shown indented, and stored on one line again.\n"
+        "The editor opens a file in memory (XDG_RUNTIME_DIR or /dev/shm) that no other user can read and that\n"
+        "is removed at the end. A JSON object on one line is shown indented, and stored on one line again.\n"
         "Nothing is written if the text is unchanged or the editor fails. If another client has changed\n"
         "the secret meanwhile, nothing is written either, and the error says where your text is."
     ),

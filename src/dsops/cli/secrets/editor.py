@@ -17,7 +17,7 @@ from dsops.secret_editing import private_folder
 _FALLBACK = "vi"
 _FILE = "secret"
 _PATIENCE_SECONDS = 2
-"""How long an editor may take to end after SIGTERM."""
+"""How many seconds an editor may take to end after SIGTERM."""
 
 
 def find_editor(environ: Mapping[str, str]) -> list[str]:
@@ -33,7 +33,7 @@ def find_editor(environ: Mapping[str, str]) -> list[str]:
 
 
 class EditedFile:
-    """A file in a folder of its own. The folder is removed at the end of the block, unless `keep` was called."""
+    """A file in a folder of its own, for the editor. The folder is removed at the end, unless `keep` was called."""
 
     def __init__(self, parent: str, text: Secret) -> None:
         self.folder = ""
@@ -59,11 +59,11 @@ class EditedFile:
             self._remove()
 
     def keep(self) -> None:
-        """Leave the file to the user."""
+        """Keep the file after the end of the block, for the user."""
         self._is_kept = True
 
     def edit(self, editor: list[str], environ: Mapping[str, str]) -> Secret:
-        """Run the editor, and return the text that it left. Raises UsageError if the editor fails."""
+        """Run the editor, and return the saved text. Raises UsageError if the editor fails."""
         code = _wait_for([*editor, self.path], environ)
         if code:
             ended = f"exit code {code}" if code > 0 else f"signal {-code}"
@@ -81,12 +81,12 @@ class EditedFile:
         return text
 
     def _remove(self) -> None:
-        # Editors leave backups and swap files beside the file.
+        # The whole folder is removed, because editors leave backups and swap files beside the file.
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _wait_for(command: list[str], environ: Mapping[str, str]) -> int:
-    """Run the editor on this terminal. Ctrl-C belongs to the editor; other signals end it together with dsops."""
+    """Run the editor on this terminal. Ctrl-C goes to the editor; other signals end the editor and dsops."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
         with subprocess.Popen(command, env=dict(environ), preexec_fn=_default_signals) as editor:  # noqa: PLW1509
@@ -109,6 +109,6 @@ def _end(editor: subprocess.Popen[bytes]) -> None:
 
 
 def _default_signals() -> None:
-    """Restore the signals that this process ignores: the editor would inherit that."""
+    """Restore the default action of signals that this process ignores, which the editor would inherit."""
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)

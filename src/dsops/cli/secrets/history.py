@@ -26,7 +26,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         try:
             values[each.version] = carry_out(target.secret.read(each.version), runtime).value
         except SecretNotFound:
-            continue  # a version without a value, or one that AWS has removed since the list was made
+            continue  # the version has no value, or AWS has removed it since the list was made
     record_run(arguments.name, runtime, store=target.store, secret=target.key, shown=list(values))
     runtime.report(DONE)
     if arguments.switch("--json"):
@@ -61,8 +61,8 @@ COMMAND = Command(
     help=(
         "List the versions of a secret or parameter, the newest first.\n"
         "\n"
-        "Each has the time at which it was written, its labels, and for parameters the identity that wrote\n"
-        "it, which Secrets Manager does not record. Values are printed only with --show."
+        "For each version, the list has the time when it was written, its labels, and for parameters the\n"
+        "identity that wrote it (Secrets Manager does not record that). Values are printed only with --show."
     ),
     run=_run,
     is_audited=True,

@@ -47,7 +47,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _check(arguments: Arguments) -> None:
-    """Raise UsageError for flags that exclude each other, and for a number of days that AWS refuses."""
+    """Raise UsageError for flags that can't be combined, and for a number of days that AWS refuses."""
     given = [flag for flag in (_NOW, _UNDO) if arguments.switch(flag)]
     days = arguments.integer(_DAYS)
     given += [_DAYS] if days is not None else []
@@ -85,9 +85,9 @@ COMMAND = Command(
     help=(
         "Delete a secret or parameter.\n"
         "\n"
-        "Secrets Manager deletes it after 30 days, or after --days. Until then, clients can't read it, and\n"
-        "--undo cancels the deletion. With --now it is deleted at once. Parameter Store always deletes at\n"
-        "once, so a parameter needs --now."
+        "Secrets Manager deletes a secret after 30 days, or after --days. Until then, clients can't read it,\n"
+        "and --undo cancels the deletion. With --now, the secret is deleted at once. Parameter Store always\n"
+        "deletes at once, so a parameter needs --now."
     ),
     run=_run,
     is_audited=True,
@@ -100,7 +100,9 @@ COMMAND = Command(
             value="DAYS",
             own_variable="DSOPS_RM_DAYS",
         ),
-        Flag(_NOW, "delete it at once; nothing can restore it", "switch", own_variable="DSOPS_RM_NOW"),
+        Flag(
+            _NOW, "delete the secret or parameter at once; it can't be restored", "switch", own_variable="DSOPS_RM_NOW"
+        ),
         Flag(_UNDO, "cancel the deletion of a secret", "switch", own_variable="DSOPS_RM_UNDO"),
         EXPECT,
         YES,

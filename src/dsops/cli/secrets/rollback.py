@@ -22,7 +22,7 @@ from dsops.pipeline.execution import carry_out
 from dsops.pipeline.journal import record_run
 from dsops.runtime import Runtime
 
-_VERSION = Operand("VERSION", "a version, by id, number or label (default: the one before)", is_required=False)
+_VERSION = Operand("VERSION", "a version, by id, number or label (default: the previous version)", is_required=False)
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -51,8 +51,8 @@ COMMAND = Command(
         "Make an old version of a secret or parameter current again.\n"
         "\n"
         "In Secrets Manager, the label AWSCURRENT moves to the old version. In Parameter Store, the old\n"
-        "value is written as a new version. Without VERSION, it is the version before the current one, so\n"
-        "that a second rollback undoes the first."
+        "value is written as a new version. Without VERSION, the previous version is used, so that\n"
+        "a second rollback undoes the first."
     ),
     run=_run,
     is_audited=True,

@@ -27,7 +27,7 @@ from dsops.secret_editing import with_field
 from dsops.stores.writing.writable_secret import CurrentVersion, Operation
 
 _MOST_BYTES = 1 << 20
-"""More than any service takes, so that the error can name the service's own limit."""
+"""The limit for the input. It is above the limit of every service, so that errors can name the service's limit."""
 
 _CREATE, _FIELD = "--create", "--field"
 _OPTIONS = {"kms_key": "--kms-key", "type": "--type", "tier": "--tier"}
@@ -58,7 +58,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _check(arguments: Arguments) -> None:
-    """Raise UsageError for a command line whose words don't fit together."""
+    """Raise UsageError for flags and words that can't be combined."""
     if "=" in arguments.operand(KEY.name) and not arguments.operand(KEY.name).startswith("arn:"):
         # The error does not repeat the word: a value may follow the `=`.
         raise UsageError(
@@ -85,7 +85,7 @@ def _create(target: Target, arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _replace(target: Target, current: CurrentVersion, field: str, arguments: Arguments, runtime: Runtime) -> str:
-    """Write the value; return the new version, or the current one if it has the value already."""
+    """Write the value; return the new version, or the current version if its value is equal."""
     what = f"Field `{field}` of {target.place(current)}" if field else f"Value of {target.place(current)}"
     value = _new_value(what, arguments, runtime)
     if field:
@@ -97,7 +97,7 @@ def _replace(target: Target, current: CurrentVersion, field: str, arguments: Arg
 
 
 def _new_value(what: str, arguments: Arguments, runtime: Runtime) -> Secret:
-    """Return the value from the file or pipe without its last newline, or the value that is typed twice."""
+    """Return the value from the file or pipe without its last newline, or the value that the user types twice."""
     value = piped_or_in_file(arguments.text(FROM_FILE.name), _MOST_BYTES)
     if value is None:
         line = f"dsops set {arguments.operand(STORE.name)} {arguments.operand(KEY.name)}"

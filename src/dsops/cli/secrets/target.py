@@ -1,4 +1,4 @@
-"""What the commands about one secret share: operands and flags, opening the secret, questions, and `--dry-run`."""
+"""The parts that the commands about one secret share: operands, flags, opening the secret, prompts, `--dry-run`."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Target(NamedTuple):
     credentials: Credentials
 
     def place(self, current: CurrentVersion | None = None) -> str:
-        """Return the secret with its region and account, for questions and answers."""
+        """Return the secret's name with its region and account, for prompts and messages."""
         arn = parse_arn(current.arn) if current is not None else None
         arn = arn or parse_arn(self.credentials.arn)
         account = f", account {arn.account}" if arn is not None and arn.account else ""
         return f"the {self.secret.noun} `{self.secret.name}` ({self.secret.region}{account})"
 
     def current(self, runtime: Runtime, expected: str = "") -> CurrentVersion:
-        """Return the current version. Raises SecretChanged unless it is `expected`, if that is not ""."""
+        """Return the current version. If `expected` is not "", raises SecretChanged for any other version."""
         current = carry_out(self.secret.current(), runtime)
         if expected and current.version != expected:
             raise SecretChanged(
@@ -94,7 +94,7 @@ def open_target(plan: Plan, arguments: Arguments, runtime: Runtime) -> Target:
 
 
 def _other_stores(config: Config, signer: str = "") -> str:
-    """Return the hint that names the stores that dsops can write to, or a store to add.
+    """Return the hint that names the stores that dsops can write to, or that says which store to add.
 
     `signer` is a store whose session could sign the calls.
     """
@@ -113,7 +113,7 @@ def _other_stores(config: Config, signer: str = "") -> str:
 
 
 def _reads_only(name: str, config: Config) -> bool:
-    """Whether a store of the chain has `session_policy: auto`. A chain that is a circle ends, too."""
+    """Whether a store of the chain has `session_policy: auto`. Handles a chain that is a cycle."""
     passed: list[str] = []
     while name in config.stores and name not in passed:
         passed.append(name)
@@ -124,7 +124,7 @@ def _reads_only(name: str, config: Config) -> bool:
 
 
 def confirm(question: str, arguments: Arguments, runtime: Runtime) -> None:
-    """Ask the user to confirm, unless `--yes` was given. Raises UsageError without a yes."""
+    """Ask the user to confirm, unless `--yes` is set. Raises UsageError if the answer is not yes."""
     if arguments.switch(YES.name):
         return
     answered = runtime.confirm(f"{question} [y/N] ")
@@ -152,7 +152,7 @@ def show_calls(plan: Plan, operation: Operation, arguments: Arguments) -> int:
 
 
 def answer_version(target: Target, text: str, facts: dict[str, str | None], arguments: Arguments) -> None:
-    """Print what a command did to the secret."""
+    """Print the result of a command that has changed the secret."""
     if arguments.switch("--json"):
         answer_json({"store": target.store, "key": target.key, "name": target.secret.name, **facts})
     else:

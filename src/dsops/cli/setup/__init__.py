@@ -1,5 +1,5 @@
 """Commands that write files or set up a shell: `init`, `import`, `migrate`, `export`, `allow`, `schema`.
 
-In: an old configuration, profiles of ~/.aws/config, or nothing. Out: new or changed files, or text to put into one.
-`cli` loads it by the table of commands; no other room imports it.
+The input is an old configuration, profiles of ~/.aws/config, or nothing. The output is new or changed files, or text
+for such a file. `cli` loads this package by the table of commands; no other package imports it.
 """

@@ -27,7 +27,7 @@ _BACKUP = ".before-dsops"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    # A profile works in every folder and does not expire, so the file needs permission like a discovered file.
+    # The exported profile works in every folder and never expires, so the file needs permission like a discovered file.
     types = StoreTypes()
     config = load_config(arguments, runtime, is_chosen=False)
     path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")
@@ -86,7 +86,7 @@ def _write(block: Block, runtime: Runtime) -> None:
 
 
 def _bytes(path: str) -> bytes | None:
-    """The file's bytes; None if it does not exist. Raises ConfigUnreadable."""
+    """Return the file's bytes; None if it does not exist. Raises ConfigUnreadable."""
     return content(path) if os.path.lexists(path) else None
 
 

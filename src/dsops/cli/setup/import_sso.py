@@ -67,7 +67,7 @@ def _path(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
-    # Only ~/.aws/config counts: the token must not go to an address that the dsops.yaml of some folder names.
+    # Only ~/.aws/config is read: a dsops.yaml must not decide to which address the token is sent.
     start_url = arguments.text("--start-url")
     login = choose_login(logins_of_aws_files(runtime), start_url, "import sso")
     if login is None:
@@ -122,7 +122,10 @@ def _text(data: bytes, shown: str) -> str:
 
 
 def _profiles(runtime: Runtime) -> Mapping[str, tuple[str, str]]:
-    """Return the permission set of each profile: a store may have a profile's name only with the same identity."""
+    """Return the permission set of each profile.
+
+    A store may have the name of a profile only if it has the same permission set.
+    """
     profiles = read_aws_profiles(runtime)[0].by_name.values()
     return {profile.name: (profile.text("sso_account_id"), profile.text("sso_role_name")) for profile in profiles}
 
@@ -161,7 +164,7 @@ def _value(path: str, merged: MergedStores, assignments: Assignments, *, is_dry:
 
 
 def _raise_failure(assignments: Assignments) -> None:
-    """Raise the error of the first account that could not be listed, with the names of all of them."""
+    """Raise the error of the first account that could not be listed; its message names all such accounts."""
     if not assignments.failures:
         return
     for account, error in assignments.failures[1:_MOST_SHOWN]:
@@ -187,10 +190,10 @@ SSO = Command(
         "Log in first with `dsops login`. The stores are written into your own ~/.config/dsops/dsops.yaml,\n"
         "so that `dsops exec NAME` works in every folder, or into --out FILE.\n"
         "\n"
-        "Each store is one line between two comments. The next import adds what is new there, and removes\n"
-        "what you may not use any more. A line that stays keeps the name, settings and comments that you\n"
-        "gave it. Stores outside of the two comments are never changed. The stores of an account that can't\n"
-        "be listed stay. The old file is saved beside the new one (.before-dsops)."
+        "Each store is one line between two comments. The next import adds a line for each new permission\n"
+        "set, and removes the lines of those that you can no longer use. A line that stays keeps the name,\n"
+        "settings and comments that you gave it. Stores outside of the two comments are never changed, nor\n"
+        "are the stores of an account that can't be listed. The old file is saved as .before-dsops."
     ),
     run=_run,
     flags=(
@@ -200,10 +203,15 @@ SSO = Command(
             value="URL",
             own_variable="DSOPS_LOGIN_START_URL",
         ),
-        Flag("--out", "write into this file instead", value="FILE", own_variable="DSOPS_IMPORT_SSO_OUT"),
+        Flag(
+            "--out",
+            "write into this file instead of your own dsops.yaml",
+            value="FILE",
+            own_variable="DSOPS_IMPORT_SSO_OUT",
+        ),
         Flag(
             "--name",
-            f"template of the names of new stores, with {{account_id}} as a third part (default {DEFAULT_TEMPLATE})",
+            f"template for the names of new stores; may contain {{account_id}}, too (default {DEFAULT_TEMPLATE})",
             value="TEMPLATE",
             own_variable="DSOPS_IMPORT_SSO_NAME",
         ),

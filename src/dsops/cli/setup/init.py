@@ -86,14 +86,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _is_conversation(arguments: Arguments, runtime: Runtime) -> bool:
-    """Whether a person is at the terminal, who can choose a starting point and confirm the file."""
+    """Whether a user is at the terminal, who can choose a starting point and confirm the file."""
     streams = (sys.stdin, sys.stdout)
     is_terminal = all(stream is not None and stream.isatty() for stream in streams)
     return is_terminal and not arguments.switch("--json") and not runtime.environ.get("CI")
 
 
 def _talk(name: str, runtime: Runtime) -> str:
-    """Let the user choose a starting point, show the file, and return its text. Raises UsageError without a yes."""
+    """Let the user choose a starting point, show the file, and return its text. Raises UsageError after a no."""
     from dsops.cli.setup.proposal import choices_of, look, proposed_text
 
     findings = look(runtime)

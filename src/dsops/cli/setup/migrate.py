@@ -55,7 +55,8 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
         answer_json({"file": shown, "is_written": is_written, "changes": changed, "notes": noted})
         return
     if not changes:
-        # The notes are about configurations of the original dsops, and this file has already been migrated.
+        # The notes do not apply: they are about configurations of the original dsops, and this file is migrated
+        # already.
         answer(f"{shown} needs no change")
         return
     for each in (*changes, *notes):

@@ -1,4 +1,4 @@
-"""Proposes a dsops.yaml: finds profiles and the roles of CI files, and makes the file for the one that is chosen."""
+"""Proposes a dsops.yaml: finds profiles and the roles of CI files, and makes the text for the chosen one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ envs:
 
 
 class RoleInFile(NamedTuple):
-    """A role that a CI file names: the file, the line, the region near it, and the provider of its token."""
+    """A role that a CI file names: with the file, the line, the nearest region, and the provider of the job's token."""
 
     arn: str
     file: str
@@ -70,16 +70,16 @@ class RoleInFile(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What `dsops init` has found: profiles that can be stores, and the roles of CI files."""
+    """What `dsops init` has found: profiles that can be stores, and roles in CI files."""
 
     profiles: Profiles
     names: tuple[str, ...]
-    """The profiles that can be stores."""
+    """The names of the profiles that can be stores."""
     roles: tuple[RoleInFile, ...]
 
     @property
     def summary(self) -> str:
-        """What was found, in one line."""
+        """Return one line that says what was found."""
         sessions = len(self.profiles.sso_sessions)
         parts = [counted(len(self.names), "usable profile")] if self.names else []
         parts += [f"{counted(sessions, 'sso-session')} of IAM Identity Center"] if sessions else []
@@ -98,13 +98,13 @@ def look(runtime: Runtime) -> Findings:
 
 
 def choices_of(findings: Findings) -> dict[Choice, RoleInFile | str]:
-    """Each choice, and the profile's name or the role that it stands for."""
+    """Map each choice to the profile's name or the role that it stands for."""
     profiles = {choice_of_profile(findings.profiles.by_name[name]): name for name in findings.names}
     return {**{Choice(role.arn, f"role in {role.file}, line {role.line}"): role for role in findings.roles}, **profiles}
 
 
 def proposed_text(findings: Findings, chosen: RoleInFile | str) -> str:
-    """The text of a dsops.yaml whose first environment can read secrets with that role or profile."""
+    """Return the text of a dsops.yaml whose first environment reads secrets with the chosen role or profile."""
     if isinstance(chosen, str):
         stores: Sequence[MadeStore] = make_stores(findings.profiles, [chosen]).stores
         source = f"profile {_comment(chosen)}"
@@ -130,7 +130,7 @@ def _comment(text: str) -> str:
 
 
 def _roles(folder: str) -> Iterator[RoleInFile]:
-    """The roles that the CI files of the folder name, each once."""
+    """Yield the roles that the CI files of the folder name, each once."""
     seen = set()
     for file, provider in _ci_files(folder):
         try:
@@ -146,7 +146,7 @@ def _roles(folder: str) -> Iterator[RoleInFile]:
 
 
 def _ci_files(folder: str) -> Iterator[tuple[str, str]]:
-    """The workflow files, relative to the folder, each with the provider of its jobs' tokens."""
+    """Yield the workflow files, relative to the folder, each with the provider of its jobs' tokens."""
     try:
         names = sorted(os.listdir(os.path.join(folder, _WORKFLOWS)))
     except OSError:

@@ -1,4 +1,4 @@
-"""Completes questions with the caller's and resource's policies, read from AWS or a sandbox.
+"""Completes policy questions with the caller's and resource's policies, read from AWS or a sandbox.
 
 `dsops.policy.simulation.completion` determines which facts are needed and adds them to the question. This module
 reads the facts through the AWS APIs.
@@ -41,7 +41,7 @@ _AT_ONCE: Final = 10
 
 
 class Completer:
-    """Completes questions; reads each user, role, secret and key only once."""
+    """Completes policy questions; reads each user, role, secret and key only once."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Completer:
     async def complete_all(
         self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
     ) -> list[CompletedQuestion | DsopsError]:
-        """Complete the questions and return the results in order; an error takes the place of a result.
+        """Complete the policy questions and return the results in order; an error takes the place of a result.
 
         Only a few questions are completed concurrently, because IAM throttles.
         """
@@ -76,7 +76,7 @@ class Completer:
         return results
 
     async def complete(self, question: CaseQuestion, policies: PolicySet) -> CompletedQuestion:
-        """Return the question with all policies of its caller and resource, except those already in `policies`.
+        """Return the policy question with all policies of its caller and resource, except those already in `policies`.
 
         Raises EntityNotFound for a user or role that IAM does not have.
         """
@@ -185,7 +185,7 @@ def completer_of(
     find_endpoint: Callable[[str, str], Endpoint],
     accounts: Iterable[str],
 ) -> Completer:
-    """Return a completer for questions about these accounts.
+    """Return a completer for policy questions about these accounts.
 
     `find_keys` is a function that takes an account and returns credentials that can read it, or None. `find_endpoint`
     takes a service and a region, and returns the endpoint.

@@ -70,7 +70,7 @@ def _looked_up(unread: Unread, about: RefusedCall) -> tuple[str, str]:
 
 
 def _of_organization(place: Literal["scp", "rcp"], about: RefusedCall) -> tuple[str, str]:
-    """Return fact and command for control policies above the account of the caller (SCPs) or resource (RCPs)."""
+    """Describe the control policies above the caller's (SCPs) or resource's (RCPs) account; return also a command."""
     request = about.request
     account = request.principal.account if place == "scp" else request.resource_account
     kind = _POLICY_TYPES_OF_ORGANIZATIONS[place]
@@ -85,7 +85,7 @@ def _listing(kind: str, name: str) -> str:
 
 
 def _of_resource(about: RefusedCall) -> tuple[str, str]:
-    """Return fact and command for a resource's policy; if its KMS key is unknown, the fact is about the key."""
+    """Describe a resource's policy, or its KMS key if that is unknown; return also the command that shows it."""
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
     if resource.endswith(UNKNOWN_KEY):

@@ -1,4 +1,4 @@
-"""Finds the question about the KMS key if a secret or parameter may be read but can't be decrypted.
+"""Finds the policy question about the KMS key if a secret or parameter may be read but can't be decrypted.
 
 Secrets Manager says "Access to KMS is not allowed" and names neither key nor reason; Parameter Store names both. A
 caller that may describe the secret can read the key's id. The key's policy and the caller's policies are then
@@ -69,7 +69,7 @@ def is_about_keys(answer: AwsAnswer | None) -> bool:
 
 
 class KeyAsker:
-    """Finds the KMS key of a refused read, and the question that AWS evaluated with the key's policy."""
+    """Finds the KMS key of a refused read, and the policy question that AWS evaluated with the key's policy."""
 
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
@@ -77,7 +77,7 @@ class KeyAsker:
     async def of(
         self, read: Encrypted, named: str, chain: Sequence[ChainKeys]
     ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
-        """Return the question about the key, or a finding if no question can be asked.
+        """Return the policy question about the key, or a finding if no question can be asked.
 
         `named` is the key's ARN if AWS's error names it, else "".
         """

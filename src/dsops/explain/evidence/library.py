@@ -1,4 +1,4 @@
-"""Completes a question with every policy that the chain's credentials may read, and with policies from files.
+"""Completes a policy question with every policy that the chain's credentials may read, and with policies from files.
 
 A failed read becomes an unread part of the question, and the search continues.
 """
@@ -44,7 +44,7 @@ class Evidence(NamedTuple):
 
 
 class EvidenceLibrary:
-    """Reads policies for the questions about one plan."""
+    """Reads policies that answer the questions about one plan."""
 
     def __init__(self, chains: Chains, evidence: Evidence) -> None:
         self._chains = chains
@@ -113,7 +113,7 @@ class EvidenceLibrary:
         completer: Completer,
         recorded: Recorded | None = None,
     ) -> CompletedQuestion:
-        """Return the question with everything that can be read. A failed read becomes an unread part.
+        """Return the policy question with everything that can be read. A failed read becomes an unread part.
 
         Policies and context from AWS's record take precedence, since AWS evaluated them.
         """

@@ -123,7 +123,7 @@ def _refused(
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
     """Return the caller with that ARN; None for an invalid ARN.
 
-    The caller is treated as temporary: a user may have a session (GetSessionToken), and every other caller has one.
+    The caller counts as temporary: a user may have a session (GetSessionToken), and every other caller has one.
     """
     parsed = parse_arn(arn)
     return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None

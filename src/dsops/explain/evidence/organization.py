@@ -27,7 +27,10 @@ Levels = tuple[tuple[PolicyText, ...], ...]
 
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
-"""The maximum number of levels. AWS allows a root, five nested units and the account, so more levels mean a loop."""
+"""The maximum number of levels. AWS allows seven: a root, five nested units and the account.
+
+More would be a loop.
+"""
 
 
 # IAM emulators often return error codes of their own for calls to Organizations.
@@ -62,7 +65,7 @@ class OrganizationReader:
     async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
         best: AccountPlace | None = None
-        # An account's own credentials can read its organization; other facts need the management account's.
+        # An account's own credentials can read its organization; other facts need the management account's credentials.
         others = [
             organization_reader
             for organization_reader in (*self._own.values(), *self._more)

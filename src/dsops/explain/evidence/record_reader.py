@@ -65,7 +65,7 @@ class RecordReader:
                 elif isinstance(details, EntityNotFound):
                     why = "AWS has no such record for the keys here, or none any more"
                     late.append(keys)
-            # Only the refused account can read the record at once; perhaps its organization can, too.
+            # At first, only the refused account can read the record; later, its organization may be able to.
             askers = [keys for keys in late if keys.identity.account == account]
             if not askers:
                 break
@@ -75,7 +75,8 @@ class RecordReader:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
         if refusal.region and arn is not None and partition_of_region(refusal.region).name == arn.partition:
-            # The message may come from an attacker: a signed request must not go to another partition than the keys'.
+            # An attacker may have written the message: a signed request must not go to another partition than that of
+            # the keys.
             region = refusal.region
         return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
 

@@ -58,7 +58,10 @@ _OF_RESOURCES: Final = ("aws:resource", "iam:resourcetag/", "secretsmanager:reso
 _EVERYTHING: Final = parse_policy(
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}', "identity"
 )
-"""Replaces policies that can't be read but, according to AWS, refuse nothing."""
+"""A policy that allows everything.
+
+It replaces policies that can't be read but, according to AWS, refuse nothing.
+"""
 
 
 class Recorded(NamedTuple):
@@ -75,7 +78,7 @@ class Recorded(NamedTuple):
     """Whether a role refuses but no trust policy is listed, although every role has one."""
 
     def complete(self, question: CaseQuestion) -> CaseQuestion:
-        """Return the question with the record's caller and context."""
+        """Return the policy question with the record's caller and context."""
         recorded_keys = {lower_case(key) for key in self.context}
         other_context = {
             key: values for key, values in question.context.items() if lower_case(key) not in recorded_keys

@@ -1,5 +1,5 @@
-"""Questions and their answers -> findings: the place that refused, how sure that is, its cause and its remedy.
+"""Turns policy questions and their answers into findings: which policy refused, how certainly, the cause, the remedy.
 
-The failures of a plan come in, `RefusalFinding`s go out. Imports `explain.evidence` and `explain.questions`; `cli`
-imports it.
+The input is the failures of a plan, the output is `RefusalFinding`s. Imports `explain.evidence` and
+`explain.questions`; `cli` imports it.
 """

@@ -1,4 +1,4 @@
-"""Turns the answer to a question into findings: the place that refused, certainty, remedy and missing facts."""
+"""Turns the answer to a policy question into findings: the policy that refused, certainty, remedy and missing facts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_k
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
-"""Places that often can't be read: if all others are read and allow the call, the resource's owner refuses it."""
+"""Types of policies that often can't be read: if all others allow the call, one of these refuses it."""
 
 
 def findings_of(
     outcome: Outcome, refusal: RefusalMessage, about: RefusedCall, error: DsopsError
 ) -> list[RefusalFinding]:
-    """Return the findings for an answer; the first place that refused comes first."""
+    """Return the findings for an answer, beginning with the first policy that refused."""
     places = verdict(outcome, refusal)
     named = places.others if places.certainty == "missing" else filter(None, [places.broken])
     facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if places.certainty != "proven" else ()
@@ -35,7 +35,7 @@ def findings_of(
     if places.certainty == "missing":
         first = _not_read(places.broken, outcome, about, facts, error, has_leads=bool(places.others))
         return [first, *(_finding(part, "missing", about, (), error, unread, refusal) for part in places.others)]
-    # A finding about a type that could not be read would only repeat that it could not be read.
+    # A finding about a type of policy that could not be read would only repeat that fact.
     others = [part for part in places.others if part.found is not None or part.policy_type not in unread]
     return [
         _finding(broken, places.certainty, about, facts if broken is places.broken else (), error, unread, refusal)

@@ -1,4 +1,4 @@
-"""Finds the questions that AWS evaluated for a failure, or a finding if no question is needed."""
+"""Finds the policy questions that AWS evaluated for a failure, or a finding if no question is needed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Failure(NamedTuple):
 
 
 class Asker:
-    """Finds the questions for the failures of one plan."""
+    """Finds the policy questions for the failures of one plan."""
 
     def __init__(self, chains: Chains, edit_at: EditAt) -> None:
         self._chains = chains
@@ -45,7 +45,7 @@ class Asker:
     async def of(
         self, failure: Failure, refusal: RefusalMessage, chain: Sequence[ChainKeys]
     ) -> Questions | RefusalFinding:
-        """Return the questions that AWS evaluated, or a finding if there is no question."""
+        """Return the policy questions that AWS evaluated, or a finding if there is no question."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
             asked_questions = unsigned_questions(step, region)
@@ -72,7 +72,7 @@ class Asker:
     async def _question_of_read(
         self, failure: Failure, refusal: RefusalMessage, caller: ChainCaller, chain: Sequence[ChainKeys]
     ) -> Questions | RefusalFinding:
-        """Return the question about the call in AWS's message."""
+        """Return the policy question about the call in AWS's message."""
         step, region = failure.step, failure.region or failure.step.region
         resource = refusal.resource or "*"
         if failure.secret and step.type.service == "secretsmanager":
@@ -96,7 +96,7 @@ class Asker:
     async def of_key(
         self, failure: Failure, chain: Sequence[ChainKeys]
     ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
-        """Return the question that KMS evaluated, or a finding if there is no question."""
+        """Return the policy question that KMS evaluated, or a finding if there is no question."""
         step, region = failure.step, failure.region or failure.step.region
         caller = chain[-1].caller if chain else None
         if caller is None:

@@ -22,7 +22,10 @@ from dsops.policy import (
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
 _OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
 _OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
-"""How much an element that does not match adds to the distance of statement and request; a condition adds 1."""
+"""How much a mismatched element adds to the distance between statement and request.
+
+A mismatched condition adds 1.
+"""
 
 
 class Broken(NamedTuple):

@@ -52,7 +52,10 @@ _BESIDE: Final = {
 
 
 _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
-"""The causes for a KMS key: both the key's policy and the caller's have to allow, and one is easily forgotten."""
+"""The causes for a KMS key: the key's policy and the caller's policy must both allow the call.
+
+One is easily forgotten.
+"""
 
 
 def cause_of(broken: Broken, about: RefusedCall) -> Cause:

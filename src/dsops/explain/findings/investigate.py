@@ -86,7 +86,7 @@ class Investigator:
         error: DsopsError,
         recorded: Recorded | None = None,
     ) -> list[RefusalFinding]:
-        """Return the findings for one question: the first that is certainly refused, or else the first of all."""
+        """Return the findings for one policy question: the first that is certainly refused, or else the very first."""
         readers, completer = self._library.completer(step, chain)
         findings: list[RefusalFinding] = []
         for question, unread in questions:

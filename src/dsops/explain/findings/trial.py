@@ -42,7 +42,7 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
 
     def edit_at(store: str, key: str) -> Where:
         store_entry = config.stores.get(store)
-        if store_entry is None:  # an MFA session that the plan added before several roles
+        if store_entry is None:  # The step is an MFA session that the plan has added before several roles.
             return plan.steps[store].where
         return store_entry.fields[key].where if key in store_entry.fields else store_entry.where
 

@@ -1,5 +1,5 @@
-"""A failed call -> the questions that AWS put to policies for it, with everything known of caller and context.
+"""Turns a failed call into the policy questions that AWS evaluated, with everything known of caller and context.
 
-Steps of a plan and its sessions come in, `CaseQuestion`s go out, each with its unknown condition keys. Imports
-neither `explain.evidence` nor `explain.findings`, which import it, as `plan_check` and `cli` do.
+The input is steps of a plan and their sessions; the output is `CaseQuestion`s, each with its unknown condition keys.
+Imports neither `explain.evidence` nor `explain.findings`, which import it, as `plan_check` and `cli` do.
 """

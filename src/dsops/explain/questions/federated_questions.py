@@ -1,4 +1,4 @@
-"""Determines the questions that AWS evaluates with a role's trust policy for a token or SAML assertion.
+"""Determines the policy questions that AWS evaluates with a role's trust policy for a token or SAML assertion.
 
 The call is not signed. The content of the token or assertion is known only if it was available when the plan was
 made.
@@ -37,7 +37,7 @@ Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 
 
 def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
-    """Return the questions in AWS's order, each with its unread parts; [] for a step that assumes no role.
+    """Return the policy questions in AWS's order, each with its unread parts; [] for a step that assumes no role.
 
     `provider` is used if the token's provider is unknown. If both are unknown, the principal has no name.
     """

@@ -1,4 +1,4 @@
-"""Determines the questions that AWS evaluates for a hop, with everything known about the call and its caller.
+"""Determines the policy questions that AWS evaluates for a hop, with everything known about the call and its caller.
 
 The caller's address, the network, and the tags of a base session are unknown; they are listed as unread.
 """
@@ -99,7 +99,7 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """Return those unknown keys of this session that are therefore also unknown in the next session."""
+    """Return the keys that are unknown in this session, and therefore also in the next session."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 
@@ -139,7 +139,7 @@ def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
 def questions(
     step: Step, caller: ChainCaller, region: str, refused: str = ""
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """Return the questions that AWS evaluates for the hop, in AWS's order, each with its unread parts.
+    """Return the policy questions that AWS evaluates for the hop, in AWS's order, each with its unread parts.
 
     `refused` is the action in AWS's message; if a base session has tags, the plan alone may not show that action.
     """

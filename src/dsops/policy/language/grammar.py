@@ -43,7 +43,7 @@ def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: 
     version, statements = reader.document(document)
     if not reader.problems:
         return ParsedPolicy(Policy(name or file, kind, version, statements), (), "")
-    # `sorted` is stable: problems of one line stay in the order in which they were found.
+    # `sorted` is stable: problems on the same line stay in the order in which they were found.
     problems = sorted(reader.problems, key=lambda entry: entry[0].where.line)
     return ParsedPolicy(None, tuple(problem for problem, _ in problems), problems[0][1])
 

@@ -14,7 +14,7 @@ Predicate = Callable[[str], bool]
 
 
 def anything(text: str) -> bool:  # noqa: ARG001 - a predicate takes the text
-    """The test for `*`: match any text."""
+    """Return the test for `*`: match any text."""
     return True
 
 

@@ -39,7 +39,7 @@ NO_EFFECT: Final = LintRule(
     "policies have no effect on this action",
     why="sts:GetCallerIdentity is allowed to everyone, even with an explicit Deny; sts:GetSessionToken is an "
     "authentication operation, which policies cannot control.",
-    cure="remove it",
+    cure="remove the action",
     source="AWS STS API Reference, GetCallerIdentity; AWS IAM User Guide, Permissions for GetSessionToken",
 )
 

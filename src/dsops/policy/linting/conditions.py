@@ -98,8 +98,8 @@ CONTRADICTION: Final = LintRule(
     "warning",
     "the statement's conditions exclude each other",
     why="One condition requires that the key is absent, another that it has a certain value. All conditions of a "
-    "statement have to match, so it never applies.",
-    cure="split it into two statements, or remove one of the conditions",
+    "statement have to match, so the statement never applies.",
+    cure="split the statement into two, or remove one of the conditions",
     source=f"{_OPERATORS}; IAM JSON policy elements: Condition",
 )
 

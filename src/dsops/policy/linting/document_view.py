@@ -80,7 +80,7 @@ class View(NamedTuple):
 
 
 class DocumentView(NamedTuple):
-    """A whole policy document."""
+    """A policy document, prepared for the checks of the linter."""
 
     root: Mapping
     kind: PolicyKind

@@ -63,7 +63,7 @@ TOO_LONG: Final = LintRule(
     "size.too-long",
     "error",
     "the policy is longer than AWS allows",
-    why="AWS refuses to store it (LimitExceeded, or PackedPolicyTooLarge and ValidationError for session policies). "
+    why="AWS refuses the policy (LimitExceeded, or PackedPolicyTooLarge and ValidationError for session policies). "
     "White space between the elements does not count in IAM.",
     cure="use wildcards for actions of one prefix, or spread the statements over several policies",
     source="AWS IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas",
@@ -74,7 +74,7 @@ NEAR_LIMIT: Final = LintRule(
     "the policy is too long for some of the places in which AWS stores policies",
     why="Limits differ: 6,144 characters for a managed policy, 10,240 for all inline policies of a role together, "
     "5,120 of a group, 2,048 of a user; 2,048 for a trust policy unless the quota is raised to 4,096.",
-    cure="shorten it, split it, or request a higher quota",
+    cure="shorten the policy, split it, or request a higher quota",
     source="AWS IAM User Guide, IAM and AWS STS quotas",
 )
 WHITE_SPACE: Final = LintRule(
@@ -83,7 +83,7 @@ WHITE_SPACE: Final = LintRule(
     "the policy is too long only because of its white space",
     why="STS counts the white space of a session policy, and AWS Organizations counts it in policies that do not "
     "come from the console.",
-    cure="send it without indentation and line breaks",
+    cure="send the policy without indentation and line breaks",
     source="AWS STS API Reference, AssumeRole, Policy; AWS Organizations User Guide, Quotas",
 )
 
@@ -141,7 +141,7 @@ def _version_words(document: DocumentView) -> str:
 
 
 def _variables(view: View) -> list[tuple[int, str]]:
-    """Return line and path of each text with a `${...}`, which version 2012-10-17 would treat as a variable."""
+    """Return the line and path of each text with a `${...}`, which version 2012-10-17 would treat as a variable."""
     places = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
     for clause in view.clauses:
         if clause.parsed.family in TEXT_FAMILIES:

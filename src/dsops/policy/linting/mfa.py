@@ -22,8 +22,8 @@ LONG_TERM_KEYS: Final = LintRule(
     "warning",
     "requests signed by long-term keys bypass an MFA condition",
     why="A request signed with a user's access key has no `aws:MultiFactorAuthPresent` and no "
-    "`aws:MultiFactorAuthAge`. In a Deny the plain operator does not match it; in an Allow the operator with "
-    "IfExists does.",
+    "`aws:MultiFactorAuthAge`. In a Deny the plain operator does not match such a request; in an Allow "
+    "the operator with IfExists matches it.",
     cure="in a Deny write BoolIfExists (NumericGreaterThanIfExists), in an Allow plain Bool with `true`",
     source=_SOURCE,
 )

@@ -51,15 +51,15 @@ ONE_USER: Final = LintRule(
     " it is sufficient: the user needs no policy that allows sts:AssumeRole (measured on AWS in July "
     "2026). A user of another account also needs a policy that allows sts:AssumeRole. AWS stores the "
     "user's unique id, so a user who is deleted and created again is no longer trusted.",
-    cure="keep it, or name the account's root so that the account's own policies decide",
+    cure="keep the user, or name the account's root so that the account's own policies decide",
     source="AWS IAM User Guide, Cross-account policy evaluation logic; AWS JSON policy elements: Principal",
 )
 DELETED: Final = LintRule(
     "principal.unique-id",
     "warning",
     "a principal is a unique id",
-    why="IAM shows a unique id after the named user or role was deleted. A new one with the same name has another "
-    "id and does not match.",
+    why="IAM shows a unique id after the named user or role was deleted. A new user or role with the same "
+    "name has another id and does not match.",
     cure="name the user's or role's ARN again, or remove the principal",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
 )

@@ -36,7 +36,7 @@ NEEDS_STAR: Final = LintRule(
     "warning",
     "an action that supports only the resource `*`",
     why="The action has no resource types, so its requests have no resource, and only `*` matches.",
-    cure='put it into a separate statement with "Resource": "*"',
+    cure='put the action into a separate statement with "Resource": "*"',
     source=_REFERENCE,
 )
 

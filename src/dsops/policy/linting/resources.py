@@ -31,7 +31,7 @@ PARTITION: Final = LintRule(
     "resource.unknown-partition",
     "warning",
     "AWS has no such partition",
-    why="No resource has that ARN, so the statement never applies to one.",
+    why="No resource has that ARN, so the statement never applies.",
     cure="write aws, aws-cn, aws-us-gov or another partition of AWS, or `*` for all",
     source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
 )

@@ -38,7 +38,7 @@ TWICE: Final = LintRule(
     "an object has the same key twice",
     why="AWS refuses the document, and most programs silently use one of the two values. The other findings "
     "are about the first value.",
-    cure="keep one of them; several values of one key are a list",
+    cure="keep one of the two keys; several values of one key are a list",
     source=_JSON,
 )
 FRAGMENT: Final = LintRule(
@@ -46,7 +46,7 @@ FRAGMENT: Final = LintRule(
     "error",
     "a statement, or a part of one, instead of a whole policy",
     why="AWS accepts only whole policies. The statement was checked anyway.",
-    cure='put it into {"Version": "2012-10-17", "Statement": [...]}',
+    cure='put the statement into {"Version": "2012-10-17", "Statement": [...]}',
     source=_GRAMMAR,
 )
 
@@ -75,7 +75,7 @@ _BY_ELEMENT: Final = {
         "id",
         "the policy has an invalid `Id`",
         "Only resource-based policies can have an `Id`, and it is a string.",
-        "remove it",
+        "remove the `Id`",
         f"{_ELEMENTS}: Id",
     ),
     "Statement": _grammar(
@@ -95,22 +95,22 @@ _BY_ELEMENT: Final = {
     "Effect": _grammar(
         "effect",
         "`Effect` is missing, or neither Allow nor Deny",
-        "It is case-sensitive: AWS refuses `allow`.",
+        "The value is case-sensitive: AWS refuses `allow`.",
         "write `Allow` or `Deny`",
         f"{_ELEMENTS}: Effect",
     ),
     "Principal": _grammar(
         "principal",
         "AWS does not accept the principal, or a required one is missing",
-        "A resource-based policy needs a principal, other policies must not have one. It is `*`, or a type "
-        "and its values, without partial wildcards, groups or variables.",
+        "A resource-based policy needs a principal, other policies must not have one. A principal is "
+        "`*`, or a type and its values, without partial wildcards, groups or variables.",
         "name the accounts, users, roles, providers or services in full",
         f"{_ELEMENTS}: Principal; NotPrincipal",
     ),
     "Action": _grammar(
         "action",
         "the action is invalid or missing",
-        "An action is `service:Name`, with wildcards, or `*`; in a trust policy it is one of STS.",
+        "An action is `service:Name`, with wildcards, or `*`; in a trust policy it is an action of STS.",
         "write `service:Name` or `*`",
         f"{_ELEMENTS}: Action; NotAction",
     ),
@@ -120,7 +120,7 @@ _BY_ELEMENT: Final = {
         "A resource is an ARN of six parts, with wildcards in any part but the service, or `*`. In an "
         "identity policy AWS treats missing parts at the end as `*`. A trust policy has no resource, because "
         "the resource is the role.",
-        "write an ARN of six parts or `*`; in a trust policy, remove it",
+        "write an ARN of six parts or `*`; in a trust policy, remove the resource",
         f"{_ELEMENTS}: Resource; NotResource",
     ),
     "Condition": _grammar(
@@ -135,7 +135,7 @@ _BY_ELEMENT: Final = {
         "element",
         "a policy cannot have this element",
         "AWS refuses policies with unknown elements. Names of elements are case-sensitive.",
-        "remove it, or correct its name",
+        "remove the element, or correct its name",
         "Grammar of the IAM JSON policy language",
     ),
 }

@@ -25,7 +25,7 @@ ONE_USERID: Final = LintRule(
     "note",
     "aws:userid is compared with the id of one IAM user",
     why="AIDA... is the unique id of a user, not the name: a user who is deleted and created again has another id. "
-    "Role sessions have AROA...:session instead and never match it.",
+    "Role sessions have AROA...:session instead, so the condition never matches them.",
     cure="for a role compare AROA...:* with StringLike; for people, aws:PrincipalArn or tags are easier to read",
     source="AWS IAM User Guide, IAM identifiers, Unique identifiers",
 )

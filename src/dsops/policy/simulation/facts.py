@@ -84,7 +84,7 @@ class AccountPlace(NamedTuple):
 class Needs(NamedTuple):
     """The facts that a question needs.
 
-    A kind of fact is None if that policy type does not apply to the question, or if the policy was given with it.
+    A kind of fact is None if that policy type does not apply to the question, or if the question contains the policy.
     """
 
     caller: str

@@ -149,7 +149,7 @@ class Terraform(PolicyFileReader):
 
 
 def _resources(module: Mapping) -> Iterator[tuple[str, Mapping]]:
-    """Yield type and values of each resource of a module and its child modules."""
+    """Yield the type and values of each resource of a module and its child modules."""
     for item in items_of(module.get("resources")):
         yield text_of(mapping_of(item), "type"), mapping_of(mapping_of(item).get("values"))
     for child in items_of(module.get("child_modules")):

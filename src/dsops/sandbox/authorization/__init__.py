@@ -1,6 +1,6 @@
-"""Authorize a signed request with `dsops.policy`, and the details that a refused caller may read.
+"""Authorize a signed request with `dsops.policy`, and return the details that a refused caller may read.
 
-Who signed the request, its condition keys, the applicable policies; encoded authorization messages and the IAM
-Toolbox. `resources/` maps operations to actions and ARNs. Imported by `cloudtrail`, `control`, `federation`, `iam_api`,
-`identity_center`, `services`, `sts` and `testing`.
+This package identifies the signer, computes the condition keys, and finds the applicable policies. It also encodes
+authorization messages and implements the IAM Toolbox. `resources/` maps operations to actions and ARNs. Imported by
+`cloudtrail`, `control`, `federation`, `iam_api`, `identity_center`, `services`, `sts` and `testing`.
 """

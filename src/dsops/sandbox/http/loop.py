@@ -188,7 +188,8 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """
         self.respond = respond
         self.server_header = f"{_PRODUCT}/{token_hex(4)}"
-        """The value of the header `Server`. Its id differs between runs, so that clients notice the end of a run."""
+        """The value of the header `Server`. Its id differs between runs, so that clients notice when a run has ended.
+        """
         self._maintain = maintain
         self._tasks: deque[Connection] = deque()
         connections = most_connections()
@@ -205,7 +206,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             cleanup_interval=_CLEANUP_SECONDS,
             outbuf_high_watermark=_NEVER_TOO_MUCH,
             max_request_header_size=_MOST_HEADER_BYTES,
-            channel_request_lookahead=1,  # Without this, a client that disconnects while it polls would go unnoticed.
+            channel_request_lookahead=1,  # With 0, a client that disconnects while it polls would go unnoticed.
         )
         adjustments.send_bytes = _SEND_AT_ONCE  # Deprecated as an argument, which a later waitress may drop.
         where = (listener.family, listener.type, listener.proto, listener.getsockname())

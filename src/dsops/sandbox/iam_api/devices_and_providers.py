@@ -1,4 +1,4 @@
-"""Operations on MFA devices, identity providers and instance profiles that moto lacks. Most concern tags."""
+"""Operations on MFA devices, identity providers and instance profiles that moto lacks, mostly on tags."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Instance(NamedTuple):
     """The assignments, as (user, account, permission set)."""
     auto_approve: str = ""
     rotates_refresh_tokens: bool = False
-    """Whether each refresh returns a new refresh token and ends the old one (RFC 9700, 4.14)."""
+    """Whether each refresh returns a new refresh token and invalidates the old one (RFC 9700, 4.14)."""
 
     @property
     def store_arn(self) -> str:

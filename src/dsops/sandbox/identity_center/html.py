@@ -1,4 +1,7 @@
-"""HTML of the sign-in pages: for a code, for a decision, and for its result. They use no scripts or other resources."""
+"""HTML of the sign-in pages: for a code, for a decision, and for its result.
+
+The pages use no scripts or other resources.
+"""
 
 from __future__ import annotations
 
@@ -81,10 +84,10 @@ _PAGE = """<!doctype html>
 
 
 class AccessRequest(NamedTuple):
-    """What a program asks a user to allow."""
+    """The access that a program requests from a user."""
 
     client: str
-    """The name that the program gave itself."""
+    """The name under which the program has registered."""
     scopes: Sequence[str]
     seconds: int
     """The lifetime of the session that the program gets."""
@@ -95,7 +98,7 @@ class AccessRequest(NamedTuple):
 def form_page(request: AccessRequest, users: Sequence[str], target: str) -> HttpAnswer:
     """Return the form on which the user selects an identity, and denies or allows the login.
 
-    Deny is the first button, so that a browser that submits the form without a button denies the login.
+    Deny is the first button, because a browser that submits the form without a click uses the first button.
     """
     client = f"<b>{escape(request.client)}</b>"
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
@@ -120,7 +123,7 @@ def form_page(request: AccessRequest, users: Sequence[str], target: str) -> Http
 
 
 def _granted(scopes: Sequence[str]) -> list[str]:
-    """Return what the scopes permit, as HTML. A client without scopes may do the same as one with account access."""
+    """Return what the scopes permit, as HTML. A client without scopes has the permissions of `sso:account:access`."""
     others = [f"use the scope <code>{escape(scope)}</code>" for scope in scopes if scope != ACCOUNT_ACCESS]
     if scopes and ACCOUNT_ACCESS not in scopes:
         return others
@@ -132,7 +135,7 @@ def _granted(scopes: Sequence[str]) -> list[str]:
 
 
 def code_page(code: str = "", *, problem: str = "", status: int = 200) -> HttpAnswer:
-    """Return the form that asks for the code of a login; `problem` says why the code before it was not accepted."""
+    """Return the form that asks for the code of a login; `problem` says why the previous code was not accepted."""
     words = f'<p class="problem" role="alert">{escape(problem)}</p>\n' if problem else ""
     content = (
         f'{words}<form method="get" action="{DEVICE_PATH}">\n'

@@ -175,7 +175,7 @@ class PortalLogins:
     ) -> tuple[PortalLogin, ClientTokens] | None:
         """Return the session of a refresh token and its tokens: a new access token and the unchanged refresh token.
 
-        With `rotates`, the refresh token is a new one, and the old one is valid no more. Returns None for an invalid
+        With `rotates`, the refresh token is replaced, and the old one becomes invalid. Returns None for an invalid
         refresh token.
         """
         token_owner = self._refresh.get(self._digest(token))

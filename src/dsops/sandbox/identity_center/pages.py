@@ -1,8 +1,8 @@
 """Sign-in pages on which a user allows or denies a login, and endpoints with which programs do so.
 
 Clients send a browser to `/authorize` (RFC 6749, 4.1); a user types the client's code at `/_sandbox/device` (RFC
-8628, 3.3). The pages ask for no password: a user of this machine selects an identity. Therefore only this machine may
-open the pages, as all of `/_sandbox/`, and a form is accepted only from these pages themselves (CSRF).
+8628, 3.3). The pages ask for no password: the user selects an identity. Therefore only this machine may open the
+pages, as all of `/_sandbox/`, and a form is accepted only if it was sent from these pages (CSRF).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TYPE_AGAIN = (
     "No login is pending for that code. The code is wrong, was already used, or is older than ten minutes. Compare it "
     "with the code that the program shows and type it again, or start the login again in the program to get a new code."
 )
-_CHALLENGES = range(43, 129)  # lengths of a PKCE challenge (RFC 7636, 4.2)
+_CHALLENGES = range(43, 129)  # the allowed lengths of a PKCE challenge (RFC 7636, 4.2)
 
 _CHOOSE_USER = "Go back, and choose one of the users that the page offers."
 
@@ -80,7 +80,7 @@ class Pages:
 
     @staticmethod
     def serves(request: HttpRequest) -> bool:
-        """Whether the request is for one of the two pages."""
+        """Whether the request is for the authorization page or the device page."""
         # A bucket may be named `authorize`, but a request to a bucket has no client_id.
         is_asked = request.path == AUTHORIZE_PATH and "client_id=" in request.query and not signed_for(request)
         return is_asked or request.path == DEVICE_PATH
@@ -126,7 +126,7 @@ class Pages:
         return decided_page(user, client.name if client is not None else "")
 
     def _device_form(self, instance: Instance, code: str) -> HttpAnswer:
-        """Return the form for the code; for the code of a waiting login, return the form for the decision."""
+        """Return the form that asks for a code; for the code of a waiting login, return the form for the decision."""
         if not code:
             return code_page()
         now = self._clock.now()

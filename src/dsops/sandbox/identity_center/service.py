@@ -24,7 +24,7 @@ _MAX_BODY = 100_000
 
 
 class IdentityCenter:
-    """Both services of one sandbox. Without an instance, clients can only register, as on AWS."""
+    """The sign-in service and the portal of one sandbox. Without an instance, clients can only register, as on AWS."""
 
     def __init__(
         self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock
@@ -39,7 +39,7 @@ class IdentityCenter:
         self._portal = AccessPortal(lambda: self.instance, self.logins, world, sessions)
 
     def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """Answer a request to either service with a result or an error. Callers must hold `World.lock`."""
+        """Answer a request to the sign-in service or the portal. Callers must hold `World.lock`."""
         now = self._clock.now()
         instance = self.instance
         try:

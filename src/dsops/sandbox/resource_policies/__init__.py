@@ -1,4 +1,4 @@
 """The documents of resource policies: their principals, and the formats that are special to a service.
 
-Text comes in and goes out; nothing is stored here. Any room of the sandbox may import it.
+Input and output are texts; nothing is stored here. Every other package of the sandbox may import this package.
 """

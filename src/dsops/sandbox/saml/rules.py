@@ -26,7 +26,7 @@ def check_new_saml_provider(world: World, parameters: Parameters, account: str) 
 def check_saml_provider(parameters: Parameters) -> None:
     """Raise SandboxRefusal for unreadable metadata, or for encrypted assertions, which the sandbox does not support."""
     if parameters.get("AssertionEncryptionMode") == "Required" or "AddPrivateKey" in parameters:
-        # With this setting AWS refuses unencrypted assertions, so ignoring the setting would allow more than AWS does.
+        # With encryption on, AWS refuses unencrypted assertions, so ignoring it would allow more than AWS does.
         raise refusal("NotImplemented", "The dsops sandbox does not decrypt assertions.", 501)
     if "SAMLMetadataDocument" in parameters:
         try:

@@ -45,7 +45,7 @@ def check_secret_call(
 
 
 def _check_moved_version(secret: StoredSecret, version_id: str) -> None:
-    """Raise ResourceNotFoundException for a missing version. moto notices it after it has removed the label."""
+    """Raise ResourceNotFoundException for a missing version, before moto removes the label."""
     if version_id and secret.version(version_id, "") is None:
         raise refusal(
             "ResourceNotFoundException",

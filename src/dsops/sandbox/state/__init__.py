@@ -1,5 +1,5 @@
 """The state of the sandbox: accounts, sessions, moto's backends, and the fence through which every call to moto goes.
 
-The only room that knows moto. Parsed and allowed requests come in; moto's answers go out, corrected to AWS's answers.
-Imported by every room above it.
+No other package uses moto. The input is parsed and allowed requests; the output is moto's answers, corrected to AWS's
+answers. Imported by every package of the sandbox above this one.
 """

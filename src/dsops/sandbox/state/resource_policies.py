@@ -1,4 +1,4 @@
-"""Find the resource policies of all services except Secrets Manager, with a function to rewrite each.
+"""Find the resource policies of all services except Secrets Manager, each with a function to rewrite it.
 
 A service that was never called has no policies, so its moto module is not imported.
 """

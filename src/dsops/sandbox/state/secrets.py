@@ -135,7 +135,7 @@ class SecretStorage:
         return arn
 
     def follow_current(self, secret: StoredSecret) -> None:
-        """Tell moto which version has AWSCURRENT after the label was moved; it keeps that apart from the labels.
+        """Tell moto which version has AWSCURRENT after the label was moved, because moto stores that twice.
 
         Without this, the next PutSecretValue leaves AWSCURRENT on two versions.
         """

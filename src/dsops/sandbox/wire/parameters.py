@@ -45,7 +45,7 @@ def read_parameters(route: Route) -> dict[str, object]:
 def _complete_for_sqs(
     shape: Any, parameters: dict[str, object], protocol: Protocol
 ) -> None:  # botocore ships no type hints
-    """Add required lists that are empty, which a form can't express. Raises MissingParameter for other members."""
+    """Add missing lists as empty: a form can't express an empty list. Raises MissingParameter for other members."""
     for name in shape.required_members:
         if protocol == "query" and shape.members[name].type_name == "list":
             parameters.setdefault(name, [])

@@ -46,7 +46,7 @@ def bucket_in_host(request: HttpRequest) -> str:
 
 
 def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
-    """Convert `x-amz-` query parameters of a presigned URL, such as `x-amz-acl`, to headers, as they were before."""
+    """Convert `x-amz-` query parameters of a presigned URL, such as `x-amz-acl`, to headers, as before presigning."""
     if "authorization" in request.headers or "x-amz-" not in request.query.lower():
         return request
     hoisted: dict[str, str] = {}

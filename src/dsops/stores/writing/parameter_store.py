@@ -1,7 +1,8 @@
-"""Write parameters of Parameter Store, whose API has no condition on the version that is overwritten.
+"""Write parameters of Parameter Store, whose API can't check which version is overwritten.
 
-So the current version is checked right before PutParameter, and the new version's number right after it. A number that
-was skipped belongs to another client's change, which the error names; its value stays in the history.
+The current version is therefore checked right before PutParameter, and the new version's number right after it. If a
+number was skipped, another client made a change, which the error names; the other client's value stays in the
+history.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _SECURE = "SecureString"
 
 
 def planned_calls(step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
-    """Return what an operation on a parameter calls and needs."""
+    """Return the calls and permissions of an operation on a parameter."""
     key = _checked(step, key)
     actions = _CALLS[operation]
     if not actions:
@@ -56,7 +57,7 @@ def planned_calls(step: Step, key: str, operation: Operation, account: str) -> P
 
 
 class ManagedParameter:
-    """One parameter of Parameter Store."""
+    """One parameter of Parameter Store that dsops reads, writes or deletes."""
 
     noun = "parameter"
     options = frozenset({"kms_key", "type", "tier"})
@@ -145,10 +146,10 @@ class ManagedParameter:
         return None
 
     async def restore(self) -> None:
-        """Raise UsageError: a deleted parameter can't be restored."""
+        """Raise UsageError, because a deleted parameter can't be restored."""
         raise UsageError(
             "a deleted parameter can't be restored",
-            why="Parameter Store keeps nothing of it",
+            why="Parameter Store keeps no copy of it",
             hint=f"write the value again: `{self._line('set')} --create`",
         )
 

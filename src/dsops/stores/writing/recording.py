@@ -28,13 +28,13 @@ class CallOutcome(NamedTuple):
     """The facts of a successful call for the audit trail."""
 
     answer: Mapping[str, object]
-    """The response's elements, under CloudTrail's names."""
+    """Parts of the response, under the names that CloudTrail uses."""
     request_id: str
     version: str = ""
 
 
 class CallRecorder:
-    """Awaits calls about one secret, and adds a record of each to the audit trail."""
+    """Makes calls about one secret, and adds a record of each to the audit trail."""
 
     def __init__(self, step: Step, key: str, credentials: Credentials, client: Client, endpoint: Endpoint) -> None:
         self._step = step
@@ -46,7 +46,7 @@ class CallRecorder:
     async def call(
         self, action: str, work: Work[T], asked: Mapping[str, object], outcome: Callable[[T], CallOutcome]
     ) -> T:
-        """Return the result of a call. `asked` are its parameters without the value, under CloudTrail's names."""
+        """Return the result of a call. `asked` has its parameters without the value, under CloudTrail's names."""
         try:
             result = await work
         except DsopsError as error:
@@ -62,7 +62,7 @@ class CallRecorder:
         return result
 
     def _advise(self, error: DsopsError) -> None:
-        """Add the command line that helps to the error."""
+        """Add to the error the command line that can solve it."""
         if isinstance(error, SecretAccessDenied):
             explain = "`dsops explain --message FILE` finds the policy that decides, with this error in FILE"
             error.retell(error.message, hint=f"{error.hint}; {explain}")
@@ -101,14 +101,14 @@ class CallRecorder:
 
 
 def command_line(command: str, step: Step, key: str) -> str:
-    """Return the dsops command line about that secret, for hints."""
+    """Return the dsops command line for that secret, for hints."""
     from shlex import quote
 
     return f"dsops {command} {quote(step.name)} {quote(key)}"
 
 
 def key_needs(actions: Sequence[str], service: str, region: str) -> list[Need]:
-    """Return the permissions on the KMS key, which is unknown here: only in calls that the service makes."""
+    """Return the permissions on the KMS key, which is unknown here, limited to calls through the service."""
     return [
         Need(tuple(actions), "*", (("StringEquals", "kms:ViaService", (via,)),))
         for via in (via_services(service, region) if actions else ())

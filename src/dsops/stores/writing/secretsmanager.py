@@ -1,7 +1,7 @@
-"""Write secrets of Secrets Manager. AWS itself compares the current version when a new one becomes current.
+"""Write secrets of Secrets Manager. AWS itself checks which version is current when a new one becomes current.
 
-A new value is first stored as a version with a staging label of its own. UpdateSecretVersionStage then moves AWSCURRENT
-from the expected version to it, which AWS refuses if another version is current by then.
+A new value is first stored as a version with a staging label of its own. UpdateSecretVersionStage then moves
+AWSCURRENT from the expected version to the new one. AWS refuses that if another version has become current.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _CALLS: Mapping[Operation, tuple[str, ...]] = {
 
 
 def planned_calls(step: Step, key: str, operation: Operation, account: str) -> PlannedCalls:
-    """Return what an operation on a secret calls and needs."""
+    """Return the calls and permissions of an operation on a secret."""
     key = checked_key(step, key)
     actions = _CALLS[operation]
     conditions: tuple[Condition, ...] = () if account or parse_arn(key) else (OWN_ACCOUNT,)
@@ -61,7 +61,7 @@ def planned_calls(step: Step, key: str, operation: Operation, account: str) -> P
 
 
 class ManagedSecret:
-    """One secret of Secrets Manager."""
+    """One secret of Secrets Manager that dsops reads, writes or deletes."""
 
     noun = "secret"
     options = frozenset({"kms_key"})
@@ -126,7 +126,7 @@ class ManagedSecret:
         ]
 
     async def create(self, value: Secret, options: Mapping[str, str]) -> str:
-        """Create the secret with this value."""
+        """Create the secret, with this value as its first version."""
         if self.name.startswith("arn:"):
             raise UsageError(
                 "a new secret has no ARN yet", hint="write its name; AWS makes the ARN, with six random characters"
@@ -150,7 +150,7 @@ class ManagedSecret:
             raise
         except DsopsError as error:
             state = f"version {expected} is still current"
-            if isinstance(error, ServiceError):  # the request may have arrived
+            if isinstance(error, ServiceError):  # without a response, the request may have arrived
                 state = f"`{self._line('history')}` shows which version is current"
             error.retell(error.message, why=f"{error.why}; the new value is stored as version {version}, and {state}")
             raise
@@ -173,14 +173,14 @@ class ManagedSecret:
         return version
 
     async def delete(self, days: int | None) -> datetime | None:
-        """Schedule the deletion, or delete at once."""
+        """Schedule the deletion of the secret, or delete it at once if `days` is None."""
         window = {"recoveryWindowInDays": days} if days is not None else {"forceDeleteWithoutRecovery": True}
         work, asked = self._calls.delete(days), {"secretId": self.name, **window}
         seconds, _ = await self._recorder.call("DeleteSecret", work, asked, lambda result: CallOutcome({}, result[1]))
         return time_of(seconds) if days is not None else None
 
     async def restore(self) -> None:
-        """Cancel the deletion."""
+        """Cancel the scheduled deletion of the secret."""
         asked = {"secretId": self.name}
         await self._recorder.call(
             "RestoreSecret", self._calls.restore(), asked, lambda request: CallOutcome({}, request)
@@ -215,7 +215,7 @@ class ManagedSecret:
             ) from None
 
     async def _remove_label(self, version: str) -> None:
-        with suppress(SecretRefused):  # another dsops has moved the label to its own version
+        with suppress(SecretRefused):  # another dsops may have moved the label to its own version
             await self._move(STAGED, away_from=version)
 
     async def _move(self, label: str, *, to: str = "", away_from: str = "") -> None:
@@ -229,7 +229,7 @@ class ManagedSecret:
         if length > MOST_BYTES:
             raise UsageError(
                 f"the value has {length:,} bytes, and a secret can have {MOST_BYTES:,}",
-                hint="keep large files in S3, and the key that encrypts them in the secret",
+                hint="encrypt large files and store them in S3; store only the encryption key as a secret",
             )
 
 

@@ -10,11 +10,11 @@ from dsops.secret import Secret
 from dsops.startup import Literal, NamedTuple, Protocol
 
 Operation = Literal["set", "set field", "create", "edit", "history", "show", "diff", "rollback", "rm", "undo"]
-"""A use of a secret, for the list of calls. `show` is a history with values, `undo` cancels a deletion."""
+"""An operation on a secret, for the list of calls. `show` is a history with values, `undo` cancels a deletion."""
 
 
 class CurrentVersion(NamedTuple):
-    """The version that readers get now."""
+    """The version that readers of the secret get now."""
 
     version: str
     arn: str
@@ -44,16 +44,16 @@ class PlannedCalls(NamedTuple):
     actions: tuple[str, ...]
     """The API actions in their order, such as `PutSecretValue`."""
     needs: tuple[Need, ...]
-    """The permissions that the caller needs for them."""
+    """The permissions that the caller needs for the calls."""
 
 
 class WritableSecret(Protocol):
-    """One secret or parameter. Each call to AWS is added to the audit trail. Values never are."""
+    """One secret or parameter. Each call to AWS is recorded in the audit trail, without the value."""
 
     name: str
     """The name in the service, with the store's prefix."""
     noun: str
-    """What the service calls it: `secret` or `parameter`."""
+    """The service's word for it: `secret` or `parameter`."""
     region: str
     options: frozenset[str]
     """The settings of `create` that the service knows: `kms_key`, `type`, `tier`."""
@@ -67,7 +67,7 @@ class WritableSecret(Protocol):
         """Return a version's value by id, number or label; "" is the current version."""
 
     async def previous(self) -> str:
-        """Return the version that was current before. Raises SecretNotFound if there is none."""
+        """Return the version that was current before the current one. Raises SecretNotFound if there is none."""
 
     async def history(self) -> Sequence[VersionRecord]:
         """Return all versions, the newest first."""
@@ -78,14 +78,14 @@ class WritableSecret(Protocol):
     async def replace(self, value: Secret, expected: str) -> str:
         """Write a value as the current version if `expected` is still current, and return the new version.
 
-        Raises SecretChanged if another version is current, or was for a moment.
+        Raises SecretChanged if another version is current, or became current for a moment.
         """
 
     async def make_current(self, version: str, expected: str) -> str:
         """Make the value of an old version current if `expected` is still current; return the current version."""
 
     async def delete(self, days: int | None) -> datetime | None:
-        """Delete the secret after some days, and return that time; None means at once."""
+        """Delete the secret after `days`, and return the time; None means at once."""
 
     async def restore(self) -> None:
-        """Cancel a deletion that is still waiting."""
+        """Cancel the scheduled deletion of the secret."""

@@ -47,7 +47,10 @@ def only(*answers: Answer) -> AuditReport:
 
 
 def test_sections_stand_in_order() -> None:
-    """The report page has its sections in order (attention, read, unusual, metrics, costs, summary), with links."""
+    """The report page has its sections in order, each with a link.
+
+    The order is: attention, read, unusual, metrics, costs, summary.
+    """
     page = read(page_of(busy_report()))
     assert tuple(element.text for element in page.all("h2")) == SECTIONS
     assert tuple(element.text for element in page.one("nav").all("a")) == (SECTIONS[0], *SECTIONS[2:])

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def placed(document: str, kind: PolicyKind | None = None) -> list[tuple[int, str]]:
-    """Return line and code of each finding."""
+    """Return the line and code of each finding."""
     return [(finding.line, finding.rule.code) for finding in report(document, kind).findings]
 
 
 def page(heading: str) -> str:
-    """Return the founding page's JSON block below this heading."""
+    """Return the AWS STS page's JSON block below this heading."""
     return next(block.text for block in blocks("json") if heading in block.heading)
 
 
 class TestFoundingPage:
-    """The linter reports on the policies of the founding page, unchanged."""
+    """The linter reports on the policies of the AWS STS page (tests/founding-page), unchanged."""
 
     def test_comments_and_the_duplicate_key_are_told_in_line_order(self) -> None:
         """The report lists comments and the duplicate key in line order, and between them the note on a named user."""

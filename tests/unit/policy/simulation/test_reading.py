@@ -39,7 +39,7 @@ def case(keys: str, *, before: str = "") -> Case:
 
 
 def problems(text: str) -> list[tuple[int, str, str]]:
-    """Return line, path and message of each problem."""
+    """Return the line, path and message of each problem."""
     return [(problem.where.line, problem.path, problem.message) for problem in table(text).problems]
 
 

@@ -114,7 +114,7 @@ def test_a_principals_own_policies_are_evaluated(admin: Person, arn: str, kind: 
 
 
 def test_a_user_has_its_groups_and_managed_policies(admin: Person) -> None:
-    """The result of a user lists inline, managed and group policies by name."""
+    """The simulation's result for a user names the user's inline, managed and group policies."""
     admin.call("iam", "PutGroupPolicy", GroupName="team", PolicyName="g", PolicyDocument=document(PUT))
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
 

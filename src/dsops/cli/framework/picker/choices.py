@@ -20,14 +20,14 @@ _LOGIN = ("sso_account_id", "sso_role_name")
 
 
 class NamedChoice(NamedTuple):
-    """A choice, and what it names: an `environment`, a `store` or a `profile`."""
+    """A choice, and the kind of thing that its name means: an `environment`, a `store` or a `profile`."""
 
     choice: Choice
     kind: str
 
 
 def environments(config: Config | None) -> list[NamedChoice]:
-    """The environments of the configuration."""
+    """Return the environments of the configuration."""
     found = config.environments.values() if config is not None else ()
     return [
         NamedChoice(
@@ -38,10 +38,10 @@ def environments(config: Config | None) -> list[NamedChoice]:
 
 
 def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -> list[NamedChoice]:
-    """The stores of the configuration that have a session, and the profiles that are stores below it.
+    """Return the configuration's stores that have a session, and the AWS profiles that can be used as stores.
 
-    With `is_login`, only those that log in to IAM Identity Center. Profiles are not checked: checking 2,000 of them
-    takes longer than the user would wait for a list.
+    With `is_login`, only those are returned that log in to IAM Identity Center. Profiles are not checked, because the
+    user would have to wait while 2,000 of them are checked.
     """
     own = config.stores if config is not None else {}
     below = read_aws_profiles(runtime)[0].by_name.values()
@@ -55,14 +55,14 @@ def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -
 
 
 def profiles(runtime: Runtime) -> list[NamedChoice]:
-    """All profiles of AWS's files."""
+    """Return all profiles of AWS's files."""
     return [
         NamedChoice(choice_of_profile(profile), "profile") for profile in read_aws_profiles(runtime)[0].by_name.values()
     ]
 
 
 def config_of(named: str, runtime: Runtime) -> Config | None:
-    """The configuration without the profiles of AWS's files; None if there is none. Raises ConfigError."""
+    """Return the configuration without AWS profiles; None if there is no configuration. Raises ConfigError."""
     try:
         return read_config(runtime, named)
     except ConfigNotFound:
@@ -79,7 +79,7 @@ def _fits(store: StoreEntry, *, is_login: bool) -> bool:
 
 
 def _has_session(profile: Profile, *, is_login: bool) -> bool:
-    """Whether the profile is a store (`aws_config.layer`), as far as its keys show."""
+    """Whether the profile's keys suggest that it can be used as a store (`aws_config.layer`)."""
     logs_in = any(key in profile.entries for key in _LOGIN)
     if is_login:
         return logs_in
@@ -92,5 +92,5 @@ def _detail(store: StoreEntry) -> str:
 
 
 def choice_of_profile(profile: Profile) -> Choice:
-    """The choice of a profile, with the keys by which the user can find it."""
+    """Return the choice for a profile, with the keys by which the user can find the profile."""
     return Choice(profile.name, " ".join(["profile", *filter(None, [profile.text(key) for key in _PROFILE_KEYS])]))

@@ -34,7 +34,7 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
 
 
 class Ending(Exception):
-    """A signal ends the process; raised after the terminal's settings are restored."""
+    """Raised in place of a signal that ends the process, once the terminal's settings are restored."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Ending(Exception):
 
 
 class ListBox:
-    """A list of choices, the text that filters it, and the selected row."""
+    """The state of an open list: the choices, the text that filters them, and the selected row."""
 
     def __init__(self, question: str, matcher: Matcher, *, with_session: Collection[Choice], is_utf8: bool) -> None:
         self._matcher = matcher
@@ -70,7 +70,7 @@ class ListBox:
                     columns, rows = 0, 0
                 return Size(rows or 24, columns or 80)
 
-            # Without a request for the cursor's position: terminals that do not answer it get a warning on the screen.
+            # The cursor's position is not requested: terminals that do not answer get a warning on the screen.
             output = Vt100_Output(
                 screen,
                 size,
@@ -79,7 +79,7 @@ class ListBox:
                 enable_bell=False,
                 enable_cpr=False,
             )
-            output.write_raw("\r\x1b[K")  # removes the echo of keys that were typed too early
+            output.write_raw("\r\x1b[K")  # removes the echo of keys that were typed before the list was visible
             self._application = Application(
                 Layout(self._layout()),
                 key_bindings=self._keys(),
@@ -102,7 +102,7 @@ class ListBox:
         )
 
     def _height(self) -> int:
-        """The number of rows of the list. It does not change while the user types, so that nothing jumps."""
+        """Return the number of rows of the list. It does not change while the user types, so that nothing jumps."""
         rows = self._application.output.get_size().rows - 2
         return max(1, min(_MOST_ROWS, rows, len(self._matcher.choices)))
 
@@ -131,7 +131,7 @@ class ListBox:
         return f"  {count}  {', '.join([*keys, 'Esc: cancel'])}"
 
     def _shown(self, text: str) -> str:
-        """The text without control characters, and without characters that the terminal can't show."""
+        """Return the text without control characters and characters that the terminal can't show."""
         text = clean(text)
         return text if self._is_utf8 else text.encode("ascii", "replace").decode()
 
@@ -150,7 +150,7 @@ class ListBox:
             event.app.exit(exception=KeyboardInterrupt())
 
         def paste(event: KeyPressEvent) -> None:
-            # A newline in a pasted text does not choose: what is pasted may be other commands.
+            # A newline in a pasted text must not confirm the choice, because the pasted text may be further commands.
             self._buffer.insert_text(" ".join(event.data.split()))
 
         bind(["c-m", "c-j"], self._chooser("use"))

@@ -8,11 +8,11 @@ from dsops.runtime import Choice
 from dsops.startup import Literal, NamedTuple
 
 Action = Literal["use", "console", "export"]
-"""What the user wants with the choice: to go on with it, to open the AWS console, or to print `export` lines."""
+"""What the user does with the choice: use it in the command, open the AWS console, or print `export` lines."""
 
 
 class Picked(NamedTuple):
-    """What the user has chosen, and for what."""
+    """The user's choice, and what to do with it."""
 
     choice: Choice
     action: Action = "use"
@@ -22,19 +22,19 @@ class Matcher:
     """Finds the choices that match a text, fast enough for 2,000 choices at every key."""
 
     def __init__(self, choices: Sequence[Choice], recent: Sequence[str] = ()) -> None:
-        """`recent` are the names chosen earlier, the latest first."""
+        """`recent` has the names chosen earlier, the most recent first."""
         self.choices = choices
         ages = {name: age for age, name in enumerate(recent)}
         self._names = [choice.name.casefold() for choice in choices]
         self._texts = [f"{choice.name} {choice.detail}".casefold() for choice in choices]
         self._order = sorted(range(len(choices)), key=lambda index: ages.get(choices[index].name, len(ages)))
-        """The positions of the choices: recent ones first, then as they were passed."""
+        """The positions of the choices: recently chosen ones first, then the others in the order of `choices`."""
 
     def matching(self, typed: str) -> list[int]:
-        """Return the positions of the choices that contain every typed word, the best first; case does not matter.
+        """Return the positions of the choices that contain every typed word, the best match first; case is ignored.
 
-        If no choice contains all words, choices match whose name has the typed letters in that order: `prd` matches
-        `prod`.
+        If no choice contains all words, those choices match whose name has the typed letters in that order: `prd`
+        matches `prod`.
         """
         words = typed.casefold().split()
         if not words:
@@ -46,7 +46,7 @@ class Matcher:
         return [index for index in self._order if _has_letters(self._names[index], letters)]
 
     def _rank(self, index: int, words: Sequence[str]) -> int:
-        """0 for the name itself, 1 for its beginning, 2 for other words of the name, 3 for words of the detail."""
+        """Return the rank: 0 for the whole name, 1 for its beginning, 2 for its other words, 3 for the detail."""
         name = self._names[index]
         typed = " ".join(words)
         if name == typed:
@@ -57,6 +57,6 @@ class Matcher:
 
 
 def _has_letters(name: str, letters: str) -> bool:
-    """Whether the name has these letters in this order, with others between them."""
+    """Whether the name contains these letters in this order, possibly with others in between."""
     rest = iter(name)
     return all(letter in rest for letter in letters)

@@ -24,7 +24,7 @@ def recent_names(environ: Mapping[str, str]) -> list[str]:
 
 
 def remember(name: str, environ: Mapping[str, str]) -> None:
-    """Put the name at the top of the file. A file that can't be written only costs the order of the next list."""
+    """Put the name at the top of the file. If the file can't be written, only the order of the next list suffers."""
     path = _path(environ)
     if not path or "\n" in name or len(name) > _LONGEST_NAME:
         return
@@ -37,6 +37,6 @@ def remember(name: str, environ: Mapping[str, str]) -> None:
 
 
 def _path(environ: Mapping[str, str]) -> str:
-    """~/.local/state/dsops/recent, below XDG_STATE_HOME if that is set; "" without a home folder."""
+    """Return ~/.local/state/dsops/recent, or the file below XDG_STATE_HOME if set; "" without a home folder."""
     folder = state_folder(environ)
     return f"{folder}/recent" if folder else ""

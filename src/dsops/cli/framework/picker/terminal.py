@@ -1,4 +1,4 @@
-"""Lets the user choose from a list on the terminal: from a list box, or by number where the terminal is dumb."""
+"""Lets the user choose from a list on the terminal: in a list box, or by number on a dumb terminal."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def pick(
     with_session: Collection[Choice] = (),
     terminal: str = "/dev/tty",
 ) -> Picked | None:
-    """Return what the user chooses; None without a terminal, for a background job, and in CI.
+    """Return the user's choice; None without a terminal, for a background job, and in CI.
 
-    `ask` reads a line where the terminal is dumb. For a choice in `with_session`, a key opens the console instead, and
-    another one prints `export` lines. Raises KeyboardInterrupt if the user chooses none.
+    On a dumb terminal, `ask` reads a line. For a choice in `with_session`, one key opens the console and another one
+    prints `export` lines. Raises KeyboardInterrupt if the user cancels.
     """
     if not choices or environ.get("CI") or sys.platform == "win32":
         return None
@@ -57,16 +57,18 @@ def _from_list(
 
     from dsops.cli.framework.picker.list_box import ListBox
 
-    # What was typed before the list was visible chooses nothing: it may be the next line of a pasted text.
+    # Keys typed before the list was visible must not choose: they may be the next line of a pasted text.
     termios.tcflush(descriptor, termios.TCIFLUSH)
     return ListBox(question, matcher, with_session=with_session, is_utf8=_is_utf8(environ)).show(descriptor)
 
 
 def _is_utf8(environ: Mapping[str, str]) -> bool:
-    """Whether the locale says that the terminal shows UTF-8."""
+    """Whether the locale says that the terminal uses UTF-8."""
     names = ["LC_ALL", "LC_CTYPE", "LANG"]
     if environ.get("LC_CTYPE") == "C.UTF-8" and environ.get("LANG", "") in _NO_LOCALE:
-        names.remove("LC_CTYPE")  # Python itself has set it (PEP 538), and knows nothing of the terminal.
+        names.remove(
+            "LC_CTYPE"
+        )  # Python itself may have set LC_CTYPE (PEP 538), which says nothing about the terminal.
     locale = next((environ[name] for name in names if environ.get(name)), "")
     return "UTF8" in locale.upper().replace("-", "")
 

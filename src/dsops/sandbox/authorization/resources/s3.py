@@ -230,7 +230,7 @@ def _object_actions(operation: str, parameters: Parameters) -> tuple[str, ...]:
 
 
 def _copy_source(value: object) -> tuple[str, str, str]:
-    """Return bucket, key and version of a copy source.
+    """Return the bucket, key and version of a copy source.
 
     A copy source is `BUCKET/KEY?versionId=ID` with an escaped key, or a structure of the three. Other forms are
     refused, because moto parses the source as a URL and must find the object that was authorized.

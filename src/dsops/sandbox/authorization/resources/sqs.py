@@ -90,7 +90,7 @@ class SqsResources:
 
 
 def _of_url(url: str, caller: Caller) -> tuple[str, str]:
-    """Return account and name of a queue, parsed as moto does. A bare name means a queue of the caller's account."""
+    """Return a queue's account and name, parsed as moto does. A bare name means a queue of the caller's account."""
     if not url.startswith(("http://", "https://")):
         return caller.account, url
     parts = url.split("/")

@@ -239,7 +239,7 @@ def _arns(use: ActionUse, named: _Given) -> list[str]:
 
 
 def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
-    """Whether the request names an alternative to this required type: an NLB's listener, or any tagged resource."""
+    """Whether the request names a resource of another type instead, such as an NLB's listener or a tagged resource."""
     family = kind.name.partition("/")[0]
     return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
 

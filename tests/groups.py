@@ -1,0 +1,92 @@
+"""Which tests run where: `make test` runs every test without a mark, two marks have a target each.
+
+`clients` is for tests that drive programs which are not pinned Python packages (SDKs of other languages, AWS CLI 2,
+browsers, Terraform, shells), and for what else only CI runs: whole examples and pages with the AWS CLI, and a minute
+of fuzzing. `nightly` is for tests that take long. `make test` refuses a foreign program in a test that has neither
+mark, so that it never needs more than Python, git, make and a POSIX shell.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+MARKS = ("clients", "nightly")
+
+FOREIGN = frozenset({
+    "cc", "chromium", "chromium-browser", "dash", "fish", "gcc", "gnome-keyring-daemon", "go", "groff", "java", "javac",
+    "ksh", "mvn", "node", "npm", "promtool", "pwsh", "rsyslogd", "terraform", "tmux", "tofu", "zsh",
+})  # fmt: skip
+"""Names of programs that only marked tests may start."""
+
+FOREIGN_CLIENTS = frozenset({"aioboto3", "aws-cli-2", "go", "java", "javascript"})
+"""Names of AWS clients that are installed for the tests marked `clients`."""
+
+
+IS_NIGHTLY = bool(os.environ.get("DSOPS_TESTS_NIGHTLY"))
+"""Whether `make nightly` runs."""
+
+
+def examples(nightly: int) -> int:
+    """The number of examples of a property: all of them in `make nightly`, otherwise a quarter, and at least 25."""
+    return nightly if IS_NIGHTLY else min(nightly, max(25, nightly // 4))
+
+
+class ForeignProgramError(Exception):
+    """A test without a mark started a program that is not part of what `make test` needs."""
+
+
+class _Current:
+    """The test that runs."""
+
+    is_marked = True
+
+
+def marks_of(item: pytest.Item) -> list[str]:
+    """The marks among `clients` and `nightly` that a test has."""
+    return [mark for mark in MARKS if item.get_closest_marker(mark)]
+
+
+def sort_into_groups(items: Iterable[pytest.Item]) -> None:
+    """Mark each test whose parameter `shell` or `client` is a foreign program. Raises UsageError on two marks."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if {parameters.get("shell"), parameters.get("client")} & (FOREIGN | FOREIGN_CLIENTS):
+            item.add_marker("clients")
+        if len(marks_of(item)) > 1:
+            raise pytest.UsageError(f"{item.nodeid} is marked both {' and '.join(marks_of(item))}: use one mark")
+
+
+def enter(item: pytest.Item) -> None:
+    """Note which test runs now."""
+    _Current.is_marked = bool(marks_of(item))
+
+
+def leave() -> None:
+    """Note that no test runs."""
+    _Current.is_marked = True
+
+
+def refuse_download(name: str) -> None:
+    """Raise ForeignProgramError if the current test has no mark."""
+    if not _Current.is_marked:
+        raise ForeignProgramError(f"this test installs {name}: mark it with @pytest.mark.clients (see tests/groups.py)")
+
+
+def refuse_foreign(program: object) -> None:
+    """Raise ForeignProgramError if the current test has no mark and the program is a foreign one."""
+    name = Path(os.fsdecode(program)).name if isinstance(program, (str, bytes, os.PathLike)) else ""
+    if name in FOREIGN and not _Current.is_marked:
+        raise ForeignProgramError(f"this test starts {name}: mark it with @pytest.mark.clients (see tests/groups.py)")
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen":
+        refuse_foreign(arguments[0])
+
+
+sys.addaudithook(_watch)

@@ -1,0 +1,117 @@
+"""Each test belongs to one of `make test`, `make test-clients` and `make nightly`, and no run leaves a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.groups import ForeignProgramError
+from tests.installed import installed
+from tests.terminal import Terminal
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_tests(folder: Path, code: str, *options: str, module: str = "pytest") -> tuple[int, str]:
+    """Run this code as a test file with this project's conftest; return the exit code and the output."""
+    (folder / "test_probe.py").write_text(f"import os, subprocess, sys\nimport pytest\n{code}", encoding="utf-8")
+    marks = ["-o", "markers=clients\nnightly", "--strict-markers", "-p", "no:cacheprovider", "-p", "tests.conftest"]
+    done = subprocess.run(
+        [sys.executable, "-m", module, "-q", *marks, *options, "test_probe.py"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_test_is_in_one_group_only(tmp_path: Path) -> None:
+    """A test with both marks ends the run before any test runs."""
+    code, output = run_tests(tmp_path, "@pytest.mark.clients\n@pytest.mark.nightly\ndef test_a(): pass\n")
+
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "test_a is marked both clients and nightly" in output
+
+
+def test_the_parameter_decides_as_well(tmp_path: Path) -> None:
+    """A test with the parameter `zsh` is in the group `clients`; the same test with `bash` is not."""
+    probe = "@pytest.mark.parametrize('shell', ['bash', 'zsh'])\ndef test_a(shell): pass\n"
+
+    assert "1 passed, 1 deselected" in run_tests(tmp_path, probe, "-m", "clients")[1]
+    assert "test_a[bash] PASSED" in run_tests(tmp_path, probe, "-m", "not clients", "-v", "-v")[1]
+
+
+def test_a_foreign_program_needs_a_mark(tmp_path: Path) -> None:
+    """A test without a mark that starts a foreign program fails, before the program is looked up."""
+    start = "    subprocess.run(['/nowhere/zsh'], check=False)\n"
+    probe = f"def test_a():\n{start}\n@pytest.mark.clients\ndef test_b():\n{start}"
+    _, output = run_tests(tmp_path, probe)
+
+    assert "ForeignProgramError: this test starts zsh: mark it" in output
+    assert "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/zsh'" in output
+
+
+def test_a_download_needs_a_mark(tmp_path: Path) -> None:
+    """A test without a mark downloads nothing."""
+    with pytest.raises(ForeignProgramError, match="this test installs it: mark it"):
+        installed("it", [], [["touch", "made"]], {"XDG_CACHE_HOME": str(tmp_path)})
+
+
+@pytest.mark.clients
+def test_a_marked_test_installs_once(tmp_path: Path) -> None:
+    """A marked test runs the commands once, in a folder of the cache."""
+    folders = {installed("it", [], [["touch", "made"]], {"XDG_CACHE_HOME": str(tmp_path)}) for _ in range(2)}
+
+    assert [["made"]] == [[file.name for file in folder.iterdir()] for folder in folders]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are adopted on Linux only")
+def test_a_process_that_is_left_behind_fails_the_run(tmp_path: Path) -> None:
+    """A daemon that outlives the tests is named with its test and killed; one that ends in time is not named."""
+    daemon = "    subprocess.run(['sh', '-c', '(setsid sleep {} &)'], check=True)\n"
+    left = f"def test_a():\n{daemon.format(77)}\ndef test_b():\n{daemon.format(1)}"
+
+    code, output = run_tests(tmp_path, left, module="tests")
+
+    assert code == 1
+    assert "error: 1 process(es) left behind by the tests, and killed:" in output
+    assert "'sleep 77', started by test_probe.py::test_a (call)" in output
+    assert run_tests(tmp_path, f"def test_b():\n{daemon.format(1)}", module="tests")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a session of its own on Linux only")
+def test_in_a_terminal_no_test_meets_it_and_ctrl_c_ends_the_run(tmp_path: Path) -> None:
+    """Started in a terminal, the tests cannot open it, so that none waits for its user; Ctrl-C ends pytest."""
+    probe = """
+        import time
+        import pytest
+
+        def test_a():
+            with pytest.raises(OSError):
+                open("/dev/tty")
+            print("no terminal", flush=True)
+            time.sleep(60)
+    """
+    (tmp_path / "test_probe.py").write_text(textwrap.dedent(probe), encoding="utf-8")
+    command = [sys.executable, "-m", "tests", "-q", "-s", "-p", "no:cacheprovider", "test_probe.py"]
+    with Terminal(command, folder=tmp_path, environ=os.environ | {"PYTHONPATH": str(ROOT)}) as terminal:
+        terminal.expect("no terminal")
+        terminal.type("\x03")
+        terminal.expect("KeyboardInterrupt")
+        code = terminal.code()
+
+    assert code == pytest.ExitCode.INTERRUPTED
+
+
+def test_a_failure_is_the_exit_code(tmp_path: Path) -> None:
+    """`python -m tests` ends with pytest's exit code."""
+    assert run_tests(tmp_path, "def test_a(): assert False\n", module="tests")[0] == 1
+    assert run_tests(tmp_path, "def test_a(): pass\n", module="tests")[0] == 0
