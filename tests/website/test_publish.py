@@ -75,7 +75,7 @@ def repository(folder: Path) -> Path:
 
     def git(*arguments: str) -> None:
         name = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-        subprocess.run(["git", *name, *arguments], cwd=folder, check=True, capture_output=True)
+        subprocess.run(["git", *name, *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
 
     (folder / "Makefile").write_text(MAKEFILE)
     (folder / "website").mkdir()
@@ -104,5 +104,6 @@ def test_each_minor_release_has_a_site(tmp_path: Path) -> None:
         "1.10": "1.10.1 at https://example.com/dsops/1.10/",
         "latest": "1.10.1 at https://example.com/dsops/1.10/",
     }
-    trees = subprocess.run(["git", "worktree", "list"], cwd=root, check=True, capture_output=True, text=True).stdout
+    command = ["git", "worktree", "list"]
+    trees = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True, timeout=60).stdout
     assert len(trees.splitlines()) == 1
