@@ -14,7 +14,7 @@ from tests.browser import CHROMIUM, browser
 from website.sources import ROOT
 
 pytest.importorskip("zensical", reason="`make site` installs the tools for the site")
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 PHONE = (390, 844)
 
