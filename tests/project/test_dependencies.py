@@ -51,7 +51,7 @@ def imported(files: Iterable[Path]) -> set[str]:
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add((node.module or "").partition(".")[0])
-    ours = {"dsops", "tests", "bench", "website", "conftest", "handler"}
+    ours = {"dsops", "tests", "bench", "release", "website", "conftest", "handler"}
     others = {name for name in names - sys.stdlib_module_names - ours if not name.startswith("_")}
     return {DISTRIBUTIONS.get(name, name) for name in others}
 
