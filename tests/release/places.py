@@ -32,7 +32,7 @@ class CleanPlace:
     @property
     def wheel(self) -> Path:
         """The wheel of dsops among the artifacts."""
-        (wheel,) = self.dist.glob("*.whl")
+        (wheel,) = self.dist.glob("dsops-*-none-any.whl")
         return wheel
 
     @property
