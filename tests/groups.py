@@ -1,9 +1,10 @@
 """Which tests run where: `make test` runs every test without a mark, two marks have a target each.
 
 `clients` is for tests that drive programs which are not pinned Python packages (SDKs of other languages, AWS CLI 2,
-browsers, Terraform, shells), and for what else only CI runs: whole examples and pages with the AWS CLI, and a minute
-of fuzzing. `nightly` is for tests that take long. `make test` refuses a foreign program in a test that has neither
-mark, so that it never needs more than Python, git, make and a POSIX shell.
+browsers, Terraform, shells), and for what else only CI runs: everything in tests/clients, which starts a sandbox and
+programs against it, whole examples and pages with the AWS CLI, and a minute of fuzzing. `nightly` is for tests that
+take long. `make test` refuses a foreign program in a test that has neither mark, so that it never needs more than
+Python, git, make and a POSIX shell.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 
 MARKS = ("clients", "nightly")
+FOLDER = Path(__file__).parent / "clients"
+"""The folder whose tests are all in the group `clients`."""
 
 FOREIGN = frozenset({
     "cc", "chromium", "chromium-browser", "dash", "fish", "gcc", "gnome-keyring-daemon", "go", "groff", "java", "javac",
@@ -52,10 +55,14 @@ def marks_of(item: pytest.Item) -> list[str]:
 
 
 def sort_into_groups(items: Iterable[pytest.Item]) -> None:
-    """Mark each test whose parameter `shell` or `client` is a foreign program. Raises UsageError on two marks."""
+    """Mark the tests in tests/clients, and those whose parameter `shell` or `client` is a foreign program.
+
+    Raises UsageError on two marks.
+    """
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        if {parameters.get("shell"), parameters.get("client")} & (FOREIGN | FOREIGN_CLIENTS):
+        is_foreign = bool({parameters.get("shell"), parameters.get("client")} & (FOREIGN | FOREIGN_CLIENTS))
+        if is_foreign or FOLDER in item.path.parents:
             item.add_marker("clients")
         if len(marks_of(item)) > 1:
             raise pytest.UsageError(f"{item.nodeid} is marked both {' and '.join(marks_of(item))}: use one mark")

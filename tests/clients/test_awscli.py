@@ -14,8 +14,6 @@ import pytest
 
 from tests.children import Child
 
-pytestmark = pytest.mark.clients
-
 BIN = Path(sys.executable).parent
 SEED = """
 accounts:

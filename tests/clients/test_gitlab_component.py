@@ -55,7 +55,7 @@ envs:
 """
 HOSTILE = ('x"; touch MARK; "`touch MARK`$(touch MARK)', "x'; touch MARK #\ntouch MARK\n", "$TOUCH")
 
-pytestmark = [pytest.mark.clients, pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")
 
 
 @pytest.fixture

@@ -14,12 +14,9 @@ import pyotp
 import pytest
 
 PROGRAMS = ("dbus-run-session", "gnome-keyring-daemon")
-pytestmark = [
-    pytest.mark.clients,
-    pytest.mark.skipif(
-        not all(map(shutil.which, PROGRAMS)), reason=f"needs {' and '.join(PROGRAMS)} (on Debian: gnome-keyring, dbus)"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not all(map(shutil.which, PROGRAMS)), reason=f"needs {' and '.join(PROGRAMS)} (on Debian: gnome-keyring, dbus)"
+)
 BIN = Path(sys.executable).parent
 DEVICE = "arn:aws:iam::111122223333:mfa/ada"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -490,7 +490,6 @@ def aws(desk: Login) -> Iterator[str]:
         yield path
 
 
-@pytest.mark.clients
 def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None:
     """The AWS CLI's profile for the same sso-session works after a dsops login, without `aws sso login`."""
     desk.log_in()
@@ -498,7 +497,6 @@ def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
-@pytest.mark.clients
 def test_dsops_reads_what_the_aws_cli_has_written(desk: Login, aws: str) -> None:
     """dsops uses the token of `aws sso login` and renews the token with the AWS CLI's client registration."""
     done = desk.run(aws, "sso", "login", "--sso-session", "corp", BROWSER="dsops sandbox approve --user bob %s")

@@ -377,7 +377,6 @@ def test_boto3_uses_the_login(desk: Newcomer) -> None:
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
-@pytest.mark.clients
 def test_the_aws_cli_uses_the_login_and_its_refreshed_token(desk: Newcomer) -> None:
     """The AWS CLI reads the sso-session and the token that dsops wrote, before and after dsops has renewed it."""
     try:

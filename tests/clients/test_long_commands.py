@@ -397,7 +397,6 @@ def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [name for name in SDKS if name != "aws-cli-2"])  # ignores AWS_ENDPOINT_URL
-@pytest.mark.clients
 def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name: str) -> None:
     """Every SDK uses the served session past its expiry, despite keys in HOME (two empty files hide them)."""
     try:

@@ -20,7 +20,7 @@ from tests.unit.graph.test_make import TEXT
 SOURCE = Path(__file__).parent / "programs" / "mermaid"
 
 # The first run installs Mermaid.
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 NASTY = (
     '"]; click n1 "javascript:alert(1)"',

@@ -18,7 +18,7 @@ from tests.browser import CHROMIUM, FLAGS, SECONDS
 from tests.markup import read
 from tests.reports import ROLES, answer, busy_report, many_pairs, report_of
 
-pytestmark = [pytest.mark.clients, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 
 
 def dom(folder: Path, html: str) -> str:

@@ -64,7 +64,6 @@ def _wait(path: Path, lines: int = 0) -> str:
 
 
 @pytest.mark.parametrize("kind", ["datagrams", "stream"])
-@pytest.mark.clients
 def test_rsyslog_reads_program_process_facility_and_severity(rsyslog: Path, kind: str) -> None:
     """rsyslog reads each message's program, process id, facility and severity, and the line unchanged."""
     syslog.send(Sink(SYSLOG, str(rsyslog / kind)), [line.encode() for line in LINES])

@@ -25,7 +25,7 @@ from tests.installed import OUTSIDE, ToolMissingError
 from tests.stubs.amazon import amazon
 
 # The first run installs and compiles a client before its first test.
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 BIN = Path(sys.executable).parent
 JUMP = "arn:aws:iam::111111111111:role/Jump"

@@ -179,7 +179,6 @@ def client(
     started.close()
 
 
-@pytest.mark.clients
 def test_a_profile_with_a_session_is_its_users_role(client: Client, server: SandboxServer, tmp_path: Path) -> None:
     """A profile with an sso-session gets the user's role and permissions; a role that is not assigned is denied."""
     log_in(server, tmp_path)
@@ -195,7 +194,6 @@ def test_a_profile_with_a_session_is_its_users_role(client: Client, server: Sand
     assert "No access" in other.refused("identity").message
 
 
-@pytest.mark.clients
 def test_an_expired_token_is_refreshed(client: Client, server: SandboxServer, tmp_path: Path) -> None:
     """The SDK itself refreshes an expired token with the cached refresh token."""
     log_in(server, tmp_path, seconds=-60)
