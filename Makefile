@@ -7,6 +7,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
+GITHUB := $(VENV)/.installed-github
+RELEASE_VENV := .venv-release
+RELEASE := $(RELEASE_VENV)/.installed
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 LOCK_VENV := .venv-lock
 COMPILE := $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --resolver backtracking \
@@ -20,7 +23,8 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-clients nightly fuzz lint format types contracts check bench lock clean
+.PHONY: help demo example test test-clients nightly fuzz lint format types contracts workflows changelog check bench \
+	dist verify-dist lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -64,12 +68,37 @@ types: $(DEV) ## run mypy --strict
 contracts: $(DEV) ## check the import contracts
 	@$(VENV)/bin/lint-imports
 
+# A check of YAML files that prints nothing if they are valid.
+SCHEMA = output=$$($(VENV)/bin/check-jsonschema --builtin-schema $(1) $(2)) || { echo "$$output"; exit 1; }
+
+workflows: $(GITHUB) ## check what GitHub reads: actionlint (needs Go), zizmor, and the schemas of .github/ and action.yml
+	@$(call SCHEMA,vendor.github-workflows,.github/workflows/*.yml)
+	@$(call SCHEMA,custom.github-workflows-require-timeout,.github/workflows/*.yml)
+	@$(call SCHEMA,vendor.github-actions,action.yml)
+	@$(call SCHEMA,vendor.dependabot,.github/dependabot.yml)
+	@$(call SCHEMA,vendor.github-issue-config,.github/ISSUE_TEMPLATE/config.yml)
+	@$(call SCHEMA,vendor.github-issue-forms,$(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml)))
+	@$(VENV)/bin/zizmor --quiet --offline --no-progress --persona=pedantic .github action.yml
+	@if command -v go >/dev/null; then \
+		go -C .github/tools build -o $(abspath $(VENV))/bin/actionlint github.com/rhysd/actionlint/cmd/actionlint && \
+		$(VENV)/bin/actionlint; \
+	else echo "actionlint did not run, because it needs Go"; fi
+
+changelog: $(GITHUB) ## print the changes of the next release; with VERSION=1.2.0, move them to CHANGELOG.md
+	@$(VENV)/bin/towncrier build $(if $(VERSION),--yes,--draft) --version "$(or $(VERSION),next release)"
+
 check: lint types contracts test ## run lint, types, contracts and test: what a change needs before a review
 
 bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent on this machine
 	@$(PY) bench/run.py $(ARGS)
 	@echo
 	@$(PY) bench/agent.py $(ARGS)
+
+dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: also with uncommitted changes)
+	@$(RELEASE_VENV)/bin/python -m release.build $(ARGS)
+
+verify-dist: $(DEV) $(RELEASE) ## install each artifact of dist/ in a clean place, and run it
+	@RELEASE_DIST=$(abspath dist) $(PY) -m pytest -p no:xdist tests/release $(ARGS)
 
 lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
@@ -84,10 +113,18 @@ lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to
 	@mv requirements/install.txt.new requirements/install.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/pycurl.txt requirements/pycurl.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/github.txt requirements/github.in >/dev/null
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/publish.txt requirements/publish.in >/dev/null
+	@# What dsops.pyz carries: the base and the extra that is pure Python.
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/demo.txt --extra policy \
+		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/pyz.txt pyproject.toml >/dev/null
+	@sed '/^# WARNING/,$$d' requirements/pyz.txt > requirements/pyz.txt.new
+	@mv requirements/pyz.txt.new requirements/pyz.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/release.txt requirements/release.in >/dev/null
 
 clean: ## remove the files that the other commands made
-	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
-	find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(LOCK_VENV) $(RELEASE_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	find src tests bench release examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A symbolic link to a removed Python counts as missing, so the environment is created again.
 $(PY):
@@ -116,6 +153,18 @@ $(DEMO): requirements/demo.txt requirements/pycurl.txt pyproject.toml | $(PY)
 $(DEV): $(DEMO) requirements/dev.txt
 	@echo "installing the tools for tests and checks into $(VENV)"
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(GITHUB): $(DEV) requirements/github.txt
+	@echo "installing the tools for workflows, hooks and the changelog into $(VENV)"
+	@$(PIP) install --require-hashes --requirement requirements/github.txt
+	@touch $@
+
+$(RELEASE): requirements/release.txt | $(PY)
+	@echo "installing the tools for a release into $(RELEASE_VENV)"
+	@$(PY) -m venv --clear $(RELEASE_VENV)
+	@$(RELEASE_VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
+		--require-hashes --requirement requirements/release.txt
 	@touch $@
 
 $(LOCK_VENV)/.installed: $(PY)

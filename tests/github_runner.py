@@ -1,4 +1,4 @@
-"""A minimal GitHub runner for composite actions: expressions, step files, and a log with masks.
+"""A minimal GitHub runner for composite actions and steps of workflows: expressions, step files, and a log with masks.
 
 Implemented from GitHub's documentation; a test fails if the action uses anything else.
 https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -80,6 +80,27 @@ class Expression:
             del self._tokens[0]
             return True
         return False
+
+
+class Step(NamedTuple):
+    """A step of a workflow that runs a script."""
+
+    job: str
+    """The workflow's file without its suffix, and the job: `ci.test`."""
+    name: str
+    """The step's name, or its script if it has none."""
+    script: str
+
+
+def steps_of(workflow: Path) -> list[Step]:
+    """Return the scripts of a workflow, in the order of the file."""
+    content = yaml.safe_load(workflow.read_text(encoding="utf-8"))
+    return [
+        Step(f"{workflow.stem}.{name}", step.get("name", step["run"]), step["run"])
+        for name, job in content["jobs"].items()
+        for step in job["steps"]
+        if "run" in step
+    ]
 
 
 @dataclass(slots=True, kw_only=True)

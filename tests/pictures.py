@@ -18,10 +18,14 @@ from pathlib import Path
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.seed.file import read_seed
 from tests.browser import CHROMIUM, FLAGS
+from tests.clients.test_sign_in_page import SEED as SIGN_IN_SEED
+from tests.clients.test_sign_in_page import Login
 from tests.terminal import Screen
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLUMNS = 100
+LOWEST = 200
+"""The height of the lowest window whose whole page Chromium draws."""
 SEED = """
 accounts:
   "111111111111":
@@ -58,7 +62,8 @@ credential_source = Environment
 region = eu-central-1
 """
 COLOURS = {"default": "#d0d4dc", "red": "#ff6b6b", "green": "#69d58c", "brown": "#e5c07b", "blue": "#7aa2f7"}
-STYLE = "margin:0;padding:14px 18px;background:#16181d;color:#d0d4dc;font:14px/1.35 'DejaVu Sans Mono',monospace"
+BACKGROUND = "#16181d"
+STYLE = "margin:0;padding:14px 18px;color:#d0d4dc;font:14px/1.35 'DejaVu Sans Mono',monospace"
 Play = Callable[[Screen], None]
 
 
@@ -99,7 +104,8 @@ def drawn(command: str, screen: Screen) -> str:
         for row in range(len(screen.rows()))
     ]
     text = "\n".join(rows)
-    return f'<meta charset="utf-8"><pre style="{STYLE}"><b>$ {html.escape(command)}</b>\n{text}</pre>'
+    body = f'<body style="margin:0;background:{BACKGROUND}"><pre style="{STYLE}">'
+    return f'<meta charset="utf-8">{body}<b>$ {html.escape(command)}</b>\n{text}</pre>'
 
 
 def _cell(cell: tuple[str, str, bool, bool]) -> str:
@@ -111,13 +117,13 @@ def _cell(cell: tuple[str, str, bool, bool]) -> str:
     return f'<span style="{";".join(styles)}">{text}</span>' if styles else text
 
 
-def photograph(page: Path, image: Path, width: int, height: int) -> None:
-    """Write a picture of a page."""
+def photograph(page: str, image: Path, width: int, height: int) -> None:
+    """Write a picture of the page with this URL."""
     image.parent.mkdir(exist_ok=True)
     size = f"--window-size={width},{height}"
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder}", size, f"--screenshot={image}", page.as_uri()],
+            [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder}", size, f"--screenshot={image}", page],
             check=True,
             capture_output=True,
             timeout=60,
@@ -128,14 +134,21 @@ def photograph(page: Path, image: Path, width: int, height: int) -> None:
 def photograph_report(home: Path, environ: Mapping[str, str]) -> None:
     """Write the picture of the first page of `dsops audit report --html`, for invented logs of CloudTrail."""
     for command in (
-        [sys.executable, "-m", "tests.cloudtrail", str(home / "logs"), "--events", "5000"],
-        ["dsops", "audit", "report", str(home / "logs"), "--html", str(home / "report.html")],
+        [sys.executable, "-m", "tests.cloudtrail", "logs", "--events", "5000"],
+        ["dsops", "audit", "report", "logs", "--html", "report.html"],
     ):
-        subprocess.run(
-            command, check=True, capture_output=True, timeout=120, env={**environ, "PYTHONPATH": os.getcwd()}
-        )
-    photograph(home / "report.html", IMAGES / "report.png", 1100, 900)
+        variables = {**environ, "PYTHONPATH": os.getcwd()}
+        subprocess.run(command, check=True, capture_output=True, timeout=120, env=variables, cwd=home)
+    photograph((home / "report.html").as_uri(), IMAGES / "report.png", 1100, 900)
     print("docs/images/report.png")
+
+
+def photograph_sign_in() -> None:
+    """Write the picture of the page on which a user of the sandbox's Identity Center denies or allows a login."""
+    with open_server(read_seed(SIGN_IN_SEED, "seed.yaml")) as server:
+        login = Login(server.url)
+        photograph(login.started["verificationUriComplete"], IMAGES / "sign-in.png", 700, 560)
+    print("docs/images/sign-in.png")
 
 
 def main() -> None:
@@ -169,9 +182,10 @@ def main() -> None:
                 play(screen)
                 page = home / f"{name}.html"
                 page.write_text(drawn(command, screen))
-                photograph(page, IMAGES / f"{name}.png", 900, max(110, 46 + 19 * (len(screen.rows()) + 1)))
+                photograph(page.as_uri(), IMAGES / f"{name}.png", 900, max(LOWEST, 46 + 19 * (len(screen.rows()) + 1)))
             print(f"docs/images/{name}.png")
         photograph_report(home, environ)
+        photograph_sign_in()
 
 
 if __name__ == "__main__":

@@ -166,7 +166,9 @@ def _unusual() -> tuple[Answer, ...]:
             (ROLES[3], f"{ACCOUNTS[3]}/AIDAEXAMPLE", 12, BOUNDARY + timedelta(hours=9)),
         ),
         answer("new-accounts", (ACCOUNTS[1], ACCOUNTS[3], 87, 17, BOUNDARY + timedelta(hours=1))),
+        answer("new-addresses", (PEOPLE[0], "203.0.113.99", 4, 1, 2, BOUNDARY + timedelta(hours=2))),
         answer("without-mfa", (ROLES[4], PEOPLE[1], 3, 0, 2), (ROLES[0], PEOPLE[2], 12, 40, 4)),
+        answer("without-external-id", (ROLES[5], "900000000001", 7, 2, START, END)),
         answer("long-use", (ROLES[3], 44, 70, 43200)),
         answer("short-use", (ROLES[2], 500, 640, 3600, 48), (jump, 168, 168, 3600, 11)),
         answer(

@@ -24,8 +24,6 @@ PATIENCE_SECONDS = 20
 """Timeout for events that should happen at once."""
 
 ROWS = 24
-UPDATE = bool(os.environ.get("DSOPS_UPDATE_GOLDEN"))
-_SCREENS = Path(__file__).parent / "screens"
 
 
 def python(body: str, *arguments: str) -> list[str]:
@@ -38,24 +36,27 @@ def _set_size(descriptor: int, columns: int, rows: int = ROWS) -> None:
 
 
 class Terminal:
-    """A terminal with a separate session, in which a command runs."""
+    """A terminal with a separate session, in which a command runs; so wide that no sentence is wrapped."""
 
     def __init__(
         self,
         command: list[str],
         *,
-        columns: int = 0,
+        columns: int = 1000,
         rows: int = ROWS,
         environ: Mapping[str, str] = os.environ,
         folder: Path | None = None,
     ) -> None:
+        started, starting = os.pipe()  # closed by exec
         self.pid, self._descriptor = pty.fork()
         if not self.pid:
-            if columns:
-                _set_size(0, columns, rows)
+            _set_size(0, columns, rows)
             if folder:
                 os.chdir(folder)
             os.execvpe(command[0], command, environ)  # noqa: S606 - no shell is meant
+        os.close(starting)
+        os.read(started, 1)  # until exec, so that a later `resize` is not overridden
+        os.close(started)
         self.text = ""
 
     def __enter__(self) -> Self:
@@ -120,6 +121,16 @@ class Screen(Terminal):
         self.written = b""
         """All bytes that the command has written."""
 
+    @property
+    def columns(self) -> int:
+        """The width."""
+        return int(self._display.columns)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the program has closed the terminal."""
+        return self._is_closed
+
     def rows(self) -> list[str]:
         """The rows down to the last one with text, without trailing spaces."""
         rows = [row.rstrip() for row in self._display.display]
@@ -182,12 +193,3 @@ class Screen(Terminal):
         self._is_closed = not data
         self.written += data
         self._stream.feed(data)
-
-
-def check_screen(name: str, shown: str) -> None:
-    """Compare a screen with the golden file tests/screens/NAME.txt; DSOPS_UPDATE_GOLDEN=1 rewrites the file."""
-    path = _SCREENS / f"{name}.txt"
-    if UPDATE:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"{shown}\n", encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == f"{shown}\n"

@@ -68,7 +68,12 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
     leave_no_core_dump()
     from dsops.cli import main as run_here
 
-    return run_here(words)
+    code = run_here(words)
+    import gc
+
+    # Otherwise Python looks for garbage among all objects at its end, which takes 5 ms of 60.
+    gc.freeze()
+    return code
 
 
 _CONFIG = (["--config"], ["-c"])

@@ -149,9 +149,9 @@ class Library:
         try:
             import boto3
         except ImportError as error:
-            from dsops.extras import pip_install
+            from dsops.extras import install_packages
 
-            raise ExtraMissing("boto3 is not installed", hint=f"install it: {pip_install('boto3')}") from error
+            raise ExtraMissing("boto3 is not installed", hint=f"install it: {install_packages('boto3')}") from error
         from botocore.credentials import CredentialProvider, RefreshableCredentials
         from botocore.credentials import Credentials as FixedCredentials
         from botocore.session import Session as BotocoreSession

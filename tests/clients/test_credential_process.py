@@ -128,9 +128,9 @@ def test_five_digits_and_a_wrong_code_are_asked_for_again(dsops: Dsops, aws: Stu
     with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {AWS} > answer; echo done") as terminal:
         terminal.expect(QUESTION)
         terminal.type("12345\n")
-        terminal.expect(f"a code has six digits (2 more tries). {QUESTION}")
+        terminal.expect(f"a code has six digits (2 more tries)\r\n{QUESTION}")
         terminal.type("111111\n")
-        terminal.expect(f"that code was not accepted (1 more try). {QUESTION}")
+        terminal.expect(f"that code was not accepted (1 more try)\r\n{QUESTION}")
         terminal.type("123456\n")
         terminal.expect("done")
     assert aws.calls == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]

@@ -39,13 +39,9 @@ def sandbox_seed() -> str:
 class Login:
     """A device login of one program."""
 
-    def __init__(self, sandbox: LocalAws) -> None:
+    def __init__(self, url: str) -> None:
         self._client = boto3.client(
-            "sso-oidc",
-            endpoint_url=sandbox.url,
-            region_name="us-east-1",
-            aws_access_key_id="x",
-            aws_secret_access_key="y",
+            "sso-oidc", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
         )
         registered = self._client.register_client(
             clientName="my-tool", clientType="public", scopes=["sso:account:access"]
@@ -79,7 +75,7 @@ def waiting(sandbox: LocalAws) -> int:
 
 def test_a_wrong_code_then_the_right_one_then_allow(sandbox: LocalAws, page: Browser) -> None:
     """A wrong code shows what to do; after the right code, Tab reaches the user, Deny and Allow in this order."""
-    login = Login(sandbox)
+    login = Login(sandbox.url)
     page.open(login.started["verificationUri"])
     page.type("BBBB-BBBB")
     page.press("Enter", loads=True)
@@ -102,7 +98,7 @@ def test_a_wrong_code_then_the_right_one_then_allow(sandbox: LocalAws, page: Bro
 
 def test_enter_on_deny_denies(sandbox: LocalAws, page: Browser) -> None:
     """Enter on the first button denies the login; the program gets no token."""
-    login = Login(sandbox)
+    login = Login(sandbox.url)
     page.open(login.started["verificationUriComplete"])
     assert waiting(sandbox) == 1
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from tests.cloudtrail.columns import GROUPS, Row, spoken
@@ -38,7 +39,9 @@ class Answers:
             ),
             "new-principals": self._new_principals(),
             "new-accounts": self._new_accounts(),
+            "new-addresses": self._new_addresses(),
             "without-mfa": self._without_mfa(),
+            "without-external-id": self._without_external_id(),
             "long-use": self._long_use(),
             "short-use": self._short_use(),
             "denials": _spans({key: span for key, span in self._tally.denied.items() if span[0] >= 3}),
@@ -140,11 +143,24 @@ class Answers:
                 if not before:
                     yield [*pair, after, failures, spoken(first)]
 
+    def _new_addresses(self) -> Iterator[Row]:
+        known = Counter(principal for (principal, _), (before, *_) in self._tally.new_addresses.items() if before)
+        for (principal, address), (before, after, first, failures) in sorted(self._tally.new_addresses.items()):
+            if not before and known[principal]:
+                yield [principal, address, after, failures, known[principal], spoken(first)]
+
     def _without_mfa(self) -> Iterator[Row]:
         for (role, principal), (without, with_mfa) in sorted(self._tally.mfa.items()):
             others = sum(1 for (r, p), counts in self._tally.mfa.items() if r == role and p != principal and counts[1])
             if without and others:
                 yield [role, principal, without, with_mfa, others]
+
+    def _without_external_id(self) -> Iterator[Row]:
+        groups: dict[Key, _Group] = {}
+        for (role, account, principal), span in self._tally.outsiders.items():
+            groups.setdefault((role, account), _Group((role, account))).add(span, principal, role)
+        for one in sorted(groups.values(), key=lambda one: (-one.count, one.key)):
+            yield [*one.key, one.count, len(one.principals), spoken(one.first), spoken(one.last)]
 
     def _long_use(self) -> Iterator[Row]:
         rows: list[Row] = []

@@ -112,6 +112,8 @@ class Desk:
             code=code,
             has_mfa=actor.has_mfa or (has_serial and parameters is not None),
             is_user=actor.is_user,
+            address=actor.address,
+            is_outsider=bool(actor.account) and actor.account not in self._inside,
         )
         acting = given = None
         if not code and without != "answer":
@@ -121,8 +123,8 @@ class Desk:
             acting = self._acting(actor, session, role, session_name, has_serial=has_serial)
             given = self._given(session, acting, source_identity, is_explicit=asked is not None)
             self._open.append(session)
-        self._tell(it, actor)
         self._record(it, actor, role, parameters, given)
+        self._tell(it, actor)
         return acting
 
     def _session(self, it: Issue, actor: Actor, asked: int | None, source_identity: str) -> Session:
@@ -268,6 +270,7 @@ class Desk:
             and role is not None
         ):
             parameters["externalId"] = HIDDEN
+            it.has_external_id = True
         if role is not None and it.name != "AssumeRoot":
             more["resources"] = [{"accountId": role.account, "type": "AWS::IAM::Role", "ARN": role.arn}]
         trails = [account for account in (actor.account,) if account in self._inside]

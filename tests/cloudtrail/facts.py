@@ -95,4 +95,8 @@ class Issue:
     code: str = ""
     has_mfa: bool = False
     is_user: bool = False
+    is_outsider: bool = False
+    """Whether the caller belongs to an account that has no trail of its own."""
+    has_external_id: bool = False
+    address: str = ""
     session: Session | None = field(default=None)

@@ -187,6 +187,19 @@ class Naive:
             if old and pair not in old:
                 yield [*pair, len(calls), sum(bool(call.code) for call in calls), span(calls)[0]]
 
+    def new_addresses(self) -> Iterator[Row]:
+        """New addresses of principals, computed from all issues whatever `since` is."""
+        calls = [c for c in self.all if c.is_issue and c.address and not re.search(r"\.amazonaws\.com$", c.address)]
+        for principal, own in sorted(
+            grouped([c for c in calls if c.address != "AWS Internal"], lambda c: c.principal).items()
+        ):
+            known = {call.address for call in own if call.time < self.boundary}
+            recent = grouped([call for call in own if call.address not in known], lambda call: call.address)
+            for address, fresh in sorted(recent.items()):
+                if known:
+                    failures = sum(bool(call.code) for call in fresh)
+                    yield [principal, address, len(fresh), failures, len(known), span(fresh)[0]]
+
     def without_mfa(self) -> Iterator[Row]:
         """Rows by role and user."""
         calls = [
@@ -198,6 +211,17 @@ class Naive:
             others = {c.principal for c in calls if c.role == role and c.has_mfa} - {principal}
             if with_mfa < len(own) and others:
                 yield [role, principal, len(own) - with_mfa, with_mfa, len(others)]
+
+    def without_external_id(self) -> list[Row]:
+        """Rows by role and calling account, for accounts that no record was delivered to."""
+        known = {call.recipient for call in self.all}
+        calls = [c for c in self.issues if c.name == "AssumeRole" and not c.code and not c.has_external_id]
+        rows: list[Row] = []
+        for (account, _), pair_calls in self.crossing([c for c in calls if c.recipient]).items():
+            for role, own in grouped(pair_calls, lambda call: call.role).items():
+                if account not in known:
+                    rows.append([role, account, len(own), distinct(own, "principal"), *span(own)])
+        return sorted(rows, key=lambda row: (-row[2], *row[:2]))  # type: ignore[operator]
 
     def used_by_role(self) -> dict[str, list[Call]]:
         """The used sessions, by role."""

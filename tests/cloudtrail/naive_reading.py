@@ -124,6 +124,7 @@ class Call:
             record.get("eventID") or "",
         )
         self.is_issue = self.service == "sts" and self.name in ISSUES
+        self.recipient = record.get("recipientAccountId") or ""
         self.signed_by = at(self.identity, "accessKeyId") or ""
         self.principal = self.principal_of()
         self.role = ""
@@ -145,6 +146,7 @@ class Call:
             at(asked, "serialNumber") is not None
             or at(self.identity, "sessionContext.attributes.mfaAuthenticated") == "true"
         )
+        self.has_external_id = at(asked, "externalId") is not None
         self.session_name = at(asked, "roleSessionName") or ""
         self.arn = at(given, "assumedRoleUser.arn") or ""
         self.source_identity = at(asked, "sourceIdentity") or at(self.identity, "sessionContext.sourceIdentity") or ""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from tests.cloudtrail.columns import spoken
 from tests.cloudtrail.desk import Desk
 from tests.cloudtrail.facts import Actor, Issue, Json
-from tests.cloudtrail.records import encode, record
+from tests.cloudtrail.records import DEFAULT_ADDRESS, encode, record
 
 GARBAGE: Final[tuple[Any, ...]] = (
     None,
@@ -221,6 +221,7 @@ class Oddities:
                 to_account=role.account,
                 code="AccessDenied",
                 is_user=True,
+                address=DEFAULT_ADDRESS,
             )
         )
         self.desk.tally.refuse(time, (actor.principal, "sts", "AssumeRole", role.arn), "AccessDenied")

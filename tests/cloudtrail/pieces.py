@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tests.cloudtrail.company import PERMISSION_SETS
@@ -65,6 +66,7 @@ class Pieces(Crew):
             self.denied()
         if self.span.is_last:
             self.newcomers()
+            self.new_addresses()
             self.alone_with_mfa()
 
     def longest_chain(self) -> None:
@@ -117,6 +119,20 @@ class Pieces(Crew):
                     self.company.role_of("staging", "Deploy"),
                     session_name="first-day",
                 )
+
+    def new_addresses(self) -> None:
+        """Play a user of the first shift at a new address, once refused, at the known one, and through a service."""
+        user, role = self.company.early[0], self.company.role_of("shared", "ReadOnly")
+        for address in (
+            "192.0.2.77",
+            "192.0.2.77",
+            "2001:db8::7",
+            user.address,
+            "AWS Internal",
+            "athena.amazonaws.com",
+        ):
+            actor, code = replace(user, address=address), "AccessDenied" if ":" in address else ""
+            self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="elsewhere", code=code)
 
     def alone_with_mfa(self) -> None:
         """Play a role where one user sometimes has MFA and no other does; a denied call is not one without MFA."""

@@ -16,6 +16,7 @@ from tests.cloudtrail.columns import spoken
 from tests.cloudtrail.facts import Json
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+DEFAULT_ADDRESS: Final = "198.51.100.7"
 HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 
@@ -52,7 +53,7 @@ def record(time: int, source: str, name: str, identity: Json | None, **more: Any
         "eventSource": source,
         "eventName": name,
         "awsRegion": "eu-west-1",
-        "sourceIPAddress": "198.51.100.7",
+        "sourceIPAddress": DEFAULT_ADDRESS,
         "userAgent": "aws-sdk-go-v2/1.39.2 ua/2.1 os/linux lang/go#1.25.1 md/GOOS#linux md/GOARCH#arm64",
         "requestParameters": None,
         "responseElements": None,

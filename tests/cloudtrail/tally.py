@@ -64,7 +64,11 @@ class Tally:
         """Sessions before the boundary, sessions after it, and the first time of the latter."""
         self.new_pairs: dict[Key, Span] = {}
         """Calls before and after the boundary, and failures after it."""
+        self.new_addresses: dict[Key, Span] = {}
+        """Calls of a principal from an address before and after the boundary, and failures after it."""
         self.mfa: dict[Key, list[int]] = {}
+        self.outsiders: dict[Key, Span] = {}
+        """Sessions without an external ID, by role, account and principal of callers whose account has no trail."""
         self.histories: dict[str, list[Session]] = {}
 
     # --- counting ---------------------------------------------------------------------------------------------------
@@ -92,7 +96,9 @@ class Tally:
         """Count a call for credentials at the time when it is made."""
         between = (it.from_account, it.to_account)
         if all(between) and it.from_account != it.to_account:
-            self._new_pair(it, between)
+            self._new(self.new_pairs, between, it)
+        if it.address not in {"", "AWS Internal"} and not it.address.endswith(".amazonaws.com"):
+            self._new(self.new_addresses, (it.principal, it.address), it)
         if it.session is not None:
             seen = self.new_sessions.setdefault((it.role, it.principal), [0, 0, 0])
             _old_or_new(seen, it.time, self.boundary)
@@ -107,6 +113,8 @@ class Tally:
             _note(self.failed, (it.role, it.code, it.principal, *between), it.time)
         elif it.name == "AssumeRole" and it.is_user:
             self.mfa.setdefault((it.role, it.principal), [0, 0])[it.has_mfa] += 1
+        if it.name == "AssumeRole" and it.is_outsider and not (it.code or it.has_external_id):
+            _note(self.outsiders, (it.role, it.from_account, it.principal), it.time)
 
     def session(self, it: Session) -> None:
         """Count a session that is over, with all its uses."""
@@ -122,8 +130,8 @@ class Tally:
             path = " > ".join([hops[0].principal, *(hop.role for hop in hops)])
             _note(self.chains, (path, str(len(hops))), it.time)
 
-    def _new_pair(self, it: Issue, between: Key) -> None:
-        seen = self.new_pairs.setdefault(between, [0, 0, 0, 0])
+    def _new(self, table: dict[Key, Span], key: Key, it: Issue) -> None:
+        seen = table.setdefault(key, [0, 0, 0, 0])
         _old_or_new(seen, it.time, self.boundary)
         seen[3] += it.time >= self.boundary and bool(it.code)
 
@@ -140,13 +148,13 @@ class Tally:
         self.events += other.events
         self.saved += other.saved
         self.used += other.used
-        for name in ("throttled", "denied", "issues", "failed", "chains"):
+        for name in ("throttled", "denied", "issues", "failed", "chains", "outsiders"):
             _merge_spans(getattr(self, name), getattr(other, name))
         for name in ("hours", "mfa"):
             table: dict[Any, list[int]] = getattr(self, name)  # the tables have different types of keys
             for key, counts in getattr(other, name).items():
                 table[key] = [a + b for a, b in zip(table.get(key, [0] * len(counts)), counts, strict=True)]
-        for name in ("new_sessions", "new_pairs"):
+        for name in ("new_sessions", "new_pairs", "new_addresses"):
             seen: dict[Key, Span] = getattr(self, name)
             for key, (before, after, first, *more) in getattr(other, name).items():
                 mine = seen.setdefault(key, [0] * (3 + len(more)))

@@ -1,4 +1,4 @@
-"""Build the command that installs an extra into this interpreter, from the source dsops was installed from."""
+"""Build the command that adds an extra to this dsops: its way of installation, and the source it came from."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ import shlex
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
+from sysconfig import get_config_vars
 
 import pytest
 
-from dsops.extras import install_command, pip_install
+from dsops.extras import install_command, install_packages
+from dsops.version import __version__
 
 ROOT = Path(__file__).parents[2]
 REQUIRES = distribution("dsops").requires
 
 
 class Distribution:
-    """A stub of a distribution with pip's direct_url.json."""
+    """A stub of a distribution with pip's direct_url.json and INSTALLER."""
 
-    def __init__(self, direct_url: object) -> None:
+    def __init__(self, direct_url: object, installer: str = "pip") -> None:
         self.requires = REQUIRES
+        self._installer = installer
         self._text = direct_url if isinstance(direct_url, str | None) else json.dumps(direct_url)
 
     def read_text(self, name: str) -> str | None:
         """Return the content of a metadata file, or None."""
+        if name == "INSTALLER":
+            return f"{self._installer}\n"
         assert name == "direct_url.json"
         return self._text
 
@@ -36,6 +41,107 @@ def words_with(monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str =
     words = shlex.split(install_command(extra))
     assert words[:4] == [sys.executable, "-m", "pip", "install"]
     return words[4:]
+
+
+class Place:
+    """An environment in which dsops is installed, with the files that its installer left there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, prefix: Path) -> None:
+        self.prefix = prefix / "dsops"
+        self.prefix.mkdir()
+        self.wheel = prefix / f"dsops-{__version__}-py3-none-any.whl"
+        self.wheel.touch()
+        self.url = {"url": self.wheel.as_uri(), "archive_info": {}}
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr("sys.prefix", str(self.prefix))
+
+    def installed(self, installer: str, *, has_origin: bool = True, **files: str) -> None:
+        """Let the installer have installed dsops, from the wheel or from an index, and have written the files."""
+        for name, text in files.items():
+            (self.prefix / name.replace("__", "-").replace("_dot_", ".")).write_text(text, encoding="utf-8")
+        made = Distribution(self.url if has_origin else None, installer)
+        self._monkeypatch.setattr("importlib.metadata.distribution", lambda _name: made)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
+    """An environment that is not this one."""
+    get_config_vars()  # It remembers what sys.prefix was at the first call.
+    monkeypatch.setattr("os.access", lambda _path, _mode: True)
+    return Place(monkeypatch, tmp_path)
+
+
+OWN = ["python3", "-m", "venv", "~/.venvs/dsops", "&&", "~/.venvs/dsops/bin/python", "-m", "pip", "install"]
+
+
+def test_a_tool_of_uv_is_installed_with_more(place: Place) -> None:
+    """`uv tool install` removes what it isn't given, so the command has what the tool had, too."""
+    receipt = """[tool]
+        requirements = [
+            { name = "dsops", extras = ["audit"], path = "/x" },
+            { name = "boto3", specifier = ">=1.40" },
+        ]"""
+    place.installed("uv", uv__receipt_dot_toml=receipt)
+    start = ["uv", "tool", "install", "--with", "boto3>=1.40"]
+    assert shlex.split(install_command("sandbox")) == [*start, f"{place.wheel}[audit,sandbox]"]
+    assert shlex.split(install_packages("x")) == [*start, "--with", "x", f"{place.wheel}[audit]"]
+
+
+@pytest.mark.parametrize("receipt", ["", "[", "tool = 1", "[tool]\nrequirements = [7]"])
+def test_a_receipt_that_cannot_be_read_names_nothing(place: Place, receipt: str) -> None:
+    """If uv's file is damaged, the command names what was asked for."""
+    place.installed("uv", uv__receipt_dot_toml=receipt)
+    assert shlex.split(install_command("sandbox")) == ["uv", "tool", "install", f"{place.wheel}[sandbox]"]
+
+
+def test_a_tool_of_uv_from_an_index_gets_packages(place: Place) -> None:
+    """If the tool came from an index, the command names packages and not dsops."""
+    place.installed("uv", has_origin=False, uv__receipt_dot_toml="")
+    words = shlex.split(install_command("audit"))
+    assert words == ["uv", "pip", "install", "--python", sys.executable, "duckdb>=2.0"]
+
+
+def test_pipx_injects_packages(place: Place) -> None:
+    """Pipx adds packages by `inject`, into the environment that has the name of its folder."""
+    place.installed("pip", pipx_metadata_dot_json="{}")
+    assert shlex.split(install_command("audit")) == ["pipx", "inject", "dsops", "duckdb>=2.0"]
+    assert shlex.split(install_packages("boto3")) == ["pipx", "inject", "dsops", "boto3"]
+
+
+def test_an_environment_of_uv_has_no_pip(place: Place) -> None:
+    """`uv venv` leaves pip out, so `uv pip` installs there."""
+    place.installed("uv")
+    start = ["uv", "pip", "install", "--python", sys.executable]
+    assert shlex.split(install_command("audit")) == [*start, f"{place.wheel}[audit]"]
+
+
+@pytest.mark.parametrize("installer", ["pex", "deb", "rpm", "brew", "nix"])
+def test_where_nothing_can_be_added_the_wheel_is_installed(place: Place, installer: str) -> None:
+    """`dsops.pyz` and packages of a system can't get more, so the command installs the release's wheel elsewhere."""
+    place.installed(installer, has_origin=False)
+    wheel = f"./dsops-{__version__}-py3-none-any.whl"
+    assert shlex.split(install_command("sandbox")) == [*OWN, f"{wheel}[sandbox]"]
+    assert shlex.split(install_packages("boto3")) == [*OWN, wheel, "boto3"]
+    assert "~/.venvs/dsops/bin" in install_command("sandbox").replace("'~", "")
+
+
+def test_into_a_read_only_environment_nothing_is_installed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the user can't write into the environment, the command makes one of the user's own from the same source."""
+    place.installed("pip")
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    assert shlex.split(install_command("audit")) == [*OWN, f"{place.wheel}[audit]"]
+
+
+def test_the_systems_python_is_left_to_its_package_manager(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A Python with the mark of PEP 668 refuses `pip install`."""
+    place.installed("pip")
+    monkeypatch.setattr("sys.base_prefix", sys.prefix)
+    monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path))
+    assert shlex.split(install_command("audit"))[:4] == [sys.executable, "-m", "pip", "install"]
+    (tmp_path / "EXTERNALLY-MANAGED").touch()
+    assert shlex.split(install_command("audit")) == [*OWN, f"{place.wheel}[audit]"]
 
 
 @pytest.mark.parametrize("name", ["clone", "a clone's folder", "café"])
@@ -88,7 +194,7 @@ def test_this_one_says_where_it_is() -> None:
 
 def test_words_are_quoted() -> None:
     """Brackets in the command are quoted, because zsh treats them as patterns."""
-    assert shlex.quote("moto[glacier]") in pip_install("moto[glacier]")
+    assert shlex.quote("moto[glacier]") in install_packages("moto[glacier]")
 
 
 def test_nowhere_else_is_dsops_installed_by_its_name() -> None:

@@ -54,7 +54,7 @@ _STUCK = (DECLINED, b"stuck")
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
-PLAIN_WITH_VALUE = ("--config", "-c", "--env", "-e", "--min-ttl", "--reason")
+PLAIN_WITH_VALUE = ("--config", "-c", "--credentials", "--env", "-e", "--min-ttl", "--reason")
 """Flags of a simple `exec`: the client needs only a new environment from the agent."""
 ANSWERED = ("credentials", "get")
 """Commands whose complete output the agent can produce, so that the client only prints it."""
@@ -210,13 +210,16 @@ def connect(address: str) -> "_socket.socket | None":
 
 
 def is_plain(words: "list[str]") -> bool:
-    """Whether an `exec` with these words, up to `--`, needs only a new environment."""
-    position = 0
+    """Whether an `exec` with these words, up to `--`, needs only a new environment: flags, and at most one NAME."""
+    position, has_name = 0, False
     while position < len(words):
         name, equals, _ = words[position].partition("=")
         if name in PLAIN_WITH_VALUE:
             position += 1 if equals else 2
         elif words[position] in PLAIN:
+            position += 1
+        elif not has_name and name and name[0] != "-":
+            has_name = True
             position += 1
         else:
             return False

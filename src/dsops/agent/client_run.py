@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dsops.agent.command_lines import CommandLines
+from dsops.agent.command_lines import CommandLines, ExecLine
 from dsops.agent.drivers import Drivers
 from dsops.agent.messages import PipelineRequest
 from dsops.agent.metrics import Tally
@@ -17,6 +17,7 @@ from dsops.agent.request import AgentRequest, RequestClient
 from dsops.agent.sandbox_watch import SandboxWatch
 from dsops.audit.shared_writer import SharedWriter
 from dsops.aws.http.client import make_client
+from dsops.aws.identity.ambient_files import config_file, credentials_file
 from dsops.cache import CredentialCache
 from dsops.config import HOOKED, RUNNING
 from dsops.config.allow import not_allowed
@@ -27,6 +28,7 @@ from dsops.pipeline.confirmation import unconfirmed_steps
 from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import LazyJournal, add_failure, write_quietly
 from dsops.pipeline.plans import plan_named, plan_of_session
+from dsops.pipeline.target import plan_target, read_target_config, require_one_session, resolve_target
 from dsops.plan import Plan
 from dsops.runtime import NOTES, Choice, Event, Runtime, random_fraction
 from dsops.secret import Secret
@@ -82,6 +84,8 @@ class ClientRun:
         self._lines = lines
         self._tally = tally
         self._shows_notes = shows_notes
+        self._notes: list[str] = []
+        """Notes of the configuration and the plan that the client has not got yet."""
         pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
         self.runtime = Runtime(
             environ={name: value for name, _, value in pairs},
@@ -138,8 +142,10 @@ class ClientRun:
         try:
             yield Pipeline(self.runtime, self._shared.cache, client=client, run=self._shared.drivers.run)
         except DsopsError as error:
-            if not request.run and not is_for_client(error):
-                add_failure(request.command, error, self.runtime)
+            if not is_for_client(error):
+                self._show_notes()
+                if not request.run:
+                    add_failure(request.command, error, self.runtime)
             write_quietly(self.runtime)
             raise
         except BaseException:
@@ -167,31 +173,44 @@ class ClientRun:
         return journal
 
     def needs_client(self, request: PipelineRequest) -> bool:
-        """Return whether only the client can read its configuration file.
+        """Return whether only the client can read its configuration file or its AWS files.
 
         The pipe of `--config <(make-one)` can be read once; /dev/fd/63 and /proc/self name other files in the agent.
         """
-        path = os.path.normpath(os.path.join(self.runtime.folder, request.config))
+        environ, folder = self.runtime.environ, self.runtime.folder
+        aws_files = {os.path.normpath(locate(environ, folder)) for locate in (config_file, credentials_file)}
+        if any(path.startswith(_PROCESS_FOLDERS) for path in aws_files - {os.devnull}):
+            return True
+        path = os.path.normpath(os.path.join(folder, request.config))
         is_special = path.startswith(_PROCESS_FOLDERS) or (os.path.exists(path) and not os.path.isfile(path))
         return bool(request.config) and is_special
 
-    def confirmed_plan(self, request: PipelineRequest, program: tuple[str, ...]) -> Plan | None:
-        """Return the plan of a command's run; None if the client has to ask its user to confirm the run."""
-        plan = self._plan(request, program)
-        is_unconfirmed = unconfirmed_steps(plan, self.runtime.environ, self.runtime.now())
-        return None if is_unconfirmed else self._announced(plan)
+    def plan_command(self, line: ExecLine) -> tuple[Plan, str] | None:
+        """Plan a command's run; return the plan, and the store whose session the command gets ("" for none).
+
+        Returns None if the client has to ask its user to confirm the run.
+        """
+        config = read_target_config(line.target, self.runtime, line.request.config)
+        self._notes += config.notes
+        target, config = resolve_target(line.target, config, self.runtime)
+        plan = plan_target(target, _allowed(config), self.runtime, line.program)
+        if unconfirmed_steps(plan, self.runtime.environ, self.runtime.now()):
+            return None
+        self._announce(plan)
+        if target.store:
+            require_one_session(plan, target.store)
+        return plan, target.store
 
     def plan(self, request: PipelineRequest) -> Plan:
         """Plan the environment of the request: all its variables, or only the requested variable."""
-        return self._announced(self._plan(request))
-
-    def _plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
         config = self._config(request)
-        name = choose_environment(config, request.environment, program)
+        name = choose_environment(config, request.environment)
         if request.variable:
             config = only_variable(config, name, request.variable)
         lasts = bool(request.store) and request.lasts
-        return plan_named(config, name, self.runtime, also=request.store, lasts=lasts)
+        plan = plan_named(config, name, self.runtime, also=request.store, lasts=lasts)
+        self._announce(plan)
+        return plan
 
     def plan_session(self, request: PipelineRequest) -> Plan:
         """Plan the session of the requested store, as the request's environment uses it."""
@@ -199,17 +218,18 @@ class ClientRun:
         plan = plan_of_session(
             config, request.store, self.runtime, environment=request.environment, lasts=request.lasts
         )
-        return self._announced(plan)
-
-    def _announced(self, plan: Plan) -> Plan:
-        """Send the plan's notes to the client, and announce that an MFA code may be used; returns the plan."""
-        self._show_notes(plan.notes)
-        if any("serial_number" in step.settings for step in plan.steps.values()):
-            self._client.expect_code()
+        self._announce(plan)
         return plan
 
+    def _announce(self, plan: Plan) -> None:
+        """Send the notes of the configuration and the plan to the client, and announce that a code may be used."""
+        self._notes += plan.notes
+        self._show_notes()
+        if any("serial_number" in step.settings for step in plan.steps.values()):
+            self._client.expect_code()
+
     def _config(self, request: PipelineRequest) -> Config:
-        """Load the client's configuration. Raises NotAllowed: the client can ask its user for permission."""
+        """Load the client's configuration. Raises NotAllowed."""
         try:
             config = read_config(
                 self.runtime,
@@ -221,17 +241,24 @@ class ClientRun:
         except ConfigNotFound as error:
             error.missing = "" if request.config or request.store or request.environment else "--env"
             raise
-        if not config.is_allowed:
-            raise not_allowed(config.files[0].shown)
-        self._show_notes(config.notes)
-        return config
+        self._notes += config.notes
+        return _allowed(config)
 
-    def _show_notes(self, notes: Iterable[str]) -> None:
-        for text in notes if self._shows_notes else ():
+    def _show_notes(self) -> None:
+        """Send the collected notes: once it is clear that the client does not repeat the work and show them itself."""
+        for text in self._notes if self._shows_notes else ():
             self._note(text)
+        self._notes.clear()
 
     def _note(self, text: str) -> None:
         self._client.note(f"{self._lines.note_line(text)}\n")
+
+
+def _allowed(config: Config) -> Config:
+    """Return the configuration. Raises NotAllowed unless the user has allowed it: the client can ask its user."""
+    if not config.is_allowed:
+        raise not_allowed(config.files[0].shown)
+    return config
 
 
 def _ignore(_text: str) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from dsops.agent.messages import PipelineRequest
 from dsops.credentials import Credentials
+from dsops.pipeline.target import RunTarget
 from dsops.plan import Plan
 from dsops.secret import Secret
 
@@ -15,6 +16,9 @@ class ExecLine(NamedTuple):
     """A parsed `dsops exec`: the agent builds the environment of the program to run."""
 
     request: PipelineRequest
+    """The configuration file, the reason and the minimum lifetime."""
+    target: RunTarget
+    """What the command gets."""
     program: tuple[str, ...]
     """The program without its arguments, which the client does not send."""
     is_pristine: bool

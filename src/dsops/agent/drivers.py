@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from dsops import tasks
-from dsops.aws.http.transport import CurlDriver
+from dsops.aws.http.transport import open_driver
 from dsops.tasks import T, Work
+
+if TYPE_CHECKING:
+    from dsops.aws.http.transport import CurlDriver
+    from dsops.aws.http.transport_urllib3 import ThreadDriver
 
 _MOST_IDLE_DRIVERS = 16
 
@@ -21,7 +26,7 @@ class Drivers:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._idle: list[CurlDriver] = []
+        self._idle: list[CurlDriver | ThreadDriver] = []
 
     def run(self, work: Work[T]) -> T:
         """Run work that may send requests, with a driver from the pool."""
@@ -33,7 +38,7 @@ class Drivers:
         """Take the most recently used driver, whose connections are the newest, and put it back afterwards."""
         with self._lock:
             driver = self._idle.pop() if self._idle else None
-        driver = driver or CurlDriver()
+        driver = driver or open_driver({})
         try:
             yield driver
         finally:

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from dsops.agent.client_run import ClientRun, SharedState, is_exhausted, is_for_client
-from dsops.agent.command_lines import CommandLines, CredentialsLine, GetLine
+from dsops.agent.command_lines import CommandLines, CredentialsLine, ExecLine, GetLine
 from dsops.agent.drivers import Drivers
 from dsops.agent.messages import (
     PipelineRequest,
@@ -27,10 +27,12 @@ from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
 from dsops.arn import is_session_of, parse_arn
 from dsops.audit.shared_writer import SharedWriter
 from dsops.cache import CredentialCache
+from dsops.environment import ChildIdentity, session_variables
 from dsops.errors import AgentUnavailable, DsopsError, bug_of
-from dsops.pipeline.execution import environment_of_child, only_value
+from dsops.pipeline.execution import Pipeline, environment_of_child, only_value
 from dsops.pipeline.journal import add_run
 from dsops.pipeline.plans import marks_of, require_session
+from dsops.plan import Plan
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
@@ -115,19 +117,10 @@ class SessionKeeper:
         if line is None or run.needs_client(line.request):
             return DECLINE
         with run.pipeline(line.request, program=line.program[0]) as pipeline:
-            plan = run.confirmed_plan(line.request, line.program)
-            if plan is None:
+            planned = run.plan_command(line)
+            if planned is None:
                 return DECLINE
-            secrets, sessions = pipeline.secrets_with_sessions(plan, min_ttl_seconds=line.request.min_ttl_seconds)
-            environment = environment_of_child(
-                plan,
-                secrets,
-                run.runtime,
-                marks=marks_of(plan, sessions),
-                is_pristine=line.is_pristine,
-                keeps_existing=line.keeps_existing,
-            )
-            add_run(line.request.command, run.runtime, variables=list(secrets))
+            environment = _environment(run, line, *planned, pipeline)
         return result([name + b"=" + value for name, value in environment.items()])
 
     def _answer(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
@@ -222,6 +215,26 @@ def serve(
         server.run()
     finally:
         keeper.writer.finish(_WRITING_SECONDS)
+
+
+def _environment(run: ClientRun, line: ExecLine, plan: Plan, store: str, pipeline: Pipeline) -> Mapping[bytes, bytes]:
+    """The environment of the command that a client of `dsops exec` runs; with the session of `store`, unless ""."""
+    min_ttl_seconds, facts, session = line.request.min_ttl_seconds, {}, None
+    if store:
+        secrets, sessions = pipeline.secrets_and_sessions(plan, [store], min_ttl_seconds=min_ttl_seconds)
+        session, facts = ChildIdentity(session_variables(sessions[0]), plan.steps[store].region), {"store": store}
+    else:
+        secrets, sessions = pipeline.secrets_with_sessions(plan, min_ttl_seconds=min_ttl_seconds)
+    add_run(line.request.command, run.runtime, variables=list(secrets), **facts)
+    return environment_of_child(
+        plan,
+        secrets,
+        run.runtime,
+        marks=marks_of(plan, sessions, store),
+        session=session,
+        is_pristine=line.is_pristine,
+        keeps_existing=line.keeps_existing,
+    )
 
 
 def _got(run: ClientRun, line: GetLine) -> bytes:

@@ -24,6 +24,9 @@ _MODES = (ON, OFF, REQUIRED)
 _VALUES = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days", "send_sandbox")
 _SINKS = ("syslog", "otlp")
 _KEYS = (*_VALUES, *_SINKS)
+SETTINGS = ("audit", "keyring")
+"""The top-level keys of the user's configuration."""
+
 _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 10_000), "keep_days": (1, 36_500)}
 """The minimum and the maximum value of each numeric setting."""
 _MOST_BYTES = 1 << 16
@@ -145,8 +148,8 @@ class _Reader:
                     settings = self._audit(node, settings)
                 elif key.text == "keyring":
                     settings = settings._replace(keyring=self._keyring(node))
-                else:
-                    self._unknown(key, key.text, ("audit", "keyring"))
+                elif not self._is_of_dsops_yaml(key):
+                    self._unknown(key, key.text, SETTINGS)
         elif not (isinstance(root, Scalar) and root.kind == "null"):
             self._add(root.line, "", "the file is not a mapping of keys", "it has one key: `audit: on`")
         if self._problems:
@@ -219,6 +222,21 @@ class _Reader:
             self._add(node.line, path, "`file` is the path of a file, from `/` or `~/` on")
             return ""
         return os.path.normpath(text)
+
+    def _is_of_dsops_yaml(self, key: Scalar) -> bool:
+        """Whether it is a key of dsops.yaml, which may be in the same folder; adds the problem."""
+        from dsops.aws.identity.ambient_files import shown_file
+        from dsops.config.layers import user_file
+        from dsops.config.sections import meant_section
+
+        section = meant_section(key.text)
+        if section:
+            file = shown_file(user_file(self._environ), self._environ)
+            hint = (
+                f"write it into {file} as `{section}:`; {os.path.basename(self._path)} is for {' and '.join(SETTINGS)}"
+            )
+            self._add(key.line, key.text, f"`{key.text}` is a key of dsops.yaml", hint)
+        return bool(section)
 
     def _unknown(self, key: Scalar, path: str, known_keys: tuple[str, ...]) -> None:
         self._add(key.line, path, f"there is no key `{key.text}`", _meant(key.text, known_keys))

@@ -10,6 +10,8 @@ from dsops.aws_config.stores import ImportResult, MadeStore
 
 _PLAIN = re.compile(r"[A-Za-z/][\w/.@=+:-]*(?<!:)|[1-9][0-9]{0,6}|\$\{[A-Z0-9_]+\}", re.ASCII)
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+_BOOLEANS = frozenset({"mfa_session"})
+"""Settings whose value is `true` or `false`, which would be text in quotes."""
 
 _HEAD = """\
 # Made of {shown}: each profile that has a role is a store, and other stores name it as `credentials_from`.
@@ -46,7 +48,7 @@ def _store(store: MadeStore) -> str:
     lines = [f"  # Profile {_comment(store.profile)}, line {store.where.line}."] if store.profile else []
     lines += [f"  # {_comment(comment)}" for comment in store.comments]
     lines.append(f"  {scalar(store.name)}:")
-    lines += [f"    {key}: {scalar(value)}" for key, value in store.settings]
+    lines += [f"    {key}: {value if key in _BOOLEANS else scalar(value)}" for key, value in store.settings]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -17,6 +17,8 @@ from dsops.startup import NamedTuple
 _KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
 SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
 """The keys of a profile whose values are secret."""
+_OUTRANKING = frozenset({"role_arn", "sso_session", "sso_start_url", "credential_process", "login_session"})
+"""The keys of a profile whose credentials can come from elsewhere, although the profile has an access key."""
 _HIDDEN = "***"
 _PLAIN_HEADER = re.compile(r"([\w-]+) +([\w.@/:+-]+)", re.ASCII)
 """A header of two words, none of which has a character that is special in a shell."""
@@ -48,6 +50,13 @@ class Profile(NamedTuple):
     def has_keys(self) -> bool:
         """Whether botocore considers the profile to have an access key; one half of the key pair is enough."""
         return not _KEYS.isdisjoint(self.entries)
+
+    @property
+    def has_session(self) -> bool | None:
+        """Whether its access key is temporary; None without an access key, or if AWS's programs use something else."""
+        if not self.has_keys or not _OUTRANKING.isdisjoint(self.entries):
+            return None
+        return "aws_session_token" in self.entries
 
 
 class Profiles(NamedTuple):

@@ -89,12 +89,14 @@ def merge_stores(
     template: str,
     unknown_accounts: Collection[str] = (),
     reserved: Mapping[str, tuple[str, str]] | None = None,
+    only: Collection[tuple[str, str]] | None = None,
 ) -> MergedStores:
     """Return the file's text with a store for each granted permission set.
 
     Stores of the block whose permission set is not granted are removed, except in `unknown_accounts`. `reserved` are
     names with another meaning, such as those of profiles, and the (account, permission set) for which such a name may
-    be used. Raises SyntaxInvalid for a file that is no YAML, and ConfigUnreadable if its stores can't be extended.
+    be used. With `only`, the (account, permission set) of each store to add, other new stores are left out, and none is
+    removed. Raises SyntaxInvalid for a file that is no YAML, and ConfigUnreadable if its stores can't be extended.
     """
     root = _root(old)
     lines = old.text.split("\n")
@@ -106,12 +108,14 @@ def merge_stores(
         for chunk in chunks
         if chunk.role and not is_granted(chunk.role[1:]) and chunk.role.account_id not in unknown_accounts
     ]
+    gone = gone if only is None else []
     in_use = _used(root, {role.name for role in gone})
     removed = tuple(role for role in gone if role.name not in in_use)
     kept = [chunk for chunk in chunks if chunk.role not in removed]
     there = {chunk.role[1:] for chunk in kept if chunk.role}
     new = sorted({role for role in granted if (role.account_id, role.role_name) not in there})
     added = _named(new, template, _names(root) - {role.name for role in removed}, reserved or {})
+    added = tuple([role for role in added if only is None or role[1:] in only])
     ending = "\r" if "\r\n" in old.text else ""
     indent = _indent(lines, root)
     block = [f"{indent}{login.begin}{ending}", *(line for chunk in kept for line in chunk.lines)]

@@ -49,6 +49,8 @@ _SOURCES = {
     "EcsContainer": "the container's role",
 }
 _CHAINED_SECONDS = 3600
+_NO_LONG_TERM_KEY = PROVIDERS | {"aws_session_token", "aws_security_token", "sso_account_id", "sso_role_name"}
+"""Keys with which botocore may get a session for a profile, although the profile has an access key."""
 _DROPPED = frozenset({"duration_seconds", "region"})
 """Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
 
@@ -198,7 +200,9 @@ class _Maker:
 
     def _on_profile(self, profile: Profile, source: Profile) -> str:
         self.as_they_are[source.name] = source
-        return self._store(profile, STS_TYPE, _ROLE, (("profile", _literal(source.name)),), ())
+        own = (("profile", _literal(source.name)),)
+        is_shared = _has_long_term_key(source) and "mfa_serial" in profile.entries and not _is_long(profile)
+        return self._store(profile, STS_TYPE, _ROLE, (*own, ("mfa_session", "true")) if is_shared else own, ())
 
     def _store(
         self,
@@ -297,6 +301,17 @@ class _Maker:
         others = _joined(key for key in profile.entries if key not in used and key not in _PLACES)
         if others:
             self.notes.append(f"profile `{profile.name}` ({profile.where}): {others} means nothing to dsops")
+
+
+def _has_long_term_key(profile: Profile) -> bool:
+    """Whether the profile's credentials are a user's own key, the only credentials that may call GetSessionToken."""
+    return profile.has_keys and _NO_LONG_TERM_KEY.isdisjoint(profile.entries)
+
+
+def _is_long(profile: Profile) -> bool:
+    """Whether the role's session may last longer than AWS allows for a role that another session assumes."""
+    seconds = profile.text("duration_seconds")
+    return seconds.isdigit() and int(seconds) > _CHAINED_SECONDS
 
 
 def _joined(names: Iterable[str]) -> str:

@@ -97,7 +97,7 @@ def _run(name: str, words: list[str]) -> int:
             from dsops.cli.framework.help import show_command
 
             return show_command(name, command)
-        if arguments.has(PICK.name) and arguments.switch(PICK.name):
+        if PICK in command.flags and arguments.switch(PICK.name):
             from dsops.cli.framework.open_choice import leave_to_picker
 
             leave_to_picker(command, arguments, words)
@@ -209,7 +209,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
         output.tell(output.error_json(error, exit_code, config=config))
     else:
-        output.tell(output.coloured(output.error_text(error, config=config), 2))
+        output.tell(output.shown_error(output.error_text(error, config=config), 2))
     if "--debug" in own_words or is_on(os.environ.get("DSOPS_DEBUG", "")):
         output.tell(f"debug: raised at\n{output.origin_text(error)}")
     return exit_code

@@ -32,23 +32,26 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
         if is_git or here in (home, parent):
             break
         here = parent
-    looked = f"looked in {start}" + (f" and above it up to {here}" if here != start else "")
+    looked = f"looked in {_shown(start, home)}" + (f" and above it up to {_shown(here, home)}" if here != start else "")
     if is_git:
         looked += ", the top of a git repository"
     if misnamed:
         raise ConfigNotFound(
             f"there is no {NAME}", why=looked, hint=f"rename {misnamed} to {NAME}, or name it: --config {misnamed}"
         )
-    raise ConfigNotFound(
-        f"there is no {NAME}", why=looked, hint="`dsops init` writes one; --config FILE or DSOPS_CONFIG names another"
-    )
+    hint = "`dsops init` writes one; --config FILE or DSOPS_CONFIG names another; `dsops exec PROFILE` needs none"
+    raise ConfigNotFound(f"there is no {NAME}", why=looked, hint=hint)
+
+
+def _shown(path: str, home: str) -> str:
+    return f"~{path.removeprefix(home)}" if home and f"{path}/".startswith(f"{home}/") else path
 
 
 def named_path(named: str, folder: str) -> str:
     """Return the absolute path of a file that the user named. Raises ConfigNotFound if it does not exist."""
     path = os.path.join(folder, named)
     if not os.path.lexists(path):
-        raise ConfigNotFound(f"there is no {named}", hint="check --config or DSOPS_CONFIG")
+        raise ConfigNotFound(f"there is no {named}", hint="check the file's name on the command line, or DSOPS_CONFIG")
     if os.path.isdir(path):
         raise ConfigNotFound(f"{named} is a folder", hint=f"name the file: --config {os.path.join(named, NAME)}")
     return path

@@ -21,6 +21,9 @@ UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications
 
 _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
 
+_OWN_SETTINGS = ("audit", "keyring")
+"""Keys of the user's own config.yaml (`dsops.audit.settings`), which is above this room."""
+
 # Restricted, since names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
 _NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
@@ -71,11 +74,16 @@ def collect(sources: Iterable[ConfigSource], store_keys: frozenset[str], problem
     return sections
 
 
+def meant_section(name: str) -> str:
+    """Return the top-level key that the name is or means; "" for another name."""
+    return name if name in TOP_LEVEL_KEYS else _MEANT.get(name, "")
+
+
 def _misnamed(name: str, node: Node, store_keys: frozenset[str]) -> str:
     """Return the section that a misspelled top-level key probably means; "" if there is none."""
     if name in (*TOP_LEVEL_KEYS, *UNUSED_KEYS, *store_keys) or name.startswith("x-") or not isinstance(node, Mapping):
         return ""
-    return _MEANT.get(name) or ("" if node.get("type") is not None else nearest(name, TOP_LEVEL_KEYS))
+    return meant_section(name) or ("" if node.get("type") is not None else nearest(name, TOP_LEVEL_KEYS))
 
 
 def _parts_of(section: str, sections: Sections) -> dict[str, list[Part]] | None:
@@ -140,7 +148,10 @@ def _check_version(node: Node, where: Where, problems: Problems) -> None:
 
 def _add_unknown(key: Scalar, node: Node, where: Where, problems: Problems) -> None:
     message = f"`{key.text}` is not a key of a configuration"
-    if key.text in _MEANT:
+    if key.text in _OWN_SETTINGS:
+        hint = "it is a setting of yours, and belongs into ~/.config/dsops/config.yaml"
+        problems.add(where, key.text, message, hint)
+    elif key.text in _MEANT:
         problems.add(where, key.text, message, f"did you mean `{_MEANT[key.text]}`?")
     elif isinstance(node, Mapping) and node.get("type") is not None:
         problems.add(where, key.text, message, "it looks like a store: put it under `secretStores:`")

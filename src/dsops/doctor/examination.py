@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 
-from dsops.doctor import agent, files, keyring, logins, network, permissions, stores
+from dsops.doctor import agent, files, installation, keyring, logins, network, permissions, stores
 from dsops.doctor.agent import check_agent
 from dsops.doctor.check import Check, attributed, failed
 from dsops.doctor.files import Watched, check_files, watched_files
+from dsops.doctor.installation import check_installations
 from dsops.doctor.keyring import check_keyring
 from dsops.doctor.logins import check_logins
 from dsops.doctor.network import check_certificates, check_clock, check_endpoints, check_proxies, endpoints_of_plan
@@ -36,6 +37,7 @@ CODES: Mapping[str, str] = {
     **agent.CODES,
     **logins.CODES,
     **keyring.CODES,
+    **installation.CODES,
 }
 """Maps the code of every check to the statement that is true if the check is ok.
 
@@ -126,7 +128,7 @@ async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool)
     checks.append(check_clock(endpoints, probe.glances))
     is_all_well = bool(probe.checks) and not any(check.errors for check in probe.checks)
     checks += check_endpoints(endpoints, probe.glances, runtime.now(), is_all_well=is_all_well)
-    checks += check_agent(environ, is_refused=is_agent_refused)
+    checks += [*check_installations(environ), *check_agent(environ, is_refused=is_agent_refused)]
     checks += [check_keyring(steps, environ, runtime.folder), *check_logins(steps, runtime), *no_base, *probe.checks]
     return list(attributed(checks))
 

@@ -188,7 +188,7 @@ class SealedFile:
             if hmac.compare_digest(key.check, header.check):
                 self._unlocked.keys[place] = key
                 return key
-            complaint = f"that passphrase is wrong ({left} more {'try' if left == 1 else 'tries'}). "
+            complaint = f"that passphrase is wrong ({left} more {'try' if left == 1 else 'tries'})\n"
         raise KeyringLocked(
             f"the passphrase of {self._path} is wrong",
             why=f"{_TRIES} passphrases were wrong; the right one fails, too, if the file's first line was changed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dsops.aws.identity.sso_session import SsoSession, is_same_url, named_sessions
 from dsops.errors import ConfigError, UsageError
@@ -48,14 +48,23 @@ def logins_of_aws_files(runtime: Runtime) -> list[RequestedLogin]:
     return [login_without_store(session, tuple(names)) for session, names in by_session.items()]
 
 
-def choose_login(logins: Sequence[RequestedLogin], start_url: str, command: str) -> RequestedLogin | None:
+def choose_login(
+    logins: Sequence[RequestedLogin],
+    start_url: str,
+    command: str,
+    choose: Callable[[Sequence[RequestedLogin]], RequestedLogin | None] = lambda _: None,
+) -> RequestedLogin | None:
     """Return the first login with `start_url`; without a URL, the only login. None if there is no such login.
 
-    `command` is the command that the hint repeats. Raises UsageError for several logins without a URL.
+    `command` is the command that the hint repeats. Without a URL, `choose` lets the user choose one of several logins;
+    if it returns None, UsageError is raised.
     """
     if start_url:
         return next((login for login in logins if is_same_url(login.session.start_url, start_url)), None)
     if len(logins) > 1:
+        chosen = choose(logins)
+        if chosen is not None:
+            return chosen
         takes_store = command != "import sso"
         words = [
             login.stores[0] if login.stores and takes_store else f"--start-url {login.session.start_url}"

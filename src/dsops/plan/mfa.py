@@ -2,7 +2,8 @@
 
 An MFA code works only once, so one GetSessionToken session serves all roles that name the device. Only a user's
 long-term key can call GetSessionToken. A role that is assumed with this session is a chained role, which is limited
-to one hour. A role with a longer session therefore uses a code of its own.
+to one hour. A role with a longer session therefore uses a code of its own. The roles of AWS profiles have
+`mfa_session: true`, so they always use such a session.
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ def share_mfa_sessions(
         others = _others(group, members, drafts)
         is_wanted = any(member.settings.get("mfa_session") is True for member in members)
         if len(sessions) > 1 or others or lasts or is_wanted:
-            seconds = max([LASTING_SECONDS] if lasts else [*map(_seconds, members), *others])
+            seconds = LASTING_SECONDS if lasts or is_wanted else max([*map(_seconds, members), *others])
             session = _session_before(members, _free_name(_serial(members[0]), shared), seconds)
             shared[session.name] = session
-            names = ", ".join(f"`{member.name}`" for member in members)
-            why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
-            more = f" and {len(others)} more of the configuration" if others else ""
-            findings.notes.append(f"one MFA session of {_serial(session)} serves {names}{more}: {why}")
+            if not is_wanted:
+                names = ", ".join(f"`{member.name}`" for member in members)
+                why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
+                more = f" and {len(others)} more of the configuration" if others else ""
+                findings.notes.append(f"one MFA session of {_serial(session)} serves {names}{more}: {why}")
     # Sessions come before the steps that use them, and after the key that signs for them.
     keys = {name: draft for name, draft in drafts.by_name.items() if draft.type.gives_long_term}
     drafts.by_name = {**keys, **shared, **drafts.by_name}
@@ -95,10 +97,11 @@ def _others(group: _Group, members: list[Draft], drafts: Drafts) -> list[int]:
     for texts in drafts.texts_of_others(members[0].type.name):
         named = tuple([texts.get(key, "") for key in ("serial_number", "credentials_from", "profile", "endpoint_url")])
         seconds = texts.get("duration_seconds", str(CHAINED_SECONDS))
-        shares = texts.get("mfa_session", "").strip().lower() not in ("false", "no", "off")
+        wish = texts.get("mfa_session", "").strip().lower()
         is_another = texts.get("role_arn", "") not in ("", *roles)
-        if named == group and is_another and shares and re.fullmatch(r"[0-9]{1,5}", seconds):
-            durations += [int(seconds)] if int(seconds) <= CHAINED_SECONDS else []
+        shares = wish not in ("false", "no", "off") and re.fullmatch(r"[0-9]{1,5}", seconds)
+        if named == group and is_another and shares and int(seconds) <= CHAINED_SECONDS:
+            durations.append(LASTING_SECONDS if wish in ("true", "yes", "on") else int(seconds))
     return durations
 
 
@@ -116,7 +119,7 @@ def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
 
 
 def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
-    """Return the session that these roles share. Its duration is at most the longest duration of a role."""
+    """Return the session that these roles share, and let the roles use it."""
     first = members[0]
     session = Draft(name, first.type, first.place, first.where)
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from
@@ -131,6 +134,7 @@ def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
     session.identity = dict(session.settings)
     for member in members:
         member.credentials_from, member.profile = session.name, ""
+        member.settings["mfa_session"] = True
         for settings in (member.settings, member.identity):
             for key in ("serial_number", *_CODE_KEYS):
                 settings.pop(key, None)

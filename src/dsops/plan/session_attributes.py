@@ -58,7 +58,7 @@ def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
 
 
 def base_is_session(plan: Plan, name: str) -> bool | None:
-    """Whether the chain begins with temporary base credentials; None if that is unknown."""
+    """Whether the chain begins with temporary base credentials; None if the plan does not know."""
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]
@@ -100,11 +100,11 @@ def of_base(*, is_temporary: bool) -> SessionAttributes:
 
 
 def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
-    carried_values = "the tags, the source identity and the session policy of the base credentials"
+    carried_values = "the tags, the source identity and the session policy"
     return (
-        f"{carried_values}: no AWS API returns them"
+        f"{carried_values} of the base credentials: no AWS API returns them"
         if is_session
-        else f"{carried_values}, if they are a session: no AWS API returns them"
+        else f"whether the base credentials are a session; no AWS API returns {carried_values} of a session"
     )
 
 

@@ -13,6 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, NamedTuple
 
 STDOUT, STDERR = 1, 2
+LONGEST_LINE = 1 << 20
+"""A longer line is passed on in parts, so that a command without newlines does not fill the memory."""
+
 _CHUNK = 65_536
 
 
@@ -28,8 +31,8 @@ class CommandResult(NamedTuple):
 class SideBySide:
     """Runs a command several times, at most `jobs` at the same time, without standard input.
 
-    `on_line` gets each line of output with the name and the stream, STDOUT or STDERR. Several threads call it, but
-    one at a time. The last line of a stream may lack its newline.
+    `on_line` gets the name, the stream (STDOUT or STDERR), and a line of output with its newline. Several threads call
+    it, but one at a time. The last line of a stream, and parts of a very long line, lack the newline.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class SideBySide:
 
     def _read_lines(self, name: str, process: subprocess.Popen[bytes]) -> None:
         pipes: dict[int, IO[bytes]] = {STDOUT: _pipe(process.stdout), STDERR: _pipe(process.stderr)}
-        rests = {STDOUT: b"", STDERR: b""}
+        splitters = {STDOUT: LineSplitter(), STDERR: LineSplitter()}
         with selectors.DefaultSelector() as selector, pipes[STDOUT], pipes[STDERR]:
             for number, pipe in pipes.items():
                 selector.register(pipe, selectors.EVENT_READ, number)
@@ -98,14 +101,38 @@ class SideBySide:
                 for key, _ in selector.select():
                     stream = int(key.data)
                     data = os.read(key.fd, _CHUNK)
+                    lines = splitters[stream].feed(data) if data else splitters[stream].end()
                     if not data:
                         selector.unregister(key.fileobj)
-                    *lines, rests[stream] = (rests[stream] + data).split(b"\n")
-                    if not data and rests[stream]:
-                        lines.append(rests[stream])
                     with self._lock:
                         for line in lines:
                             self._on_line(name, stream, line)
+
+
+class LineSplitter:
+    """Splits a stream into lines; joins the pieces of a line only once, however small they are."""
+
+    def __init__(self, longest: int = LONGEST_LINE) -> None:
+        self._longest = longest
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines that end in this data, each with its newline."""
+        lines = []
+        *whole, rest = data.split(b"\n")
+        for piece in [*[line + b"\n" for line in whole], rest]:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if piece.endswith(b"\n") or self._size >= self._longest:
+                lines += self.end()
+        return lines
+
+    def end(self) -> list[bytes]:
+        """Return the text since the last newline, if there is any."""
+        line = b"".join(self._pieces)
+        self._pieces, self._size = [], 0
+        return [line] if line else []
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

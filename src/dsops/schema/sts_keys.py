@@ -95,7 +95,8 @@ STS_KEYS = (
         "mfa_session",
         "boolean",
         "Whether this role shares one MFA session (GetSessionToken) with other roles of the same device. Default: "
-        "yes, if several roles name the device, but not for roles with over an hour.",
+        "yes, if several roles name the device, but not for roles with over an hour. With `true`, the session lasts "
+        "twelve hours, and the role always uses it.",
         is_identity=False,
     ),
     StoreKey(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dsops.aws.apis.sts import assume_role, assume_root, get_federation_token, get_session_token
 from dsops.aws.http.client import preconnect
 from dsops.credentials import Credentials
-from dsops.errors import AssumeRoleDenied, DsopsError, MfaRefused, NoCredentials
-from dsops.plan import Proof, SecretReference, Settings, Step
+from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, MfaRefused, NoCredentials
+from dsops.plan import SERVES, Proof, SecretReference, Settings, Step
 from dsops.schema import BUILTIN_TYPES, SAML_SOURCES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
@@ -18,6 +18,11 @@ from dsops.stores.interface import Context
 
 # Matches `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`.
 _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
+
+_WITHOUT_SESSION = (
+    "with `mfa_session: false` on its store, a role sends a code of its own "
+    "(`dsops import aws-config --profile NAME` makes a store of a profile)"
+)
 
 
 class StsStore:
@@ -170,7 +175,10 @@ def _explained(error: DsopsError, step: Step, source: Credentials) -> None:
     AWS does not say why it refuses an AssumeRole call, so the error lists what was sent.
     """
     if not isinstance(error, AssumeRoleDenied):
-        error.retell(f"store `{step.name}`: {error.message}", where=step.where)
+        served = step.settings.get(SERVES)
+        hint = f"{error.hint}; {_WITHOUT_SESSION}" if served and isinstance(error, AccessDenied) else error.hint
+        requester = f"the MFA session of {served}" if served else f"store `{step.name}`"
+        error.retell(f"{requester}: {error.message}", hint=hint, where=step.where)
         return
     denial = re.search(_DENIAL, error.aws.message if error.aws else "")
     caller = denial[1] if denial else source.arn or f"the key {source.masked_key_id}"
@@ -198,6 +206,8 @@ def _what_to_check(step: Step) -> str:
         checks.append(f"no external ID was sent: if the trust policy asks for one, set `external_id` ({step.where})")
     if "serial_number" not in settings and not step.credentials_from:
         checks.append("no MFA code was sent: if it asks for aws:MultiFactorAuthPresent, set `serial_number`")
+    if settings.get("mfa_session") is True and step.credentials_from:
+        checks.append(f"if it limits aws:MultiFactorAuthAge, the MFA session may be too old: {_WITHOUT_SESSION}")
     if "tags" in settings:
         checks.append("tags were sent: it has to allow sts:TagSession as well")
     if "source_identity" in settings:

@@ -55,7 +55,7 @@ async def _from_setting(step: Step, context: Context, serial_number: str, use: C
     except MfaRefused as error:
         if not _is_only_the_code(error):
             raise
-        return await _from_person(step, context, serial_number, use, error, "the code that was set is not accepted. ")
+        return await _from_person(step, context, serial_number, use, error, "the code that was set is not accepted\n")
 
 
 def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
@@ -94,7 +94,7 @@ async def _from_keyring_or_person(
     try:
         seed = await _seed_in_keyring(context, serial_number)
     except (KeyringFailed, ExtraMissing) as error:
-        complaint = f"{error.message}. "
+        complaint = f"{error.message}\n"
         error.retell(f"{_requester(step)} needs a code of {serial_number}: {error.message}", where=step.where)
         return await _from_person(step, context, serial_number, use, error, complaint)
     if seed is None:
@@ -197,18 +197,18 @@ async def _from_person(
         code = Secret(answer.reveal().strip())
         more = f"{again} more {'try' if again == 1 else 'tries'}"
         if not _CODE.match(code.reveal()):
-            complaint = f"a code has six digits ({more}). "
+            complaint = f"a code has six digits ({more})\n"
             continue
         if not context.memory.take_code(serial_number, code):
             seconds = _seconds_to_next(context)
-            complaint = f"that code was used already, the next one comes in {seconds:.0f} s ({more}). "
+            complaint = f"that code was used already, the next one comes in {seconds:.0f} s ({more})\n"
             continue
         try:
             return await use(code)
         except MfaRefused as error:
             if not _is_only_the_code(error):
                 raise
-            failed, complaint = error, f"that code was not accepted ({more}). "
+            failed, complaint = error, f"that code was not accepted ({more})\n"
     raise failed or MfaRefused(
         f"no MFA code of {serial_number} was entered for {_requester(step)}",
         why=complaint.partition(" (")[0],

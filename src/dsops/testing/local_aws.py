@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dsops.arn import is_account_id
 from dsops.credentials import Credentials
 from dsops.errors import ExtraMissing
-from dsops.extras import pip_install
+from dsops.extras import install_packages
 from dsops.policy import PolicyKind, parse_policy
 from dsops.sandbox.control.client import client_environment, client_variables
 from dsops.secret import Secret
@@ -66,7 +66,9 @@ class Identity:
             from dsops.testing.boto import SandboxSession
         except ModuleNotFoundError as error:
             raise ExtraMissing(
-                "boto3 is not installed", why=f"{error.name} is missing", hint=f"install it: {pip_install('boto3')}"
+                "boto3 is not installed",
+                why=f"{error.name} is missing",
+                hint=f"install it: {install_packages('boto3')}",
             ) from error
         return SandboxSession(self.url, self.region, self.credentials)
 

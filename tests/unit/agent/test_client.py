@@ -64,7 +64,15 @@ def test_the_end_within_a_frame_is_the_end() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["--env", "production"], ["--env=production", "--pristine", "--json"], ["--config", "a", "--min-ttl", "60"]],
+    [
+        [],
+        ["--env", "production"],
+        ["--env=production", "--pristine", "--json"],
+        ["--config", "a", "--min-ttl", "60"],
+        ["production"],
+        ["-c", "a", "jump", "-e=plain"],
+        ["--credentials", "jump"],
+    ],
 )
 def test_these_command_lines_are_plain(words: list[str]) -> None:
     """Command lines that only set the environment are plain and go to the agent."""
@@ -79,10 +87,11 @@ def test_these_command_lines_are_plain(words: list[str]) -> None:
         ["--no-agent"],
         ["-v"],
         ["--debug"],
-        ["production"],
+        ["production", "jump"],
+        [""],
+        ["-"],
         ["--mask"],
         ["--serve"],
-        ["--credentials", "jump"],
         ["--help"],
         ["--Env", "x"],
     ],

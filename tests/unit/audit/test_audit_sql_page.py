@@ -93,4 +93,4 @@ def test_how_often_a_question_names_the_table_is_told() -> None:
     without = {name: reads(question, None) for name, question in QUESTIONS.items()}
 
     assert since == {name: result_text.get(name, 1) for name in QUESTIONS}
-    assert since | {"new-principals": 4, "new-accounts": 4} == without
+    assert since | {"new-principals": 4, "new-accounts": 4, "new-addresses": 4} == without

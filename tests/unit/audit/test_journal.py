@@ -79,8 +79,8 @@ def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
 
     assert later.notes == scene.warnings == []
     [note] = scene.notes
-    assert str(scene.file) in note
-    assert f"`audit: off` in {tmp_path}/.config/dsops/config.yaml" in note
+    assert f" in ~{str(scene.file).removeprefix(str(tmp_path))}; " in note
+    assert "`audit: off` in ~/.config/dsops/config.yaml" in note
 
 
 def test_off_writes_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from dsops.audit.cloudtrail.findings import (
+    FEW_ADDRESSES,
     MANY_DENIALS,
     MOST_OF_A_KIND,
     REVOKE_DOES,
@@ -42,16 +43,18 @@ def denial(principal: str, calls: int, name: str = "AssumeRole", role: str = ROL
 def test_the_most_severe_come_first_and_each_kind_is_found() -> None:
     """A busy report has findings of each severity, sorted by severity, with a reason and a command for each."""
     findings = make_findings(replace(busy_report(), defects=("line 3 was changed", "line 9 was removed")))
-    assert [finding.severity for finding in findings] == ["high"] * 5 + ["medium"] * 8 + ["low"] * 4
-    assert finding_counts(findings) == "5 high, 8 medium, 4 low"
+    assert [finding.severity for finding in findings] == ["high"] * 5 + ["medium"] * 10 + ["low"] * 4
+    assert finding_counts(findings) == "5 high, 10 medium, 4 low"
     assert {finding.kind for finding in findings} == {
         "trail",
         "new-principals",
         "new-accounts",
+        "new-addresses",
         "denials",
         "unreadable",
         "failures",
         "without-mfa",
+        "without-external-id",
         "throttling",
         "long-use",
         "short-use",
@@ -100,6 +103,31 @@ def test_a_new_pair_of_accounts_is_less_severe_if_every_request_was_refused() ->
     assert only(answer("new-accounts", (*pair, 4, 3, END))).severity == "high"
     refused = only(answer("new-accounts", (*pair, 4, 4, END)))
     assert (refused.severity, refused.look) == ("medium", f"dsops audit report --match {pair[0]}")
+
+
+def test_new_addresses_are_one_finding_a_principal_and_low_if_it_had_many() -> None:
+    """A principal with up to three earlier addresses is medium, another one low; the finding names two addresses."""
+    rows = [(PEOPLE[0], f"203.0.113.{number}", 2, 1, FEW_ADDRESSES, END) for number in (7, 8, 9)]
+    few = only(answer("new-addresses", *rows))
+    assert (few.severity, few.look) == ("medium", f"dsops audit report --match {PEOPLE[0]}")
+    assert few.what == (
+        "user/ada of 111122223333 requested sessions from 203.0.113.7, 203.0.113.8 and 1 more for the first time: "
+        "6 requests, and 3 other addresses before"
+    )
+    many = only(answer("new-addresses", (PEOPLE[0], "203.0.113.7", 1, 0, FEW_ADDRESSES + 1, END)))
+    assert many.severity == "low"
+    assert len(make_findings(report_of(answer("new-addresses", *rows, (PEOPLE[1], "203.0.113.7", 1, 0, 1, END))))) == 2
+
+
+def test_a_role_assumed_from_outside_without_an_external_id_is_medium() -> None:
+    """The finding names the calling account, the role and the number of sessions."""
+    finding = only(answer("without-external-id", (ROLES[0], "900000000001", 7, 2, START, END)))
+    assert (finding.severity, finding.look) == ("medium", "dsops audit report --match 900000000001")
+    assert finding.what == (
+        "Account 900000000001, of which there are no logs here, got a session of role/deploy/ProdDeploy of "
+        "222233334444 without an external ID 7 times"
+    )
+    assert not make_findings(report_of(answer("without-external-id")))
 
 
 def test_the_root_user_is_high() -> None:
@@ -169,7 +197,7 @@ def test_revoke_is_never_named_without_what_it_does() -> None:
 def test_the_report_begins_with_it() -> None:
     """What needs attention comes first: after the head of the text report, and as the first section of the page."""
     text, page = report_text(busy_report(), most=10), read(page_of(busy_report()))
-    assert text.split("\n\n")[1] == "Needs attention: 4 high, 8 medium, 4 low"
+    assert text.split("\n\n")[1] == "Needs attention: 4 high, 10 medium, 4 low"
     assert page.all("section")[0].attributes["id"] == "attention"
     assert [item.one("b", "severity").text for item in page.all("li", "high")] == ["high"] * 4
 
@@ -179,7 +207,7 @@ def test_nothing_is_said_too() -> None:
     assert "\n\nNothing needs attention.\n\n" in report_text(report_of(), most=10)
     assert read(page_of(report_of())).all("section")[0].one("p", "lead").text == "Nothing needs attention."
     unknown = report_of(first=BOUNDARY + timedelta(seconds=1))
-    words = "Which principals and accounts are new is unknown: these logs have no earlier call."
+    words = "Which principals, accounts and addresses are new is unknown: these logs have no earlier call."
     assert f"Nothing needs attention.\n{words}\n" in report_text(unknown, most=10)
     assert read(page_of(unknown)).all("section")[0].one("p", "notes").text == words
     assert words not in report_text(report_of(), most=10)

@@ -158,3 +158,16 @@ def test_a_pipe_a_folder_and_a_large_file_do_not_count(home: Path) -> None:
     file.unlink()
     file.mkdir()
     assert refused(home).why == "it is not a regular file"
+
+
+@pytest.mark.parametrize(
+    ("key", "section"), [("stores", "secretStores"), ("secretStores", "secretStores"), ("envs", "envs")]
+)
+def test_a_key_of_dsops_yaml_names_that_file(home: Path, key: str, section: str) -> None:
+    """Stores and environments in the wrong file of the two get a hint with the right one."""
+    write(home, f"audit: off\n{key}: {{}}\n")
+    [problem] = refused(home).problems
+    assert problem.message == f"`{key}` is a key of dsops.yaml"
+    assert problem.hint == (
+        f"write it into ~/.config/dsops/dsops.yaml as `{section}:`; config.yaml is for audit and keyring"
+    )

@@ -11,7 +11,7 @@ import pytest
 from dsops.aws.identity.ambient import passed_over
 from dsops.aws.identity.ambient_advice import CredentialLookup, source_text
 from dsops.errors import AmbientFailed, NoCredentials
-from dsops.extras import pip_install
+from dsops.extras import install_packages
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.profiles import World
@@ -178,7 +178,7 @@ def test_aws_login_that_is_not_there(world: World) -> None:
 @pytest.mark.skipif(find_spec("awscrt") is not None, reason="awscrt is installed")
 def test_aws_login_without_what_it_needs(world: World) -> None:
     """If botocore lacks its `crt` extra, the error's hint is the package to install."""
-    assert pip_install("botocore[crt]") in world.failure("ada", **_aws_login(world)).hint
+    assert install_packages("botocore[crt]") in world.failure("ada", **_aws_login(world)).hint
 
 
 def test_a_web_identity_of_a_profile(world: World) -> None:

@@ -63,6 +63,17 @@ def test_a_second_import_changes_nothing() -> None:
     assert (again.added, again.removed, len(again.kept)) == ((), (), 2)
 
 
+def test_with_a_choice_only_the_chosen_are_added_and_none_is_removed() -> None:
+    """With `only`, other new permission sets are left out, none is removed, and names are those of a whole import."""
+    namesake = PROD._replace(account_id="444444444444")
+    first = merged("", OLD).text
+    chosen = merged(first, PROD, namesake, DEV, only={(PROD.account_id, PROD.role_name)})
+    assert [role.name for role in chosen.added] == ["Prod-Admin-012345678901"]
+    assert (chosen.removed, [role.name for role in chosen.kept]) == ((), ["old-Admin"])
+    assert set(stores(chosen.text)) == {"Prod-Admin-012345678901", "old-Admin"}
+    assert merged(first, PROD, only=()).text == first
+
+
 def test_what_is_not_granted_any_more_is_removed_and_the_rest_keeps_its_changes() -> None:
     """A line that stays keeps its name, settings and comments; a line that is removed takes its comment with it."""
     text = merged("", DEV, PROD, OLD).text

@@ -286,3 +286,32 @@ def test_a_users_key_becomes_a_session_with_the_profiles_device() -> None:
     profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=KEYS, shown="credentials"))
     result = make_stores(profiles, ("base",), is_layer=True)
     assert stores(result) == {"base": {"profile": "base", "serial_number": device, "region": "eu-west-1"}}
+
+
+SHARED = f"[profile a]\n{ROLE}source_profile = base\nmfa_serial = arn:aws:iam::111111111111:mfa/me\n"
+
+
+def test_a_role_with_mfa_shares_the_session_of_its_source_profile() -> None:
+    """A role whose source profile has a long-term key uses a GetSessionToken session, also in an imported file."""
+    assert stores(made(SHARED))["a"]["mfa_session"] == "true"
+    assert "    mfa_session: true\n" in to_yaml(made(SHARED), "config")
+
+
+@pytest.mark.parametrize(
+    ("config", "credentials"),
+    [
+        (f"{SHARED}duration_seconds = 3601\n", KEYS),
+        (SHARED.replace("mfa_serial", "other"), KEYS),
+        (SHARED, f"{KEYS}aws_session_token = hush\n"),
+        (SHARED, f"{KEYS}aws_security_token = hush\n"),
+        (f"{SHARED}[profile base]\ncredential_process = x\n", KEYS),
+        (f"{SHARED}[profile base]\ncredential_process = x\n", ""),
+        (f"{SHARED}[profile base]\nsso_account_id = 1\n", KEYS),
+        (f"{SHARED.replace('source_profile = base', 'credential_source = Environment')}", KEYS),
+    ],
+)
+def test_a_role_that_may_start_from_a_session_shares_none(config: str, credentials: str) -> None:
+    """Without a device, with over an hour, or with a source that may be a session, the role sends its own code."""
+    settings = stores(made(config, "a", credentials=credentials))["a"]
+    assert "mfa_session" not in settings
+    assert settings["role_arn"] == "arn:aws:iam::111111111111:role/Role"

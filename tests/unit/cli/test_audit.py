@@ -230,9 +230,9 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
     command = [*agent.command("exec", *TOKEN, "--", "true")]
     environ = {**agent.environ, "DSOPS_AGENT": way}
     words = ["env", "-i", "-C", str(agent.folder), *[f"{name}={value}" for name, value in environ.items()], *command]
-    with Terminal(words) as terminal:
+    with Terminal(words, columns=250) as terminal:
         text = terminal.expect("stops the record")
-        assert str(home.trail) in text
+        assert f" in ~{str(home.trail).removeprefix(str(home.folder))}; `audit: off` in ~/.config/dsops/" in text
         # A progress line, if the machine was slow enough for one, was erased before the note.
         assert text.partition("dsops: note: ")[0].rpartition("\r\x1b[K")[2] == ""
         assert terminal.code() == 0

@@ -83,10 +83,10 @@ def test_a_wrong_code_is_asked_for_again(asking: tuple[Dsops, StubServer]) -> No
     with Terminal(_in_a_shell(dsops, "get", "KEY")) as terminal:
         terminal.expect("for role: ")
         terminal.type("12345\n")
-        terminal.expect("a code has six digits (2 more tries). ")
+        terminal.expect("a code has six digits (2 more tries)\r\n")
         terminal.expect("for role: ")
         terminal.type("123456\n")
-        terminal.expect("that code was not accepted (1 more try). ")
+        terminal.expect("that code was not accepted (1 more try)\r\n")
         terminal.expect("for role: ")
         terminal.type("654321\n")
         assert "654321" not in terminal.expect("ASIAEXAMPLEEXAMPLE01")

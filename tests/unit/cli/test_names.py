@@ -140,15 +140,16 @@ def test_a_name_before_the_dashes_that_is_two_things_or_none(capfd: pytest.Captu
     assert "dsops exec deploy -- ls" in told(capfd, "exec", "deploy", "ls")
 
 
-def test_without_a_configuration_the_hint_stays(
+def test_without_a_configuration_there_is_no_store(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a dsops.yaml the error names the missing argument, and does not mention the file."""
+    """Without a dsops.yaml and a profile, the error names the missing argument, and how to get a store."""
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     text = told(capfd, "credentials")
     assert "STORE is missing" in text
-    assert "dsops.yaml" not in text
+    assert "there is none yet: neither a dsops.yaml nor a profile" in text
+    assert "hint: `dsops init` writes a dsops.yaml" in text
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"], ["-v"], ["version"]])

@@ -51,20 +51,58 @@ def test_variables_decide_about_colours_in_a_pipe(environ: Mapping[str, str], *,
         os.close(writing)
 
 
-def test_a_coloured_error_has_the_text_of_a_plain_one() -> None:
+def test_a_coloured_error_has_the_text_of_a_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Colours add codes and change no character; `error[` inside a message stays plain."""
     text = (
         "dsops: error[usage]: no command `x: error[y]`\n  why: a: error[b]: c\n  hint: run `dsops`\ndsops.yaml:2: bad"
     )
-    coloured = screen.coloured_error(text)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+    coloured = screen.shown_error(text, 2)
     assert coloured.split("\n") == [
         "\x1b[1mdsops: \x1b[0m\x1b[1;31merror[usage]\x1b[0m\x1b[1m: no command `x: error[y]`\x1b[0m",
         "  why: a: error[b]: c",
         "\x1b[2m  hint: run `dsops`\x1b[0m",
         "dsops.yaml:2: bad",
     ]
-    finding = screen.coloured_error("a b.json:3: warning[sts.open]: Principal: anyone")
+    finding = screen.shown_error("a b.json:3: warning[sts.open]: Principal: anyone", 2)
     assert "\x1b[1;33mwarning[sts.open]\x1b[0m" in finding
+
+
+WHY = "  why: the trust policy asks for sts:ExternalId and none was sent"
+HINT = "  hint: write it after `--`: dsops exec NAME -- CMD; `dsops shell NAME` opens a shell"
+
+
+LONG = "`dsops get a b c d e f g h i j k l m n o p q`"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "expected"),
+    [
+        (WHY, 200, [WHY]),
+        (WHY, 40, ["  why: the trust policy asks for", "    sts:ExternalId and none was sent"]),
+        (HINT, 60, ["  hint: write it after `--`: dsops exec NAME -- CMD;", "    `dsops shell NAME` opens a shell"]),
+        # A command that is longer than a row stays whole: the terminal continues it.
+        (f"  hint: {LONG} x", 40, [f"  hint: {LONG}", "    x"]),
+        # Wide characters need two columns.
+        ("e\u0301e \u6f22 " + "\u6f22" * 18, 40, ["e\u0301e \u6f22", "    " + "\u6f22" * 18]),
+        (WHY, 20, [WHY]),
+    ],
+)
+def test_a_long_line_is_wrapped_between_words(
+    monkeypatch: pytest.MonkeyPatch, text: str, columns: int, expected: list[str]
+) -> None:
+    """On a terminal no word is cut, and no command; a terminal of less than 40 columns gets the line as it is."""
+    shown(columns, monkeypatch)
+    assert screen.wrapped(text, 2).split("\n") == expected
+
+
+def test_a_pipe_gets_the_line_as_it_is() -> None:
+    """Without a terminal nothing is wrapped, so that programs can read a line."""
+    reading, writing = os.pipe()
+    assert screen.wrapped(WHY * 9, writing) == WHY * 9
+    os.close(reading)
+    os.close(writing)
 
 
 def test_an_error_loads_no_rich() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal import Screen, check_screen
+from tests.golden_screens import WIDTHS, GoldenScreens
+from tests.terminal import Screen
 
-WIDTHS = (60, 80, 120, 200)
 CONFIG = """\
 version: 1
 secretStores:
@@ -84,26 +83,27 @@ def seen(folder: Path, *words: str, columns: int, variables: Mapping[str, str] |
     return screen
 
 
-@pytest.mark.parametrize("columns", [20, *WIDTHS])
-def test_the_table_of_stores_fits_the_terminal(folder: Path, columns: int) -> None:
+def test_the_table_of_stores_fits_the_terminal(folder: Path) -> None:
     """`dsops stores` shows whole names at any width; a narrow terminal gets fewer columns, or blocks."""
-    with Screen([*DSOPS, "stores"], columns=columns, rows=200, environ=environ(folder), folder=folder) as screen:
-        screen.wait_for("production-secrets")
-        stores = screen.shown().partition("\n\nTYPE")[0] if columns > 20 else screen.rows()[0]
-    if columns > 20:
-        check_screen(f"stores-{columns}", stores)
-        assert screen.style("STORE") == "bold"
-    assert max(map(len, screen.rows())) <= columns
+    with GoldenScreens("stores") as golden:
+        for columns in (20, *WIDTHS):
+            with Screen([*DSOPS, "stores"], columns=columns, rows=40, environ=environ(folder), folder=folder) as screen:
+                golden.check(screen, "dsops stores")
+                assert screen.style("STORE") == ("bold" if columns > 20 else "")
+                assert max(map(len, screen.rows())) <= columns
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-def test_an_error_has_a_bold_first_line_and_a_dim_hint(folder: Path, columns: int) -> None:
-    """The code of an error is red, its message bold, and the text is the text of a pipe."""
-    screen = seen(folder, "--config", "dsops.yaml", "exec", "-e", "prod", "--", "true", columns=columns)
-    check_screen(f"error-{columns}", screen.shown())
-    assert screen.style("error[config.environment-unknown]") == "bold red"
-    assert screen.style("there is no") == "bold"
-    assert screen.style("hint:") == ""
+def test_an_error_has_a_bold_first_line_and_a_dim_hint(folder: Path) -> None:
+    """The code of an error is red, its message bold; a narrow terminal continues a line after an indent."""
+    words = ["--config", "dsops.yaml", "exec", "-e", "prod", "--", "true"]
+    with GoldenScreens("error") as golden:
+        for columns in (20, *WIDTHS):
+            with Screen([*DSOPS, *words], columns=columns, environ=environ(folder), folder=folder) as screen:
+                golden.check(screen, "dsops exec -e prod -- true")
+                if columns > 20:
+                    assert screen.style("error[config.environment-unknown]") == "bold red"
+                    assert screen.style("there is no") == "bold"
+                    assert screen.style("hint:") == ""
 
 
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}, {"TERM": "dumb"}])
@@ -114,16 +114,17 @@ def test_colours_can_be_switched_off(folder: Path, variable: Mapping[str, str]) 
     assert "did you mean `dsops stores`?" in screen.shown()
 
 
-@pytest.mark.parametrize("columns", [20, *WIDTHS])
-def test_after_a_second_of_waiting_a_line_says_for_what(folder: Path, columns: int) -> None:
+def test_after_a_second_of_waiting_a_line_says_for_what(folder: Path) -> None:
     """If an endpoint hangs, a line names the hop after one second. Ctrl-C erases the line and ends dsops with 130."""
     command = [*DSOPS, "--config", "dsops.yaml", "whoami", "production-deploy"]
-    with Screen(command, columns=columns, environ=environ(folder), folder=folder) as screen:
-        assert screen.wait_for("dsops: assuming") > 1
-        check_screen(f"waiting-{columns}", re.sub(r"\d+ s$", "N s", screen.rows()[-1]))
-        screen.type("\x03")
-        assert screen.finish() == 130
-        assert "assuming" not in screen.shown()
+    with GoldenScreens("waiting") as golden:
+        for columns in (20, *WIDTHS):
+            with Screen(command, columns=columns, environ=environ(folder), folder=folder) as screen:
+                assert screen.wait_for("dsops: assuming") > 1
+                golden.check(screen, "dsops whoami production-deploy, at an endpoint that hangs")
+                screen.type("\x03")
+                assert screen.finish() == 130
+                assert screen.shown() == ""
 
 
 def test_quiet_shows_no_line(folder: Path) -> None:

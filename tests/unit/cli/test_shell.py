@@ -238,8 +238,8 @@ def test_a_served_shell_has_no_end(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("agent", ["off", "on"])
-@pytest.mark.parametrize("words", [("--credentials", "target"), ("--env", "production")], ids=" ".join)
-def test_danger_is_asked_once_a_day(desk: Desk, aws: StubAws, agent: str, words: tuple[str, str]) -> None:
+@pytest.mark.parametrize("words", [("--credentials", "target"), ("--env", "production"), ("target",)], ids=" ".join)
+def test_danger_is_asked_once_a_day(desk: Desk, aws: StubAws, agent: str, words: tuple[str, ...]) -> None:
     """On a terminal, the user must type `y` before any call. The answer is valid for a day, in a file of mode 0600."""
     (desk.home / "dsops.yaml").write_text(DANGER)
     run = ("dsops", "exec", *words, "--", "sh", "-c", f'echo "{MARKS}."')

@@ -42,7 +42,7 @@ class TestFind:
         (tree / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound) as raised:
             found(tree / "git" / "a", tree)
-        assert raised.value.why == f"looked in {tree}/git/a and above it up to {tree}/git, the top of a git repository"
+        assert raised.value.why == "looked in ~/git/a and above it up to ~/git, the top of a git repository"
         assert "dsops init" in raised.value.hint
 
     def test_a_worktree_has_a_git_file(self, tree: Path) -> None:

@@ -75,6 +75,8 @@ class TestTopLevel:
             ("default-env: p", "did you mean `default_env`?"),
             ("common: {}", "keys that only keep anchors start with `x-`"),
             ("prod: {type: aws.sts}", "it looks like a store: put it under `secretStores:`"),
+            ("audit: off", "it is a setting of yours, and belongs into ~/.config/dsops/config.yaml"),
+            ("keyring: [file]", "it is a setting of yours, and belongs into ~/.config/dsops/config.yaml"),
             ("session_policy: '{}'", "put it into a store in `secretStores:`"),
         ],
     )

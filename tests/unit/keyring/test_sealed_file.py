@@ -69,7 +69,7 @@ def test_a_wrong_passphrase_is_asked_for_again(home: Path, path: Path) -> None:
     ring = keyring(home, WRONG, PASSPHRASE)
     assert ring.get(SERVICE, "ada", "file") == Secret(SEED)
     assert isinstance(ring.ask, Person)
-    assert ring.ask.asked[1] == f"that passphrase is wrong (2 more tries). Passphrase of {path}: "
+    assert ring.ask.asked[1] == f"that passphrase is wrong (2 more tries)\nPassphrase of {path}: "
 
 
 def test_three_wrong_passphrases_are_an_error(home: Path, path: Path) -> None:

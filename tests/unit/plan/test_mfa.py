@@ -99,6 +99,16 @@ def test_whether_a_session_stands_before_a_role_can_be_said() -> None:
     assert SESSION not in planned(", mfa_session: false", lasts=True, environment="one").steps
 
 
+def test_an_mfa_session_that_a_role_asks_for_lasts_a_working_day() -> None:
+    """With `mfa_session: true` on one role, the session lasts 12 hours, whichever of the roles a run needs."""
+    wish = ", mfa_session: true, duration_seconds: 900"
+    plans = [alone(wish), planned(wish), planned(wish, environment="one"), planned(second=wish, environment="one")]
+    assert {plan.steps[SESSION].settings["duration_seconds"] for plan in plans} == {12 * 3600}
+    assert len({plan.steps[SESSION].fingerprint for plan in plans}) == 1
+    assert [plan.notes for plan in plans[:3]] == [()] * 3
+    assert plans[0].steps["a"].settings["duration_seconds"] == 900
+
+
 def test_a_session_that_would_cost_a_role_its_hours_is_told_with_its_price() -> None:
     """`mfa_session: true` with a duration over an hour is refused.
 

@@ -63,11 +63,11 @@ class TestCarried:
     def test_what_a_session_brings_along_is_not_known(self) -> None:
         """If the chain begins with a session, whoami reports its tags as unknown.
 
-        If the base credentials may be a session, the text has an `if`.
+        If the base credentials may be a session, the text says so.
         """
         hops = hops_of(plan_of(CHAIN, store="first"), "first")
-        assert "if they are a session" not in carried(hops, is_from_session=True).not_known[0]
-        assert "if they are a session" in carried(hops, is_from_session=None).not_known[0]
+        assert "whether" not in carried(hops, is_from_session=True).not_known[0]
+        assert "whether the base credentials are a session" in carried(hops, is_from_session=None).not_known[0]
         assert 1 == len(of_base(is_temporary=True).not_known)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from dsops.errors import SandboxUnavailable
-from dsops.extras import install_command, pip_install
+from dsops.extras import install_command, install_packages
 from dsops.sandbox.state import fence
 from dsops.sandbox.state.handlers import lacking
 from tests.sandboxes import OTHER, Lab, Person, sign
@@ -212,4 +212,4 @@ def test_refused_services_are_not_blamed_on_a_missing_package() -> None:
     shut = lacking("cloudformation", missing).message
     assert "moto would create resources of other services without checking permissions" in shut
     assert "pip" not in shut
-    assert pip_install("moto[apigateway]") in lacking("apigateway", missing).message
+    assert install_packages("moto[apigateway]") in lacking("apigateway", missing).message

@@ -145,7 +145,7 @@ def test_a_wrong_code_is_asked_for_again_at_most_twice(pipeline: Pipeline) -> No
     pipeline.aws.rule = rule
     pipeline.person = Person("111111", "222222", "333333")
     assert pipeline.credentials(store(MFA), "r").access_key_id.startswith("ASIA")
-    assert pipeline.person.asked[1].startswith("that code was not accepted (2 more tries). ")
+    assert pipeline.person.asked[1].startswith("that code was not accepted (2 more tries)\n")
     pipeline.cache.clear()
     accepted = "none"
     pipeline.person = Person("444444", "555555", "666666", "777777")
@@ -160,7 +160,7 @@ def test_what_is_no_code_is_not_sent(pipeline: Pipeline) -> None:
     pipeline.person = Person("12345", "abcdef", "123456")
     pipeline.credentials(store(MFA), "r")
     assert len(pipeline.aws.calls) == 1
-    assert pipeline.person.asked[1].startswith("a code has six digits (2 more tries). ")
+    assert pipeline.person.asked[1].startswith("a code has six digits (2 more tries)\n")
 
 
 def test_a_used_code_is_never_sent_twice(pipeline: Pipeline) -> None:
@@ -206,7 +206,7 @@ def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> No
     pipeline.aws.rule = lambda call: WRONG_CODE if call.parameters["TokenCode"] == "000000" else None
     pipeline.person = Person("111111")
     pipeline.credentials(text, "r")
-    assert pipeline.person.asked == [f"the code that was set is not accepted. MFA code of {DEVICE} for r: "]
+    assert pipeline.person.asked == [f"the code that was set is not accepted\nMFA code of {DEVICE} for r: "]
     pipeline.cache.clear()
     pipeline.cache.memory.take_code(DEVICE, Secret("000000"))
     error = failure(pipeline, text)
@@ -232,6 +232,21 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
     assert session.parameters["DurationSeconds"] == "3600"
     assert a.access_key_id == b.access_key_id != ADA["AWS_ACCESS_KEY_ID"]
     assert "SerialNumber" not in a.parameters
+
+
+def test_a_refused_mfa_session_says_how_a_role_sends_its_own_code(pipeline: Pipeline) -> None:
+    """If AWS refuses GetSessionToken before a role, the error has AWS's reason and the setting that avoids the call."""
+    message = "not authorized to perform: sts:GetSessionToken with an explicit deny in a service control policy"
+    pipeline.person = Person("111111", "222222")
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDenied", message, 403) if call.parameters["Action"] == "GetSessionToken" else None
+    )
+    error = failure(pipeline, store(f"{MFA}, mfa_session: true"))
+    assert error.message == f"the MFA session of `r`: not allowed to get a session token with {DEVICE}"
+    assert error.why == message
+    assert "with `mfa_session: false` on its store, a role sends a code of its own" in error.hint
+    assert "mfa_session" not in failure(pipeline, "secretStores: {r: {type: aws.sts}}").hint
+    assert pipeline.credentials(store(f"{MFA}, mfa_session: false"), "r").is_temporary
 
 
 def test_a_session_that_still_works_is_not_renewed_by_asking(pipeline: Pipeline) -> None:

@@ -225,7 +225,7 @@ def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: 
     monkeypatch.setattr("sys.path", [*(entry for entry in sys.path if "site-packages" not in entry), SOURCE])
     pipeline.person = Person(account.code())
     pipeline.credentials(CONFIG, "r")
-    assert pipeline.person.asked[0].startswith("the package `keyring` is not installed. MFA code of ")
+    assert pipeline.person.asked[0].startswith("the package `keyring` is not installed\nMFA code of ")
     pipeline.cache.clear()
     with pytest.raises(ExtraMissing) as caught:
         pipeline.credentials(CONFIG, "r")

@@ -20,7 +20,7 @@ from dsops.tasks import pause
 TIMES: Final = frozenset({"hour", "first", "last", "time"})
 NUMBERS: Final = frozenset(
     """
-    sessions failures principals roles calls unused used others with_mfa hops hop asked_median asked_max
+    sessions failures principals roles calls unused used others known with_mfa hops hop asked_median asked_max
     used_median used_max
     """.split()
 )

@@ -34,6 +34,7 @@ FIELDS: Mapping[str, str] = {
     "session_name": "requestParameters.roleSessionName",
     "duration": "requestParameters.durationSeconds",
     "serial_number": "requestParameters.serialNumber",
+    "external_id": "requestParameters.externalId",
     "source_identity": "requestParameters.sourceIdentity",
     "target": "requestParameters.targetPrincipal",
     "issued_key": "responseElements.credentials.accessKeyId",

@@ -25,6 +25,9 @@ MANY_DENIALS = 10
 MANY_TARGETS = 3
 """A principal denied at this number of different roles or operations has a finding of high severity."""
 
+FEW_ADDRESSES = 3
+"""Up to this number of earlier addresses, a new address of a principal has the severity medium; else low."""
+
 MANY_FAILURES = 3
 """A role for which at least this number of requests fail with the same error code has a finding."""
 
@@ -199,6 +202,25 @@ def _new_accounts(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFi
         )
 
 
+def _new_addresses(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    """Yield a finding for each principal, whatever the number of its new addresses."""
+    by_principal: dict[str, list[Row]] = {}
+    for row in rows:
+        by_principal.setdefault(str(row["principal"]), []).append(row)
+    for principal, new in by_principal.items():
+        known, addresses = _number(new[0]["known"]), [str(row["address"]) for row in new]
+        more = f" and {len(addresses) - 2} more" if len(addresses) > 2 else ""
+        calls = sum(_number(row["calls"]) for row in new)
+        yield ReportFinding(
+            "medium" if known <= FEW_ADDRESSES else "low",
+            "new-addresses",
+            f"{short_name(principal)} requested sessions from {', '.join(addresses[:2])}{more} for the first time: "
+            f"{counted(calls, 'request')}, and {known} other {'address' if known == 1 else 'addresses'} before",
+            "A stolen key or session is used from another address than its owner's.",
+            _match(report, principal, "new-addresses"),
+        )
+
+
 def _denials(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
     """Yield one finding for each principal with denied calls, however many they are."""
     by_principal: dict[str, list[Row]] = {}
@@ -249,6 +271,19 @@ def _without_mfa(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFin
             f"{counted(_number(row['calls']), 'time')}",
             "Other users assume the role with MFA, so its trust policy does not require MFA.",
             _match(report, str(row["principal"]), "without-mfa"),
+        )
+
+
+def _without_external_id(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
+    for row in rows:
+        account = str(row["from_account"])
+        yield ReportFinding(
+            "medium",
+            "without-external-id",
+            f"Account {account}, of which there are no logs here, got a session of {short_name(str(row['role']))} "
+            f"without an external ID {counted(_number(row['calls']), 'time')}",
+            "If it is a service provider's account, another customer of the provider may get into the role through it.",
+            _match(report, account, "without-external-id"),
         )
 
 
@@ -303,9 +338,11 @@ _MAKERS: Mapping[str, Callable[[AuditReport, Sequence[Row]], Iterator[ReportFind
     "principals": _root_use,
     "new-principals": _new_principals,
     "new-accounts": _new_accounts,
+    "new-addresses": _new_addresses,
     "denials": _denials,
     "failures": _failures,
     "without-mfa": _without_mfa,
+    "without-external-id": _without_external_id,
     "throttling": _throttling,
     "long-use": _long_use,
     "short-use": _short_use,

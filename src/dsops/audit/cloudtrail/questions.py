@@ -192,6 +192,23 @@ WHERE from_account <> '' AND to_account <> '' AND from_account <> to_account
 GROUP BY from_account, to_account HAVING min(call_time) >= $boundary ORDER BY 1, 2
 """,
 )
+_FROM_OUTSIDE = "address <> '' AND address <> 'AWS Internal' AND address NOT LIKE '%.amazonaws.com'"
+NEW_ADDRESSES = _question(
+    "new-addresses",
+    "principals at a source address that they never used before",
+    "principal address calls failures known first",
+    f"""
+SELECT principal AS "principal", address AS "address", count(*) AS "calls", {_FAILED} AS "failures",
+  max(addresses) AS "known", min(call_time) AS "first"
+FROM issues
+JOIN (
+  SELECT principal AS known_principal, count(DISTINCT address) AS addresses
+  FROM issues WHERE {_FROM_OUTSIDE} AND call_time < $boundary GROUP BY principal) earlier
+ON known_principal = principal
+WHERE {_FROM_OUTSIDE}
+GROUP BY principal, address HAVING min(call_time) >= $boundary ORDER BY 1, 2
+""",
+)
 WITHOUT_MFA = _question(
     "without-mfa",
     "users without MFA on roles where others have it",
@@ -212,6 +229,20 @@ JOIN (
 ON with_others.role = mine.role
 WHERE mine.without_mfa > 0 AND with_others.people > CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END
 ORDER BY 1, 2
+""",
+)
+WITHOUT_EXTERNAL_ID = _question(
+    "without-external-id",
+    "accounts without logs here that get sessions without an external ID",
+    "role from_account calls principals first last",
+    """
+SELECT role AS "role", from_account AS "from_account", count(*) AS "calls", count(DISTINCT principal) AS "principals",
+  min(call_time) AS "first", max(call_time) AS "last"
+FROM issues
+WHERE call_name = 'AssumeRole' AND code = '' AND NOT has_external_id AND recipient <> ''
+  AND from_account <> '' AND to_account <> '' AND from_account <> to_account
+  AND from_account NOT IN (SELECT recipient FROM calls) AND call_time >= $since
+GROUP BY role, from_account ORDER BY 3 DESC, 1, 2
 """,
 )
 LONG_USE = _question(
@@ -355,7 +386,9 @@ REPORTED = (
     SAVED,
     NEW_PRINCIPALS,
     NEW_ACCOUNTS,
+    NEW_ADDRESSES,
     WITHOUT_MFA,
+    WITHOUT_EXTERNAL_ID,
     LONG_USE,
     SHORT_USE,
     DENIALS,

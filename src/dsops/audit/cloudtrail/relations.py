@@ -45,6 +45,7 @@ def records(dialect: Dialect, source: str = "fields") -> str:
     coalesce(account_id, '') AS from_account,
     coalesce(access_key, '') AS signed_by,
     coalesce(serial_number IS NOT NULL OR mfa_authenticated = 'true', FALSE) AS has_mfa,
+    external_id IS NOT NULL AS has_external_id,
     CASE WHEN is_issue THEN coalesce(
       role_arn,
       CASE WHEN event_name = 'AssumeRoot' THEN 'arn:aws:iam::' || CASE WHEN target LIKE 'arn:%'
@@ -83,7 +84,8 @@ def calls(source: str = "records") -> str:
 def issues(source: str = "calls") -> str:
     """Return a SELECT from `calls` of the calls that issue a session or fail to issue one."""
     return f"""SELECT
-    call_time, call_name, code, identity_type, principal, from_account, signed_by, has_mfa, role,
+    call_time, call_name, code, identity_type, principal, from_account, signed_by, has_mfa, has_external_id, role,
+    recipient,
     CASE WHEN role LIKE 'arn:%' THEN split_part(role, ':', 5) ELSE '' END AS to_account,
     session_name, source_identity, address, issued_key, issued_key <> '' AS is_session, session_arn, expiration,
     coalesce(duration_seconds, date_diff('second', call_time, expiration)) AS asked_seconds

@@ -22,7 +22,7 @@ def attention(report: AuditReport) -> Markup:
     lead = f"{finding_counts(findings)}." if findings else nothing_found(report)
     parts = [element("p", lead, class_="lead")]
     if is_new_unknown(report) and report.calls:
-        words = "Which principals and accounts are new is unknown: these logs have no earlier call."
+        words = "Which principals, accounts and addresses are new is unknown: these logs have no earlier call."
         parts.append(element("p", words, class_="notes"))
     items: list[Markup] = []
     for group in group_findings(report, findings):

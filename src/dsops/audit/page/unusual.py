@@ -55,6 +55,18 @@ _KINDS = (
         is_new=True,
     ),
     _Kind(
+        "new-addresses",
+        lambda number: f"{counted(number, 'address', 'addresses')} new for a principal",
+        "The principal had requested sessions before, and never from this address.",
+        "ask the principal's owner whether the machine or network is theirs. If not, deactivate the access key, or "
+        "end the sessions of the role: `dsops revoke ROLE_ARN` prints a policy that denies all older sessions of the "
+        "role, those of other principals too.",
+        ("principal", "address", "calls", "failures", "known", "first"),
+        "No principal requested a session from a new address.",
+        {"address": "Address", "known": "Addresses before"},
+        is_new=True,
+    ),
+    _Kind(
         "without-mfa",
         lambda number: f"{counted(number, 'user')} without MFA where others have it",
         "The role does not require a second factor: other users have one, and these do not.",
@@ -63,6 +75,16 @@ _KINDS = (
         ("role", "principal", "calls", "with_mfa", "others"),
         "No user is without MFA where others have it.",
         {"calls": "Calls without"},
+    ),
+    _Kind(
+        "without-external-id",
+        lambda number: f"{counted(number, 'role')} assumed from outside without an external ID",
+        "There are no logs of the calling account here. If it is a service provider's, another customer of the "
+        "provider may get into the role through it.",
+        "let the trust policy require `sts:ExternalId` for an account that is not yours, and give the value to its "
+        "owner. An account of your own needs none: add its logs to the report.",
+        ("role", "from_account", "calls", "principals", "first", "last"),
+        "No account without logs here assumes a role without an external ID.",
     ),
     _Kind(
         "denials",
@@ -137,7 +159,7 @@ def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
     Without calls before the boundary, it says that they are unknown.
     """
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
-        noun = "principals" if kind.question == "new-principals" else "pairs of accounts"
+        noun = {"new-principals": "principals", "new-accounts": "pairs of accounts"}.get(kind.question, "addresses")
         words = f"Which {noun} are new can't be told: no call before ", moment(report.boundary), " was read."
         return element("li", *words, class_="unknown")
     return element("li", kind.well)

@@ -44,7 +44,7 @@ def for_certificate(why: str) -> str:
     if re.search(_WRONG_NAME, why, re.IGNORECASE):
         return "the certificate is for another name: check the address, and what answers there"
     if "expired" in why:
-        return "its operator has to renew it, unless this machine's clock is wrong"
+        return "the server's operator has to renew the certificate, unless this machine's clock is wrong"
     return "if a company proxy or a private CA signed it, name its certificates with AWS_CA_BUNDLE"
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from dsops.aws.identity.ambient_files import config_file, credentials_file
+from dsops.aws.identity.ambient_files import config_file, credentials_file, shown_file
 from dsops.credentials import OF_ENVIRONMENT
 from dsops.endpoint import parse_address
 from dsops.errors import AmbientFailed, CredentialsError, CredentialsExpired, MfaRequired, NoCredentials, nearest
@@ -182,9 +182,9 @@ def _hint(lookup: CredentialLookup, error: str) -> str:
     if error.startswith("Login"):
         return f"run `aws login --profile {name}`"
     if error == "MissingDependencyException":
-        from dsops.extras import pip_install
+        from dsops.extras import install_packages
 
-        return f"install what botocore needs for it beside dsops: `{pip_install('botocore[crt]')}`"
+        return f"install what botocore needs for it beside dsops: `{install_packages('botocore[crt]')}`"
     return f"see what `aws sts get-caller-identity --profile {name}` prints"
 
 
@@ -194,7 +194,8 @@ def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> Ambie
     meant = nearest(lookup.name, names)
     place = "`profile`" if lookup.profile else "AWS_PROFILE"
     hint = f"did you mean `{meant}`? otherwise," if meant else f"correct {place}, or"
-    files = f"{config_file(lookup.environ)} and {credentials_file(lookup.environ)}"
+    paths = config_file(lookup.environ), credentials_file(lookup.environ)
+    files = " and ".join([shown_file(path, lookup.environ) for path in paths])
     return AmbientFailed(
         f"there is no profile `{lookup.name}`",
         why=f"{files} have {', '.join(names[:20]) or 'none'}",
@@ -236,7 +237,8 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
     """Describe where the lookup searched: `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
-    files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
+    shown = [shown_file(path, lookup.environ) + ("" if os.path.isfile(path) else " (no such file)") for path in paths]
+    files = " and ".join(shown)
     keys = answer.get("keys")
     names = [scrubbed(str(key)) for key in keys] if isinstance(keys, list) else []
     has = f", which has only {', '.join(names)}" if names else ""

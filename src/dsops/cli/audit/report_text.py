@@ -25,6 +25,7 @@ from dsops.audit.cloudtrail.questions import (
     HISTORY,
     LONG_USE,
     NEW_ACCOUNTS,
+    NEW_ADDRESSES,
     NEW_PRINCIPALS,
     PRINCIPALS,
     QUESTIONS,
@@ -32,6 +33,7 @@ from dsops.audit.cloudtrail.questions import (
     SHORT_USE,
     SUMMARY,
     THROTTLING,
+    WITHOUT_EXTERNAL_ID,
     WITHOUT_MFA,
     AuditQuestion,
 )
@@ -39,7 +41,17 @@ from dsops.audit.report import Answer, AuditReport
 from dsops.cli.framework.output import table
 from dsops.text import clean, counted
 
-_UNUSUAL = (NEW_PRINCIPALS, NEW_ACCOUNTS, WITHOUT_MFA, DENIALS, LONG_USE, SHORT_USE, CHAINS)
+_UNUSUAL = (
+    NEW_PRINCIPALS,
+    NEW_ACCOUNTS,
+    NEW_ADDRESSES,
+    WITHOUT_MFA,
+    WITHOUT_EXTERNAL_ID,
+    DENIALS,
+    LONG_USE,
+    SHORT_USE,
+    CHAINS,
+)
 _METRICS = (FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS)
 _REST = (THROTTLING, SAVED, EVENTS, SUMMARY)
 
@@ -49,7 +61,9 @@ _ADVICE: Mapping[str, str] = {
         " `dsops revoke ROLE_ARN --apply` denies all older sessions of the role"
     ),
     NEW_ACCOUNTS.name: "is the other account one of yours, or a customer's with an external ID?",
+    NEW_ADDRESSES.name: "is it a new machine or network of theirs? if not, deactivate the key that the principal uses",
     WITHOUT_MFA.name: "let the trust policy ask for it: Bool aws:MultiFactorAuthPresent",
+    WITHOUT_EXTERNAL_ID.name: "let the trust policy require sts:ExternalId, unless the account is your own",
     DENIALS.name: "`dsops explain` names the policy that decides",
     LONG_USE.name: "a longer `duration_seconds` would do, or `dsops exec --credentials STORE --serve`",
     SHORT_USE.name: "a shorter `duration_seconds` would do: 900 is the least",
@@ -81,7 +95,7 @@ def _first_page(report: AuditReport) -> str:
     findings = make_findings(report)
     lines = [f"Needs attention: {finding_counts(findings)}" if findings else nothing_found(report)]
     if is_new_unknown(report):
-        lines.append("Which principals and accounts are new is unknown: these logs have no earlier call.")
+        lines.append("Which principals, accounts and addresses are new is unknown: these logs have no earlier call.")
     for group in group_findings(report, findings):
         for finding in group.findings:
             lines += ["", *_finding_lines(finding)]

@@ -10,6 +10,7 @@ from dsops.audit.cloudtrail.questions import (
     BY,
     HISTORY,
     NEW_ACCOUNTS,
+    NEW_ADDRESSES,
     NEW_PRINCIPALS,
     QUESTIONS,
     AuditQuestion,
@@ -28,6 +29,8 @@ _TABLE = "cloudtrail_logs"
 _LOGS = "logs/**/*.json.gz"
 _BEFORE = timedelta(days=30)
 """How far before `--since` the query reads logs, in order to decide which calls are new."""
+_COMPARING = frozenset({NEW_PRINCIPALS, NEW_ACCOUNTS, NEW_ADDRESSES})
+"""The questions that compare recent calls with earlier ones."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
 
@@ -96,7 +99,7 @@ def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None)
         days.append(day)
     begin, end = days
     if since and not begin:
-        begin = f"{since - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else since:%Y-%m-%d}"
+        begin = f"{since - _BEFORE if question in _COMPARING else since:%Y-%m-%d}"
     if begin and end and begin > end:
         raise UsageError(f"`--begin {begin}` is after `--end {end}`", hint="swap the two days")
     return begin, end

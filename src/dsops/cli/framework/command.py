@@ -194,6 +194,14 @@ SESSION_ENVIRONMENT = Flag(
 Its variable is not DSOPS_ENV, which users set for `exec`.
 """
 NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
+CREDENTIALS = "--credentials"
+"""The flag of `exec` and `shell` that names the store whose session the command gets."""
+NAME = Operand(
+    "NAME",
+    "an environment, whose variables the command gets, or a store or AWS profile, whose session it gets",
+    is_required=False,
+)
+"""The operand of `exec` and `shell`."""
 PICK = Flag("--pick", "choose the name from a list on the terminal, even if there is a default", "switch")
 
 REASON = Flag(

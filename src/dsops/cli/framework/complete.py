@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from dsops.cli.framework.command import (
     COMMON,
@@ -17,7 +17,6 @@ from dsops.cli.framework.command import (
     takes_one_more,
 )
 from dsops.cli.framework.commands import COMMANDS, load
-from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer
 from dsops.errors import DsopsError
 from dsops.model import Config
@@ -65,6 +64,8 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
         return _lines(words[-1], {name: entry.summary for name, entry in COMMANDS.items() if entry.summary})
     command, before = chosen
     if isinstance(command, Group):
+        from dsops.cli.framework.help import summary_of
+
         return _lines(words[-1], {name: summary_of(member) for name, member in command.commands.items()})
     line = _take_apart(command, words[:-1], before)
     if line.program is not None:
@@ -190,7 +191,7 @@ def _keys_of(store: str, line: _Line, runtime: Runtime) -> Candidates:
 
 
 def _stores(line: _Line, runtime: Runtime, *, has_environments: bool = False) -> Candidates:
-    config = _config(line, runtime)
+    config = _config(line, runtime, names=None)
     if config is None:
         return {}
     environments = dict.fromkeys(config.environments, "environment") if has_environments else {}
@@ -204,11 +205,14 @@ def _variables(config: Config, environment: str) -> Iterable[str]:
     return [variable for environment in environments for variable in environment.variables]
 
 
-def _config(line: _Line, runtime: Runtime) -> Config | None:
-    """Return the configuration; None if it can't be read, since pressing Tab must show no errors."""
+def _config(line: _Line, runtime: Runtime, *, names: Collection[str] | None = ()) -> Config | None:
+    """Return the configuration; None if it can't be read, since pressing Tab must show no errors.
+
+    `names` are the profiles that are stores as well; None means all profiles.
+    """
     named = _given(CONFIG, line, runtime)
     try:
-        return read_config(runtime, named, names=None)
+        return read_config(runtime, named, names=names)
     except DsopsError:
         return None
 

@@ -7,7 +7,7 @@ from textwrap import fill
 from dsops.cli.framework.command import Command, Flag, Group, Operand
 from dsops.cli.framework.commands import COMMANDS, DAILY, GROUPS, group_of
 from dsops.cli.framework.output import answer, tell
-from dsops.cli.framework.screen import WIDEST, heading, text_width
+from dsops.cli.framework.screen import WIDEST, heading, rows_of, text_width
 from dsops.errors import UsageError
 
 _INDENT = 26
@@ -36,7 +36,7 @@ def overview_text(width: int = WIDEST) -> str:
         if members:
             lines += ["", f"{group}:", *(_entry(name, COMMANDS[name].summary, width) for name in members)]
     end = "`dsops COMMAND --help` shows the help of a command; `dsops version` prints the version"
-    return "\n".join([*lines, "", fill(end, width)])
+    return "\n".join([*lines, "", *rows_of(end, width, 0)])
 
 
 def show_group(name: str, group: Group, *, is_asked: bool) -> int:
@@ -70,7 +70,7 @@ def _details(command: Command, width: int) -> list[str]:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help, width) for operand in command.operands)])
     if command.flags:
         lines.extend(["", "flags:", *(_entry(spelling(flag), flag_help(flag), width) for flag in command.flags)])
-    return [*lines, "", fill(_LAST_LINES, width, break_on_hyphens=False)]
+    return [*lines, "", *rows_of(_LAST_LINES, width, 0)]
 
 
 def summary_of(command: Command) -> str:

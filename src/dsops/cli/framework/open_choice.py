@@ -22,6 +22,7 @@ _STORES = ("STORE", "VARIABLE|STORE")
 _LOGINS = ("login", "logout")
 _WITH_SESSION = ("exec", "shell", "credentials", "console", "whoami")
 """Commands for which the list offers two more keys: one opens the console, one prints `export` lines."""
+_FIRST_NAMES = "`dsops init` writes a dsops.yaml, and `aws configure` a profile"
 _MOST_NAMES = 20
 """Maximum number of names in a hint."""
 
@@ -76,8 +77,12 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
     if is_forced and not named:
         raise UsageError(
             "there is nothing to choose from: no dsops.yaml and no AWS profile has a name for this command",
-            hint="`dsops init` writes a dsops.yaml, and `aws configure` a profile",
+            hint=_FIRST_NAMES,
         )
+    if error.missing == _STORES[0] and not named and not _has_config(arguments):
+        why = "there is none yet: neither a dsops.yaml nor a profile with credentials in AWS's files"
+        error.retell(error.message, why=why, hint=_FIRST_NAMES)
+        return []
     picked = None
     if not arguments.switch("--json") and (is_forced or (_is_terminal(sys.stdin) and _is_terminal(sys.stdout))):
         with_session = [each.choice for each in named if each.kind == "store" and name in _WITH_SESSION]
@@ -124,6 +129,14 @@ def _named(missing: str, name: str, arguments: Arguments, *, is_forced: bool) ->
         if is_forced:
             raise
         return []
+
+
+def _has_config(arguments: Arguments) -> bool:
+    """Whether there is a configuration, even if it can't be read."""
+    try:
+        return choices.config_of(arguments.text(CONFIG.name), _quiet_runtime()) is not None
+    except DsopsError:
+        return True
 
 
 def _has_store(arguments: Arguments) -> bool:

@@ -82,7 +82,7 @@ def be_quiet() -> None:
 def note(text: str) -> None:
     """Write a note to stderr, unless `--quiet` is set."""
     if not _is_quiet:
-        tell(note_line(text))
+        say(note_line(text))
 
 
 def note_line(text: str) -> str:
@@ -103,9 +103,17 @@ def tell(text: str) -> None:
         sys.stderr = None
 
 
+def say(text: str) -> None:
+    """Write sentences to stderr, wrapped if it is a terminal."""
+    from dsops.cli.framework.screen import wrapped
+
+    tell(wrapped(text, 2))
+
+
 def tell_address(text: str, address: str) -> None:
     """Write a sentence and an address to stderr, the address on a line of its own so that it can be clicked."""
-    tell(f"{clean(text)}:\n  {clean(address)}")
+    say(f"{clean(text)}:")
+    tell(f"  {clean(address)}")
 
 
 def table(
@@ -136,11 +144,11 @@ def table(
     )
 
 
-def coloured(text: str, descriptor: int) -> str:
-    """Return the text of errors and findings, in colour if the descriptor (1: stdout, 2: stderr) supports colours."""
+def shown_error(text: str, descriptor: int) -> str:
+    """Return the text of errors and findings; wrapped, and with colours, if the descriptor (1 or 2) is a terminal."""
     from dsops.cli.framework import screen
 
-    return screen.coloured_error(text) if screen.has_colour(descriptor) else text
+    return screen.shown_error(text, descriptor)
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:
@@ -150,10 +158,11 @@ def error_text(error: DsopsError, *, config: str = "") -> str:
     """
     errors = error.errors if isinstance(error, Failures) else (error,)
     next_step = next_step_of(error, config=config)
-    return "\n".join([*map(_text_of_one, errors), *([f"  next: {next_step}"] if next_step else [])])
+    texts = [_text_of_one(each, config) for each in errors]
+    return "\n".join([*texts, *([f"  next: {next_step}"] if next_step else [])])
 
 
-def _text_of_one(error: DsopsError) -> str:
+def _text_of_one(error: DsopsError, config: str) -> str:
     lines = [f"dsops: error[{error.code}]: {clean(error.message)}"]
     lines.extend(problem_text(problem) for problem in error.problems)
     if error.where and str(error.where) not in f"{error.message} {error.why} {error.hint}":
@@ -162,7 +171,7 @@ def _text_of_one(error: DsopsError) -> str:
     if error.why:
         lines.append(f"  why: {clean(error.why)}")
     if error.hint:
-        lines.append(f"  hint: {clean(error.hint)}")
+        lines.append(f"  hint: {clean(pasteable(error.hint, config))}")
     if error.aws:
         lines.append(f"  aws: {_aws_text(error.aws, error.why)}")
     return "\n".join(lines)
@@ -180,6 +189,15 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
     config_words = ["--config", config] if config else []
     words = [*config_words, *(explain_words[0] if len(explain_words) == 1 else explain_words[0][:-1])]
     return f"`{' '.join(['dsops explain', *[clean(quote(word)) for word in words]])}` looks for the policy that decides"
+
+
+def pasteable(text: str, config: str) -> str:
+    """Return the text; its commands of dsops get `--config` if the failed one has it ("" if not)."""
+    if not config:
+        return text
+    from dsops.cli.framework.command_hint import with_config
+
+    return with_config(text, config)
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
@@ -225,7 +243,7 @@ def error_value(error: DsopsError, *, config: str = "") -> Json:
         "code": error.code,
         "message": error.message,
         "why": error.why or None,
-        "hint": error.hint or None,
+        "hint": pasteable(error.hint, config) or None,
         "next": next_step_of(error, config=config) or None,
         "where": _where_value(error.where),
         "tried": _tried_value(error.tried),

@@ -48,21 +48,14 @@ def permitted(config: Config, runtime: Runtime) -> Config:
 
 
 def read_config(
-    arguments: Arguments,
-    runtime: Runtime,
-    *,
-    is_chosen: bool = True,
-    names: Collection[str] | None = (),
-    either: str = "",
+    arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, names: Collection[str] | None = ()
 ) -> Config:
     """Read the named configuration, or find one from the working folder upward; shows its notes on stderr.
 
     For commands that only show a plan: the user may not have allowed the configuration, so its plan must not be
     executed.
     """
-    config = configuration.read_config(
-        runtime, arguments.text("--config"), is_chosen=is_chosen, names=names, either=either
-    )
+    config = configuration.read_config(runtime, arguments.text("--config"), is_chosen=is_chosen, names=names)
     show_notes(config.notes)
     return config
 
@@ -86,11 +79,9 @@ def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> 
     return plan
 
 
-def plan_one_store(
-    config: Config, name: str, runtime: Runtime, *, lasts: bool = False, is_carried_out: bool = True
-) -> Plan:
+def plan_one_store(config: Config, name: str, runtime: Runtime, *, is_carried_out: bool = True) -> Plan:
     """Return the plan for the session of one store; shows its notes on stderr."""
-    plan = plan_of_session(config, name, runtime, lasts=lasts, is_carried_out=is_carried_out)
+    plan = plan_of_session(config, name, runtime, is_carried_out=is_carried_out)
     show_notes(plan.notes)
     return plan
 

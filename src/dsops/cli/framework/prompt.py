@@ -67,7 +67,9 @@ def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None]
     try:
         if os.tcgetpgrp(descriptor) != os.getpgrp():
             return elsewhere(question)
-        return _ask_on(descriptor, question, is_hidden=is_hidden)
+        from dsops.cli.framework.screen import wrapped
+
+        return _ask_on(descriptor, wrapped(question, descriptor), is_hidden=is_hidden)
     except OSError:
         # The terminal was hung up, or is not the controlling terminal of this process.
         return None

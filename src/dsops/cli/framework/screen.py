@@ -63,23 +63,70 @@ def heading(text: str, descriptor: int) -> str:
     return f"{_BOLD}{text}{_RESET}" if has_colour(descriptor) else text
 
 
-def coloured_error(text: str) -> str:
-    """Return the text of errors and findings in colour: `error[code]` red, the rest of the line bold, hints dim."""
-    return "\n".join(_coloured_line(line) for line in text.split("\n"))
+def wrapped(text: str, descriptor: int, indent: int = 4) -> str:
+    """Return the text; for a terminal, each line is wrapped between words, and its next row is indented.
+
+    A command is not wrapped, since a pasted line break would end it; the terminal continues it in the next row.
+    """
+    width = columns(descriptor) if _is_terminal(descriptor) else _UNLIMITED
+    if width < _NARROWEST:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in rows_of(line, width, indent))
 
 
-def _coloured_line(line: str) -> str:
+def shown_error(text: str, descriptor: int) -> str:
+    """Return the text of errors and findings: wrapped, `error[code]` in red, the rest of that line bold, hints dim."""
+    if not has_colour(descriptor):
+        return wrapped(text, descriptor)
+    return "\n".join(_coloured(line, wrapped(line, descriptor)) for line in text.split("\n"))
+
+
+def rows_of(line: str, width: int, indent: int) -> list[str]:
+    """Split the line into rows that fit the width; a text in backticks, and a longer word, stays whole."""
+    if _cells(line) <= width:
+        return [line]
+    import re
+
+    # A text in backticks; in a hint, a command of dsops up to the end of the clause; a word; a question's last space.
+    command = r"|(?<=: )dsops [^;`]*\S" if line.startswith(_DETAILS) else ""
+    words = re.findall(rf"\s*(?:`[^`]*`\S*{command}|\S+)|\s+$", line)
+    parts = [""]
+    for word in words:
+        # A word that is longer than a row begins where it stands: a row of its own would not help.
+        has_row = 0 < _cells(word.strip()) <= width - indent
+        if has_row and parts[-1].strip() and _cells(parts[-1] + word) > width:
+            parts.append(" " * indent + word.lstrip())
+        else:
+            parts[-1] += word
+    return parts
+
+
+def _cells(text: str) -> int:
+    """Return the number of columns that a text needs on a terminal."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(2 if east_asian_width(one) in "WF" else not combining(one) for one in text)
+
+
+def _coloured(line: str, shown: str) -> str:
+    """Return a wrapped line of an error with its colours; each row ends its colours."""
     if line.startswith(_DETAILS):
-        return f"{_DIM}{line}{_RESET}"
+        return _styled(shown, _DIM)
     if line.startswith(" "):
-        return line
+        return shown
     # The line is `dsops: error[code]: message`, or `file:line: warning[code]: message`.
     for word, colour in _SEVERITIES.items():
-        before, start, rest = line.partition(f": {word}[")
+        before, start, rest = shown.partition(f": {word}[")
         code, bracket, message = rest.partition("]")
         if start and bracket:
-            return f"{_BOLD}{before}: {_RESET}{colour}{word}[{code}]{_RESET}{_BOLD}{message}{_RESET}"
-    return line
+            return f"{_BOLD}{before}: {_RESET}{colour}{word}[{code}]{_RESET}{_styled(message, _BOLD)}"
+    return shown
+
+
+def _styled(text: str, style: str) -> str:
+    return "\n".join(f"{style}{line}{_RESET}" if line else "" for line in text.split("\n"))
 
 
 def fits_table(descriptor: int) -> bool:

@@ -17,7 +17,7 @@ from dsops.aws.identity.sso_session import (
 from dsops.aws_config.profiles import SourceText
 from dsops.aws_config.sso_section import section_lines, session_name, with_section
 from dsops.cli.framework.command import Arguments, Flag
-from dsops.cli.framework.output import note, tell
+from dsops.cli.framework.output import note, say, tell
 from dsops.cli.framework.prompt import ask_text
 from dsops.cli.framework.replace_file import refuse_empty_file, replace_file
 from dsops.cli.login.requested_login import START_URL
@@ -53,7 +53,7 @@ def ask_for_login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
     taken = {session.name for session in named_sessions(runtime.environ, runtime.folder)}
     session = SsoSession(session_name(url, taken), url, region, (ACCOUNT_ACCESS,))
     shown = shown_file(config_file(runtime.environ, runtime.folder), runtime.environ)
-    tell(f"dsops: after the login, this is added to {clean(shown)}, which the AWS CLI and SDKs read, too:")
+    say(f"dsops: after the login, this is added to {clean(shown)}, which the AWS CLI and SDKs read, too:")
     for line in _lines(session):
         tell(f"  {clean(line)}")
     return login_without_store(session)
@@ -71,7 +71,7 @@ def _asked(question: str, problem: Callable[[str], str], default: str = "") -> s
         text = typed or default
         if not problem(text):
             return text
-        tell(f"dsops: `{clean(text)}` is not {problem(text)}")
+        say(f"dsops: `{clean(text)}` is not {problem(text)}")
     raise UsageError(
         "no valid start URL and region were entered", hint="the administrator of Identity Center knows both"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.framework.command import Arguments, Flag, Operand
+from dsops.cli.framework.login_choice import choose_from
 from dsops.cli.framework.project import load_config, plan_one_store
 from dsops.errors import ConfigNotFound, UsageError
 from dsops.pipeline.logins import choose_login, logins_of_aws_files, logins_of_stores
@@ -39,12 +40,13 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
     if not logins and failures:
         raise failures[0]
     known = logins or logins_of_aws_files(runtime)
-    try:
-        return choose_login(known, "", command)
-    except UsageError as error:
-        if all(login.stores for login in known):
+    if all(login.stores for login in known):
+        try:
+            return choose_login(known, "", command)
+        except UsageError as error:
             error.missing = STORE.name  # the user can choose among the stores of all logins
-        raise
+            raise
+    return choose_login(known, "", command, lambda logins: choose_from(logins, arguments, runtime))
 
 
 def _login_of_store(name: str, arguments: Arguments, runtime: Runtime) -> RequestedLogin:

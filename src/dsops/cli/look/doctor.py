@@ -10,11 +10,12 @@ from dsops.cli.framework.output import (
     Json,
     answer,
     answer_json,
-    coloured,
     error_text,
     error_value,
     next_step_of,
     note,
+    pasteable,
+    shown_error,
     table,
 )
 from dsops.cli.framework.process_runtime import DONE
@@ -67,8 +68,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def with_next_step(check: Check, config: str) -> Check:
     """Return the check; if AWS denied access, its hint becomes a `dsops explain` command.
 
-    `config` is the value of --config, which that command repeats.
+    `config` is the value of --config, which the commands in hints repeat.
     """
+    check = check._replace(hint=pasteable(check.hint, config))
     if check.code != "doctor.store" or not check.errors:
         return check
     return check._replace(hint=next_step_of(check.errors[0], config=config) or check.hint)
@@ -79,15 +81,19 @@ def _show(checks: list[Check], config: str) -> None:
     answer(table(("CHECK", "STATUS", "DETAIL"), rows, state="STATUS"))
     for check in checks:
         if check.status == "warning" or (check.status == "failed" and not check.errors):
-            answer(f"\n{coloured(_finding_text(check), 1)}")
+            answer(f"\n{shown_error(_finding_text(check), 1)}")
     for text in dict.fromkeys(_error_text(check, error, config) for check in checks for error in check.errors):
-        answer(f"\n{coloured(text, 1)}")
+        answer(f"\n{shown_error(text, 1)}")
 
 
 def _error_text(check: Check, error: DsopsError, config: str) -> str:
     """Format the error as every command prints it, with the check's hint if that is more helpful."""
     text = error_text(error, config=config)
-    is_repeated = check.hint in ("", next_step_of(error, config=config), *[each.hint for each in check.errors])
+    is_repeated = check.hint in (
+        "",
+        next_step_of(error, config=config),
+        *[pasteable(each.hint, config) for each in check.errors],
+    )
     return text if is_repeated else f"{text}\n  next: {clean(check.hint)}"
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsops.cli.framework.output import Json, answer, answer_json
+from dsops.cli.framework.screen import wrapped
 from dsops.explain.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.text import clean
 
 _MOST = 3
 """Maximum number of values of a condition to show."""
+
+_LOOK_UP = " can look it up: "
 
 
 def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> None:
@@ -22,7 +25,12 @@ def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> No
     if not findings:
         answer(clean(f"{about}: every session is issued and every secret is read; nothing is wrong"))
         return
-    answer("\n\n".join("\n".join(clean(line) for line in _lines(finding)) for finding in findings))
+    answer("\n\n".join("\n".join(_shown(clean(line)) for line in _lines(finding)) for finding in findings))
+
+
+def _shown(line: str) -> str:
+    """The line, wrapped on a terminal; a statement and a command stay whole."""
+    return line if line.startswith("    {") or _LOOK_UP in line else wrapped(line, 1, indent=6)
 
 
 def _lines(finding: RefusalFinding) -> Iterator[str]:
@@ -36,7 +44,7 @@ def _lines(finding: RefusalFinding) -> Iterator[str]:
     yield from _remedy_lines(finding.remedy)
     for fact in finding.facts:
         yield f"  not known: {fact.what} ({fact.why})"
-        yield f"    {fact.who} can look it up{': ' if fact.command else ''}{fact.command}"
+        yield f"    {fact.who}{_LOOK_UP}{fact.command}" if fact.command else f"    {fact.who} can look it up"
     if finding.aws is not None:
         request = f", request {finding.aws.request_id}" if finding.aws.request_id else ""
         record = f", authorization id {finding.aws.authorization_id}" if finding.aws.authorization_id else ""

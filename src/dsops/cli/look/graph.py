@@ -12,11 +12,11 @@ from dsops.cli.framework.output import (
     Json,
     answer,
     answer_bytes,
-    coloured,
     error_text,
     error_value,
     json_text,
     note,
+    shown_error,
     tell,
 )
 from dsops.cli.framework.process_runtime import DONE
@@ -138,11 +138,11 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
 def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: bool) -> None:
     """Print the errors below the tree or on stderr; add a note if Mermaid's limits are exceeded."""
     for error in drawn.errors if format_name != "json" else ():
-        shown_error = error_text(error, config=drawn.named_config)
+        lines = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:
-            answer(f"\n{coloured(shown_error, 1)}")
+            answer(f"\n{shown_error(lines, 1)}")
         else:
-            tell(coloured(shown_error, 2))
+            tell(shown_error(lines, 2))
     if format_name == "mermaid" and (edges(drawn.graph) > MOST_EDGES or len(text) > MOST_CHARACTERS):
         note(
             f"Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters unless `maxEdges` and "

@@ -8,6 +8,7 @@ from dsops.aws.identity.ambient import passed_over
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command
 from dsops.cli.framework.output import Json, answer, answer_json, note, table
 from dsops.cli.framework.project import load_config, plan_environment, read_config, shown_path
+from dsops.cli.framework.screen import wrapped
 from dsops.cli.look.plan_check_flags import CHECK, FLAGS, SANDBOX, refuse_without_check
 from dsops.credentials import OF_ENVIRONMENT
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
@@ -38,7 +39,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), rows, least=("IF MISSING", "TRANSFORM")))
     answer("")
     for line in _tree(plan):
-        answer(line)
+        answer(wrapped(line, 1, indent=len(line) - len(line.lstrip()) + 4))
     answer(f"a cold run makes {counted(plan.calls, 'call')} to AWS")
     base = plan.ambient.get("")
     if base is not None and base.source == OF_ENVIRONMENT and passed_over(runtime.environ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, problem_text, problem_value
 from dsops.cli.framework.project import examine_config, plan_environment, show_notes, shown_path
 from dsops.config import Examined
@@ -16,6 +16,14 @@ from dsops.text import counted
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
+    named = arguments.words("FILE") or (arguments.text("--config"),)
+    examined = [_examine(arguments.with_text("--config", name), runtime) for name in named]
+    _show(arguments, runtime, examined)
+    return CheckFailed.exit_code if any(problems for _, problems in examined) else 0
+
+
+def _examine(arguments: Arguments, runtime: Runtime) -> tuple[Config, tuple[Problem, ...]]:
+    """Return the configuration and all its problems."""
     examined = examine_config(arguments, runtime)
     problems = every_problem(examined, StoreTypes())
     if arguments.text("--env"):
@@ -23,8 +31,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     elif not problems:
         # With `--env`, the plan adds these notes instead, for the stores that it uses, with variables expanded.
         show_notes(same_caller_notes(examined.config))
-    _show(arguments, runtime, examined.config, problems)
-    return CheckFailed.exit_code if problems else 0
+    return examined.config, problems
 
 
 def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
@@ -44,17 +51,18 @@ def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tu
     return problems.in_order(shown)
 
 
-def _show(arguments: Arguments, runtime: Runtime, config: Config, problems: tuple[Problem, ...]) -> None:
+def _show(arguments: Arguments, runtime: Runtime, examined: list[tuple[Config, tuple[Problem, ...]]]) -> None:
     if arguments.switch("--json"):
-        problem_values: list[Json] = [problem_value(problem) for problem in problems]
-        answer_json({"is_valid": not problems, "problems": problem_values})
+        problem_values: list[Json] = [problem_value(problem) for _, problems in examined for problem in problems]
+        answer_json({"is_valid": not problem_values, "problems": problem_values})
         return
-    for problem in problems:
-        answer(problem_text(problem))
-    if not problems:
-        stores, environments = len(config.stores), len(config.environments)
-        name = shown_path(config, runtime)
-        answer(f"{name} is valid: {counted(stores, 'store')}, {counted(environments, 'environment')}")
+    for config, problems in examined:
+        for problem in problems:
+            answer(problem_text(problem))
+        if not problems:
+            stores, environments = len(config.stores), len(config.environments)
+            name = shown_path(config, runtime)
+            answer(f"{name} is valid: {counted(stores, 'store')}, {counted(environments, 'environment')}")
 
 
 COMMAND = Command(
@@ -65,5 +73,10 @@ COMMAND = Command(
         "the values of `${NAME}` from the environment of this process are checked, too."
     ),
     run=_run,
+    operands=(
+        Operand(
+            "FILE", "configuration files to check, instead of that of --config", is_required=False, is_repeatable=True
+        ),
+    ),
     flags=(CONFIG, ENVIRONMENT),
 )

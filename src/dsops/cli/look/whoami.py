@@ -12,10 +12,12 @@ from dsops.cli.framework.command import CONFIG, NO_AGENT, PICK, REASON, SESSION_
 from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
+from dsops.cli.framework.screen import wrapped
 from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.endpoint import Endpoint
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import require_session
+from dsops.pipeline.profiles import read_aws_profiles
 from dsops.plan import Plan, Step
 from dsops.plan.session_attributes import (
     SessionAttributes,
@@ -62,7 +64,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer_json(_value(session, identity, runtime))
     else:
         for label, words in _lines(session, identity, runtime):
-            answer(clean(f"{label:<9}{words}"))
+            answer(wrapped(clean(f"{label:<9}{words}"), 1, indent=9))
     return 0
 
 
@@ -80,8 +82,20 @@ def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
     hops = hops_of(plan, name)
     if hops:
         ends[hops[-1].name] = credentials.expiration_text
-    known = carried(hops, is_from_session=base_is_session(plan, name))
-    return _Session(credentials, session_endpoint(plan, name, runtime), known, tuple(_chain(plan, name)), hops, ends)
+    chain = tuple(_chain(plan, name))
+    is_from_session = base_is_session(plan, name)
+    if is_from_session is None:
+        is_from_session = _profile_is_session(plan.steps[chain[-1]].profile, runtime)
+    known = carried(hops, is_from_session=is_from_session)
+    return _Session(credentials, session_endpoint(plan, name, runtime), known, chain, hops, ends)
+
+
+def _profile_is_session(name: str, runtime: Runtime) -> bool | None:
+    """Whether the access key of a profile, or of the default one, is temporary; None if that is unknown."""
+    environ = runtime.environ
+    default = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    profile = read_aws_profiles(runtime)[0].by_name.get(name or default)
+    return profile.has_session if profile is not None else None
 
 
 def _collect(ends: dict[str, str], report: Callable[[Event], None]) -> Callable[[Event], None]:

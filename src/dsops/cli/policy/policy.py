@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import Json, answer, answer_json, coloured, note
+from dsops.cli.framework.output import Json, answer, answer_json, note, shown_error
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.policy.files import read_policy
 from dsops.cli.policy.generate import GENERATE
@@ -101,7 +101,7 @@ def _show(
         note(text)
     for file in checked:
         for line in _lines(file):
-            answer(coloured(line, 1))
+            answer(shown_error(line, 1))
     if any(file.report.findings for file in checked):
         answer(_summary(checked))
 

@@ -13,6 +13,7 @@ from dsops.cli.framework.output import note_line
 from dsops.cli.framework.project import min_ttl_of
 from dsops.cli.run import credentials, get
 from dsops.cli.run.exec import COMMAND as EXEC
+from dsops.cli.run.program import target_in
 from dsops.errors import UsageError
 
 _NEEDS_OWN_PROCESS = (
@@ -31,7 +32,7 @@ class ClientLines:
         if arguments is None or not arguments.command:
             return None
         is_pristine, keeps_existing = arguments.switch("--pristine"), arguments.switch("--keep-existing")
-        return ExecLine(_request(arguments), arguments.command, is_pristine, keeps_existing)
+        return ExecLine(_request(arguments), target_in(arguments), arguments.command, is_pristine, keeps_existing)
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
         """Parse `get` or `credentials`; None if the client has to run it, since it does not write to stdout."""

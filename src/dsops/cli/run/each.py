@@ -22,7 +22,7 @@ from dsops.pipeline.execution import Pipeline, environment_of_child
 from dsops.pipeline.journal import add_failure, record_run
 from dsops.pipeline.plans import environment_of_sessions, marks_of, plan_of_session, require_session
 from dsops.process import find_command, start_failure
-from dsops.process.many import STDOUT, CommandResult, SideBySide
+from dsops.process.many import STDERR, STDOUT, CommandResult, SideBySide
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.text import clean, counted
@@ -169,13 +169,14 @@ class _Printer:
         self._lines: dict[str, list[tuple[int, bytes]]] = {name: [] for name in stores}
 
     def line(self, name: str, stream: int, line: bytes) -> None:
-        """Print one line of a command's output, or keep it until the command has ended."""
+        """Print a line of a command's output, or a part of a very long one, or keep it until the command has ended."""
         if self._is_grouped:
             self._lines[name].append((stream, line))
         else:
             prefix = b"%s | " % os.fsencode(clean(name).ljust(self._width))
             # After a carriage return, the output would overwrite the store's name, so the name is printed again.
-            _write(stream, prefix + line.removesuffix(b"\r").replace(b"\r", b"\r" + prefix))
+            text = line.removesuffix(b"\n").removesuffix(b"\r").replace(b"\r", b"\r" + prefix)
+            _write(stream, prefix + text + b"\n")
 
     def end(self, outcome: _Outcome) -> None:
         """Print the kept lines of a command that has ended."""
@@ -184,31 +185,38 @@ class _Printer:
         elif self._is_json and outcome.result is not None:
             self._answer_json(outcome.store, outcome.result)
         elif self._is_grouped:
-            lines = self._lines.pop(outcome.store)
+            lines = _ended_lines(self._lines.pop(outcome.store))
             if lines:
-                _write(STDOUT, os.fsencode(f"== {clean(outcome.store)}"))
+                _write(STDOUT, os.fsencode(f"== {clean(outcome.store)}\n"))
             for stream, line in lines:
                 _write(stream, line)
 
     def failure(self, name: str, error: DsopsError) -> None:
         """Print the error of dsops for a store."""
-        from dsops.cli.framework.output import coloured, error_text, error_value
+        from dsops.cli.framework.output import error_text, error_value, shown_error
 
         if self._is_json:
             _answer_line({"store": name, "exit_code": FAILURE_CODE, "error": error_value(error)})
         else:
-            tell(coloured(error_text(error), 2))
+            tell(shown_error(error_text(error), 2))
 
     def _answer_json(self, name: str, result: CommandResult) -> None:
-        lines = self._lines.pop(name)
+        lines = _ended_lines(self._lines.pop(name))
         texts = {
-            key: "".join(
-                f"{line.decode('utf-8', 'replace')}\n" for stream, line in lines if (stream == STDOUT) is is_out
-            )
-            for key, is_out in (("stdout", True), ("stderr", False))
+            key: b"".join(line for stream, line in lines if stream == number).decode("utf-8", "replace")
+            for key, number in (("stdout", STDOUT), ("stderr", STDERR))
         }
         seconds = round(result.seconds, 3)
         _answer_line({"store": name, "exit_code": result.exit_code, "seconds": seconds, **texts, "error": None})
+
+
+def _ended_lines(lines: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """The lines, with a newline at the end of each stream."""
+    last = {stream: number for number, (stream, _) in enumerate(lines)}
+    return [
+        (stream, line if line.endswith(b"\n") or last[stream] != number else line + b"\n")
+        for number, (stream, line) in enumerate(lines)
+    ]
 
 
 def _answer_line(value: Json) -> None:
@@ -219,9 +227,9 @@ def _answer_line(value: Json) -> None:
 
 def _write(stream: int, line: bytes) -> None:
     if stream == STDOUT:
-        answer_bytes(line + b"\n")
+        answer_bytes(line)
     elif sys.stderr is not None:
-        sys.stderr.buffer.write(line + b"\n")
+        sys.stderr.buffer.write(line)
         sys.stderr.buffer.flush()
 
 

@@ -11,14 +11,15 @@ from dsops.agent.renewal import Renewal
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
-from dsops.cli.framework.project import agent_of, plan_one_store, show_notes
+from dsops.cli.framework.project import agent_of, show_notes
 from dsops.credentials import USABLE_SECONDS, Credentials
-from dsops.environment import IDENTITY, ChildIdentity, endpoint_variables, session_variables
+from dsops.environment import ChildIdentity, endpoint_variables, session_variables
 from dsops.errors import UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import record_run, write_journal
-from dsops.pipeline.plans import environment_of_sessions, plan_named, require_session
+from dsops.pipeline.plans import environment_of_sessions
+from dsops.pipeline.target import RunTarget, plan_target, require_one_session
 from dsops.plan import Plan
 from dsops.runtime import Event, Runtime, empty_file, ignore, no_prompt
 from dsops.secret import Secret
@@ -44,29 +45,14 @@ def is_served(arguments: Arguments) -> bool:
     return arguments.switch("--serve") or bool(arguments.text("--listen"))
 
 
-def plan_with_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """Plan a run that needs the session of that store; shows the plan's notes on stderr.
-
-    The environment is the named or the default environment; without both, only the session is planned.
-    """
+def plan_with_session(target: RunTarget, config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
+    """Plan a run that needs the session of the target's store; shows notes on stderr."""
     lasts = is_served(arguments)
-    name = arguments.text("--env") or config.default_environment
-    if name:
-        plan = plan_named(config, name, runtime, also=store, lasts=lasts)
-        show_notes(plan.notes)
-    else:
-        plan = plan_one_store(config, store, runtime, lasts=lasts)
-    require_session(plan, store)
-    own = next((variable for variable in plan.variables if variable.name in IDENTITY), None)
-    if own is not None:
-        raise UsageError(
-            f"environment `{name}` and `--credentials` both set {own.name}",
-            why="the command can use only one session",
-            hint="leave out `--credentials`, or remove the variable from the environment",
-            where=own.where,
-        )
+    plan = plan_target(target, config, runtime, arguments.command, lasts=lasts)
+    show_notes(plan.notes)
+    require_one_session(plan, target.store)
     if lasts:
-        _note_codes(plan, store)
+        _note_codes(plan, target.store)
     return plan
 
 
@@ -84,7 +70,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
         min_ttl_seconds, agent = arguments.seconds("--min-ttl"), None
         pipeline = Pipeline(runtime, cache)
         secrets, [credentials] = pipeline.secrets_and_sessions(plan, [store], min_ttl_seconds=min_ttl_seconds)
-    record_run(arguments.name, runtime, variables=[variable.name for variable in plan.variables], store=store)
+    record_run(arguments.name, runtime, variables=list(secrets), store=store)
     step = plan.steps[store]
     if not is_served(arguments):
         identity = ChildIdentity(session_variables(credentials), step.region)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dsops.cli.framework.command import Arguments, Command
-from dsops.cli.framework.target import NAME
+from dsops.cli.framework.command import NAME, Arguments, Command
 from dsops.cli.run.exec import COMMAND as EXEC
-from dsops.cli.run.exec import FAILURE_CODE, run_program
-from dsops.cli.run.users_shell import with_shell
+from dsops.cli.run.exec import FAILURE_CODE
 from dsops.errors import ConfigNotFound
 from dsops.runtime import Runtime
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.cli.run.program import run_program
+    from dsops.cli.run.users_shell import with_shell
+
     try:
         return run_program(with_shell(arguments, runtime), runtime)
     except ConfigNotFound as error:

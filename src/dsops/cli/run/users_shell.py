@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from dsops.cli.framework.command import ENVIRONMENT, Arguments
-from dsops.cli.framework.target import CREDENTIALS, NAME
+from dsops.cli.framework.command import CREDENTIALS, ENVIRONMENT, NAME, Arguments
 from dsops.environment import ACTIVE
 from dsops.errors import CommandFailed, CommandNotFound, DsopsError, UsageError, nearest
 from dsops.pipeline.configuration import read_config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.framework.command import Arguments, Command, Flag
-from dsops.cli.framework.output import note
+from dsops.cli.framework.output import note, pasteable
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.secrets.target import (
     DRY_RUN,
@@ -77,7 +77,7 @@ def _delete(target: Target, arguments: Arguments, runtime: Runtime) -> int:
     text = f"{place} will be deleted at {moment}" if moment else f"{place} is deleted"
     answer_version(target, text, {"deleted": moment or "now"}, arguments)
     if days is not None:
-        note(f"`dsops rm {target.store} {target.key} {_UNDO}` cancels that")
+        note(pasteable(f"`dsops rm {target.store} {target.key} {_UNDO}` cancels that", arguments.text("--config")))
     return 0
 
 

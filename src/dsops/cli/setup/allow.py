@@ -6,6 +6,7 @@ from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json
 from dsops.cli.framework.permission import power_lines
 from dsops.cli.framework.project import read_config, shown_path
+from dsops.cli.framework.screen import wrapped
 from dsops.config import load
 from dsops.config.allow import allow, disallow
 from dsops.config.capabilities import Power, powers_of
@@ -38,7 +39,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         _answer_json(config, powers, is_allowed=True)
         return 0
     for line in lines:
-        answer(clean(line))
+        answer(wrapped(clean(line), 1))
     answer(clean(f"{shown_path(config, runtime)} is allowed with its current content"))
     return 0
 

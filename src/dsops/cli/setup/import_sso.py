@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 
 from dsops.aws.identity.ambient_files import content, shown_file
@@ -12,10 +12,12 @@ from dsops.aws_config.profiles import SourceText
 from dsops.aws_config.store_block import MergedStores, NamedRole, SsoLogin, merge_stores
 from dsops.aws_config.store_names import DEFAULT_TEMPLATE, GrantedRole, check_template
 from dsops.cli.framework.command import Arguments, Command, Flag
+from dsops.cli.framework.login_choice import choose_from
 from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.replace_file import replace_file
 from dsops.cli.setup.allow import remember_written
+from dsops.cli.setup.import_choice import PICK, check_terminal, choose_new
 from dsops.config.file_lock import locked
 from dsops.config.layers import user_file
 from dsops.errors import ConfigUnreadable, NotAssigned, UsageError, Where
@@ -33,6 +35,8 @@ _MOST_SHOWN = 20
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     template = check_template(arguments.text("--name") or DEFAULT_TEMPLATE)
     path = _path(arguments, runtime)
+    if arguments.switch(PICK.name):
+        check_terminal(arguments, runtime)
     login = _login(arguments, runtime)
     assignments = carry_out(list_login(login, runtime, _progress(runtime)), runtime)
     runtime.report(DONE)
@@ -43,8 +47,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             hint="an administrator of Identity Center can assign permission sets",
         )
     is_dry = arguments.switch("--dry-run")
+    only, left = None, 0
+    if arguments.switch(PICK.name):
+        only, left = _choice(path, login, assignments, template, runtime)
     with nullcontext() if is_dry else locked(path):
-        merged = _merged(path, login, assignments, template, runtime, is_dry=is_dry)
+        merged = _merged(path, login, assignments, template, runtime, is_dry=is_dry, only=only)
     shown = shown_file(path, runtime.environ)
     if arguments.switch("--json"):
         answer_json(_value(path, merged, assignments, is_dry=is_dry))
@@ -54,8 +61,26 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         note(f"store `{role.name}` stays: its permission set is not yours any more, but {shown} uses the store")
     if arguments.text("--name") and merged.kept:
         note(f"stores that were there keep their names; remove their lines from {shown} for names by the template")
+    if left:
+        note(f"{counted(left, 'permission set')} not chosen: `dsops import sso` without `--pick` adds all of them")
     _raise_failure(assignments)
     return 0
+
+
+def _choice(
+    path: str, login: RequestedLogin, assignments: Assignments, template: str, runtime: Runtime
+) -> tuple[frozenset[tuple[str, str]], int]:
+    """Return which new stores the user chooses, and how many are left out.
+
+    The file is read without the lock, because the user may take a long time.
+    """
+    whole = _merged(path, login, assignments, template, runtime, is_dry=True)
+    if not whole.added:
+        note("there is nothing to choose: each permission set of the login is a store already")
+        return frozenset(), 0
+    names = {each.account.account_id: each.account.name for each in assignments.listed}
+    chosen = choose_new(whole.added, names, runtime)
+    return chosen, len(whole.added) - len(chosen)
 
 
 def _path(arguments: Arguments, runtime: Runtime) -> str:
@@ -69,7 +94,11 @@ def _path(arguments: Arguments, runtime: Runtime) -> str:
 def _login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
     # Only ~/.aws/config is read: a dsops.yaml must not decide to which address the token is sent.
     start_url = arguments.text("--start-url")
-    login = choose_login(logins_of_aws_files(runtime), start_url, "import sso")
+    logins = logins_of_aws_files(runtime)
+    is_forced = arguments.switch(PICK.name)
+    login = choose_login(
+        logins, start_url, "import sso", lambda known: choose_from(known, arguments, runtime, is_forced=is_forced)
+    )
     if login is None:
         at = f" at {clean(start_url)}" if start_url else ""
         hint = f"dsops login --start-url {clean(start_url)}" if start_url else "dsops login"
@@ -85,7 +114,14 @@ def _progress(runtime: Runtime) -> Callable[[int, int], None]:
 
 
 def _merged(
-    path: str, login: RequestedLogin, assignments: Assignments, template: str, runtime: Runtime, *, is_dry: bool
+    path: str,
+    login: RequestedLogin,
+    assignments: Assignments,
+    template: str,
+    runtime: Runtime,
+    *,
+    is_dry: bool,
+    only: Collection[tuple[str, str]] | None = None,
 ) -> MergedStores:
     """Merge the stores into the file, and write the file unless `is_dry`."""
     old = content(path) if os.path.lexists(path) else None
@@ -102,6 +138,7 @@ def _merged(
         template=template,
         unknown_accounts={account.account_id for account, _ in assignments.failures},
         reserved=_profiles(runtime),
+        only=only,
     )
     new = merged.text.encode()
     if not is_dry and new != old:
@@ -193,7 +230,9 @@ SSO = Command(
         "Each store is one line between two comments. The next import adds a line for each new permission\n"
         "set, and removes the lines of those that you can no longer use. A line that stays keeps the name,\n"
         "settings and comments that you gave it. Stores outside of the two comments are never changed, nor\n"
-        "are the stores of an account that can't be listed. The old file is saved as .before-dsops."
+        "are the stores of an account that can't be listed. The old file is saved as .before-dsops.\n"
+        "\n"
+        "With --pick, you choose the new stores from a list. The chosen ones are added, and nothing is removed."
     ),
     run=_run,
     flags=(
@@ -203,6 +242,7 @@ SSO = Command(
             value="URL",
             own_variable="DSOPS_LOGIN_START_URL",
         ),
+        PICK,
         Flag(
             "--out",
             "write into this file instead of your own dsops.yaml",

@@ -7,11 +7,12 @@ import sys
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import answer, note
+from dsops.cli.framework.output import answer, note, pasteable
 from dsops.cli.setup.allow import remember_written
 from dsops.config.find import NAME
 from dsops.errors import UsageError
 from dsops.runtime import Choice, Runtime
+from dsops.text import clean
 
 TEMPLATE = """\
 # Where secrets are, how to reach them, and which variables a command gets.
@@ -81,7 +82,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         text = _talk(name, runtime)
     write_new(runtime.folder, name, text, replaces=replaces, how=how)
     remember_written(os.path.join(runtime.folder, name), text.encode(), runtime)
-    answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")
+    next_steps = pasteable("`dsops validate` and `dsops plan`", arguments.text("--config"))
+    answer(f"wrote {name}; edit it, then try {next_steps}")
     return 0
 
 
@@ -103,7 +105,8 @@ def _talk(name: str, runtime: Runtime) -> str:
         chosen = runtime.choose("start with", [*choices, _EXAMPLE])
         if chosen in choices:
             text = proposed_text(findings, choices[chosen])
-    if runtime.confirm(f"{text}\nWrite this as {name}? [y/N] ") is False:
+    answer("\n".join([clean(line) for line in text.split("\n")]))
+    if runtime.confirm(f"Write this as {name}? [y/N] ") is False:
         raise UsageError("nothing was written", why="the answer was not `y`", hint="run it again and answer `y`")
     return text
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final
 
-from dsops.extras import pip_install
+from dsops.extras import install_packages
 from dsops.sandbox.authorization.authorization_details import (
     Json,
     MessageReader,
@@ -42,7 +42,7 @@ def find_toolbox_route(request: HttpRequest) -> Route | None:
     if not request.path.startswith(_PATH) or signed_for(request) != signing_name(TOOLBOX):
         return None
     if not operation_names(TOOLBOX):
-        message = f"The dsops sandbox serves iam-toolbox when botocore knows it: {pip_install('-U', 'botocore')}"
+        message = f"The dsops sandbox serves iam-toolbox when botocore knows it: {install_packages('-U', 'botocore')}"
         raise refusal("NotImplemented", message, 501)
     try:
         match = find_operation(TOOLBOX, request.method, request.path, query_pairs(request.query), request.headers)

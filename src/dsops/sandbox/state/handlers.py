@@ -12,7 +12,7 @@ from importlib.metadata import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.errors import SandboxRefusal
-from dsops.extras import pip_install
+from dsops.extras import install_packages
 from dsops.sandbox.state.closed_operations import SHUT, not_served
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import service_model
@@ -125,7 +125,8 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
     named = f"moto[{extra}]" if extra in (metadata("moto").get_all("Provides-Extra") or ()) else str(error.name)
     return refusal(
         "NotImplemented",
-        f"The dsops sandbox serves {service} when {error.name} is installed: {pip_install(named)}. Nothing was done.",
+        f"The dsops sandbox serves {service} when {error.name} is installed: {install_packages(named)}. "
+        "Nothing was done.",
         501,
     )
 

@@ -107,13 +107,15 @@ class TestUnusual:
     """The section on unusual events."""
 
     def test_each_kind_says_what_it_means_and_what_is_next(self) -> None:
-        """Each of seven kinds of unusual findings has an explanation, a next step and a link in the summary list."""
+        """Each of nine kinds of unusual findings has an explanation, a next step and a link in the summary list."""
         part = section(busy_report(), "unusual")
-        assert part.one("p", "lead").text == "7 things to look at"
+        assert part.one("p", "lead").text == "9 things to look at"
         assert [element.text for element in part.one("ul", "links").all("a")] == [
             "2 principals new on a role",
             "1 pair of accounts new",
+            "1 address new for a principal",
             "2 users without MFA where others have it",
+            "1 role assumed from outside without an external ID",
             "3 denials that repeat",
             "1 role with sessions used to the last minute",
             "2 roles with sessions used for seconds",
@@ -129,15 +131,16 @@ class TestUnusual:
         """A kind of finding that did not occur takes one line, not an empty table."""
         part = section(report_of(), "unusual")
         assert part.one("p", "lead").text == "Nothing."
-        assert len(part.one("ul", "well").all("li")) == 7
+        assert len(part.one("ul", "well").all("li")) == 9
         assert not part.all("table")
 
     def test_what_is_new_is_not_known_without_something_older(self) -> None:
         """If the logs begin at the boundary, the section says that new principals are `unknown`."""
         part = section(report_of(first=BOUNDARY), "unusual")
-        (first, second) = part.all("li", "unknown")
+        (first, second, third) = part.all("li", "unknown")
         assert first.text.startswith("Which principals are new can't be told: no call before 2026-11-19")
         assert second.text.startswith("Which pairs of accounts are new can't be told")
+        assert third.text.startswith("Which addresses are new can't be told")
         assert not section(report_of(first=BOUNDARY - timedelta(seconds=1)), "unusual").all("li", "unknown")
 
     def test_a_principal_in_two_rows_is_counted_once(self) -> None:

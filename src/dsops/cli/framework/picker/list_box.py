@@ -26,6 +26,12 @@ from dsops.runtime import DANGER, Choice
 from dsops.text import clean
 
 _MOST_ROWS = 12
+_MARGINS = 4
+"""The columns before a name, and between name and detail."""
+
+_SHORTEST_DETAIL = 12
+"""The room below which only the first word of a detail is shown."""
+
 _DANGER_STYLE = "fg:ansired bold"
 _ESCAPE_SECONDS = 0.05
 """How long Esc waits for the rest of a key's sequence, such as that of an arrow key."""
@@ -44,10 +50,20 @@ class Ending(Exception):
 class ListBox:
     """The state of an open list: the choices, the text that filters them, and the selected row."""
 
-    def __init__(self, question: str, matcher: Matcher, *, with_session: Collection[Choice], is_utf8: bool) -> None:
+    def __init__(
+        self,
+        question: str,
+        matcher: Matcher,
+        *,
+        with_session: Collection[Choice] = (),
+        takes_several: bool = False,
+        is_utf8: bool,
+    ) -> None:
         self._matcher = matcher
         self._with_session = frozenset(with_session)
+        self._takes_several = takes_several
         self._is_utf8 = is_utf8
+        self._marked: set[int] = set()
         self._found = matcher.matching("")
         self._selected = 0
         self._first = 0
@@ -117,18 +133,28 @@ class ListBox:
             name, detail = self._shown(choice.name), self._shown(choice.detail)
             padded = name + " " * (width - get_cwidth(name))
             style = f"{'reverse' if is_selected else ''} {_DANGER_STYLE if choice.detail.startswith(DANGER) else ''}"
+            if self._takes_several:
+                padded = f"{'*' if index in self._marked else ' '} {padded}"
             fragments.append((style, f"{'>' if is_selected else ' '} {padded}"))
-            fragments.append(("" if is_selected else "dim", f"  {detail}\n"))
+            room = columns - get_cwidth(padded) - _MARGINS
+            fragments.append(("" if is_selected else "dim", f"  {_fitted(detail, room)}\n"))
         if not fragments:
             fragments.append(("", "  no match\n"))
         return fragments
 
     def _help(self) -> str:
-        count = f"{len(self._found)}/{len(self._matcher.choices)}"
-        keys = ["Enter: use"]
+        """The number of matches and the keys, without the keys for which the terminal is too narrow."""
+        before = f"  {len(self._found)}/{len(self._matcher.choices)}  "
+        keys = ["Esc: cancel", "Enter: use"]
+        if self._takes_several:
+            before = f"  {len(self._found)}/{len(self._matcher.choices)}, {len(self._marked)} marked  "
+            keys = ["Esc: cancel", "Tab: mark", "Enter: use", "^A: mark all"]
         if self._with_session:
-            keys += ["^O: console", "^Y: export lines"]
-        return f"  {count}  {', '.join([*keys, 'Esc: cancel'])}"
+            keys += ["^O: console", "^Y: export"]
+        columns = self._application.output.get_size().columns
+        while keys and len(f"{before}{', '.join(keys)}") > columns:
+            keys.pop()
+        return before + ", ".join([*keys[1:], *keys[:1]])
 
     def _shown(self, text: str) -> str:
         """Return the text without control characters and characters that the terminal can't show."""
@@ -157,21 +183,45 @@ class ListBox:
         bind(["escape", "c-c", "c-d", "<sigint>"], cancel)
         bind(["c-z"], lambda event: event.app.suspend_to_background())
         bind(["up", "c-p"], self._mover(lambda _height: -1))
-        bind(["down", "c-n", "tab"], self._mover(lambda _height: 1))
+        bind(["down", "c-n", *([] if self._takes_several else ["tab"])], self._mover(lambda _height: 1))
         bind(["pageup"], self._mover(lambda height: -height))
         bind(["pagedown"], self._mover(lambda height: height))
         bind([Keys.BracketedPaste], paste)
         if self._with_session:
             bind(["c-o"], self._chooser("console"))
             bind(["c-y"], self._chooser("export"))
+        if self._takes_several:
+            bind(["tab"], self._mark)
+            bind(["space"], self._mark_or_type)
+            bind(["c-a"], self._mark_all)
         return keys
+
+    def _mark(self, event: KeyPressEvent) -> None:
+        """Mark the selected choice, or remove its mark, and select the next one."""
+        if self._found:
+            self._marked ^= {self._found[self._selected]}
+            self._mover(lambda _height: 1)(event)
+
+    def _mark_or_type(self, event: KeyPressEvent) -> None:
+        """Mark the selected choice, unless the user is typing: then a space separates two words of the filter."""
+        if self._buffer.text:
+            self._buffer.insert_text(" ")
+        else:
+            self._mark(event)
+
+    def _mark_all(self, _event: KeyPressEvent) -> None:
+        """Mark the choices that match the filter, or remove their marks if all of them have one."""
+        found = set(self._found)
+        self._marked = self._marked - found if found <= self._marked else self._marked | found
 
     def _chooser(self, action: Action) -> Callable[[KeyPressEvent], None]:
         def choose(event: KeyPressEvent) -> None:
-            if self._found and not event.app.is_done:
-                choice = self._matcher.choices[self._found[self._selected]]
-                if action == "use" or choice in self._with_session:
-                    event.app.exit(result=Picked(choice, action))
+            if event.app.is_done or not (self._found or self._marked):
+                return
+            marked = tuple([self._matcher.choices[index] for index in sorted(self._marked)])
+            choice = self._matcher.choices[self._found[self._selected]] if self._found else marked[0]
+            if action == "use" or choice in self._with_session:
+                event.app.exit(result=Picked(choice, action, marked))
 
         return choose
 
@@ -181,6 +231,19 @@ class ListBox:
             self._selected = min(max(0, self._selected + step(self._height())), last)
 
         return move
+
+
+def _fitted(detail: str, room: int) -> str:
+    """The detail, shortened to this many columns: an ARN begins with its account, and an end that is cut with dots."""
+    short = detail.replace("arn:aws:iam::", "")
+    for text in (detail, short, "" if room >= _SHORTEST_DETAIL else detail.partition(" ")[0].rstrip(":")):
+        if text and get_cwidth(text) <= room:
+            return text
+    if room < _SHORTEST_DETAIL:
+        return ""
+    while get_cwidth(short) > room - 3:
+        short = short[:-1]
+    return f"{short}..."
 
 
 @contextmanager

@@ -16,6 +16,8 @@ class Picked(NamedTuple):
 
     choice: Choice
     action: Action = "use"
+    marked: tuple[Choice, ...] = ()
+    """The choices that the user has marked, in a list that takes several."""
 
 
 class Matcher:

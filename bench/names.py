@@ -1,0 +1,75 @@
+"""Benchmark of `dsops exec NAME` with a warm agent, and of Tab: processor time and wall time, in turn.
+
+    .venv/bin/python bench/names.py [--rounds 41] [--before FOLDER]
+
+FOLDER is the `src` folder of another commit, which is measured in turn with this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent)]
+
+from bench.agent import Lab, laboratory, process  # noqa: E402
+from bench.run import DSOPS, Case, Run, allow, machine, measure  # noqa: E402
+
+STORE = "aws-sts-prod"
+LINES = {
+    "warm `exec --env production`, 1 secret": ("exec", "--env", "production", "--", "true"),
+    "warm `exec production`, 1 secret": ("exec", "production", "--", "true"),
+    f"warm `exec {STORE}`, a store": ("exec", STORE, "--", "true"),
+    "Tab after `exec --env`": ("complete", "--", "exec", "--env", ""),
+    "Tab after `exec`": ("complete", "--", "exec", ""),
+    "Tab after `credentials`": ("complete", "--", "credentials", ""),
+}
+
+
+def measured(lab: Lab, source: str, rounds: int) -> dict[str, list[Run]]:
+    """The runs of each line with this commit, and with the other one if there is a folder; names of those end in *."""
+    with process(str(HERE / "stub.py")) as address:
+        now = lab.environ(address)
+        before = {**now, "PYTHONPATH": source}
+        allow(lab.one, now)
+        cases = [Case(name, [DSOPS, *words], lab.one, now) for name, words in LINES.items()]
+        if source:
+            # The agent's socket depends on the folder of the package, so that each commit has its own agent.
+            cases += [Case(f"{name}*", [DSOPS, *words], lab.one, before) for name, words in LINES.items()]
+        runs = measure(cases, rounds)
+        if source:
+            subprocess.run([DSOPS, "agent", "stop"], env=before, check=True, capture_output=True)
+        return runs
+
+
+def row(name: str, now: Sequence[Run], before: Sequence[Run]) -> str:
+    """One row: medians of this commit, of the other one, and the median of the ratios of processor time."""
+    cells = [f"{median(run.cpu_ms for run in runs):.0f} ms" for runs in (now, before) if runs]
+    cells += [f"{median(run.wall_ms for run in runs):.0f} ms" for runs in (now, before) if runs]
+    if before:
+        cells.append(f"{median(a.cpu_ms / b.cpu_ms for a, b in zip(now, before, strict=True)):.2f}")
+    return f"| {' | '.join([name, *cells])} |"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="measure `dsops exec NAME` and Tab")
+    parser.add_argument("--rounds", type=int, default=41, help="how often each command is timed (41)")
+    parser.add_argument("--before", default="", help="the `src` folder of another commit")
+    options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with laboratory() as lab:
+        runs = measured(lab, options.before, options.rounds)
+    print(f"{machine()}; medians of {options.rounds} rounds; processor time, then wall time")
+    for name in LINES:
+        print(row(name, runs[name], runs.get(f"{name}*", [])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The JSON Schema of dsops.yaml at its stable path, and its entry for the catalogue of schemastore.org."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dsops.cli import main
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+SCHEMA = REFERENCE / "dsops.schema.json"
+
+
+def test_the_published_schema_is_what_dsops_prints(capfd: pytest.CaptureFixture[str]) -> None:
+    """docs/reference/dsops.schema.json is the output of `dsops schema`; DSOPS_UPDATE_GOLDEN=1 writes it again."""
+    assert main(["schema"]) == 0
+    printed = capfd.readouterr().out
+    if os.environ.get("DSOPS_UPDATE_GOLDEN"):
+        SCHEMA.write_text(printed, encoding="utf-8")
+    assert printed == SCHEMA.read_text(encoding="utf-8")
+
+
+def test_the_entry_of_the_catalogue() -> None:
+    """The entry has the keys that the catalogue allows, names the file of a configuration, and leads to the schema."""
+    entry = json.loads((REFERENCE / "schemastore.json").read_text(encoding="utf-8"))
+    assert list(entry) == ["name", "description", "fileMatch", "url"]
+    assert entry["fileMatch"] == ["dsops.yaml"]
+    assert entry["url"].startswith("https://")
+    assert entry["url"].endswith(f"/{SCHEMA.relative_to(REFERENCE.parents[1])}")
+    # The catalogue's maintainers refuse this word, since every entry is one.
+    assert "schema" not in entry["name"] + entry["description"]
