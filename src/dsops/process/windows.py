@@ -77,7 +77,8 @@ def run(command: str, arguments: Sequence[str], environment: Mapping[bytes, byte
         code = subprocess.Popen(list(arguments), executable=command, env=variables).wait()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise CommandNotExecutable(f"the command `{command}` can't be started", why=reason) from error
+        hint = "check that the file is a program for Windows, or name its interpreter"
+        raise CommandNotExecutable(f"the command `{command}` can't be started", why=reason, hint=hint) from error
     finally:
         signal.signal(signal.SIGINT, before)
     return code
