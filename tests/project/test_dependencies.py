@@ -51,7 +51,7 @@ def imported(files: Iterable[Path]) -> set[str]:
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add((node.module or "").partition(".")[0])
-    ours = {"dsops", "tests", "bench", "conftest", "handler"}
+    ours = {"dsops", "tests", "bench", "release", "website", "conftest", "handler"}
     others = {name for name in names - sys.stdlib_module_names - ours if not name.startswith("_")}
     return {DISTRIBUTIONS.get(name, name) for name in others}
 
@@ -104,7 +104,9 @@ def test_what_tests_import_is_in_the_list_for_tests() -> None:
     assert set() == declared(lines_of("dev.in")) - imports - TOOLS - OTHERS
 
 
-@pytest.mark.parametrize(("listed", "pinned"), [("dev.in", "dev.txt"), ("pycurl.in", "pycurl.txt")])
+@pytest.mark.parametrize(
+    ("listed", "pinned"), [("dev.in", "dev.txt"), ("pycurl.in", "pycurl.txt"), ("site.in", "site.txt")]
+)
 def test_what_is_asked_for_is_pinned(listed: str, pinned: str) -> None:
     """Every declared package is pinned, so a forgotten `make lock` is noticed."""
     assert declared(lines_of(listed)) <= {line.partition("==")[0] for line in lines_of(pinned) if "==" in line}
@@ -119,7 +121,7 @@ def test_the_demo_has_all_that_dsops_and_its_sandbox_want() -> None:
 
 def test_pins_name_no_registry() -> None:
     """Pinned requirements name no package registry and have hashes for every file."""
-    for name in ("demo.txt", "dev.txt", "pycurl.txt"):
+    for name in ("demo.txt", "dev.txt", "pycurl.txt", "site.txt"):
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
         assert "://" not in text
         assert all("--hash" in text.partition(pin)[2][:200] for pin in re.findall(r"^\S+==\S+ \\$", text, re.MULTILINE))
