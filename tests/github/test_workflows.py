@@ -72,7 +72,7 @@ def runner(folder: Path, **environ: str) -> Runner:
 def git(folder: Path, *words: str) -> None:
     """Run git in the folder as an invented user."""
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ def test_each_target_exists(target: str) -> None:
     """make knows every target that a workflow names, without running it."""
     if "=" in target:
         return
-    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert (0, "") == (done.returncode, done.stderr)
 
 
@@ -222,6 +224,7 @@ def test_make_workflows_finds_mistakes(tmp_path: Path, mistake: str | None) -> N
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
     output = done.stdout + done.stderr
     assert (done.returncode == 0) is (mistake is None), output

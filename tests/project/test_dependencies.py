@@ -138,9 +138,7 @@ def test_pins_name_no_registry() -> None:
 def test_ci_runs_what_the_readme_says() -> None:
     """CI runs lint, types, contracts, `make test` and `make test-clients` in an environment that make created."""
     steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    positions = [
-        steps.index(f"\nmake {goal} </dev/null") for goal in ("lint types contracts workflows", "test", "test-clients")
-    ]
+    positions = [steps.index(f"\nmake {goal} ") for goal in ("lint types contracts", "test", "test-clients")]
 
     assert sorted(positions) == positions
     for goal in ("test", "test-clients"):
