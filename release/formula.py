@@ -13,7 +13,7 @@ from release.errors import ReleaseError
 from release.tools import run
 
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-FORMULA = '''\
+FORMULA = """\
 class Dsops < Formula
   include Language::Python::Virtualenv
 
@@ -42,13 +42,13 @@ class Dsops < Formula
     assert_equal "dsops #{version}\\n", shell_output("#{bin}/dsops --version")
   end
 end
-'''
-RESOURCE = '''
+"""
+RESOURCE = """
   resource "@NAME@" do
     url "@URL@"
     sha256 "@SHA256@"
   end
-'''
+"""
 
 
 def repository() -> str:

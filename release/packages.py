@@ -119,7 +119,9 @@ def _files(kind: str, packages: Path, wheels: list[Path], epoch: str) -> dict[st
 
 def texts_of(packages: Path, epoch: str) -> dict[str, dict[str, str]]:
     """Return the manual pages by name and the completion scripts by shell, of the dsops in a folder or wheel."""
-    found = json.loads(start([sys.executable, "-I", "-B", "-c", TEXTS, str(packages)], folder=packages.parent, epoch=epoch))
+    found = json.loads(
+        start([sys.executable, "-I", "-B", "-c", TEXTS, str(packages)], folder=packages.parent, epoch=epoch)
+    )
     return dict(found)
 
 
@@ -145,10 +147,7 @@ def _settings(version: str, epoch: int) -> dict[str, object]:
         "mtime": datetime.fromtimestamp(epoch, UTC).isoformat().replace("+00:00", "Z"),
         "rpm": {"buildhost": "dsops", "group": "Applications/System"},
         "deb": {"triggers": {"interest_noawait": ["/usr/bin/python3"]}},
-        "overrides": {
-            "deb": {"depends": ["python3 (>= 3.11)"]},
-            "rpm": {"depends": ["python3 >= 3.11"]},
-        },
+        "overrides": {"deb": {"depends": ["python3 (>= 3.11)"]}, "rpm": {"depends": ["python3 >= 3.11"]}},
     }
 
 

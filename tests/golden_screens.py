@@ -56,7 +56,7 @@ class GoldenScreens:
             screen.look(0.05)
         self._seen[key] = shown(screen)
         assert key in self._expected, f"{self._path.name} has no screen {key}"
-        assert self._seen[key] == self._expected[key]
+        assert self._seen[key] == self._expected[key], f"{title} at {screen.columns} columns is:\n{self._seen[key]}"
 
     def _settled(self, screen: Screen) -> str:
         """The next screen that is not empty, not the last one, and does not change any more."""

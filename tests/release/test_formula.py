@@ -43,9 +43,7 @@ def formula(dist: Path) -> str:
     """The formula for the sdist among the artifacts, made with the index that is in use."""
     (sdist,) = dist.glob("*.tar.gz")
     words = [str(TOOLS / "python"), "-c", BUILD, str(sdist), __version__]
-    done = subprocess.run(
-        words, cwd=ROOT, env=dict(OUTSIDE), capture_output=True, text=True, check=False, timeout=120
-    )
+    done = subprocess.run(words, cwd=ROOT, env=dict(OUTSIDE), capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -115,9 +115,7 @@ def run(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_package_does_the_main_job_and_leaves_nothing(
-    kind: str, installed: Path, server: SandboxServer
-) -> None:
+def test_a_package_does_the_main_job_and_leaves_nothing(kind: str, installed: Path, server: SandboxServer) -> None:
     """The installed dsops starts, does the demo's job, is complete, and is removed without a trace."""
     assert inside(installed, "dsops", "--version") == f"dsops {__version__}\n"
 

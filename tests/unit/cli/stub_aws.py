@@ -100,9 +100,9 @@ class StubAws:
             # Requests without credentials probe whether the server answers, and read its clock.
             return Answer(status=404)
         action = _action(seen)
-        if action == "AssumeRole":
+        if action in {"AssumeRole", "GetSessionToken"}:
             message = self._why_not(seen)
-            given = assume_role_answer(expiration="2099-01-01T00:00:00Z")
+            given = assume_role_answer(expiration="2099-01-01T00:00:00Z", action=action)
             return sts_error("AccessDenied", message) if message else given
         if action == "GetCallerIdentity":
             return Answer(
