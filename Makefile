@@ -7,6 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
+SITE := $(VENV)/.installed-site
 GITHUB := $(VENV)/.installed-github
 RELEASE_VENV := .venv-release
 RELEASE := $(RELEASE_VENV)/.installed
@@ -24,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example test test-clients nightly fuzz lint format types contracts workflows changelog check bench \
-	dist verify-dist lock clean
+	site dist verify-dist lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -94,11 +95,23 @@ bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent o
 	@echo
 	@$(PY) bench/agent.py $(ARGS)
 
+site: $(SITE) ## build the site of the documentation into build/site, and check its links (VERSION=1.2: of this version)
+	@$(PY) -m website $(if $(VERSION),--version $(VERSION)) $(if $(URL),--url $(URL))
+
 dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: also with uncommitted changes)
 	@$(RELEASE_VENV)/bin/python -m release.build $(ARGS)
 
 verify-dist: $(DEV) $(RELEASE) ## install each artifact of dist/ in a clean place, and run it
 	@RELEASE_DIST=$(abspath dist) $(PY) -m pytest -p no:xdist tests/release $(ARGS)
+
+outdated: $(GITHUB) ## list the installed packages that have a newer release
+	@$(PY) -m pip --disable-pip-version-check --no-input list --outdated
+
+# A package that could not be looked up counts as a failure: an index without advisories must not look like a good answer.
+advisories: $(GITHUB) ## look up known vulnerabilities of every pinned package
+	@for list in $(wildcard requirements/*.txt); do \
+		echo "$$list"; $(VENV)/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off --requirement "$$list" || code=1; \
+	done; exit $${code:-0}
 
 lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
@@ -113,7 +126,11 @@ lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to
 	@mv requirements/install.txt.new requirements/install.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/pycurl.txt requirements/pycurl.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/site.txt requirements/site.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/github.txt requirements/github.in >/dev/null
+	@# pip-compile warns in the file that pip is missing, which each environment has.
+	@sed '/^# WARNING/,$$d' requirements/github.txt > requirements/github.txt.new
+	@mv requirements/github.txt.new requirements/github.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/publish.txt requirements/publish.in >/dev/null
 	@# What dsops.pyz carries: the base and the extra that is pure Python.
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/demo.txt --extra policy \
@@ -153,6 +170,11 @@ $(DEMO): requirements/demo.txt requirements/pycurl.txt pyproject.toml | $(PY)
 $(DEV): $(DEMO) requirements/dev.txt
 	@echo "installing the tools for tests and checks into $(VENV)"
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(SITE): $(DEV) requirements/site.txt
+	@echo "installing the tools for the site into $(VENV)"
+	@$(PIP) install --require-hashes --requirement requirements/site.txt
 	@touch $@
 
 $(GITHUB): $(DEV) requirements/github.txt

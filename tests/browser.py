@@ -61,6 +61,15 @@ class Browser:
         if self._loads == loads:
             self._wait(lambda _: self._loads > loads)
 
+    def resize(self, width: int, height: int) -> None:
+        """Set the size of the window's content, in CSS pixels."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than the window, so that a reader has to scroll to the side."""
+        root = "document.documentElement"
+        return int(str(self._evaluate(f"Math.max({root}.scrollWidth, document.body.scrollWidth) - innerWidth")))
+
     def type(self, text: str) -> None:
         """Type the text into the field that gets the focus by itself, which may be some time after the page's load."""
         end = monotonic() + SECONDS

@@ -66,8 +66,9 @@ def _nothing(_number: int, _frame: FrameType | None) -> None:
 def restore_defaults_in_children() -> None:
     """Make children start with default signals, though this process goes on ignoring those that it ignored.
 
-    `exec` keeps an ignored signal ignored, but sets a signal with a handler to its default.
+    `exec` keeps an ignored signal ignored, but sets a signal with a handler to its default. SIGINT gets Python's own
+    handler, for tests that interrupt themselves: `python -m tests` keeps the terminal's SIGINT away.
     """
     for number in signal.valid_signals() - _PYTHONS_OWN:
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, _nothing)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _nothing)

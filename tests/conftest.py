@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import groups
 from tests.children import restore_defaults_in_children
@@ -108,7 +108,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         groups.leave()
 
 
-settings.register_profile("dsops", max_examples=groups.examples(100))
+# A time of an example says how busy the machine is, nothing about dsops.
+settings.register_profile(
+    "dsops", max_examples=groups.examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("dsops")
 _home_numbers = count()
 

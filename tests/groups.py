@@ -2,9 +2,9 @@
 
 `clients` is for tests that drive programs which are not pinned Python packages (SDKs of other languages, AWS CLI 2,
 browsers, Terraform, shells), and for what else only CI runs: everything in tests/clients, which starts a sandbox and
-programs against it, whole examples and pages with the AWS CLI, and a minute of fuzzing. `nightly` is for tests that
-take long. `make test` refuses a foreign program in a test that has neither mark, so that it never needs more than
-Python, git, make and a POSIX shell.
+programs against it, whole examples and pages with the AWS CLI, each broken account of tests/explain as seen by readers
+with less access, and a minute of fuzzing. `nightly` is for tests that take long. `make test` refuses a foreign program
+in a test that has neither mark, so that it never needs more than Python, git, make and a POSIX shell.
 """
 
 from __future__ import annotations

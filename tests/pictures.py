@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dsops.sandbox.control.launch import identity_variables, open_server
@@ -151,8 +152,9 @@ def photograph_sign_in() -> None:
     print("docs/images/sign-in.png")
 
 
-def main() -> None:
-    """Make every picture."""
+@contextmanager
+def local_aws() -> Iterator[tuple[Path, dict[str, str]]]:
+    """A home with profiles for a sandbox: its folder, and the environment of commands there."""
     import socket
 
     with (
@@ -177,6 +179,12 @@ def main() -> None:
         }
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             environ.pop(name, None)
+        yield home, environ
+
+
+def main() -> None:
+    """Make every picture."""
+    with local_aws() as (home, environ):
         for name, (command, play) in SCREENS.items():
             with Screen(["sh", "-c", command], columns=COLUMNS, rows=60, environ=environ, folder=home) as screen:
                 play(screen)

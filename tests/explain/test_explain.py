@@ -90,6 +90,7 @@ def line_of(fault: Fault) -> int:
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.broken.name for fault in FAULTS])
+@pytest.mark.clients
 def test_with_less_read_access_no_claim_is_wrong(
     number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +105,7 @@ def test_with_less_read_access_no_claim_is_wrong(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
+@pytest.mark.clients
 def test_access_to_records_of_refusals_alone_gives_their_contents(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +131,7 @@ def test_access_to_records_of_refusals_alone_gives_their_contents(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
+@pytest.mark.clients
 def test_an_answer_in_another_language_is_not_read(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

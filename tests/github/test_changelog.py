@@ -36,6 +36,7 @@ def build(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
 
 
@@ -67,7 +68,7 @@ def test_the_links_of_changes_lead_to_files() -> None:
 def test_a_release_moves_the_changes_to_the_changelog(tmp_path: Path) -> None:
     """A release writes its section above the older ones and removes the files of changes/, except the README."""
     folder = repository(tmp_path)
-    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True, timeout=60)
     changelog = folder / "CHANGELOG.md"
     changelog.write_text(f"{changelog.read_text(encoding='utf-8')}\n## 9.8.6 (2026-10-01)\n", encoding="utf-8")
     done = build(folder, "--yes")

@@ -33,8 +33,8 @@ def project(tmp_path: Path) -> Path:
     (project / "services" / "dsops.yaml").write_text("version: 1\nenvs: {ci: [\n")
     (project / "services" / "iam" / "trust-policy.json").write_text(TRUST)
     (project / "services" / "policy-notes.json").write_text("no policy\n")
-    subprocess.run(["git", "init", "--quiet", str(project)], check=True)
-    subprocess.run(["git", "add", "."], cwd=project, check=True)
+    subprocess.run(["git", "init", "--quiet", str(project)], check=True, timeout=60)
+    subprocess.run(["git", "add", "."], cwd=project, check=True, timeout=60)
     return project
 
 
@@ -73,7 +73,9 @@ def test_the_hooks_find_the_mistakes(project: Path) -> None:
 def test_pre_commit_installs_the_hooks_from_a_clone(project: Path, tmp_path: Path) -> None:
     """pre-commit clones this repository, installs dsops into an environment of its own, and runs a hook."""
     clone = tmp_path / "dsops"
-    cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(clone)], check=False)
+    cloned = subprocess.run(
+        ["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(clone)], check=False, timeout=60
+    )
     if cloned.returncode:
         pytest.skip("this copy of dsops is no git repository")
     shutil.copy(ROOT / ".pre-commit-hooks.yaml", clone)

@@ -72,7 +72,7 @@ def runner(folder: Path, **environ: str) -> Runner:
 def git(folder: Path, *words: str) -> None:
     """Run git in the folder as an invented user."""
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ def test_each_target_exists(target: str) -> None:
     """make knows every target that a workflow names, without running it."""
     if "=" in target:
         return
-    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert (0, "") == (done.returncode, done.stderr)
 
 
@@ -184,31 +186,25 @@ MISTAKES = {
         "run: make dist ${{ github.head_ref }}",
         "template-injection",
     ),
-    "a workflow with every permission": (".github/workflows/ci.yml", r"permissions: \{\}", "", "excessive-permissions"),
     "a job without a time limit": (
         ".github/workflows/docs.yml",
         r"    timeout-minutes: \d+\n",
         "",
         "'timeout-minutes'",
     ),
-    "a form with an unknown field": (".github/ISSUE_TEMPLATE/bug.yml", r"type: input", "type: line", "bug.yml::"),
-    "an unknown ecosystem": (".github/dependabot.yml", r"gomod", "golang", "'golang'"),
     "an unknown icon": ("action.yml", r"icon: lock", "icon: key", "'key'"),
     "an unknown runner": (".github/workflows/ci.yml", r"runs-on: windows-2025", "runs-on: windows-95", "windows-95"),
-    "a job that does not exist": (".github/workflows/docs.yml", r"needs: build", "needs: built", '"built"'),
 }
 """What is wrong -> file, pattern, replacement, and a part of the message."""
 
-NEED_GO = {"an unknown runner", "a job that does not exist"}
-"""The mistakes that actionlint finds."""
-
 
 @pytest.mark.clients
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not (BIN / "zizmor").exists(), reason="`make workflows` installs the tools")
 @pytest.mark.parametrize("mistake", [None, *MISTAKES])
 def test_make_workflows_finds_mistakes(tmp_path: Path, mistake: str | None) -> None:
     """`make workflows` passes for this repository, and fails for each mistake."""
-    if mistake in NEED_GO and not shutil.which("go"):
+    if mistake == "an unknown runner" and not shutil.which("go"):
         pytest.skip("actionlint needs Go")
     for name in (".github", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name)
@@ -228,6 +224,7 @@ def test_make_workflows_finds_mistakes(tmp_path: Path, mistake: str | None) -> N
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
     output = done.stdout + done.stderr
     assert (done.returncode == 0) is (mistake is None), output

@@ -20,6 +20,7 @@ OWN_PROGRAMS = {TESTS / "children.py", TESTS / "__main__.py"}
 """The files that define the waits with an end."""
 
 RUNNERS = {"run", "check_call", "check_output", "call"}
+WAITS = RUNNERS | {"Popen", "Thread", "communicate", "join", "result", "wait", "waitpid"}
 
 
 def complaint(call: ast.Call) -> str:
@@ -48,7 +49,12 @@ def complaint(call: ast.Call) -> str:
 
 def complaints(code: str) -> list[str]:
     """The calls without an end: `line: call`, and what is wrong with it."""
-    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    calls = [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "attr", None) in WAITS or getattr(node.func, "id", None) in WAITS)
+    ]
     return [f"{call.lineno}: {ast.unparse(call.func)}() {text}" for call in calls if (text := complaint(call))]
 
 

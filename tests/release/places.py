@@ -32,7 +32,7 @@ class CleanPlace:
     @property
     def wheel(self) -> Path:
         """The wheel of dsops among the artifacts."""
-        (wheel,) = self.dist.glob("*.whl")
+        (wheel,) = self.dist.glob("dsops-*-none-any.whl")
         return wheel
 
     @property
@@ -81,9 +81,9 @@ class CleanPlace:
 
     @property
     def left(self) -> list[str]:
-        """The files and folders in HOME that are dsops', by their names; not what uv keeps in its own cache."""
+        """The files and folders in HOME that are dsops', by their names; not uv's own cache and pipx's empty lock."""
         found = [str(path.relative_to(self.home)) for path in self.home.rglob("*dsops*")]
-        return sorted(name for name in found if not name.startswith(".cache/uv/"))
+        return sorted(name for name in found if not name.startswith(".cache/uv/") and not name.endswith(".dsops.lock"))
 
 
 @dataclass(frozen=True, kw_only=True)

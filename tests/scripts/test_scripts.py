@@ -16,6 +16,8 @@ from tests.permission import allow_found
 from tests.scripts.script import adopt, difference, parse, run
 
 SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
+LONG = {"bad-secrets.txt", "explain.txt"}
+"""Scripts that take a quarter of the time of all; `make test-clients` runs them."""
 # Before the fixture in tests/conftest.py removes every DSOPS_* variable.
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
 
@@ -47,7 +49,10 @@ def play(path: Path, outside: Path, *, update: bool) -> list[str]:
     return [found for found in differences if found]
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.clients if path.name in LONG else (), id=path.name) for path in SCRIPTS],
+)
 def test_script(path: Path, tmp_path: Path) -> None:
     """Every command of the script prints and returns what the script says."""
     differences = play(path, tmp_path, update=UPDATE)

@@ -123,9 +123,16 @@ class StubServer:
             # The client left or refused our certificate, or the server is ending.
             pass
         finally:
+            _close(connection)
             with self._lock:
                 self._open.discard(connection)
-            _close(connection)
+
+    def wait_until_closed(self) -> None:
+        """Wait until the server has closed every connection."""
+        end = time.monotonic() + SECONDS
+        while self._open:
+            assert time.monotonic() < end, "a connection is still open"
+            time.sleep(0.001)
 
     def _converse(self, connection: socket.socket, number: int) -> None:
         with connection.makefile("rb") as reader:

@@ -12,7 +12,7 @@ from dsops.keyring.items import Keyring, order_of
 from dsops.plan import Step
 
 CODES = {
-    "doctor.keyring": "dsops' list of the keyring's entries can be read, and the backends with needed entries work"
+    "doctor.keyring": "dsops' list of the keyring's entries can be read, and every keyring backend that is needed works"
 }
 """Maps the code of each check to the statement that is true if the check is ok."""
 

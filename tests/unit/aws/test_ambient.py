@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -193,8 +194,19 @@ def test_a_credential_process_that_hangs(world: World, tmp_path: Path) -> None:
     with pytest.raises(AmbientFailed, match="longer than 2 s") as caught:
         load_ambient(world.environ, str(world.folder), "tool", timeout_seconds=2)
     assert "credential_process" in caught.value.hint
-    # The waiting shell reads end of file and ends.
-    os.close(os.open(tmp_path / "never", os.O_WRONLY | os.O_NONBLOCK))
+    end_readers(tmp_path / "never")
+
+
+def end_readers(fifo: Path) -> None:
+    """Give end of file to the shell that reads; it may not have begun yet, or have ended before it could begin."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
 
 
 def test_a_profile_with_a_role(world: World) -> None:

@@ -149,6 +149,7 @@ def test_a_connection_that_the_server_closed_is_replaced(driver: Driver) -> None
     with StubServer(lambda _: Answer(body=b"fine", closes=True)) as server:
         for _ in range(3):
             assert send_one(driver, WireRequest("GET", server.url)).body == b"fine"
+            server.wait_until_closed()
     assert server.connections == 3
 
 

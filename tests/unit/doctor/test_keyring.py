@@ -88,14 +88,14 @@ def test_a_backend_of_a_newer_dsops_is_a_warning(home: Path) -> None:
     Path(index.path_of(environ)).parent.mkdir(parents=True)
     index.write(environ, Contents({SERIAL: SeedEntry(SERIAL, "", "tpm")}, {}))
     check = check_keyring(steps(), environ)
-    assert (check.status, check.why) == ("warning", "this dsops has no keyring backend `tpm`")
+    assert (check.status, check.why) == ("warning", "this version of dsops has no keyring backend `tpm`")
 
 
 @pytest.mark.parametrize("variable", ["des,file", "file,file", ","])
 def test_an_order_that_can_not_be_used_is_a_warning(home: Path, variable: str) -> None:
     """An unknown or repeated backend in DSOPS_KEYRING is a warning."""
     check = check_keyring([], {**environ_with(home), "DSOPS_KEYRING": variable})
-    assert (check.status, check.detail) == ("warning", "DSOPS_KEYRING can't be used")
+    assert (check.status, check.detail) == ("warning", "DSOPS_KEYRING is invalid")
 
 
 def test_a_list_that_can_not_be_relied_on_is_a_warning(home: Path) -> None:

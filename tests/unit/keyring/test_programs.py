@@ -178,9 +178,9 @@ def test_two_items_of_one_title_are_an_error(op: StubOnePassword) -> None:
     [
         ("locked", KeyringLocked, "op signin"),
         ("no account", KeyringUnavailable, "knows no account"),
-        ("strange", KeyringFailed, "something else than the expected JSON"),
+        ("strange", KeyringFailed, "did not print the expected JSON"),
         ("repeats", KeyringFailed, "unable to process line 1"),
-        ("forgets", KeyringFailed, "gives another value back"),
+        ("forgets", KeyringFailed, "returns a different value"),
     ],
 )
 def test_each_failure_of_1password_says_what_to_do(
