@@ -64,7 +64,9 @@ def test_a_repository_uses_the_session_only_with_permission(machine: Machine, se
     assert "config.not-allowed" in _exec(machine, "its", folder).stderr
     assert machine.calls() == before
     words = ["dsops", "allow"]
-    shown = subprocess.run(words, cwd=folder, env=machine.environ, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        words, cwd=folder, env=machine.environ, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
     assert power in shown
     assert _exec(machine, "its", folder).returncode == 0
 
@@ -74,7 +76,7 @@ def test_a_repositorys_store_without_the_setting_needs_its_own_code(machine: Mac
     folder = machine.folder / "repository"
     folder.mkdir()
     (folder / "dsops.yaml").write_text(f"version: 1\nsecretStores:\n  its: {{type: aws.sts, {OF_ADA}}}\nenvs: {{}}\n")
-    subprocess.run(["dsops", "allow"], cwd=folder, env=machine.environ, capture_output=True, check=True)
+    subprocess.run(["dsops", "allow"], cwd=folder, env=machine.environ, capture_output=True, check=True, timeout=60)
     assert "mfa.required" in _exec(machine, "its", folder).stderr
 
 
