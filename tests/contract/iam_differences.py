@@ -62,7 +62,7 @@ EXAMPLES: dict[str, World] = {
     "NotIpAddress and the other version": under(
         "NotIpAddress", "aws:SourceIp", "10.0.0.1", aws__SourceIp=["2001:db8::1"]
     ),
-    "plain operators on several values": under("StringEquals", "aws:TagKeys", "a", aws__TagKeys=["a"]),
+    "operators without a set operator on several values": under("StringEquals", "aws:TagKeys", "a", aws__TagKeys=["a"]),
     "variables that begin a resource": reading(
         allow(resource="arn:aws:sqs:*:*:${aws:username}-queue"), context={"aws:username": "a"}
     )._replace(action="sqs:SendMessage", resource=f"arn:aws:sqs:us-east-1:{ACCOUNT}:a-queue"),

@@ -273,7 +273,7 @@ READINGS: dict[str, Reading] = {
     "moments in epoch seconds": epoch_seconds,
     "the range 0.0.0.0/0": range_of_all_addresses,
     "NotIpAddress and the other version": bare_address_of_the_other_version,
-    "plain operators on several values": plain_operator_on_a_set,
+    "operators without a set operator on several values": plain_operator_on_a_set,
     "variables that begin a resource": variable_that_begins_a_resource,
     "empty variables": empty_variable,
     "unset variables under a negation": unset_variable_under_a_negation,

@@ -363,8 +363,7 @@ def test_settings_of_a_profile_without_credentials_are_listed(world: World) -> N
     """If a profile has no credentials, the error lists the names of its settings (no values) and missing files."""
     world.config("[default]\nregion = eu-west-1\ncli_pager =\n")
     error = world.failure()
-    folder = f"{world.home}/.aws"
-    files = f"{folder}/config and {folder}/credentials (no such file)"
+    files = "~/.aws/config and ~/.aws/credentials (no such file)"
     assert f"profile `default` in {files}, which has only cli_pager, region" in error.why
     assert "eu-west-1" not in error.why
 

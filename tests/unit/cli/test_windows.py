@@ -13,7 +13,7 @@ from dsops.errors import AuditFailed, CommandNotExecutable, CommandNotFound
 from dsops.pipeline.journal import LazyJournal
 from dsops.process import windows
 from dsops.runtime import Act, utc_now
-from dsops.user_folders import config_folder, data_folder, state_folder
+from dsops.user_folders import config_folder, data_folder, home_folder, state_folder
 from tests.permission import allow_found
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
@@ -106,6 +106,14 @@ def test_the_folders_of_windows(environ: dict[str, str], config: str, data: str)
     """On Windows, settings are below %APPDATA%, data and state below %LOCALAPPDATA%; relative paths are ignored."""
     assert config_folder(environ, "win32") == config
     assert data_folder(environ, "win32") == state_folder(environ, "win32") == data
+
+
+def test_the_home_folder_of_windows() -> None:
+    """On Windows, USERPROFILE is the home folder if HOME is not set; elsewhere, only HOME counts."""
+    environ = {"USERPROFILE": r"C:\Users\ada"}
+    assert home_folder(environ, "win32") == r"C:\Users\ada"
+    assert home_folder(environ, "linux") == ""
+    assert home_folder({**environ, "HOME": "/home/ada"}, "win32") == "/home/ada"
 
 
 FILES = {r"C:\bin\aws.EXE", r"C:\tools\npm.CMD", r"C:\repo\aws.exe", r"tool.exe"}

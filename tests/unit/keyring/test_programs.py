@@ -109,7 +109,7 @@ def test_a_missing_program_is_told(tmp_path: Path) -> None:
 
 def test_waiting_for_a_program_has_a_limit(tmp_path: Path) -> None:
     """A program that takes too long is ended, since it may be showing a prompt that the user can't see."""
-    folder = program(tmp_path / "bin", "sleep 600")
+    folder = program(tmp_path / "bin", "exec sleep 600")
     started = time.monotonic()
     with pytest.raises(KeyringLocked, match="did not answer within 1 s"):
         Program("prog", {"PATH": f"{folder}:/usr/bin:/bin"}, "/", "", 1.0).run(given=Secret(SEED))
