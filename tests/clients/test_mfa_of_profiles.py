@@ -123,7 +123,7 @@ def test_three_profiles_of_one_device_need_one_code(machine: Machine) -> None:
 
 
 def test_another_device_asks_for_its_own_code(machine: Machine) -> None:
-    """The session of one user's device does not serve a profile with another user's key and device."""
+    """The MFA session of one user is not reused for a profile with another user's access key and MFA device."""
     machine.typed("deploy", ADA)
     assert not machine.works("bens")
     machine.typed("bens", BEN)

@@ -89,7 +89,7 @@ def test_keeping_existing_keeps_an_identity_whole() -> None:
 
 
 def test_keeping_existing_does_not_keep_an_expiry_without_its_session() -> None:
-    """An inherited expiry without a session is not an identity, and is removed."""
+    """With keeps_existing, an inherited expiry variable is removed if no session credentials are inherited with it."""
     secrets = {name: Secret("ours") for name in IDENTITY[:3]}
     child = child_environment({"AWS_CREDENTIAL_EXPIRATION": "soon"}, secrets, keeps_existing=True)
     assert dict(child.variables) == secrets

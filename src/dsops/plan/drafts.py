@@ -277,7 +277,7 @@ def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
 
 
 def _taken(draft: Draft, name: str) -> str:
-    """Remove a setting that Step has as an attribute from the settings and return it; "" if it is not a text."""
+    """Pop a setting for which Step has an attribute, and return it; "" if the setting is not a string."""
     draft.identity.pop(name, None)
     setting = draft.settings.pop(name, "")
     return setting if isinstance(setting, str) else ""

@@ -110,9 +110,9 @@ def _serial(draft: Draft) -> str:
 
 
 def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
-    """Return an unused session name.
+    """Return a name for the MFA session that no other session of the plan has.
 
-    Two profiles may name one device, and each profile signs its own session.
+    The serial number alone is not unique: two profiles with the same MFA device have separate sessions.
     """
     name = f"MFA session of {serial_number}"
     return name if name not in shared else f"{name} ({len(shared) + 1})"

@@ -31,7 +31,7 @@ KeyKind = Literal[
 
 
 REASON_TO = "reason_to"
-"""The key that selects the source identity or a session tag to contain the reason of `--reason`."""
+"""The key that says where AWS gets the text of `--reason`: in the source identity, or in a session tag."""
 
 SESSION_PARTS = ("access_key_id", "secret_access_key", "session_token", "expiration", "assumed_role_arn", "credentials")
 """The parts of a session that variables can read. `credentials` means all parts as JSON."""

@@ -59,8 +59,8 @@ NO_AUDIENCE: Final = LintRule(
     "oidc.no-audience",
     "note",
     "the statement does not test the token's audience",
-    why="Only the list of audiences in the IAM provider limits the tokens. If an audience is added there, its "
-    "tokens are accepted here, too.",
+    why="Only the list of audiences in the IAM provider limits the tokens. If an audience is added to this list, "
+    "the role accepts the tokens for that audience, too.",
     cure="add a condition StringEquals on the provider's `aud`, such as sts.amazonaws.com",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation",
 )
