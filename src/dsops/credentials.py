@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 USABLE_SECONDS = 60
-"""The number of seconds that must be left before credentials may sign a call."""
+"""The minimum remaining lifetime, in seconds, of credentials that sign a call."""
 
 FRESH_SECONDS = 15 * 60
-"""The seconds that must be left before a child process gets the credentials; at most a quarter of the lifetime."""
+"""The minimum remaining lifetime, in seconds, of credentials for a child process.
+
+If a quarter of the credentials' lifetime is shorter, the quarter is the minimum.
+"""
 
 OF_ENVIRONMENT = "environment"
-"""The value of `source` for keys in the environment; messages print this text."""
+"""The value of `source` for keys from environment variables; messages print this text."""
 
 
 class SandboxRun(NamedTuple):
@@ -35,9 +38,9 @@ class Credentials:
     """The three parts of one session or long-term key, never mixed with another key's parts.
 
     Secret parts are not printed. `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and
-    for keys from the environment whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if
-    unknown. `source` describes where the base credentials of the chain came from. `sandbox` is the sandbox on this
-    machine that issued them, or None. `request_id` is the id of the call that issued the session, and
+    for keys from environment variables whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), ""
+    if unknown. `source` describes where the base credentials of the chain came from. `sandbox` is the sandbox on this
+    machine that issued the credentials, or None. `request_id` is the id of the call that issued the session, and
     `source_identity` the session's source identity; both are "" for other credentials.
     """
 
@@ -101,7 +104,7 @@ class Credentials:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the credentials are temporary: a role assumed with them is chained, and limited to one hour."""
+        """Whether the credentials are temporary: a role assumed with temporary ones is chained, and limited to an hour."""
         return self.session_token is not None
 
     @property

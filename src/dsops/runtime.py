@@ -1,4 +1,4 @@
-"""Everything that dsops uses from its process, as one value: clock, environment, prompts, progress, randomness."""
+"""Everything that dsops uses from its process, as one value: clock, variables, prompts, progress, randomness."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Act(NamedTuple):
     facts: Mapping[str, object] = {}
     """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether a sandbox answered the call; None if the act has no endpoint: the run's mark decides then."""
+    """Whether a sandbox answered the call; None if the act has no endpoint: then the run's mark applies."""
 
 
 SANDBOX = "sandbox"

@@ -1,8 +1,8 @@
-"""The backend `desktop`: the system keyring, through a child process with the client's environment.
+"""The backend `desktop`: the system keyring, through a child process with the client's environment variables.
 
-The package `keyring` takes 60 ms to import and reads the environment of its process. So it never runs in this
-process, because the agent works for clients of several sessions. Secrets pass through a pipe, never through arguments
-or files.
+The package `keyring` takes 60 ms to import and reads the environment variables of its process. So it never runs in
+this process, because the agent works for clients of several sessions. Secrets pass through a pipe, never through
+arguments or files.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Encrypted(NamedTuple):
 
 
 def is_about_keys(answer: AwsAnswer | None) -> bool:
-    """Return whether AWS's error gives the KMS key as the reason: access is denied, or the key is not usable."""
+    """Return whether AWS's error says that the KMS key is the reason: access is denied, or the key is not usable."""
     if answer is None or "default KMS service key" in answer.message:
         return False
     code = answer.code.removesuffix("Exception")
@@ -154,7 +154,7 @@ class KeyAsker:
         return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
 
     def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
-        """Return the finding for a key that none of the chain's credentials may look up."""
+        """Return the finding for a key that no credentials of the chain are allowed to look up."""
         message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
         fact = self._fact(read, key)
         place = FaultLocation(read.step.name, 0, "", read.resource, "", 0, "", 0)
