@@ -104,7 +104,7 @@ class Credentials:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the credentials are temporary: a role assumed with temporary ones is chained, and limited to an hour."""
+        """Whether the credentials are temporary: a role assumed with them is chained, and limited to one hour."""
         return self.session_token is not None
 
     @property

@@ -191,7 +191,7 @@ class DsopsError(Exception):
         self._tell()
 
     def add_tried(self, tried: FailedOperation) -> None:
-        """Add facts about the failed operation. Facts that are already known stay: they were added closer to the failure."""
+        """Add facts about the failed operation. Facts already known stay: they were added closer to the failure."""
         self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()
 

@@ -203,7 +203,10 @@ class _Frame:
 
 
 def _parse(text: str) -> tuple[_Parts, list[tuple[int, int]]]:
-    """Return the parts of a string, and the start and end of each outermost `${NAME...}`. An unclosed `${` is literal."""
+    """Return the parts of a string, and the start and end of each outermost `${NAME...}`.
+
+    An unclosed `${` is literal.
+    """
     stack = [_Frame([], "")]
     spans: list[tuple[int, int]] = []
     depth = 0

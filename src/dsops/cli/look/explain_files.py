@@ -29,7 +29,7 @@ _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 def evidence_of(
     steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
 ) -> Evidence:
-    """Read the policies in the files of `--policies`, and in those of `--trust-policy`, which are given as ROLE=FILE."""
+    """Read the policies in the files of `--policies`, and those of `--trust-policy`, given as ROLE=FILE."""
     given: Given = {}
     for file in policy_files:
         given = {**given, **_given(file, runtime)}

@@ -143,7 +143,9 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
     FUNCTION_ROLE.name: _function,
     GITHUB_REPOSITORY.name: _job,
 }
-"""Maps each flag that names a workload to a function that returns variables, with which the workload's SDK gets credentials.
+"""Maps each flag that names a workload to a function.
+
+The function returns the variables with which the workload's SDK gets credentials.
 """
 
 ENV = Command(

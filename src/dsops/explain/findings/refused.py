@@ -81,7 +81,7 @@ _LIMITS: Final = (
 
 
 def is_policys(error: DsopsError) -> bool:
-    """Return whether a policy refused the call, as far as the error shows. AWS denies some calls regardless of policies."""
+    """Return whether a policy refused the call, as the error says: AWS denies some calls regardless of policies."""
     if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
         return False
     message = error.aws.message if error.aws is not None else ""

@@ -85,7 +85,7 @@ class Chains:
         return ChainKeys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
-        """Return the service's endpoint for the step; a store's custom endpoint (an emulator) is used for all services."""
+        """Return the service's endpoint for the step; a store's custom endpoint (an emulator) is for all services."""
         url = str(step.settings.get("endpoint_url", ""))
         address = parse_address(url) if url else None
         own = url if address is not None and not is_aws_host(address.host) else ""

@@ -85,7 +85,7 @@ def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _check_names(part: str) -> None:
-    """Raise ValueError if a JSON object repeats a name (RFC 7519, 4): two parsers could use different values."""
+    """Raise ValueError if a JSON object repeats a name (RFC 7519, 4), because two parsers could use different values."""
     raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     json.loads(raw, object_pairs_hook=_without_repetition)
 
@@ -159,7 +159,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims[name]
-    # JSON allows integers of any length, and Python's parser accepts NaN. A time must be neither.
+    # JSON allows integers of any length, and Python's parser accepts NaN, but neither is a valid time.
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
         raise _invalid(_NOT_A_JWT)
     return value
