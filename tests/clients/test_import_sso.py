@@ -240,7 +240,7 @@ def test_two_imports_at_once_leave_one_complete_file(desk: Newcomer) -> None:
 
 
 def test_another_file_can_be_named(desk: Newcomer) -> None:
-    """With --out, the stores are written into that file, which works, and the user's own file is not created."""
+    """With --out, the stores are written into the named file, which then works; the user's own file is not created."""
     desk.log_in()
     desk.imported("--out", "dsops.yaml", "--name", "{role_name}")
     assert not desk.own.exists()

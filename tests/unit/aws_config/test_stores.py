@@ -311,7 +311,7 @@ def test_a_role_with_mfa_shares_the_session_of_its_source_profile() -> None:
     ],
 )
 def test_a_role_that_may_start_from_a_session_shares_none(config: str, credentials: str) -> None:
-    """Without a device, with over an hour, or with a source that may be a session, the role sends its own code."""
+    """A role without a device, with more than an hour, or whose source may be a session, sends its own MFA code."""
     settings = stores(made(config, "a", credentials=credentials))["a"]
     assert "mfa_session" not in settings
     assert settings["role_arn"] == "arn:aws:iam::111111111111:role/Role"

@@ -35,7 +35,7 @@ def found(path: str, folder: Path, home: Path) -> str:
 
 
 def test_a_program_of_the_project_is_never_run(tmp_path: Path) -> None:
-    """The PATH loses the working folder and the repository around it, also if reached through a symbolic link."""
+    """Programs in the working folder or the repository around it are never run, even through a symbolic link."""
     home, project = tmp_path / "home", tmp_path / "home" / "project"
     (project / ".git").mkdir(parents=True)
     below = project / "a" / "b"
@@ -108,7 +108,7 @@ def test_a_missing_program_is_told(tmp_path: Path) -> None:
 
 
 def test_waiting_for_a_program_has_a_limit(tmp_path: Path) -> None:
-    """A program that takes too long is ended, since it may be showing a prompt that the user can't see."""
+    """A backend's program that takes too long is ended, since it may show a prompt that the user can't see."""
     folder = program(tmp_path / "bin", "sleep 600")
     started = time.monotonic()
     with pytest.raises(KeyringLocked, match="did not answer within 1 s"):

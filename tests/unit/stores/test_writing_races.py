@@ -90,7 +90,7 @@ def test_the_label_moves_from_the_expected_version_only() -> None:
 
 
 def test_a_change_by_another_client_is_not_overwritten() -> None:
-    """If another version is current by then, the error names that version, and the new version loses its label."""
+    """If another version has become current, the error names that version, and the new version loses its label."""
     error = failure(
         {"PutSecretValue": put, "UpdateSecretVersionStage": refuse_current, "DescribeSecret": current(OTHERS)}
     )

@@ -85,7 +85,7 @@ def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _check_names(part: str) -> None:
-    """Raise ValueError if a JSON object repeats a name (RFC 7519, 4), because two parsers could use different values."""
+    """Raise ValueError if a JSON object repeats a name (RFC 7519, 4): two parsers could use different values."""
     raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     json.loads(raw, object_pairs_hook=_without_repetition)
 

@@ -80,7 +80,7 @@ def keys_of(statement: Statement) -> Iterator[str]:
 
 
 Position = tuple[int, int]
-"""Line and column, counted from 1. The column is the one after the brace, as AWS answered LocalStack's tests."""
+"""Line and column, counted from 1. The column is that after the brace, as in AWS's responses to LocalStack's tests."""
 
 
 @lru_cache(maxsize=256)

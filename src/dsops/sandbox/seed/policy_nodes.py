@@ -27,7 +27,7 @@ class PolicyNodes(Nodes):
         self._folder = folder
 
     def policies(self, node: Node | None, path: str) -> tuple[StoredPolicy, ...]:
-        """Return inline identity policies, and managed policies. A managed policy has its ARN as name and "" as text."""
+        """Return inline identity policies and managed policies. A managed policy has its ARN as name and "" as text."""
         return self.named_policies(node, path, "identity", "policy-")
 
     def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[StoredPolicy, ...]:
