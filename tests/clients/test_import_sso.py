@@ -159,7 +159,7 @@ def test_a_login_that_fails_writes_nothing(desk: Newcomer) -> None:
     ],
 )
 def test_what_is_missing_is_named_with_the_next_step(desk: Newcomer, words: tuple[str, ...], error: str) -> None:
-    """Without a terminal, the error says what is missing, and nothing is written."""
+    """Without a terminal, a login that lacks a value fails: the error names the value, and no file is written."""
     with Child(
         [str(BIN / "dsops"), *words],
         cwd=desk.folder,
@@ -297,7 +297,7 @@ def json_answer(content: object, status: int = 200, error: str = "") -> Answer:
 
 
 def test_an_account_that_is_not_listed_is_named_and_keeps_its_stores(logged_in: Newcomer) -> None:
-    """If one account can't be listed, its stores stay, the others are written, and the error names the account."""
+    """If one account can't be listed, its stores stay, the other accounts' stores are written, and an error names it."""
 
     def refuse(_: str, account: str) -> Answer | None:
         return json_answer({"message": "No access"}, 403, "ForbiddenException") if account == OPS else None

@@ -59,7 +59,7 @@ def test_a_chain_is_made_from_its_beginning() -> None:
 
 
 def test_a_chained_role_has_an_hour() -> None:
-    """A chained role gets a duration of one hour, AWS's maximum for chains; the first hop keeps its own duration."""
+    """A chained role gets a duration of one hour, AWS's maximum for role chaining; the first hop keeps its duration."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = 7200\n"
         f"[profile b]\n{ROLE}source_profile = a\nduration_seconds = 7200\n"

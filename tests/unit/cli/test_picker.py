@@ -120,7 +120,7 @@ def test_enter_twice_takes_the_recent_one(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize("key", [ESCAPE, CTRL_C, "\x04"])
 def test_cancel_runs_nothing(dsops: Dsops, aws: StubAws, key: str) -> None:
-    """Esc, Ctrl-C and Ctrl-D end with exit code 130, without an error, and leave nothing on the screen."""
+    """Esc, Ctrl-C and Ctrl-D close the list, run nothing, and exit with code 130 without an error."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
         screen.wait_for(HELP)
         screen.type(key)
@@ -130,7 +130,7 @@ def test_cancel_runs_nothing(dsops: Dsops, aws: StubAws, key: str) -> None:
 
 
 def test_the_terminal_is_restored_after_a_signal(dsops: Dsops) -> None:
-    """If SIGTERM ends the process during a list, the terminal's echo is restored, and the exit status has the signal."""
+    """If SIGTERM ends the process during a list, the terminal's echo is restored; the exit status has the signal."""
     shell = ["/bin/sh", "-c", '"$@"; echo status $?; stty -a', "sh", *dsops.command("exec", "--", "true")]
     with Screen(shell, columns=80, environ=dsops.environ, folder=dsops.folder) as screen:
         screen.wait_for(HELP)

@@ -123,7 +123,7 @@ def test_an_unknown_outcome_is_not_called_unchanged() -> None:
 
 
 def test_a_denied_move_says_what_is_stored_and_what_to_allow() -> None:
-    """Without UpdateSecretVersionStage, nothing becomes current; the error says so and names the permission."""
+    """If UpdateSecretVersionStage is denied, the old version stays current, and the error names the permission."""
 
     def deny(_: dict[str, object]) -> Answer:
         return json_error(
