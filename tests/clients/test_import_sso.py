@@ -297,7 +297,7 @@ def json_answer(content: object, status: int = 200, error: str = "") -> Answer:
 
 
 def test_an_account_that_is_not_listed_is_named_and_keeps_its_stores(logged_in: Newcomer) -> None:
-    """If one account can't be listed, its stores stay, the other accounts' stores are written, and an error names it."""
+    """If one account can't be listed, its stores stay, other accounts' stores are written, and an error names it."""
 
     def refuse(_: str, account: str) -> Answer | None:
         return json_answer({"message": "No access"}, 403, "ForbiddenException") if account == OPS else None

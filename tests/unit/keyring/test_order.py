@@ -41,7 +41,7 @@ def test_a_desktop_is_used_as_before(home: Path) -> None:
 
 
 def test_without_a_desktop_the_next_one_is_used(home: Path) -> None:
-    """Without desktop and password store, secrets are stored in the encrypted file, and the index names this backend."""
+    """Without desktop and password store, secrets are stored in the encrypted file, and the index says so."""
     ring = keyring({"HOME": str(home)})
     assert add_seed(ring, DEVICE, SEED, "now", replaces=False).backend == "file"
     entry = index.contents(ring.environ).seeds[DEVICE]
