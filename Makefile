@@ -99,10 +99,21 @@ site: $(SITE) ## build the site of the documentation into build/site, and check 
 	@$(PY) -m website $(if $(VERSION),--version $(VERSION)) $(if $(URL),--url $(URL))
 
 dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: also with uncommitted changes)
+	@if command -v go >/dev/null; then \
+		go -C release/nfpm build -trimpath -o $(abspath $(RELEASE_VENV))/bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm; fi
 	@$(RELEASE_VENV)/bin/python -m release.build $(ARGS)
 
 verify-dist: $(DEV) $(RELEASE) ## install each artifact of dist/ in a clean place, and run it
 	@RELEASE_DIST=$(abspath dist) $(PY) -m pytest -p no:xdist tests/release $(ARGS)
+
+outdated: $(GITHUB) ## list the installed packages that have a newer release
+	@$(PY) -m pip --disable-pip-version-check --no-input list --outdated
+
+# A package that could not be looked up counts as a failure: an index without advisories must not look like a good answer.
+advisories: $(GITHUB) ## look up known vulnerabilities of every pinned package
+	@for list in $(wildcard requirements/*.txt); do \
+		echo "$$list"; $(VENV)/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off --requirement "$$list" || code=1; \
+	done; exit $${code:-0}
 
 lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
@@ -119,6 +130,9 @@ lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/site.txt requirements/site.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/github.txt requirements/github.in >/dev/null
+	@# pip-compile warns in the file that pip is missing, which each environment has.
+	@sed '/^# WARNING/,$$d' requirements/github.txt > requirements/github.txt.new
+	@mv requirements/github.txt.new requirements/github.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/publish.txt requirements/publish.in >/dev/null
 	@# What dsops.pyz carries: the base and the extra that is pure Python.
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/demo.txt --extra policy \

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from release import bill, distributions, musl, pyz, repository
+from release import bill, distributions, formula, musl, packages, pyz, repository
 from release.errors import exit_code_of
 from release.wheels import download, licences_of
 
@@ -30,10 +30,10 @@ def build(out: Path, *, allow_dirty: bool) -> None:
 
 
 def _artifacts(source: Path, work: Path, made: Path, epoch: str) -> None:
-    folders = [work / name for name in ("pinned", "pyz", "of-wheel", "of-musl", "of-pyz")]
+    folders = [work / name for name in ("pinned", "pyz", "packages", "of-wheel", "of-musl", "of-pyz")]
     for folder in folders:
         folder.mkdir()
-    pinned, packed, of_wheel, of_musl, of_pyz = folders
+    pinned, packed, packaged, of_wheel, of_musl, of_pyz = folders
     requirements = source / "requirements"
     wheel, sdist = distributions.build(source, made, epoch)
     for_musl = musl.build(wheel)
@@ -47,7 +47,17 @@ def _artifacts(source: Path, work: Path, made: Path, epoch: str) -> None:
     )
     single = made / "dsops.pyz"
     contents = pyz.wheels(requirements / "pyz.txt", wheel, packed, epoch)
-    _bills(project, contents, of_pyz, [single], epoch)
+    with_the_same = [single]
+    if packages.available():
+        with_the_same += packages.build(contents, repository.version(source), packaged, made, epoch)
+    else:
+        sys.stdout.write("the packages for Debian and Fedora (.deb, .rpm) are left out: nfpm needs Go\n")
+    _bills(project, contents, of_pyz, with_the_same, epoch)
+    if owner_and_name := formula.repository():
+        text = formula.build(requirements / "pyz.txt", sdist, repository.version(source), owner_and_name, epoch)
+        (made / "dsops.rb").write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write("the formula for Homebrew is left out: GITHUB_REPOSITORY does not say where releases are\n")
     (made / f"{single.name}.licenses.txt").write_text(licences_of(contents), encoding="utf-8")
     pyz.build(packed, repository.version(source), single, epoch)
 

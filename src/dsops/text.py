@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def clean(text: str) -> str:
     """Return the text on one line with control characters escaped, because it may come from a server."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else " " if character in "\n\t" else f"\\x{ord(character):02x}"
         for character in text

@@ -186,6 +186,7 @@ OWN = {
     "process/signals.py": "the command, while it watches a child",
     "process/terminal.py": "the command, while it watches a child",
     "process/watch.py": "the command, while it watches a child",
+    "process/windows.py": "the command on Windows, while the child runs",
     "sandbox/state/fence.py": "the sandbox's server",
     "sandbox/state/handlers.py": "the sandbox's server",
     "sandbox/http/loop.py": "the sandbox's server",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,3 +85,18 @@ def server() -> Iterator[SandboxServer]:
     """The sandbox of the demo."""
     with open_server(read_seed_file(str(ROOT / "examples" / "demo" / "seed.yaml"))) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a small Debian with Python 3.11, which debootstrap makes; skips the test where it can't."""
+    program = shutil.which("debootstrap", path=f"{os.defpath}:/usr/sbin:/sbin")
+    if not program or os.geteuid():
+        pytest.skip("a clean Debian needs root and debootstrap")
+    folder = tmp_path_factory.mktemp("debian")
+    folder.chmod(0o755)
+    words = [program, "--variant=minbase", "--include=python3,python3-venv,bash-completion", "bookworm", str(folder)]
+    done = subprocess.run(words, env=dict(OUTSIDE), capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        pytest.skip(f"debootstrap failed: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+    return folder

@@ -88,12 +88,12 @@ def test_the_sums_are_right(dist: Path) -> None:
 
 def test_each_artifact_has_a_bill_of_materials(dist: Path) -> None:
     """The bills name dsops and its dependencies with versions, and no folder of the machine that built them."""
-    for artifact in (*dist.glob("*.whl"), *dist.glob("*.tar.gz"), *dist.glob("*.pyz")):
+    for artifact in (file for ending in ("whl", "tar.gz", "pyz", "deb", "rpm") for file in dist.glob(f"*.{ending}")):
         text = (dist / f"{artifact.name}.cdx.json").read_text(encoding="utf-8")
         bill = json.loads(text)
         named = {component["name"].lower(): component["version"] for component in bill["components"]}
         assert {"botocore", "pyyaml", "rich", "urllib3"} <= set(named)
-        assert ("pycurl" in named) is (artifact.suffix != ".pyz" and "musllinux" not in artifact.name)
+        assert ("pycurl" in named) is (artifact.suffix in (".whl", ".gz") and "musllinux" not in artifact.name)
         assert "file://" not in text
         assert tempfile.gettempdir() not in text
 

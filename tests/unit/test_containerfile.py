@@ -32,11 +32,16 @@ class Step(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def steps() -> list[Step]:
-    """Return the instructions without comments, with continued lines joined."""
+def stages() -> dict[str, list[Step]]:
+    """Return the instructions of each stage, without comments; those before the first stage have the name ""."""
     lines = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
-    found = [line.strip().partition(" ") for line in lines if line.strip() and not line.startswith("#")]
-    return [Step(name, text.strip()) for name, _, text in found]
+    found: dict[str, list[Step]] = {"": []}
+    for line in (line.strip() for line in lines if line.strip() and not line.startswith("#")):
+        name, _, text = line.partition(" ")
+        if name == "FROM":
+            found[text.partition(" AS ")[2]] = []
+        list(found.values())[-1].append(Step(name, text.strip()))
+    return found
 
 
 def only(steps: list[Step], name: str) -> str:
@@ -46,55 +51,62 @@ def only(steps: list[Step], name: str) -> str:
 
 
 def copied(steps: list[Step]) -> list[str]:
-    """Return everything that is copied into the image."""
-    return [source for step in steps if step.name == "COPY" for source in step.text.split()[:-1]]
+    """Return everything that is copied from the repository."""
+    texts = [step.text for step in steps if step.name == "COPY" and not step.text.startswith("--from=")]
+    return [source for text in texts for source in text.split()[:-1]]
 
 
-def test_it_knows_its_instructions(steps: list[Step]) -> None:
-    """The Containerfile has only instructions that every engine knows, and a base image without a registry's host."""
+def test_it_knows_its_instructions(stages: dict[str, list[Step]]) -> None:
+    """The Containerfile has only instructions that every engine knows, and one base, which is pinned by its digest."""
     known_names = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
 
-    assert {step.name for step in steps} == known_names
-    assert steps[0].name == "FROM"
-    assert re.fullmatch(r"python:3\.1\d-slim", steps[0].text)
+    assert list(stages) == ["", "build", "dsops", "sandbox"]
+    (base,) = stages.pop("")
+    assert base.name == "ARG"
+    assert re.fullmatch(r"BASE=python:3\.1\d-slim@sha256:[0-9a-f]{64}", base.text)
+    assert {step.name for steps in stages.values() for step in steps} == known_names
+    assert [only(steps, "FROM").partition(" ")[0] for steps in stages.values()] == ["${BASE}"] * 3
 
 
-def test_what_is_copied_is_there_and_not_ignored(steps: list[Step]) -> None:
+def test_what_is_copied_is_there_and_not_ignored(stages: dict[str, list[Step]]) -> None:
     """Every copied file exists, and `.dockerignore` excludes everything else, such as keys."""
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     kept = [rule[1:] for rule in rules if rule.startswith("!")]
 
     assert "*" in rules
     assert not any(fnmatch(name, rule) for name in (".git", ".venv", ".env", "dsops.yaml") for rule in kept)
-    for source in copied(steps):
+    for source in copied(stages["build"]):
         assert (ROOT / source).exists(), source
         assert source.split("/")[0] in kept, source
 
 
-def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
+def test_what_is_installed_is_pinned(stages: dict[str, list[Step]]) -> None:
     """Dependencies are installed by version and hash, and dsops from the copied files without dependencies."""
-    others, own = (step.text for step in steps if step.name == "RUN")
+    *others, built, own = (step.text for step in stages["build"] if step.name == "RUN")
 
-    assert "--require-hashes" in others
-    assert set(re.findall(r"--requirement (\S+)", others)) <= set(copied(steps))
-    assert own == "python -m pip install --no-deps --no-build-isolation ."
+    for text in others:
+        assert "pip install --require-hashes" in text
+        assert set(re.findall(r"--requirement (\S+)", text)) <= set(copied(stages["build"]))
+    assert "pip wheel --no-deps --no-build-isolation" in built
+    assert "pip install --no-deps --no-index wheel/*.whl" in own
 
 
-def test_it_runs_as_an_unprivileged_user(steps: list[Step]) -> None:
-    """The container runs as a numeric user, which clusters can check.
-
-    The user is set after all installation steps.
-    """
+@pytest.mark.parametrize("image", ["dsops", "sandbox"])
+def test_it_runs_as_an_unprivileged_user(stages: dict[str, list[Step]], image: str) -> None:
+    """The container runs as a numeric user, which clusters can check, and has no more than its environment."""
+    steps = stages[image]
     user, group = only(steps, "USER").split(":")
     names = [step.name for step in steps]
 
     assert int(user) >= 1000
     assert int(group) >= 1000
-    assert names.index("USER") > max(index for index, name in enumerate(names) if name in {"RUN", "COPY"})
+    assert only(steps, "COPY") == f"--from=build /opt/{image} /opt/{image}"
+    assert "RUN" not in names
 
 
-def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_path: Path) -> None:
+def test_what_it_starts_serves_until_it_is_told_to_end(stages: dict[str, list[Step]], tmp_path: Path) -> None:
     """The entry point serves, is healthy until SIGTERM and exits 0, with only PATH set and no writable folder."""
+    steps = stages["sandbox"]
     entry, health = (
         json.loads(only(steps, name).partition("[")[1] + only(steps, name).partition("[")[2])
         for name in ("ENTRYPOINT", "HEALTHCHECK")

@@ -133,6 +133,7 @@ class _Planner:
         self._findings = PlanFindings()
         self._drafts = Drafts(config, names, ambient, store_types, self._findings, proof, reason)
         self._steps: dict[str, Step] = {}
+        self._addresses: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], str] = {}
 
     def plan_environment(self, environment: Environment, also: str) -> Plan:
         """Return the plan of everything that the environment's variables need, and of the store `also`."""
@@ -237,9 +238,12 @@ class _Planner:
     def _finish_steps(self, reads: list[_Read]) -> None:
         """Turn drafts into steps, each after the step whose credentials it uses."""
         drafts = self._drafts
+        by_store: dict[str, list[_Read]] = {}
+        for read in reads:
+            by_store.setdefault(read.store, []).append(read)
         for draft in drafts.by_name.values():
             if draft.type.takes_credentials and not draft.region and not draft.type.shown_as:
-                draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
+                draft.region = _region_of_arns(by_store.get(draft.name, ()))
                 # A login always has a region. If the store names no valid login, that is reported already.
                 has_login = draft.proof is not None and draft.proof.login is not None
                 if not draft.region and not has_login:
@@ -327,16 +331,24 @@ class _Planner:
         if (own or source is not None) and not is_region_name(draft.region):
             return ""  # reported already as a problem of the key or of the store that the region comes from
         try:
-            endpoints = self._endpoints(draft)
-            environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ
-            url = resolve_endpoint(service, draft.region, environ, endpoint_url=str(endpoint_url)).url
+            return self._custom_address(service, draft.region, str(endpoint_url), self._endpoints(draft))
         except VariableInvalid:
             raise  # an invalid environment variable affects all stores, not only this one
         except ConfigError as error:
             self._findings.add_error(error, draft.where, draft.place.path)
             return ""
-        address = parse_address(url)
-        return "" if address is None or is_aws_host(address.host) else url
+
+    def _custom_address(
+        self, service: str, region: str, endpoint_url: str, endpoints: tuple[tuple[str, str], ...]
+    ) -> str:
+        """Return the service's address in the region; "" for AWS's own. Each address is resolved once for a plan."""
+        key = (service, region, endpoint_url, endpoints)
+        if key not in self._addresses:
+            environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ
+            url = resolve_endpoint(service, region, environ, endpoint_url=endpoint_url).url
+            address = parse_address(url)
+            self._addresses[key] = "" if address is None or is_aws_host(address.host) else url
+        return self._addresses[key]
 
 
 def _may_be_missing(variable: Variable) -> bool:

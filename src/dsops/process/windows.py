@@ -71,7 +71,8 @@ def run(command: str, arguments: Sequence[str], environment: Mapping[bytes, byte
 
     check_arguments(command, arguments)
     variables = {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not SIG_IGN: a console program that ignores Ctrl-C may pass this on to its child.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         # Windows builds one command line of the arguments; `executable` keeps it from searching for the program.
         code = subprocess.Popen(list(arguments), executable=command, env=variables).wait()

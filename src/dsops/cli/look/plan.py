@@ -11,7 +11,7 @@ from dsops.cli.framework.project import load_config, plan_environment, read_conf
 from dsops.cli.framework.screen import wrapped
 from dsops.cli.look.plan_check_flags import CHECK, FLAGS, SANDBOX, refuse_without_check
 from dsops.credentials import OF_ENVIRONMENT
-from dsops.plan import Ambient, Plan, PlannedVariable, Step
+from dsops.plan import Ambient, Plan, PlannedVariable, SecretReference, Step
 from dsops.runtime import Runtime
 from dsops.schema import REASON_TO, Setting
 from dsops.secret import Secret
@@ -38,8 +38,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     rows = [_row(variable) for variable in plan.variables]
     answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), rows, least=("IF MISSING", "TRANSFORM")))
     answer("")
-    for line in _tree(plan):
-        answer(wrapped(line, 1, indent=len(line) - len(line.lstrip()) + 4))
+    lines = [wrapped(line, 1, indent=len(line) - len(line.lstrip()) + 4) for line in _Tree(plan).lines()]
+    if lines:
+        answer("\n".join(lines))
     answer(f"a cold run makes {counted(plan.calls, 'call')} to AWS")
     base = plan.ambient.get("")
     if base is not None and base.source == OF_ENVIRONMENT and passed_over(runtime.environ):
@@ -53,54 +54,66 @@ def _row(variable: PlannedVariable) -> tuple[str, ...]:
     return (variable.name, variable.source, " | ".join(steps), "" if variable.reference is None else missing)
 
 
-def _tree(plan: Plan) -> Iterator[str]:
-    """Yield the credential graph as a tree: each step stands below the step whose session it uses."""
-    for profile, ambient in plan.ambient.items():
-        steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
-        steps = [step for step in steps if step.type.takes_credentials and step.proof is None]
-        if steps:
-            yield f"base credentials: {_ambient_text(ambient)}"
-            for step in steps:
-                yield from _branch(plan, step, "  ")
-    for step in plan.steps.values():
-        if step.proof is not None:
-            is_key = step.type.gives_long_term
-            base = f"base credentials: {step.proof.source}" if is_key else f"no base credentials: {step.proof.source}"
-            yield clean(base)
-            yield from _branch(plan, step, "  ")
-    for step in plan.steps.values():
-        if not step.credentials_from and not step.type.takes_credentials:
-            yield f"no credentials: {clean(_does(plan, step))}"
+class _Tree:
+    """The credential graph as a tree: each step stands below the step whose session it uses."""
 
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._below: dict[str, list[Step]] = {}
+        for step in plan.steps.values():
+            self._below.setdefault(step.credentials_from, []).append(step)
+        self._references: dict[str, set[SecretReference]] = {}
+        for variable in plan.variables:
+            if variable.reference:
+                self._references.setdefault(variable.step, set()).add(variable.reference)
 
-def _branch(plan: Plan, step: Step, indent: str) -> Iterator[str]:
-    yield f"{indent}{clean(_does(plan, step))}"
-    session = ", ".join(_session(step))
-    if session:
-        yield f"{indent}    {clean(session)}"
-    for other in plan.steps.values():
-        if other.credentials_from == step.name:
-            yield from _branch(plan, other, f"{indent}  ")
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the tree."""
+        first = self._below.get("", [])
+        for profile, ambient in self._plan.ambient.items():
+            steps = [step for step in first if step.profile == profile]
+            steps = [step for step in steps if step.type.takes_credentials and step.proof is None]
+            if steps:
+                yield f"base credentials: {_ambient_text(ambient)}"
+                for step in steps:
+                    yield from self._branch(step, "  ")
+        for step in self._plan.steps.values():
+            if step.proof is not None:
+                is_key = step.type.gives_long_term
+                source = step.proof.source
+                yield clean(f"base credentials: {source}" if is_key else f"no base credentials: {source}")
+                yield from self._branch(step, "  ")
+        for step in first:
+            if not step.type.takes_credentials:
+                yield f"no credentials: {clean(self._does(step))}"
+
+    def _branch(self, step: Step, indent: str) -> Iterator[str]:
+        yield f"{indent}{clean(self._does(step))}"
+        session = ", ".join(_session(step))
+        if session:
+            yield f"{indent}    {clean(session)}"
+        for other in self._below.get(step.name, ()):
+            yield from self._branch(other, f"{indent}  ")
+
+    def _does(self, step: Step) -> str:
+        """Describe what the step does: the call that issues its session, or the number of secrets read with it."""
+        references = self._references.get(step.name, set())
+        if not step.type.gives_credentials:
+            region = f" in {step.region}" if step.region else ""
+            # Several fields of one secret need only one read.
+            secrets = len({(each.key, each.version) for each in references})
+            seconds = step.settings.get("cache_seconds")
+            kept = "" if seconds is None else f", kept by the agent for {seconds} s"
+            return f"{step.name}: {step.type.name}{region}, {counted(secrets, 'secret')}{kept}"
+        chained = " (chained)" if step.is_chained else ""
+        read = f", {counted(len(references), 'part')} of it read" if references else ""
+        of = step.role or next((str(step.settings[name]) for name in _OF if name in step.settings), "")
+        return f"{step.name}: {step.session_source} {of}{chained}".rstrip() + read
 
 
 def _ambient_text(ambient: Ambient) -> str:
     kind = {True: ", temporary", False: ", long-term", None: ""}[ambient.is_temporary]
     return clean(f"{ambient.source}{kind}")
-
-
-def _does(plan: Plan, step: Step) -> str:
-    """Describe what the step does: the call that issues its session, or the number of secrets read with it."""
-    references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
-    if not step.type.gives_credentials:
-        region = f" in {step.region}" if step.region else ""
-        # Several fields of one secret need only one read.
-        secrets = len({(each.key, each.version) for each in references})
-        kept = f", kept by the agent for {step.settings['cache_seconds']} s" if "cache_seconds" in step.settings else ""
-        return f"{step.name}: {step.type.name}{region}, {counted(secrets, 'secret')}{kept}"
-    chained = " (chained)" if step.is_chained else ""
-    read = f", {counted(len(references), 'part')} of it read" if references else ""
-    of = step.role or next((str(step.settings[name]) for name in _OF if name in step.settings), "")
-    return f"{step.name}: {step.session_source} {of}{chained}".rstrip() + read
 
 
 def _session(step: Step) -> Iterator[str]:

@@ -24,10 +24,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             raise
         config = None
     stores = list(config.stores.values()) if config else []
+    readers = _readers(config) if config else {}
     if arguments.switch("--json"):
         answer_json(
             {
-                "stores": [_store_value(store, config) for store in stores],
+                "stores": [_store_value(store, readers.get(store.name, [])) for store in stores],
                 "types": [_type_value(store_type) for store_type in types.values()],
             }
         )
@@ -35,16 +36,17 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if config is not None and not arguments.switch(TYPES.name):
         headings = ("STORE", "TYPE", "CREDENTIALS FROM", "READ BY", "WHERE")
         least = ("WHERE", "READ BY", "CREDENTIALS FROM")
-        answer(table(headings, [_row(each, config) for each in stores], least=least))
+        rows = [_row(store, readers.get(store.name, [])) for store in stores]
+        answer(table(headings, rows, least=least))
         return 0
-    rows = [(each.name, _gives(each), each.help) for each in types.values()]
-    answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows, least=("GIVES",)))
+    type_rows = [(each.name, _gives(each), each.help) for each in types.values()]
+    answer(table(("TYPE", "GIVES", "DESCRIPTION"), type_rows, least=("GIVES",)))
     return 0
 
 
-def _row(store: StoreEntry, config: Config) -> tuple[str, ...]:
+def _row(store: StoreEntry, environments: list[str]) -> tuple[str, ...]:
     name = f"{store.name} (danger)" if store.is_dangerous else store.name
-    return (name, store.type, _source(store), ", ".join(_environments(store, config)), str(store.where))
+    return (name, store.type, _source(store), ", ".join(environments), str(store.where))
 
 
 def _source(store: StoreEntry) -> str:
@@ -53,24 +55,23 @@ def _source(store: StoreEntry) -> str:
     return field.node.text if field and isinstance(field.node, Scalar) else ""
 
 
-def _environments(store: StoreEntry, config: Config | None) -> list[str]:
-    """Return the environments that have a variable whose value is read from the store."""
-    return [
-        environment.name
-        for environment in (config.environments.values() if config else ())
-        if any(
-            variable.reference and variable.reference.store == store.name for variable in environment.variables.values()
-        )
-    ]
+def _readers(config: Config) -> dict[str, list[str]]:
+    """Map each store to the environments that have a variable whose value is read from the store."""
+    readers: dict[str, list[str]] = {}
+    for environment in config.environments.values():
+        references = [variable.reference for variable in environment.variables.values() if variable.reference]
+        for store in dict.fromkeys(reference.store for reference in references):
+            readers.setdefault(store, []).append(environment.name)
+    return readers
 
 
-def _store_value(store: StoreEntry, config: Config | None) -> Json:
+def _store_value(store: StoreEntry, environments: list[str]) -> Json:
     return {
         "name": store.name,
         "type": store.type,
         "credentials_from": _source(store) or None,
         "danger": store.is_dangerous,
-        "environments": _environments(store, config),
+        "environments": environments,
         "where": {"file": store.where.file, "line": store.where.line},
     }
 

@@ -108,6 +108,8 @@ def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
     request = _request_class(is_form=spoken in {"query", "ec2"}).from_primitives(
         serialized["method"], url, headers, _body(serialized["body"], spoken)
     )
+    # Without the cycle that werkzeug makes here, a body does not stay in memory until the next garbage collection.
+    request.environ.pop("werkzeug.request", None)
     request.environ["RAW_URI"] = url.removeprefix(f"https://{gate.host}")
     request.environ[OPERATION] = call.operation
     try:

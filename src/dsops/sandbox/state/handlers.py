@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dsops.errors import SandboxRefusal
 from dsops.extras import install_packages
 from dsops.sandbox.state.closed_operations import SHUT, not_served
+from dsops.sandbox.state.queue_attributes import send_without_counting
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import service_model
 from dsops.sandbox.wire.service_table import SERVED
@@ -98,7 +99,7 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
 
 
 def _keep_from_waiting(service: str) -> None:
-    """Patch the functions of moto that would block while the sandbox's lock is held.
+    """Patch the functions of moto that would block, or scan stored data, while the sandbox's lock is held.
 
     SWF sleeps for a second when a poll finds nothing. A Lambda function that another service invokes (SNS, SQS, S3,
     DynamoDB streams) would run in Docker for up to five minutes, although moto's settings turn off Docker.
@@ -108,6 +109,8 @@ def _keep_from_waiting(service: str) -> None:
     elif service == "lambda":
         function = import_module("moto.awslambda.models").LambdaFunction
         setattr(function, "_invoke_lambda", _run_no_function)  # noqa: B010 - private to moto
+    elif service == "sqs":
+        send_without_counting(import_module("moto.sqs.models"))
 
 
 def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.arn import PARTITIONS
 from dsops.sandbox.state import identifiers
+from dsops.sandbox.state.role_table import keep_roles_by_name
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam
@@ -85,6 +86,7 @@ def iam_models() -> Any:  # a module has no static type; `world` annotates the b
 
     models.User = SandboxUser  # type: ignore[misc]
     models.Group = SandboxGroup  # type: ignore[misc]
+    keep_roles_by_name(models)
     return models
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from dsops.policy import lower_case
 from dsops.sandbox.resource_policies.principals import Carrier
+from dsops.sandbox.state.role_table import roles_of
 from dsops.sandbox.state.world import Role, User, World
 
 if TYPE_CHECKING:
@@ -37,12 +38,10 @@ class EntityRelations:
     def has_name_like(self, account: str, kind: str, name: str) -> bool:
         """Whether a `User`, `Group` or `Role` with this name exists, ignoring case."""
         backend = self._world.backend(account)
-        names_by_kind: Mapping[str, Mapping[str, moto_iam.User | moto_iam.Group | moto_iam.Role]] = {
-            "User": backend.users,
-            "Group": backend.groups,
-            "Role": backend.roles,
-        }
-        return lower_case(name) in {lower_case(owner.name) for owner in names_by_kind[kind].values()}
+        if kind == "Role":
+            return roles_of(backend).has_like(name)
+        owners: Mapping[str, moto_iam.User | moto_iam.Group] = backend.users if kind == "User" else backend.groups
+        return lower_case(name) in {lower_case(owner.name) for owner in owners.values()}
 
     def description_of(self, role: Role) -> str:
         """Return the role's description."""
@@ -59,10 +58,11 @@ class EntityRelations:
     def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
         """Return the ARNs of managed policies attached to a `User`, `Role` or `Group`; empty if it does not exist."""
         backend = self._world.backend(account)
-        owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = [*backend.groups.values()]
-        if kind != "Group":
-            owners = [*backend.users.values()] if kind == "User" else [*backend.roles.values()]
-        return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
+        if kind == "Role":
+            owner: moto_iam.User | moto_iam.Role | moto_iam.Group | None = roles_of(backend).named(name)
+        else:
+            owner = backend.users.get(name) if kind == "User" else backend.groups.get(name)
+        return frozenset() if owner is None else frozenset(owner.managed_policies)
 
     def belongings(self, user: User) -> Mapping[str, bool]:
         """Map each cleanup step, in IAM's words, to whether it is needed before the user can be deleted."""

@@ -24,6 +24,7 @@ from dsops.sandbox.state.iam_backend import (
     reset,
 )
 from dsops.sandbox.state.organizations import Organizations
+from dsops.sandbox.state.role_table import roles_of
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam
@@ -115,7 +116,6 @@ class World:
         self.closed_sts_regions: dict[str, frozenset[str]] = {}
         """Account -> the regions in which the account has deactivated STS."""
         self._used_steps: dict[str, int] = {}
-        self._role_ids: dict[str, str] = {}
         self._backends: dict[str, moto_iam.IAMBackend] = {}
 
     def add_account(self, account: str, partition: str = "aws") -> None:
@@ -179,22 +179,16 @@ class World:
         """Return the role of that name, whatever its path."""
         if account not in self.partitions:
             return None
-        roles = self.backend(account).roles.values()
-        return next((view_role(role) for role in roles if role.name == name), None)
+        stored_role = roles_of(self.backend(account)).named(name)
+        return None if stored_role is None else view_role(stored_role)
 
     def role_at(self, arn: str) -> Role | None:
         """Return the role with exactly this ARN, including the path; None if no role has this ARN."""
         parts = parse_arn(arn)
         if parts is None or self.partitions.get(parts.account) != parts.partition:
             return None
-        roles = self.backend(parts.account).roles
-        stored_role = roles.get(self._role_ids.get(arn, ""))
-        if stored_role is None or stored_role.arn != arn:
-            stored_role = next((role for role in roles.values() if role.arn == arn), None)
-            if stored_role is None:
-                return None
-            self._role_ids[arn] = stored_role.id
-        return view_role(stored_role)
+        stored_role = roles_of(self.backend(parts.account)).named(parts.resource_name)
+        return None if stored_role is None or stored_role.arn != arn else view_role(stored_role)
 
     def has_principal(self, principal: str) -> bool:
         """Whether a policy's principal exists. Principals of accounts outside this sandbox are assumed to exist."""

@@ -1,0 +1,286 @@
+"""How the cost of an operation grows with the size of its input: the exponent at three sizes; above 1.15 is a defect.
+
+Each operation runs in this process: commands by `dsops.cli.main`, the sandbox without a socket. The cost is CPU time,
+or with `--count` the number of executed lines, which has no noise, so that 1.05 is the limit. An exponent of 1 means
+that twice the input costs twice as much, not counting what is the same at all sizes. For an operation on one of many
+things, such as CreateRole, the cost of a few calls is multiplied by the size; so an exponent of 1 means that a call
+costs the same at each size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from time import process_time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from bench.run import machine  # noqa: E402 - the folder above is on the path only now
+from dsops.cli import main as run_command  # noqa: E402
+from tests.sandboxes import Lab  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+LIMIT = 1.15
+COUNTED_LIMIT = 1.05
+CALLS = 20
+ROUNDS = 3
+ACCOUNT = "111111111111"
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "sts:AssumeRole",
+        },
+    }
+)
+POLICY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}'
+SEED = f"""\
+accounts:
+  "{ACCOUNT}":
+    users:
+      admin:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "*", Resource: "*"}}}}
+"""
+
+
+class Case(NamedTuple):
+    """An operation, and how to prepare its input of a size in an empty folder."""
+
+    name: str
+    prepare: Callable[[int, Path], Callable[[], object]]
+    sizes: tuple[int, int, int]
+    small: tuple[int, int, int]
+    """The sizes at which lines are counted."""
+    is_one_of_many: bool = False
+    """Whether the prepared action is a fixed number of calls, whatever the size."""
+
+
+def configuration(stores: int) -> str:
+    """Return a configuration: half the stores are roles, nine of ten chained, and each role reads one secret."""
+    lines = ["version: 1", "secretStores:"]
+    for number in range(stores // 2):
+        lines += [f"  role-{number}:", "    type: aws.sts", "    region: us-east-1"]
+        lines.append(f"    role_arn: arn:aws:iam::123456789012:role/R{number}")
+        if number % 10:
+            lines.append(f"    credentials_from: role-{number - number % 10}")
+        lines += [f"  secrets-{number}:", "    type: aws.secretsmanager", f"    credentials_from: role-{number}"]
+    lines += ["envs:", "  production:"]
+    lines += [f"    V{number}: {{from: {{store: secrets-{number}, key: k{number}}}}}" for number in range(stores // 2)]
+    return "\n".join([*lines, ""])
+
+
+def command(*words: str) -> Callable[[int, Path], Callable[[], object]]:
+    """Return how to prepare a command on a configuration with so many stores."""
+
+    def prepare(size: int, folder: Path) -> Callable[[], object]:
+        (folder / "dsops.yaml").write_text(configuration(size), encoding="utf-8")
+        return _in_folder(folder, words)
+
+    return prepare
+
+
+def policy_check(size: int, folder: Path) -> Callable[[], object]:
+    """Prepare `dsops policy check` of so many files."""
+    for number in range(size):
+        (folder / f"policy-{number}.json").write_text(POLICY, encoding="utf-8")
+    return _in_folder(folder, ("policy", "check", *sorted(path.name for path in folder.glob("*.json"))))
+
+
+def _in_folder(folder: Path, words: Sequence[str]) -> Callable[[], object]:
+    def action() -> None:
+        with quiet(folder):
+            code = run_command(words)
+        if code:
+            raise SystemExit(f"`dsops {' '.join(words)[:60]}` ended with exit code {code}")
+
+    return action
+
+
+@contextmanager
+def quiet(folder: Path) -> Iterator[None]:
+    """Work in the folder, with a home folder and keys of its own and without output to stdout and stderr."""
+    before, environ = Path.cwd(), dict(os.environ)
+    saved = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "DSOPS_"))]:
+            del os.environ[name]
+        os.environ |= {"HOME": str(folder), "AWS_ACCESS_KEY_ID": "AKIABENCHBENCHBENCHB", "AWS_SECRET_ACCESS_KEY": "b"}
+        os.chdir(folder)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        for number, copy in enumerate(saved, 1):
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(nowhere)
+        os.chdir(before)
+        os.environ.clear()
+        os.environ.update(environ)
+
+
+def create_role(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls of CreateRole in an account with so many roles."""
+    admin = with_roles(size)
+
+    def create() -> None:
+        for number in range(CALLS):
+            make_role(admin, size + number)
+
+    return create
+
+
+def attach_role_policy(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls of AttachRolePolicy in an account with so many roles."""
+    admin = with_roles(size)
+    arn = admin.call("iam", "CreatePolicy", PolicyName="p", PolicyDocument=POLICY)["Policy"]["Arn"]
+    return lambda: [
+        admin.call("iam", "AttachRolePolicy", RoleName=f"role-{size - 1 - number}", PolicyArn=arn)
+        for number in range(CALLS)
+    ]
+
+
+def list_roles(size: int, _: Path) -> Callable[[], object]:
+    """Prepare the list of so many roles, on pages of 100."""
+    admin = with_roles(size)
+
+    def pages() -> None:
+        page: dict[str, Any] = {"IsTruncated": True}
+        while page["IsTruncated"]:
+            marker = {"Marker": page["Marker"]} if "Marker" in page else {}
+            page = admin.call("iam", "ListRoles", **marker)
+
+    return pages
+
+
+def send_message(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls of SendMessage to a queue with so many messages."""
+    admin = Lab.of(SEED).user("admin")
+    url = admin.call("sqs", "CreateQueue", QueueName="q")["QueueUrl"]
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            admin.call("sqs", "SendMessage", QueueUrl=url, MessageBody="x")
+
+    send(size)
+    return lambda: send(CALLS)
+
+
+def with_roles(size: int) -> Any:  # the caller of tests.sandboxes
+    """Return the administrator of a new account with so many roles."""
+    admin = Lab.of(SEED).user("admin")
+    for number in range(size):
+        make_role(admin, number)
+    return admin
+
+
+def make_role(admin: Any, number: int) -> None:
+    """Create the role of that number."""
+    admin.call("iam", "CreateRole", RoleName=f"role-{number}", AssumeRolePolicyDocument=TRUST)
+
+
+STORES, FEW_STORES = (750, 1500, 3000), (40, 80, 160)
+CASES = (
+    Case("plan", command("plan", "--env", "production"), STORES, FEW_STORES),
+    Case("stores", command("stores"), STORES, FEW_STORES),
+    Case("validate", command("validate"), STORES, FEW_STORES),
+    Case("graph", command("graph"), STORES, FEW_STORES),
+    Case("policy check", policy_check, (250, 500, 1000), (10, 20, 40)),
+    Case("CreateRole", create_role, (500, 2000, 8000), (30, 120, 480), is_one_of_many=True),
+    Case("AttachRolePolicy", attach_role_policy, (500, 2000, 8000), (30, 120, 480), is_one_of_many=True),
+    Case("ListRoles", list_roles, (500, 2000, 8000), (100, 200, 400)),
+    Case("SendMessage", send_message, (250, 500, 1000), (30, 60, 120), is_one_of_many=True),
+)
+
+
+def lines_of(action: Callable[[], object]) -> int:
+    """Run the action and return the number of lines of Python that it executed in this thread."""
+    count = 0
+
+    def trace(_frame: object, event: str, _argument: object) -> Any:  # a trace function returns itself
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    """Run the action and return the CPU time of this process that it took."""
+    begin = process_time()
+    action()
+    return process_time() - begin
+
+
+def cost(case: Case, size: int, measure: Callable[[Callable[[], object]], float], rounds: int) -> float:
+    """Return the least cost of the operation at this size. The first run, which imports modules, does not count."""
+    with tempfile.TemporaryDirectory() as folder:
+        costs = []
+        for _ in range(rounds):
+            action = case.prepare(size, Path(folder))
+            if not case.is_one_of_many:
+                action()
+            costs.append(measure(action))
+    return min(costs) * (size / CALLS if case.is_one_of_many else 1)
+
+
+def exponent(sizes: Sequence[int], costs: Sequence[float]) -> float:
+    """Return the exponent of the growth. Each size is the same multiple of the size before it.
+
+    The differences of the costs don't contain the part of the cost that is the same at all sizes.
+    """
+    grown = (costs[2] - costs[1]) / max(costs[1] - costs[0], 1e-9)
+    return math.log(max(grown, 1e-9)) / math.log(sizes[1] / sizes[0])
+
+
+def counted(case: Case) -> float:
+    """Return the exponent of the executed lines at the small sizes."""
+    cost(case, case.small[0], lines_of, 1)  # imports modules and fills caches
+    return exponent(case.small, [cost(case, size, lines_of, 1) for size in case.small])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="measure how the cost of operations grows")
+    parser.add_argument("--count", action="store_true", help="count executed lines at small sizes")
+    parser.add_argument("--only", default="", help="the name of one operation")
+    options = parser.parse_args()
+    print(f"{machine()}; {'executed lines' if options.count else f'CPU time, the least of {ROUNDS} rounds'}\n")
+    print("| operation | sizes | cost | exponent | |\n|---|---|---|---|---|")
+    for case in CASES:
+        if options.only not in ("", case.name):
+            continue
+        sizes, measure = (case.small, lines_of) if options.count else (case.sizes, seconds_of)
+        cost(case, case.small[0], measure, 1)
+        costs = [cost(case, size, measure, 1 if options.count else ROUNDS) for size in sizes]
+        grown = exponent(sizes, costs)
+        shown = [
+            f"{each / size * CALLS if case.is_one_of_many else each:,.{0 if options.count else 3}f}"
+            for size, each in zip(sizes, costs, strict=True)
+        ]
+        verdict = "defect" if grown > (COUNTED_LIMIT if options.count else LIMIT) else ""
+        print(f"| {case.name} | {' / '.join(map(str, sizes))} | {' / '.join(shown)} | {grown:.2f} | {verdict} |")
+
+
+if __name__ == "__main__":
+    main()

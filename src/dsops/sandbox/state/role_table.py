@@ -1,0 +1,100 @@
+"""Find and list an account's roles without a scan of all roles.
+
+moto keeps roles by id, and scans all of them for a name in most operations. `keep_roles_by_name` replaces moto's
+dictionary of roles and the functions that scan it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from dsops.policy import lower_case
+
+if TYPE_CHECKING:
+    from moto.iam import models as moto_iam
+
+
+class RoleTable(dict[str, "moto_iam.Role"]):
+    """Roles by id, as in moto, which adds and deletes single items. A role's name and path never change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_name: dict[str, dict[str, moto_iam.Role]] = {}
+        """The name in lower case -> the roles with this name by exact name: one, unless a seed has more."""
+        self._listed: tuple[str, list[moto_iam.Role]] | None = None
+
+    def __setitem__(self, role_id: str, role: moto_iam.Role) -> None:
+        super().__setitem__(role_id, role)
+        self._by_name.setdefault(lower_case(role.name), {})[role.name] = role
+        self._listed = None
+
+    def __delitem__(self, role_id: str) -> None:
+        role = self[role_id]
+        super().__delitem__(role_id)
+        del self._by_name[lower_case(role.name)][role.name]
+        self._listed = None
+
+    def has_like(self, name: str) -> bool:
+        """Whether a role has this name, ignoring case, as IAM compares the name of a new role."""
+        return bool(self._by_name.get(lower_case(name)))
+
+    def named(self, name: str) -> moto_iam.Role | None:
+        """Return the role with exactly this name; None if it does not exist."""
+        return self._by_name.get(lower_case(name), {}).get(name)
+
+    def below(self, path: str) -> list[moto_iam.Role]:
+        """Return the roles whose path begins with this text, in the order of their ids.
+
+        The list is kept until a role is added or deleted, because a client lists page after page.
+        """
+        if self._listed is None or self._listed[0] != path:
+            roles = [role for role in self.values() if role.path.startswith(path)]
+            self._listed = path, sorted(roles, key=lambda role: role.id)
+        return self._listed[1]
+
+
+def roles_of(backend: moto_iam.IAMBackend) -> RoleTable:
+    """Return the roles of moto's backend, which `keep_roles_by_name` has changed."""
+    return cast("RoleTable", backend.roles)
+
+
+def keep_roles_by_name(models: Any) -> None:  # moto's module has no static type
+    """Let moto's IAM backends keep their roles in a RoleTable."""
+    backend_class = models.IAMBackend
+    if isinstance(vars(backend_class).get("roles"), property):
+        return
+    create = backend_class.create_role
+
+    def create_role(self: Any, role_name: str, *arguments: Any, **named: Any) -> Any:
+        # moto looks for the name in all roles that `get_roles` returns.
+        same = roles_of(self).named(role_name)
+        self.get_roles = lambda: () if same is None else (same,)
+        try:
+            return create(self, role_name, *arguments, **named)
+        finally:
+            del self.get_roles
+
+    def get_role(self: Any, role_name: str) -> moto_iam.Role:
+        role = roles_of(self).named(role_name)
+        if role is None:
+            raise models.NotFoundException(f"Role {role_name} not found")
+        return role
+
+    backend_class.roles = property(lambda self: vars(self)["roles"], _set_roles)
+    backend_class.create_role = create_role
+    backend_class.get_role = get_role
+    backend_class.list_roles = _list_roles
+
+
+def _set_roles(backend: Any, _: object) -> None:
+    """Replace the empty dictionary that moto's constructor assigns."""
+    vars(backend)["roles"] = RoleTable()
+
+
+def _list_roles(
+    self: Any, path_prefix: str | None = None, marker: str | None = None, max_items: int | None = None
+) -> tuple[list[moto_iam.Role], str | None]:
+    """Return a page of roles and the marker of the next page."""
+    roles, start = roles_of(self).below(path_prefix or "/"), int(marker or 0)
+    end = start + int(max_items or 100)
+    return roles[start:end], str(end) if end < len(roles) else None
