@@ -17,10 +17,7 @@ USABLE_SECONDS = 60
 """The minimum remaining lifetime, in seconds, of credentials that sign a call."""
 
 FRESH_SECONDS = 15 * 60
-"""The minimum remaining lifetime, in seconds, of credentials for a child process.
-
-If a quarter of the credentials' lifetime is shorter, the quarter is the minimum.
-"""
+"""The minimum lifetime, in seconds, left for a child process; a quarter of the whole lifetime if that is less."""
 
 OF_ENVIRONMENT = "environment"
 """The value of `source` for keys from environment variables; messages print this text."""

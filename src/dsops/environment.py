@@ -19,10 +19,7 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that determine an AWS SDK's identity.
-
-Mixed with inherited variables, they would determine another identity, or none.
-"""
+"""Variables that determine an AWS SDK's identity; mixed with inherited ones, they would give another, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",

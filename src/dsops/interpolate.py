@@ -203,10 +203,7 @@ class _Frame:
 
 
 def _parse(text: str) -> tuple[_Parts, list[tuple[int, int]]]:
-    """Return the parts of a string, and the start and end of each outermost `${NAME...}`.
-
-    An unclosed `${` is literal.
-    """
+    """Return the parts of a string, and the start and end of each outermost, closed `${NAME...}`."""
     stack = [_Frame([], "")]
     spans: list[tuple[int, int]] = []
     depth = 0

@@ -178,10 +178,7 @@ class Runtime(NamedTuple):
     folder: str
     """The absolute path of the working folder."""
     timestamp: str
-    """The value of `${TIMESTAMP}` if there is no environment variable TIMESTAMP, such as 20261124T150718Z.
-
-    The value stays the same during the whole run.
-    """
+    """The value of `${TIMESTAMP}` for the whole run if no variable TIMESTAMP is set, such as 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
     """Writes a helper program's stderr to the user's stderr. The field is None if the helper inherits stderr."""
     measure: Measure = _unmeasured

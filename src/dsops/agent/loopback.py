@@ -26,10 +26,7 @@ CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How many seconds no connection is accepted after file descriptors ran out.
-
-Without this pause, a waiting connection would wake the event loop endlessly.
-"""
+"""How many seconds no connection is accepted after descriptors ran out, so that the loop is not woken endlessly."""
 
 REASONS = {
     200: "OK",

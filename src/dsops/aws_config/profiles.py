@@ -53,10 +53,7 @@ class Profile(NamedTuple):
 
     @property
     def has_session(self) -> bool | None:
-        """Whether the profile's access key is temporary.
-
-        None without an access key, or if AWS's programs take the profile's credentials from another source.
-        """
+        """Whether the profile's access key is temporary; None without one, or if another source takes precedence."""
         if not self.has_keys or not _OUTRANKING.isdisjoint(self.entries):
             return None
         return "aws_session_token" in self.entries

@@ -41,8 +41,7 @@ class AgentReply(NamedTuple):
     """The kind of the answer: RESULT, FAILED or DECLINED; 0 if no answer came in time."""
     fields: Sequence[bytes] = ()
     has_ended: bool = False
-    """Whether the agent answered that it exits: it belongs to another version of dsops, which an upgrade has replaced.
-    """
+    """Whether the agent answered that it exits, because an upgrade has replaced its version of dsops."""
 
 
 def why_off(environ: Mapping[str, str]) -> str:

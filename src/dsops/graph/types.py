@@ -11,8 +11,7 @@ Status = Literal["ok", "denied", "failed", "skipped"]
 """`denied`: AWS denied access. `failed`: any other error. `skipped`: not tried, because the parent failed."""
 
 Key = tuple[str, ...]
-"""The key that identifies a node independently of its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`.
-"""
+"""The key that identifies a node, whatever its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
 
 NO_CREDENTIALS: Key = ("nobody",)
 """The parent node of literals and of stores that need no credentials."""

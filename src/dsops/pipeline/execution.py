@@ -1,7 +1,4 @@
-"""Executes a plan: returns secrets, sessions, or a command's environment variables.
-
-Also runs other work that sends requests.
-"""
+"""Executes a plan: returns secrets, sessions or a command's variables. Also runs other work that sends requests."""
 
 from __future__ import annotations
 

@@ -175,7 +175,4 @@ class Plan(NamedTuple):
     """The number of requests to AWS that a run without cached sessions sends."""
     notes: tuple[str, ...]
     unallowed: str = ""
-    """The file, if dsops found it by itself and the user has not allowed it; else "".
-
-    Such a plan is shown but never carried out.
-    """
+    """The file, if dsops found it and the user has not allowed it: the plan is shown but never carried out."""

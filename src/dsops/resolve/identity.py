@@ -41,11 +41,10 @@ _OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE", "PATH")
 
 
 def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
-    """Return the function that `make_plan` calls for a profile's base identity.
+    """Return the function that `make_plan` calls for a profile's base identity, for a client working in `folder`.
 
-    Paths are relative to `folder`, the client's working directory. `key` is a secret of this process, so that digests
-    reveal nothing about keys and tokens. Raises AmbientFailed for an incomplete key pair, ConfigUnreadable for
-    unreadable files.
+    `key` is a secret of this process, so that digests reveal nothing about keys and tokens. Raises AmbientFailed for
+    an incomplete key pair, ConfigUnreadable for unreadable files.
     """
 
     def ambient(profile: str) -> Ambient:
@@ -84,10 +83,7 @@ def is_as_planned(ambient: Ambient, environ: Mapping[str, str], profile: str, fo
 
 
 def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:
-    """Return the function that `make_plan` calls to identify a store's token or login.
-
-    Paths are relative to `folder`, the client's working directory.
-    """
+    """Return the function that identifies a store's token or login for `make_plan`; paths are relative to `folder`."""
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:

@@ -14,10 +14,7 @@ VARIABLE = "DSOPS_DIALOG"
 _OFF = ("off", "0", "no", "false")
 
 _SECONDS = 110.0
-"""How long the window stays open, in seconds.
-
-The agent asks another client after two minutes, so the window must close earlier.
-"""
+"""How long the window stays open, in seconds: the agent asks another client after two minutes."""
 
 _LONGEST_ANSWER = 1024
 

@@ -1,7 +1,4 @@
-"""Keep the connections of long polls open, and poll again within a small time budget.
-
-Other clients are served in the rest of the time.
-"""
+"""Keep the connections of long polls open; poll again in a small time budget that leaves time for other clients."""
 
 from __future__ import annotations
 

@@ -118,10 +118,7 @@ class Outbound:
         return {"keys": [{**keys[name], "kid": _KEY_IDS[name], "alg": name, "use": "sig"} for name in _KEY_IDS]}
 
     def discovery(self, account: str, base: str) -> dict[str, object]:
-        """Return the content of `/.well-known/openid-configuration`.
-
-        The URL of the key set in it is below the sandbox's URL `base`.
-        """
+        """Return `/.well-known/openid-configuration`; its URL of the key set is below the sandbox's URL `base`."""
         return {
             "issuer": self._issuers[account],
             "jwks_uri": f"{base}/.well-known/jwks.json",
