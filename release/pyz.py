@@ -13,20 +13,30 @@ from release.wheels import PURE, download, split, without
 
 SERVICES = ("signin", "sso", "sso-oidc", "sts")
 """The services that botocore calls while it looks for credentials; dsops reads no other of its 400 descriptions."""
-CACHE = "${XDG_CACHE_HOME:-${HOME:?is not set: dsops.pyz needs a folder to unpack itself into}/.cache}/dsops/pyz"
-"""Where dsops.pyz unpacks itself at its first run, in the words of a shell."""
 TOO_OLD = "dsops.pyz needs Python 3.11 or newer"
 
 BOOT = """\
 #!/bin/sh
 # dsops @VERSION@ in one file. A zip archive follows this script, which unpacks it once and starts dsops from there.
 set -eu
-root="@CACHE@"
+case ${XDG_CACHE_HOME:-} in
+/*) root=$XDG_CACHE_HOME/dsops/pyz ;;
+*)  root=${HOME:?is not set: dsops.pyz needs a folder to unpack itself into}/.cache/dsops/pyz ;;
+esac
+case $root in
+/*) ;;
+*)  echo "error: HOME is the relative path $HOME: dsops.pyz would run what is in the working folder" >&2
+    exit 1 ;;
+esac
+if [ -e "$root" ] && ! [ -O "$root" ]; then
+    echo "error: $root belongs to another user: XDG_CACHE_HOME names another place for dsops.pyz" >&2
+    exit 1
+fi
 venv="$root/@VENV@"
 if [ ! -x "$venv/bin/python" ]; then
     found=
     for python in python3 python3.14 python3.13 python3.12 python3.11 python; do
-        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        if "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             found=$python
             break
         fi
@@ -41,8 +51,11 @@ if [ ! -x "$venv/bin/python" ]; then
         echo "error: dsops.pyz unpacks itself into $root, and can't write there: XDG_CACHE_HOME names another place" >&2
         exit 1
     fi
-    rm -rf "$venv"
-    said=$(PEX_ROOT="$root" PEX_INTERPRETER=1 "$found" -I "$0" -c "" 2>&1) || true
+    for name in $(env | sed -n 's/^\\(PEX_[A-Z_]*\\)=.*/\\1/p'); do
+        unset "$name"
+    done
+    [ -x "$venv/bin/python" ] || rm -rf "$venv"
+    said=$(PEX_ROOT="$root" PEX_IGNORE_RCFILES=1 PEX_INTERPRETER=1 "$found" -I "$0" -c "" 2>&1) || true
     if [ ! -x "$venv/bin/python" ]; then
         echo "error: dsops.pyz could not unpack itself into $root: ${said##*
 }" >&2
@@ -55,7 +68,11 @@ sys.argv[0] = sys.argv.pop(1)
 from dsops.__main__ import main
 sys.exit(main())' "$0" "$@"
 """
-"""What a shell reads of dsops.pyz. pex's own script sets VIRTUAL_ENV and PEX, which the command of `exec` would get."""
+"""What a shell reads of dsops.pyz. pex's own script sets VIRTUAL_ENV and PEX, which the command of `exec` would get.
+
+As the XDG base directory specification says, a relative path in XDG_CACHE_HOME is ignored: the working folder may be a
+cloned repository.
+"""
 
 CHECK = """\
 import os, sys
@@ -112,6 +129,6 @@ def build(folder: Path, version: str, target: Path, epoch: str) -> None:
 
 
 def _filled(text: str, version: str, venv: str) -> bytes:
-    for name, value in (("VERSION", version), ("CACHE", CACHE), ("TOO_OLD", TOO_OLD), ("VENV", venv)):
+    for name, value in (("VERSION", version), ("TOO_OLD", TOO_OLD), ("VENV", venv)):
         text = text.replace(f"@{name}@", value)
     return text.encode()

@@ -16,8 +16,8 @@ from dsops.version import __version__
 
 _PACKAGED = ("pex", "deb", "rpm", "brew", "nix")
 """The values of the file INSTALLER (PEP 627) if no package can be added: `dsops.pyz` and packages of a system."""
-_WHEEL = f"./dsops-{__version__}-py3-none-any.whl"
-"""The file name of this release's wheel after the download: docs/how-to/install.md."""
+_WHEEL = f"~/dsops-{__version__}-py3-none-any.whl"
+"""The wheel of this release, downloaded into the home folder: the working folder may be a cloned repository."""
 
 
 def install_command(extra: str) -> str:
@@ -77,7 +77,13 @@ def _pip(way: str, words: list[str] | tuple[str, ...]) -> str:
 
 def _own_venv(words: list[str]) -> str:
     """Return the commands that install dsops into a virtual environment of the user's own."""
-    return f"python3 -m venv ~/.venvs/dsops && ~/.venvs/dsops/bin/python -m pip install {shlex.join(words)}"
+    return f"python3 -m venv ~/.venvs/dsops && ~/.venvs/dsops/bin/python -m pip install {' '.join(map(_quoted, words))}"
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell, which still replaces `~/` at its beginning by the home folder."""
+    home, rest = ("~/", word[2:]) if word.startswith("~/") else ("", word)
+    return f"{home}{shlex.quote(rest)}"
 
 
 def _uv_tool(words: list[str] | tuple[str, ...], extra: str) -> str:

@@ -158,7 +158,7 @@ WAYS = {
     "pyz": WayToInstall(
         install=with_file,
         remove=without_file,
-        hint="python3 -m venv ~/.venvs/dsops && ~/.venvs/dsops/bin/python -m pip install './{name}[sandbox]'",
+        hint="python3 -m venv ~/.venvs/dsops && ~/.venvs/dsops/bin/python -m pip install ~/'{name}[sandbox]'",
     ),
 }
 """Each way of README.md to install dsops."""

@@ -119,10 +119,11 @@ def test_an_environment_of_uv_has_no_pip(place: Place) -> None:
 def test_where_nothing_can_be_added_the_wheel_is_installed(place: Place, installer: str) -> None:
     """No package can be added to `dsops.pyz` or a system package, so the command installs the release's wheel."""
     place.installed(installer, has_origin=False)
-    wheel = f"./dsops-{__version__}-py3-none-any.whl"
+    wheel = f"~/dsops-{__version__}-py3-none-any.whl"
     assert shlex.split(install_command("sandbox")) == [*OWN, f"{wheel}[sandbox]"]
     assert shlex.split(install_packages("boto3")) == [*OWN, wheel, "boto3"]
     assert "~/.venvs/dsops/bin" in install_command("sandbox").replace("'~", "")
+    assert " ~/'dsops-" in install_command("sandbox")
 
 
 def test_into_a_read_only_environment_nothing_is_installed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,10 +178,10 @@ class ClientRun:
         The pipe of `--config <(make-one)` can be read once; /dev/fd/63 and /proc/self name other files in the agent.
         """
         environ, folder = self.runtime.environ, self.runtime.folder
-        aws_files = {os.path.normpath(locate(environ, folder)) for locate in (config_file, credentials_file)}
+        aws_files = {_normal(locate(environ, folder)) for locate in (config_file, credentials_file)}
         if any(path.startswith(_PROCESS_FOLDERS) for path in aws_files - {os.devnull}):
             return True
-        path = os.path.normpath(os.path.join(folder, request.config))
+        path = _normal(os.path.join(folder, request.config))
         is_special = path.startswith(_PROCESS_FOLDERS) or (os.path.exists(path) and not os.path.isfile(path))
         return bool(request.config) and is_special
 
@@ -252,6 +252,11 @@ class ClientRun:
 
     def _note(self, text: str) -> None:
         self._client.note(f"{self._lines.note_line(text)}\n")
+
+
+def _normal(path: str) -> str:
+    """Return the absolute path without `.`, `..` and double slashes; `os.path.normpath` keeps two at the beginning."""
+    return f"/{os.path.normpath(path).lstrip('/')}"
 
 
 def _allowed(config: Config) -> Config:

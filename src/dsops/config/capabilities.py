@@ -22,7 +22,9 @@ _USED = {
     "profile": "your AWS profile {}",
     "sso_session": "your login {}",
     "key_name": "your key {} of the keyring",
-    "serial_number": "a code of your MFA device {}, computed if the keyring has the seed",
+    "serial_number": (
+        "a code of your MFA device {}, computed if the keyring has the seed, or the session of an earlier code"
+    ),
     "prefix": "your environment variables {}*",
     "web_identity": "the platform's identity token: {}",
     "web_identity_audience": "an identity token for the audience {}",

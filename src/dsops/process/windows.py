@@ -50,7 +50,8 @@ def check_arguments(command: str, arguments: Sequence[str]) -> None:
 
     Windows runs a batch file with cmd.exe, which has no quoting that is safe for every argument (CVE-2024-24576).
     """
-    if not command.lower().endswith((".bat", ".cmd")):
+    # Windows ignores dots and spaces at the end of a file's name (CVE-2024-43402).
+    if not command.rstrip(". ").lower().endswith((".bat", ".cmd")):
         return
     for argument in arguments[1:]:
         if _OF_SHELL & set(argument):

@@ -101,9 +101,7 @@ def reads(
             facts["operation"] = metadata.operation
         service = "" if is_cached else step.type.service
         if step.type.gives_credentials or (error is not None and not _was_asked(error)):
-            service = (
-                ""  # Parts of a session have a record of their own, and some errors occur before any request is sent.
-            )
+            service = ""  # parts of a session have a record of their own, and some errors come before any request
         yield Act(
             step.type.read_action or "ReadSecret",
             service,

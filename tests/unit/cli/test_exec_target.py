@@ -188,6 +188,8 @@ CASES = [
     Case("other", "target", OK, {"DSOPS_CONFIG": "other.yaml"}),
     Case("other", "deploy", OK, {"AWS_CONFIG_FILE": "aws-config", "AWS_SHARED_CREDENTIALS_FILE": "aws-keys"}),
     Case("other", "deploy", DECLINED, {"AWS_CONFIG_FILE": "/proc/self/cwd/aws-config"}),
+    Case("other", "deploy", DECLINED, {"AWS_CONFIG_FILE": "//proc/self/cwd/aws-config"}),
+    Case("other", "target --config //proc/self/cwd/other.yaml", DECLINED),
     Case("invalid", "plain", FAILED),
 ]
 

@@ -136,6 +136,9 @@ def test_a_batch_file_gets_no_argument_that_cmd_would_interpret(argument: str) -
     """A batch file is refused with an argument in which cmd.exe would interpret a character (CVE-2024-24576)."""
     with pytest.raises(CommandNotExecutable, match=r"npm\.CMD"):
         windows.check_arguments(r"C:\tools\npm.CMD", ["npm", "plain", argument])
+    for same in (r"C:\tools\npm.cmd.", r"C:\tools\npm.cmd .. "):
+        with pytest.raises(CommandNotExecutable, match=r"npm\.cmd"):
+            windows.check_arguments(same, ["npm", argument])
     windows.check_arguments(r"C:\tools\npm.CMD", ["npm", "run", "a b", "--x=1"])
     windows.check_arguments(r"C:\bin\aws.EXE", ["aws", argument])
 
