@@ -192,10 +192,7 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def pasteable(text: str, config: str) -> str:
-    """Return the text; dsops commands in it get `--config` if the failed command had the flag.
-
-    `config` is the flag's value, "" without the flag.
-    """
+    """Return the text; its dsops commands get `--config` if the failed command had it (`config`, "" without)."""
     if not config:
         return text
     from dsops.cli.framework.command_hint import with_config
