@@ -47,7 +47,7 @@ class Mismatch(NamedTuple):
     """The values of the call; None when the call has none."""
     hint: str
     is_known: bool = True
-    """Whether the call's value is known here."""
+    """Whether the call's value is known to dsops."""
 
 
 class Remedy(NamedTuple):

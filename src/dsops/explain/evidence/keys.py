@@ -119,7 +119,7 @@ class KeyAsker:
         return question, (*read.caller.unread, unread)
 
     async def _key_of_secret(self, read: Encrypted, chain: Sequence[ChainKeys]) -> str:
-        """Return the key id from the secret's description; "" if no credentials here may describe the secret."""
+        """Return the key id from the secret's description; "" if no caller of the chain may describe the secret."""
         if read.step.type.service != "secretsmanager":
             return ""
         for keys in reversed(chain):
