@@ -232,7 +232,7 @@ SSO = Command(
         "settings and comments that you gave it. Stores outside of the two comments are never changed, nor\n"
         "are the stores of an account that can't be listed. The old file is saved as .before-dsops.\n"
         "\n"
-        "With --pick, you choose the new stores from a list. The chosen ones are added, and nothing is removed."
+        "With --pick, you choose the new stores from a list. dsops adds these stores and removes none."
     ),
     run=_run,
     flags=(
