@@ -19,8 +19,8 @@ _raises = False
 def main() -> int:
     """Run this process's command line and return its exit code."""
     global _raises  # noqa: PLW0603 - one process, one command line
-    # A background job of a shell, or a command under `nohup`, ignores SIGINT, and dsops keeps ignoring it then. Until
-    # this handler is set, Ctrl-C prints Python's own traceback.
+    # A background job of a shell, or a command under `nohup`, starts with SIGINT ignored, and dsops keeps ignoring it.
+    # Until this handler is set, Ctrl-C prints Python's own traceback.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _on_interrupt)
         sys.unraisablehook = _on_unraisable
@@ -71,7 +71,7 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
     code = run_here(words)
     import gc
 
-    # Otherwise Python looks for garbage among all objects at its end, which takes 5 ms of 60.
+    # Without this, Python's garbage collector searches all objects when the process exits, which takes 5 of 60 ms.
     gc.freeze()
     return code
 
@@ -128,7 +128,7 @@ def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:
 
 
 class _Person:
-    """Talks to the user at this terminal; modules for output and prompts are loaded when the agent needs them."""
+    """Talks to the user at this terminal; the modules for output and prompts are loaded on first use."""
 
     def __init__(self) -> None:
         self._person: client.Person | None = None

@@ -25,7 +25,7 @@ _FACT_LIFETIME = timedelta(hours=1)
 
 
 class Obtained(NamedTuple):
-    """Credentials, and whether they came from the cache: AWS may have revoked cached credentials meanwhile."""
+    """Credentials, and whether they came from the cache, in which case AWS may have revoked them in the meantime."""
 
     credentials: Credentials
     is_cached: bool
@@ -135,7 +135,7 @@ class ValueCache:
         return entry[0] if entry is not None and self._now() < entry[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Cache the value. `key` identifies caller, store and secret; `era` is the era when the read began."""
+        """Cache the value. `key` identifies caller, store and secret; `era` is `self.era` when the read began."""
         if era is not self.era:
             return  # `clear` was called during the read
         now = self._now()

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 USABLE_SECONDS = 60
-"""The number of seconds that must be left before credentials may sign a call."""
+"""The minimum remaining lifetime, in seconds, of credentials that sign a call."""
 
 FRESH_SECONDS = 15 * 60
-"""The seconds that must be left before a child process gets the credentials; at most a quarter of the lifetime."""
+"""The minimum lifetime, in seconds, left for a child process; a quarter of the whole lifetime if that is less."""
 
 OF_ENVIRONMENT = "environment"
-"""The value of `source` for keys in the environment; messages print this text."""
+"""The value of `source` for keys from environment variables; messages print this text."""
 
 
 class SandboxRun(NamedTuple):
@@ -35,9 +35,9 @@ class Credentials:
     """The three parts of one session or long-term key, never mixed with another key's parts.
 
     Secret parts are not printed. `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and
-    for keys from the environment whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if
-    unknown. `source` describes where the base credentials of the chain came from. `sandbox` is the sandbox on this
-    machine that issued them, or None. `request_id` is the id of the call that issued the session, and
+    for keys from environment variables whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), ""
+    if unknown. `source` describes where the base credentials of the chain came from. `sandbox` is the sandbox on this
+    machine that issued the credentials, or None. `request_id` is the id of the call that issued the session, and
     `source_identity` the session's source identity; both are "" for other credentials.
     """
 

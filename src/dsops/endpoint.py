@@ -37,7 +37,7 @@ _OF_A_PARTITION = ("iam", "organizations")
 GLOBAL_REGION = "aws-global"
 """The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
 
-# A region becomes part of a host name: a text that is not a plain label could send the credentials to another host.
+# A region becomes part of a host name: a string that is not a plain label could send the credentials to another host.
 _REGION = re.compile(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
 # A path has one slash between segments, and no segment `.` or `..`, since signers treat such paths differently.
@@ -261,7 +261,7 @@ def resolve_endpoint(
 
 
 def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str) -> list[tuple[str, str]]:
-    """Return the configured addresses, each with the setting that contains it; the first address is used."""
+    """Return the configured addresses, each with the setting that contains it. Callers use the first address."""
     configured_urls = [(endpoint_url, "`endpoint_url`")]
     if not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
         service_id = SERVICE_IDS.get(service, service.upper().replace("-", "_"))
@@ -299,7 +299,7 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
 
 
 def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool) -> bool:
-    """Return whether the standard host name also serves FIPS, as for STS, SSM and Organizations in GovCloud."""
+    """Return whether the standard host name also serves FIPS, as it does for STS, SSM and Organizations in GovCloud."""
     if service == "iam-toolbox":
         return False
     is_one = service == "organizations" or (service not in _WITH_FIPS_NAMES and not dual_stack)

@@ -19,7 +19,7 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that determine an AWS SDK's identity; with inherited variables, they would be another identity, or none."""
+"""Variables that determine an AWS SDK's identity; mixed with inherited ones, they would give another, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
@@ -30,13 +30,13 @@ _ATTENDANTS = (
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
 )
-"""Variables that describe an identity and are misleading without it, such as the expiry of another session."""
+"""Variables that belong to an identity and are misleading without it, such as the expiry of another session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
 """The prefix of variables with a token that takes precedence over every key (AWS SDKs and Tools Reference Guide)."""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
-"""The variables for the region: the newer name, and the name that boto3 and older SDKs read."""
+"""The region variables: the newer name, and the name that boto3 and older SDKs read."""
 
 _PRISTINE = frozenset(
     """
@@ -57,7 +57,7 @@ class ChildIdentity(NamedTuple):
     variables: Mapping[str, Secret]
     """The variables from `session_variables` or `endpoint_variables`."""
     region: str
-    """The region for the command's AWS calls, unless a variable of the environment sets a region."""
+    """The region for the command's AWS calls, unless a variable of the dsops environment sets a region."""
 
 
 class ChildEnvironment(NamedTuple):
@@ -126,8 +126,8 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
 def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
     """Return the variables that make an AWS SDK fetch credentials only from a container endpoint.
 
-    SDKs read the credential files first, and keys under `[default]` in them would be another identity. So the
-    variables name `empty_file` instead, the path of an empty file.
+    SDKs read the credential files first, and keys under `[default]` in these files would be another identity. So the
+    variables name `empty_file`, the path of an empty file, as these files.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),

@@ -59,7 +59,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 _SHORTEST_BEGINNING = 3
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
-"""Limits on lengths and names: comparing takes time in proportion to the product of both lengths, for each name."""
+"""Limits on lengths and names: a comparison takes time in proportion to the product of two lengths, for each name."""
 
 
 def _plain(word: str) -> str:
@@ -115,7 +115,7 @@ class FailedOperation(NamedTuple):
     operation: str
     """The API operation, such as `AssumeRole`."""
     caller: str = ""
-    """The caller's ARN, or the masked id of the signing key if no ARN is known."""
+    """The caller's ARN; if no ARN is known, the masked id of the signing key."""
     store: str = ""
     role: str = ""
     secret: str = ""
@@ -191,7 +191,7 @@ class DsopsError(Exception):
         self._tell()
 
     def add_tried(self, tried: FailedOperation) -> None:
-        """Add facts about the failed operation; known facts are kept, since they are closer to the failure."""
+        """Add facts about the failed operation. Facts already known stay: they were added closer to the failure."""
         self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()
 

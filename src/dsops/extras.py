@@ -15,7 +15,7 @@ import sys
 from dsops.version import __version__
 
 _PACKAGED = ("pex", "deb", "rpm", "brew", "nix")
-"""What the file INSTALLER (PEP 627) says where nothing can be added: `dsops.pyz` and packages of a system."""
+"""The values of the file INSTALLER (PEP 627) if no package can be added: `dsops.pyz` and packages of a system."""
 _WHEEL = f"~/dsops-{__version__}-py3-none-any.whl"
 """The wheel of this release, downloaded into the home folder: the working folder may be a cloned repository."""
 
@@ -44,7 +44,7 @@ def install_packages(*words: str) -> str:
 
 
 def _way() -> str:
-    """Return what can install into this environment: `pip`, `uv`, `uv tool`, `pipx`, or `none`."""
+    """Return what can install packages into this Python environment: `pip`, `uv`, `uv tool`, `pipx`, or `none`."""
     if _is_in_prefix("uv-receipt.toml"):
         return "uv tool"
     if _is_in_prefix("pipx_metadata.json"):
@@ -87,7 +87,7 @@ def _quoted(word: str) -> str:
 
 
 def _uv_tool(words: list[str] | tuple[str, ...], extra: str) -> str:
-    """Return the command that installs the tool again with more; uv removes what the command doesn't name."""
+    """Return the command that installs the tool again with more packages; uv removes those that it does not name."""
     present = _uv_requirements()
     had = [each for item in present if item["name"] == "dsops" for each in _extras(item)]
     extras = sorted({extra, *had} - {""})

@@ -35,7 +35,7 @@ _USER_VARIABLES = ("USER", "LOGNAME", "USERNAME")
 
 
 class _Use(NamedTuple):
-    """One `${NAME...}`: its name, its operator ("" for none) and the text after the operator."""
+    """One `${NAME...}`: its name, its operator ("" for none) and the characters after the operator."""
 
     name: str
     operator: str
@@ -55,7 +55,7 @@ class InterpolationNames(NamedTuple):
     """Whether a generated timestamp stays `${TIMESTAMP}`. If it were expanded, fingerprints would differ in every run.
     """
     budget: Budget | None = None
-    """The limit on the total size of expanded texts. None means no limit, for texts that are not kept."""
+    """The limit on the total size of expanded strings. None means no limit, for strings that are not kept."""
 
     def get(self, name: str) -> str | None:
         """Return the value for the name; None if there is none."""
@@ -71,7 +71,7 @@ class InterpolationNames(NamedTuple):
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Return the names that a text refers to, including those in defaults, in order and without duplicates."""
+    """Return the names that a string refers to, including those in defaults, in order and without duplicates."""
     return tuple(dict.fromkeys(_walk_names(_parse(text)[0]))) if "${" in text else ()
 
 
@@ -94,11 +94,11 @@ def expand(
     user: str = "",
     symbolic_timestamp: bool = False,
 ) -> str:
-    """Expand the names in a text. `path` is the field's dotted path, for the error.
+    """Expand the names in a string. `path` is the field's dotted path, for the error.
 
-    USER is taken from USER, LOGNAME, USERNAME, then `user`; TIMESTAMP from the environment, then `timestamp`. With
-    `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`. Raises VariableUnset for the first
-    name in the text that has no value.
+    The value of USER is that of the environment variables USER, LOGNAME or USERNAME, else `user`; that of TIMESTAMP
+    is the variable's, else `timestamp`. With `symbolic_timestamp`, a timestamp that would be generated stays
+    `${TIMESTAMP}`. Raises VariableUnset for the first name in the string that has no value.
     """
     return expand_text(text, InterpolationNames(environ, timestamp, user, symbolic_timestamp), where, path)
 
@@ -109,9 +109,9 @@ def expand_text(text: str, names: InterpolationNames, where: Where, path: str) -
 
 
 def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> Node:
-    """Expand every text of a node, including the keys of mappings. VariableUnset names the text's line.
+    """Expand every string of a node, including the keys of mappings. VariableUnset names the string's line.
 
-    A scalar in which something was expanded becomes a text, even if it looked like a number or a boolean before.
+    A scalar in which something was expanded becomes a string, even if it looked like a number or a boolean before.
     """
     if isinstance(node, Scalar):
         return _expand_scalar(node, names, file, path)
@@ -185,7 +185,7 @@ def _value(use: _Use, names: InterpolationNames, where: Where, path: str) -> str
 
 
 class _Frame:
-    """A part of a text whose end is not reached yet: the whole text, a `${NAME:-`, a `${NAME:?`, or a literal `${`.
+    """A part of a string whose end is not reached yet: the whole string, a `${NAME:-`, a `${NAME:?`, or a literal `${`.
 
     A `}` ends the part. The content of a literal part is added to the part around it.
     """
@@ -203,7 +203,7 @@ class _Frame:
 
 
 def _parse(text: str) -> tuple[_Parts, list[tuple[int, int]]]:
-    """Return the parts of a text, and the start and end of each outermost `${NAME...}`. An unclosed `${` is literal."""
+    """Return the parts of a string, and the start and end of each outermost, closed `${NAME...}`."""
     stack = [_Frame([], "")]
     spans: list[tuple[int, int]] = []
     depth = 0

@@ -78,17 +78,17 @@ def open_library(
 
 
 class _Own(NamedTuple):
-    """The state that belongs to one process. A forked child records its own acts, and uses no lock of its parent."""
+    """The state that belongs to one process: a forked child records its own acts, and uses no lock of its parent."""
 
     runtime: Runtime
     pipeline: Pipeline
 
 
 class Library:
-    """One configuration. Any number of threads may use it: they share each issued session.
+    """One configuration. Any number of threads may use it, and they share each issued session.
 
-    Sessions are kept in memory, and renewed by a call that finds little time left. Every call reads secrets again.
-    The errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
+    Sessions are kept in memory, and a call renews a session that has little time left. Every call reads secrets
+    again. The errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
     """
 
     def __init__(self, named: str, runtime: Runtime, make_journal: Callable[[], TrailJournal]) -> None:
@@ -125,7 +125,7 @@ class Library:
         return values
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
-        """Return the session that a store issues, or that it reads with; a cached one while enough time is left.
+        """Return the session that a store issues, or with which it reads; a cached session while enough time is left.
 
         A store with `session_policy: auto` needs `environment`, the environment that uses the session.
         """

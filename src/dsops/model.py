@@ -1,7 +1,8 @@
 """The parsed configuration, with all includes, defaults and `extends` resolved; no I/O.
 
-Texts may still contain `${NAME}`. `plan` expands the texts of the requested environment only, so that variables of
-other environments may stay unset. `config` has checked everything that does not depend on environment variables.
+Strings may still contain `${NAME}`. `plan` expands the strings of the requested environment only, so that variables
+which only other environments need may stay unset. `config` has checked everything that does not depend on environment
+variables.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class StoreEntry(NamedTuple):
     where: Where
 
     def text_of(self, key: str) -> str:
-        """Return a field's text as written; "" if the field is missing or is not a text."""
+        """Return a field's string as written; "" if the field is missing or is not a string."""
         field = self.fields.get(key)
         return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
@@ -60,14 +61,14 @@ class StoreEntry(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text as written, which may contain `${NAME}`, and the file and line that contain it."""
+    """A string as written, which may contain `${NAME}`, and the file and line that contain it."""
 
     text: str
     where: Where
 
 
 class Transform(NamedTuple):
-    """One step of a `transform`: name and argument (`json_extract`, `.password`); "" for no argument."""
+    """One step of a `transform`: its name and argument, such as `json_extract` and `.password`; "" for no argument."""
 
     name: str
     argument: str
@@ -116,7 +117,7 @@ class SourceFile(NamedTuple):
     written: str = ""
     """The path with symbolic links in its folder resolved. If the file itself is a link, that link is not resolved."""
     owners: tuple[int, int] = (0, 0)
-    """The user ids of two owners: of the path `written`, which can be a link, and of the file."""
+    """The user ids of two owners: that of the path `written`, which can be a link, and that of the file itself."""
     is_shared: bool = False
     """Whether another user can write the file."""
 

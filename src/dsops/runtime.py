@@ -1,4 +1,4 @@
-"""Everything that dsops uses from its process, as one value: clock, environment, prompts, progress, randomness."""
+"""Everything that dsops uses from its process, as one value: clock, variables, prompts, progress, randomness."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Act(NamedTuple):
     facts: Mapping[str, object] = {}
     """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether a sandbox answered the call; None if the act has no endpoint: the run's mark decides then."""
+    """Whether a sandbox answered the call; None if the act has no endpoint: then the run's mark applies."""
 
 
 SANDBOX = "sandbox"
@@ -178,7 +178,7 @@ class Runtime(NamedTuple):
     folder: str
     """The absolute path of the working folder."""
     timestamp: str
-    """The value of `${TIMESTAMP}` if the environment has none: one text for the whole run, such as 20261124T150718Z."""
+    """The value of `${TIMESTAMP}` for the whole run if no variable TIMESTAMP is set, such as 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
     """Writes a helper program's stderr to the user's stderr. The field is None if the helper inherits stderr."""
     measure: Measure = _unmeasured

@@ -8,8 +8,8 @@ from dsops.startup import NoReturn
 class Secret:
     """A value that shows as `***` when it is printed, logged, formatted or compared in a failing test.
 
-    Bytes that are not UTF-8 (a binary secret) are stored as surrogate escapes (PEP 383), which `os.fsencode`
-    reverses. So every value that fits into an environment variable survives unchanged.
+    Bytes that are not UTF-8 (a binary secret) are stored as surrogate escapes (PEP 383), which `os.fsencode` converts
+    back. So every value that fits into an environment variable stays unchanged.
     """
 
     __slots__ = ("_value",)
@@ -23,7 +23,7 @@ class Secret:
         return cls(value.decode("utf-8", "surrogateescape"))
 
     def reveal(self) -> str:
-        """Return the value. Every call may leak it, so a test counts the files that call this method."""
+        """Return the value. Every call may leak the value, so a test counts the files that call this method."""
         return self._value
 
     def reveal_bytes(self) -> bytes:

@@ -112,7 +112,7 @@ class ServiceReference:
         }
         return ServiceFacts(actions, keys)
 
-    # Any: the package returns JSON, of which `_action` and `_read` use only texts.
+    # Any: the package returns parsed JSON. `_action` and `_read` use only its strings.
     def _resources(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         """Return the service's kinds of resources, by name in lower case."""
         data = self._data.resources

@@ -36,7 +36,7 @@ if not TYPE_CHECKING:
             return property(lambda record: tuple.__getitem__(record, index))
 
     class _Form:
-        """Replaces a name of `typing` that only type checkers read. It can be subscripted, and be a base class."""
+        """Replaces a name of `typing` that only type checkers read. It can be subscripted and be a base class."""
 
         def __class_getitem__(cls, _: object) -> type[_Form]:
             return cls
@@ -129,6 +129,6 @@ if not TYPE_CHECKING:
                 raise TypeError("a record has no other bases")
             return (_Blank,)
 
-    # A class statement takes its metaclass from this base. Then _RecordType replaces the base by _Record.
+    # A class statement gets its metaclass from this base; then _RecordType replaces this base by _Record.
     _Blank = type.__new__(_RecordType, "_Blank", (_Record,), {"__slots__": ()})
     NamedTuple = _Base()

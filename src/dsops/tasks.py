@@ -133,7 +133,7 @@ async def pause(seconds: float) -> None:
 
 
 async def blocking(work: Callable[[], T]) -> T:
-    """Run a call that blocks the whole loop, such as a prompt or waiting for a process; return its result.
+    """Run a call that blocks the whole loop, such as a prompt or a wait for a process; return its result.
 
     The call runs when no transfer is in progress, because a transfer would time out while the user types.
     """
@@ -181,7 +181,7 @@ class AsyncOnce(Generic[T]):
             self._is_started = True
             self._task = await spawn(self._work())
         while self._task is None:
-            # Another task is just starting the work, which takes one turn of the loop.
+            # Another task is just starting the work, which takes one iteration of the loop.
             await pause(0)
         return await self._task
 

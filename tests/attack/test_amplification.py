@@ -111,7 +111,7 @@ def test_a_chain_of_transforms_makes_no_huge_value(written: str) -> None:
 
 
 def test_a_long_value_may_still_be_made_shorter() -> None:
-    """A transform may shorten a value above the maximum and lengthen a value up to it (counter-example)."""
+    """(counter-example) A transform can shorten a value above the limit, and lengthen a value up to the limit."""
     value = json.dumps({"a": "x" * (2 * MAX_VALUE_CHARACTERS), "b": "y"})
     assert apply(Secret(value), chain("json_extract:.b")).reveal() == "y"
     grown = apply(Secret("x" * (MAX_VALUE_CHARACTERS // 8)), chain('["replace:x:12345678"]')).reveal()

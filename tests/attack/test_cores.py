@@ -74,7 +74,7 @@ def test_a_process_that_stays_beside_the_command(dsops: Dsops, flags: tuple[str,
 
 
 def test_a_process_that_serves_a_session(dsops: Dsops) -> None:
-    """The process that serves a session (`exec --serve`) has core limit 0."""
+    """The dsops process of `exec --serve`, which holds the session, has core limit 0."""
     words = ("exec", "--no-agent", "--credentials", "target", "--serve", "--", "sh", "-c", f"{BESIDE}; {OWN}")
     assert told(dsops, *words) == ["limit 0", f"own {SOFT}"]
 

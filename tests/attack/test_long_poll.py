@@ -428,7 +428,7 @@ def test_what_is_delivered_is_not_paused_for() -> None:
 
 
 def test_between_looks_there_is_a_pause() -> None:
-    """There is a pause between two checks, even if the loop runs for other reasons."""
+    """After a check for results, a second check right away polls no queue."""
     bench = Bench()
     bench.wait("a", "queue")
     bench.look()
@@ -461,7 +461,7 @@ def test_too_many_end_the_oldest() -> None:
 
 
 def test_polls_behind_those_that_are_ended_early_wait_for_a_later_look() -> None:
-    """Of a thousand pipelined polls, each waits for a later check after the poll before it was ended early."""
+    """If three clients pipeline 1,000 polls each and only two may wait, each check ends one poll early."""
     bench = Bench(2)
     left = dict.fromkeys(("a", "b", "c"), 1000)
 

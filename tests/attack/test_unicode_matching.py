@@ -79,7 +79,7 @@ def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
 @pytest.mark.parametrize("key", ["aws:PrincipalTag/task", "kms:ViaService", "aws:RequestTag/sink"])
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 def test_a_condition_key_is_met_by_its_own_letters_only(key: str, character: str, letter: str) -> None:
-    """A condition key, and a tag key in it, matches only its own ASCII letters, in either case."""
+    """A condition key, or a tag key in it, matches only its own ASCII letters, in upper or lower case."""
     condition = compile_condition("StringEquals", key, ["v"], 1, has_variables=True)
     assert condition.test(fold_context({key.upper(): ("v",)}))
     if letter in key:

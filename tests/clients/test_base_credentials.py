@@ -188,7 +188,7 @@ def test_keys_take_precedence_over_a_profile_with_a_note(machine: Machine) -> No
 
 
 def test_the_profile_of_a_store_is_named(machine: Machine) -> None:
-    """A store's `profile` takes precedence over keys in the environment; doctor and whoami name it."""
+    """A store's `profile` takes precedence over keys in environment variables; doctor and whoami show the profile."""
     ada = machine.sandbox.user("ada").credentials
     (machine.folder / ".aws" / "credentials").write_text(
         f"[ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key.reveal()}\n"

@@ -186,7 +186,7 @@ def test_a_role_needs_no_configuration(job: Runner) -> None:
 
 
 def test_a_role_signs_for_the_environment(job: Runner) -> None:
-    """A store without a role of its own uses the role of the action's inputs, both with `export` and with `command`."""
+    """A store without a role of its own uses the role in the action's inputs, with `export` and with `command`."""
     script = 'echo "token $TOKEN"; dsops whoami | grep -o "assumed-role/Deploy/[A-Za-z]*"'
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1", "env": "by-role", "command": script}
     assert job.use(ROOT, **role) is not None, job.log
@@ -277,7 +277,7 @@ def test_an_input_is_never_code(job: Runner, name: str, text: str) -> None:
 
 
 def test_a_folder_named_like_shell_code(job: Runner) -> None:
-    """A working folder whose name is shell code is used as a name and never run."""
+    """A working folder whose name is shell code is used as a name, and its name is never run."""
     folder = job.workspace / "$(touch MARK); 'touch MARK'"
     folder.mkdir()
     (job.workspace / "dsops.yaml").rename(folder / "dsops.yaml")

@@ -130,7 +130,7 @@ def arn(user: str = "alice", account: str = DEV, name: str = "Developer") -> str
 
 
 def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
-    """One browser login, announced before the browser opens, serves both accounts, a role behind one, and a secret."""
+    """After one browser login, both accounts, a role assumed from one of them, and a secret can be used."""
     before = desk.caller()
     assert "hint: dsops login dev" in before
     done = desk.dsops("login", "secrets", BROWSER="dsops sandbox approve --user alice %s")
@@ -211,7 +211,7 @@ def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
 
 
 def test_the_agent_separates_logins_of_two_users(desk: Login) -> None:
-    """The agent never serves bob a session of alice's login; with alice's token back, it serves alice's again."""
+    """After bob's login the agent does not use a session of alice's login; with alice's token, it uses hers again."""
     desk.log_in("alice")
     assert ["the-token"] * 2 == [desk.token(), desk.token()]
     assert 1 == desk.calls("GetRoleCredentials")
@@ -407,7 +407,7 @@ def test_the_plan_shows_the_login_without_a_call(desk: Login) -> None:
 
 
 def test_a_command_goes_on_with_a_session_that_is_served(desk: Login) -> None:
-    """`exec --credentials --serve` serves a login's session to a command, with and without an agent."""
+    """`exec --credentials --serve` gives a command the login's session from an endpoint, with and without an agent."""
     desk.log_in()
     program = "import boto3; print(boto3.client('sts', region_name='us-east-1').get_caller_identity()['Arn'])"
     words = ("--credentials", "dev", "--serve", "--env", "production", "--", sys.executable, "-c", program)

@@ -159,7 +159,7 @@ def test_a_login_that_fails_writes_nothing(desk: Newcomer) -> None:
     ],
 )
 def test_what_is_missing_is_named_with_the_next_step(desk: Newcomer, words: tuple[str, ...], error: str) -> None:
-    """Without a terminal, the error says what is missing, and nothing is written."""
+    """Without a terminal, a login that lacks a value fails: the error names the value, and no file is written."""
     with Child(
         [str(BIN / "dsops"), *words],
         cwd=desk.folder,
@@ -240,7 +240,7 @@ def test_two_imports_at_once_leave_one_complete_file(desk: Newcomer) -> None:
 
 
 def test_another_file_can_be_named(desk: Newcomer) -> None:
-    """With --out, the stores are written into that file, which works, and the user's own file is not created."""
+    """With --out, the stores are written into the named file, which then works; the user's own file is not created."""
     desk.log_in()
     desk.imported("--out", "dsops.yaml", "--name", "{role_name}")
     assert not desk.own.exists()
@@ -297,7 +297,7 @@ def json_answer(content: object, status: int = 200, error: str = "") -> Answer:
 
 
 def test_an_account_that_is_not_listed_is_named_and_keeps_its_stores(logged_in: Newcomer) -> None:
-    """If one account can't be listed, its stores stay, the others are written, and the error names the account."""
+    """If one account can't be listed, its stores stay, other accounts' stores are written, and an error names it."""
 
     def refuse(_: str, account: str) -> Answer | None:
         return json_answer({"message": "No access"}, 403, "ForbiddenException") if account == OPS else None

@@ -71,7 +71,10 @@ def names_in(path: Path) -> list[str]:
 
 
 def test_the_marked_permission_sets_become_stores(desk: Newcomer) -> None:
-    """Tab marks, typing filters, and Enter adds what is marked; the next list has the rest."""
+    """In the list, Tab marks a permission set, typing filters, and Enter adds the marked sets as stores.
+
+    The list of the next import has only the others.
+    """
     with shown(desk, "--pick") as screen:
         screen.wait_for("Esc: cancel")
         assert tuple(screen.lines()) == FIRST
@@ -105,7 +108,7 @@ def test_the_marked_permission_sets_become_stores(desk: Newcomer) -> None:
 
 
 def test_a_choice_removes_nothing(desk: Newcomer) -> None:
-    """A store whose permission set is gone stays when the user chooses others, and goes with the whole import."""
+    """An import with a choice keeps a store whose permission set is gone; a whole import removes the store."""
     assert desk.run("dsops", "import", "sso").returncode == 0
     text = desk.own.read_text().replace("Shop-Admin:", "gone:").replace("role_name: Admin", "role_name: Gone")
     desk.own.write_text(text)
@@ -120,7 +123,7 @@ def test_a_choice_removes_nothing(desk: Newcomer) -> None:
 
 
 def test_space_marks_and_control_a_marks_all_that_match(desk: Newcomer) -> None:
-    """Space marks while nothing is typed; ^A marks what matches the filter, and removes these marks again."""
+    """Space marks an entry of the list if no filter is typed; ^A marks all matches, or removes their marks."""
     with shown(desk, "--pick", "--dry-run") as screen:
         screen.wait_for("3/3, 0 marked")
         screen.type(SPACE)
@@ -141,7 +144,7 @@ def test_space_marks_and_control_a_marks_all_that_match(desk: Newcomer) -> None:
 
 @pytest.mark.parametrize("keys", [ESCAPE, TAB + "\x03"])
 def test_a_list_that_is_cancelled_writes_nothing(desk: Newcomer, keys: str) -> None:
-    """Esc or Ctrl-C ends with exit code 130, also after a mark, and writes no file."""
+    """Esc or Ctrl-C in the list ends the import with exit code 130, even after a mark, and writes no file."""
     with shown(desk, "--pick") as screen:
         screen.wait_for("Esc: cancel")
         screen.type(keys)
@@ -150,7 +153,7 @@ def test_a_list_that_is_cancelled_writes_nothing(desk: Newcomer, keys: str) -> N
 
 
 def test_numbers_choose_on_a_dumb_terminal(desk: Newcomer) -> None:
-    """With TERM=dumb, the list is numbered, and several numbers choose."""
+    """With TERM=dumb, the list is numbered, and the user chooses by typing several numbers."""
     with shown(desk, "--pick", TERM="dumb") as screen:
         screen.wait_for("   2  Shop-Admin  333333333333 Shop Admin")
         screen.wait_for("permission sets: numbers, or words to filter (an empty line cancels):")
@@ -166,7 +169,7 @@ def test_numbers_choose_on_a_dumb_terminal(desk: Newcomer) -> None:
 
 @pytest.mark.parametrize("is_picked", [True, False])
 def test_one_of_several_logins_is_chosen(desk: Newcomer, *, is_picked: bool) -> None:
-    """With several logins, a terminal gets a list of them, with and without `--pick`."""
+    """If there are several logins to choose from, `import sso` shows a list of them, with and without `--pick`."""
     desk.aws_config.write_text(OTHER_LOGIN + desk.aws_config.read_text())
     with shown(desk, *(["--pick"] if is_picked else [])) as screen:
         screen.wait_for("2/2")
@@ -183,7 +186,7 @@ def test_one_of_several_logins_is_chosen(desk: Newcomer, *, is_picked: bool) -> 
 
 
 def test_login_asks_which_of_several_logins(desk: Newcomer) -> None:
-    """`dsops login` shows the same list if no store or profile uses a login, and logs in at the chosen one."""
+    """`dsops login` shows the list of logins if no store or profile uses one, and logs in to the chosen one."""
     desk.aws_config.write_text(OTHER_LOGIN + desk.aws_config.read_text())
     variables = {**desk.environ, "TERM": "xterm-256color", "BROWSER": "dsops sandbox approve --user alice %s"}
     with Screen(["dsops", "login"], columns=100, environ=variables, folder=desk.folder) as screen:
@@ -200,7 +203,7 @@ def test_login_asks_which_of_several_logins(desk: Newcomer) -> None:
     ("words", "environ"), [((), {}), (("--pick",), {}), (("--json",), {}), (("--pick", "--json"), {"CI": ""})]
 )
 def test_without_a_terminal_nothing_is_asked(desk: Newcomer, words: tuple[str, ...], environ: dict[str, str]) -> None:
-    """Without a terminal, several logins are an error that lists commands, and `--pick` is one before any request."""
+    """Without a terminal, several logins are an error that lists commands; `--pick` fails before any request."""
     desk.aws_config.write_text(OTHER_LOGIN + desk.aws_config.read_text())
     done = desk.run("setsid", "--wait", "dsops", "import", "sso", *words, **environ)
     assert done.returncode == 2
@@ -210,7 +213,7 @@ def test_without_a_terminal_nothing_is_asked(desk: Newcomer, words: tuple[str, .
 
 
 def test_json_shows_no_list(desk: Newcomer) -> None:
-    """With `--json` on a terminal, several logins are an error too."""
+    """With `--json` on a terminal, several logins are an error, and no list is shown."""
     desk.aws_config.write_text(OTHER_LOGIN + desk.aws_config.read_text())
     with shown(desk, "--json") as screen:
         screen.wait_for("the configuration has several logins")

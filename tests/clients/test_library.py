@@ -55,7 +55,7 @@ def test_secrets_have_no_value_in_their_repr(server: SandboxServer, tmp_path: Pa
 def test_boto3_works_as_the_store_and_goes_on_past_expiry(
     server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """boto3 uses the store's session whatever keys are in os.environ, keeps the session while valid, and renews it."""
+    """boto3 uses and renews the store's session, whatever keys are in os.environ."""
     for name, value in identity_variables(server, "mallory").items():
         monkeypatch.setenv(name, value)
     library = opened(server, tmp_path, uses_sandbox_time=True)
@@ -146,7 +146,7 @@ accounts:
 
 
 def test_the_lambda_example_runs_as_lambda_runs_it(tmp_path: Path) -> None:
-    """The Lambda example works with its own role's session in the environment; two calls assume the role once."""
+    """The Lambda example works with the role's session from its variables; two invocations assume the role once."""
     with open_server(read_seed(LAMBDA_SEED, "seed.yaml")) as server:
         admin = identity_variables(server, "admin@111111111111")
         role = boto3.client(

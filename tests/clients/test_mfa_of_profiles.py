@@ -111,7 +111,7 @@ def machine(sandbox: LocalAws, tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_three_profiles_of_one_device_need_one_code(machine: Machine) -> None:
-    """After one code, the other profiles of the device work, and so does the user's own profile, without another."""
+    """After one MFA code, three profiles of one device and the user's own profile work without another code."""
     assert not machine.works("audit")
     assert machine.typed("deploy", ADA).count("note") == 0
     assert machine.works("audit", "billing", "ada")
@@ -123,7 +123,7 @@ def test_three_profiles_of_one_device_need_one_code(machine: Machine) -> None:
 
 
 def test_another_device_asks_for_its_own_code(machine: Machine) -> None:
-    """The session of one user's device does not serve a profile with another user's key and device."""
+    """The MFA session of one user is not reused for a profile with another user's access key and MFA device."""
     machine.typed("deploy", ADA)
     assert not machine.works("bens")
     machine.typed("bens", BEN)
@@ -134,7 +134,7 @@ def test_another_device_asks_for_its_own_code(machine: Machine) -> None:
 
 
 def test_a_device_named_with_another_users_key_shares_nothing(machine: Machine) -> None:
-    """A profile with the same device and another source profile does not get the session of the first one."""
+    """A profile with the same MFA device but another source profile does not get the first profile's session."""
     config = machine.folder / ".aws" / "config"
     config.write_text(config.read_text().replace(BEN, ADA))
     machine.typed("deploy", ADA)
@@ -142,7 +142,7 @@ def test_a_device_named_with_another_users_key_shares_nothing(machine: Machine) 
 
 
 def test_an_expired_session_asks_for_a_code_again(machine: Machine) -> None:
-    """The code lasts for the working day: roles are assumed again after hours, and after 12 hours a code is needed."""
+    """After an MFA code, roles can be assumed again for 12 hours; then a code is needed again."""
     machine.typed("deploy", ADA)
     machine.sandbox.clock.advance(11 * 3600)
     assert machine.works("audit")
@@ -152,14 +152,14 @@ def test_an_expired_session_asks_for_a_code_again(machine: Machine) -> None:
 
 
 def test_a_role_of_over_an_hour_sends_its_own_code(machine: Machine) -> None:
-    """A role assumed with a session lasts an hour at most, so a profile with a longer duration sends a code itself."""
+    """A profile with a duration of over an hour sends a code itself, since roles assumed with a session get an hour."""
     machine.typed("long", ADA)
     assert machine.calls() == ["AssumeRole"]
     assert not machine.works("audit")
 
 
 def test_a_session_that_is_too_old_for_a_role_is_explained(machine: Machine) -> None:
-    """If the trust policy wants a recent code, the error names the setting that sends one."""
+    """If the trust policy requires a recent MFA code, the error names the setting with which each role sends a code."""
     machine.typed("deploy", ADA)
     machine.sandbox.clock.advance(700)
     done = machine.run("dsops", "exec", "fresh", "--", "true")

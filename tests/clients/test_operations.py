@@ -178,7 +178,10 @@ def test_get_session_token_without_mfa(desk: Adas) -> None:
 
 
 def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: Adas) -> None:
-    """A federated user reads only what its policy and the user's policy both allow; its tags are in CloudTrail."""
+    """A federated user can read only what both the session policy and the calling user's policy allow.
+
+    The session tags are recorded in CloudTrail.
+    """
     allowed = desk.dsops("get", "--env", "one", "A")
     assert allowed.stdout == "for-a", allowed.stderr
     denied = desk.dsops("get", "--env", "other", "B").stderr

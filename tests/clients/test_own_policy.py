@@ -267,7 +267,7 @@ def test_the_role_of_an_auto_session_can_be_revoked(ada: Ada) -> None:
 
 
 def test_explain_takes_the_environment_of_an_auto_session(ada: Ada) -> None:
-    """`explain --env` explains both hops of an `auto` session; without --env the error asks for it."""
+    """`explain --env` explains both hops of a store with `session_policy: auto`; without --env, it is an error."""
     for store in ("jump", "power"):
         done = ada.dsops("explain", store, "--env", "production")
         assert done.returncode == 0, done.stderr

@@ -126,7 +126,7 @@ def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
 
 
 def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) -> None:
-    """The AWS STS page's too long duration is refused before any call; the page's valid store works."""
+    """The AWS STS page's store with a too long duration is refused before any call; its valid store works."""
     text = "secretStores:\n" + textwrap.indent(DURATIONS.text, "  ")
     line = next(number for number, text_line in enumerate(text.splitlines(), 1) if "TOO LONG" in text_line)
     write(tmp_path, "dsops.yaml", text)
@@ -141,7 +141,7 @@ def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) ->
 
 
 def test_a_session_policy_of_denials_leaves_nothing(tmp_path: Path) -> None:
-    """A session with the AWS STS page's deny-only policy cannot read the secret (as on AWS); without it, it can."""
+    """A session with the AWS STS page's deny-only policy can't read the secret; without the policy, it can."""
     basic = CONFIGURATIONS[0].text
     limited = basic.replace(
         "    duration_seconds: 3600\n", "    duration_seconds: 3600\n" + textwrap.indent(DENY_ONLY.text, "    ")
@@ -199,7 +199,7 @@ bash -e step.sh
 
 @pytest.mark.parametrize(("seconds", "code"), [(3600, 0), (7200, 125)])
 def test_the_workflow_deploys(tmp_path: Path, seconds: int, code: int) -> None:
-    """The AWS STS page's workflow step works in a runner's session; over one hour role chaining refuses it."""
+    """The AWS STS page's workflow step works with a runner's session; more than an hour is refused (role chaining)."""
     step = yaml.safe_load(WORKFLOW.text)["steps"][1]
     write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text.replace("3600", str(seconds)))
     write(tmp_path, "seed.yaml", WORKFLOW_SEED)
@@ -252,7 +252,7 @@ envs:
     ids=["as the policies say", "a secret outside of prod/", "another external ID", "another address"],
 )
 def test_the_policies_decide(tmp_path: Path, source_ip: str, external_id: str, env: str, code: int) -> None:
-    """A sandbox with the AWS STS page's trust and permission policies admits exactly the callers they describe."""
+    """In a sandbox with the AWS STS page's trust and permission policies, exactly the described callers are allowed."""
     write(tmp_path, "dsops.yaml", POLICY_CONFIG)
     write(tmp_path, "seed.yaml", policy_seed(source_ip))
 

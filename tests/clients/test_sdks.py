@@ -365,7 +365,7 @@ def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation, ke
 def test_other_services_are_used_by_the_same_session(
     client: Client, alice: Conversation, jump: Pairs, keys: Pairs
 ) -> None:
-    """DynamoDB, SQS, SNS and KMS work only with the role's policy, and a missing table is a typed error."""
+    """DynamoDB, SQS, SNS and KMS calls need the role's policy; a missing table raises a typed exception."""
     wishes: dict[str, Pairs] = {
         "item": {"table": "things", "key": client.name, "value": "kept"},
         "queue": {"name": "work", "value": "sent"},

@@ -168,7 +168,7 @@ def test_a_job_of_a_trusted_repository_is_let_in(pod: Pod, transport: str) -> No
 
 
 def test_a_command_works_with_the_session_of_a_token(pod: Pod) -> None:
-    """`exec --credentials --serve` serves the session of a web identity token to the command."""
+    """With `exec --credentials --serve`, a command gets the session of a web identity token from an endpoint."""
     pod.file.write_text(pod.mint("pod:one"))
     done = pod.dsops(
         "exec",

@@ -286,7 +286,7 @@ def test_a_session_policy_of_an_environment_names_other_stores(vault: Vault) -> 
 
 
 def test_a_store_that_only_signs_is_told_from_one_that_writes(vault: Vault) -> None:
-    """If dsops can write to no store of the configuration, the hint shows the store to add for the named session."""
+    """If dsops can't write to any store, the hint shows a store to add that uses the named session."""
     config = "version: 1\nsecretStores:\n  only: {type: aws.sts, region: us-east-1, role_arn: 'ROLE'}\n"
     (vault.program.folder / "dsops.yaml").write_text(config.replace("ROLE", f"arn:aws:iam::{ACCOUNT}:role/Writer"))
     refused = vault.run("set", "only", "prod/db", text="x", code=2)
@@ -298,7 +298,7 @@ def test_a_store_that_only_signs_is_told_from_one_that_writes(vault: Vault) -> N
 
 @pytest.mark.parametrize("words", [("hush-11",), ("hush-11", "-"), ("--create", "hush-11")])
 def test_a_value_on_the_command_line_is_refused_and_not_repeated(vault: Vault, words: tuple[str, ...]) -> None:
-    """A value on the command line is an error that does not repeat the value, as an extra word or as `KEY=VALUE`."""
+    """A value on the command line, as an extra word or as `KEY=VALUE`, causes an error that does not repeat it."""
     refused = vault.run("set", "secrets", "prod/db", *words, code=2)
     assert "hush-11" not in refused.stderr
     refused = vault.run("set", "secrets", "password=hush-11", "--debug", code=2)

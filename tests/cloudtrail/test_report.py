@@ -365,7 +365,7 @@ def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: 
 def test_an_offset_counts_and_none_is_utc(
     tmp_path: Path, time: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A time, also of expiry, uses its own offset, or UTC if it has none, never the machine's time zone."""
+    """A time or expiry in a record is read with its own UTC offset, or as UTC without one, never in local time."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     times = {"expiration": time, "accessKeyId": "ASIA1"}
     log(

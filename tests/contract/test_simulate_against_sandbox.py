@@ -135,7 +135,7 @@ def refusal(person: Person, role: str, external_id: str) -> str:
 
 
 def test_what_is_foretold_happens(server: SandboxServer, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    """Predictions for every user, role, account and external ID come true in the sandbox; none is `unknown`."""
+    """The simulated verdict for every user, role, account and external ID equals the sandbox's; none is `unknown`."""
     result_text = foretold(server, tmp_path, capfd)
     lab = Lab(server.sandbox)
     people = {user: lab.user(user, HOME) for user in USERS}

@@ -79,7 +79,7 @@ def test_a_release_moves_the_changes_to_the_changelog(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["agent.md", "agent.new.md"])
 def test_a_file_without_a_kind_fails(tmp_path: Path, name: str) -> None:
-    """A file whose name has no kind, or an unknown one, fails the build, so that its change is not lost."""
+    """A file of changes/ whose name has no kind, or an unknown kind, fails the build, so that no change is lost."""
     folder = repository(tmp_path)
     (folder / "changes" / name).write_text("A change.\n")
     done = build(folder, "--draft")

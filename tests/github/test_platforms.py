@@ -26,7 +26,7 @@ def test_each_platform_has_a_job() -> None:
 
 
 def test_the_versions_of_python_are_those_of_ci() -> None:
-    """Each classifier of a Python version has a job, the oldest job is the oldest Python that dsops accepts."""
+    """Each Python version in the classifiers has a CI job, and the oldest one is the oldest that dsops accepts."""
     named = [match[1] for name in CLASSIFIERS if (match := re.fullmatch(r".*:: Python :: (3\.\d+)", name))]
     tested = {part["python"] for part in MATRIX}
     assert set(named) <= tested
@@ -34,7 +34,7 @@ def test_the_versions_of_python_are_those_of_ci() -> None:
 
 
 def test_the_systems_are_those_that_were_verified() -> None:
-    """A classifier names no operating system whose row says that nothing verifies it yet."""
+    """The classifiers name no operating system that, according to its row, nothing has verified yet."""
     unverified = [line for line in SECTION.splitlines() if line.startswith("|") and "nothing yet" in line]
     assert any("macOS" in line for line in unverified)
     assert [name for name in CLASSIFIERS if "MacOS" in name or "Windows" in name] == []

@@ -24,7 +24,7 @@ def test_the_published_schema_is_what_dsops_prints(capfd: pytest.CaptureFixture[
 
 
 def test_the_entry_of_the_catalogue() -> None:
-    """The entry has the keys that the catalogue allows, names the file of a configuration, and leads to the schema."""
+    """The catalogue entry has only allowed keys, names the configuration's file, and links to the schema."""
     entry = json.loads((REFERENCE / "schemastore.json").read_text(encoding="utf-8"))
     assert list(entry) == ["name", "description", "fileMatch", "url"]
     assert entry["fileMatch"] == ["dsops.yaml"]

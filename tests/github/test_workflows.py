@@ -99,7 +99,7 @@ def release(tmp_path: Path) -> Runner:
 
 
 def test_each_script_is_run_or_has_a_reason() -> None:
-    """Each step runs a make target, or is run by a test below, or has a reason why it can't run here."""
+    """Each workflow step runs a make target, is run by a test in this file, or has a reason why it can't run here."""
     assert not RUN_HERE & NOT_HERE.keys()
     assert sorted(RUN_HERE | NOT_HERE.keys()) == sorted((step.job, step.name) for step in STEPS if not is_make(step))
 
@@ -118,7 +118,7 @@ def test_each_target_exists(target: str) -> None:
 
 
 def test_the_tag_has_to_be_the_version(release: Runner) -> None:
-    """A tag that is not the version in the source fails the release with the two versions."""
+    """If the tag is not the version in the source, the release fails, and the error has both versions."""
     script = script_of("release.build", "Check that the tag is the version")
     assert release.run(script)[0] == 0
     release.environ["GITHUB_REF_NAME"] = "v9.8.8"
@@ -155,7 +155,10 @@ def test_the_notes_are_the_section_of_the_changelog(release: Runner) -> None:
 
 
 def test_a_release_without_notes_fails(release: Runner) -> None:
-    """A version without a section, or a change that is still in changes/, fails the release with the next step."""
+    """A version without a section in the changelog, or a change still in changes/, fails the release.
+
+    The error names the next step.
+    """
     script = script_of("release.build", "Take the notes from CHANGELOG.md")
     (release.workspace / "changes" / "late.added.md").write_text("A late change.\n")
     assert release.run(script)[0] != 0

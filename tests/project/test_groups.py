@@ -34,7 +34,7 @@ def run_tests(folder: Path, code: str, *options: str, module: str = "pytest") ->
 
 
 def test_a_test_is_in_one_group_only(tmp_path: Path) -> None:
-    """A test with both marks ends the run before any test runs."""
+    """If a test has the marks of two groups, pytest ends before any test runs."""
     code, output = run_tests(tmp_path, "@pytest.mark.clients\n@pytest.mark.nightly\ndef test_a(): pass\n")
 
     assert code == pytest.ExitCode.USAGE_ERROR
@@ -50,7 +50,7 @@ def test_the_parameter_decides_as_well(tmp_path: Path) -> None:
 
 
 def test_a_foreign_program_needs_a_mark(tmp_path: Path) -> None:
-    """A test without a mark that starts a foreign program fails, before the program is looked up."""
+    """If a test without a mark starts a foreign program, the test fails before the program is searched."""
     start = "    subprocess.run(['/nowhere/zsh'], check=False)\n"
     probe = f"def test_a():\n{start}\n@pytest.mark.clients\ndef test_b():\n{start}"
     _, output = run_tests(tmp_path, probe)
@@ -60,14 +60,14 @@ def test_a_foreign_program_needs_a_mark(tmp_path: Path) -> None:
 
 
 def test_a_download_needs_a_mark(tmp_path: Path) -> None:
-    """A test without a mark downloads nothing."""
+    """A test without a mark that downloads something fails without a download."""
     with pytest.raises(ForeignProgramError, match="this test installs it: mark it"):
         installed("it", [], [["touch", "made"]], {"XDG_CACHE_HOME": str(tmp_path)})
 
 
 @pytest.mark.clients
 def test_a_marked_test_installs_once(tmp_path: Path) -> None:
-    """A marked test runs the commands once, in a folder of the cache."""
+    """A marked test runs the installation commands once, in a folder of the cache."""
     folders = {installed("it", [], [["touch", "made"]], {"XDG_CACHE_HOME": str(tmp_path)}) for _ in range(2)}
 
     assert [["made"]] == [[file.name for file in folder.iterdir()] for folder in folders]
@@ -75,7 +75,7 @@ def test_a_marked_test_installs_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are adopted on Linux only")
 def test_a_process_that_is_left_behind_fails_the_run(tmp_path: Path) -> None:
-    """A daemon that outlives the tests is named with its test and killed; one that ends in time is not named."""
+    """A daemon that outlives the tests is killed and reported with its test; one that ends in time is not reported."""
     daemon = "    subprocess.run(['sh', '-c', '(setsid sleep {} &)'], check=True)\n"
     left = f"def test_a():\n{daemon.format(77)}\ndef test_b():\n{daemon.format(1)}"
 
@@ -89,7 +89,7 @@ def test_a_process_that_is_left_behind_fails_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a session of its own on Linux only")
 def test_in_a_terminal_no_test_meets_it_and_ctrl_c_ends_the_run(tmp_path: Path) -> None:
-    """Started in a terminal, the tests cannot open it, so that none waits for its user; Ctrl-C ends pytest."""
+    """Tests that run in a terminal can't open it, so that no test waits for its user; Ctrl-C ends pytest."""
     probe = """
         import time
         import pytest

@@ -55,6 +55,6 @@ def test_each_link_leads_somewhere(name: str) -> None:
 
 
 def test_every_kind_of_link_is_seen() -> None:
-    """A link to a missing heading, to an own anchor and to another page are seen; code and other hosts are not."""
+    """The check finds links to a missing heading, an own anchor and another page; it ignores code and other hosts."""
     text = "[a](b.md#c) and ![d](e.png)\n`[no](f.md)` [g](https://example.com)\n```\n[no](h.md)\n```\n[i](#j)\n"
     assert links(text) == ["b.md#c", "e.png", "#j"]

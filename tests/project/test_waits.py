@@ -125,7 +125,7 @@ def test_a_child_starts_with_default_signals() -> None:
 
 
 def test_no_signal_is_ignored_here() -> None:
-    """The process that runs the tests ignores no signal but Python's own, so that no child inherits it."""
+    """The process that runs the tests ignores only the signals that Python ignores, so children inherit no others."""
     own = {signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)}
 
     assert {number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN} <= own
@@ -134,7 +134,7 @@ def test_no_signal_is_ignored_here() -> None:
 
 
 def test_a_child_is_killed_when_the_test_fails() -> None:
-    """Leaving the `with` block by an error kills a child that ignores everything else."""
+    """If the `with` block ends by an error, a child process is killed that ignores all other signals."""
     with pytest.raises(ValueError, match="the test failed"), Child(["sleep", "60"]) as child:
         raise ValueError("the test failed")
 
@@ -142,7 +142,7 @@ def test_a_child_is_killed_when_the_test_fails() -> None:
 
 
 def test_a_child_that_does_not_end_is_killed() -> None:
-    """A wait for a child ends with TimeoutExpired; without an error the child's end is awaited."""
+    """A wait for a child that does not end raises TimeoutExpired; without an error, the block waits for the child."""
     with pytest.raises(subprocess.TimeoutExpired), Child(["sleep", "60"]) as child:
         child.wait(0.01)
     with Child(["true"]) as child:
@@ -152,7 +152,7 @@ def test_a_child_that_does_not_end_is_killed() -> None:
 
 
 def test_a_forked_child_that_does_not_end_is_killed() -> None:
-    """A wait for a forked child returns its exit code, or kills it after the time."""
+    """A wait for a forked child returns its exit code, or kills the child at the time limit."""
     pids = [os.posix_spawn("/bin/sh", ["sh", "-c", script], os.environ) for script in ("exit 3", "exec sleep 60")]
 
     assert wait_for(pids[0]) == 3

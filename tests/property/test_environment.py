@@ -27,7 +27,7 @@ def test_an_identity_is_wholly_ours_or_wholly_theirs(
 def test_every_variable_is_there_removed_or_kept(
     parent: dict[str, str], secrets: dict[str, Secret], *, is_pristine: bool, keeps_existing: bool
 ) -> None:
-    """dsops' variables are set or reported as kept; inherited variables are kept, replaced or reported as removed."""
+    """dsops' variables are set or reported as left out; inherited ones are kept, replaced or reported as removed."""
     child = child_environment(parent, secrets, is_pristine=is_pristine, keeps_existing=keeps_existing)
     assert child.variables.keys() <= parent.keys() | secrets.keys()
     for name, value in secrets.items():

@@ -35,12 +35,12 @@ def test_it_is_the_version(place: CleanPlace) -> None:
 
 
 def test_it_does_the_demos_main_job(place: CleanPlace, server: SandboxServer) -> None:
-    """Two roles are assumed and two secrets read, and the command has them."""
+    """The installed dsops runs a command with two secrets, read after two roles were assumed."""
     assert SAID == place.dsops(*DEMO, "sh", "-c", COMMAND, variables=identity_variables(server, "alice")).stdout
 
 
 def test_the_command_gets_the_callers_environment(place: CleanPlace, server: SandboxServer) -> None:
-    """The way of installation adds no variable to the command's environment, and changes none."""
+    """The kind of installation adds no variable to the command's environment variables, and changes none."""
     variables = identity_variables(server, "alice") | {"VIRTUAL_ENV": "/mine"}
     lines = place.dsops(*DEMO, "env", "-0", variables=variables).stdout.split("\0")
     found = dict(line.split("=", 1) for line in lines if line)
@@ -58,7 +58,7 @@ def test_the_completion_is_a_script_of_the_shell(place: CleanPlace, tmp_path: Pa
 
 
 def test_a_hint_names_the_way_of_installation(way: str, place: CleanPlace) -> None:
-    """What is missing is added by the program that installed this dsops."""
+    """A hint for a missing extra uses the program that installed this dsops."""
     said = place.dsops("sandbox", "serve", code=2).stderr
     start = WAYS[way].hint.format(home=place.home, wheel=place.wheel, name=place.wheel.name)
     assert f"install it: {start}" in said
@@ -79,7 +79,7 @@ def test_no_network_during_an_installation_breaks_nothing(place: CleanPlace, ser
 
 
 def test_the_sums_are_right(dist: Path) -> None:
-    """`sha256sum --check SHA256SUMS` accepts every file, and lists each of them."""
+    """`sha256sum --check SHA256SUMS` succeeds for every file, and SHA256SUMS lists each file."""
     done = subprocess.run(
         ["sha256sum", "--check", "SHA256SUMS"], cwd=dist, capture_output=True, text=True, check=True, timeout=60
     )
@@ -108,7 +108,7 @@ def test_the_single_file_has_its_licences(dist: Path) -> None:
 
 
 def test_a_python_that_is_too_old_gets_one_line(dist: Path, tmp_path: Path) -> None:
-    """Without Python 3.11 the single file says in one line what it needs."""
+    """With a Python older than 3.11, the single file prints one line that names the required version."""
     (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     (tmp_path / "python3").chmod(0o755)
     words = ["/bin/sh", str(dist / "dsops.pyz"), "--version"]
@@ -117,7 +117,7 @@ def test_a_python_that_is_too_old_gets_one_line(dist: Path, tmp_path: Path) -> N
 
 
 def test_pip_of_an_older_python_says_what_is_needed(dist: Path, tmp_path: Path) -> None:
-    """The wheel says which Python it needs, so that pip takes it for no other."""
+    """The wheel's metadata says which Python it needs, so pip of an older Python does not choose the wheel."""
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-index", "--no-deps"]
     words += ["--find-links", str(dist), "--dest", str(tmp_path), "--python-version", "3.10"]
     done = _run([*words, "--only-binary", ":all:", "dsops"], {"HOME": str(tmp_path)})
@@ -126,7 +126,7 @@ def test_pip_of_an_older_python_says_what_is_needed(dist: Path, tmp_path: Path) 
 
 
 def test_the_single_file_says_where_it_cannot_unpack_itself(dist: Path, tmp_path: Path) -> None:
-    """If the cache can't be written, one line names the folder and the reason."""
+    """If the single file can't write to its cache, it prints one line with the folder and the reason."""
     (tmp_path / ".cache").touch()
     environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).resolve().parent}:{os.defpath}"}
     words = [str(dist / "dsops.pyz"), "--version"]
@@ -137,7 +137,7 @@ def test_the_single_file_says_where_it_cannot_unpack_itself(dist: Path, tmp_path
 
 
 def test_another_python_starts_the_single_file(dist: Path, tmp_path: Path) -> None:
-    """`python dsops.pyz` does the same as the file alone."""
+    """`python dsops.pyz` prints the same output as `dsops.pyz` started directly."""
     environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).resolve().parent}:{os.defpath}"}
     words = [sys.executable, str(dist / "dsops.pyz"), "--version"]
     done = _run(words, environment)
@@ -145,7 +145,7 @@ def test_another_python_starts_the_single_file(dist: Path, tmp_path: Path) -> No
 
 
 def test_read_only_packages_are_enough(installed_by: Callable[[str], CleanPlace], server: SandboxServer) -> None:
-    """dsops runs where the user can't write to its installation, and a hint makes an environment of the user's own."""
+    """dsops runs if the user can't write to its installation; the hint for an extra creates a virtual environment."""
     place = installed_by("pip")
     packages = place.home / "venv"
     words = without_rights()
@@ -164,7 +164,7 @@ def test_read_only_packages_are_enough(installed_by: Callable[[str], CleanPlace]
 def test_each_installation_has_an_agent_of_its_own(
     installed_by: Callable[[str], CleanPlace], server: SandboxServer, tmp_path: Path
 ) -> None:
-    """An agent of another installation, perhaps of an older version, is not asked and does not disturb."""
+    """dsops does not use the agent of another installation, even of an older version, and runs beside that agent."""
     variables = identity_variables(server, "alice") | {"DSOPS_AGENT": "", "XDG_RUNTIME_DIR": str(tmp_path)}
     ways = ("pip", "pyz", "pip")
     agents = []
@@ -192,7 +192,7 @@ def test_doctor_tells_of_two_installations(installed_by: Callable[[str], CleanPl
 
 
 def test_the_sums_notice_a_change(dist: Path, tmp_path: Path) -> None:
-    """A byte that is added to an artifact makes `sha256sum --check` fail."""
+    """If a byte is added to an artifact, `sha256sum --check` fails."""
     copy = tmp_path / "dist"
     shutil.copytree(dist, copy)
     with (copy / "dsops.pyz").open("ab") as file:

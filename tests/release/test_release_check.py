@@ -38,20 +38,20 @@ def test_the_version_has_one_source() -> None:
 
 
 def test_a_tag_is_the_version(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`v1.2.3` is the tag of 1.2.3."""
+    """The tag of version 1.2.3 is `v1.2.3`."""
     check.check("v1.2.3", clone)
     assert "v1.2.3 is the version" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("tag", ["1.2.3", "v1.2.4", "v1.2.3.dev1", "v1.2.30", "", "v1.2.3\n"])
 def test_another_tag_is_refused(clone: Path, tag: str) -> None:
-    """The error names the file with the version."""
+    """If the tag is not the version, the error names the file that contains the version."""
     with pytest.raises(ReleaseError, match=r"is not v1\.2\.3, the version in src/dsops/version\.py"):
         check.check(tag, clone)
 
 
 def test_a_version_that_cannot_be_read_is_an_error(clone: Path) -> None:
-    """A file without its line is named."""
+    """If a file lacks the line with the version, the error names the file."""
     (clone / "src" / "dsops" / "version.py").write_text("__version__ = VERSION\n", encoding="utf-8")
     with pytest.raises(ReleaseError, match=r"version\.py has no line like"):
         repository.version(clone)
@@ -59,7 +59,7 @@ def test_a_version_that_cannot_be_read_is_an_error(clone: Path) -> None:
 
 @pytest.mark.parametrize("name", ["new", "src/dsops/version.py"])
 def test_a_dirty_tree_is_refused(clone: Path, tmp_path: Path, name: str) -> None:
-    """Neither a build nor a tag's check goes on with a file that is not as committed; the error says what to do."""
+    """If a file differs from the commit, the build and the check of a tag fail with a hint."""
     with (clone / name).open("a", encoding="utf-8") as file:
         file.write("# a change\n")
     with pytest.raises(ReleaseError, match=r"1 files differ from the commit .*: make dist ARGS=--allow-dirty"):
@@ -69,7 +69,7 @@ def test_a_dirty_tree_is_refused(clone: Path, tmp_path: Path, name: str) -> None
 
 
 def test_a_dirty_tree_is_built_if_asked(clone: Path, tmp_path: Path) -> None:
-    """The files are taken as they are, without ignored and removed ones."""
+    """If a dirty tree is allowed, the build uses the files as they are, without ignored and removed files."""
     (clone / "new").touch()
     (clone / "ignored").touch()
     (clone / ".gitignore").write_text("ignored\n# changed\n", encoding="utf-8")
@@ -81,13 +81,13 @@ def test_a_dirty_tree_is_built_if_asked(clone: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_a_repository_is_an_error(tmp_path: Path) -> None:
-    """An unpacked sdist has no commit to build from."""
+    """Building from a folder that is not a git repository, such as an unpacked sdist, is an error."""
     with pytest.raises(ReleaseError, match="git status --porcelain failed"):
         repository.export(tmp_path / "out", allow_dirty=False, root=tmp_path)
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """The commands end with code 1 and the error's text."""
+    """If a release command fails, it prints the error on one line and exits with code 1."""
 
     def work() -> None:
         raise ReleaseError("no")
@@ -97,7 +97,7 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_sums_are_of_every_file(tmp_path: Path) -> None:
-    """SHA256SUMS has each file but itself, sorted, in the form of sha256sum."""
+    """SHA256SUMS lists every file except itself, sorted, in the format of sha256sum."""
     (tmp_path / "b").write_bytes(b"")
     (tmp_path / "a").write_bytes(b"x")
     build.write_sums(tmp_path)

@@ -178,7 +178,7 @@ def test_a_page_writes_to_no_place_outside_of_its_folder(page: Path) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_example_writes_to_no_place_outside_of_its_folder(script: Path) -> None:
-    """The scripts that a reader is told to run write neither to an absolute path nor to the reader's home."""
+    """The scripts of the examples write neither to an absolute path nor to the reader's home folder."""
     assert written_outside(script.read_text(encoding="utf-8")) == []
 
 
@@ -235,7 +235,7 @@ def test_commands_are_separated_from_their_outputs() -> None:
 
 
 def test_only_what_differs_from_run_to_run_may_differ() -> None:
-    """Between page and run only times, ids and ports may differ, not names, numbers and words."""
+    """A page's output equals the program's output except for times, ids and ports."""
     one = "ASIA...AB2C at 2026-11-24T12:00:00Z as ada-20261124T120000Z on http://127.0.0.1:4566\n"
     other = "ASIA...ZZ9Z at 2027-01-01T00:00:00Z as ada-20270101T000000Z on http://127.0.0.1:1\n"
 

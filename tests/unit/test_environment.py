@@ -89,7 +89,7 @@ def test_keeping_existing_keeps_an_identity_whole() -> None:
 
 
 def test_keeping_existing_does_not_keep_an_expiry_without_its_session() -> None:
-    """An inherited expiry without a session is not an identity, and is removed."""
+    """With keeps_existing, an inherited expiry variable is removed if no session credentials are inherited with it."""
     secrets = {name: Secret("ours") for name in IDENTITY[:3]}
     child = child_environment({"AWS_CREDENTIAL_EXPIRATION": "soon"}, secrets, keeps_existing=True)
     assert dict(child.variables) == secrets
@@ -126,7 +126,7 @@ KEYS = Credentials("ASIAEXAMPLE", Secret("key"), Secret("token"), datetime(2026,
 
 
 def test_a_session_is_its_three_parts_and_its_end() -> None:
-    """A session sets key ID, secret key, token and expiry; a long-term key sets neither token nor expiry."""
+    """A session sets the variables of key ID, secret key, token and expiry; a long-term key sets the first two."""
     assert session_variables(KEYS) == {
         "AWS_ACCESS_KEY_ID": Secret("ASIAEXAMPLE"),
         "AWS_SECRET_ACCESS_KEY": Secret("key"),
@@ -148,7 +148,7 @@ def test_a_session_that_was_asked_for_wins_over_everything_inherited(name: str, 
 
 
 def test_an_endpoint_leaves_no_other_place_to_look() -> None:
-    """With a credential endpoint, the child inherits neither keys nor profile, and both AWS files are empty."""
+    """With a credential endpoint, the child gets no inherited keys or profile, and empty AWS files."""
     parent = {
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",

@@ -75,7 +75,7 @@ OWN = ["python3", "-m", "venv", "~/.venvs/dsops", "&&", "~/.venvs/dsops/bin/pyth
 
 
 def test_a_tool_of_uv_is_installed_with_more(place: Place) -> None:
-    """`uv tool install` removes what it isn't given, so the command has what the tool had, too."""
+    """`uv tool install` removes packages that it does not name, so the command also names those already installed."""
     receipt = """[tool]
         requirements = [
             { name = "dsops", extras = ["audit"], path = "/x" },
@@ -89,7 +89,7 @@ def test_a_tool_of_uv_is_installed_with_more(place: Place) -> None:
 
 @pytest.mark.parametrize("receipt", ["", "[", "tool = 1", "[tool]\nrequirements = [7]"])
 def test_a_receipt_that_cannot_be_read_names_nothing(place: Place, receipt: str) -> None:
-    """If uv's file is damaged, the command names what was asked for."""
+    """If uv's receipt file is damaged, the command names only the requested extra."""
     place.installed("uv", uv__receipt_dot_toml=receipt)
     assert shlex.split(install_command("sandbox")) == ["uv", "tool", "install", f"{place.wheel}[sandbox]"]
 
@@ -102,14 +102,14 @@ def test_a_tool_of_uv_from_an_index_gets_packages(place: Place) -> None:
 
 
 def test_pipx_injects_packages(place: Place) -> None:
-    """Pipx adds packages by `inject`, into the environment that has the name of its folder."""
+    """For an installation with pipx, the command adds packages by `pipx inject` to the environment of that name."""
     place.installed("pip", pipx_metadata_dot_json="{}")
     assert shlex.split(install_command("audit")) == ["pipx", "inject", "dsops", "duckdb>=2.0"]
     assert shlex.split(install_packages("boto3")) == ["pipx", "inject", "dsops", "boto3"]
 
 
 def test_an_environment_of_uv_has_no_pip(place: Place) -> None:
-    """`uv venv` leaves pip out, so `uv pip` installs there."""
+    """An environment made by `uv venv` has no pip, so the command is `uv pip install`."""
     place.installed("uv")
     start = ["uv", "pip", "install", "--python", sys.executable]
     assert shlex.split(install_command("audit")) == [*start, f"{place.wheel}[audit]"]
@@ -117,7 +117,7 @@ def test_an_environment_of_uv_has_no_pip(place: Place) -> None:
 
 @pytest.mark.parametrize("installer", ["pex", "deb", "rpm", "brew", "nix"])
 def test_where_nothing_can_be_added_the_wheel_is_installed(place: Place, installer: str) -> None:
-    """`dsops.pyz` and packages of a system can't get more, so the command installs the release's wheel elsewhere."""
+    """No package can be added to `dsops.pyz` or a system package, so the command installs the release's wheel."""
     place.installed(installer, has_origin=False)
     wheel = f"~/dsops-{__version__}-py3-none-any.whl"
     assert shlex.split(install_command("sandbox")) == [*OWN, f"{wheel}[sandbox]"]
@@ -127,7 +127,7 @@ def test_where_nothing_can_be_added_the_wheel_is_installed(place: Place, install
 
 
 def test_into_a_read_only_environment_nothing_is_installed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the user can't write into the environment, the command makes one of the user's own from the same source."""
+    """If the user can't write to the Python environment, the command makes a virtual environment elsewhere."""
     place.installed("pip")
     monkeypatch.setattr("os.access", lambda _path, _mode: False)
     assert shlex.split(install_command("audit")) == [*OWN, f"{place.wheel}[audit]"]
@@ -136,7 +136,7 @@ def test_into_a_read_only_environment_nothing_is_installed(place: Place, monkeyp
 def test_the_systems_python_is_left_to_its_package_manager(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A Python with the mark of PEP 668 refuses `pip install`."""
+    """If the system's Python has the mark of PEP 668, the command does not use its `pip install`."""
     place.installed("pip")
     monkeypatch.setattr("sys.base_prefix", sys.prefix)
     monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path))

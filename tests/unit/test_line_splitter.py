@@ -28,7 +28,7 @@ class Counted(bytes):
 
 
 def test_a_line_in_many_pieces_is_searched_once() -> None:
-    """The work grows with the number of bytes, not with its square."""
+    """For a line that arrives in many pieces, the work grows linearly with the number of bytes."""
     Counted.touched = 0
     splitter = LineSplitter()
     pieces = [Counted(b"x" * 100) for _ in range(2000)]
@@ -42,7 +42,7 @@ def test_a_line_in_many_pieces_is_searched_once() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_line_without_end_is_passed_on_in_parts(size: int) -> None:
-    """The splitter keeps no more than the longest line and one piece, and loses nothing."""
+    """A line without an end is passed on in parts: at most the longest line and one piece are kept, no byte is lost."""
     splitter = LineSplitter(longest=100)
     passed = b""
     for number in range(1, 500):
@@ -54,7 +54,7 @@ def test_a_line_without_end_is_passed_on_in_parts(size: int) -> None:
 
 @given(st.lists(st.binary(max_size=20).map(lambda data: data.replace(b"a", b"\n"))))
 def test_every_byte_is_in_one_line(pieces: list[bytes]) -> None:
-    """The lines are those of the whole text, however it is cut."""
+    """In whatever pieces the output arrives, the splitter returns the lines of the whole output."""
     splitter = LineSplitter()
     lines = [line for piece in pieces for line in splitter.feed(piece)] + splitter.end()
     whole = b"".join(pieces).split(b"\n")

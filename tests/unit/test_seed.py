@@ -74,7 +74,7 @@ def trust(role: SeedRole) -> list[dict[str, Any]]:  # JSON
 
 
 def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
-    """In a chain the developer may assume the first role, and only the first role may assume the second."""
+    """For a chain, the developer may assume only the first role, and only the first role may assume the second."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles

@@ -413,7 +413,7 @@ def test_only_effects_of_this_loop_can_be_awaited() -> None:
 
 
 def test_a_driver_serves_one_run_after_the_other() -> None:
-    """A driver can serve several runs, and nothing of the first run remains in the second."""
+    """One driver can be used for several runs, and nothing of the first run remains in the second."""
     world = World()
     assert world.run(fetch(1, "first")) == "first"
     assert world.run(fetch(1, "second")) == "second"

@@ -32,7 +32,7 @@ def moments(html: str) -> list[Any]:
 
 
 def test_a_moment_has_the_rows_that_changed(tmp_path: Path) -> None:
-    """Outputs at nearly the same time are one moment; colours are classes; text is escaped."""
+    """Outputs at nearly the same time become one moment; colours become CSS classes, and text is escaped."""
     html = html_of(tmp_path, (0.1, "$ "), (1.0, "ec"), (1.01, "ho\r\n"), (2.0, "\x1b[1;31m<b>\x1b[0m & x"))
     assert moments(html) == [
         [0.1, {"0": "$"}],
@@ -42,7 +42,7 @@ def test_a_moment_has_the_rows_that_changed(tmp_path: Path) -> None:
 
 
 def test_a_reader_without_scripts_sees_the_last_screen_and_the_text(tmp_path: Path) -> None:
-    """The text has what each `clear` removed; the button, which needs the script, is hidden."""
+    """Without scripts, the page shows the last screen and the text that `clear` removed, but no button."""
     html = html_of(tmp_path, (0.1, "$ one\r\n1\r\n$ clear\r\n"), (1, f"{CLEAR}$ "), (2, "two\r\n2\r\n$ "))
     screen, text = re.findall(r"<code>(.*?)</code>", html, re.DOTALL)
     assert screen == "$ two\n2\n$\n"
@@ -52,14 +52,14 @@ def test_a_reader_without_scripts_sees_the_last_screen_and_the_text(tmp_path: Pa
 
 
 def test_output_does_not_end_the_script_element(tmp_path: Path) -> None:
-    """A recorded `</script>` is data."""
+    """A `</script>` in a recording is escaped, so that it does not end the script element."""
     html = html_of(tmp_path, (0.1, "</script>"))
     assert html.count("</script>") == 1
     assert moments(html) == [[0.1, {"0": "&lt;/script&gt;"}]]
 
 
 def test_the_recording_shows_the_first_minute() -> None:
-    """The recording of the landing page has each command, a choice from the list, and the end of a search."""
+    """The landing page's recording shows each command, a choice from the list, and the end of a search."""
     html = player(ROOT / CAST)
     text = unescape(re.findall(r"<code>(.*?)</code>", html, re.DOTALL)[1])
     for shown in ("$ dsops stores\n", "$ dsops exec shop-prod -- aws", "$ dsops explain audit\n", "how sure: proven"):

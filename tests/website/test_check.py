@@ -28,7 +28,7 @@ def found(folder: Path, body: str, url: str = "") -> list[str]:
     ],
 )
 def test_a_right_page_has_no_fault(tmp_path: Path, body: str) -> None:
-    """Links to pages, anchors, files and other hosts are right."""
+    """For a page with correct links to pages, anchors, files and other hosts, the check finds no fault."""
     assert found(tmp_path, body) == []
 
 
@@ -52,12 +52,12 @@ def test_a_right_page_has_no_fault(tmp_path: Path, body: str) -> None:
     ],
 )
 def test_a_fault_is_named(tmp_path: Path, body: str, fault: str) -> None:
-    """The fault names the page and the link."""
+    """For a wrong link, the check names the page and the link."""
     assert found(tmp_path, body) == [f"index.html: {fault}"]
 
 
 def test_links_from_the_root_of_the_host(tmp_path: Path) -> None:
-    """The page for a missing address has links that begin with the path of the site."""
+    """The links of the 404 page begin with the path of the site."""
     body = '<a href="/dsops/1.2/other/">x</a><a href="/dsops/1.2/gone/">y</a>'
     faults = found(tmp_path, body, "https://example.com/dsops/1.2/")
     assert faults == ["index.html: the link to /dsops/1.2/gone/ leads nowhere"]

@@ -40,7 +40,7 @@ def test_the_index_lists_each_command_once() -> None:
     [("dsops-sandbox-run", "reference/cli/sandbox-run.md"), ("exit-codes", ""), ("dsops-sandbox", "")],
 )
 def test_an_anchor_leads_to_the_page_of_its_command(anchor: str, page: str) -> None:
-    """An anchor of the one page on GitHub is the page of a command on the site."""
+    """An anchor of the command-line page on GitHub leads to the command's own page on the site."""
     assert commands.anchors(REFERENCE).get(anchor, "") == page
 
 
@@ -53,7 +53,7 @@ def test_each_public_name_is_documented(module: str) -> None:
 
 
 def test_the_navigation_leads_to_every_page(tmp_path: Path) -> None:
-    """Each page is in the navigation once, and each entry is a page."""
+    """Each page of the site is in the navigation once, and each navigation entry is a page."""
     pages = write_pages(tmp_path)
     listed = list(targets(navigation(pages)))
     assert sorted(listed) == sorted({*listed})
@@ -61,6 +61,6 @@ def test_the_navigation_leads_to_every_page(tmp_path: Path) -> None:
 
 
 def test_a_page_that_no_index_lists_is_an_error() -> None:
-    """A new page that docs/README.md does not mention ends the build."""
+    """If docs/README.md does not list a page, the build fails."""
     with pytest.raises(ValueError, match=r"leads to how-to/new\.md"):
         navigation(["index.md", "how-to/new.md"])

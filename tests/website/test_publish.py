@@ -29,7 +29,7 @@ def test_patches_of_a_release_share_a_folder(version: str, folder: str) -> None:
 
 
 def test_the_newest_release_is_latest(tmp_path: Path) -> None:
-    """`latest` is the highest release, in whichever order the sites are published; old ones stay."""
+    """`latest` is the highest release, in whatever order the sites are published; older sites stay."""
     pages = tmp_path / "pages"
     for version in ("1.9.0", "1.10.0", "dev", "1.9.1"):
         publish(site(tmp_path / version, version), pages, version)
@@ -45,7 +45,7 @@ def test_the_newest_release_is_latest(tmp_path: Path) -> None:
 
 
 def test_without_a_release_the_reader_begins_at_dev(tmp_path: Path) -> None:
-    """Before the first release the only site is that of the main branch, and it is not outdated."""
+    """Before the first release, only the main branch has a site, `dev`, which is not marked as outdated."""
     publish(site(tmp_path, "dev"), tmp_path / "pages", "dev")
     assert not (tmp_path / "pages" / "latest").exists()
     versions = json.loads((tmp_path / "pages" / "versions.json").read_text())
@@ -54,7 +54,7 @@ def test_without_a_release_the_reader_begins_at_dev(tmp_path: Path) -> None:
 
 
 def test_a_page_that_is_gone_is_gone(tmp_path: Path) -> None:
-    """A new build replaces the folder of its version."""
+    """A new build replaces the folder of its version, so pages that no longer exist are removed."""
     first = site(tmp_path / "a", "1")
     (first / "old.html").write_text("x")
     publish(first, tmp_path / "pages", "1.0.0")
@@ -92,7 +92,7 @@ def repository(folder: Path) -> Path:
 
 
 def test_each_minor_release_has_a_site(tmp_path: Path) -> None:
-    """The working tree is `dev`; of each minor release the newest tag is built in a tree of its own."""
+    """The working tree's site is `dev`; each minor release's site is built from its newest tag in a separate tree."""
     (tmp_path / "root").mkdir()
     root, pages = repository(tmp_path / "root"), tmp_path / "pages"
     publish_all(root, pages, "https://example.com/dsops/")

@@ -26,7 +26,7 @@ from website.sources import LinkError, Site, place
     ],
 )
 def test_each_file_has_a_place(source: str, page: str) -> None:
-    """A file of docs/ keeps its path without docs/; indexes become index.md; other files go to files/."""
+    """On the site, a file of docs/ has its path without docs/, an index becomes index.md, other files are in files/."""
     assert place(source) == page
 
 
@@ -58,26 +58,26 @@ def test_links_lead_to_the_same_page_on_the_site(tmp_path: Path, link: str, expe
 
 
 def test_a_linked_file_is_copied(tmp_path: Path) -> None:
-    """A file that is no page is on the site if a page links to it."""
+    """If a page links to a file that is not a page, the file is copied to the site."""
     text = written(tmp_path, "[rules](../../templates/dsops-alerts.yaml)\n")
     assert text == "[rules](../files/templates/dsops-alerts.yaml)\n"
     assert (tmp_path / "files/templates/dsops-alerts.yaml").is_file()
 
 
 def test_code_stays_as_it_is(tmp_path: Path) -> None:
-    """What looks like a link in code is no link."""
+    """A string in a code block that looks like a link is not changed."""
     text = "`[a](b.md)`\n\n```md\n[a](b.md)\n```\n\n    [a](b.md)\n"
     assert written(tmp_path, text) == text
 
 
 def test_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
-    """The error names the page and the link."""
+    """If a page links to a file that does not exist, the error names the page and the link."""
     with pytest.raises(LinkError, match=r"docs/how-to/mfa\.md: the link to missing\.md"):
         written(tmp_path, "[a](missing.md)\n")
 
 
 def test_layers_become_boxes() -> None:
-    """A Mermaid diagram of layers becomes a list of boxes for each of its parts, with its texts escaped."""
+    """A Mermaid diagram of layers becomes one list of boxes for each of its parts, with escaped texts."""
     part = 'subgraph a["dsops/"]\n        a1["cli <x>"]\n        a2["plan"]\n        a1 --> a2\n    end\n'
     diagram = f"flowchart TB\n    {part}"
     html = with_pictures(f"before\n```mermaid\n{diagram}```\nafter\n")
@@ -89,13 +89,13 @@ def test_layers_become_boxes() -> None:
 
 @pytest.mark.parametrize("diagram", ["sequenceDiagram\nA->>B: x\n", "flowchart TB\nA -.-> B\n"])
 def test_another_diagram_is_an_error(diagram: str) -> None:
-    """A diagram that would be shown wrongly ends the build."""
+    """If a diagram can't be shown correctly, the build fails."""
     with pytest.raises(ValueError, match="layers"):
         with_pictures(f"```mermaid\n{diagram}```\n")
 
 
 def test_the_page_about_installing() -> None:
-    """The page has the two sections of README.md, and a missing section ends the build."""
+    """The page about installing has the two sections of README.md; if one is missing, the build fails."""
     readme = "# dsops\n\n## Install\n\npip\n\n## Other\n\nx\n\n## Platforms\n\nLinux\n"
     assert install_page(readme) == "# Install\n\npip\n\n## Platforms\n\nLinux\n"
     with pytest.raises(ValueError, match="no section platforms"):

@@ -26,7 +26,7 @@ CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How many seconds no connection is accepted after descriptors ran out: a waiting one would wake the loop endlessly."""
+"""How many seconds no connection is accepted after descriptors ran out, so that the loop is not woken endlessly."""
 
 REASONS = {
     200: "OK",
@@ -142,8 +142,8 @@ class LoopbackAttendant:
         self._listener.close()
 
     def _accept(self) -> None:
-        # The number of connections accepted in one turn is limited: a client that connects endlessly must not keep the
-        # loop from handling signals for the command.
+        # The number of connections accepted in one turn is limited. Otherwise, a client that connects endlessly would
+        # keep the loop from handling signals for the command.
         for _ in range(min(_MOST_A_TURN, _MOST_CLIENTS - len(self._clients))):
             try:
                 connection, _peer = self._listener.accept()

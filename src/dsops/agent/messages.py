@@ -26,7 +26,7 @@ class PipelineRequest(NamedTuple):
     config: str = ""
     """The value of `--config`."""
     profile: str = ""
-    """The AWS profile that names the configuration file.
+    """The AWS profile from which the name of the configuration file comes.
 
     The file may have changed since the profile was written, so it has to be allowed.
     """
@@ -83,7 +83,7 @@ _ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
 
 
 def with_who_answered(journal: LazyJournal, fields: list[bytes]) -> list[bytes]:
-    """Prepend a field that says whether AWS or a sandbox answered the calls; the client records it."""
+    """Prepend a field that says whether AWS or a sandbox answered the calls, so that the client can record it."""
     return [_ANSWERED[journal.is_of_sandbox], *fields]
 
 

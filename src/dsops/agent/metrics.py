@@ -33,7 +33,7 @@ class AgentMetrics:
     """All metrics of an agent."""
 
     def __init__(self, started: float, sessions: Callable[[], float], values: Callable[[], float]) -> None:
-        """`started` is in seconds since 1970; `sessions` and `values` are functions that return how many are cached."""
+        """`started` is in seconds since 1970; `sessions` and `values` return the numbers of cached ones."""
         self._requests = Counter(
             "dsops_requests", "Requests that the agent answered, by command and result.", ("command", "result")
         )

@@ -23,7 +23,7 @@ _PR_SET_DUMPABLE = 4
 
 
 def drop_environment() -> None:
-    """Drop the environment and folder inherited from the parent process; each request brings its own.
+    """Drop the environment variables and working directory of the parent process; each request brings its own.
 
     Libraries would read inherited variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
     """

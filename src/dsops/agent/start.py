@@ -152,8 +152,8 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
         os.chdir("/")
         os.umask(0o077)
         _listen_to_signals()
-        # The descriptor is duplicated to a high number first: 0 to 3 may be closed here, and the next open() would
-        # reuse them.
+        # The descriptor is duplicated to a high number first: the numbers 0 to 3 may be closed in this process, and the
+        # next open() would reuse them.
         kept = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 64)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):

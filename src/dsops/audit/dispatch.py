@@ -30,7 +30,7 @@ _ENVIRONMENT = tuple(
 def dispatch(
     settings: Settings, result: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
-    """Make a sender send the new lines, and warn about earlier failures. An error here only becomes a warning."""
+    """Make a sender send the new lines, and warn about earlier failures. Errors only become a warning."""
     try:
         turn = SenderTurn(settings.file)
         try:

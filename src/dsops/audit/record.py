@@ -73,7 +73,7 @@ class Recorder:
         end = common.text
         if not common.names.isdisjoint(
             own
-        ):  # If names are equal, the process's fields take precedence, then the act's facts.
+        ):  # If several have a field of the same name, the process's fields take precedence, then the act's facts.
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {
             "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,

@@ -108,6 +108,6 @@ def object_in(record: Record, name: str) -> Record:
 
 
 def text_in(record: Record, name: str) -> str:
-    """Return the member of that name if it is a text; otherwise ""."""
+    """Return the member of that name if it is a string; otherwise ""."""
     value = record.get(name)
     return value if isinstance(value, str) else ""

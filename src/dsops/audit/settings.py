@@ -224,7 +224,7 @@ class _Reader:
         return os.path.normpath(text)
 
     def _is_of_dsops_yaml(self, key: Scalar) -> bool:
-        """Whether it is a key of dsops.yaml, which may be in the same folder; adds the problem."""
+        """Whether the key belongs in dsops.yaml, which may be in the same folder; if so, adds a problem."""
         from dsops.aws.identity.ambient_files import shown_file
         from dsops.config.layers import user_file
         from dsops.config.sections import meant_section

@@ -10,7 +10,7 @@ from dsops.errors import DsopsError, LoginRequired, TimedOut, Unreachable
 from dsops.tasks import gather
 
 _AT_ONCE = 16
-"""How many accounts are listed at the same time. The portal throttles more requests, which makes the list slower."""
+"""How many accounts are listed at the same time. With more, the portal throttles, and the list takes longer."""
 
 
 class AccountRoles(NamedTuple):

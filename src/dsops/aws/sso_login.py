@@ -169,7 +169,7 @@ _ALLOW = "log in again, and allow the login in the browser"
 
 
 def _as_failure(error: SsoRefused) -> LoginFailed | None:
-    """Return LoginFailed for a refusal by the token endpoint that the user can act on; None for any other."""
+    """Return LoginFailed if the user can act on the token endpoint's refusal; None for any other refusal."""
     code = error.aws.code if error.aws is not None else ""
     if code == "AccessDeniedException":
         return LoginFailed("the login was denied in the browser", why=error.why, hint=_ALLOW, aws=error.aws)

@@ -53,7 +53,7 @@ class Profile(NamedTuple):
 
     @property
     def has_session(self) -> bool | None:
-        """Whether its access key is temporary; None without an access key, or if AWS's programs use something else."""
+        """Whether the profile's access key is temporary; None without one, or if another source takes precedence."""
         if not self.has_keys or not _OUTRANKING.isdisjoint(self.entries):
             return None
         return "aws_session_token" in self.entries
@@ -122,7 +122,7 @@ def _meaning(header: str) -> tuple[str, str]:
 
 
 def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, ProfileEntry]]]:
-    # Line ends are normalised as `open` does, since configparser usually reads from a file opened in this way.
+    # Line ends are normalised as `open` does, since configparser usually reads files that `open` has opened.
     text = source.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     parser = RawConfigParser()
     try:
@@ -158,7 +158,7 @@ def _unreadable(shown: str, error: Error) -> ConfigUnreadable:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Map (section, key) to a line number. The key "" has the line of the section's header."""
+    """Map (section, key) to a line number. The line of a section's header is under the key ""."""
     line_numbers: dict[tuple[str, str], int] = {}
     header = ""
     for number, line in enumerate(text.split("\n"), 1):

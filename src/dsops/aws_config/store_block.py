@@ -143,7 +143,7 @@ def _root(old: SourceText) -> Tree:
 
 
 def _used(root: Tree, names: Collection[str]) -> set[str]:
-    """Return which of the named stores the rest of the file uses: without such a store, the file would be invalid."""
+    """Return which of the named stores are used by the rest of the file, which would be invalid without them."""
     used: set[str] = set()
 
     def look(node: Node, key: str = "") -> None:

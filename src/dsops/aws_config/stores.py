@@ -52,7 +52,7 @@ _CHAINED_SECONDS = 3600
 _NO_LONG_TERM_KEY = PROVIDERS | {"aws_session_token", "aws_security_token", "sso_account_id", "sso_role_name"}
 """Keys with which botocore may get a session for a profile, although the profile has an access key."""
 _DROPPED = frozenset({"duration_seconds", "region"})
-"""Keys that don't affect the identity: a value that AWS would refuse is dropped from the store."""
+"""Keys that don't affect the identity. If AWS would refuse the value of such a key, the store leaves the key out."""
 
 UNFIT = re.compile(r"[^\w.@+=,-]+")
 """Characters that a store's name can't have: names occur in `store://NAME/KEY`, `NAME:KEY` and on the command line."""

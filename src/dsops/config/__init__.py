@@ -47,7 +47,7 @@ class Examined(NamedTuple):
     """
     problems: Problems
     parts: tuple[StoreEntry, ...]
-    """Stores that lack inherited fields, because a store named in their `extends` can't be found."""
+    """Stores that lack inherited fields, because a store that their `extends` names can't be found."""
     bases: frozenset[str]
     """The names of stores that other stores extend and nothing else uses; they may be incomplete."""
     unusable: frozenset[str]
@@ -130,7 +130,7 @@ def examine(
             project = read_layer(path, folder, environ, reading, is_named=is_named, drafts=drafts)
     except ConfigNotFound as error:
         if permission == HOOKED:
-            raise  # The hook loads a folder's dsops.yaml, and loads nothing if the folder has none.
+            raise  # The shell hook loads only a folder's dsops.yaml, and nothing if the folder has none.
         not_found = error
     sections = _sections(project, own, reading)
     permitted = is_named or (

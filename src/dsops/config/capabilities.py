@@ -1,6 +1,6 @@
 """List what a configuration can do when it is run: roles, commands, addresses, files, variables.
 
-Texts are shown as written, so that no value from the user's environment appears. Texts of secret keys are left out.
+Values are shown as written, so that no value of an environment variable appears. Values of secret keys are left out.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
 def _uses(
     stores: Mapping[str, StoreEntry], environments: Mapping[str, Environment]
 ) -> Iterator[tuple[str, str, str, Where]]:
-    """Yield each used store, the store or variable that uses it, and the path and place of that use."""
+    """Yield each used store, the store or variable that uses it, and the path and location of that use."""
     for store in stores.values():
         field = store.fields.get("credentials_from")
         if field is not None:

@@ -22,7 +22,7 @@ _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
 
 _Entries = dict[str, Variable | None]
-"""Variables by name; None for a variable with a problem, about which no further problem is reported."""
+"""Variables by name. A variable with a problem is None, and no further problem about it is reported."""
 
 
 def make_environments(sections: Sections, references: References, problems: Problems) -> dict[str, Environment]:
@@ -130,7 +130,7 @@ class _Reader:
         if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
         elif name.upper().startswith("DSOPS_"):
-            # With DSOPS_CONFIG, a dsops that the command starts would take another file for one that the user named.
+            # A dsops that the command starts would treat the file in DSOPS_CONFIG as one that the user named.
             is_name = False
             message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
             self._problems.add(where, path, message, "give it another name; flags and your own environment set those")

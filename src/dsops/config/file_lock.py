@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 
 LOCK_SECONDS = 30.0
-"""How many seconds to wait for a lock: as long as a call to AWS may take. A suspended process may never release it."""
+"""How many seconds to wait for a lock: as long as a call to AWS can take. A suspended process may never release it."""
 
 LOOK_SECONDS = 0.05
 

@@ -2,7 +2,7 @@
 
 The schema accepts what `dsops validate` accepts, except for facts that one file does not show or a schema can't
 express: whether named stores, environments and files exist, what `defaults` and `extends` add, the grammar of a
-session policy, and relations between two texts. A test compares both on mutations of the examples.
+session policy, and relations between two values. A test compares both on mutations of the examples.
 """
 
 from __future__ import annotations

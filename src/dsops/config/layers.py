@@ -36,7 +36,7 @@ class ProfileLayer(NamedTuple):
 
 
 ProfileReader = Callable[[Collection[str] | None], ProfileLayer]
-"""Returns the profiles of these names, and the profiles that they use, as stores; with None, all profiles.
+"""Returns the profiles of these names as stores, and those that they depend on; with None, all profiles.
 
 If one of the names is no profile, all profiles are returned, so that an error can suggest a similar name.
 """
@@ -93,9 +93,9 @@ def over(above: Sections, below: Sections) -> Sections:
 
 
 def displaced(above: Sections, below: Sections) -> dict[str, str]:
-    """Return the lower layer's stores that depend, by `credentials_from` or `extends`, on an upper layer's name.
+    """Return the lower layer's stores that depend, by `credentials_from` or `extends`, on a name of the upper layer.
 
-    Each is mapped to that name: under the name, the upper layer has another store, with another identity.
+    The result maps each of these stores to that name: the upper layer's store of the name has another identity.
     """
     uses = {name: _used(parts) for name, parts in below.stores.items() if name not in above.stores}
     ends: dict[str, str] = {}

@@ -127,8 +127,8 @@ def check_session_policy(field: Field, path: str) -> SessionPolicy:
     checked = check_policy(document, "session", file=field.where.file)
     problems = []
     for problem in checked.problems:
-        # The policy's line numbers can't be added to the key's: a block text starts on the line after its key, other
-        # texts on the key's line.
+        # The policy's line numbers can't be added to the key's: a block scalar starts on the line after its key, any
+        # other string on the key's line.
         where = field.where if text else problem.where
         line = f" (line {problem.where.line} of the policy)" if text else ""
         problems.append(Problem(where, path, f"{problem.message}{line}", problem.hint))

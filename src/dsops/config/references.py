@@ -123,7 +123,7 @@ class References:
     def _without_key(self, text: str) -> tuple[str, str]:
         """Return the message and hint for a reference without a key.
 
-        A text that names no store is not shown, because it may be a secret.
+        A string that names no store is not shown, because it may be a secret.
         """
         name, slash, rest = text.rstrip(":").partition("/")
         if name not in self._stores.paths:

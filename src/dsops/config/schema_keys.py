@@ -1,7 +1,7 @@
 """The JSON Schema of one key's value.
 
-One schema has the keywords for texts and those for numbers if possible, so that an editor names the violated limit
-instead of listing alternatives.
+Where possible, one schema has both the keywords for strings and those for numbers, so that an editor names the
+violated limit instead of listing alternatives.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dsops.schema import StoreKey, check_setting
 Schema = dict[str, object]
 
 NAMES = r"(?:^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-|:\?)"
-"""A pattern for texts that contain a `${NAME}`: the value of such a text is unknown."""
+"""A pattern for strings that contain a `${NAME}`: the value of such a string is unknown."""
 
 STORE_NAME = r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*"
 TEXT: Schema = {"type": ["string", "number", "boolean"]}
-"""The schema of any text. YAML's numbers and booleans are read as the text that was written."""
+"""The schema of any string. YAML's numbers and booleans are read as the string that was written."""
 
 # Both cases of each letter are listed, because patterns in JSON Schema have no flag for case-insensitive matching.
 _WORDS = "|".join(
@@ -60,7 +60,7 @@ def _boolean(_key: StoreKey) -> Schema:
 
 
 def _texts(key: StoreKey) -> Schema:
-    """Return one schema for both a text and a list of texts, since keywords for texts do not apply to lists."""
+    """Return one schema for both a string and a list of strings, since keywords for strings do not apply to lists."""
     text = _text(key)
     limits = {} if key.maximum_items is None else {"maxItems": key.maximum_items}
     return {**text, "type": ["array", *_types(text), "null"], "items": text, **limits}
@@ -125,7 +125,7 @@ def _pattern(characters: str, minimum: int, maximum: int | None) -> Schema:
 
 
 def _text(key: StoreKey) -> Schema:
-    """Return the schema of a text, with limits that apply only if the text contains no `${NAME}`."""
+    """Return the schema of a string, with limits that apply only if the string contains no `${NAME}`."""
     if key.choices:
         return {"anyOf": [{"enum": list(key.choices)}, {"type": "string", "pattern": NAMES}]}
     schema: Schema = {"type": _types_of(key), **_numbers(key)}
@@ -163,7 +163,7 @@ def _takes(key: StoreKey, text: str) -> bool:
 
 
 def _types_of(key: StoreKey) -> list[str]:
-    """Return the JSON types of a key: string, and the types that an editor's YAML may give to such a text."""
+    """Return the JSON types of a key: string, and the types that an editor's YAML may give to such a string."""
     number = "number" if _takes(key, "1.5") else "integer"
     has_numbers = any(_takes(key, "1" * length) for length in range(1, _LONGEST_NUMBER))
     booleans = ["boolean"] if _takes(key, "true") or _takes(key, "false") else []
@@ -171,7 +171,7 @@ def _types_of(key: StoreKey) -> list[str]:
 
 
 def _numbers(key: StoreKey) -> Schema:
-    """Return the limits for a number that is written in place of a text. Editors do not see leading zeros."""
+    """Return the limits for a number that is written in place of a string. Editors do not see leading zeros."""
     lengths = [length for length in range(1, _LONGEST_NUMBER) if _takes(key, "1" * length)]
     if not lengths:
         return {}

@@ -115,7 +115,8 @@ def steering(variable: str) -> str:
     return next((family for end, family in _ENDS.items() if name.endswith(end)), "")
 
 
-# Matches `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size` and the like, but no names of sources of credentials.
+# Matches names such as `AWS_SESSION_TOKEN`, `PGPASSWORD` and `TF_VAR_size`, but no variable that only names a source of
+# credentials.
 _CREDENTIAL = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|CREDENTIAL_EXPIRATION|REGION|DEFAULT_REGION)|TF_VAR_\w+|PG(?:USER|PASSWORD|DATABASE)"
     r"|(?:\w+_)?(?:TOKEN|PASSWORD|PASSWD|PWD|SECRET|SECRET_ID|ROLE_ID|CLIENT_ID|TENANT_ID|API_KEY|ACCESS_KEY|KEY_ID)"
@@ -123,5 +124,5 @@ _CREDENTIAL = re.compile(
 
 
 def is_credential(variable: str) -> bool:
-    """Whether the variable contains a credential, which determines a program's identity and not its behaviour."""
+    """Whether the variable contains a credential. A credential determines a program's identity, not its behaviour."""
     return _CREDENTIAL.fullmatch(variable.upper()) is not None

@@ -47,7 +47,7 @@ class Stores(NamedTuple):
 
     by_name: dict[str, StoreEntry]
     paths: dict[str, str]
-    """The path of each store, `secretStores.NAME`; includes stores that are only extended or have a problem."""
+    """The path of each store, `secretStores.NAME`, also of stores that are only extended or that have a problem."""
     bases: frozenset[str]
     """The names of stores that other stores extend. They may be incomplete as long as nothing else uses them."""
     parts: tuple[StoreEntry, ...]
@@ -391,7 +391,7 @@ def _unreplaced(parts: list[Part]) -> list[Part]:
 
 
 def place_of(parts: list[Part], key: str) -> tuple[Where, str]:
-    """Return the line and the path of a key in the last part that has the key."""
+    """Return the line and path of a key, in the last of the parts that has the key."""
     for part in reversed(parts):
         if key in part.entries:
             return part.entries[key].where, part.path

@@ -41,7 +41,7 @@ class AgentReply(NamedTuple):
     """The kind of the answer: RESULT, FAILED or DECLINED; 0 if no answer came in time."""
     fields: Sequence[bytes] = ()
     has_ended: bool = False
-    """Whether the agent was started by an older dsops that has been replaced, so that it ends at the first request."""
+    """Whether the agent answered that it exits, because an upgrade has replaced its version of dsops."""
 
 
 def why_off(environ: Mapping[str, str]) -> str:

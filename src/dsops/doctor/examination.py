@@ -83,9 +83,9 @@ def plan_all(
 
 
 def _plan_unused_stores(config: Config, plans: list[Plan], plan_store: Callable[[str], Plan]) -> Iterator[Check]:
-    """Add a plan for each store that no environment uses; yield a check for each.
+    """Add a plan for each store that no environment uses; yield a check for each of them.
 
-    If a variable in such a store is unset, the store is only skipped.
+    If a variable in a store is unset, the store's check is only skipped.
     """
     used = {name for environment in config.environments.values() for name in _stores_of(environment)}
     used.update(name for plan in plans for name in plan.steps)

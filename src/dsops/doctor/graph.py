@@ -75,7 +75,8 @@ _Found = tuple[Key, DsopsError | None, NodeOutcome]
 
 def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
     for profile, base in tried.bases.items():
-        # Only a call shows whether AWS accepts the base credentials, and the hop that they sign reports that.
+        # Only a call shows whether AWS accepts the base credentials. The hop that they sign makes the call and reports
+        # the result.
         failure = _outcome_of(("base", profile), base) if isinstance(base, DsopsError) else None
         yield failure or (("base", profile), None, NodeOutcome("ok", "found"))
     for step in tried.plan.steps.values():
@@ -109,7 +110,7 @@ def _needs(step: Step) -> str:
 
 
 def _below(step: Step, tried: _Tried) -> DsopsError | None:
-    """Return the error of the credentials that the step uses; None if these credentials are available."""
+    """Return the error of the credentials that the step uses; None if they are available."""
     outcome = tried.trial.sessions.get(step.credentials_from)
     if not step.credentials_from and step.proof is None:
         outcome = tried.bases.get(step.profile)
@@ -122,7 +123,7 @@ def _is_same(error: DsopsError, below: DsopsError | None) -> bool:
 
 
 def _shared_by_all(outcomes: list[Secret | DsopsError]) -> DsopsError | None:
-    """Return the error with which all secrets of a store failed; None if they did not all fail with one error.
+    """Return the error with which all secrets of a store failed; None if one was read or the errors differ.
 
     A missing secret is not considered a failure of the store.
     """

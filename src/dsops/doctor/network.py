@@ -34,7 +34,7 @@ _MOST_SECONDS = 300
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """Yield the endpoints that the plan's stores call; omit invalid endpoints, which the store's check reports."""
+    """Yield the endpoints that the plan's stores call, except invalid ones, which the store's check reports."""
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
@@ -96,7 +96,7 @@ def check_endpoints(
     *,
     is_all_well: bool = False,
 ) -> Iterator[Check]:
-    """Yield one check for each server. `is_all_well` says that every signed call succeeded."""
+    """Yield one check for each server. `is_all_well` is true if every signed call succeeded."""
     for endpoint, glance in zip(endpoints, glances, strict=True):
         name = f"endpoint {endpoint.service}.{endpoint.region}"
         if isinstance(glance, DsopsError) and is_all_well:

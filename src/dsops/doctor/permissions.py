@@ -1,4 +1,4 @@
-"""Checks of permissions that are missing without a failure, or that the next attempt will need."""
+"""Checks of permissions whose lack causes no failure, or that only the next attempt will need."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _store_checks(
     for step in plan.steps.values():
         session, outcomes = trial.sessions.get(step.name), _without_optional(plan, step, trial.outcomes.get(step.name))
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
-        # For a store from which nothing is read, the outcome is that of the session that it would use.
+        # If nothing is read from a store, its outcome is that of the session with which it would be read.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
         errors = _errors(session, outcomes) or _errors(below, None)
         base = None if step.credentials_from or step.proof is not None else bases_by_profile.get(step.profile)

@@ -39,9 +39,9 @@ __all__ = [
 
 
 def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document:
-    """Parse one YAML document, with anchors and `<<` resolved. Numbers keep their text, and dates are texts.
+    """Parse one YAML document, with anchors and `<<` resolved. Numbers keep their text, and dates are strings.
 
-    YAML 1.1 would read `0777` as 511 and `12:30` as 750. `file` is the name of the text in problems. Several
+    YAML 1.1 would read `0777` as 511 and `12:30` as 750. `file` is the name of the document in problems. Several
     documents, application tags, and keys that are not scalars are reported as problems. With `has_functions`, tags
     such as `!Ref` are read as CloudFormation's short form of a mapping.
     """

@@ -9,8 +9,8 @@ from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
-# Patterns for the most frequent parts of a document. In an object such a part is a comma, a key, and a text or an
-# opening bracket; in a list it is a comma and a text. Everything else is parsed more slowly.
+# Patterns for the most frequent parts of a document. In an object such a part is a comma, a key, and a string or an
+# opening bracket; in a list it is a comma and a string. Everything else is parsed more slowly.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
 _PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
 _FIRST_PAIR, _NEXT_PAIR = re.compile(_W + _PAIR), re.compile(f"{_W},{_W}{_PAIR}")

@@ -8,7 +8,7 @@ from dsops.startup import Literal, NamedTuple
 Kind = Literal["text", "integer", "number", "boolean", "null"]
 
 MAX_CHARACTERS = 1 << 20
-"""Maximum characters of a YAML text: enough for ten thousand stores, too few for a file named by mistake."""
+"""Maximum characters of a YAML document: enough for ten thousand stores, too few for a file named by mistake."""
 
 MAX_DEPTH = 100
 """Maximum depth of nested lists and mappings. dsops' own files need ten levels."""

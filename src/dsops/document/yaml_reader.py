@@ -42,7 +42,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = frozenset(
     spelling for word in ("true", "false", "yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
 )
-# Numbers of YAML 1.2. YAML 1.1's `1_000` and `12:30` stay texts, because users do not mean 750 by `12:30`.
+# Numbers of YAML 1.2. YAML 1.1's `1_000` and `12:30` stay strings, because users do not mean 750 by `12:30`.
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
 _NUMBER = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -185,7 +185,7 @@ class _Reader:
         return Mapping(tuple((merged | own).values()), start.start_mark.line + 1)
 
     def _merge(self, line: int, value: Node, into: dict[str, tuple[Scalar, Node]]) -> None:
-        # Of several merged mappings, the first that has a key takes precedence (https://yaml.org/type/merge.html).
+        # If several merged mappings have a key, the first of them takes precedence (https://yaml.org/type/merge.html).
         for source in value.items if isinstance(value, Sequence) else (value,):
             if not isinstance(source, Mapping):
                 self._note(
@@ -242,7 +242,8 @@ def _kind(text: str) -> Kind:
     return "boolean" if text in _BOOLEANS else "text"
 
 
-# (part of PyYAML's message, message for users, hint). If the parsers' messages differ, the C parser's comes first.
+# Tuples: a part of PyYAML's message, the message for users, a hint. If the parsers' messages differ, the C parser's
+# comes first.
 _CONTINUES = "this line doesn't continue what stands above it"
 _LIST = "a `[` list without its `]`, or two items without a `,` between them"
 _MAPPING = "a `{` mapping without its `}`, or two entries without a `,` between them"

@@ -41,7 +41,7 @@ class Item(NamedTuple):
     """The CSS class of the item's shapes."""
     corner: int = 3
     state: str = ""
-    """The CSS class of the outcome; "" if the box has no outcome."""
+    """The CSS class of the box for its outcome, such as a failure; "" if the box has no outcome."""
     state_lines: int = 0
     """The number of lines, after the first, that describe the outcome."""
     title: str = ""

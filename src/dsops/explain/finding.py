@@ -42,12 +42,12 @@ class Mismatch(NamedTuple):
     """`Principal`, `Action`, `Resource`, or a condition's operator and key."""
     wanted: tuple[str, ...]
     is_unwanted: bool
-    """Whether `wanted` has excluded values, so that any other value meets the requirement."""
+    """Whether `wanted` lists the excluded values: any other value meets the requirement."""
     actual: tuple[str, ...] | None
     """The values of the call; None when the call has none."""
     hint: str
     is_known: bool = True
-    """Whether the call's value is known here."""
+    """Whether the call's value is known to dsops."""
 
 
 class Remedy(NamedTuple):

@@ -46,7 +46,7 @@ class Callers:
         self._sources = [self._steps[name] for name in names if not self._steps[name].operation]
         unknown = [*plan.ambient, *[step for step in self._sources if step.type.service != "sso"]]
         arn = _checked(named) if named else None
-        # One ARN can't belong to two sets of base credentials.
+        # If several base credentials have an unknown ARN, it is unknown to which of them the given ARN belongs.
         self._named = arn if len(unknown) == 1 else None
 
     def bases(self) -> list[RoleCaller]:

@@ -23,7 +23,7 @@ class GrantInputs(NamedTuple):
 
 
 def without_external_ids(config: Config) -> Config:
-    """Replace each external ID by a fixed text, because policies need no external ID and must not show one."""
+    """Replace each external ID by a placeholder, because policies need no external ID and must not show one."""
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("external_id")

@@ -82,7 +82,7 @@ def documents_of(grants: Grants, selection: Selection) -> Iterator[tuple[str, ob
             yield f"{role.arn.resource_name}.permissions.json", policy(list(role.permissions))
     for session in grants.sessions:
         yield f"{session.store}.session.json", session.policy
-    # A profile's name may be any text, such as `../`, which would lead to another folder.
+    # A profile's name may be any string, such as `../`, which would lead to another folder.
     names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
     for base in grants.bases:
         yield f"{names.of(base.who)}.permissions.json", policy(list(base.permissions))

@@ -108,7 +108,7 @@ def _edges(graph: Graph, nodes: list[GraphNode], ids: dict[Key, str]) -> Iterato
 
 
 def label(text: str) -> str:
-    """Escape the text of a label. `#35;` is Mermaid's notation for a character code."""
+    """Escape the text of a label. Mermaid's notation for a character code is `#35;`."""
     plain_text = plain(text)
     return (
         "".join(

@@ -1,4 +1,4 @@
-"""The code of the hook for zsh. The hook's state is in arrays, which can't be set from the environment."""
+"""The code of the hook for zsh. The hook's state is in arrays, which no environment variable can set."""
 
 CODE = r"""
 __dsops_hook() {

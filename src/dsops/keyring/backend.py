@@ -12,7 +12,7 @@ from dsops.startup import Protocol
 DESKTOP, KERNEL, PASS, ONE_PASSWORD, FILE = "desktop", "kernel", "pass", "op", "file"
 NAMES = (DESKTOP, KERNEL, PASS, ONE_PASSWORD, FILE)
 DEFAULT_ORDER = (DESKTOP, PASS, FILE)
-"""The order of backends if the user sets none. `kernel` and `op` are left out: they forget, or send secrets away."""
+"""The order of backends if the user sets none, without two backends: `kernel` forgets, `op` sends secrets away."""
 
 _VAULT = re.compile(r"op:[^\s,:][^,:\x00-\x1f\x7f]{0,99}")
 

@@ -1,8 +1,8 @@
 """Answer one request to the system keyring, through the package `keyring`, in a separate process.
 
-`desktop.py` starts this process with exactly the client's environment and folder, because the package reads HOME,
-XDG_*, DBUS_SESSION_BUS_ADDRESS and others. The request is one JSON object on standard input, and the answer one JSON
-object on standard output; all other output goes to standard error.
+`desktop.py` starts this process with exactly the client's environment variables and working directory, because the
+package reads HOME, XDG_*, DBUS_SESSION_BUS_ADDRESS and others. The request is one JSON object on standard input, and
+the answer one JSON object on standard output; all other output goes to standard error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
 def answer(request: Mapping[str, str]) -> dict[str, Any]:
     """Return `value` (None if there is no entry) and `backend`, or `error` and `why`.
 
-    Any: the JSON values, which the parent process checks.
+    Any: the values are JSON, which the parent process checks.
     """
     try:
         import keyring.errors
@@ -61,7 +61,7 @@ def answer(request: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _do(backend: Any, request: Mapping[str, str]) -> str | None:
-    """Carry out the request. Any: the type of `backend`, whose package may be missing when this module is imported."""
+    """Carry out the request. Any: the package that defines the type of `backend` is possibly not installed."""
     service, account = request["service"], request["account"]
     if request["do"] == "look":
         if type(backend).__module__ == "keyring.backends.fail":

@@ -1,8 +1,8 @@
-"""The backend `desktop`: the system keyring, through a child process with the client's environment.
+"""The backend `desktop`: the system keyring, through a child process with the client's environment variables.
 
-The package `keyring` takes 60 ms to import and reads the environment of its process. So it never runs in this
-process, because the agent works for clients of several sessions. Secrets pass through a pipe, never through arguments
-or files.
+The package `keyring` takes 60 ms to import and reads the environment variables of its process. So it never runs in
+this process, because the agent works for clients of several sessions. Secrets pass through a pipe, never through
+arguments or files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dsops.startup import NamedTuple
 TIMEOUT_SECONDS = 60.0
 """The keyring may prompt for its password; the timeout ends a prompt that the user can't see."""
 
-# `python -I -c` keeps the client's folder and PYTHON* variables from influencing which modules are imported.
+# `python -I -c` keeps the client's working directory and PYTHON* variables from influencing which modules are imported.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from dsops.keyring.child import main; main()"
 
 _DIAGNOSE = "see what `python -m keyring diagnose` says"
@@ -30,7 +30,7 @@ _INSTEAD = "use a desktop session with one (GNOME Keyring, KWallet, KeePassXC, m
 
 
 class DesktopKeyring(NamedTuple):
-    """The system keyring of a client with this environment and folder."""
+    """The system keyring, opened in a child process with the client's environment variables and working directory."""
 
     environ: Mapping[str, str]
     folder: str

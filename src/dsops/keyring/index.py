@@ -23,7 +23,7 @@ from dsops.user_folders import data_folder
 T = TypeVar("T")
 
 VARIABLE = "DSOPS_KEYRING"
-"""The variable that names the backends to use, or disables the keyring if its value is `off`."""
+"""The environment variable that names the backends to use; the value `off` disables the keyring."""
 
 _OFF = ("off", "0", "no", "false")
 _VERSION = 1
@@ -73,7 +73,7 @@ _MOST_BYTES = 1 << 24
 
 
 def is_off(environ: Mapping[str, str]) -> bool:
-    """Whether DSOPS_KEYRING disables the keyring, for example in a sandbox, or in CI with keys in the environment."""
+    """Whether DSOPS_KEYRING disables the keyring, for example in a sandbox, or in CI with keys in variables."""
     return environ.get(VARIABLE, "").lower() in _OFF
 
 

@@ -26,7 +26,7 @@ class Kept(NamedTuple):
 
 
 class Keyring(NamedTuple):
-    """The backends of the keyring, for a client with this environment, folder and terminal."""
+    """The backends of the keyring, for a client with these environment variables, working directory and terminal."""
 
     environ: Mapping[str, str]
     folder: str

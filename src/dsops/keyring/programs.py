@@ -1,4 +1,4 @@
-"""Find and run the programs of backends, without a secret in arguments or environment.
+"""Find and run the programs of backends, without a secret in arguments or environment variables.
 
 A program gets only the variables that it needs, and a PATH without the folders of the project in which dsops runs.
 Otherwise a repository could put its own program before the real one.
@@ -38,7 +38,7 @@ class ProgramResult(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A program that a backend runs, with the environment and working folder of the client."""
+    """A program that a backend runs, with the environment variables and working directory of the client."""
 
     name: str
     environ: Mapping[str, str]
@@ -129,7 +129,7 @@ def trusted_folders(environ: Mapping[str, str], folder: str) -> list[str]:
 
 
 def _projects(folder: str, home: str) -> Iterable[str]:
-    """Yield the working folder and its parents that are projects, except the home folder and its parents."""
+    """Yield the working directory and its parents if they are projects, except the home folder and its parents."""
     is_first = True
     while not f"{home}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}"):
         if is_first or any(os.path.lexists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
@@ -176,7 +176,7 @@ def _is_one_of(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _last_line(err: bytes, given: Secret | None) -> str:
-    """Return the last line of stderr without terminal codes. Words of the program's input are shown as `***`."""
+    """Return the last line of stderr without terminal codes. Words that the program got as input are shown as `***`."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err.decode("utf-8", "replace"))
     for word in re.findall(r"[A-Za-z0-9+/=_-]{8,}", given.reveal()) if given is not None else ():
         text = text.replace(word, "***")

@@ -16,7 +16,7 @@ _FORMS = "give key id and secret on two lines, the JSON of `aws iam create-acces
 
 
 class KeyInput:
-    """A key id and a secret as entered. The user may have swapped them, so no error shows the id before `check`."""
+    """A key id and secret as entered. The user may have swapped the two, so no error shows the id before `check`."""
 
     def __init__(self, key_id: str, secret: Secret) -> None:
         self.key_id = key_id

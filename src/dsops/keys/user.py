@@ -45,7 +45,7 @@ def iam_of(entry: KeysEntry, credentials: Credentials, runtime: Runtime) -> Iam:
 def sts_of(entry: KeysEntry, runtime: Runtime) -> Endpoint:
     """Return the STS endpoint in the key's partition.
 
-    Its region is taken from the environment if that region belongs to the partition.
+    The region in the environment variables is used if it belongs to that partition.
     """
     return resolve_endpoint("sts", _region(entry, runtime), base_environ(runtime))
 

@@ -1,4 +1,4 @@
-"""Find the lines of a YAML text that begin inside braces. There, an entry need not end with its line."""
+"""Find the lines of a YAML file that begin inside braces: an entry in braces need not end with its line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Scanner:
         self._depth = 0
         self._quote = ""
         self._block_indent: int | None = None
-        """The indentation of the line that began a block text (`|`, `>`); None outside a block text."""
+        """The indentation of the line that began a block scalar (`|`, `>`); None outside a block scalar."""
 
     def begin_line(self, line: str) -> bool:
         """Scan a line; return whether a brace or quote was open at its beginning."""
@@ -58,7 +58,7 @@ class _Scanner:
             at += 1
 
     def _is_start(self, line: str, at: int, before: str) -> bool:
-        """Whether a key or value can begin at that position. Quotes and braces have a meaning only there."""
+        """Whether a key or value can begin at that position. Elsewhere, quotes and braces have no meaning."""
         if self._depth:
             return before in " {[,:"
         is_apart = at == 0 or line[at - 1] in " \t"

@@ -63,7 +63,7 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
 
 
 def _secrets(node: Node, *, is_secret: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield each line of the texts that may be secrets, with the line number of the value in the file."""
+    """Yield each line of the values that may be secrets, with the line number of the value in the file."""
     if isinstance(node, Scalar):
         if is_secret and not _NAME_ALONE.fullmatch(node.text):
             yield from ((node.line, text) for text in node.text.splitlines())

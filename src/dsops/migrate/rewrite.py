@@ -33,7 +33,7 @@ _STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"timeoutMs": "timeout_ms"},
     "aws.sso": {"sso_start_url": "start_url"},
 }
-"""Store type ("" for all) -> the original's key -> the key here. The schema has further aliases."""
+"""Store type ("" for all) -> the original's key -> this dsops' key. The schema has further aliases."""
 
 _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
@@ -156,8 +156,8 @@ class _Rewriter:
     def _tell_store(self, name: Scalar, store: Mapping, type_name: str, keys: set[str]) -> None:
         if type_name == "aws.sso" and "region" in keys and "sso_region" not in keys:
             (region,) = (key for key, _ in store.entries if key.text == "region")
-            # In the original, `region` was the region of the Identity Center. Here, `region` is the region of the
-            # stores that use the session.
+            # In the original, `region` was the region of the Identity Center. In this dsops, `region` is the region of
+            # the stores that use the session.
             self._rename(region, "sso_region")
         if type_name == "aws.secretsmanager" and "region" not in keys and "extends" not in keys:
             self._note(

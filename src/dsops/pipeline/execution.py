@@ -1,4 +1,4 @@
-"""Executes a plan: returns secrets, sessions, or a command's environment. Also runs other work that sends requests."""
+"""Executes a plan: returns secrets, sessions or a command's variables. Also runs other work that sends requests."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def environment_of_child(
     is_pristine: bool,
     keeps_existing: bool,
 ) -> Mapping[bytes, bytes]:
-    """Return the environment that a command starts with. Raises ValueUnusable if a value can't be a variable.
+    """Return the environment variables that a command starts with. Raises ValueUnusable if a value can't be one.
 
     `marks` come from `marks_of`.
     """

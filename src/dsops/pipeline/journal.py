@@ -33,7 +33,8 @@ class LazyJournal:
     ) -> None:
         """`warn` shows a warning; `tell` shows a note, if the user is at a terminal.
 
-        The agent passes the `run` and `pid` of its client and, as `append`, the writer that all clients share.
+        The agent passes the `run` and `pid` of its client. As `append`, it passes the writer that all its clients
+        share.
         """
         self.run = run or os.urandom(8).hex()
         self._facts: dict[str, object] = {}

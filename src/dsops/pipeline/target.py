@@ -19,7 +19,7 @@ _MOST = 20
 
 
 class RunTarget(NamedTuple):
-    """What a command line names; "" for a part that it does not name."""
+    """What a command line names; a field is "" if the command line names no such thing."""
 
     name: str = ""
     """The operand NAME, an environment or a store; "" once it is resolved."""
@@ -80,7 +80,7 @@ def plan_target(
 
 
 def require_one_session(plan: Plan, store: str) -> None:
-    """Raise UsageError if the store has no AWS credentials, or the environment sets others."""
+    """Raise UsageError if the store has no AWS credentials, or the environment sets other AWS credentials."""
     require_session(plan, store)
     own = next((variable for variable in plan.variables if variable.name in IDENTITY), None)
     if own is not None:
@@ -116,8 +116,8 @@ def _resolved(target: RunTarget, config: Config) -> RunTarget:
 def _refuse_profile(name: str, runtime: Runtime) -> None:
     """Raise UsageError if an AWS profile with a session has the same name as the environment.
 
-    Otherwise the name would mean the environment in a folder whose dsops.yaml has it (the command gets the inherited
-    AWS identity), and the profile's session in any other folder.
+    Otherwise the name would mean the environment in a folder whose dsops.yaml has that environment (the command gets
+    the inherited AWS identity), and the profile's session in any other folder.
     """
     paths = config_file(runtime.environ, runtime.folder), credentials_file(runtime.environ, runtime.folder)
     # Most names are in neither file, and parsing thousands of profiles takes longer than a search for the name.

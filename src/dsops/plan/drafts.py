@@ -1,4 +1,4 @@
-"""Turn the stores that an environment needs into drafts: expand texts, check keys, find regions."""
+"""Turn the stores that an environment needs into drafts: expand strings, check keys, find regions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SESSION_NAME_LENGTH = 64
 
 
 class Drafts:
-    """The drafts of all needed stores. Each draft comes after the store whose credentials it uses."""
+    """The drafts of all needed stores. Each draft stands after the store whose credentials it uses."""
 
     def __init__(
         self,
@@ -94,9 +94,9 @@ class Drafts:
         return self.ambient[profile]
 
     def texts_of_others(self, type_name: str) -> Iterator[Mapping[str, str]]:
-        """Yield the texts of each store of that type that the plan does not need.
+        """Yield the strings of each store of that type that the plan does not need.
 
-        Texts that can't be expanded are left out.
+        Strings that can't be expanded are left out.
         """
         for store in self._config.stores.values():
             if store.type != type_name or store.name in self.by_name or store.name in self._failed:
@@ -277,7 +277,7 @@ def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
 
 
 def _taken(draft: Draft, name: str) -> str:
-    """Remove a setting that Step has as an attribute from the settings and return it; "" if it is not a text."""
+    """Pop a setting for which Step has an attribute, and return it; "" if the setting is not a string."""
     draft.identity.pop(name, None)
     setting = draft.settings.pop(name, "")
     return setting if isinstance(setting, str) else ""

@@ -29,7 +29,8 @@ def session_fingerprint(
     """Return the fingerprint of a store's session: identity fields, chain below, partition, custom endpoint.
 
     In `settings` a generated timestamp is still `${TIMESTAMP}`. The order of keys, tags and ARNs does not change the
-    fingerprint. Neither do the store's name and region, because one session serves all regions of a partition.
+    fingerprint. Neither do the store's name and region, because one session can be used in all regions of a
+    partition.
     """
     identity: dict[str, _Plain] = {
         key.name: _plain(settings[key.name], key) for key in store_type.keys if key.is_identity and key.name in settings

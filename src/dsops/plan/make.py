@@ -29,7 +29,7 @@ class _Read(NamedTuple):
     store: str
     reference: SecretReference
     is_whole: bool
-    """Whether all texts could be expanded. If not, the problem has been reported."""
+    """Whether all `${NAME}` could be expanded. If not, the problem has been reported."""
 
 
 def make_plan(
@@ -226,7 +226,7 @@ class _Planner:
         )
 
     def _text(self, text: Text | None, path: str) -> str:
-        """Expand a text; "" for None. A text that can't be expanded is reported and also gives ""."""
+        """Expand a string; "" for None. A string that can't be expanded is reported and also gives ""."""
         if text is None:
             return ""
         try:
@@ -294,7 +294,7 @@ class _Planner:
         if not draft.type.takes_credentials:
             if not draft.type.gives_credentials:
                 return Fingerprint("")
-            # This is for a plugin's store that uses no base credentials. Two such stores are two identities.
+            # A plugin's store that uses no base credentials gets this fingerprint. Two such stores are two identities.
             return session_fingerprint(draft.type, draft.identity, Fingerprint(""), partition="", endpoint="")
         source = self._drafts.by_name.get(draft.credentials_from)
         if draft.proof is not None:
@@ -312,7 +312,8 @@ class _Planner:
     def _endpoints(self, draft: Draft) -> tuple[tuple[str, str], ...]:
         """Return the endpoint settings of the AWS profile at the start of the store's chain.
 
-        For a chain that starts with a token or login, these are the endpoint settings of the token's environment.
+        For a chain that starts with a token or login, the settings are those of the profile that the environment
+        variables name.
         """
         while draft.credentials_from in self._drafts.by_name:
             draft = self._drafts.by_name[draft.credentials_from]

@@ -1,6 +1,6 @@
 """Share MFA codes between roles.
 
-An MFA code works only once, so one GetSessionToken session serves all roles that name the device. Only a user's
+An MFA code works only once, so one GetSessionToken session is used for all roles that name the device. Only a user's
 long-term key can call GetSessionToken. A role that is assumed with this session is a chained role, which is limited
 to one hour. A role with a longer session therefore uses a code of its own. The roles of AWS profiles have
 `mfa_session: true`, so they always use such a session.
@@ -28,7 +28,7 @@ _Group = tuple[str, str, str, str]
 
 
 LASTING_SECONDS = 12 * 3600
-"""The duration of GetSessionToken for a user unless the configuration sets one: one code lasts a working day."""
+"""The default duration of a user's GetSessionToken session: one code lasts a working day."""
 
 
 def share_mfa_sessions(
@@ -80,7 +80,7 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
 
 
 def _starts_from_own_key(draft: Draft, drafts: Drafts) -> bool:
-    """Whether a long-term key (of the environment, a profile or a store) signs, or may sign, the draft's call."""
+    """Whether the draft's call is signed by a long-term key, or may be: of variables, a profile or a store."""
     source = drafts.by_name.get(draft.credentials_from)
     if source is not None:
         return source.type.gives_long_term
@@ -110,9 +110,9 @@ def _serial(draft: Draft) -> str:
 
 
 def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
-    """Return an unused session name.
+    """Return a name for the MFA session that no other session of the plan has.
 
-    Two profiles may name one device, and each profile signs its own session.
+    The serial number alone is not unique: two profiles with the same MFA device have separate sessions.
     """
     name = f"MFA session of {serial_number}"
     return name if name not in shared else f"{name} ({len(shared) + 1})"

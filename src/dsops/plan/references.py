@@ -169,7 +169,7 @@ def _reads_in_region(step: Step, secrets: set[SecretReference]) -> int:
 
 
 def parameter_name(reference: SecretReference) -> str:
-    """Return the name to send to GetParameters: name or ARN, then the version or label after a colon."""
+    """Return the name to send to GetParameters: the name or ARN, then a colon and the version or label, if any."""
     return f"{reference.key}:{reference.version}" if reference.version else reference.key
 
 
@@ -200,7 +200,7 @@ def reads_of(step: Step, secrets: set[SecretReference]) -> int:
 
 
 def is_version_id(version: str) -> bool:
-    """Whether a version is a version id (a UUID). Any other text is a staging label."""
+    """Whether a version is a version id (a UUID). Any other string is a staging label."""
     parts = version.split("-")
     return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(
         character in "0123456789abcdefABCDEF" for part in parts for character in part

@@ -1,7 +1,7 @@
 """Derive the permissions that a session needs: exactly the necessary actions, resources and conditions.
 
-They are used for three purposes: the policy for `session_policy: auto`, `dsops policy generate`, and a sandbox made
-from a configuration.
+They have three uses: the policy for `session_policy: auto`, `dsops policy generate`, and a sandbox made from a
+configuration.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CURRENT = "AWSCURRENT"
 _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 _SELECTOR = r":[^:/]*\Z"
 
-# The condition for a caller whose account is unknown: a name without an ARN means a resource in the caller's account.
+# The condition if the caller's account is unknown: a secret named without an ARN is in the caller's own account.
 OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
 
 
@@ -196,7 +196,7 @@ def _needs_by_name(step: Step, account: str, read: SecretRead) -> list[Need]:
 
 
 def read_resource(step: Step, account: str, key: str) -> str:
-    """Return the ARN of the resource with that name or ARN. For services that append nothing to names."""
+    """Return the ARN of the resource with that name or ARN, for services that append nothing to names."""
     if step.type.service == "ssm":
         return parameter_resource(step, account, key)
     resource = _literal(key)

@@ -12,7 +12,7 @@ _OF_A_TOKEN = {
     "AssumeRoleWithSAML": "the SAML response",
     "GetRoleCredentials": "IAM Identity Center",
 }
-"""Operation -> what may add tags and a source identity to the session: for example, the claims of a token."""
+"""Operation -> what may add tags and a source identity to the session, such as the claims of a token."""
 
 
 class Tag(NamedTuple):
@@ -146,7 +146,7 @@ def limits(step: Step) -> Iterator[str]:
 
 
 def text_values(step: Step, name: str) -> tuple[str, ...]:
-    """Return the texts of a list setting; () if the step has no such setting."""
+    """Return the strings of a list setting; () if the step has no such setting."""
     setting = step.settings.get(name, ())
     return tuple(item for item in setting if isinstance(item, str)) if isinstance(setting, tuple) else ()
 

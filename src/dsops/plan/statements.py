@@ -51,7 +51,7 @@ def compact(document: dict[str, object]) -> str:
 
 
 def one_or_more(texts: Iterable[str]) -> object:
-    """Return the texts as a list, or a single text by itself, as is usual in policies."""
+    """Return the strings as a list; for one string, return it by itself, as is usual in policies."""
     entries = list(texts)
     return entries[0] if len(entries) == 1 else entries
 

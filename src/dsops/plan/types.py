@@ -21,13 +21,13 @@ class Ambient(NamedTuple):
     digest: str
     """A digest that changes whenever the identity may have changed. As an HMAC it reveals nothing about the key."""
     is_temporary: bool | None
-    """Whether the identity is temporary, so that a role assumed with it is chained; None if only botocore can tell."""
+    """Whether the identity is temporary, which makes a role assumed with it chained; None if only botocore can tell."""
     region: str = ""
     """The region of the identity's profile; "" if there is no profile or the profile has no region."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """The profile's endpoint settings, as environment variables. The environment's own variables take precedence."""
+    """The profile's endpoint settings, as environment variables. Variables that are set take precedence."""
     mark: str = ""
-    """A digest that only this process can compare. It changes when the files change; "" for keys in variables."""
+    """A digest that only this process can compare. It changes when the files change; "" for keys from variables."""
 
 
 class Login(NamedTuple):
@@ -57,9 +57,9 @@ class Proof(NamedTuple):
     login: Login | None = None
     """The user's login, if a login replaces base credentials."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """The endpoint settings of the profile that the environment names, as environment variables.
+    """The endpoint settings, as environment variables, of the profile that AWS_PROFILE names.
 
-    The list omits variables that are already set in the environment.
+    The list omits variables that are already set.
     """
 
     @property
@@ -69,12 +69,12 @@ class Proof(NamedTuple):
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:
-    """Raise TypeError. It is the default for `proof`, because without `proof` different tokens would share sessions."""
+    """Raise TypeError. It is the default of `proof`: without `proof`, different tokens would share sessions."""
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
 class Step(NamedTuple):
-    """One store that the environment needs, with its texts expanded and its limits checked."""
+    """One store that the dsops environment needs, with its `${NAME}` expanded and its limits checked."""
 
     name: str
     type: StoreType
@@ -96,7 +96,7 @@ class Step(NamedTuple):
     endpoints: tuple[tuple[str, str], ...] = ()
     """The endpoint settings of the profile at the start of the chain, as environment variables.
 
-    The list omits variables that are already set in the environment.
+    The list omits variables that are already set.
     """
 
     @property
@@ -148,7 +148,7 @@ class SecretReference(NamedTuple):
 
 
 class PlannedVariable(NamedTuple):
-    """One variable of the environment, with its texts expanded. `step` is "" for a literal."""
+    """One variable of the dsops environment, with its `${NAME}` expanded. `step` is "" for a literal."""
 
     name: str
     step: str
@@ -175,4 +175,4 @@ class Plan(NamedTuple):
     """The number of requests to AWS that a run without cached sessions sends."""
     notes: tuple[str, ...]
     unallowed: str = ""
-    """The file, if dsops found it and the user has not allowed it. Then the plan is shown but never carried out."""
+    """The file, if dsops found it and the user has not allowed it: the plan is shown but never carried out."""

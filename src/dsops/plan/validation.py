@@ -40,7 +40,7 @@ def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
 def same_caller_notes(config: Config) -> list[str]:
     """Return a note for each pair of stores with one role and session name, but different sessions.
 
-    Names are compared as written: equal texts give equal names, unless they contain ${TIMESTAMP}.
+    Names are compared as written: equal strings give equal names, unless they contain ${TIMESTAMP}.
     """
     first: dict[tuple[str, str], StoreEntry] = {}
     notes = []

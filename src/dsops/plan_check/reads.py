@@ -36,7 +36,7 @@ def read_questions(
 
 
 def is_open(row: AnsweredCase) -> bool:
-    """Whether the read is denied only because a policy names the secret's six random characters, unknown here."""
+    """Whether the read is denied only because a policy names the secret's six random characters, which are unknown."""
     resource = row.outcome.decision.request.resource
     if row.outcome.verdict != "implicit-deny" or not resource.endswith(UNKNOWN_SUFFIX):
         return False

@@ -60,7 +60,7 @@ def _in_both_cases(encoded: str) -> Iterator[bytes]:
 
 
 def in_json(text: str) -> Iterator[str]:
-    r"""Write the text as a JSON string without its quotes, in the ways of several languages.
+    r"""Write the string as a JSON string without its quotes, in the ways of several languages.
 
     Some languages escape all non-ASCII characters, PHP writes `\/`, and Go escapes `<>&'`. Also yields JSON inside a
     JSON string, and every character as `\uXXXX`.

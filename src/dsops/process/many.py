@@ -1,4 +1,4 @@
-"""Run one command several times side by side, each time with another environment, and collect what it prints."""
+"""Run one command several times side by side, each time with other environment variables; collect its output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 
 STDOUT, STDERR = 1, 2
 LONGEST_LINE = 1 << 20
-"""A longer line is passed on in parts, so that a command without newlines does not fill the memory."""
+"""A line longer than this is passed on in parts, so that a command without newlines does not fill the memory."""
 
 _CHUNK = 65_536
 

@@ -14,7 +14,7 @@ MASK = b"***"
 
 _LONGEST_KEY = 64
 _MOST_CODES, _CODES_A_BYTE = 4096, 8
-"""The limit for terminal codes that wait with held-back bytes: 4096, plus 8 a byte. More codes release the bytes."""
+"""The limit for terminal codes that wait with held-back bytes: 4096, plus 8 a byte. Above it, bytes are released."""
 
 
 class _Bucket:

@@ -1,8 +1,8 @@
 """Run a command on a pseudoterminal, while dsops copies input and output between it and our terminal.
 
 The command runs in a separate session. A small process of ours leads that session (`process/session_leader.py`) and
-watches the command there, as `process.watch` does here. Without the leader, Ctrl-Z would do nothing: the system does
-not stop a process group whose parent is in another session (POSIX, orphaned process groups).
+watches the command, as `process.watch` does in our session. Without the leader, Ctrl-Z would do nothing: the system
+does not stop a process group whose parent is in another session (POSIX, orphaned process groups).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Keyboard:
 
 
 class PrivateStart:
-    """Starts a command in a separate session. Call `close` when it has ended, and then `check`."""
+    """Starts a command in a separate session. Call `close` when the command has ended, and then `check`."""
 
     def __init__(self, timeout_seconds: float | None, grace_seconds: float) -> None:
         """Raises OSError if this process has no controlling terminal."""

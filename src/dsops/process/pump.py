@@ -28,7 +28,7 @@ back for a shorter time. More bytes are likely the secret itself, written in pie
 """
 
 _SILENCE_SECONDS = 0.05
-"""The time after which a silent terminal has no more output: the output arrives a moment after it was written."""
+"""A terminal that is silent for this time has no more output: output arrives a moment after it was written."""
 
 _PATIENCE_SECONDS = 1.0
 """The time to wait for a blocked reader after the command was ended by a signal or the time limit."""

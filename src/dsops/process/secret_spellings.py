@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dsops.process import encodings
 
 SHORTEST = 4
-"""The minimum length in bytes of a pattern. Shorter values, parts and spellings occur in any output by chance."""
+"""The minimum length in bytes of a pattern: shorter values, parts and spellings occur in any output by chance."""
 
 _DEEPEST = 3
 """The depth to which JSON is searched for fields, if JSON strings contain JSON.

@@ -199,10 +199,10 @@ class _Watch:
                 self._on_end(os.waitstatus_to_exitcode(status))
 
     def _on_stop(self, number: int) -> None:
-        """Handle a stopped command: give it the terminal if it needs that, else pause our whole job (Ctrl-Z)."""
+        """Handle a stopped command: give it the terminal if it needs one, else pause our job (Ctrl-Z)."""
         if not self._terminal.exists:
             return
-        # The command may have stopped before it was given the terminal, and may have the terminal by now.
+        # The command may have stopped before it was given the terminal, and possibly has the terminal now.
         wants_terminal = number in {signal.SIGTTIN, signal.SIGTTOU}
         if wants_terminal and (self._terminal.is_given or self._terminal.give()):
             self._send(signal.SIGCONT)
@@ -225,8 +225,8 @@ class _Watch:
     def _die_likewise(self, number: int) -> None:
         """End this process by the same Ctrl-C signal that ended the command.
 
-        After a mere exit code, a shell would run a script's next line. If the command had the terminal, only the
-        command got the signal, so it is sent to the rest of our job as well.
+        If this process only returned an exit code, a shell would run a script's next line. If the command had the
+        terminal, only the command got the signal, so the signal is sent to the rest of our job as well.
         """
         was_given = self._terminal.is_given
         self._ending.now()

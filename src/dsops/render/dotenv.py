@@ -1,7 +1,8 @@
 """Write NAME=value lines that python-dotenv reads back exactly, with interpolation enabled.
 
-Programs read dotenv files differently, and people `source` them. A value that a shell reads in the same way is
-written plainly. Any other value is written so that a shell stops with an error instead of running a part of it.
+Programs read dotenv files differently, and people `source` them. If a shell reads a value in the same way as
+python-dotenv, the value is written plainly. Any other value is written so that a shell stops with an error instead of
+running a part of it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from dsops.secret import Secret
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
 
 _INTERPOLATED = re.compile(r"\$\{[^}]*\}")
-"""A text that python-dotenv expands inside any quotes. The format has no escape for it."""
+"""A string that python-dotenv expands inside any quotes. The format has no escape for such a string."""
 
 _DOLLAR = "${.:-$}"
 """A dollar sign that begins no expansion in python-dotenv: a variable that is never set, with the default `$`."""
 
 _NOTHING = "${.:-}"
-"""An empty text: a variable that can't be set, with an empty default. A shell stops here ("bad substitution")."""
+"""An empty string: a variable that can't be set, with an empty default. A shell stops here ("bad substitution")."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:

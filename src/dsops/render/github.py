@@ -1,4 +1,4 @@
-"""Write the variables file of a GitHub Actions step, in the multiline form that can contain any text.
+"""Write the variables file of a GitHub Actions step, in the multiline form that can contain any string.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#multiline-strings
 """

@@ -22,7 +22,7 @@ def load_base(runtime: Runtime) -> Credentials:
 
 
 def base_region(runtime: Runtime) -> str:
-    """Return the region of the environment or of its profile; "" if neither has one."""
+    """Return the region in the environment variables or in their profile; "" if neither has a region."""
     environ = runtime.environ
     named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     # The HMAC key affects only the digest, which is not used here.
@@ -37,7 +37,7 @@ def base_environ(runtime: Runtime, profile: str = "") -> Mapping[str, str]:
 def base_endpoint(runtime: Runtime, region: str = "", profile: str = "") -> Endpoint:
     """Return the STS endpoint for the base credentials.
 
-    Its region is `region`, or else the region of the environment or its profile.
+    Its region is `region`, or else that of the environment variables, or else that of the profile.
     """
     return resolve_endpoint("sts", region or base_region(runtime) or DEFAULT_REGION, base_environ(runtime, profile))
 

@@ -41,7 +41,7 @@ _OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE", "PATH")
 
 
 def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
-    """Return the function that `make_plan` calls for a profile's base identity, for a client in that folder.
+    """Return the function that `make_plan` calls for a profile's base identity, for a client working in `folder`.
 
     `key` is a secret of this process, so that digests reveal nothing about keys and tokens. Raises AmbientFailed for
     an incomplete key pair, ConfigUnreadable for unreadable files.
@@ -83,7 +83,7 @@ def is_as_planned(ambient: Ambient, environ: Mapping[str, str], profile: str, fo
 
 
 def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:
-    """Return the function that `make_plan` calls to identify a store's token or login, for a client in that folder."""
+    """Return the function that identifies a store's token or login for `make_plan`; paths are relative to `folder`."""
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:
@@ -98,8 +98,8 @@ def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callab
 def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
     """Return a profile's endpoint settings as environment variables, without variables that are already set.
 
-    If `profile` is "", the profile that the environment names is used. Raises ConfigUnreadable for an unreadable
-    file, or for an unusable address in it.
+    If `profile` is "", the profile that the environment variables name is used. Raises ConfigUnreadable for an
+    unreadable file, or for an unusable address in it.
     """
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:

@@ -220,7 +220,7 @@ class Resolver:
         else:
             get = partial(sessions.of_step, step.name) if step.type.gives_credentials else partial(sessions.below, step)
             prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
-            # A store that issues its own session opens the connection when it issues the session.
+            # If a store issues its own session, the connection is opened when the session is issued.
             if prepare is not None and not step.type.gives_credentials and not sessions.is_held(step):
                 await prepare(step, references, sessions.context(step))
             obtained = await get()
@@ -270,7 +270,7 @@ def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credent
 
 
 def _source_of(step: Step, runtime: Runtime) -> object:
-    """Return the cache key of a step's values. It covers everything that a reference's value depends on."""
+    """Return the cache key of a step's values. The key covers everything that a reference's value depends on."""
     settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
     places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
     return (step.fingerprint, step.type.name, step.region, *settings, *places, *step.endpoints)

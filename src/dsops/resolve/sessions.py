@@ -57,7 +57,7 @@ class PlanSessions:
         self._needs = handed_on
         self._obtained: dict[Fingerprint, AsyncOnce[Obtained]] = {}
         self._heirs: set[str] = set()
-        """The steps whose connection another step already reuses. That other step uses their session."""
+        """The steps whose session's connection another step already reuses."""
 
     def context(
         self, step: Step, *, may_ask: bool = True, metadata: dict[SecretReference, SecretMetadata] | None = None
@@ -326,7 +326,7 @@ class PlanSessions:
 
 
 def require_reason(step: Step) -> None:
-    """Raise ReasonMissing if the step sends the run's reason to AWS and the user has given none."""
+    """Raise ReasonMissing if the step sends the run's reason to AWS, but the user has given no reason."""
     if step.lacks_reason:
         to = str(step.settings[REASON_TO])
         raise ReasonMissing(

@@ -1,8 +1,8 @@
 """Check a store's fields and convert them to settings.
 
-`config` applies the check to texts without `${NAME}`. `plan` applies it to every store that an environment needs,
-after interpolation. A *problem* is always an error, such as a list in place of a text. A *limit* is a value that AWS
-would refuse; it is an error only for a store that is needed.
+`config` applies the check to strings without `${NAME}`. `plan` applies it to every store that an environment needs,
+after interpolation. A *problem* is always an error, such as a list in place of a string. A *limit* is a value that
+AWS would refuse; it is an error only for a store that is needed.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def check_store(
     unknown: MappingOf[str, Field] = _NONE,
     is_whole: bool = True,
 ) -> CheckedStore:
-    """Check every field of a store whose texts are expanded.
+    """Check every field of a store whose strings are expanded.
 
-    Missing keys are problems, and conflicts between keys are limits. `unknown` has the fields whose texts can't be
+    Missing keys are problems, and conflicts between keys are limits. `unknown` has the fields whose strings can't be
     expanded; their keys count as present. If `is_whole` is false, missing keys are no problem, because the store's
     base is missing or the store itself is only a base.
     """
@@ -98,7 +98,7 @@ def _conflicts(
 
 
 def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
-    """Check one field whose texts are expanded. `path` is its dotted path, such as `secretStores.prod.role_arn`."""
+    """Check one field whose strings are expanded. `path` is its dotted path, such as `secretStores.prod.role_arn`."""
     findings = _Findings(key, field.where.file, path)
     if problem := check_shape(key, field, path):
         return CheckedSetting(None, (problem,), ())
@@ -111,7 +111,7 @@ def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
 def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
     """Return a problem that the field has for all values of its `${NAME}`s; None if there is no such problem.
 
-    For example, a list in place of a text is such a problem.
+    For example, a list in place of a string is such a problem.
     """
     node = field.node
     if key.kind == "map":
@@ -266,8 +266,8 @@ class _Findings:
             return None
         document = parse_json(text, self._file)
         for problem in document.problems:
-            # A block text starts on the line after its key, any other text on the key's line. So only the line number
-            # within the policy is certain.
+            # A block scalar starts on the line after its key, any other string on the key's line. So only the line
+            # number within the policy is certain.
             place = f"line {problem.where.line} of the policy"
             message = f"`{self.key.name}` is not JSON: {problem.message} ({place})"
             self._limit(line, message, problem.hint, with_source=False)

@@ -12,7 +12,7 @@ _LONGEST_NAME = 60
 
 
 def for_number(text: str, key: StoreKey) -> str:
-    """Return a hint with the integer that a text probably means (`1h`, `15 minutes`, `3_600`); "" if unclear."""
+    """Return a hint with the integer that a string probably means (`1h`, `15 minutes`, `3_600`); "" if unclear."""
     match = re.fullmatch(r"([0-9][0-9_]{0,8})(?:\.0*)?\s*([a-z]*)", text.strip().lower())
     if match is None:
         return ""
@@ -36,7 +36,7 @@ def for_name(text: str, key: StoreKey) -> str:
 
 
 def for_shape(text: str, key: StoreKey) -> str:
-    """Return a hint for a text that should be an ARN, a region, or a field of a login."""
+    """Return a hint for a string that should be an ARN, a region, or a field of a login."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
@@ -63,7 +63,7 @@ def _for_arn(text: str, key: StoreKey) -> str:
 
 
 def _for_kind(arn: Arn, arn_kind: str) -> str:
-    """Return a hint that says of which kind the ARN is; "" if it has the kind `arn_kind`."""
+    """Return a hint that names the kind of the ARN; "" if the kind is `arn_kind`."""
     if arn.resource_type == "assumed-role":
         return "this is the ARN of a role session: name the role itself"
     if arn.service != "iam" or arn.resource_type.lower() != arn_kind:

@@ -12,7 +12,7 @@ _INSTEAD = f"write `{REASON_TO}: tag:Reason`"
 
 
 def reason_tag(settings: Settings) -> str:
-    """Return the key of the session tag that contains the reason; "" if no tag does."""
+    """Return the key of the session tag that contains the reason; "" if the reason is not sent as a tag."""
     to = settings.get(REASON_TO, "")
     return to.removeprefix(_TAG) if isinstance(to, str) and to.startswith(_TAG) else ""
 

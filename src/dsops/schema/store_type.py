@@ -21,8 +21,8 @@ KeyKind = Literal[
     "boolean",
     "texts",  # a list of texts; one text stands for a list of one
     "map",  # text -> text
-    "policy",  # a JSON text or a YAML mapping; the setting is its compact JSON text
-    "command",  # a command line (text or list), only in allowed configurations; the setting is its argv
+    "policy",  # a JSON string or a YAML mapping; the setting is its compact JSON
+    "command",  # a command line (string or list), only in allowed configurations; the setting is its argv
     "url",  # an endpoint: AWS's, loopback, or any other in allowed configurations
     "store",  # the name of another store; never interpolated
     "file",  # a path, relative to the folder of the file that names it
@@ -31,7 +31,7 @@ KeyKind = Literal[
 
 
 REASON_TO = "reason_to"
-"""The key that selects the source identity or a session tag to contain the reason of `--reason`."""
+"""The key that says where AWS gets the text of `--reason`: in the source identity, or in a session tag."""
 
 SESSION_PARTS = ("access_key_id", "secret_access_key", "session_token", "expiration", "assumed_role_arn", "credentials")
 """The parts of a session that variables can read. `credentials` means all parts as JSON."""
@@ -60,13 +60,13 @@ class StoreKey(NamedTuple):
     characters: str = ""
     """The regular expression for each character (AWS's own if AWS has one). In a map it applies to keys and values."""
     pattern: str = ""
-    """The regular expression for the whole text after interpolation. In a list it applies to each text."""
+    """The regular expression for the whole string after interpolation. In a list it applies to each string."""
     shape: str = ""
     """A description of `characters` or `pattern`, such as `letters, digits and _+=,.@-`."""
     minimum: int | None = None
-    """The minimum of an integer, or the minimum length of a text in code points. In a map it applies to keys."""
+    """The minimum of an integer, or the minimum length of a string in code points. In a map it applies to keys."""
     maximum: int | None = None
-    """The maximum of an integer, or the maximum length of a text in code points. In a map it applies to keys."""
+    """The maximum of an integer, or the maximum length of a string in code points. In a map it applies to keys."""
     maximum_value: int | None = None
     """The maximum length of a map's values, in code points."""
     maximum_items: int | None = None
@@ -142,7 +142,7 @@ class StoreType(NamedTuple):
     takes_credentials: bool = False
     """Whether the store's requests are signed. Then `credentials_from`, `profile` and `region` apply."""
     is_local: bool = False
-    """Whether all values come from the configuration or the environment. Then the store sends no request."""
+    """Whether all values come from the configuration or environment variables: the store sends no request."""
     service: str = ""
     """The AWS service that the store calls, as its endpoint prefix (`ssm`); "" if the store calls no AWS service.
 

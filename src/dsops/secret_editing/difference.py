@@ -33,7 +33,7 @@ def changes_between(old: Secret, new: Secret) -> list[FieldChange]:
         elif name not in before:
             changes.append(FieldChange(name, "added", None, _text(after[name])))
         elif _json(before[name]) != _json(after[name]):
-            # As plain text, the number 1 and the text "1" would look equal, so both are shown as JSON.
+            # As plain text, the number 1 and the string "1" would look equal, so both are shown as JSON.
             shown = _text if _text(before[name]) != _text(after[name]) else _json
             changes.append(FieldChange(name, "changed", shown(before[name]), shown(after[name])))
     return changes

@@ -24,8 +24,8 @@ class _Member(NamedTuple):
 def with_field(value: Secret, name: str, field: Secret, subject: str) -> Secret:
     """Return the JSON object with that field set, in its place or, if new, at the end.
 
-    A field that is a text, or does not exist, becomes a text. Any other field (a number, an object) becomes the JSON
-    value that `field` contains. `subject` names the secret in errors, which never contain its content.
+    A field that is a string, or does not exist, becomes a string. Any other field (a number, an object) becomes the
+    JSON value that `field` contains. `subject` names the secret in errors, which never contain its content.
     """
     text = value.reveal()
     members = _members(text)

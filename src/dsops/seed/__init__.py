@@ -37,7 +37,7 @@ def seed_from_config(
 ) -> SeedFromConfig:
     """Return a seed for a sandbox in which every store and environment of the configuration works.
 
-    Texts are expanded as in a run. A store is left out with a note if its variables are not set or AWS would refuse
+    Strings are expanded as in a run. A store is left out with a note if its variables are not set or AWS would refuse
     it. If `environ` has no region, the seed's region is the one that `sandbox run` sets.
     """
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION

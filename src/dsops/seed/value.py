@@ -56,7 +56,7 @@ class Value:
 def _with_leaf(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
     """Return the JSON value with a leaf added at the path.
 
-    If fields are added below an existing leaf, the leaf becomes a mapping.
+    If a field is added below an existing leaf, a mapping replaces that leaf.
     """
     if not steps:
         return leaf if node is None else node

@@ -1,4 +1,4 @@
-"""Open a page in the user's browser. The client's environment selects the browser."""
+"""Open a page in the user's browser. The client's environment variables select the browser."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Opening:
 
     @property
     def has_failed(self) -> bool:
-        """Whether starting the browser has failed. False also while this is not known yet."""
+        """Whether starting the browser has failed; False also while the result is not known yet."""
         return self._process is None or self._process.poll() not in (None, 0)
 
     def wait(self) -> bool:
@@ -45,9 +45,9 @@ def open_page(url: str, runtime: Runtime, command: Sequence[str] = ()) -> Openin
 
     `command` is the browser's command line before the URL; () for the default browser.
 
-    The browser runs as a separate process with the client's environment, because `webbrowser` reads DISPLAY, BROWSER
-    and other variables. It has its own process session, so that Ctrl-C ends only dsops. TERM is removed, because a
-    text browser started there could not be used to log in.
+    The browser runs as a separate process with the client's environment variables, because `webbrowser` reads
+    DISPLAY, BROWSER and others. It has its own process session, so that Ctrl-C ends only dsops. TERM is removed,
+    because a text browser started there could not be used to log in.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:
@@ -57,8 +57,8 @@ def open_page(url: str, runtime: Runtime, command: Sequence[str] = ()) -> Openin
                 env=environ,
                 cwd=runtime.folder,
                 stdin=subprocess.DEVNULL,
-                # The browser's output must not mix with the command's output. A named browser writes to its own
-                # terminal for as long as it runs, which may be longer than dsops.
+                # The browser's output must not mix with the command's output. A browser that the user chose writes to
+                # its own terminal for as long as it runs, which may be longer than dsops runs.
                 stdout=subprocess.DEVNULL if command or sys.stderr is None else sys.stderr.fileno(),
                 stderr=subprocess.DEVNULL if command else None,
                 start_new_session=True,

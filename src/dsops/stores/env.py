@@ -1,4 +1,4 @@
-"""The store type `env`: variables of the environment in which dsops was started."""
+"""The store type `env`: environment variables with which dsops was started."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def seconds_of(step: Step) -> int | None:
 
 
 def texts_of(step: Step, name: str) -> list[str]:
-    """Return a setting that is a list of texts; [] if it is not set."""
+    """Return a setting that is a list of strings; [] if it is not set."""
     setting = step.settings.get(name, ())
     return [text for text in setting if isinstance(text, str)] if isinstance(setting, tuple) else []
 

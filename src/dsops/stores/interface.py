@@ -84,7 +84,7 @@ class ProvingStore(CredentialStore, Protocol):
     ) -> Proof:
         """Identify the caller from the settings, without running a command or prompting a user.
 
-        `digest_of` returns a digest that reveals nothing about its parts; `folder` is the client's working folder.
+        `digest_of` returns a digest that reveals nothing about its parts; `folder` is the client's working directory.
         Raises ConfigError if the settings name something that does not exist.
         """
 

@@ -103,6 +103,6 @@ async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
             pass  # the login had already ended
         except DsopsError as error:
             failure = error
-    with locked(path):  # a renewal that is under way ends first, and finds the file gone at the next one
+    with locked(path):  # A renewal that is running ends before the file is removed; the next renewal finds no file.
         remove_file(path)  # also removes a file without a usable token, because the next login writes to that path
     return Ended(token is not None, failure)

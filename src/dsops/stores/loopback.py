@@ -124,7 +124,7 @@ class LoopbackPort:
     def wait(self, judge: Judge, seconds: float, look: Callable[[], None] = lambda: None) -> BrowserRequest:
         """Return the first request for our path that `judge` accepts. Raises LoginFailed on timeout.
 
-        Every other request is answered and ignored: a request for an icon, from another login's window, from an
+        Every other request is answered and ignored: for an icon, from the window of another login, or from an
         attacker's page. `look` is called from time to time and may raise.
         """
         until = monotonic() + seconds

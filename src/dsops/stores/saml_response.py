@@ -107,7 +107,7 @@ def read_response(raw: bytes, source: str) -> SamlResponse:
 
 
 def _offer(value: str) -> RoleOffer | None:
-    """Return the role and provider from the text `ROLE,PROVIDER`, in either order; None for any other text."""
+    """Return the role and provider from the string `ROLE,PROVIDER`, in either order; None for any other string."""
     parts = [part.strip() for part in value.split(",")]
     if len(parts) != 2:
         return None

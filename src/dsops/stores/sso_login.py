@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dsops.config.file_lock import FileLock
 
 _EARLY = timedelta(minutes=15)
-"""How long before its end a token is renewed. The value is botocore's, so that other programs find a new token."""
+"""How long before its end a token is renewed: as long as in botocore, so that programs find a new token."""
 
 _USABLE = timedelta(seconds=30)
 
@@ -91,7 +91,7 @@ def _current(step: Step, session: SsoSession, context: Context, path: str, refus
 
 
 def _is_due(token: Token, context: Context) -> bool:
-    """Whether to renew the token: it expires soon, and has a refresh token."""
+    """Whether to renew the token: it expires soon, and it has a refresh token."""
     now = context.runtime.now()
     return token.expires_at - now < _EARLY and token.can_be_refreshed(now)
 

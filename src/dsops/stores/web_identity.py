@@ -1,6 +1,6 @@
 """Exchange a web identity token for a role's session: get the token, identify its subject, explain refusals.
 
-Planning reads a token from a text, a file or a variable, to distinguish sessions. It runs no command and sends no
+Planning reads a token from a setting, a file or a variable, to distinguish sessions. It runs no command and sends no
 request. The token is read again for each session, because Kubernetes replaces it hourly. If the token's subject has
 changed since, the token is not sent, because the session would be cached under the first subject's identity.
 """

@@ -41,16 +41,16 @@ class Identity:
 
     @property
     def arn(self) -> str:
-        """The ARN that GetCallerIdentity returns. If the credentials are invalid, the error of that call is raised."""
+        """The ARN that GetCallerIdentity returns. Raises the error of that call if the credentials are invalid."""
         from dsops.testing.session import caller_arn
 
         return caller_arn(self.url, self.region, self.credentials)
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return an environment in which a program acts as this identity: `run(..., env=alice.environment())`.
+        """Return variables with which a program acts as this identity: `run(..., env=alice.environment())`.
 
-        The result is `environ` (by default this process's environment) with this identity's variables, and without
-        variables that would make an AWS client use another identity or endpoint.
+        The result is `environ` (by default this process's environment variables) with this identity's variables, and
+        without variables that would make an AWS client use another identity or endpoint.
         """
         credentials = self.credentials
         variables = client_variables(
@@ -223,7 +223,7 @@ class LocalAws:
         return Identity(self.url, self.region, Credentials(key_id, Secret(secret)))
 
     def environment(self, name: str = "", environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return an environment in which a program acts as that user; see `Identity.environment` and `user`."""
+        """Return variables with which a program acts as that user; see `Identity.environment` and `user`."""
         return self.user(name).environment(environ)
 
     def totp(self, serial: str) -> str:

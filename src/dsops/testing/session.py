@@ -67,7 +67,7 @@ def _sts_of(url: str, region: str) -> Endpoint:
 
 
 def _client() -> Client:
-    """Return a client with an empty environment. It ignores the machine's proxy and certificate settings."""
+    """Return a client without environment variables: it ignores the machine's proxy and certificate settings."""
     return make_client(
         Runtime(environ={}, now=utc_now, ask=no_prompt, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""),
         attempts=1,

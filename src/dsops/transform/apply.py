@@ -39,7 +39,7 @@ def _length_after(text: str, transform: Transform) -> int:
         growth = len(transform.replacement) - len(transform.argument)
         return len(text) + growth * text.count(transform.argument) if growth > 0 else len(text)
     if transform.name == "join":
-        # In the text, a separator precedes every item but the first. Numbers and empty texts are items, too.
+        # Every item but the first follows a separator in the value. Numbers and empty strings are items, too.
         separators = max(text.count(separator) for separator in _LIST_SEPARATORS)
         return len(text) + len(transform.argument) * separators
     if transform.name == "multiline_to_single":

@@ -31,9 +31,9 @@ class _Number(str):
 
 
 class _NotJson:
-    """The result of `_load` for a text that is not JSON.
+    """The result of `_load` for a string that is not JSON.
 
-    It is not an exception, because an exception of `json` would contain the text.
+    It is not an exception, because an exception of `json` would contain the string.
     """
 
     __slots__ = ()
@@ -66,7 +66,7 @@ def parse_path(path: str) -> tuple[str | int, ...] | None:
 
 
 def extract(value: Secret, path: str) -> Secret:
-    """Return the field as text: a text or number as written, true or false, "" for null, else compact JSON.
+    """Return the field as text: a string or number as written, true or false, "" for null, else compact JSON.
 
     Raises FieldMissing if the value is not JSON or has no such field. The error lists the names of existing fields.
     """
@@ -79,15 +79,16 @@ def extract(value: Secret, path: str) -> Secret:
 
 
 def extract_from_yaml(root: Node, path: str) -> Secret:
-    """Return the text of a field in a YAML document. Texts, dates, numbers, `yes` and `off` stay as written.
+    """Return the text of a field in a YAML document. Strings, dates, numbers, `yes` and `off` stay as written.
 
-    FieldMissing does not list other fields, unlike in `extract`: `word: word` is YAML too, and may be a whole secret.
+    Unlike in `extract`, FieldMissing does not list other fields: `word: word` is YAML, too, and may be a whole
+    secret.
     """
     return _walk(_plain(root), path, shows_names=False)
 
 
 def items_of(value: Secret) -> list[str] | None:
-    """Return the items of a JSON list as texts, as `extract` returns them; None if the value is not a JSON list."""
+    """Return the items of a JSON list as strings, as `extract` returns them; None if the value is not a JSON list."""
     text = value.reveal()
     plain = _load(text) if text.lstrip().startswith("[") else _NOT_JSON
     if not isinstance(plain, list):

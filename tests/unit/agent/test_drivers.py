@@ -13,7 +13,7 @@ from tests.stubs.server import Answer, StubServer
 
 @pytest.mark.parametrize("has_pycurl", [True, False])
 def test_the_pool_sends_requests(monkeypatch: pytest.MonkeyPatch, *, has_pycurl: bool) -> None:
-    """`dsops.pyz` and Alpine have no pycurl; the agent then uses urllib3. A later request uses the connection again."""
+    """Without pycurl, the agent sends requests with urllib3, and a later request reuses the connection."""
     if not has_pycurl:
         monkeypatch.setattr(transport, "pycurl", None)
     drivers = Drivers()

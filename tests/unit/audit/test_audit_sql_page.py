@@ -86,7 +86,7 @@ def reads(question: AuditQuestion, since: datetime | None) -> int:
 
 
 def test_how_often_a_question_names_the_table_is_told() -> None:
-    """The page says how often each audit question reads the table, because that determines the question's cost."""
+    """The page says how often each query reads the table, because Athena bills each reading."""
     rows = re.findall(r"^\| (\d+) times? \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     result_text = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
     since = {name: reads(question, datetime(2026, 11, 20, tzinfo=UTC)) for name, question in QUESTIONS.items()}

@@ -67,7 +67,7 @@ def test_the_most_severe_come_first_and_each_kind_is_found() -> None:
 
 
 def test_the_first_session_of_a_principal_is_high_and_can_be_ended() -> None:
-    """A principal that is new on a role is a finding with both names and the command that ends the role's sessions."""
+    """A principal's first session of a role is a finding with both names and the command to end the sessions."""
     finding = only(answer("new-principals", (ROLES[4], PEOPLE[4], 1, END)))
     assert finding.what == (
         "user/emery of 111122223333 got a session of role/BreakGlass of 555566667777 for the first time, "
@@ -81,7 +81,7 @@ def test_the_first_session_of_a_principal_is_high_and_can_be_ended() -> None:
 
 
 def test_denials_are_one_finding_a_principal_and_high_if_they_are_many() -> None:
-    """A few denials of one call are medium; ten denied requests for sessions, or three different targets, are high."""
+    """A few denials of one principal are medium; ten denied session requests, or three different targets, are high."""
     few = answer("denials", denial(PEOPLE[0], MANY_DENIALS - 1))
     assert (only(few).severity, only(few).kind) == ("medium", "denials")
     many = only(answer("denials", denial(PEOPLE[0], MANY_DENIALS - 3), denial(PEOPLE[0], 3, role=ROLES[1])))
@@ -106,7 +106,7 @@ def test_a_new_pair_of_accounts_is_less_severe_if_every_request_was_refused() ->
 
 
 def test_new_addresses_are_one_finding_a_principal_and_low_if_it_had_many() -> None:
-    """A principal with up to three earlier addresses is medium, another one low; the finding names two addresses."""
+    """A new address is medium for a principal with up to three earlier addresses, else low; the finding shows two."""
     rows = [(PEOPLE[0], f"203.0.113.{number}", 2, 1, FEW_ADDRESSES, END) for number in (7, 8, 9)]
     few = only(answer("new-addresses", *rows))
     assert (few.severity, few.look) == ("medium", f"dsops audit report --match {PEOPLE[0]}")
@@ -120,7 +120,7 @@ def test_new_addresses_are_one_finding_a_principal_and_low_if_it_had_many() -> N
 
 
 def test_a_role_assumed_from_outside_without_an_external_id_is_medium() -> None:
-    """The finding names the calling account, the role and the number of sessions."""
+    """A role assumed from another account without an external ID is a medium finding with account, role and number."""
     finding = only(answer("without-external-id", (ROLES[0], "900000000001", 7, 2, START, END)))
     assert (finding.severity, finding.look) == ("medium", "dsops audit report --match 900000000001")
     assert finding.what == (
@@ -195,7 +195,7 @@ def test_revoke_is_never_named_without_what_it_does() -> None:
 
 
 def test_the_report_begins_with_it() -> None:
-    """What needs attention comes first: after the head of the text report, and as the first section of the page."""
+    """The findings stand first: after the head of the text report, and in the page's first section."""
     text, page = report_text(busy_report(), most=10), read(page_of(busy_report()))
     assert text.split("\n\n")[1] == "Needs attention: 4 high, 10 medium, 4 low"
     assert page.all("section")[0].attributes["id"] == "attention"
@@ -203,7 +203,7 @@ def test_the_report_begins_with_it() -> None:
 
 
 def test_nothing_is_said_too() -> None:
-    """A report without findings says so. If no older call was read, it also says that new callers are unknown."""
+    """A report without findings says that there are none; without older calls, also that new callers are unknown."""
     assert "\n\nNothing needs attention.\n\n" in report_text(report_of(), most=10)
     assert read(page_of(report_of())).all("section")[0].one("p", "lead").text == "Nothing needs attention."
     unknown = report_of(first=BOUNDARY + timedelta(seconds=1))
@@ -216,7 +216,7 @@ def test_nothing_is_said_too() -> None:
 
 
 def test_a_report_on_some_questions_does_not_say_that_nothing_needs_attention() -> None:
-    """If a question that has findings was left out, there is no list of findings, which could be incomplete."""
+    """If the report lacks a question that can have findings, it has no list of findings, which could be incomplete."""
     some: AuditReport = replace(report_of(), answers=(answer("failures"),))
     assert can_be_judged(report_of())
     assert not can_be_judged(some)
@@ -224,7 +224,7 @@ def test_a_report_on_some_questions_does_not_say_that_nothing_needs_attention() 
 
 
 def test_match_leaves_the_rows_of_one_name() -> None:
-    """With `--match`, a report has only the rows that name the principal; the number of calls read stays."""
+    """With `--match`, the report has only the rows that name the principal; the number of read calls is unchanged."""
     report = busy_report().matching(PEOPLE[3])
     rows = [row for part in report.answers for row in part.rows]
     assert rows

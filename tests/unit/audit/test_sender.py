@@ -360,7 +360,7 @@ def test_a_full_disk_sends_twice_rather_than_not_at_all(
 def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     path: Path, receivers: Receivers, clock: Hours, days: int
 ) -> None:
-    """If the clock is set back or forward during sending, neither lines nor the process's end are delayed."""
+    """If the clock is set back or forward during sending, no line is delayed, and the process ends in time."""
     begin(path)
     write(path, "A")
 

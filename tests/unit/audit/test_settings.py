@@ -164,7 +164,7 @@ def test_a_pipe_a_folder_and_a_large_file_do_not_count(home: Path) -> None:
     ("key", "section"), [("stores", "secretStores"), ("secretStores", "secretStores"), ("envs", "envs")]
 )
 def test_a_key_of_dsops_yaml_names_that_file(home: Path, key: str, section: str) -> None:
-    """Stores and environments in the wrong file of the two get a hint with the right one."""
+    """A key of dsops.yaml in the user's config.yaml is an error whose hint names the right file and section."""
     write(home, f"audit: off\n{key}: {{}}\n")
     [problem] = refused(home).problems
     assert problem.message == f"`{key}` is a key of dsops.yaml"

@@ -57,7 +57,7 @@ def test_a_host_that_is_not_awss() -> None:
 
 
 def test_on_loopback_the_sandbox_may_not_run() -> None:
-    """For a loopback host the hint is `dsops sandbox serve`: the sandbox may not be running, or serves no TLS."""
+    """For a loopback host, the hint is to run `dsops sandbox serve`, or to write http if the server has no TLS."""
     assert "`dsops sandbox serve`" in advice("http://127.0.0.1:4566/", "connection refused")
     assert "write http://127.0.0.1:4566" in advice("https://127.0.0.1:4566/", "SSL routines: wrong version number")
     assert "`dsops sandbox serve`" in advice("https://127.0.0.1:4566/", "connection refused")

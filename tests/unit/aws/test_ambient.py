@@ -103,13 +103,13 @@ def test_an_expiry_that_is_no_time_is_an_error() -> None:
 
 
 def test_keys_in_the_environment_start_no_process() -> None:
-    """Keys in the environment take precedence over AWS_PROFILE, as in botocore, and no child process is started."""
+    """Keys in environment variables take precedence over AWS_PROFILE, as in botocore, and start no child process."""
     credentials = load_ambient({**KEYS, "AWS_PROFILE": "other"}, "/nowhere")
     assert (credentials.access_key_id, credentials.source) == ("AKIAOFTHEENVIRONMENT", "environment")
 
 
 def test_a_profile_of_the_credentials_file(world: World) -> None:
-    """A profile passed by name takes precedence over keys in the environment."""
+    """A profile passed by name takes precedence over keys in environment variables."""
     world.credentials("[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = work/secret\n")
     credentials = world.load("work", **KEYS)
     assert credentials.access_key_id == "AKIAWORK"
@@ -346,7 +346,7 @@ def test_profiles_in_a_loop(world: World) -> None:
 
 
 def test_a_folders_files_and_pythons_variables_are_not_imported(world: World) -> None:
-    """The child process imports nothing from the client's folder or PYTHONPATH, such as a planted botocore.py."""
+    """The child process imports nothing from the client's working directory or PYTHONPATH."""
     world.credentials("[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n")
     elsewhere = world.folder / "elsewhere"
     elsewhere.mkdir()
@@ -372,7 +372,7 @@ def test_output_of_modules_goes_to_stderr() -> None:
 
 
 def test_a_folder_that_is_gone(world: World) -> None:
-    """If the client's folder was removed, the error says that the child process could not start."""
+    """If the client's working directory was removed, the error says that the child process could not start."""
     with pytest.raises(AmbientFailed, match="could not look up base credentials"):
         load_ambient(world.environ, "/nowhere/at/all")
 

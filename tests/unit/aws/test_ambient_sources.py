@@ -66,7 +66,7 @@ def test_a_role_through_three_profiles(world: World) -> None:
 
 
 def test_a_role_from_keys_of_its_own_profile(world: World) -> None:
-    """`source_profile` may name the profile itself, whose keys then sign."""
+    """If `source_profile` names the profile itself, the profile's own keys sign."""
     world.config(f"[profile self]\nrole_arn = {ROLE}\nsource_profile = self\n")
     world.credentials(BASE.replace("base", "self"))
     with StubServer(lambda _: assume_role_answer(expiration=LATER)) as server:

@@ -45,7 +45,7 @@ def test_xml_is_read_back(tree: tuple[str, str, tuple[object, ...]]) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_give_none(body: bytes) -> None:
-    """Any bytes parse or give None without an exception; bytes that the standard library rejects give None."""
+    """Any bytes are parsed or give None, without an exception; bytes that the standard library rejects give None."""
     try:
         ET.fromstring(body)  # noqa: S314 (an oracle for 200 bytes)
     except (ET.ParseError, ValueError, LookupError):

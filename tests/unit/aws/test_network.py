@@ -40,7 +40,7 @@ def test_the_scheme_chooses_the_variable() -> None:
 
 
 def test_lower_case_wins() -> None:
-    """A lower-case variable takes precedence, as in curl and Python; an empty one is unset; errors name it."""
+    """A lower-case proxy variable takes precedence, as in curl and Python; an empty one counts as unset."""
     assert proxy("https://a.example", https_proxy=PROXY, HTTPS_PROXY="http://other:1") == PROXY
     assert proxy("https://a.example", https_proxy="", HTTPS_PROXY=PROXY) == PROXY
     proxy_used = proxy_for(STS, {"https_proxy": PROXY})

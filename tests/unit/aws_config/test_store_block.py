@@ -56,7 +56,7 @@ def test_a_new_file_has_a_line_for_each_permission_set() -> None:
 
 
 def test_a_second_import_changes_nothing() -> None:
-    """If the permission sets are the same, in any order, the file stays byte for byte."""
+    """If the permission sets are unchanged, in any order, a second import leaves the file byte for byte as it is."""
     first = merged("", DEV, PROD)
     again = merged(first.text, PROD, DEV)
     assert again.text == first.text
@@ -116,7 +116,7 @@ def test_an_account_that_was_not_listed_keeps_its_stores() -> None:
     ],
 )
 def test_a_store_that_the_file_names_stays(user: str) -> None:
-    """A store whose permission set is gone stays while another store or variable uses it: the file would be invalid."""
+    """A store without its permission set stays if another store or variable uses it; else the file would be invalid."""
     made = merged(merged("", PROD, OLD).text + user, PROD)
     assert [role.name for role in made.in_use] == ["old-Admin"]
     assert made.removed == ()
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_extended_is_refused(text: str, error: type[Config
 
 
 def test_half_a_block_is_refused() -> None:
-    """A block without its last comment is an error with its line: the lines below could be the user's own."""
+    """A block without its end marker is an error that names the line: the lines below could be the user's own."""
     text = merged("", PROD).text
     with pytest.raises(ConfigUnreadable) as caught:
         merged(text[: text.index("  # dsops import sso: end")], PROD)

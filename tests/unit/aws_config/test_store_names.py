@@ -35,7 +35,7 @@ def test_names_are_valid_unique_and_independent_of_the_order(template: str, name
 
 
 def test_a_taken_name_gets_the_account_id_and_then_a_number() -> None:
-    """The name of another store is not used again."""
+    """If a store's name is taken, the new store gets the account id in its name, then also a number."""
     assert store_names([THREE], "x{role_name}", {"xRead-Only"}) == ["xRead-Only-333333333333"]
     assert store_names([THREE], "x{role_name}", {"xRead-Only", "xRead-Only-333333333333"}) == [
         "xRead-Only-333333333333-2"
@@ -62,7 +62,7 @@ def test_a_template_that_is_none_is_refused(template: str) -> None:
     ],
 )
 def test_a_session_is_named_after_what_tells_its_start_url(url: str, taken: tuple[str, ...], name: str) -> None:
-    """The name of an sso-session is the part of the start URL that differs between companies."""
+    """The name of an sso-session is made from the part of the start URL that differs between companies."""
     assert session_name(url, taken) == name
 
 
@@ -81,6 +81,6 @@ def test_a_section_is_added_at_the_end() -> None:
 
 @pytest.mark.parametrize("text", ["key = value\n", "[sso-session corp]\nsso_region = x\n"])
 def test_a_file_that_aws_cannot_read_gets_no_section(text: str) -> None:
-    """A file that is invalid, or has a section of that name already, is not changed."""
+    """If the file is invalid, or already has a section of that name, it is not changed."""
     with pytest.raises(ConfigUnreadable):
         with_section(SourceText(text=text, shown="c"), section_lines("corp", "https://x.example", "us-east-1", ()))

@@ -59,7 +59,7 @@ def test_a_chain_is_made_from_its_beginning() -> None:
 
 
 def test_a_chained_role_has_an_hour() -> None:
-    """A chained role gets a duration of one hour, AWS's maximum for chains; the first hop keeps its own duration."""
+    """A chained role gets a duration of one hour, AWS's maximum for role chaining; the first hop keeps its duration."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = 7200\n"
         f"[profile b]\n{ROLE}source_profile = a\nduration_seconds = 7200\n"
@@ -311,7 +311,7 @@ def test_a_role_with_mfa_shares_the_session_of_its_source_profile() -> None:
     ],
 )
 def test_a_role_that_may_start_from_a_session_shares_none(config: str, credentials: str) -> None:
-    """Without a device, with over an hour, or with a source that may be a session, the role sends its own code."""
+    """A role without a device, with more than an hour, or whose source may be a session, sends its own MFA code."""
     settings = stores(made(config, "a", credentials=credentials))["a"]
     assert "mfa_session" not in settings
     assert settings["role_arn"] == "arn:aws:iam::111111111111:role/Role"

@@ -90,7 +90,7 @@ def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> No
 
 
 def test_help_and_no_agent_start_none(tmp_path: Path) -> None:
-    """`--help` and `--no-agent` start no agent."""
+    """`dsops get` with `--help` or `--no-agent` does not start an agent."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         for flag in ("--help", "--no-agent", "-v"):
             assert dsops.run("get", "--env", "production", "TOKEN", flag, DSOPS_AGENT="on").returncode == 0

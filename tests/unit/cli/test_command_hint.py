@@ -23,12 +23,12 @@ from dsops.errors import UsageError
     ],
 )
 def test_a_command_that_takes_the_flag_gets_it(hint: str, expected: str) -> None:
-    """Only a command that has --config gets it, behind its name; one that has it already is kept."""
+    """Only a dsops command that accepts --config gets the flag after its name, unless it has the flag already."""
     assert with_config(hint, "my file") == expected
 
 
 def test_errors_have_it_in_text_and_json() -> None:
-    """The hint of an error repeats --config; without the flag it is as the error has it."""
+    """The hint of an error repeats --config in text and JSON; without the flag, the hint is unchanged."""
     error = UsageError("x", hint="`dsops stores` lists them")
     assert "  hint: `dsops stores --config f.yaml` lists them" in error_text(error, config="f.yaml")
     assert "  hint: `dsops stores` lists them" in error_text(error)

@@ -304,7 +304,7 @@ def test_a_browser_that_is_missing_is_named(dsops: Dsops, aws: StubAws) -> None:
 
 @pytest.mark.parametrize("variable", ["DSOPS_OPEN", "DSOPS_CONSOLE_CONTAINER"])
 def test_url_prints_the_link_nevertheless(dsops: Dsops, browsers: Path, variable: str) -> None:
-    """`--url` overrides the variables that would open a browser."""
+    """`--url` prints the link even if environment variables would open a browser."""
     done = dsops.run("console", "target", "--url", **{variable: "1"})
     assert done.stdout.startswith(b"http://127.0.0.1:")
     assert not (browsers / "argv").exists()
@@ -377,7 +377,7 @@ sys.stdin.read()
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux names the user of a connection")
 def test_the_user_of_an_ipv6_socket_is_known() -> None:
-    """A connection through an IPv6 socket, which Linux lists in another file, also has a known user."""
+    """The user behind an IPv6 connection is determined, although Linux lists such connections in another file."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         words = [sys.executable, "-c", _MAPPED_CLIENT, str(port)]

@@ -280,7 +280,7 @@ def test_a_name_means_the_same(dsops: Agent, folders: dict[str, Path], tmp_path:
 
 
 def test_clients_get_the_sessions_of_their_own_profiles(tmp_path: Path) -> None:
-    """A profile of the same name is another role in another home folder, and after its file is edited."""
+    """A profile name stands for another role if HOME is another folder or the profile's file was edited."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
 
         def roles(home: str) -> list[str]:

@@ -122,7 +122,7 @@ def test_first_run(person: Person) -> None:
 
 
 def test_first_questions(person: Person) -> None:
-    """`dsops login` and `dsops init` ask in an empty home folder; Ctrl-C and no leave everything as it was."""
+    """`dsops login` and `dsops init` prompt in an empty home folder; Ctrl-C or the answer no writes nothing."""
     with GoldenScreens("first-questions") as golden:
         for columns in WIDTHS:
             with person.screen("dsops", "login", columns=columns) as screen:
@@ -166,7 +166,7 @@ def test_picker(person: Person, aws: StubAws) -> None:
 
 
 def test_mfa(person: Person, aws: StubAws) -> None:
-    """A code is asked for again if it has letters or AWS refuses it; it is never shown."""
+    """dsops prompts for an MFA code again if the code has letters or AWS refuses it; no code is shown."""
     person.has_profiles(aws.server.url)
     aws.wrong_codes = {"111111"}
     with GoldenScreens("mfa") as golden:
@@ -191,7 +191,7 @@ def test_mfa(person: Person, aws: StubAws) -> None:
     ],
 )
 def test_stopped(person: Person, hanging: str, moment: str, line: str, seen: str) -> None:
-    """Ctrl-Z gives the shell its line and its modes back, `fg` shows where dsops was, and Ctrl-C ends it with 130."""
+    """Ctrl-Z restores the shell's line and terminal modes, `fg` shows dsops' line again, and Ctrl-C exits with 130."""
     person.has_profiles(hanging)
     rc = person.home / "rc"
     rc.write_text(BASH)
@@ -221,7 +221,7 @@ RC = {
 
 @pytest.mark.parametrize("shell", RC)
 def test_subshell(person: Person, aws: StubAws, shell: str) -> None:
-    """`dsops shell` opens the user's shell with a mark in its prompt; a second one is refused in it."""
+    """`dsops shell` opens the user's shell with a mark in the prompt; a nested `dsops shell` is refused."""
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f"{shell} is not installed")

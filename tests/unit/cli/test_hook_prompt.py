@@ -83,7 +83,7 @@ def after(**passed: float) -> str:
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_the_prompt_shows_the_name_and_the_minutes_left(shell: str, tmp_path: Path) -> None:
-    """If the code runs twice, the prompt still has one mark before the user's own prompt; its colour is not red."""
+    """If the prompt code runs twice, there is still only one mark before the user's own prompt, and it is not red."""
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="staging", DSOPS_EXPIRES=after(minutes=42, seconds=-20)) as prompt:
         assert prompt.line() == "[staging 42m] own>"
         assert prompt.colour() == "cyan"

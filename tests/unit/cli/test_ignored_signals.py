@@ -56,7 +56,7 @@ def started(dsops: Dsops, *words: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_ignored_signals_stay_ignored(dsops: Dsops, way: str) -> None:
-    """SIGINT, SIGHUP and SIGQUIT, ignored from the start, end neither dsops nor the command."""
+    """If SIGINT, SIGHUP and SIGQUIT are ignored at the start, they end neither dsops nor the command."""
     script = "kill -INT $$; kill -HUP $$; kill -QUIT $$; echo ready; read line; echo $line"
     with started(dsops, *WAYS[way], "--", "sh", "-c", script) as process:
         assert process.stdout
@@ -70,7 +70,7 @@ def test_ignored_signals_stay_ignored(dsops: Dsops, way: str) -> None:
 
 @pytest.mark.parametrize("way", ["mask", "serve", "sandbox"])
 def test_sigterm_ends_what_ignores_the_others(dsops: Dsops, way: str) -> None:
-    """SIGTERM ends the command, and with it `--mask`, `--serve` and `sandbox run`."""
+    """SIGTERM ends the command, even if other signals are ignored, and ends `--mask`, `--serve` and `sandbox run`."""
     with started(dsops, *WAYS[way], "--", "sh", "-c", "echo ready; exec sleep 60") as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -93,7 +93,7 @@ def test_the_time_limit_ends_the_command(dsops: Dsops) -> None:
 
 
 def test_a_sandbox_in_the_background_ends_by_sigterm(dsops: Dsops) -> None:
-    """`sandbox serve &` in a script, which ignores SIGINT, goes on after SIGINT and ends by SIGTERM."""
+    """`sandbox serve &` in a script (where SIGINT is ignored) continues after SIGINT and ends at SIGTERM."""
     with started(dsops, "sandbox", "serve", "--port", "0") as process:
         assert process.stdout
         assert process.stdout.readline().startswith("http://127.0.0.1:")
@@ -107,7 +107,7 @@ def test_a_sandbox_in_the_background_ends_by_sigterm(dsops: Dsops) -> None:
 
 
 def test_signals_that_are_not_ignored_reach_the_command(dsops: Dsops) -> None:
-    """Without ignored signals, SIGINT ends the command of `--serve`: the tests above show the difference."""
+    """The command of `--serve` ignores SIGINT only if dsops was started with SIGINT ignored."""
     script = "import signal, sys; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
     words = dsops.command(*SERVED, "--", sys.executable, "-c", script)
     printed = [

@@ -105,7 +105,7 @@ def test_without_a_terminal_each_backend_is_named(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize("words", [("--backend", "files"), ("--backend", "op:"), ("--backend", "file,pass")])
 def test_a_mistyped_backend_is_told_before_the_seed_is_asked_for(dsops: Dsops, words: tuple[str, str]) -> None:
-    """A mistyped backend is an error before anything is asked."""
+    """A mistyped backend is an error before dsops prompts for the seed."""
     done = dsops.run("mfa", "add", DEVICE, *words)
     assert done.returncode == 2
     assert b"the backends are desktop, kernel, pass, op, file" in done.stderr

@@ -108,7 +108,7 @@ def test_a_seed_is_typed_unseen(dsops: Given) -> None:
 
 
 def test_ctrl_c_at_the_question_keeps_nothing(dsops: Given) -> None:
-    """Ctrl-C at the prompt stores nothing and prints nothing more."""
+    """Ctrl-C at the prompt for the seed stores no seed and prints nothing."""
     with Terminal(
         ["env", *(f"{name}={value}" for name, value in dsops.environ.items()), *dsops.command("mfa", "add", DEVICE)]
     ) as terminal:

@@ -126,7 +126,7 @@ def test_a_flag_before_another_lists_them_too(capfd: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("folder")
 def test_a_name_before_the_dashes_that_is_two_things_or_none(capfd: pytest.CaptureFixture[str]) -> None:
-    """If NAME is an environment and a store, the error shows both flags; if it is neither, it lists the names."""
+    """If NAME is both an environment and a store, the error shows both flags; for an unknown NAME, it lists names."""
     both = told(capfd, "exec", "both", "--", "true")
     assert "`both` is both an environment and a store" in both
     assert "`--env both`" in both

@@ -107,7 +107,7 @@ def test_a_profile_is_chosen_without_any_file(dsops: Dsops, aws: StubAws) -> Non
 
 
 def test_enter_twice_takes_the_recent_one(dsops: Dsops) -> None:
-    """A name that the user has chosen is the first one in the next list."""
+    """The name that the user has chosen last is the first one in the next list, so Enter chooses it again."""
     for keys in (["plain", ENTER], [ENTER]):
         with shown(dsops, "exec", "--", "sh", "-c", "echo $PLAIN-ran") as screen:
             screen.wait_for(HELP)
@@ -120,7 +120,7 @@ def test_enter_twice_takes_the_recent_one(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize("key", [ESCAPE, CTRL_C, "\x04"])
 def test_cancel_runs_nothing(dsops: Dsops, aws: StubAws, key: str) -> None:
-    """Esc, Ctrl-C and Ctrl-D end with exit code 130, without an error, and leave nothing on the screen."""
+    """Esc, Ctrl-C and Ctrl-D close the list, run nothing, and exit with code 130 without an error."""
     with shown(dsops, "exec", "--", "echo", "ran") as screen:
         screen.wait_for(HELP)
         screen.type(key)
@@ -130,7 +130,7 @@ def test_cancel_runs_nothing(dsops: Dsops, aws: StubAws, key: str) -> None:
 
 
 def test_the_terminal_is_restored_after_a_signal(dsops: Dsops) -> None:
-    """A process that SIGTERM ends restores the echo of the terminal, and its status names the signal."""
+    """If SIGTERM ends the process during a list, the terminal's echo is restored; the exit status has the signal."""
     shell = ["/bin/sh", "-c", '"$@"; echo status $?; stty -a', "sh", *dsops.command("exec", "--", "true")]
     with Screen(shell, columns=80, environ=dsops.environ, folder=dsops.folder) as screen:
         screen.wait_for(HELP)
@@ -417,7 +417,7 @@ def test_no_picker_in_a_pipe(dsops: Dsops) -> None:
 
 
 def test_pick_and_a_name_contradict(dsops: Dsops) -> None:
-    """`--pick` with a name on the command line is an error."""
+    """`--pick` together with a name on the command line is an error."""
     for words in (["whoami", "--pick", "target"], ["exec", "--pick", "--env", "plain", "--", "true"]):
         done = dsops.run(*words)
         assert done.returncode in {2, 125}

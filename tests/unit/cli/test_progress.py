@@ -135,7 +135,7 @@ def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: 
 
 
 def test_long_work_has_a_bar_and_the_wait_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """When the finished share of long work is known, the line is a bar, followed by what dsops waits for."""
+    """If the finished share of long work is known, the progress line shows a bar, then what dsops waits for."""
     progress = Progress(is_kept=False, delay_seconds=0.0)
     progress.report(Event("checks.made", {"percent": "50 %", "of": "4 files"}))
     progress.report(Event("wait.begun", {"kind": "base", "name": "x"}))

@@ -92,7 +92,7 @@ LONG = "`dsops get a b c d e f g h i j k l m n o p q`"
 def test_a_long_line_is_wrapped_between_words(
     monkeypatch: pytest.MonkeyPatch, text: str, columns: int, expected: list[str]
 ) -> None:
-    """On a terminal no word is cut, and no command; a terminal of less than 40 columns gets the line as it is."""
+    """On a terminal, lines are wrapped without cutting a word or command; below 40 columns they are not wrapped."""
     shown(columns, monkeypatch)
     assert screen.wrapped(text, 2).split("\n") == expected
 
@@ -117,7 +117,7 @@ def test_an_error_loads_no_rich() -> None:
 
 
 def test_a_wide_terminal_gets_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Table headings are bold, and a state is shown as a word in its colour."""
+    """On a wide terminal, a table has bold headings, and each state is a word in its colour."""
     first, second, third = shown(200, monkeypatch).splitlines()
     assert all(f"\x1b[1m{heading}" in first for heading in HEADINGS)
     assert "\x1b[32mok " in second

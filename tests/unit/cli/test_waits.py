@@ -42,7 +42,7 @@ def test_a_wait_is_a_line_with_its_seconds(event: Event, line: str) -> None:
 
 
 def test_a_retry_counts_down_and_then_the_wait_goes_on() -> None:
-    """Until a retry begins, the line counts the seconds down."""
+    """After a failed call, the line counts the seconds down until the retry begins, then shows the wait again."""
     waits = Waits()
     waits.take(begun("session", "deploy", role="R", hop="2", hops="3"), 10.0)
     waits.take(DELAYED, 12.0)
@@ -70,7 +70,7 @@ def test_the_oldest_wait_is_shown_and_a_call_only_after_the_delay() -> None:
 
 
 def test_a_bar_tells_the_time_left() -> None:
-    """The time left is estimated from the speed so far, and counts down while a part takes long."""
+    """The time left is estimated from the speed so far, and counts down even while one part takes long."""
     bar = WorkBar(100.0)
     assert bar.line(100.0) == "[>                   ] "
     bar.advance("25 %", "25 % of 8 files checked", 105.0)

@@ -58,7 +58,7 @@ def test_exec_runs_the_command_as_a_child_with_the_secret(tmp_path: Path) -> Non
     ],
 )
 def test_what_needs_posix_is_refused_with_the_reason(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
-    """A command or flag that needs POSIX ends with a usage error that names WSL, not with a Python error."""
+    """On Windows, a command or flag that needs POSIX ends with a usage error that names WSL, not with a traceback."""
     with StubAws() as aws:
         done = run(Dsops(tmp_path, aws), *words)
         assert aws.calls == []
@@ -134,7 +134,7 @@ def test_a_program_is_found_with_an_ending_of_pathext(name: str, path: str, foun
 
 @pytest.mark.parametrize(("name", "path"), [("tool", ""), ("tool", ".;;"), ("aws", r"C:\tools"), ("", r"C:\bin")])
 def test_the_working_folder_is_not_searched(name: str, path: str) -> None:
-    """A program in the working folder does not take the place of one on the PATH."""
+    """On Windows, a program in the working folder is not run in place of a program on the PATH."""
     with pytest.raises(CommandNotFound):
         windows.find(name, path, ".exe", FILES.__contains__)
 
@@ -177,7 +177,7 @@ class Keys:
     ],
 )
 def test_a_question_on_the_console(keys: str, is_hidden: bool, answer: str | None, shown: str) -> None:  # noqa: FBT001
-    """The answer is what was typed and not erased; hidden characters are not shown; Ctrl-Z gives no answer."""
+    """On the console, erased characters are not in the answer, hidden input is not shown, Ctrl-Z gives no answer."""
     console = Keys(keys)
     typed = ask_on_console("code: ", is_hidden=is_hidden, console=console, has_console=lambda: True)
     assert (None if typed is None else typed.reveal(), console.shown) == (answer, shown)
@@ -190,5 +190,5 @@ def test_ctrl_c_at_a_question_ends_the_command() -> None:
 
 
 def test_without_a_console_there_is_no_answer() -> None:
-    """A process without a console, such as a CI job, is not asked: reading keys would wait for ever."""
+    """Without a console, as in a CI job, dsops does not prompt, because reading keys would wait forever."""
     assert ask_on_console("code: ", is_hidden=True, console=Keys(""), has_console=lambda: False) is None

@@ -23,7 +23,7 @@ def folders(tmp_path: Path) -> list[Path]:
 
 
 def test_several_are_named_in_the_order_of_path(folders: list[Path]) -> None:
-    """The warning names each one, the first first, and the environment of the one that runs."""
+    """The warning names every installation in the order of PATH, and the Python environment of the first one."""
     (check,) = check_installations({"PATH": os.pathsep.join(str(folder) for folder in folders)})
     assert (check.code, check.status) == ("doctor.installation", "warning")
     assert check.detail == f"PATH has 2: {folders[0]}/dsops, {folders[1]}/dsops"
@@ -32,14 +32,14 @@ def test_several_are_named_in_the_order_of_path(folders: list[Path]) -> None:
 
 @pytest.mark.parametrize("path", ["", ":", "/nowhere", "."])
 def test_one_or_none_is_no_news(folders: list[Path], path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither an empty PATH, nor a folder of it that is missing or relative, adds an installation."""
+    """A PATH that is empty, or has missing or relative folders, gives no warning about installations."""
     monkeypatch.chdir(folders[1])
     assert list(check_installations({"PATH": f"{folders[0]}:{path}:{folders[0]}"})) == []
     assert list(check_installations({})) == []
 
 
 def test_what_is_the_same_program_counts_once(folders: list[Path], tmp_path: Path) -> None:
-    """A link to an installation, as pipx and uv make one, is that installation."""
+    """A link to an installation, as pipx and uv create it, is not counted as another installation."""
     (folders[1] / "dsops").unlink()
     (folders[1] / "dsops").symlink_to(folders[0] / "dsops")
     assert programs_on(f"{folders[1]}:{folders[0]}") == [f"{folders[1]}/dsops"]

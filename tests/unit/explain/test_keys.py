@@ -58,7 +58,7 @@ def test_a_key_that_no_caller_may_look_up_is_a_missing_fact(
 
 
 def test_a_key_that_no_caller_may_look_up_and_none_can_use(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """If the caller may neither use nor look up the key, AWS's message proves that the key is the cause."""
+    """If the caller can't use or look up the KMS key, AWS's message alone proves that the key is the cause."""
     fault = FAULTS["the secret's key is switched off"]
     with built(with_less(fault.broken, ("s3:ListAllMyBuckets",)), tmp_path / "project") as found:
         finding = explained(found, capfd)[1][0]

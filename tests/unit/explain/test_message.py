@@ -45,7 +45,7 @@ def test_a_sentence_may_be_broken_into_lines() -> None:
 
 
 def test_of_a_sentence_the_rest_of_the_call_is_not_known() -> None:
-    """AWS's denial message contains neither source address nor MFA, so the values of these keys are unknown."""
+    """AWS's denial message lacks the source address and MFA, so the values of these keys are reported as unknown."""
     keys = {key for gap in read_sentence(SENTENCE).unread for key in gap.keys}
 
     assert {"aws:sourceip", "aws:multifactorauthpresent"} <= keys

@@ -110,7 +110,7 @@ def test_the_keys_of_other_accounts_do_not_wait() -> None:
 
 
 def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
-    """If no key may read the record, the finding names the permission, the account, the console link and a command."""
+    """If no credentials can read AWS's record, the finding has the permission, account, console link and command."""
     looked_up, _, _ = read(Toolbox(session=[DENIED]), keys())
 
     assert looked_up == Fact(

@@ -30,7 +30,7 @@ def keyring(environ: dict[str, str], *order: str) -> Keyring:
 
 
 def test_a_desktop_is_used_as_before(home: Path) -> None:
-    """On a desktop, the desktop's keyring stores new secrets, and no passphrase is asked for."""
+    """On a desktop, new secrets are stored in the desktop's keyring, and dsops prompts for no passphrase."""
     stub = StubKeyring(home)
     ring = keyring(stub.environ)
     kept = add_seed(ring, DEVICE, SEED, "now", replaces=False)
@@ -41,7 +41,7 @@ def test_a_desktop_is_used_as_before(home: Path) -> None:
 
 
 def test_without_a_desktop_the_next_one_is_used(home: Path) -> None:
-    """Without desktop and password store, the encrypted file takes the secret, and the index says so."""
+    """Without desktop and password store, secrets are stored in the encrypted file, and the index says so."""
     ring = keyring({"HOME": str(home)})
     assert add_seed(ring, DEVICE, SEED, "now", replaces=False).backend == "file"
     entry = index.contents(ring.environ).seeds[DEVICE]
@@ -104,7 +104,7 @@ def test_a_previous_secret_that_can_not_be_deleted_is_told(home: Path) -> None:
 
 
 def test_kernel_and_1password_must_be_named() -> None:
-    """By default, no secret is stored in a backend that forgets it at a reboot or sends it to another machine."""
+    """By default, no new secret is stored in `kernel`, which a reboot empties, or in 1Password, a remote service."""
     assert set(NAMES) - set(DEFAULT_ORDER) == {"kernel", "op"}
 
 

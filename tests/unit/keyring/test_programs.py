@@ -35,7 +35,7 @@ def found(path: str, folder: Path, home: Path) -> str:
 
 
 def test_a_program_of_the_project_is_never_run(tmp_path: Path) -> None:
-    """The PATH loses the working folder and the repository around it, also if reached through a symbolic link."""
+    """Programs in the working folder or the repository around it are never run, even through a symbolic link."""
     home, project = tmp_path / "home", tmp_path / "home" / "project"
     (project / ".git").mkdir(parents=True)
     below = project / "a" / "b"

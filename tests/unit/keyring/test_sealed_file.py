@@ -58,7 +58,7 @@ def test_the_passphrase_is_asked_for_once_in_a_run(home: Path, path: Path) -> No
 
 
 def test_a_run_does_not_remember_another_runs_passphrase(home: Path, path: Path) -> None:
-    """A new run asks for the passphrase again, also in the agent: the key is forgotten when a run ends."""
+    """The next run of the agent asks for the passphrase again, because the key is forgotten when a run ends."""
     assert keyring(home, PASSPHRASE).get(SERVICE, "ada", "file") == Secret(SEED)
     assert isinstance(failure(keyring(home)), KeyringLocked)
     assert path.exists()

@@ -132,6 +132,6 @@ def test_a_wildcard_does_not_cross_from_region_to_account() -> None:
 
 @pytest.mark.parametrize("text", ["", "arn", "arn:aws:iam::1", "urn:aws:iam::1:role/a", "arn:aws:s3"])
 def test_what_has_not_six_parts_is_no_arn(text: str) -> None:
-    """A text with fewer than six parts or without the scheme `arn` is neither an ARN nor an ARN pattern."""
+    """A string with fewer than six parts, or without the scheme `arn`, is not an ARN and not an ARN pattern."""
     assert split_arn(text) is None
     assert compile_arn([text] if text else []) is None

@@ -132,6 +132,6 @@ def test_across_accounts_no_reason_is_given() -> None:
     ],
 )
 def test_callers_without_an_arn_are_told_too(caller: Principal, action: str, sentence: str) -> None:
-    """The message for a caller without an ARN contains neither ARN nor role."""
+    """AWS's denial message for a caller without an ARN names no ARN and no role."""
     decision = ask(Policies(), caller, action, ROLE)
     assert sentence == denial_sentence(decision.request, decision)

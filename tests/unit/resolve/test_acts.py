@@ -166,7 +166,7 @@ def test_a_held_value_is_marked_as_held(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_is_recorded_secret_by_secret(pipeline: Pipeline) -> None:
-    """A batch of twenty secrets is recorded as twenty acts with one request ID; each act names the batch call."""
+    """A batch of twenty secrets is recorded as twenty audit records with one request ID; each names the batch call."""
     pipeline.resolve(MANY)
     assert pipeline.aws.actions == ["BatchGetSecretValue"]
     acts = pipeline.journal.acts

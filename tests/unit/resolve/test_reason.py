@@ -48,7 +48,7 @@ def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> No
 
 @pytest.mark.parametrize("store", ["jump", "target"])
 def test_no_session_is_issued_without_a_reason(pipeline: Pipeline, store: str) -> None:
-    """Without a reason neither the store nor any store that uses its session gets credentials."""
+    """If the run has no reason, a store with `reason_to` and the stores that use its session get no credentials."""
     with pytest.raises(ReasonMissing):
         pipeline.credentials(CHAIN, store)
     assert pipeline.aws.calls == []

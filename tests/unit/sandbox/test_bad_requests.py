@@ -209,7 +209,7 @@ def test_a_policy_with_a_repeated_key_is_refused(server: SandboxServer) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
 def test_invalid_policies_are_malformed(server: SandboxServer, text: str) -> None:
-    """Every parameter that takes a policy refuses a text that is no policy with MalformedPolicyDocument."""
+    """AssumeRole rejects an invalid session policy with MalformedPolicyDocument or ValidationError."""
     assert call(server, ASSUME | {"Policy": text})[:2] in {(400, "MalformedPolicyDocument"), (400, "ValidationError")}
 
 

@@ -185,7 +185,7 @@ def test_get_session_token_keeps_the_user(lab: Lab) -> None:
 
 
 def test_sessions_may_not_call_get_session_token(lab: Lab) -> None:
-    """A session can call neither GetSessionToken nor GetFederationToken, with AWS's messages."""
+    """A session is denied GetSessionToken and GetFederationToken, with AWS's messages."""
     alice = lab.user("alice")
 
     for person in (alice.assume(JUMP), session_of(alice)):
@@ -221,7 +221,7 @@ def test_iam_is_open_to_sessions_with_mfa(lab: Lab) -> None:
 
 
 def test_a_get_session_token_session_may_call_two_sts_operations(lab: Lab) -> None:
-    """A GetSessionToken session may call only AssumeRole and GetCallerIdentity of STS."""
+    """Of STS's operations, a GetSessionToken session can call only AssumeRole and GetCallerIdentity."""
     session = session_of(lab.user("alice"))
 
     assert session.assume(JUMP).arn.endswith("/Jump/session")

@@ -92,14 +92,14 @@ def test_a_code_of_another_step_is_refused(lab: Lab, shift: int) -> None:
     "serial", [f"arn:aws:iam::{ACCOUNT}:mfa/bob", f"arn:aws:iam::{ACCOUNT}:mfa/nobody", "GAHT12345678"]
 )
 def test_a_device_must_belong_to_the_caller(lab: Lab, serial: str) -> None:
-    """The device must belong to the calling user."""
+    """An MFA code is refused if the device does not belong to the calling user."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=serial, TokenCode=code(lab))
 
     assert (refused.code, refused.message) == ("AccessDenied", INVALID_DEVICE)
 
 
 def test_serial_and_code_belong_together(lab: Lab) -> None:
-    """Serial number and code must be sent together."""
+    """A request with a serial number but no MFA code, or the reverse, is refused."""
     for half in ({"SerialNumber": SERIAL}, {"TokenCode": "123456"}):
         assert lab.user("alice").refused_role(ROLE, **half).message == (
             "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."

@@ -106,7 +106,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 
 def test_a_table_policy_does_not_apply_to_streams_and_backups(desk: Desk) -> None:
-    """A table's policy covers neither its backups nor its streams, which have their own policies."""
+    """A table's policy does not apply to its streams, which have policies of their own, or to its backups."""
     backend = dynamodb_backends[ACCOUNT][REGION]
     statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "dynamodb:*", "Resource": "*"}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})

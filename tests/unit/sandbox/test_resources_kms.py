@@ -277,7 +277,7 @@ def test_grant_constraints_check_the_encryption_context(desk: Desk) -> None:
 
 
 def test_a_retiring_principal_may_only_retire(desk: Desk) -> None:
-    """A retiring principal may only retire the grant, by token or by key."""
+    """The retiring principal of a grant can only retire the grant, by token or by key."""
     key = new_key()
     grant(key, ["Encrypt"], grantee=f"arn:aws:iam::{ACCOUNT}:user/user", retiring=NOBODY)
     token = next(iter(kms_backends[ACCOUNT][REGION].keys[key.rpartition("/")[2]].grants.values())).token

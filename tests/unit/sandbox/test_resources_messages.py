@@ -49,7 +49,7 @@ def policy(*actions: str) -> str:
 
 
 def test_full_permissions_end_at_the_account(desk: Desk) -> None:
-    """An administrator may not use another account's queue URL or topic ARN."""
+    """An administrator is denied a queue URL or topic ARN of another account."""
     for admin, is_allowed in ((desk.caller("admin"), True), (desk.caller("admin", OTHER), False)):
         assert desk.allows(admin, "sqs", "SendMessage", QueueUrl=URL) is is_allowed
         assert desk.allows(admin, "sqs", "GetQueueUrl", QueueName="jobs", QueueOwnerAWSAccountId=ACCOUNT) is is_allowed
@@ -109,7 +109,7 @@ def test_tags_of_a_new_queue_need_a_separate_permission(desk: Desk) -> None:
 
 
 def test_all_named_topics_must_be_allowed(desk: Desk) -> None:
-    """Publish with both TopicArn and TargetArn needs permission on both."""
+    """If Publish names both TopicArn and TargetArn, the caller needs permission on both topics."""
     theirs = f"arn:aws:sns:{REGION}:{OTHER}:theirs"
 
     assert not desk.allows(desk.caller("admin"), "sns", "Publish", TopicArn=TOPIC, TargetArn=theirs)

@@ -158,7 +158,7 @@ def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
 
 @pytest.mark.parametrize("what", ["response", "both"])
 def test_the_response_may_be_signed_too(lab: Lab, what: str) -> None:
-    """Instead of its assertion the response may be signed, or both may be signed."""
+    """STS accepts a SAML response in which the response is signed, the assertion, or both."""
     now = lab.sandbox.clock.now()
     assertion = CORP.assertion(now, asked())
     response = CORP.sign(CORP.response(now, CORP.sign(assertion) if what == "both" else assertion))
@@ -269,7 +269,7 @@ def test_the_session_is_named_by_the_assertion(lab: Lab, names: list[str] | None
     ],
 )
 def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: list[str]) -> None:
-    """The assertion must name the role together with the provider."""
+    """STS refuses a SAML assertion that does not name the role together with the provider."""
     attributes = {**asked(), f"{ATTRIBUTES}Role": values}
 
     assert refused(lab, signed(lab, attributes)) == invalid(
@@ -279,7 +279,7 @@ def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: lis
 
 @pytest.mark.parametrize("value", [f"{DEPLOY},{PROVIDER}", f"{PROVIDER},{DEPLOY}", f" {DEPLOY} ,\n {PROVIDER} "])
 def test_role_and_provider_may_be_in_either_order(lab: Lab, value: str) -> None:
-    """Role and provider may be in either order in the attribute, with or without white space."""
+    """STS accepts role and provider in either order in the SAML attribute, with or without white space."""
     assert assume(lab, signed(lab, {**asked(), f"{ATTRIBUTES}Role": [value]}))["Subject"] == "alice"
 
 
@@ -355,7 +355,7 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
     ],
 )
 def test_the_recipient_must_be_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
-    """The recipient must be the global or a regional sign-in URL of AWS."""
+    """STS refuses a SAML assertion whose recipient is not the global or a regional sign-in URL of AWS."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"SAML:aud": {json.dumps(recipient.strip())}'))
     data = f'NotOnOrAfter="{{until}}" Recipient="{recipient}"'.replace("\n", "&#10;")
     confirmation = f'<saml:SubjectConfirmation Method="{BEARER}"><saml:SubjectConfirmationData {data}/>'
@@ -439,7 +439,7 @@ def test_there_is_exactly_one_bearer_confirmation(lab: Lab, confirmation: str) -
     ],
 )
 def test_aws_must_be_an_audience(lab: Lab, audiences: list[str], *, is_taken: bool) -> None:
-    """The audience must include AWS's URN or sign-in URL."""
+    """STS refuses a SAML assertion unless AWS's URN or sign-in URL is among its audiences."""
     listed = "".join(f"<saml:Audience>{name}</saml:Audience>" for name in audiences)
     own = "<saml:Audience>urn:amazon:webservices</saml:Audience>"
     response = signed(lab, conditions=CONDITIONS.replace(own, listed))
@@ -715,7 +715,7 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     [f"{PROVIDER}2", f"arn:aws:iam::{OTHER}:saml-provider/Corp", f"arn:aws:iam::{ACCOUNT}:oidc-provider/Corp"],
 )
 def test_the_provider_must_be_one_of_the_roles_account(lab: Lab, provider: str) -> None:
-    """The provider must belong to the account of the role."""
+    """STS refuses a SAML provider of another account than the role's."""
     assert refused(lab, signed(lab, asked(DEPLOY, provider)), DEPLOY, provider) == invalid(
         "Specified provider doesn't exist"
     )

@@ -293,7 +293,7 @@ def test_a_signed_response_has_its_assertion_as_child() -> None:
 
 
 def test_both_signatures_must_be_valid() -> None:
-    """If both response and assertion are signed, both signatures must be valid."""
+    """If both response and assertion are signed, STS refuses them unless both signatures are valid."""
     response = good("both")
     response.set("Destination", "https://eu-west-1.signin.aws.amazon.com/saml")
     assert judged(response) == SIGNED

@@ -112,7 +112,7 @@ def test_a_user_session_can_be_scoped(lab: Lab) -> None:
 
 
 def test_a_root_session_can_be_scoped(make_lab: LabFactory) -> None:
-    """A narrowed session of the root user may do whatever the scope allows."""
+    """A narrowed session of the root user has only the permissions of its scope."""
     key = {"access_key_id": "AKIAROOTROOTROOTROOT", "secret_access_key": "root"}
     lab = make_lab(f"accounts: {{'{ACCOUNT}': {{root: {json.dumps(key)}}}}}")
     root = lab.with_keys(Keys(**key))

@@ -106,7 +106,7 @@ def test_full_buckets_are_dropped() -> None:
     ],
 )
 def test_a_rate_is_a_finite_number(text: str, rate: float | None) -> None:
-    """A rate must be finite and not negative."""
+    """A rate limit that is negative or not finite is refused."""
     assert read_rate(text) == rate
 
 

@@ -241,7 +241,7 @@ def test_session_tags_and_source_identity_are_from_the_token(lab: Lab) -> None:
     ],
 )
 def test_malformed_tags_are_refused(lab: Lab, claim: object) -> None:
-    """The value of a tag in a token must be a list with exactly one string."""
+    """A token is refused if the value of a tag in it is not a list with exactly one string."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: claim}))[0] == "InvalidIdentityToken"
 
 
@@ -519,7 +519,7 @@ def test_an_issuer_is_an_https_url(lab: Lab, issuer: object) -> None:
 
 @pytest.mark.parametrize("audience", ["somebody-else", ["a", "b"], [], 7, {"sts.amazonaws.com": 1}, [["other"]]])
 def test_a_token_for_another_audience_is_refused(lab: Lab, audience: object) -> None:
-    """The token's audience must be a client id of the provider."""
+    """A token is refused if its audience is not a client id of the provider."""
     assert refused(lab, DEPLOY, minted(lab, aud=audience)) == invalid("Incorrect token audience")
 
 

@@ -26,7 +26,7 @@ def test_fields_are_compared_by_name() -> None:
 
 
 def test_a_number_is_not_the_text_of_its_digits() -> None:
-    """A field that changes from a number to a text is a change, and both are shown as JSON."""
+    """A field that changes from a number to a string is listed, and both values are shown as JSON."""
     assert [("a", "changed", "1", '"1"')] == changes('{"a": 1}', '{"a": "1"}')
     assert [("a", "changed", "1", "2")] == changes('{"a": 1}', '{"a": "2"}')
 

@@ -83,7 +83,7 @@ def test_a_secret_in_another_region_is_read_there(pipeline: Pipeline) -> None:
 
 
 def test_an_endpoint_of_its_own(pipeline: Pipeline) -> None:
-    """A store's endpoint takes precedence over the environment's."""
+    """A store's own endpoint takes precedence over the endpoint in environment variables."""
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://other.example"}
     pipeline.resolve(config("key: db", more=", endpoint_url: 'http://127.0.0.1:4566'"))
     assert pipeline.aws.calls[0].host == "127.0.0.1"

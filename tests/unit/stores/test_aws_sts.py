@@ -108,7 +108,7 @@ def test_what_the_store_does_not_say_is_not_sent(pipeline: Pipeline) -> None:
 
 
 def test_a_code_from_the_environment_is_sent_with_its_zeros(pipeline: Pipeline) -> None:
-    """An MFA code from the environment is sent with its device and keeps its leading zeros."""
+    """An MFA code from an environment variable is sent with the device's serial number, and keeps its leading zeros."""
     pipeline.environ = {**ADA, "MFA_TOKEN": "001234"}
     pipeline.credentials(store(MFA + ", token_code: '${MFA_TOKEN}'"), "r")
     parameters = pipeline.aws.calls[0].parameters

@@ -111,7 +111,7 @@ def test_a_variable_names_a_file_wherever_one_works(pipeline: Pipeline) -> None:
 
 
 def test_a_token_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A token whose subject differs from the plan's is not sent, nor is a token that appears after the plan."""
+    """A token is not sent if its subject differs from the planned one, or if there was no token when planning."""
     file = tmp_path / "token"
     text = store(f"web_identity_token_file: '{file}'")
     for before in (token_of("ada"), ""):

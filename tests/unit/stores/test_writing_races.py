@@ -90,7 +90,7 @@ def test_the_label_moves_from_the_expected_version_only() -> None:
 
 
 def test_a_change_by_another_client_is_not_overwritten() -> None:
-    """If another version is current by then, the error names that version, and the new version loses its label."""
+    """If another version has become current, the error names that version, and the new version loses its label."""
     error = failure(
         {"PutSecretValue": put, "UpdateSecretVersionStage": refuse_current, "DescribeSecret": current(OTHERS)}
     )
@@ -123,7 +123,7 @@ def test_an_unknown_outcome_is_not_called_unchanged() -> None:
 
 
 def test_a_denied_move_says_what_is_stored_and_what_to_allow() -> None:
-    """Without UpdateSecretVersionStage, nothing becomes current; the error says so and names the permission."""
+    """If UpdateSecretVersionStage is denied, the old version stays current, and the error names the permission."""
 
     def deny(_: dict[str, object]) -> Answer:
         return json_error(

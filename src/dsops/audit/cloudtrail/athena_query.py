@@ -127,7 +127,7 @@ class AthenaQuery:
         return f"aws athena stop-query-execution --query-execution-id {self.id}"
 
     def _with_call(self, error: DsopsError) -> DsopsError:
-        """Add StartQueryExecution to the error as the attempted operation: the call succeeded, the query failed."""
+        """Add the operation StartQueryExecution to the error of a query that Athena accepted but that failed."""
         endpoint = self._api.endpoint
         error.add_tried(
             FailedOperation(

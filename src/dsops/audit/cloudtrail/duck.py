@@ -65,7 +65,7 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
-    """Return the fields to read, in the form that DuckDB's `from_json` takes. Any: a tree of texts."""
+    """Return the fields to read, in the form that DuckDB's `from_json` takes. Any: nested dicts of strings."""
     root: dict[str, Any] = {}
     for path in paths:
         inner = root
@@ -141,9 +141,9 @@ class CallDatabase:
     def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Read the files. A file that can't be read is added to `unreadable`, and the other files are read.
 
-        A full disk ends the report: no single file is the cause, and without those records the figures would be too
-        low without a note. Without `sandbox`, the lines of dsops' own trail that are marked as a sandbox's are
-        counted but not read; in AWS's logs the mark is ignored.
+        A full disk is no single file's fault and ends the report: without the missing records, its figures would be
+        too low. Without `sandbox`, the lines of dsops' own trail that are marked as a sandbox's are counted but not
+        read; in AWS's logs the mark is ignored.
         """
         self._has_sandbox = sandbox
         for batch in batches:

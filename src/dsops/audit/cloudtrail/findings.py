@@ -26,7 +26,7 @@ MANY_TARGETS = 3
 """A principal denied at this number of different roles or operations has a finding of high severity."""
 
 FEW_ADDRESSES = 3
-"""Up to this number of earlier addresses, a new address of a principal has the severity medium; else low."""
+"""Up to this number of earlier addresses, a principal's new address has medium severity; above it, low severity."""
 
 MANY_FAILURES = 3
 """A role for which at least this number of requests fail with the same error code has a finding."""
@@ -203,7 +203,7 @@ def _new_accounts(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFi
 
 
 def _new_addresses(report: AuditReport, rows: Sequence[Row]) -> Iterator[ReportFinding]:
-    """Yield a finding for each principal, whatever the number of its new addresses."""
+    """Yield one finding for each principal with new addresses, however many addresses the principal has."""
     by_principal: dict[str, list[Row]] = {}
     for row in rows:
         by_principal.setdefault(str(row["principal"]), []).append(row)

@@ -17,7 +17,7 @@ _LONG = 300 * DAY
 _STEPS = (HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 364 * DAY)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONDAY = -3 * DAY
-"""The start of a Monday, in seconds since 1970: 1 January 1970 was a Thursday."""
+"""The start of a Monday, in seconds since 1970. 1 January 1970 was a Thursday."""
 
 
 def seconds(time: datetime) -> int:
@@ -40,7 +40,7 @@ def count_ticks(largest: int) -> list[int]:
 
 
 class Bins(NamedTuple):
-    """Equal spans of time; the first and the last bin are not empty."""
+    """Equal spans of time, of which the first and the last contain at least one event."""
 
     start: int
     """The start of the first bin, in seconds since 1970."""
@@ -106,7 +106,7 @@ def span_words(bins: Bins) -> str:
 
 
 def step_words(bins: Bins) -> str:
-    """Return the span of one column in words: `hour`, `6 hours`, `day`, `week`."""
+    """Return the length of the time that one column covers, in words: `hour`, `6 hours`, `day`, `week`."""
     for size, noun in ((7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
         if bins.step % size == 0:
             number = bins.step // size

@@ -29,7 +29,7 @@ class _Kind(NamedTuple):
     labels: Mapping[str, str] = {}
     """Column headings that only this table uses."""
     is_new: bool = False
-    """Whether the findings are about something new, which does not occur in calls before the report's boundary."""
+    """Whether the findings are about something new: it does not occur in any call before the report's boundary."""
 
 
 _KINDS = (

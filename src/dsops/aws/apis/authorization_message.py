@@ -10,7 +10,7 @@ from dsops.errors import AwsAnswer, DsopsError
 
 _VERSION = "2011-06-15"
 MAX_LENGTH = 10_240
-"""The maximum length of a message that STS accepts, in characters (STS service model 2011-06-15)."""
+"""The maximum length of a message in characters that STS accepts (STS service model 2011-06-15)."""
 
 
 async def decode_authorization_message(

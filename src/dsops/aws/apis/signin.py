@@ -36,7 +36,7 @@ _PLACES = {
 
 
 def federation_endpoint(partition: Partition, own: str = "") -> str:
-    """Return the sign-in endpoint: `own` if set, otherwise the partition's. Raises UsageError if it is not usable."""
+    """Return the sign-in endpoint: `own` if set, otherwise the partition's. Raises UsageError for an unusable `own`."""
     if not own:
         if partition.name not in _PLACES:
             raise UsageError(
@@ -77,7 +77,7 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
 async def signin_link(
     client: Client, credentials: Credentials, endpoint: str, page: str, duration_seconds: int | None
 ) -> Secret:
-    """Return the sign-in link, itself a credential for 15 minutes. Retries if the endpoint is not available."""
+    """Return the sign-in link, which is a credential for 15 minutes. Retries if the endpoint is unavailable."""
     token = credentials.session_token
     session = json.dumps(
         {

@@ -93,7 +93,7 @@ class _Listing(NamedTuple):
     doing: str
     member: str
     key: str
-    """The field that each object of the list must have, with a text as value."""
+    """The name of the field that each object of the list must have; its value must be a string."""
 
 
 async def _list(portal: PortalClient, listing: _Listing) -> list[dict[str, object]]:
@@ -105,7 +105,7 @@ async def _list(portal: PortalClient, listing: _Listing) -> list[dict[str, objec
         content = await _ask(portal, listing.action, f"{listing.path}max_result=100{more}", listing.doing)
         page, whole = objects_in(content, listing.member), content.get(listing.member)
         is_whole = isinstance(whole, list) and len(page) == len(whole)
-        # Callers write these texts into a dsops.yaml, where `${NAME}` would insert a variable of the user.
+        # Callers write these strings into a dsops.yaml, where `${NAME}` would be replaced by an environment variable.
         if not is_whole or not all(_KEY.fullmatch(text_in(each, listing.key)) for each in page):
             raise lacks(portal.endpoint, listing.action, f"{listing.member} with {listing.key}")
         objects += page

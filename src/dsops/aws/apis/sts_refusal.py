@@ -6,7 +6,7 @@ from dsops.aws.http.client import Refusal
 from dsops.aws.http.refusal import concerns_credentials, is_denied
 from dsops.errors import AssumeRoleDenied, AwsAnswer, DsopsError, MfaRefused, StsRefused
 
-# Pairs of a text in AWS's message and the hint for it. AWS has sent these texts unchanged for years.
+# Pairs: a part of AWS's message, and the hint for it. AWS has sent these messages unchanged for years.
 _HINTS = (
     ("MaxSessionDuration", "lower `duration_seconds`, or raise the role's maximum session duration"),
     ("1 hour session limit", "a role reached from a session lasts an hour at most: `duration_seconds: 3600`"),

@@ -63,7 +63,7 @@ def _region_in(host: str) -> str:
 
 
 def _for_region(region: str, key: str) -> str:
-    """Return a hint with the most similar region if AWS has no region `region`; "" if AWS has it.
+    """Return a hint with the most similar region if `region` is not a region of AWS, else "".
 
     `key` is the setting that contains the region.
     """

@@ -95,7 +95,7 @@ def make_client(
 
 
 Refusal = Callable[[AwsAnswer, str], DsopsError | None]
-"""A function that converts AWS's error into this action's error; None for the error common to all services.
+"""A function that converts AWS's error into this action's own error, or returns None for any other error.
 
 Its second argument is the text for `not allowed to ...`.
 """
@@ -245,7 +245,7 @@ class _Failed(NamedTuple):
 async def _attempt(
     client: Client, call: Call, request: WireRequest, read_refusal: _ReadRefusal, *, may_correct: bool
 ) -> Response | _Failed:
-    """Send the request once. Return a response with status 200, or how the attempt failed."""
+    """Send the request once. Return the response if its status is 200, else the reason of the failure."""
     begun, skew = client.runtime.monotonic(), client.skew_seconds(call.endpoint)
     try:
         response = cast("Response", await transfer(request))
@@ -426,7 +426,7 @@ class _Signed(NamedTuple):
 
 
 def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, signed: _Signed) -> bool:
-    """Return whether the request was refused for its time, and the next attempt uses the server's time."""
+    """Return whether AWS refused the request for its time, and the next attempt will use the server's time."""
     signing = signed.request.signing
     if signing is None or not (is_skew(answer) or is_bad_signature(answer)):
         return False

@@ -1,7 +1,7 @@
-"""Choose the proxy and the trusted certificates for an address, from the passed environment.
+"""Choose the proxy and the trusted certificates for an address, from the environment variables that are passed.
 
-libcurl, OpenSSL and urllib3 would read the environment of this process, but the agent works for clients with other
-environments.
+libcurl, OpenSSL and urllib3 would read the variables of this process, but the agent works for clients with other
+variables.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LINK_LOCAL = ("169.254.", "fd00:ec2:", "fe80:")
 
 
 class Proxy(NamedTuple):
-    """A proxy. `origin` is the environment variable that contained it. The password is never shown."""
+    """A proxy. `origin` is the environment variable that contained its address. The password is never shown."""
 
     address: Address
     username: str

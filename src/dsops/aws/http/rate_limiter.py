@@ -32,7 +32,7 @@ average half a token. With 0 here, twenty calls at one per second took 1.5 times
 
 _SMOOTHING_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
-"""The maximum wait before a queued call checks again: calls ahead of it may have left, or the rate has grown."""
+"""The longest pause of a queued call: calls ahead of it may have left meanwhile, or the rate may have grown."""
 
 
 class QueuedCall:
@@ -121,7 +121,7 @@ class RateLimiter:
         return self._accepted * math.exp((self._accepted_at - now) / _SMOOTHING_SECONDS)
 
     def _seconds(self, places_before: int, now: float) -> float:
-        """Return the seconds until there are enough tokens for the `places_before` calls ahead and one more call."""
+        """Return the seconds until there are enough tokens for this call and the `places_before` calls ahead of it."""
         rate = self.rate(now)
         # At most one second's worth of tokens is saved up, so that unused tokens can't cause a burst.
         self._tokens = min(max(1.0, rate), self._tokens + rate * max(0.0, now - self._filled_at))

@@ -32,7 +32,7 @@ other calls leave. With pauses of up to 20 s, 50 processes with 2 requests per s
 _QUOTA = 500
 _COST = 5
 _COST_OF_SILENCE = 10
-"""The quota cost of a retry after a timeout or a lost connection; other retries cost 5.
+"""What a retry after a timeout or a lost connection costs from the quota; other retries cost 5.
 
 A retry that succeeds gives its cost back, and a call without a retry adds 1 to the quota (AWS SDKs and Tools
 Reference Guide, "Retry behavior"). Throttling costs nothing, because the rate limiter bounds it.
@@ -103,7 +103,7 @@ class Bounds(NamedTuple):
     1 means no retry, even after throttling.
     """
     is_once: bool
-    """Whether the call goes to the head of the queue, because its MFA code expires within half a minute."""
+    """Whether the call goes to the head of the queue, because its MFA code is valid for half a minute only."""
 
 
 class Retrying:

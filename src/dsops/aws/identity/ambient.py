@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 120.0
 """The timeout of a lookup in seconds. A `credential_process` may open a browser, but must not hang forever."""
 
-# The child runs as `python -I -c`, so that the client's folder and PYTHON* variables don't affect what is imported.
+# The child process runs as `python -I -c`, so that neither the client's working directory nor PYTHON* variables affect
+# which modules it imports.
 _ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
 

@@ -235,7 +235,7 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
 
 
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """Describe where the lookup searched: `profile x in A (no such file) and B, which has only region`."""
+    """Describe where the lookup searched, such as `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     shown = [shown_file(path, lookup.environ) + ("" if os.path.isfile(path) else " (no such file)") for path in paths]
     files = " and ".join(shown)

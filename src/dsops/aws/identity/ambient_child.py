@@ -1,7 +1,8 @@
 """Find the base credentials of a profile, container or instance with botocore, in a separate process.
 
-`ambient.py` starts the process with exactly the client's environment and folder, because botocore reads both and
-caches them. The process writes one JSON object to standard output; other output is redirected to standard error.
+`ambient.py` starts the process with exactly the client's environment variables and working directory, because
+botocore reads both and caches them. The process writes one JSON object to standard output; other output is redirected
+to standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:
     raise MfaRequired(prompt)
 
 
-# botocore stores this function as a default argument when it is imported. A prompt would hang, since the client uses
+# botocore stores this function as a default argument when it is imported. A prompt would hang, because the client uses
 # the terminal, and the next run would ask for the code again.
 getpass.getpass = _refuse_to_ask  # type: ignore[assignment]
 

@@ -1,6 +1,7 @@
 """Locate and read AWS config and credentials files as botocore would for a client.
 
-botocore reads the environment and folder of its own process, but the agent works for clients with other environments.
+botocore reads the environment variables and working directory of its own process, but the agent works for clients
+that have others.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Translate a profile's endpoint settings (`endpoint_url`, `services`, FIPS, dual stack) to environment variables.
 
 The order of precedence is that of the AWS SDKs and Tools Reference Guide, "Service-specific endpoints": a service's
-variable, the general variable, the profile's `services` section, the profile's `endpoint_url`. The profile files
-belong to the user, as the environment does, so they need no `dsops allow`, unlike a discovered configuration.
+variable, the general variable, the profile's `services` section, the profile's `endpoint_url`. Like environment
+variables, the profile files belong to the user, so they need no `dsops allow`, unlike a discovered configuration.
 """
 
 from __future__ import annotations

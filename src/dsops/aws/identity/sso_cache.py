@@ -84,7 +84,7 @@ def token_path(session: SsoSession, environ: Mapping[str, str], folder: str = ""
 
 
 def hashed(text: str) -> str:
-    """Return the SHA-1 of a text, which is used as a file name and has no security purpose."""
+    """Return the SHA-1 of a string, which is used as a file name and has no security purpose."""
     return str(sha1(text.encode("utf-8", "surrogateescape")).hexdigest())  # noqa: S324 - the AWS CLI's rule
 
 
@@ -95,7 +95,8 @@ def read_token(path: str, session: SsoSession) -> Cached:
     for _ in range(_REREADS):
         if members is not None or problem or not os.path.exists(path):
             break
-        # The AWS CLI empties the file before it writes the new token: a reader can see an empty or half a file.
+        # The AWS CLI empties the file before it writes the new token, so a reader can see an empty file or half a
+        # token.
         sleep(_REREAD_SECONDS)
         data, problem, note = _read(path)
         members = parse_json(data)

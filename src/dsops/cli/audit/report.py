@@ -110,7 +110,7 @@ def _command(arguments: Arguments, report: AuditReport) -> str:
 
 
 def _defects(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
-    """Verify dsops' own trail if the report is on it; return its defects without the harmless ones."""
+    """Verify dsops' own trail if the report is about it; return the defects, except harmless ones."""
     if arguments.words("LOGS"):
         return ()
     verdict = verify(find_trail(load_settings(runtime.environ).file))

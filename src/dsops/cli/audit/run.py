@@ -174,7 +174,7 @@ def _place(arguments: Arguments) -> AthenaTarget:
 
 
 def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:
-    """Raises UsageError if one of the named flags is set, since it has no effect with this dialect."""
+    """Raise UsageError if one of the named flags is set, because the dialect ignores these flags."""
     set_flags = [flag for flag in names if arguments.text(flag)]
     if set_flags:
         hint = f"leave out `{set_flags[0]}`, and unset its environment variable"

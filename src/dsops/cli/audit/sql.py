@@ -115,14 +115,15 @@ def _is_day(text: str) -> bool:
 
 COMMAND = Command(
     help=(
-        "Print a question of `dsops audit report` as SQL, or run it in Athena with --run.\n"
+        "Print the SQL query for a question of `dsops audit report`, or run it in Athena with --run.\n"
         "\n"
         "The SQL queries a table of CloudTrail logs in Athena, or log files on this machine with DuckDB.\n"
         "Without QUESTION, the questions are listed.\n"
         "\n"
-        "Only the days from --begin to --end are read. Without --begin, the days since --since are read, and\n"
-        "thirty days before them for questions about what is new. In Athena, the table is the one that the\n"
-        "AWS documentation creates, partitioned by its column `timestamp`.\n"
+        "The query reads only the days from --begin (by default: from the day of --since) to --end. For a\n"
+        "question about what is new, it also reads the thirty days before --since, to compare with. In\n"
+        "Athena, the table is the one that the AWS documentation creates, partitioned by its column\n"
+        "`timestamp`.\n"
         "\n"
         "With --run, the result is shown as `dsops audit report` shows it. AWS bills for the bytes scanned;\n"
         "the number is printed at the end. Ctrl-C and --timeout stop the query.\n"
@@ -165,7 +166,7 @@ COMMAND = Command(
         ),
         Flag(
             "--session",
-            "the session for the question `history`: its name, access key id or ARN",
+            "for the question `history`: the session, by its name, access key id or ARN",
             "filled",
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",

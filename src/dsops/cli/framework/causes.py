@@ -1,6 +1,6 @@
 """The possible causes of each error code with their remedies, for `dsops help CODE` and docs/reference/errors.md.
 
-An error's message is about one failure; this module lists a code's possible causes, most frequent first.
+An error's message is about one failure; this table lists a code's possible causes, the most frequent one first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Asks the user in a dialog window if there is no terminal, as for an editor's plugin or a desktop program."""
+"""Asks the user in a dialog window if there is no terminal, as in an editor's plugin or a desktop program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLE = "DSOPS_DIALOG"
 _OFF = ("off", "0", "no", "false")
 
 _SECONDS = 110.0
-"""How long the window stays open, in seconds: less than the two minutes after which the agent asks another client."""
+"""How long the window stays open, in seconds: the agent asks another client after two minutes."""
 
 _LONGEST_ANSWER = 1024
 

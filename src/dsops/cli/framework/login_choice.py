@@ -13,10 +13,10 @@ from dsops.stores.login_groups import RequestedLogin
 def choose_from(
     logins: Sequence[RequestedLogin], arguments: Arguments, runtime: Runtime, *, is_forced: bool = False
 ) -> RequestedLogin | None:
-    """Return the login that the user chooses; None without a person at the terminal.
+    """Return the login that the user chooses; None if no user is at the terminal.
 
-    With `is_forced`, the list is shown also if stdin or stdout is a pipe. Raises KeyboardInterrupt if the user chooses
-    none.
+    With `is_forced`, the list is shown also if stdin or stdout is a pipe. Raises KeyboardInterrupt if the user
+    chooses none.
     """
     is_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     if arguments.switch("--json") or not (is_terminal or is_forced):

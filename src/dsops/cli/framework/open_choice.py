@@ -1,4 +1,4 @@
-"""If an error is about a missing name, lets the user choose from a list; returns the command line with that name."""
+"""Lets the user choose a name that an error reports as missing; returns the command line with that name."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _parsed(command: Command, words: Sequence[str], name: str) -> Arguments | No
 
 
 def _named(missing: str, name: str, arguments: Arguments, *, is_forced: bool) -> list[NamedChoice]:
-    """Return the choices for the missing operand or flag; [] if it has none, or the configuration can't be read."""
+    """Return the choices for the missing operand or flag; [] if there are none, or the configuration can't be read."""
     if missing not in {_NAME, ENVIRONMENT.name, _PROFILE, *_STORES}:
         return []
     runtime = _quiet_runtime()
@@ -225,7 +225,7 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _quiet_runtime() -> Runtime:
-    """Return a runtime with the environment and folder of this process, without a terminal."""
+    """Return a runtime with the environment variables and working directory of this process, without a terminal."""
     return Runtime(
         environ=os.environ,
         now=utc_now,

@@ -37,7 +37,7 @@ def answer_bytes(data: bytes) -> None:
     Does not use Python's buffer, since Python would write the unwritten part again at exit.
     """
     if sys.stdout is None:
-        # By now, descriptor 1 may belong to something else, such as a connection.
+        # At this point, descriptor 1 may belong to something else, such as a network connection.
         raise FileNotWritten("can't write to stdout", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
@@ -192,7 +192,7 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def pasteable(text: str, config: str) -> str:
-    """Return the text; its commands of dsops get `--config` if the failed one has it ("" if not)."""
+    """Return the text; its dsops commands get `--config` if the failed command had it (`config`, "" without)."""
     if not config:
         return text
     from dsops.cli.framework.command_hint import with_config
@@ -201,10 +201,7 @@ def pasteable(text: str, config: str) -> str:
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """Return lines about the attempted operation, unless the message describes it.
-
-    For a chain, also about earlier hops.
-    """
+    """Return lines about the attempted operation, unless the message describes it, and about earlier hops."""
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""

@@ -17,7 +17,7 @@ DONE = Event("done", {})
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
-    """Return the Runtime of this process: its environment, folder and terminal, and this machine's clock."""
+    """Return the Runtime of this process: its environment variables, folder and terminal, and this machine's clock."""
     try:
         folder = os.getcwd()
     except OSError as error:

@@ -48,7 +48,7 @@ class Progress:
         self._text = ""
         """The last event as a sentence, which the progress line shows while nothing is waited for."""
         self._countdown = ""
-        """The last event, if it says how long the wait lasts, which is more than the sentence of the wait."""
+        """The last event, if it says how long the wait lasts. Such an event says more than the sentence of the wait."""
         self._shown = ""
         """The text that the terminal's progress line shows now; "" for none."""
         self._begun = 0.0
@@ -185,12 +185,12 @@ class Waits:
         return True
 
     def restart(self, now: float) -> None:
-        """Start counting the waits again: time in which dsops asked the user something is no wait for AWS."""
+        """Start counting the waits again: the time in which the user was asked something was no wait for AWS."""
         for wait in self._open.values():
             wait.begun = now
 
     def line(self, now: float, delay_seconds: float) -> str:
-        """Return the line for the oldest wait, `assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`; "" for none.
+        """Return the line for the oldest wait, `assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`; "" without a wait.
 
         A call is shown only if no session or secret is waited for, and if the call is older than the delay.
         """

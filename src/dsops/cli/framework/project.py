@@ -87,7 +87,7 @@ def plan_one_store(config: Config, name: str, runtime: Runtime, *, is_carried_ou
 
 
 def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """Return the plan for the session of a store, as the environment of `--env` uses it; shows its notes on stderr."""
+    """Return the plan for a store's session in the environment of `--env`; shows the plan's notes on stderr."""
     plan = plan_of_session(config, store, runtime, environment=arguments.text("--env"))
     show_notes(plan.notes)
     return plan
@@ -165,7 +165,7 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
 
 
 def shown_path(config: Config, runtime: Runtime) -> str:
-    """Return the configuration's main file, relative to the working folder if it is below it."""
+    """Return the path of the configuration's main file, relative to the working directory if the file is below it."""
     path = config.files[0].path
     return path.removeprefix(f"{runtime.folder}{os.sep}")
 

@@ -92,7 +92,7 @@ def rows_of(line: str, width: int, indent: int) -> list[str]:
     words = re.findall(rf"\s*(?:`[^`]*`\S*{command}|\S+)|\s+$", line)
     parts = [""]
     for word in words:
-        # A word that is longer than a row begins where it stands: a row of its own would not help.
+        # A word that is longer than a row is not moved to the next row, because it would not fit there either.
         has_row = 0 < _cells(word.strip()) <= width - indent
         if has_row and parts[-1].strip() and _cells(parts[-1] + word) > width:
             parts.append(" " * indent + word.lstrip())

@@ -1,4 +1,4 @@
-"""How commands differ on Windows: what is refused there, and how a question is asked on the console.
+"""How commands differ on Windows: which commands are refused, and how dsops prompts on the console.
 
 Written from Microsoft's and Python's documentation. The tests pass in a console; CI runs dsops on Windows.
 """

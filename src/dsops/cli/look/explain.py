@@ -106,7 +106,7 @@ def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
 
 
 def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan, str]:
-    """Return the plan to try, and its name in the answer: an environment, a variable, or a store."""
+    """Return the plan to try, and the name of the environment, variable or store for use in the answer."""
     word = arguments.operand(OPERAND)
     if not word:
         name = environment_name(config, arguments)
@@ -189,5 +189,5 @@ COMMAND = Command(
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, PICK, REASON, TRUST_POLICY, POLICIES, MESSAGE),
-    operands=(Operand(OPERAND, "a variable of the environment, or a store", is_required=False),),
+    operands=(Operand(OPERAND, "a variable of the selected environment in dsops.yaml, or a store", is_required=False),),
 )

@@ -29,7 +29,7 @@ def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> No
 
 
 def _shown(line: str) -> str:
-    """The line, wrapped on a terminal; a statement and a command stay whole."""
+    """The line, wrapped for a terminal; statements and commands are not broken."""
     return line if line.startswith("    {") or _LOOK_UP in line else wrapped(line, 1, indent=6)
 
 

@@ -94,7 +94,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _format(arguments: Arguments) -> str:
-    """Return the format that a flag names or that the extension of the file's name implies."""
+    """Return the format that a flag names, or that the file name's extension implies."""
     named = arguments.text("--format")
     if arguments.switch("--json"):
         if named in {"mermaid", "svg"}:
@@ -136,7 +136,7 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
 
 
 def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: bool) -> None:
-    """Print the errors below the tree or on stderr; add a note if Mermaid's limits are exceeded."""
+    """Print the errors below the tree or on stderr; add a note if the drawing exceeds Mermaid's limits."""
     for error in drawn.errors if format_name != "json" else ():
         lines = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:

@@ -40,7 +40,7 @@ def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tu
     try:
         plan_environment(plannable(examined.config, examined.unusable), arguments, runtime)
     except ConfigError as error:
-        # If neither the error nor the configuration has a problem, the environment does not exist.
+        # If neither the error nor the configuration lists a problem, the named environment does not exist.
         if not error.problems and problems.is_empty:
             raise
         # Problems are compared without their paths, because the plan reports an inherited field under the path of the

@@ -22,7 +22,7 @@ from dsops.policy.sources.text import STDIN
 from dsops.text import clean, counted
 
 _MOST = 3
-"""Maximum number of nearly matching statements that are shown, and of values shown for a condition."""
+"""Maximum number of statements that nearly match, and of values of a condition, that are shown."""
 
 
 def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
@@ -49,7 +49,7 @@ def _lines(rows: Sequence[AnsweredCase], file: str) -> Iterator[str]:
 
 
 def answer_lines(row: AnsweredCase) -> Iterator[str]:
-    """Yield the lines of an answer: the verdict, what decides it, and what each policy contributes to it."""
+    """Yield the lines of an answer: the verdict, the statement that decides it, and what each policy contributes."""
     outcome, asked = row.outcome, row.outcome.decision.request
     caller = asked.principal.arn or asked.principal.federated or asked.principal.kind
     verb = {"allow": "may", "unknown": "may or may not"}.get(outcome.verdict, "may not")

@@ -56,7 +56,7 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
 def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
     """Complete each question, in order, with a sandbox's policies, read with the keys of each account's `admin`.
 
-    The keys in the environment are not used, since they may be those of a real account.
+    Keys in environment variables are not used, since they may be those of a real account.
     """
     address = parse_address(url)
     if address is None or not is_loopback(address.host):
@@ -64,7 +64,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
             f"--sandbox {clean(url)} is not the address of a sandbox on this machine",
             hint="write the address that `dsops sandbox serve` prints, such as http://127.0.0.1:4566",
         )
-    # Connect to the sandbox on this machine directly: no proxy or endpoint from the environment is used.
+    # The sandbox on this machine is reached directly: proxies and endpoints in environment variables are not used.
     quiet = runtime._replace(environ={})
     requests = [case.asked for case, _ in questions]
     accounts = {each.principal.account for each in requests} | {each.resource_account for each in requests}

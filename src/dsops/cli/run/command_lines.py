@@ -20,14 +20,14 @@ _NEEDS_OWN_PROCESS = (
     "DSOPS_TRANSPORT",
     *[flag.variable for flag in (*EXEC.flags, *COMMON) if flag.name not in (*PLAIN, *PLAIN_WITH_VALUE)],
 )
-"""Variables for features that need a process of the client's own; with one of them, the agent is not used."""
+"""Environment variables for features that need the client's own process; if one is set, the agent is not used."""
 
 
 class ClientLines:
     """Parses the command lines of the agent's clients; implements `dsops.agent.command_lines.CommandLines`."""
 
     def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
-        """Parse `exec`; return None if the client has to run it, since it needs more than a new environment."""
+        """Parse `exec`; return None if the client has to run it, because it needs more than environment variables."""
         arguments = _parsed(EXEC, "exec", words, environ)
         if arguments is None or not arguments.command:
             return None
@@ -35,7 +35,7 @@ class ClientLines:
         return ExecLine(_request(arguments), target_in(arguments), arguments.command, is_pristine, keeps_existing)
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
-        """Parse `get` or `credentials`; None if the client has to run it, since it does not write to stdout."""
+        """Parse `get` or `credentials`; None if the client has to run it, because it writes to more than stdout."""
         name, *others = words or [""]
         command = {"get": get.COMMAND, "credentials": credentials.COMMAND}.get(name)
         arguments = _parsed(command, name, others, environ) if command is not None else None

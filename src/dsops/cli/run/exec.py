@@ -18,7 +18,7 @@ from dsops.errors import CommandFailed, UsageError
 from dsops.runtime import Runtime
 
 FAILURE_CODE = 125
-"""The exit code of failures of dsops itself, as in `env` and `timeout`; any other code is the command's."""
+"""The exit code if dsops itself fails, as in `env` and `timeout`; any other code is the command's."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:

@@ -37,7 +37,7 @@ def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
 
 
 def users_shell(runtime: Runtime) -> str:
-    """Return the path of the shell: that in SHELL, of the user's account, or /bin/sh; on Windows that in COMSPEC."""
+    """Return the path of the user's shell: of SHELL, of the user's account, or /bin/sh; on Windows that of COMSPEC."""
     if sys.platform == "win32":
         return find_command(runtime.environ.get("COMSPEC") or "cmd.exe", runtime.environ.get("PATH"))
     import pwd
@@ -56,10 +56,10 @@ def users_shell(runtime: Runtime) -> str:
 
 
 def target_of(arguments: Arguments, runtime: Runtime) -> Arguments | None:
-    """Return the arguments that open a shell, for an `exec` that has no command or only a NAME; otherwise None.
+    """Return the arguments that open a shell, if `exec` has no command or only a NAME; otherwise None.
 
-    A word counts as NAME if it is no program. Raises UsageError if `--` is missing between NAME and the command, and
-    CommandNotFound for a misspelled NAME.
+    A single word is taken as NAME unless it is a program. Raises UsageError if `--` is missing between NAME and the
+    command, and CommandNotFound for a misspelled NAME.
     """
     if not arguments.command:
         is_named = any(arguments.text(flag) for flag in (ENVIRONMENT.name, CREDENTIALS))

@@ -143,7 +143,7 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
     FUNCTION_ROLE.name: _function,
     GITHUB_REPOSITORY.name: _job,
 }
-"""Map each flag that names a workload to a function that returns variables from which its SDK gets credentials."""
+"""Maps a workload's flag to a function that returns variables with which the workload's SDK gets credentials."""
 
 ENV = Command(
     help='Print shell exports for the running sandbox: eval "$(dsops sandbox env --as alice)".',

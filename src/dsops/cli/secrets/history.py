@@ -26,7 +26,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         try:
             values[each.version] = carry_out(target.secret.read(each.version), runtime).value
         except SecretNotFound:
-            continue  # the version has no value, or AWS has removed it since the list was made
+            continue  # The version has no value, or AWS has removed the version since dsops read the list.
     record_run(arguments.name, runtime, store=target.store, secret=target.key, shown=list(values))
     runtime.report(DONE)
     if arguments.switch("--json"):

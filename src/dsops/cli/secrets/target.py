@@ -94,7 +94,7 @@ def open_target(plan: Plan, arguments: Arguments, runtime: Runtime) -> Target:
 
 
 def _other_stores(config: Config, signer: str = "") -> str:
-    """Return the hint that names the stores that dsops can write to, or that says which store to add.
+    """Return a hint that lists the stores that dsops can write to or, without any, says which store to add.
 
     `signer` is a store whose session could sign the calls.
     """

@@ -92,7 +92,7 @@ def _path(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
-    # Only ~/.aws/config is read: a dsops.yaml must not decide to which address the token is sent.
+    # Only ~/.aws/config is read: a dsops.yaml must not decide which address receives the token.
     start_url = arguments.text("--start-url")
     logins = logins_of_aws_files(runtime)
     is_forced = arguments.switch(PICK.name)

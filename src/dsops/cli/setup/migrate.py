@@ -55,7 +55,7 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
         answer_json({"file": shown, "is_written": is_written, "changes": changed, "notes": noted})
         return
     if not changes:
-        # The notes do not apply: they are about configurations of the original dsops, and this file is migrated
+        # The notes are left out: they are about configurations of the original dsops, and this file is migrated
         # already.
         answer(f"{shown} needs no change")
         return

@@ -60,7 +60,7 @@ envs:
 
 
 class RoleInFile(NamedTuple):
-    """A role that a CI file names: with the file, the line, the nearest region, and the provider of the job's token."""
+    """A role that a CI file names, with the file, the line, the nearest region, and the issuer of the job's token."""
 
     arn: str
     file: str
@@ -88,7 +88,7 @@ class Findings(NamedTuple):
 
 
 def look(runtime: Runtime) -> Findings:
-    """Look at AWS's files and at the CI files of the working folder. A file that can't be read is left out."""
+    """Read AWS's files and the CI files of the working folder. A file that can't be read is left out."""
     try:
         profiles = read_aws_profiles(runtime)[0]
     except DsopsError:

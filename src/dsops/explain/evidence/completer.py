@@ -37,7 +37,7 @@ from dsops.policy import (
 from dsops.tasks import AsyncOnce, settle
 
 _AT_ONCE: Final = 10
-"""The number of questions completed concurrently; each reads up to two users or roles with a handful of calls."""
+"""The number of questions completed concurrently. For each, up to two users or roles are read, with a few calls."""
 
 
 class Completer:

@@ -57,7 +57,7 @@ class Encrypted(NamedTuple):
 
 
 def is_about_keys(answer: AwsAnswer | None) -> bool:
-    """Return whether AWS's error gives the KMS key as the reason: access is denied, or the key is not usable."""
+    """Return whether AWS's error says that the KMS key is the reason: access is denied, or the key is not usable."""
     if answer is None or "default KMS service key" in answer.message:
         return False
     code = answer.code.removesuffix("Exception")
@@ -119,7 +119,7 @@ class KeyAsker:
         return question, (*read.caller.unread, unread)
 
     async def _key_of_secret(self, read: Encrypted, chain: Sequence[ChainKeys]) -> str:
-        """Return the key id from the secret's description; "" if no credentials here may describe the secret."""
+        """Return the key id from the secret's description; "" if no caller of the chain may describe the secret."""
         if read.step.type.service != "secretsmanager":
             return ""
         for keys in reversed(chain):
@@ -154,7 +154,7 @@ class KeyAsker:
         return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
 
     def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
-        """Return the finding for a key that none of the chain's credentials may look up."""
+        """Return the finding for a key that no credentials of the chain are allowed to look up."""
         message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
         fact = self._fact(read, key)
         place = FaultLocation(read.step.name, 0, "", read.resource, "", 0, "", 0)

@@ -27,9 +27,9 @@ Levels = tuple[tuple[PolicyText, ...], ...]
 
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
-"""The maximum number of levels. AWS allows seven: a root, five nested units and the account.
+"""The maximum number of steps from an account up to its organization's root; it ends a loop in invalid data.
 
-More would be a loop.
+AWS allows seven levels: a root, five nested units and the account.
 """
 
 

@@ -68,7 +68,7 @@ class SeveralReaders:
 
 
 def _better(first: Attached, second: Attached) -> Attached:
-    """Merge two results: take each part from the result in which that part is more complete."""
+    """Merge two results: each part is taken from the result in which it is more complete."""
     entity = first if first.entity is not None else second
     identity = second if _incomplete(second) < _incomplete(first) else first
     boundary = second if first.unread_boundary and not second.unread_boundary else first
@@ -86,7 +86,7 @@ def _better(first: Attached, second: Attached) -> Attached:
 
 
 def _incomplete(attached: Attached) -> tuple[int, int]:
-    """Return a sort key: the number of missing identity policies, then the negated number of policies read."""
+    """Return a sort key: the number of missing identity policies, then minus the number of policies that were read."""
     return len(attached.unread_identity), -len(attached.identity)
 
 
@@ -176,7 +176,7 @@ def _default_version(policy: Object) -> str:
 
 
 def _document(value: object) -> str:
-    """Return a policy's text. The CLI prints the policy decoded; the API percent-encodes it."""
+    """Return a policy as JSON. The AWS CLI prints the policy decoded; the API percent-encodes it."""
     from urllib.parse import unquote
 
     return unquote(value) if isinstance(value, str) else json.dumps(value)

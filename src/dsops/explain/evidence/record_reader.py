@@ -1,8 +1,8 @@
-"""Reads AWS's record of a refusal by its authorization id, with the credentials of the chain.
+"""Fetches AWS's details of a denied request by its authorization id, with the credentials of the chain of sessions.
 
-Source: IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)". The refused
-account or its organization requests the record in the region of the refusal. The record may become available some
-seconds later.
+Source: IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)". The account of
+the denied request, or its organization, fetches the details in the region of the request. They may become available
+some seconds after the request.
 """
 
 from __future__ import annotations

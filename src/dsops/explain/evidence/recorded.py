@@ -73,7 +73,7 @@ class Recorded(NamedTuple):
     given: PolicySet
     """The policies by place, for those places whose policies are all in the record."""
     is_whole: bool
-    """Whether the record covers the resource's side; False if caller and resource are in two organizations."""
+    """Whether the record covers the resource's side. False if caller and resource are in different organizations."""
     lacks_role: bool
     """Whether a role refuses but no trust policy is listed, although every role has one."""
 
@@ -137,7 +137,8 @@ def read_record(
 def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
     """Return whether the policy applies to the evaluation's resource.
 
-    A resource-based policy applies only to its own resource, but AWS may evaluate one request for several resources.
+    A resource-based policy applies only to the resource that it is attached to, but AWS may evaluate one request for
+    several resources.
     """
     is_resources = listed.kind == "RESOURCE_BASED_POLICY"
     return not is_resources or evaluation.resource in listed.attached_to or not evaluation.resource

@@ -1,6 +1,6 @@
 """Converts the context in AWS's record of a refusal to condition keys and their values.
 
-In AWS's examples (IAM Toolbox API reference), single values are texts, lists are in brackets, an address has its
+In AWS's examples (IAM Toolbox API reference), single values are strings, lists are in brackets, an address has its
 prefix length, and `aws:EpochTime` is written as a date.
 """
 
@@ -17,7 +17,7 @@ _MANY: Final = ("sts:transitivetagkeys",)
 
 
 def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Return the values by key; values that are not texts, numbers or lists of these are left out."""
+    """Return the values by key; values that are not strings, numbers or lists of these are left out."""
     keys = {}
     for key, value in context.items():
         values = _values(lower_case(key), value)

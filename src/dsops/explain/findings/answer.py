@@ -95,7 +95,7 @@ _CODES: Final = {
 
 
 def _is_guess(broken: Broken, about: RefusedCall, unread: frozenset[str]) -> bool:
-    """Return whether a statement may match the real ARN of the secret or key, which is only guessed here."""
+    """Return whether a statement may match the real ARN of the secret or key, of which dsops knows only a guess."""
     if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
         return False
     if broken.found is None:

@@ -22,9 +22,9 @@ from dsops.policy import (
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
 _OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
 _OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
-"""How much a mismatched element adds to the distance between statement and request.
+"""How much an element that does not match adds to the distance between statement and request.
 
-A mismatched condition adds 1.
+A condition that is not met adds 1.
 """
 
 
@@ -92,7 +92,7 @@ def nearest(reason: Reason) -> StatementReason | None:
 
 
 def _is_elsewhere(reason: StatementReason) -> bool:
-    """Return whether the statement covers only actions of another service, so that it is not nearly matching."""
+    """Return whether the statement covers only actions of other services; it then does not count as a near match."""
     for failure in reason.failures:
         if failure.element == "Action" and failure.actual:
             service = lower_case(failure.actual[0].partition(":")[0])

@@ -52,9 +52,9 @@ _BESIDE: Final = {
 
 
 _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
-"""The causes for a KMS key: the key's policy and the caller's policy must both allow the call.
+"""The causes for a KMS key: both the key's policy and the caller's policy must allow the call.
 
-One is easily forgotten.
+Users easily forget one of the two policies.
 """
 
 
@@ -102,7 +102,7 @@ def _of_condition(broken: Broken, about: RefusedCall, mismatches: tuple[Mismatch
     first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
     if family == "mfa" and [lower_case(value) for value in failure.wanted] == ["false"]:
-        family = "condition"  # A condition that requires the absence of a key is rare, so it has no cause of its own.
+        family = "condition"  # A condition that requires a key to be absent is rare, so it has no cause of its own.
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
     absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)

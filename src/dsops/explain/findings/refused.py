@@ -26,8 +26,8 @@ from dsops.explain.finding import Certainty, FaultLocation, RefusalFinding, Reme
 from dsops.explain.questions.refused_call import EditAt
 from dsops.plan import Step
 
-# Tuples of a text in AWS's message, the cause, and the configuration key to edit. `dsops.aws.apis.sts_refusal` has the
-# same texts, seen on AWS.
+# Tuples: a part of AWS's message, the cause, and the configuration key to edit. `dsops.aws.apis.sts_refusal` has the
+# same parts of messages, seen on AWS.
 _SAID: Final = (
     ("MaxSessionDuration", "duration-role", "duration_seconds"),
     ("1 hour session limit", "duration-chain", "duration_seconds"),
@@ -81,7 +81,7 @@ _LIMITS: Final = (
 
 
 def is_policys(error: DsopsError) -> bool:
-    """Return whether a policy refused, as far as the error shows. AWS denies some calls regardless of policies."""
+    """Return whether a policy refused the call, as the error says: AWS denies some calls regardless of policies."""
     if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
         return False
     message = error.aws.message if error.aws is not None else ""

@@ -133,7 +133,7 @@ def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remed
 
 
 def _actions(about: RefusedCall) -> object:
-    """Return the action, or all actions of a hop, which would fail at the next action if only one were allowed."""
+    """Return the action, or all actions of a hop: with only one allowed, the hop would fail at the next."""
     if len(about.actions) < 2 or about.request.action not in about.actions:
         return about.request.action
     return list(about.actions)

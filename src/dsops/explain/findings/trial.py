@@ -125,7 +125,7 @@ async def investigate_message(
 
 
 def _program_call(plan: Plan, store: str, runtime: Runtime) -> Step:
-    """Return a step for the call of another program, which no store makes."""
+    """Return a step that stands for the call of the user's own program, which dsops itself never makes."""
     region = (store and plan.steps[store].region) or base_region(runtime)
     endpoints = endpoints_of(runtime.environ, "", runtime.folder)
     return Step(

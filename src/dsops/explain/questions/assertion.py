@@ -1,4 +1,4 @@
-"""Reads the provider, condition keys and actions that a role's trust policy is evaluated with, from a SAML response.
+"""Reads from a SAML response with which provider, condition keys and actions AWS evaluates a role's trust policy.
 
 Sources: IAM User Guide, "Configure SAML assertions for the authentication response" and "Available keys for
 SAML-based AWS STS federation"; STS API Reference, AssumeRoleWithSAML. The signature is not verified here, because AWS
@@ -28,7 +28,7 @@ class AssertedContext(NamedTuple):
     principal_arn: str
     """The ARN of the provider that signed; "" if the response does not determine it."""
     context: dict[str, tuple[str, ...]]
-    """The condition keys that the response sets; the call has no other SAML keys."""
+    """The condition keys that the response sets. The call has no other condition keys of SAML."""
     actions: tuple[str, ...]
     """The actions that the trust policy has to allow, in AWS's order."""
 

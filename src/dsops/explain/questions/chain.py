@@ -56,7 +56,7 @@ class Chains:
         session = self._sessions.get(below.name)
         if session is None:
             return chain
-        # A session from a token or login inherits nothing from the base credentials; here, they are used only to read
+        # A session from a token or login inherits nothing from the base credentials, which are used only to read
         # policies.
         before = chain[-1].caller if chain and not is_opened(below) else None
         keys = await self._keys_of(session, step, below, before)
@@ -65,7 +65,7 @@ class Chains:
     async def _keys_of(
         self, credentials: Credentials, step: Step, issuer: Step | None, before: ChainCaller | None
     ) -> ChainKeys | None:
-        """Return the credentials with their identity, for which STS is asked once; None if STS does not return it."""
+        """Return the credentials with their identity, requested from STS once; None if STS does not return it."""
 
         def find() -> Work[ChainKeys | None]:
             return self._find(credentials, step, issuer, before)
@@ -85,7 +85,7 @@ class Chains:
         return ChainKeys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
-        """Return the service's endpoint for the step; a store's custom endpoint (an emulator) serves all services."""
+        """Return the service's endpoint for the step; a store's custom endpoint (an emulator) is for all services."""
         url = str(step.settings.get("endpoint_url", ""))
         address = parse_address(url) if url else None
         own = url if address is not None and not is_aws_host(address.host) else ""

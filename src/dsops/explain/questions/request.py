@@ -99,7 +99,7 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """Return the keys that are unknown in this session, and therefore also in the next session."""
+    """Return the keys that are unknown in this session, and are therefore unknown in the next session, too."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 
@@ -112,7 +112,7 @@ def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the source identity that the step sends; if there is none, the previous session's, which AWS keeps."""
+    """Return the source identity that the step sends; without one, the previous session's, which AWS keeps."""
     return str(step.settings.get("source_identity", "")) or next(iter(inherited.get("aws:SourceIdentity", ())), "")
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, get_args
 from dsops.policy import PolicyType
 
 ENDPOINT_POLICY: Final = "VPC endpoint policy"
-"""The name of VPC endpoint policies in AWS's messages; they are not evaluated, as only AWS knows the endpoint."""
+"""The name of VPC endpoint policies in AWS's messages. dsops does not evaluate them: only AWS knows the endpoint."""
 _TYPES: Final = "|".join([*(kind for kind in get_args(PolicyType) if kind != "no policy"), ENDPOINT_POLICY])
 _SENTENCE: Final = (
     r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
@@ -41,7 +41,7 @@ class RefusalMessage(NamedTuple):
     is_deny: bool = False
     """Whether a statement denies the call. If False, no statement allows it."""
     policy_arn: str = ""
-    """The ARN of the denying policy; for a policy without an ARN in AWS's record, the name that is used here."""
+    """The ARN of the denying policy; if AWS's record has none, the name that dsops gives the policy."""
     sid: str = ""
     """The Sid of the denying statement, if AWS's record has it."""
     refusing: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""Which policies AWS consults for a request, and which of them must allow it.
+"""Rules about which policies AWS consults for a request, and which of these policies must allow it.
 
-`evaluate` uses these rules to decide, and `reasons` uses them to explain.
+`evaluate` uses the rules to decide, and `reasons` uses them to explain.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ HAS_IDENTITY: Final = frozenset({"user", "role-session", "federated-session", "r
 _WITH_IDENTITY_POLICIES: Final = HAS_IDENTITY - {"root"}
 
 Group = tuple[PolicyType, tuple[Policy, ...]]
-"""A group of policies of one type; at least one of them must allow."""
+"""A group of policies of one type. The group allows a request if at least one of its policies allows it."""
 
 
 def organization_levels(request: Request, policies: Policies) -> list[Group]:
@@ -131,6 +131,7 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
 def needs_identity(request: Request, reach: Reach) -> bool:
     """Whether the caller's identity policies must allow the request as well.
 
-    They need not if the resource belongs to the caller's account and its policy names the user, role or session.
+    They need not allow it if the resource belongs to the caller's account and the resource's policy names the user,
+    role or session.
     """
     return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

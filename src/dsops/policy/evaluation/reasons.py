@@ -1,4 +1,4 @@
-"""Explain a decision: what each consulted policy says, and why statements that nearly applied did not.
+"""Explain a decision: the result of each consulted policy, and why statements that nearly applied did not apply.
 
 This module decides nothing. It repeats the tests of `evaluate` and records their results. Reasons are computed when
 `Decision.reasons` is read.
@@ -46,7 +46,7 @@ class UnmetElement(NamedTuple):
     actual: tuple[str, ...] | None
     """The request's values; None when the request lacks the key. Secret values are `***`, as they are in `wanted`."""
     hint: str
-    """A few words about a difference that is easy to overlook; often ""."""
+    """A few words about a difference that is easy to overlook; "" if no such difference is known."""
     line: int
 
 
@@ -74,7 +74,7 @@ class Reason(NamedTuple):
     effect: Effect
     """The effect that these policies would have if no other type existed."""
     is_needed: bool
-    """Whether the request is refused unless these policies allow it. (A Deny in them always refuses it.)"""
+    """Whether the request is refused unless these policies allow it. (A Deny in them always refuses the request.)"""
     matched: tuple[StatementReason, ...]
     near: tuple[StatementReason, ...]
     """The statements that nearly applied, the nearest first."""

@@ -1,8 +1,8 @@
 """Conditions, which are compiled when a policy is read and then tested against a request's context.
 
-A test returns True or False. It returns None if the request's value does not have the operator's type (a word for a
-number); then the evaluator treats the condition as met in a Deny and as not met in an Allow. Rules: AWS IAM User
-Guide, "Conditions with multiple context keys or values".
+A test returns True or False, or None if the request's value does not have the operator's type (a word for a number).
+The evaluator treats None as met in a Deny and as not met in an Allow. Rules: AWS IAM User Guide, "Conditions with
+multiple context keys or values".
 """
 
 from __future__ import annotations

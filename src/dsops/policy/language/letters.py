@@ -1,4 +1,4 @@
-"""Compare texts case-insensitively, as AWS does.
+"""Compare strings case-insensitively, as AWS does.
 
 Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z are converted.
 With Python's `str.lower` the KELVIN SIGN (U+212A) would become `k`, and a `Deny` that contains it would seem to work.
@@ -12,12 +12,12 @@ _LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def lower_case(text: str) -> str:
-    """Return the text with A to Z in lower case; every other character is unchanged."""
+    """Return the string with A to Z in lower case; every other character is unchanged."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def fold(text: str) -> str:
-    """Return the text as `StringEqualsIgnoreCase` compares it: one character for each, so `ß` is not `ss`.
+    """Return the string as `StringEqualsIgnoreCase` compares it: one character for each, so `ß` is not `ss`.
 
     AWS's guide says only "ignoring case". Letters outside of ASCII are folded too (`É` equals `é`), but never to an
     ASCII letter: U+017F is not `s`, U+212A is not `k`, U+0130 and U+0131 are not `i`.

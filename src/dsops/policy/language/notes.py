@@ -24,14 +24,14 @@ class Notes:
         self.problems.append((Problem(Where(self._file, line), path, message, hint), aws))
 
     def text(self, node: Node, path: str) -> str:
-        """Return a scalar's text; for any other node add a problem and return ""."""
+        """Return a scalar as a string; for any other node add a problem and return ""."""
         if isinstance(node, Scalar) and node.kind == "text":
             return node.text
         self.note(node.line, path, "this must be a text in quotes")
         return ""
 
     def texts(self, node: Node, path: str) -> list[Scalar]:
-        """Return the scalars of a text or of a non-empty list of texts, adding a problem for anything else."""
+        """Return the scalars of a string or of a non-empty list of strings, adding a problem for anything else."""
         items = node.items if isinstance(node, Sequence) else (node,)
         if not items:
             self.note(node.line, path, "the list is empty")

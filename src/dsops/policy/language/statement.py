@@ -35,7 +35,7 @@ class Rules(NamedTuple):
     completes_arns: bool = False
     """Whether an ARN without its last parts matches any value in those parts."""
     has_strict_sids: bool = True
-    """Whether Sids must be alphanumeric and unique. The IAM service requires this; the policy language does not."""
+    """Whether Sids must be alphanumeric and unique, as IAM requires but the policy language does not."""
     needs_2012: bool = False
 
 

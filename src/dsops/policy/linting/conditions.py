@@ -132,7 +132,7 @@ _FITTING: Final = {
 }
 """The operator's prefix -> the key types that the operator can compare.
 
-Text operators are missing here, because they compare any type.
+String operators are missing here, because they compare any type.
 """
 
 

@@ -59,8 +59,8 @@ NO_AUDIENCE: Final = LintRule(
     "oidc.no-audience",
     "note",
     "the statement does not test the token's audience",
-    why="Only the list of audiences in the IAM provider limits the tokens. If an audience is added there, its "
-    "tokens are accepted here, too.",
+    why="Only the list of audiences in the IAM provider limits the tokens. If an audience is added to this list, "
+    "the role accepts the tokens for that audience, too.",
     cure="add a condition StringEquals on the provider's `aud`, such as sts.amazonaws.com",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation",
 )
@@ -155,7 +155,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
-        # If a condition matches every token, the finding names that condition, because it is the one to change.
+        # If a condition matches every token, the finding names that condition, because it has to be changed.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)

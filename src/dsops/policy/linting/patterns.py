@@ -1,4 +1,4 @@
-"""Compare patterns with wildcards: which texts a pattern matches, and whether two patterns overlap."""
+"""Compare patterns with wildcards: which strings a pattern matches, and whether two patterns overlap."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def glob(text: str) -> Callable[[str], bool]:
 
 
 def is_template(text: str) -> bool:
-    """Whether the text has a placeholder `${...}` or `<...>`, as in AWS's data."""
+    """Whether the string has a placeholder `${...}` or `<...>`, as in AWS's data."""
     return "${" in text or "<" in text
 
 
@@ -34,7 +34,7 @@ def filled(template: str) -> str:
 
 
 def overlap(left: str, right: str) -> bool:
-    """Whether a text exists that matches both patterns. Takes time proportional to the product of their lengths."""
+    """Whether some string matches both patterns. Takes time proportional to the product of their lengths."""
     # `row` contains the positions of `right` that are reachable after the characters of `left` read so far.
     row = {0}
     row = _past_stars(row, right)

@@ -233,7 +233,7 @@ def _is_account(text: str, arn: Arn | None) -> bool:
 
 
 def _is_agreed(key: str) -> bool:
-    """Whether only intended callers can send the right value for this condition key."""
+    """Whether only the intended callers can send the right value for this condition key."""
     return key == "sts:externalid" or key.startswith("aws:principal") or key in SOURCE_KEYS or key in CALLER_KEYS
 
 

@@ -11,7 +11,7 @@ from dsops.policy.language.policy import PolicyKind
 from dsops.policy.language.principals import Principal
 
 Place = PolicyKind
-"""Where a policy applies: a PolicyKind. `trust` and `resource` both mean the policy of the resource."""
+"""The place at which a policy applies: a PolicyKind. `trust` and `resource` both mean the policy of the resource."""
 
 Verdict = Literal["allow", "deny", "explicit-deny", "implicit-deny", "unknown"]
 """An answer in one word.
@@ -37,7 +37,7 @@ class PolicySource(NamedTuple):
     """The source of a policy's text."""
 
     file: str
-    """The file name. For an inline policy it is the table's file; for AWS's FullAWSAccess it is ""."""
+    """The file name. For an inline policy it is that of the table, for AWS's FullAWSAccess it is ""."""
     node: Node | None
     """The policy document of an inline policy."""
     line: int

@@ -155,7 +155,7 @@ def _keys(statement: Statement) -> Iterator[str]:
 
 
 def variable_keys(values: Sequence[str]) -> Iterator[str]:
-    """Yield the condition keys of the policy variables in these texts, in lower case."""
+    """Yield the condition keys of the policy variables in these strings, in lower case."""
     for value in values:
         try:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)

@@ -25,7 +25,7 @@ def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReferen
 
 
 def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
-    """Yield each unknown name with a sentence about it, but never a key's value, which may be secret."""
+    """Yield each unknown name with a sentence about the name, but never a key's value, which may be secret."""
     prefix, _, name = case.asked.action.partition(":")
     service = lookup.service(lower_case(prefix))
     if service is None:

@@ -40,7 +40,7 @@ class AccountDetails(PolicyFileReader):
             for kind, title in _TITLES
             for item in items_of(root.get(f"{title}DetailList"))
         ]
-        # A filter or paging may have omitted entities. So an entity that is not in the file may still exist.
+        # A filter or paging may have omitted entities, so an entity that is not in the file may still exist.
         return PolicyFile(self.file, tuple(people), frozenset())
 
     def _entity(self, kind: Kind, title: str, node: Mapping, groups: dict[str, Mapping]) -> Known:

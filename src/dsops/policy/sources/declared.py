@@ -30,7 +30,7 @@ _ORGANIZATION_KEYS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws
 
 
 class DeclaredPolicies:
-    """The policies that files declare. Policies given by ARN (`trusts`, `identities`) take precedence over them."""
+    """The policies that files declare. Policies given by ARN (`trusts`, `identities`) take precedence."""
 
     def __init__(
         self, files: Sequence[PolicyFile], trusts: Mapping[str, Policy], identities: Mapping[str, tuple[Policy, ...]]
@@ -191,7 +191,7 @@ def _in_any_account(arn: Arn | None) -> str:
 
 
 def assumptions(files: Sequence[PolicyFile], *, has_single: bool) -> Iterator[str]:
-    """Yield sentences on assumptions that were made because the files do not say otherwise."""
+    """Yield sentences about what is assumed because the files do not say otherwise."""
     if not any(file.organization is not None for file in files):
         yield "no service or resource control policies are given, so none are looked at"
     if has_single:

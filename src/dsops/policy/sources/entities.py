@@ -50,7 +50,7 @@ class FileOrganization(NamedTuple):
     service: dict[str, Levels]
     resource: dict[str, Levels]
     is_there: bool
-    """Whether the seed has an organization. If so, its id and paths are condition keys."""
+    """Whether the seed has an organization. If so, its id and its paths are values of condition keys."""
 
 
 class PolicyFile(NamedTuple):
@@ -59,7 +59,7 @@ class PolicyFile(NamedTuple):
     name: str
     people: tuple[Known, ...]
     accounts: frozenset[str]
-    """The accounts that the file describes completely. An entity that is not listed does not exist in them."""
+    """The accounts that the file describes completely: an entity of such an account exists only if it is listed."""
     organization: FileOrganization | None = None
     providers: frozenset[str] = frozenset()
     """The ARNs of the identity providers in the completely described accounts."""
@@ -105,7 +105,7 @@ class PolicyFileReader:
 
 
 def _at_line(policy: Policy, line: int) -> Policy:
-    """Set the line of every statement to `line`. Used for a policy that is a JSON text inside the file."""
+    """Set the line of every statement to `line`, for a policy that is a JSON string inside the file."""
     return policy._replace(
         statements=tuple(
             statement._replace(

@@ -1,7 +1,7 @@
 """Build the details of a refused request for the IAM Toolbox: context, evaluations, checks, policies.
 
-The format follows botocore's service model `iam-toolbox` 2018-05-10 (its texts describe each member) and AWS's two
-examples in the API reference. A single value is written as text, several values in brackets, an address with its
+The format follows botocore's service model `iam-toolbox` 2018-05-10 (which describes each member) and AWS's two
+examples in the API reference. A single value is written as a string, several values in brackets, an address with its
 prefix length, and a time in ISO format. A reader from another organization does not see an account's data. The values
 of external IDs are always omitted.
 """

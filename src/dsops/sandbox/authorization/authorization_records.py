@@ -35,7 +35,7 @@ class Owner(NamedTuple):
     """The ARNs of the organization's root, of the organizational units above the account, and of the account."""
 
     def lets(self, account: str, organization_id: str) -> bool:
-        """Whether `account` may see this account's data: it is this account, or is in the same organization."""
+        """Whether `account` may see this account's data: it is the same account or is in the same organization."""
         return account == self.account or (bool(organization_id) and organization_id == self.organization_id)
 
 

@@ -51,7 +51,7 @@ class AuthorizationQuestion(NamedTuple):
 
 
 class Consulted(NamedTuple):
-    """The stored policies that apply to a request; empty or None for kinds of policies that do not apply."""
+    """The stored policies that apply to a request. A field is empty or None for a kind that does not apply."""
 
     identity: tuple[StoredPolicy, ...] = ()
     boundary: StoredPolicy | None = None

@@ -31,7 +31,7 @@ def shown(value: object) -> str:
 
 
 def texts(parameters: Parameters, name: str) -> tuple[str, ...]:
-    """Return a parameter that is a list of texts; () if the parameter is absent."""
+    """Return a parameter that is a list of strings; () if the parameter is absent."""
     return tuple(str(item) for item in cast("Sequence[object]", parameters.get(name) or ()))
 
 

@@ -117,7 +117,7 @@ def unpacked(data: bytes) -> dict[str, Any]:
 
 
 def id_of(name: str) -> str:
-    """Return a UUID derived from a text, equal to uuid5's result but computed in a third of the time."""
+    """Return a UUID derived from a string, equal to uuid5's result but computed in a third of the time."""
     digits = sha1(NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

@@ -52,7 +52,7 @@ def rivals(environ: Mapping[str, str]) -> list[str]:
 
 
 def client_environment(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the inherited environment plus `variables`, without rival variables, and with no proxy for loopback."""
+    """Return the inherited variables plus `variables`, without rival variables, and with no proxy for loopback."""
     rival_names = set(rivals(environ))
     child = {name: value for name, value in environ.items() if name not in rival_names}
     for name in ("NO_PROXY", "no_proxy"):

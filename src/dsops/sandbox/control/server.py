@@ -130,7 +130,7 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
 
 
 def _finished(answered: Answered, request: HttpRequest) -> HttpAnswer:
-    """Add the headers to a response, and for a long poll also to its later response."""
+    """Add the headers to a response; for a long poll, add headers to its later response, too."""
     answer = answered.answer._replace(headers=_headers(answered))
     if answer.wait is None:
         return answer

@@ -1,6 +1,6 @@
 """The sandbox itself: takes an HTTP request and returns AWS's response.
 
-It opens no sockets; `server.py` makes it available on the network.
+This module opens no sockets; `server.py` makes the sandbox available on the network.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Sandbox:
         if is_frozen is not None:
             self.clock.freeze(is_frozen=is_frozen)
         if self.clock.now() < before:
-            # MFA codes become valid again if they were used at a time that is later than the new time.
+            # If MFA codes were used at a time that is later than the new time, they become valid again.
             self.world.forget_used_codes()
 
     def maintain(self) -> None:

@@ -136,7 +136,7 @@ class Federation:
             question = AuthorizationQuestion(action, role_arn, account_of_role(turn), context, trust)
             decision = self._judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
-                # The IAM User Guide shows one message for SAML, whichever permission is missing.
+                # The IAM User Guide has only one message for SAML, whichever permission is missing.
                 if turn.operation == _SAML:
                     raise access_denied(f"Not authorized to perform sts:{_SAML}")
                 raise denied(decision)

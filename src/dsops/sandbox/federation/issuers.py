@@ -62,7 +62,7 @@ class Issuers:
 
         moment = int(now)
         default_claims = {"iss": url, "iat": moment, "nbf": moment, "exp": moment + seconds, "jti": str(uuid4())}
-        # `jwt.encode` refuses some invalid claims that a careless issuer could sign, so this code uses PyJWS.
+        # `jwt.encode` refuses some invalid claims that a careless issuer could sign, so PyJWS is used instead.
         content = json.dumps({**default_claims, **claims}).encode()
         return jwt.PyJWS().encode(content, self._key(url), _ALGORITHM, headers={"kid": self._key_id(url)})
 

@@ -72,7 +72,7 @@ def session_keys(host: str, claims: Mapping[str, Any], audience: str, subject: s
 def trust_keys(host: str, claims: Mapping[str, Any]) -> Keys:
     """Return the condition keys that are only available while the trust policy is evaluated."""
     keys: Keys = {}
-    # The IAM User Guide does not list `email`, but this claim was seen to work for any issuer.
+    # The IAM User Guide does not list the claim `email`, but it was seen to work for any issuer.
     names = ("email", *(name for pattern, names in _CLAIMS if pattern.fullmatch(host) for name in names))
     for name in names:
         value = _text(_claim(claims, name))

@@ -159,7 +159,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims[name]
-    # JSON allows integers of any length, and Python's parser accepts NaN. A time must be neither.
+    # JSON allows integers of any length, and Python's parser accepts NaN, but neither is a valid time.
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
         raise _invalid(_NOT_A_JWT)
     return value

@@ -1,4 +1,4 @@
-"""Keep the connections of long polls open, and poll again within a small time budget, so that others are served."""
+"""Keep the connections of long polls open; poll again in a small time budget that leaves time for other clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Client = TypeVar("Client")
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.02
 _SHARE = 3
-"""A pause lasts at least this many times as long as the polls before it that returned nothing."""
+"""After polls that returned nothing, the pause lasts at least this many times as long as those polls took."""
 
 
 class _Poll(NamedTuple, Generic[Client]):

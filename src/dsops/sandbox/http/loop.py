@@ -48,7 +48,7 @@ _WITH_UNDERSCORE = re.compile(rb"(?im)^x-amz-sso_bearer_token(?=:)")
 
 
 class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
-    """Writes the answer to one request. It bypasses WSGI, which took time and changed the case of header names."""
+    """Writes the answer to one request. WSGI is bypassed, because it took time and changed the case of header names."""
 
     complete = True
 
@@ -91,8 +91,8 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
     """waitress's request parser with three changes.
 
-    waitress drops all headers with `_` in the name, but AWS has one such header (IAM Identity Center's token). A
-    client that sends the header in both spellings gets both values joined, which is not a valid token.
+    waitress drops all headers with `_` in the name, but AWS has one such header (IAM Identity Center's token). If a
+    client sends the header in both spellings, both values are joined, which is not a valid token.
 
     waitress sends `100 Continue` to a request that is already complete or refused, and then waits for more data. It
     also fails at a request target that is not a URL.

@@ -80,7 +80,7 @@ def keys_of(statement: Statement) -> Iterator[str]:
 
 
 Position = tuple[int, int]
-"""Line and column, counted from 1. The column is the one after the brace, as AWS answered LocalStack's tests."""
+"""Line and column, counted from 1. The column is that after the brace, as in AWS's responses to LocalStack's tests."""
 
 
 @lru_cache(maxsize=256)
@@ -95,7 +95,7 @@ def statement_spans(text: str) -> tuple[tuple[Position, Position], ...]:
             above = opened[-1] if opened else ("", 0, False)
             in_list = len(opened) == 2 and above[0] == "[" and above[2]
             is_value = len(opened) == 1 and last_key == '"Statement"'
-            # The list of statements is marked too, because a brace directly inside this list opens a statement.
+            # The list of statements is marked too, because a brace directly inside the list begins a statement.
             opened.append((token, match.start(), is_value or (in_list and token == "{")))
         elif token in "}]":
             bracket, start, is_statement = opened.pop()

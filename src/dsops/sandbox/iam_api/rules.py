@@ -138,7 +138,7 @@ class IamRules:
         return True
 
     def memory(self, operation: str, parameters: Parameters, caller: Caller) -> User | Role | None:
-        """Return the user or role that the operation will delete or rename, which `after` needs."""
+        """Return the user or role that the operation will delete or rename, because `after` needs it."""
         if operation in {"DeleteUser", "UpdateUser"}:
             return self._world.user_named(caller.account, str(parameters["UserName"]))
         if operation == "DeleteRole":

@@ -30,11 +30,11 @@ RESOURCE_POLICY: Final = "ResourcePolicy"
 _TRUSTING: Final = (
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "%s"}, "Action": "sts:*"}}'
 )
-"""A policy that trusts the whole account, in place of a trust policy, which the simulator does not evaluate."""
+"""A policy that trusts the whole account. It replaces a trust policy, which the simulator does not evaluate."""
 
 
 class SimulationCase(NamedTuple):
-    """The input of a simulation, which is the same for all actions and resources in it."""
+    """The input of a simulation that is the same for all actions and resources of the request."""
 
     principal: Principal
     policies: Policies

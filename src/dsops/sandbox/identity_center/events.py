@@ -31,7 +31,7 @@ from dsops.sandbox.wire.route import Route
 _SOURCE = "sso.amazonaws.com"
 _SHOWN = ("clientId", "grantType", "redirectUri", "scope")
 _HIDDEN = ("clientSecret", "deviceCode", "code", "codeVerifier", "refreshToken")
-"""Parameters that records hide. The sandbox also hides the device code, which AWS shows because it is used up."""
+"""Parameters that records hide. AWS shows the device code, because it is used up; the sandbox hides it, too."""
 _DETAILS: Mapping[str, Mapping[str, str]] = {
     "GetRoleCredentials": {"roleName": "role_name", "accountId": "account_id"},
     "ListAccountRoles": {"accountId": "account_id"},

@@ -104,7 +104,8 @@ class Oidc:
         client = self._authenticated(parameters, visit.now)
         _check_grant(client, DEVICE)
         instance = self._check_start_url(_text(parameters, "startUrl"))
-        # A login started on another machine is never approved automatically: a user on this machine must approve it.
+        # A login that was started on another machine is never approved automatically: a user on this machine must
+        # approve it.
         approver = instance.auto_approve if visit.is_here else ""
         code, device = self._logins.start_device(client, approver, visit.now)
         page = f"{visit.address}{DEVICE_PATH}"

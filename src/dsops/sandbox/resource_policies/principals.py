@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Carrier(NamedTuple):
-    """The text of a policy document that names principals, and a function that stores a changed text."""
+    """A policy document as text that names principals, and a function that stores the changed document."""
 
     text: str
     write: Callable[[str], None]
@@ -30,7 +30,7 @@ def principals_of(text: str, kind: str = "AWS") -> list[str]:
 def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
     """Replace the principal `old` with `new` in all policies that name `old`."""
     for carrier in carriers:
-        # JSON can escape any character, so a search in the text is not enough for a document with escapes.
+        # JSON can escape any character, so searching the text is not enough for a document with escapes.
         if old not in carrier.text and "\\" not in carrier.text:
             continue
         document = json.loads(carrier.text)

@@ -1,6 +1,6 @@
 """Replace resources in a queue policy that are not ARNs, because SQS accepts such policies.
 
-A text that is not an ARN matches no queue. AWS was seen to accept `$sqs_queue_arn`.
+A resource that is not an ARN matches no queue. AWS was seen to accept `$sqs_queue_arn`.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _metadata(provider: SamlProvider) -> Metadata:
 def _check_outside(response: Element, metadata: Metadata, partition: str) -> None:
     """Check the response's status and destination, which are outside the assertion.
 
-    Both may be unsigned, so they are only used to refuse the response.
+    Both may be unsigned, so they can only be a reason to refuse the response.
     """
     status = only(response, PROTOCOL, "Status")
     code = None if status is None else only(status, PROTOCOL, "StatusCode")

@@ -46,7 +46,7 @@ def signed_assertion(response: Element, certificates: Sequence[Certificate], now
     places = list(_places(response))
     assertions = [element for element in response.iter() if element.tag == tag(ASSERTION, "Assertion")]
     everywhere = sum(1 for _ in response.iter(tag(SIGNATURE, "Signature")))
-    # signxml verifies only the first signature under a path, so a second signature under this path is refused.
+    # signxml verifies only the first signature under a path, so a second signature under one path is refused.
     is_clear = len({place.path for place in places}) == len(places) == everywhere and len(assertions) == 1
     if not places or not is_clear or not _are_ids_unique(response):
         raise _invalid()
@@ -87,7 +87,8 @@ def _verified(response: Element, place: _Place, certificates: Sequence[Certifica
     for certificate in certificates:
         signed = _try(response, place, certificate, now)
         if signed is not None:
-            # The form and the unique ids imply this. The check guards against signxml returning another element.
+            # The form and the unique ids already ensure this. The check is for the case that signxml returns another
+            # element.
             if signed.tag != place.signed.tag or signed.get("ID") != place.signed.get("ID"):
                 raise _invalid()
             return signed

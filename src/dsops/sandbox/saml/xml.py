@@ -29,7 +29,7 @@ def parse(content: bytes) -> Element:
     from lxml import etree
 
     content.decode("utf-8")
-    # In UTF-8 a DOCTYPE has only this spelling. A comment with these characters is refused too: no harm.
+    # In UTF-8 a DOCTYPE has only this spelling. A comment with these characters is refused too, which does no harm.
     if b"<!DOCTYPE" in content:
         raise ValueError("the SAML document has a DOCTYPE")
     try:
@@ -50,8 +50,8 @@ def strict_parser() -> Any:  # lxml's own type
 def text_of(element: Element) -> str | None:
     """Return the element's text, or None if the element has child nodes.
 
-    A comment splits a text: a program that reads only the first part of `admin@example.com<!---->.evil.example`
-    accepts the wrong user (CVE-2017-11427 and related vulnerabilities).
+    A comment splits text: a program that reads only the first part of `admin@example.com<!---->.evil.example` accepts
+    the wrong user (CVE-2017-11427 and related vulnerabilities).
     """
     return None if len(element) else str(element.text or "").strip()
 

@@ -24,7 +24,7 @@ class SeedPermissionSet(NamedTuple):
 
     name: str
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline policies with their text, and managed policies with their ARN as name and "" as text."""
+    """Inline policies, and managed policies. A managed policy has its ARN as name and "" as text."""
     session_duration: int = 3600
     boundary: str = ""
     """The ARN of a managed policy."""

@@ -42,7 +42,7 @@ class SeedUser(NamedTuple):
     groups: tuple[str, ...] = ()
     tags: Tags = ()
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline policies with their text, and managed policies with their ARN as name and "" as text."""
+    """Inline policies, and managed policies. A managed policy has its ARN as name and "" as text."""
     boundary: str = ""
     """The ARN of a managed policy."""
 

@@ -14,7 +14,7 @@ from dsops.sandbox.seed.nodes import Nodes
 from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
-"""Suffixes by which a text is a file name. The text of a policy ends in a brace."""
+"""Suffixes of strings that are file names. A policy that is written as text ends in a brace."""
 
 _MOST_BYTES = 1 << 22
 
@@ -27,7 +27,7 @@ class PolicyNodes(Nodes):
         self._folder = folder
 
     def policies(self, node: Node | None, path: str) -> tuple[StoredPolicy, ...]:
-        """Return inline identity policies, and managed policies with their ARN as name and "" as text."""
+        """Return inline identity policies and managed policies. A managed policy has its ARN as name and "" as text."""
         return self.named_policies(node, path, "identity", "policy-")
 
     def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[StoredPolicy, ...]:
@@ -85,7 +85,7 @@ class PolicyNodes(Nodes):
         return to_json(document.root) if is_yaml and document.root is not None else text
 
     def _note_all(self, checked: ParsedPolicy, path: str, line: int = 0) -> None:
-        """Report each problem of a policy at its own line, or all problems at `line` unless that is 0."""
+        """Report each problem of a policy at the problem's own line; with `line`, report all of them at that line."""
         for problem in checked.problems:
             where = Where(self.file, line) if line else problem.where
             self.problems.append(problem._replace(where=where, path=f"{path}.{problem.path}".rstrip(".")))

@@ -127,7 +127,7 @@ def _matches_all(secret: StoredSecret, filters: Sequence[Mapping[str, object]]) 
 
 
 def _matches(secret: StoredSecret, key: str, values: Sequence[str]) -> bool:
-    """Whether a text of the secret begins with one of the values, ignoring case; a leading `!` negates a value."""
+    """Whether a field of the secret begins with one of the values, ignoring case; a leading `!` negates a value."""
     texts = {
         "name": [secret.name],
         "tag-key": [key for key, _ in secret.tags],

@@ -1,8 +1,8 @@
 """The only way to call moto: with requests that are rebuilt from the parsed and authorized operation.
 
 moto prefers `?Action=` to `X-Amz-Target`, reads the account from a header that any client can send, and takes
-settings from the environment. So nothing that a client sent reaches moto unchanged. Callers must hold the sandbox's
-lock, because moto is not thread-safe (8 threads caused RuntimeErrors).
+settings from environment variables. So nothing that a client sent reaches moto unchanged. Callers must hold the
+sandbox's lock, because moto is not thread-safe (8 threads caused RuntimeErrors).
 """
 
 from __future__ import annotations

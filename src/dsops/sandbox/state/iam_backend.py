@@ -42,7 +42,8 @@ def iam_models() -> Any:  # a module has no static type; `world` annotates the b
     vars(models)["ARN_PARTITION_REGEX"] = pattern  # Other modules of moto may already have imported the old pattern.
     kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
     if "root" not in kinds:
-        # `root` is sts:AssumeRoot's resource type (Service Authorization Reference); moto would call it malformed.
+        # `root` is the resource type of sts:AssumeRoot (Service Authorization Reference). moto would call such an ARN
+        # malformed.
         kinds.append("root")
     _accept_numbers(policy_validation.IAMPolicyDocumentValidator)
     # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers).

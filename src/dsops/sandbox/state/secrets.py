@@ -126,7 +126,7 @@ class SecretStorage:
         backend = self._backend(place)
         secret_json = backend.create_secret(name, string, binary, "", [], kms_key or None, None, [], False)
         if string == "":
-            # moto creates no version for an empty string, so one is added here.
+            # moto creates no version for an empty string, so this call adds one.
             backend.put_secret_value(name, "", "", "", ["AWSCURRENT"])
             del backend.secrets[name].versions[backend.secrets[name].default_version_id or ""]["secret_binary"]
         if policy is not None:

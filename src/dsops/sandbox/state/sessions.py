@@ -43,7 +43,7 @@ class Session(NamedTuple):
     issued_at: float
     expires_at: float
     mfa_at: float | None = None
-    """The time at which the user signed in with MFA; None without MFA. The session of an assumed role has None."""
+    """The time at which the user signed in with MFA. None without MFA, and for the session of an assumed role."""
     tags: tuple[tuple[str, str], ...] = ()
     """The session tags: those in the request and those inherited."""
     transitive_keys: tuple[str, ...] = ()

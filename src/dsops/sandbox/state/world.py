@@ -293,7 +293,7 @@ class World:
         return None
 
     def use_step(self, serial: str, step: int) -> bool:
-        """Mark the MFA code of a time step as used; return False if it or a later code was used before."""
+        """Mark the MFA code of a time step as used; return False if this code or a later code was used before."""
         if step <= self._used_steps.get(serial, -1):
             return False
         self._used_steps[serial] = step

@@ -63,7 +63,7 @@ def check_region(world: World, account: str, region: str) -> None:
 
 
 def refuse_global_endpoint(turn: AuthenticatedRequest) -> None:
-    """Raise InvalidAction if the request is for sts.amazonaws.com, an endpoint that lacks the operation."""
+    """Raise InvalidAction for a request to the endpoint sts.amazonaws.com, which lacks the operation."""
     if turn.host.partition(":")[0].lower() == GLOBAL_HOST:
         raise refusal("InvalidAction", f"Could not find operation {turn.operation} for version 2011-06-15")
 

@@ -118,7 +118,7 @@ class Outbound:
         return {"keys": [{**keys[name], "kid": _KEY_IDS[name], "alg": name, "use": "sig"} for name in _KEY_IDS]}
 
     def discovery(self, account: str, base: str) -> dict[str, object]:
-        """Return `/.well-known/openid-configuration`, in which the key set's URL is below the sandbox's URL `base`."""
+        """Return `/.well-known/openid-configuration`; its URL of the key set is below the sandbox's URL `base`."""
         return {
             "issuer": self._issuers[account],
             "jwks_uri": f"{base}/.well-known/jwks.json",
@@ -213,7 +213,7 @@ def _check_scope(turn: AuthenticatedRequest) -> None:
 
 
 def _subject(turn: AuthenticatedRequest) -> str:
-    """Return the token's subject: the session's origin identity if SubjectMode asks for it, else the principal."""
+    """Return the token's subject: the session's origin identity if SubjectMode requests it, else the principal."""
     if turn.text("SubjectMode") != "OriginIdentity":
         return _principal(turn)
     session = turn.caller.session

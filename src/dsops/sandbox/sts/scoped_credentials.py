@@ -37,7 +37,7 @@ def get_scoped_credentials(issuing: Issuing, turn: AuthenticatedRequest) -> dict
                 "The requested DurationSeconds is greater than the remaining lifetime of the calling session.",
             )
     scopes = session.scopes if layer is None else (*session.scopes, layer)
-    # Keep `issued_at`: otherwise a session that is revoked by aws:TokenIssueTime would look newer and be valid again.
+    # Keep `issued_at`: otherwise a session that is revoked by aws:TokenIssueTime would seem newer and be valid again.
     scoped = session._replace(expires_at=expires_at, scopes=scopes)
     check_token_size(scoped)
     issued = issuing.issue(turn, scoped)

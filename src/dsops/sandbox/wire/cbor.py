@@ -21,7 +21,7 @@ def decode(data: bytes) -> object:
     """Decode exactly one value. Tag 1 becomes a datetime in UTC, and `undefined` becomes None.
 
     Raises ValueError for malformed bytes, bytes after the value, more than 100 levels, duplicate keys, keys that are
-    not text, other tags, and unassigned simple values.
+    not strings, other tags, and unassigned simple values.
     """
     source = BytesIO(data)
     decoder = cbor2.CBORDecoder(
@@ -42,7 +42,7 @@ def decode(data: bytes) -> object:
 
 
 def encode(value: object) -> bytes:
-    """Encode a value as CBOR: None, bool, int, float, str, bytes, datetime, list, or dict with text keys."""
+    """Encode a value as CBOR: None, bool, int, float, str, bytes, datetime, list, or dict with string keys."""
     return cbor2.dumps(value, datetime_as_timestamp=True)
 
 

@@ -52,8 +52,8 @@ def _scalar_or_none(shape: Any, text: str | None) -> object:
 
 def _from_query(shape: Any, name: str, query: Sequence[tuple[str, str]], named: Iterable[str]) -> object:
     if shape.type_name == "map":
-        # A map member receives all query parameters that belong to no other member. A list value collects repeated
-        # parameters.
+        # A map member receives all query parameters that belong to no other member. A list collects the values of
+        # repeated parameters.
         values: dict[str, list[str]] = {}
         for key, value in query:
             if key not in named:

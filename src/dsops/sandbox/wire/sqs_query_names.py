@@ -1,6 +1,6 @@
 """The names of SQS's members in the query protocol (SQS API reference, sample requests and answers).
 
-A list or map has the name of a single value: `Attribute.1.Name=...`, `SendMessageBatchRequestEntry.1.Id=...`.
+A list or map is named like one of its values: `Attribute.1.Name=...`, `SendMessageBatchRequestEntry.1.Id=...`.
 """
 
 from __future__ import annotations

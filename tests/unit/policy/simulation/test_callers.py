@@ -63,7 +63,7 @@ def test_a_caller_is_read_from_its_arn_or_name(text: str, principal: tuple[str, 
     ],
 )
 def test_who_can_not_call_is_refused(text: str, why: str) -> None:
-    """A text that is not a caller is refused, and the error says what to write instead."""
+    """A string that is not a caller is refused, and the error says what to write instead."""
     with pytest.raises(ValueError, match=why):
         read_caller(text)
 

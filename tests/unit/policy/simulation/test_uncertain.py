@@ -52,10 +52,7 @@ def test_limits_only_take_away() -> None:
 
 
 def test_a_session_policy_that_is_unread_limits_a_session() -> None:
-    """An unread session policy may limit a role session.
-
-    A federated user may have no other policy than the session policy.
-    """
+    """If a session policy could not be read, the verdict is unknown, because that policy may deny the request."""
     for caller in (f"arn:aws:iam::{ACCOUNT}:role/App", f"arn:aws:sts::{ACCOUNT}:federated-user/bob"):
         question = READ._replace(principal=read_caller(caller))
 

@@ -79,7 +79,7 @@ def _fits(store: StoreEntry, *, is_login: bool) -> bool:
 
 
 def _has_session(profile: Profile, *, is_login: bool) -> bool:
-    """Whether the profile's keys suggest that it can be used as a store (`aws_config.layer`)."""
+    """Whether the keys of the profile suggest that it can be used as a store, by the rules of `aws_config.layer`."""
     logs_in = any(key in profile.entries for key in _LOGIN)
     if is_login:
         return logs_in

@@ -73,7 +73,7 @@ class ListBox:
         self._question = self._shown(question)
 
     def show(self, descriptor: int) -> Picked:
-        """Show the list on the terminal until the user chooses. Raises KeyboardInterrupt if the user chooses none."""
+        """Show the list until the user chooses. Raises KeyboardInterrupt if the user chooses nothing."""
         encoding = "utf-8" if self._is_utf8 else "ascii"
         with ExitStack() as stack:
             keyboard = stack.enter_context(open(descriptor, encoding=encoding, errors="replace", closefd=False))
@@ -234,7 +234,7 @@ class ListBox:
 
 
 def _fitted(detail: str, room: int) -> str:
-    """The detail, shortened to this many columns: an ARN begins with its account, and an end that is cut with dots."""
+    """Shorten the detail to this many columns: first ARNs lose their prefix, then the end is replaced by dots."""
     short = detail.replace("arn:aws:iam::", "")
     for text in (detail, short, "" if room >= _SHORTEST_DETAIL else detail.partition(" ")[0].rstrip(":")):
         if text and get_cwidth(text) <= room:

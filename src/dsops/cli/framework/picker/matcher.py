@@ -17,11 +17,11 @@ class Picked(NamedTuple):
     choice: Choice
     action: Action = "use"
     marked: tuple[Choice, ...] = ()
-    """The choices that the user has marked, in a list that takes several."""
+    """The choices that the user has marked, in a list from which several can be chosen."""
 
 
 class Matcher:
-    """Finds the choices that match a text, fast enough for 2,000 choices at every key."""
+    """Finds the choices that match what the user types, fast enough for 2,000 choices at every key."""
 
     def __init__(self, choices: Sequence[Choice], recent: Sequence[str] = ()) -> None:
         """`recent` has the names chosen earlier, the most recent first."""

@@ -21,7 +21,7 @@ _ROOT_OPERATIONS = frozenset(
 
 
 def is_about_root(operation: str, parameters: Mapping[str, object], caller: Caller) -> bool:
-    """Whether a root user's request concerns the root user itself, because UserName is absent."""
+    """Whether the caller is a root user and the request concerns the root user itself, because UserName is absent."""
     return caller.principal.kind == "root" and operation in _ROOT_OPERATIONS and "UserName" not in parameters
 
 

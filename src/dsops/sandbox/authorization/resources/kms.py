@@ -189,7 +189,7 @@ class KmsResources:
         key_id = ciphertext[:_KEY_ID_BYTES].decode("latin-1") if isinstance(ciphertext, bytes) else ""
         sent_key_id = text(parameters, name)
         if not _KEY.fullmatch(key_id) or len(key_id) != _KEY_ID_BYTES:
-            # The ciphertext is from elsewhere. moto reports this error to a caller who may use the key in the request.
+            # The ciphertext is not from this sandbox. moto reports this to a caller who may use the key in the request.
             return (
                 self._of_key(action, sent_key_id, caller, context)
                 if sent_key_id

@@ -1,4 +1,4 @@
-"""Validate resource policies when they are written: moto accepts any text, AWS accepts only valid policies.
+"""Validate resource policies when they are written: moto accepts any string, AWS accepts only valid policies.
 
 Error codes are from the services' API references; the messages are the sandbox's own where AWS's are unknown.
 """

@@ -111,7 +111,7 @@ def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estat
 
 
 def _texts_at(parameters: Parameters, path: str) -> tuple[str, ...]:
-    """Return the texts at a path such as `VpcConfig.SubnetIds`; () if the path does not exist."""
+    """Return the strings at a path such as `VpcConfig.SubnetIds`; () if the path does not exist."""
     *outer, last = path.split(".")
     for name in outer:
         parameters = inside(parameters, name)

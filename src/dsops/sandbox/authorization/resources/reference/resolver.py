@@ -141,7 +141,7 @@ class ListedResources:
 
 
 class _Value(NamedTuple):
-    """The texts of one parameter, and its name in lower case without dashes and the plural `s`."""
+    """The strings of one parameter, and its name in lower case without dashes and the plural `s`."""
 
     name: str
     texts: tuple[str, ...]
