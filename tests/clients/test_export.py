@@ -257,7 +257,7 @@ def test_what_is_not_allowed_is_not_exported(place: Place) -> None:
     assert "dsops allow" in done.stderr
     assert not place.config.exists()
     named = place.dsops("export", "aws-config", "--config", "dsops.yaml", "--write")
-    assert (2, True) == (named.returncode, "`dsops allow`" in named.stderr)
+    assert (2, True) == (named.returncode, "`dsops allow --config dsops.yaml`" in named.stderr)
     assert 0 == place.dsops("allow").returncode
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
 

@@ -38,7 +38,7 @@ FIRST = (
     ">   Data-lake-ReadOnly  444444444444 Data lake ReadOnly",
     "    Shop-Admin          333333333333 Shop Admin",
     "    Shop-Developer      333333333333 Shop Developer",
-    "  3/3, 0 marked  Tab: mark, ^A: mark all, Enter: use, Esc: cancel",
+    "  3/3, 0 marked  Tab: mark, Enter: use, ^A: mark all, Esc: cancel",
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal of that kind on Windows")

@@ -19,7 +19,8 @@ def profile_sections(profiles: Profiles, names: Collection[str] | None) -> tuple
     """
     is_all = names is None or any(name not in profiles.by_name for name in names)
     result = make_stores(profiles, () if is_all else tuple(names or ()), keeps_external_ids=True, is_layer=True)
-    starts = tuple(f"profile `{name}` " for name in names or ())
+    # The second form is the note about a section header without the word `profile`.
+    starts = tuple(start for name in names or () for start in (f"profile `{name}` ", f"`[{name}]` "))
     notes = tuple(note for note in result.notes if starts and note.startswith(starts))
     return Sections({store.name: [_part(store)] for store in result.stores}, {}, {}, []), notes
 

@@ -49,6 +49,7 @@ _SOURCES = {
     "EcsContainer": "the container's role",
 }
 _CHAINED_SECONDS = 3600
+_NO_CREDENTIALS = "it has none of role_arn, aws_access_key_id, sso_account_id, credential_process and login_session"
 _NO_LONG_TERM_KEY = PROVIDERS | {"aws_session_token", "aws_security_token", "sso_account_id", "sso_role_name"}
 """Keys with which botocore may get a session for a profile, although the profile has an access key."""
 _DROPPED = frozenset({"duration_seconds", "region"})
@@ -147,6 +148,7 @@ class _Maker:
             return self._store(profile, STS_TYPE, _USER, own_name, ())
         if profile.has_keys or not PROVIDERS.isdisjoint(entries):
             return self._store(profile, PROFILE_TYPE, _PROVIDED, own_name, ())
+        self.notes.append(f"profile `{profile.name}` ({profile.where}) is left out: {_NO_CREDENTIALS}")
         return ""
 
     def _token_comments(self, profile: Profile) -> tuple[str, ...]:

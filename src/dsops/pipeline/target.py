@@ -141,10 +141,11 @@ def _unknown(name: str, config: Config) -> UsageError:
     meant = nearest(name, known)
     shown = ", ".join(known[:_MOST]) + (f", and {len(known) - _MOST} more" if len(known) > _MOST else "")
     hint = f"did you mean `{meant}`?" if meant else f"there are {shown}"
-    if not known:
-        hint = (
-            "the note above says why the profile can't be used as a store"
-            if config.notes
-            else "`dsops init` writes a file"
+    if any(note.startswith((f"profile `{name}` ", f"`[{name}]` ")) for note in config.notes):
+        return UsageError(
+            f"`{name}` is no environment and no store, and no profile that dsops can use",
+            hint="the note above says why: change the profile, or name another one",
         )
+    if not known:
+        hint = "`dsops init` writes a file"
     return UsageError(f"there is no environment, store or profile `{name}`", hint=hint)

@@ -114,7 +114,7 @@ _MEANT = {
 def load(name: str) -> Command | Group:
     """Import the module of that command, and return the command."""
     if name not in COMMANDS:
-        meant = _MEANT.get(name) or nearest(name, COMMANDS)
+        meant = _MEANT.get(name) or nearest(name, (*COMMANDS, "version"))
         hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
         raise UsageError(f"there is no command `{name}`", hint=hint)
     if sys.platform == "win32":
