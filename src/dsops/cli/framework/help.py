@@ -112,7 +112,7 @@ def _usage_line(text: str, width: int) -> str:
 
 
 def _paragraphs(text: str, width: int) -> list[str]:
-    """Return the lines of a text, wrapped anew if the terminal is narrower than these lines."""
+    """Return the lines of a text, wrapped again if the terminal is narrower than these lines."""
     if width >= WIDEST:
         return text.split("\n")
     lines: list[str] = []
