@@ -131,7 +131,7 @@ class Journal(Protocol):
 
 
 def no_terminal(_question: str) -> bool | None:
-    """Return None: the `confirm` for processes without a terminal."""
+    """Return None, which means no answer. Processes without a terminal use this function as `confirm`."""
     return None
 
 

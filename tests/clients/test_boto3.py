@@ -151,7 +151,7 @@ def test_a_refreshing_role_profile_of_boto3(
 
 
 def test_a_denied_call_is_looked_up_by_its_authorization_id() -> None:
-    """IAM's toolbox client reads the details of a denied call by its authorization id, and the policy as a document."""
+    """boto3 reads the details of a denied call by its authorization ID; the policy in the answer is a JSON document."""
     seed = "authorization_ids: [sts]\n" + SEED.lstrip()
     with open_server(read_seed(seed, "seed.yaml")) as server:
         jump = assumed(server, session_of(server, "alice"), JUMP)

@@ -179,7 +179,7 @@ def test_an_address_is_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) ->
 def test_where_nothing_is_known_the_packages_are_named(
     monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str, package: str
 ) -> None:
-    """If the origin is unknown, the command names the extra's packages but not dsops.
+    """If the source of the installation is unknown, the suggested command lists the extra's packages, not dsops.
 
     A package index may have another project of that name.
     """

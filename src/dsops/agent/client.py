@@ -173,7 +173,7 @@ def address_in(folder: str) -> str:
             parts.append(os.readlink(f"/proc/self/ns/{name}"))
         except OSError:
             parts.append("")
-    # FNV-1a. An attacker gains nothing by a collision: a role that can choose this input can choose the agent, too.
+    # FNV-1a. A collision gains nothing: a process that can choose this input can choose the agent, too.
     number = 0xCBF29CE484222325
     for byte in os.fsencode("\0".join(parts)):
         number = (number ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF

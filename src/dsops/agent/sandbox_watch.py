@@ -11,7 +11,7 @@ from dsops.credentials import SandboxRun
 
 _TIMEOUT_SECONDS = 0.25
 _CHECKED_SECONDS = 1.0
-"""How many seconds a check stays valid for runs of commands. `dsops agent status` always checks again."""
+"""How many seconds a command relies on the last check that the sandbox runs. `dsops agent status` always checks."""
 
 _MOST_BYTES = 16_384
 

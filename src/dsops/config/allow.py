@@ -232,7 +232,7 @@ def _read(path: str, name: str) -> list[bytes] | None:
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             is_ours = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-            # A checkout can't contain a permission, because git never creates a file with mode 0600.
+            # Most files of a checkout fail this check: git creates files with mode 0600 only under a umask of 077.
             if not is_ours or (os.name == "posix" and status.st_mode & 0o077):
                 return None
             lines = file.read(_MOST_BYTES).split(b"\n")

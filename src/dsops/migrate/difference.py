@@ -47,8 +47,8 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
         if text in old:
             secrets.add(text)
         else:
-            # The file folds or escapes the text, so the text itself can't be found. Its words and its whole lines are
-            # hidden.
+            # The file folds or escapes the secret, so its whole value can't be found. Each of its words and lines is
+            # masked instead.
             secrets.update(text.split())
             unseen.update((before[number - 1], after[number - 1]))
     hidden = []

@@ -69,7 +69,7 @@ class Proof(NamedTuple):
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:
-    """Raise TypeError. It is the default of `proof`: without `proof`, different tokens would share sessions."""
+    """Raise TypeError: the caller gave no function for `proof`, so sessions of different tokens would look alike."""
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 

@@ -1,4 +1,4 @@
-"""Functions for calls with a token or SAML response: check that the caller is as planned, explain refusals."""
+"""Check that a token or SAML response belongs to the planned caller, and explain why AWS refuses one."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
         parts = ("github", audience, *[environ.get(name, "") for name in _GITHUB_VARIABLES])
         return Proof(source, digest_of(parts), is_fetched=True)
     if settings.get("web_identity") == "buildkite" or "web_identity_process" in settings:
-        # A command may read any variable, and any file in its folder.
+        # The command's output may depend on any variable and any file in its folder: both are part of the identity.
         command = [*_words(settings), str(settings.get("web_identity_process_folder", ""))]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
         return Proof(source, digest_of(("command", audience, *command, *variables)), is_fetched=True)

@@ -160,9 +160,10 @@ class TestThePermissionItself:
     @needs_posix
     @pytest.mark.parametrize("mode", [0o620, 0o602, 0o644])
     def test_a_file_that_is_not_the_users_alone(self, environ: dict[str, str], mode: int) -> None:
-        """A permission file that others can read is ignored, because files of a checkout never have mode 0600.
+        """A permission file that others can read is ignored.
 
-        A checkout could set XDG_DATA_HOME to a folder within the checkout.
+        A checkout could set XDG_DATA_HOME to a folder within the checkout. git creates files with mode 0600 only
+        under a umask of 077.
         """
         allow(FILES, environ)
         stored(environ).chmod(mode)

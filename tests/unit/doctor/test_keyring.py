@@ -54,7 +54,7 @@ def test_a_keyring_that_is_switched_off_is_not_looked_at(home: Path) -> None:
 
 
 def test_a_seed_that_a_store_needs_wants_its_backend(home: Path) -> None:
-    """If a store needs a seed of a backend that this machine can't use, the check is a warning with the reason."""
+    """If a store's MFA seed is in a keyring backend that this machine can't use, the check warns with the reason."""
     check = check_keyring(steps(), environ_with(home, SERIAL))
     assert (check.status, check.detail) == ("warning", f"the backend desktop can't be used, and {SERIAL} needs it")
     assert check.why == "there is no keyring on this machine that dsops can use"

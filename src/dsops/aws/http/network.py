@@ -151,7 +151,7 @@ class CurrentTrust:
         self._seen: dict[str, tuple[object, int]] = {}
 
     def of(self, trust: Trust) -> Trust:
-        """Return the certificates under a path that is new after each change.
+        """Return the certificates under a path that differs after each change, since libcurl caches them by path.
 
         The path is the absolute path with one `/.` in front for each change.
         """

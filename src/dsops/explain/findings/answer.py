@@ -44,7 +44,7 @@ def findings_of(
 
 
 def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
-    """Return the unread parts, beginning with condition keys that the statements in `named` test."""
+    """Sort the parts that could not be read: first the condition keys that the statements in `named` test."""
     tested_keys: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
         tested_keys += [lower_case(failure.key), *variable_keys(failure.wanted)]

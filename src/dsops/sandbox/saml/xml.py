@@ -39,7 +39,9 @@ def parse(content: bytes) -> Element:
 
 
 def strict_parser() -> Any:  # lxml's own type
-    """Return a parser without entities, network and DTDs. It also parses the signed part of a document."""
+    """Return a parser that rejects DTDs, expands no entities and opens no connection.
+
+    It parses the whole document, and later the signed part again."""
     from lxml import etree
 
     return etree.XMLParser(
