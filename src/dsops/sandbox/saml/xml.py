@@ -41,7 +41,8 @@ def parse(content: bytes) -> Element:
 def strict_parser() -> Any:  # lxml's own type
     """Return a parser that rejects DTDs, expands no entities and opens no connection.
 
-    It parses the whole document, and later the signed part again."""
+    It parses the whole document, and later the signed part again.
+    """
     from lxml import etree
 
     return etree.XMLParser(
