@@ -189,7 +189,6 @@ OWN = {
     "process/windows.py": "the command on Windows, while the child runs",
     "sandbox/state/fence.py": "the sandbox's server",
     "sandbox/state/handlers.py": "the sandbox's server",
-    "sandbox/state/queue_attributes.py": "the sandbox's server",
     "sandbox/http/loop.py": "the sandbox's server",
     "testing/child.py": "the process of a test suite's sandbox",
 }

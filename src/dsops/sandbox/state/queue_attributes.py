@@ -17,12 +17,12 @@ def send_without_counting(models: Any) -> None:  # moto's module has no static t
         return
 
     def send_message(self: Any, queue_name: str, *arguments: Any, **named: Any) -> Any:
-        queue = self.get_queue(queue_name)
-        queue.BASE_ATTRIBUTES = ()  # hides the class's list while the message is sent
+        receiver = self.get_queue(queue_name)
+        receiver.BASE_ATTRIBUTES = ()  # hides the class's list while the message is sent
         try:
             return send(self, queue_name, *arguments, **named)
         finally:
-            del queue.BASE_ATTRIBUTES
+            del receiver.BASE_ATTRIBUTES
 
     send_message.counts_nothing = True  # type: ignore[attr-defined]
     backend_class.send_message = send_message
