@@ -16,7 +16,10 @@ from tests.release.places import ROOT, TOOLS
 BASE = "localhost/base"
 LISTS = ("install.txt", "pyz.txt", "demo.txt", "pycurl.txt")
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(not OUTSIDE.get("RELEASE_DIST"), reason="`make verify-system` builds the images"),
+]
 """The base is made by debootstrap, and every step copies the whole image."""
 
 Buildah = Callable[..., str]
