@@ -49,8 +49,14 @@ def _fresh(world: World) -> World:
 
 
 def root_user(world: World) -> World:
-    """iam-simulate applies identity policies to the root user as to any other user."""
-    return world._replace(caller=world.caller._replace(kind="user")) if world.caller.kind == "root" else world
+    """iam-simulate applies identity policies to the root user as to any other user.
+
+    The user gets an ARN of its own: to dsops.policy, the root user's ARN in a policy means the account.
+    """
+    if world.caller.kind != "root":
+        return world
+    arn = world.caller.arn.removesuffix(":root") + ":user/root"
+    return world._replace(caller=world.caller._replace(kind="user", arn=arn))
 
 
 def caller_of_a_provider(world: World) -> World:
