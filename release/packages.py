@@ -70,6 +70,11 @@ def _package(kind: str, wheels: list[Path], version: str, folder: Path, out: Pat
     _environment(home, wheels, kind)
     files.mkdir()
     contents = [{"src": str(home), "dst": HOME, "type": "tree"}, {"dst": "/usr/share/doc/dsops", "type": "dir"}]
+    # In the .deb, nfpm writes these links as empty folders, so that dsops does not start: `make verify-system` fails.
+    contents += [
+        {"src": "../../packages", "dst": f"{HOME}/lib/python3.{number}/site-packages", "type": "symlink"}
+        for number in VERSIONS
+    ]
     for target, data in _files(kind, home / "packages", wheels, epoch).items():
         source = files / target.strip("/").replace("/", "-")
         source.write_bytes(data)
@@ -100,7 +105,6 @@ def _environment(home: Path, wheels: list[Path], kind: str) -> None:
     for number in VERSIONS:
         place = home / "lib" / f"python3.{number}"
         place.mkdir(parents=True)
-        (place / "site-packages").symlink_to("../../packages")
     for path in (home, *home.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)

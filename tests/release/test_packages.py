@@ -135,7 +135,7 @@ def test_a_package_does_the_main_job_and_leaves_nothing(kind: str, installed: Pa
     assert "Apache License" in (installed / "usr/share/doc/dsops/copyright").read_text(encoding="utf-8")
 
     said = inside(installed, "dsops", "sandbox", "serve")
-    assert f"python3 -m venv ~/.venvs/dsops && ~/.venvs/dsops/bin/python -m pip install './dsops-{__version__}" in said
+    assert f"python3 -m venv ~/.venvs/dsops && ~/.venvs/dsops/bin/python -m pip install ~/'dsops-{__version__}" in said
 
 
 def test_a_package_depends_on_a_new_enough_python(kind: str, file: Path) -> None:
