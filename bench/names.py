@@ -1,4 +1,4 @@
-"""Benchmark of `dsops exec NAME` with a warm agent, and of Tab: processor time and wall time, in turn.
+"""Benchmark of commands with a warm agent: `exec NAME`, the hook, Tab; processor time and wall time, in turn.
 
     .venv/bin/python bench/names.py [--rounds 41] [--before FOLDER]
 
@@ -26,6 +26,9 @@ LINES = {
     "warm `exec --env production`, 1 secret": ("exec", "--env", "production", "--", "true"),
     "warm `exec production`, 1 secret": ("exec", "production", "--", "true"),
     f"warm `exec {STORE}`, a store": ("exec", STORE, "--", "true"),
+    "warm `get --env production`": ("get", "--env", "production", "SECRET_000"),
+    "warm `render --env production`": ("render", "--env", "production"),
+    "warm `hook-load`, 1 secret": ("hook-load", "bash", str(os.getpid()), "--env", "production"),
     "Tab after `exec --env`": ("complete", "--", "exec", "--env", ""),
     "Tab after `exec`": ("complete", "--", "exec", ""),
     "Tab after `credentials`": ("complete", "--", "credentials", ""),
@@ -38,6 +41,9 @@ def measured(lab: Lab, source: str, rounds: int) -> dict[str, list[Run]]:
         now = lab.environ(address)
         before = {**now, "PYTHONPATH": source}
         allow(lab.one, now)
+        subprocess.run(
+            [DSOPS, "hook", "allow", "--env", "production"], cwd=lab.one, env=now, check=True, capture_output=True
+        )
         cases = [Case(name, [DSOPS, *words], lab.one, now) for name, words in LINES.items()]
         if source:
             # The agent's socket depends on the folder of the package, so that each commit has its own agent.

@@ -1,4 +1,4 @@
-"""The entry point: sends a plain `exec`, `get` or `credentials` to the agent, and runs all other commands itself."""
+"""The entry point: sends a plain `exec` and the commands of `client.ANSWERED` to the agent, and runs others itself."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -103,21 +103,30 @@ def _run_in_agent(name: str, words: "list[str]") -> "int | None":
 def _answer(words: "list[str]") -> "int | None":
     from dsops.agent import client
 
-    answer = client.answer(words, _Person())
+    try:
+        answer = client.answer(words, _Person())
+    except KeyboardInterrupt:
+        if words[0] != "hook-load":
+            raise
+        # The shell needs the names of the files to watch.
+        from dsops.cli.hook.load import run_interrupted
+
+        return run_interrupted(words[1:])
     if answer is None:
         return None
-    kind, data = answer
+    kind, (data, *code) = answer
     if kind == client.FAILED:
         return _fail(data, words, 0)
     try:
-        count = os.write(1, data)
+        count = os.write(1, data) if data else 0
     except OSError:
         count = 0
-    if count == len(data):
-        return 0
-    from dsops.cli import write_answer
+    if count < len(data):
+        from dsops.cli import write_answer
 
-    return write_answer(data[count:], words)
+        if failed := write_answer(data[count:], words):
+            return failed
+    return int(code[0]) if code else 0
 
 
 def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:

@@ -56,8 +56,10 @@ _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "-c", "--credentials", "--env", "-e", "--min-ttl", "--reason")
 """Flags of a simple `exec`: the client needs only a new environment from the agent."""
-ANSWERED = ("credentials", "get")
+ANSWERED = ("complete", "credentials", "get", "hook-load", "render")
 """Commands whose complete output the agent can produce, so that the client only prints it."""
+_NOT_STARTING = ("complete", "hook-load")
+"""Commands that the user does not type: they use a running agent, and start none before they need secrets."""
 _OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--quiet", "-q", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
@@ -258,21 +260,26 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
     return None
 
 
-def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
-    """Return RESULT with the bytes for stdout, or FAILED with the error; None if this process has to do the work.
+def answer(words: "list[str]", person: "Person") -> "tuple[int, list[bytes]] | None":
+    """Return RESULT or FAILED with its fields; None if this process has to do the work.
 
-    `words` are a command line of ANSWERED, starting with the command. The agent is not used if stdout is a terminal:
-    speed does not matter there, and a value needs a newline after it.
+    The fields of RESULT are the bytes for stdout and, unless it is 0, the exit code as a number. FAILED has one field,
+    the packed error. `words` are a command line of ANSWERED, starting with the command. The agent is not used if stdout
+    is a terminal: speed does not matter there, and a value needs a newline after it.
     """
-    if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in words):
+    own = words[: words.index("--")] if "--" in words else words
+    if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in own):
         return None
-    begin_elsewhere(_profile(words))
+    begin_elsewhere(_profile(own))
     reply = ask(
-        [b"answer", *(os.fsencode(word) for word in words)], person, watches=sys.stderr is not None and os.isatty(2)
+        [b"answer", *(os.fsencode(word) for word in words)],
+        person,
+        watches=sys.stderr is not None and os.isatty(2),
+        starts=words[0] not in _NOT_STARTING,
     )
     if reply is not None and reply[0] == RESULT:
-        return RESULT, unpack(reply[1])[0]
-    return reply if reply is not None and reply[0] == FAILED else None
+        return RESULT, unpack(reply[1])
+    return (FAILED, [reply[1]]) if reply is not None and reply[0] == FAILED else None
 
 
 def _profile(words: "list[str]") -> str:

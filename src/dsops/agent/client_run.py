@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dsops.agent.command_lines import CommandLines, ExecLine
+from dsops.agent.command_lines import CommandLines, ExecLine, LeftToClient
 from dsops.agent.drivers import Drivers
 from dsops.agent.messages import PipelineRequest
 from dsops.agent.metrics import Tally
@@ -159,8 +159,8 @@ class ClientRun:
             self.runtime.folder,
             self.runtime.now,
             # A client that records its own run writes to the same trail afterwards, and then shows the warning itself.
-            warn=_ignore if request.run else self._note,
-            tell=self._note if self._asked.watches else _ignore,
+            warn=_ignore if request.run else self.note,
+            tell=self.note if self._asked.watches else _ignore,
             pid=self._client.pid,
             run=request.run,
             append=self._shared.writer.append,
@@ -196,7 +196,7 @@ class ClientRun:
         plan = plan_target(target, _allowed(config), self.runtime, line.program)
         if unconfirmed_steps(plan, self.runtime.environ, self.runtime.now()):
             return None
-        self._announce(plan)
+        self.announce(plan)
         if target.store:
             require_one_session(plan, target.store)
         return plan, target.store
@@ -209,7 +209,7 @@ class ClientRun:
             config = only_variable(config, name, request.variable)
         lasts = bool(request.store) and request.lasts
         plan = plan_named(config, name, self.runtime, also=request.store, lasts=lasts)
-        self._announce(plan)
+        self.announce(plan)
         return plan
 
     def plan_session(self, request: PipelineRequest) -> Plan:
@@ -218,10 +218,10 @@ class ClientRun:
         plan = plan_of_session(
             config, request.store, self.runtime, environment=request.environment, lasts=request.lasts
         )
-        self._announce(plan)
+        self.announce(plan)
         return plan
 
-    def _announce(self, plan: Plan) -> None:
+    def announce(self, plan: Plan) -> None:
         """Send the notes of the configuration and the plan to the client, and announce that a code may be used."""
         self._notes += plan.notes
         self._show_notes()
@@ -244,13 +244,29 @@ class ClientRun:
         self._notes += config.notes
         return _allowed(config)
 
+    def config_to_complete(self, named: str, names: Collection[str] | None) -> Config:
+        """Read a configuration for `dsops complete`. Raises LeftToClient unless the user named or allowed the file."""
+        request = PipelineRequest("complete", config=named)
+        if self.needs_client(request):
+            raise LeftToClient
+        try:
+            config = read_config(self.runtime, named, names=names)
+        except DsopsError as error:
+            if is_exhausted(error):
+                raise LeftToClient from error
+            raise
+        if not config.is_allowed:
+            raise LeftToClient
+        return config
+
     def _show_notes(self) -> None:
         """Send the collected notes: once it is clear that the client does not repeat the work and show them itself."""
         for text in self._notes if self._shows_notes else ():
-            self._note(text)
+            self.note(text)
         self._notes.clear()
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Send a note to the client's stderr."""
         self._client.note(f"{self._lines.note_line(text)}\n")
 
 

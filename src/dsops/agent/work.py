@@ -9,8 +9,17 @@ from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from dsops.agent.client_run import ClientRun, SharedState, is_exhausted, is_for_client
-from dsops.agent.command_lines import CommandLines, CredentialsLine, ExecLine, GetLine
+from dsops.agent.client_run import HOOK, ClientRun, SharedState, is_exhausted, is_for_client
+from dsops.agent.command_lines import (
+    CommandLines,
+    CompleteLine,
+    CredentialsLine,
+    ExecLine,
+    GetLine,
+    HookLine,
+    LeftToClient,
+    RenderLine,
+)
 from dsops.agent.drivers import Drivers
 from dsops.agent.messages import (
     PipelineRequest,
@@ -27,12 +36,14 @@ from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
 from dsops.arn import is_session_of, parse_arn
 from dsops.audit.shared_writer import SharedWriter
 from dsops.cache import CredentialCache
+from dsops.credentials import Credentials
 from dsops.environment import ChildIdentity, session_variables
 from dsops.errors import AgentUnavailable, DsopsError, bug_of
 from dsops.pipeline.execution import Pipeline, environment_of_child, only_value
-from dsops.pipeline.journal import add_run
+from dsops.pipeline.journal import add_run, record_run
 from dsops.pipeline.plans import marks_of, require_session
 from dsops.plan import Plan
+from dsops.secret import Secret
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
@@ -101,6 +112,8 @@ class SessionKeeper:
             if is_for_client(error):
                 return DECLINE
             reported = error
+        except LeftToClient:
+            return DECLINE
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - the others go on; the message of a bug may hold a value
@@ -124,12 +137,24 @@ class SessionKeeper:
         return result([name + b"=" + value for name, value in environment.items()])
 
     def _answer(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Return the stdout of `get` or `credentials`."""
-        run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=True)
+        """Return the stdout of a command, and its exit code unless that is 0."""
+        shows_notes = asked.words[1:2] != [HOOK.encode()]
+        run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=shows_notes)
         line = self._lines.answer_line(run.words, run.runtime.environ)
         if line is None or run.needs_client(line.request):
             return DECLINE
-        return result([_got(run, line) if isinstance(line, GetLine) else _issued(run, line)])
+        if isinstance(line, GetLine):
+            return result([_got(run, line)])
+        if isinstance(line, CredentialsLine):
+            return result([_issued(run, line)])
+        if isinstance(line, RenderLine):
+            return result([_rendered(run, line)])
+        if isinstance(line, CompleteLine):
+            return result([line.text_of(run.runtime, run.config_to_complete)])
+        calls, text, code = _loaded(run, line)
+        if text:
+            client.note(f"{text}\n")
+        return result([calls, b"%d" % code] if code else [calls])
 
     def _secrets(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
         """Return the names and values of secrets, alternating, for a client that processes them further."""
@@ -245,6 +270,30 @@ def _got(run: ClientRun, line: GetLine) -> bytes:
         value = only_value(pipeline.secrets(plan, min_ttl_seconds=request.min_ttl_seconds), plan)
         add_run(request.command, run.runtime, variables=[request.variable])
     return line.text_of(value, plan)
+
+
+def _rendered(run: ClientRun, line: RenderLine) -> bytes:
+    """Return the stdout of `dsops render`."""
+    request = line.request
+    with run.pipeline(request) as pipeline:
+        plan = run.plan(request)
+        values = pipeline.secrets(plan, min_ttl_seconds=request.min_ttl_seconds)
+        add_run(request.command, run.runtime, variables=list(values))
+        return line.text_of(values, plan, run.note)
+
+
+def _loaded(run: ClientRun, line: HookLine) -> tuple[bytes, str, int]:
+    """Return what `dsops hook-load` writes; its errors are lines for stderr, unless the client may do better."""
+    request = line.request
+    with run.pipeline(request) as pipeline:
+
+        def fetch(plan: Plan) -> tuple[Mapping[str, Secret], list[Credentials]]:
+            run.announce(plan)
+            values, sessions = pipeline.secrets_with_sessions(plan, min_ttl_seconds=request.min_ttl_seconds)
+            record_run(request.command, run.runtime, variables=list(values))
+            return values, sessions
+
+        return line.load(run.runtime, fetch, is_exhausted)
 
 
 def _issued(run: ClientRun, line: CredentialsLine) -> bytes:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dsops.errors import UsageError, nearest
 from dsops.runtime import REASON_CHARACTERS, Runtime, is_reason
-from dsops.startup import Literal, NamedTuple, NoReturn
+from dsops.startup import TYPE_CHECKING, Literal, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from dsops.agent.command_lines import AnswerLine
 
 FlagKind = Literal["text", "switch", "seconds", "integer", "port", "reason", "filled"]
 
@@ -161,6 +164,11 @@ class Command(NamedTuple):
 
     True for commands that hand out secrets or sessions, or change credentials. A command that hands out a secret or
     session also writes its own record before it does so.
+    """
+    answered: Callable[[Arguments], AnswerLine | None] | None = None
+    """How the agent produces the whole output, for a command of `client.ANSWERED`.
+
+    The function returns None if the client has to run the command, because it writes to more than stdout.
     """
     changes_who: bool = False
     """Whether the command changes credentials (`login`, `keys rotate`), so that a success is recorded, too."""

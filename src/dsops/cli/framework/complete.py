@@ -17,13 +17,16 @@ from dsops.cli.framework.command import (
     takes_one_more,
 )
 from dsops.cli.framework.commands import COMMANDS, load
-from dsops.cli.framework.output import answer
+from dsops.cli.framework.output import answer_bytes
 from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.pipeline.configuration import read_config
 from dsops.runtime import Runtime
-from dsops.startup import NamedTuple
+from dsops.startup import TYPE_CHECKING, NamedTuple
 from dsops.text import clean
+
+if TYPE_CHECKING:
+    from dsops.agent.command_lines import AnswerLine, ReadConfig
 
 Candidates = Mapping[str, str]
 """Map each completion to its description."""
@@ -46,16 +49,17 @@ class _Line(NamedTuple):
     """The flag whose value is at the cursor."""
     program: int | None
     """The position of the first word of the program to run, counted from the first word after `dsops`."""
+    read: ReadConfig
     first_operand: int = 0
     """The position of the first operand. That operand may be the program of a command line without `--`."""
 
 
-def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
+def complete(words: Sequence[str], runtime: Runtime, read: ReadConfig | None = None) -> tuple[str, ...]:
     """Return the completions at the cursor, as lines for a shell's completion script.
 
     A line is `candidate<TAB>description`, or `:files`, or `:command` with the position where the program's command
     line begins. The last word is the word at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as
-    three words, other shells as one word.
+    three words, other shells as one word. The agent passes `read`, which reads the configuration of its client.
     """
     words = list(words) or [""]
     # The words `dsops --env <cursor>` do not name a command yet.
@@ -67,7 +71,9 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
         from dsops.cli.framework.help import summary_of
 
         return _lines(words[-1], {name: summary_of(member) for name, member in command.commands.items()})
-    line = _take_apart(command, words[:-1], before)
+    line = _take_apart(
+        command, words[:-1], before, read or (lambda named, names: read_config(runtime, named, names=names))
+    )
     if line.program is not None:
         return (COMMAND_LINE, str(line.program + 1))
     return _at_cursor(line, words[-1], runtime)
@@ -86,7 +92,7 @@ def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
     return command, position + 1
 
 
-def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
+def _take_apart(command: Command, words: Sequence[str], start: int, read: ReadConfig) -> _Line:
     by_name = {name: flag for flag in command.flags + COMMON for name in (flag.name, flag.short) if name}
     flags: dict[str, str] = {}
     operands: list[str] = []
@@ -100,7 +106,7 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
         elif command.takes_command and (
             word == "--" or not (word.startswith("-") or takes_one_more(command, operands))
         ):
-            return _Line(command, flags, operands, None, position + 1 if word == "--" else position)
+            return _Line(command, flags, operands, None, position + 1 if word == "--" else position, read)
         elif word.startswith("-"):
             name, equals, value = word.partition("=")
             flag = by_name.get(name)
@@ -113,7 +119,7 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
         else:
             first_operand = first_operand or position
             operands.append(word)
-    return _Line(command, flags, operands, open_flag, None, first_operand)
+    return _Line(command, flags, operands, open_flag, None, read, first_operand)
 
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
@@ -210,9 +216,8 @@ def _config(line: _Line, runtime: Runtime, *, names: Collection[str] | None = ()
 
     `names` are the profiles that are stores as well; None means all profiles.
     """
-    named = _given(CONFIG, line, runtime)
     try:
-        return read_config(runtime, named, names=names)
+        return line.read(_given(CONFIG, line, runtime), names)
     except DsopsError:
         return None
 
@@ -234,15 +239,27 @@ def _lines(word: str, candidates: Candidates) -> tuple[str, ...]:
     )
 
 
+def text_of(words: Sequence[str], runtime: Runtime, read: ReadConfig | None = None) -> bytes:
+    """Return the output of `dsops complete`; the parameters are those of `complete`."""
+    return "".join([f"{line}\n" for line in complete(words, runtime, read)]).encode("utf-8", "surrogateescape")
+
+
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    lines = complete(arguments.command, runtime)
-    if lines:
-        answer("\n".join(lines))
+    answer_bytes(text_of(arguments.command, runtime))
     return 0
+
+
+def _answer_line(arguments: Arguments) -> AnswerLine:
+    from dsops.agent.command_lines import CompleteLine
+    from dsops.agent.messages import PipelineRequest
+
+    words = arguments.command
+    return CompleteLine(PipelineRequest(arguments.name), lambda runtime, read: text_of(words, runtime, read))
 
 
 COMMAND = Command(
     help=("List completions of the last word of a command line, for the scripts of `dsops completion`."),
     run=_run,
+    answered=_answer_line,
     takes_command=True,
 )

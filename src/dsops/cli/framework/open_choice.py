@@ -122,7 +122,7 @@ def _named(missing: str, name: str, arguments: Arguments, *, is_forced: bool) ->
     try:
         if missing == _PROFILE:
             return choices.profiles(runtime)
-        config = choices.config_of(arguments.text(CONFIG.name), runtime)
+        config = choices.config_of(_config_name(arguments), runtime)
         environments = choices.environments(config) if missing in {_NAME, ENVIRONMENT.name} else []
         return [*environments, *(choices.stores(config, runtime, is_login=name in _LOGINS) if takes_stores else [])]
     except DsopsError:
@@ -131,10 +131,15 @@ def _named(missing: str, name: str, arguments: Arguments, *, is_forced: bool) ->
         return []
 
 
+def _config_name(arguments: Arguments) -> str:
+    """Return the value of --config; "" also for a command without the flag (`hook allow`)."""
+    return arguments.text(CONFIG.name) if arguments.has(CONFIG.name) else ""
+
+
 def _has_config(arguments: Arguments) -> bool:
     """Whether there is a configuration, even if it can't be read."""
     try:
-        return choices.config_of(arguments.text(CONFIG.name), _quiet_runtime()) is not None
+        return choices.config_of(_config_name(arguments), _quiet_runtime()) is not None
     except DsopsError:
         return True
 

@@ -24,6 +24,7 @@ from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dsops.agent.messages import PipelineRequest
     from dsops.agent.remote import RemotePipeline
 
 
@@ -141,6 +142,19 @@ def session_of(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -
 def min_ttl_of(arguments: Arguments) -> float | None:
     """Return the seconds of `--min-ttl`; None without the flag, and for commands that do not take the flag."""
     return arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
+
+
+def request_of(arguments: Arguments) -> PipelineRequest:
+    """Return the request to the agent of a command whose output the agent produces."""
+    from dsops.agent.messages import PipelineRequest
+
+    return PipelineRequest(
+        arguments.name,
+        config=arguments.text("--config"),
+        environment=arguments.text("--env") if arguments.has("--env") else "",
+        min_ttl_seconds=min_ttl_of(arguments),
+        reason=arguments.text("--reason"),
+    )
 
 
 def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:

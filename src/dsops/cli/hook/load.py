@@ -6,11 +6,14 @@ unset and the time of the next renewal. An error is printed as one line on stder
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+
 from dsops import config as configuration
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand, parse
 from dsops.cli.framework.output import answer_bytes, tell
-from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import environment_name, fetch_with_sessions
+from dsops.cli.framework.process_runtime import DONE, real_runtime
+from dsops.cli.framework.project import environment_name, fetch_with_sessions, request_of
 from dsops.environment import child_environment
 from dsops.errors import (
     ConfigNotFound,
@@ -31,7 +34,13 @@ from dsops.pipeline.plans import add_place, plan_named
 from dsops.plan import Plan
 from dsops.render.shell import shell_bytes
 from dsops.runtime import Runtime
+from dsops.startup import TYPE_CHECKING
 from dsops.text import clean
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from dsops.agent.command_lines import AnswerLine, Fetch
 
 HOOK_ENVIRONMENT = Flag(
     "--env",
@@ -61,7 +70,34 @@ def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
     return plan_named(config, variables_of(config, arguments)[0], runtime)
 
 
-def _run(arguments: Arguments, runtime: Runtime) -> int:
+def _run(arguments: Arguments, runtime: Runtime, fetch: Fetch | None = None) -> int:
+    calls, line, code = outcome(
+        arguments, runtime, fetch or (lambda plan: fetch_with_sessions(plan, arguments, runtime))
+    )
+    runtime.report(DONE)
+    answer_bytes(calls)
+    if line:
+        tell(line)
+    return code
+
+
+def run_interrupted(words: Sequence[str]) -> int:
+    """Run the command as if Ctrl-C interrupted it: for a client that was interrupted while the agent did the work."""
+
+    def interrupt(_plan: Plan) -> NoReturn:
+        raise KeyboardInterrupt
+
+    arguments = parse(COMMAND, words, os.environ, name="hook-load")
+    return _run(arguments, real_runtime(arguments), interrupt)
+
+
+def outcome(
+    arguments: Arguments, runtime: Runtime, fetch: Fetch, is_raised: Callable[[DsopsError], bool] = lambda _: False
+) -> tuple[bytes, str, int]:
+    """Load the environment of the folder; return the code for the shell, a line for stderr, and the exit code.
+
+    An error becomes the line, unless `is_raised` returns true.
+    """
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
         # A configuration named by these variables would need no permission, and the agent would read them, too.
         raise UsageError(
@@ -74,33 +110,30 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     try:
         path = configuration.find(runtime.folder, runtime.environ)
     except ConfigNotFound:
-        return 0
+        return b"", "", 0
     times = watched_times(path, runtime)
     loaded, code = None, 0
     try:
-        loaded = _load(path, arguments, runtime, times)
+        loaded = _load(path, arguments, runtime, times, fetch)
+        line = f"environment {loaded.environment} is loaded: {', '.join(loaded.values) or 'no variables'}"
     except KeyboardInterrupt:
-        _say(path, "interrupted; `dsops hook allow` tries again")
-        code = INTERRUPTED
+        line, code = f"{path} is not loaded: interrupted; `dsops hook allow` tries again", INTERRUPTED
     except DsopsError as error:
-        _say(path, one_line(error))
-        code = error.exit_code
+        if is_raised(error):
+            raise
+        line, code = f"{path} is not loaded: {one_line(error)}", error.exit_code
         # NotAllowed is not recorded: dsops attempted nothing, and there would be a record at every prompt.
         if not isinstance(error, NotAllowed):
             add_failure(arguments.name, error, runtime)
-    runtime.report(DONE)
-    answer_bytes(shell_calls(shell, set_marks(times, int(pid), runtime.environ), loaded))
-    if loaded:
-        names = ", ".join(loaded.values) or "no variables"
-        tell(clean(f"dsops: hook: environment {loaded.environment} is loaded: {names}"))
-    return code
+    calls = shell_calls(shell, set_marks(times, int(pid), runtime.environ), loaded)
+    return calls, clean(f"dsops: hook: {line}"), code
 
 
-def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
+def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, int | None], fetch: Fetch) -> Loaded:
     """Fetch the environment. Adds the configuration's files to `times`."""
     config = allowed_config(path, times, runtime)
     plan = planned(config, arguments, runtime)
-    values, sessions = fetch_with_sessions(plan, arguments, runtime)
+    values, sessions = fetch(plan)
     try:
         data = {name: shell_bytes(name, value) for name, value in values.items()}
     except ValueUnusable as error:
@@ -109,10 +142,6 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
     require_harmless(values)
     removed = child_environment(runtime.environ, values).removed
     return Loaded(plan.environment, data, removed, renewal_seconds(sessions, runtime.now()))
-
-
-def _say(path: str, text: str) -> None:
-    tell(clean(f"dsops: hook: {path} is not loaded: {text}"))
 
 
 def one_line(error: DsopsError) -> str:
@@ -126,9 +155,18 @@ def one_line(error: DsopsError) -> str:
     return "; ".join([*parts, *([error.hint] if error.hint else [])])
 
 
+def _line(arguments: Arguments) -> AnswerLine:
+    from dsops.agent.command_lines import HookLine
+
+    return HookLine(
+        request_of(arguments), lambda runtime, fetch, is_raised: outcome(arguments, runtime, fetch, is_raised)
+    )
+
+
 COMMAND = Command(
     help=("Print the shell commands that load this folder's environment; the code of `dsops hook` runs it."),
     run=_run,
+    answered=_line,
     flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT, REASON),
     operands=(
         Operand("SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish")),

@@ -18,7 +18,7 @@ from dsops.cli.framework.command import (
 )
 from dsops.cli.framework.output import Json, answer_bytes, json_text, note
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import issue, load_config, plan_session
+from dsops.cli.framework.project import issue, load_config, plan_session, request_of
 from dsops.credentials import Credentials
 from dsops.errors import FileNotWritten, NotAllowed
 from dsops.input_file import read_whole, reason
@@ -27,6 +27,10 @@ from dsops.plan import Plan
 from dsops.render import renderer
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsops.agent.command_lines import AnswerLine
 
 STDOUT = "-"
 _MOST_BYTES = 1 << 24
@@ -67,9 +71,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def is_plain(arguments: Arguments) -> bool:
-    """Whether the command only writes to stdout."""
-    return arguments.text("--out") in {"", STDOUT} and arguments.text("--format") != "github"
+def _line(arguments: Arguments) -> AnswerLine | None:
+    format_name = arguments.text("--format")
+    if arguments.text("--out") not in {"", STDOUT} or format_name == "github":
+        return None
+    from dsops.agent.command_lines import CredentialsLine
+
+    store = arguments.operand("STORE")
+    request = request_of(arguments)._replace(store=store, profile=arguments.text("--for-profile"))
+    return CredentialsLine(request, lambda credentials: text_of(store, format_name, credentials))
 
 
 def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
@@ -170,6 +180,7 @@ COMMAND = Command(
         "`dsops export aws-config` writes profiles like this."
     ),
     run=_run,
+    answered=_line,
     is_audited=True,
     flags=(
         CONFIG,

@@ -8,13 +8,17 @@ from dsops import render
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Operand
 from dsops.cli.framework.output import answer_bytes, json_text
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import environment_name, fetch, load_config, plan_environment
+from dsops.cli.framework.project import environment_name, fetch, load_config, plan_environment, request_of
 from dsops.errors import ValueUnusable
 from dsops.pipeline.configuration import only_variable
 from dsops.pipeline.execution import only_value
 from dsops.plan import Plan
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsops.agent.command_lines import AnswerLine
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -53,6 +57,13 @@ def _bytes(name: str, value: Secret) -> bytes:
         ) from None
 
 
+def _line(arguments: Arguments) -> AnswerLine:
+    from dsops.agent.command_lines import GetLine
+
+    request = request_of(arguments)._replace(variable=arguments.operand("VARIABLE"))
+    return GetLine(request, lambda value, plan: text_of(value, plan, as_json=arguments.switch("--json")))
+
+
 COMMAND = Command(
     help=(
         "Print the value of one variable, byte for byte. Only what that variable needs is fetched.\n"
@@ -60,6 +71,7 @@ COMMAND = Command(
         '  psql "$(dsops get --env production DATABASE_URL)"'
     ),
     run=_run,
+    answered=_line,
     is_audited=True,
     flags=(CONFIG, ENVIRONMENT, NO_AGENT, REASON),
     operands=(Operand("VARIABLE", "the name of a variable of the environment"),),

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.output import answer_bytes, note
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import fetch, load_config, plan_environment
+from dsops.cli.framework.project import fetch, load_config, plan_environment, request_of
 from dsops.errors import ValueUnusable
 from dsops.pipeline.plans import add_place
+from dsops.plan import Plan
 from dsops.render import FORMATS, KEY_FORMATS, format_of, renderer
 from dsops.render.file import write_private
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsops.agent.command_lines import AnswerLine
 
 STDOUT = "-"
+_FORMAT = "dotenv"
+"""The format for stdout if the command line names none."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out") or STDOUT
     # The format is checked first: no call is made for an unknown format.
-    format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
+    format_name = arguments.text("--format") or (_FORMAT if out == STDOUT else format_of(out))
     step_file = ""
     if format_name == "github":
         from dsops.cli.run.github import require_step
@@ -30,11 +37,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     config = load_config(arguments, runtime)
     plan = plan_environment(config, arguments, runtime)
     values = fetch(plan, arguments, runtime)
-    try:
-        text = _text(format_name, values, plan.environment, out)
-    except ValueUnusable as error:
-        add_place(error, plan)
-        raise
+    text = _text(format_name, out, values, plan, note)
     runtime.report(DONE)
     if step_file:
         from dsops.cli.run.exec_mask import secrets_to_mask
@@ -48,16 +51,35 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _text(format_name: str, values: Mapping[str, Secret], environment: str, out: str) -> bytes:
-    """Return the variables in that format; other profiles in an `ini` file are kept."""
-    if format_name not in KEY_FORMATS:
+def _line(arguments: Arguments) -> AnswerLine | None:
+    format_name = arguments.text("--format") or _FORMAT
+    if arguments.text("--out") not in {"", STDOUT} or format_name == "github":
+        return None
+    from dsops.agent.command_lines import RenderLine
+
+    return RenderLine(request_of(arguments), lambda values, plan, tell: _text(format_name, STDOUT, values, plan, tell))
+
+
+def _text(format_name: str, out: str, values: Mapping[str, Secret], plan: Plan, tell: Callable[[str], None]) -> bytes:
+    """Return the variables in that format; other profiles in an `ini` file are kept. Raises ValueUnusable."""
+    try:
+        if format_name in KEY_FORMATS:
+            return _text_of_keys(format_name, out, values, plan.environment, tell)
         return renderer(format_name)(values)
+    except ValueUnusable as error:
+        add_place(error, plan)
+        raise
+
+
+def _text_of_keys(
+    format_name: str, out: str, values: Mapping[str, Secret], environment: str, tell: Callable[[str], None]
+) -> bytes:
     from dsops.render.keys import keys_of, process
 
     keys = keys_of(values, format_name)
     left_out = [f"`{name}`" for name in values if name not in keys]
     if left_out:
-        note(f"{format_name} contains only AWS credentials: {', '.join(left_out)} left out")
+        tell(f"{format_name} contains only AWS credentials: {', '.join(left_out)} left out")
     if format_name == "process":
         return process(keys)
     from dsops.render.profile import put, section
@@ -82,6 +104,7 @@ COMMAND = Command(
         "make the runner mask the secrets, then adds the variables to the file that GITHUB_ENV names."
     ),
     run=_run,
+    answered=_line,
     is_audited=True,
     flags=(
         CONFIG,
