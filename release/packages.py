@@ -23,6 +23,11 @@ NFPM = Path(sys.prefix) / "bin" / "nfpm"
 HOME = "/usr/lib/dsops"
 VERSIONS = range(11, 20)
 """The versions of Python 3 that find the modules: those that exist, and as many as a distribution may get later."""
+LINKS = {
+    "bin/python": "/usr/bin/python3",
+    **{f"lib/python3.{number}/site-packages": "../../packages" for number in VERSIONS},
+}
+"""The target of each link in the virtual environment."""
 NO_CACHES = f"if [ -d {HOME} ]; then find {HOME} -name __pycache__ -prune -exec rm -rf {{}} +; fi\n"
 SCRIPTS = {
     # An update of rpm runs this before it removes the older version, whose folders must be empty by then.
@@ -69,11 +74,14 @@ def _package(kind: str, wheels: list[Path], version: str, folder: Path, out: Pat
     home, files = folder / "home", folder / "files"
     _environment(home, wheels, kind)
     files.mkdir()
-    contents = [{"src": str(home), "dst": HOME, "type": "tree"}, {"dst": "/usr/share/doc/dsops", "type": "dir"}]
-    # In the .deb, nfpm writes these links as empty folders, so that dsops does not start: `make verify-system` fails.
+    contents: list[dict[str, object]] = [
+        {"src": str(home), "dst": HOME, "type": "tree"},
+        {"dst": "/usr/share/doc/dsops", "type": "dir"},
+    ]
+    # Without a mode, nfpm takes the one of whatever has the target's path here: of a folder, perhaps.
     contents += [
-        {"src": "../../packages", "dst": f"{HOME}/lib/python3.{number}/site-packages", "type": "symlink"}
-        for number in VERSIONS
+        {"src": target, "dst": f"{HOME}/{name}", "type": "symlink", "file_info": {"mode": 0o777}}
+        for name, target in LINKS.items()
     ]
     for target, data in _files(kind, home / "packages", wheels, epoch).items():
         source = files / target.strip("/").replace("/", "-")
@@ -100,14 +108,10 @@ def _environment(home: Path, wheels: list[Path], kind: str) -> None:
     (info,) = packages.glob("dsops-*.dist-info")
     (info / "INSTALLER").write_text(f"{kind}\n", encoding="utf-8")
     (home / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n", encoding="utf-8")
-    (home / "bin").mkdir()
-    (home / "bin" / "python").symlink_to("/usr/bin/python3")
-    for number in VERSIONS:
-        place = home / "lib" / f"python3.{number}"
-        place.mkdir(parents=True)
+    for name in LINKS:
+        (home / name).parent.mkdir(parents=True)
     for path in (home, *home.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() else 0o644)
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _files(kind: str, packages: Path, wheels: list[Path], epoch: str) -> dict[str, bytes]:
