@@ -121,26 +121,33 @@ def _default_signals_in_children() -> None:
     restore_defaults_in_children()
 
 
-@pytest.fixture(scope="session")
-def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("homes")
+@pytest.fixture(scope="session", autouse=True)
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
+    """The folder of all homes, and an environment without the user's settings: fixtures of a module find it, too."""
+    folder = tmp_path_factory.mktemp("homes")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.upper().startswith(FORGOTTEN):
+                patch.delenv(name)
+        # Work happens in the test's own process; tests of the agent start an agent explicitly.
+        patch.setenv("DSOPS_AGENT", "off")
+        # Otherwise botocore asks 169.254.169.254 for an instance's credentials, and waits.
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        _move(patch, folder / "of-modules")
+        yield folder
 
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> Path:
-    """An empty home folder of this test, and an environment without the user's settings."""
-    for name in list(os.environ):
-        if name.upper().startswith(FORGOTTEN):
-            monkeypatch.delenv(name)
-    folder = _homes / str(next(_home_numbers))
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("USERPROFILE", str(folder))
-    # Work happens in the test's own process; tests of the agent start an agent explicitly.
-    monkeypatch.setenv("DSOPS_AGENT", "off")
-    # Otherwise botocore asks 169.254.169.254 for an instance's credentials, and waits.
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    return folder
+    """An empty home folder of this test."""
+    return _move(monkeypatch, _homes / str(next(_home_numbers)))
+
+
+def _move(patch: pytest.MonkeyPatch, home: Path) -> Path:
+    home.mkdir()
+    patch.setenv("HOME", str(home))
+    patch.setenv("USERPROFILE", str(home))
+    return home
 
 
 @pytest.fixture

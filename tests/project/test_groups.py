@@ -1,4 +1,4 @@
-"""Each test belongs to one of `make test`, `make test-clients` and `make nightly`, and no run leaves a process."""
+"""Each test belongs to `make test`, `make test-clients` or `make nightly`, and no run leaves a process or a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_tests(folder: Path, code: str, *options: str, module: str = "pytest") ->
     done = subprocess.run(
         [sys.executable, "-m", module, "-q", *marks, *options, "test_probe.py"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_DATA_HOME": ""},
         check=False,
         capture_output=True,
         text=True,
@@ -85,6 +85,35 @@ def test_a_process_that_is_left_behind_fails_the_run(tmp_path: Path) -> None:
     assert "error: 1 process(es) left behind by the tests, and killed:" in output
     assert "'sleep 77', started by test_probe.py::test_a (call)" in output
     assert run_tests(tmp_path, f"def test_b():\n{daemon.format(1)}", module="tests")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the run is checked on Linux only")
+def test_a_file_in_the_users_home_fails_the_run(home: Path, tmp_path: Path) -> None:
+    """A test's record in the home of the user who runs the tests is reported; the user's own records are not."""
+    folder = home / ".local" / "share" / "dsops" / "allow"
+    folder.mkdir(parents=True)
+    write = f"def test_a():\n    with open({str(folder / 'new')!r}, 'w') as file: file.write({{!r}})\n"
+
+    code, output = run_tests(tmp_path, write.format("/tmp/pytest-of-ada/dsops.yaml"), module="tests")  # noqa: S108
+
+    assert code == 1
+    assert f"error: written by the tests in the user's own folders:\n  {folder / 'new'}" in output
+    assert run_tests(tmp_path, write.format("/home/ada/dsops.yaml"), module="tests")[0] == 0
+
+
+@pytest.mark.parametrize("scope", ["session", "module", "function"])
+def test_no_fixture_sees_the_users_home(scope: str, home: Path, tmp_path: Path) -> None:
+    """A fixture of each scope has a home of the run, and no variable with the user's settings."""
+    probe = f"""
+        @pytest.fixture(scope={scope!r})
+        def seen():
+            return os.environ["HOME"], os.environ.get("XDG_DATA_HOME"), os.environ["DSOPS_AGENT"]
+
+        def test_a(seen):
+            assert seen[0] != {str(home)!r}
+            assert seen[1:] == (None, "off")
+    """
+    assert run_tests(tmp_path, textwrap.dedent(probe))[0] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a session of its own on Linux only")
