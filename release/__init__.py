@@ -7,7 +7,7 @@ The folder dist/ then has these files, of which two builds of the same commit ar
     dsops.pyz                                                one file for any Python 3.11 or newer
     dsops.pyz.licenses.txt                                   the licences of everything in it
     dsops_VERSION-1_all.deb, dsops-VERSION-1.noarch.rpm      for Debian, Ubuntu and Fedora; left out without a Go
-    dsops.rb                                                 for Homebrew; only where GITHUB_REPOSITORY is set
+    dsops.rb                                                 for Homebrew
     ARTIFACT.cdx.json                                        a bill of materials (CycloneDX) for each
     SHA256SUMS                                               of all of these
 

@@ -53,11 +53,8 @@ def _artifacts(source: Path, work: Path, made: Path, epoch: str) -> None:
     else:
         sys.stdout.write("the packages for Debian and Fedora (.deb, .rpm) are left out: nfpm needs Go\n")
     _bills(project, contents, of_pyz, with_the_same, epoch)
-    if owner_and_name := formula.repository():
-        text = formula.build(requirements / "pyz.txt", sdist, repository.version(source), owner_and_name, epoch)
-        (made / "dsops.rb").write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write("the formula for Homebrew is left out: GITHUB_REPOSITORY does not say where releases are\n")
+    text = formula.build(requirements / "pyz.txt", sdist, repository.version(source), repository.address(source), epoch)
+    (made / "dsops.rb").write_text(text, encoding="utf-8")
     (made / f"{single.name}.licenses.txt").write_text(licences_of(contents), encoding="utf-8")
     pyz.build(packed, repository.version(source), single, epoch)
 

@@ -1,8 +1,12 @@
-"""`python -m release.check TAG`: fail if the tag is not the version, or the files differ from the commit."""
+"""`python -m release.check TAG`: fail if the tag is not the version, or the files differ from the commit.
+
+In a workflow of GitHub it also fails if the repository is not the one that pyproject.toml names.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +24,13 @@ def check(tag: str, root: Path = repository.ROOT) -> None:
     changed = repository.git(root, "status", "--porcelain").splitlines()
     if changed:
         raise ReleaseError(f"{len(changed)} files differ from the commit (the first: {changed[0][3:]})")
+    server, name = (os.environ.get(f"GITHUB_{part}") for part in ("SERVER_URL", "REPOSITORY"))
+    address = repository.address(root)
+    if name and address != f"{server}/{name}":
+        raise ReleaseError(
+            f"pyproject.toml has {address} as the address of the repository, not {server}/{name}: correct the line "
+            "Repository, because the package's description and the formula link there"
+        )
     sys.stdout.write(f"{tag} is the version, and all files are committed\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -12,14 +11,13 @@ from typing import Any, NamedTuple
 from release.errors import ReleaseError
 from release.tools import run
 
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 FORMULA = """\
 class Dsops < Formula
   include Language::Python::Virtualenv
 
   desc "Short-lived AWS credentials, and commands that run with secrets"
-  homepage "https://github.com/@REPOSITORY@"
-  url "https://github.com/@REPOSITORY@/releases/download/v@VERSION@/@SDIST@"
+  homepage "@REPOSITORY@"
+  url "@REPOSITORY@/releases/download/v@VERSION@/@SDIST@"
   sha256 "@SHA256@"
   license "MIT"
 
@@ -51,15 +49,7 @@ RESOURCE = """
 """
 
 
-def repository() -> str:
-    """Return `OWNER/NAME` of the project on GitHub, as its workflows say; "" elsewhere."""
-    found = os.environ.get("GITHUB_REPOSITORY", "")
-    if found and not REPOSITORY.fullmatch(found):
-        raise ReleaseError(f"GITHUB_REPOSITORY is {found!r}, not OWNER/NAME")
-    return found
-
-
-def build(requirements: Path, sdist: Path, version: str, owner_and_name: str, epoch: str) -> str:
+def build(requirements: Path, sdist: Path, version: str, repository: str, epoch: str) -> str:
     """Return the text of the formula; uv says where the index that is in use has each package."""
     words = ("pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml", requirements.name)
     packages = tomllib.loads(run("uv", *words, folder=requirements.parent, epoch=epoch))["packages"]
@@ -72,7 +62,7 @@ def build(requirements: Path, sdist: Path, version: str, owner_and_name: str, ep
         resources.append(_filled(RESOURCE, NAME=package["name"], URL=file.url, SHA256=file.sha256))
     own = hashlib.sha256(sdist.read_bytes()).hexdigest()
     return _filled(
-        FORMULA, REPOSITORY=owner_and_name, VERSION=version, SDIST=sdist.name, SHA256=own,
+        FORMULA, REPOSITORY=repository, VERSION=version, SDIST=sdist.name, SHA256=own,
         RESOURCES="".join(resources),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 from release.errors import ReleaseError
@@ -20,6 +21,12 @@ def version(root: Path = ROOT) -> str:
     if not found:
         raise ReleaseError(f'{path} has no line like __version__ = "1.2.3"')
     return found[1]
+
+
+def address(root: Path = ROOT) -> str:
+    """Return the address of the repository, read from pyproject.toml, the one file that has it."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["urls"]["Repository"])
 
 
 def export(folder: Path, *, allow_dirty: bool, root: Path = ROOT) -> None:

@@ -83,6 +83,7 @@ def release(tmp_path: Path) -> Runner:
     (checkout / "src" / "dsops" / "version.py").write_text(f'__version__ = "{VERSION}"\n')
     shutil.copytree(ROOT / "release", checkout / "release", ignore=shutil.ignore_patterns("__pycache__"))
     (checkout / ".gitignore").write_text("build/\n__pycache__/\n")
+    (checkout / "pyproject.toml").write_text('[project]\nurls.Repository = "https://git.example/org/dsops"\n')
     (checkout / "changes").mkdir()
     (checkout / "changes" / "README.md").write_text("# Changes\n")
     (checkout / "CHANGELOG.md").write_text(

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from dsops.sandbox.control.launch import identity_variables
 from dsops.sandbox.control.server import SandboxServer
 from dsops.version import __version__
+from release.repository import address
 from tests.release.places import ROOT, WAYS, CleanPlace, without_rights
 
 DEMO = ("exec", "--config", "examples/demo/dsops.yaml", "--env", "production", "--")
@@ -84,6 +86,22 @@ def test_the_sums_are_right(dist: Path) -> None:
         ["sha256sum", "--check", "SHA256SUMS"], cwd=dist, capture_output=True, text=True, check=True, timeout=60
     )
     assert {line.partition(": ")[0] for line in done.stdout.splitlines()} == set(os.listdir(dist)) - {"SHA256SUMS"}
+
+
+def test_the_description_links_to_the_repository(dist: Path) -> None:
+    """On a package index, README.md has only absolute links and anchors; each leads to a file of the tagged commit."""
+    with zipfile.ZipFile(next(dist.glob("*-py3-none-any.whl"))) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        text = wheel.read(name).decode()
+    links = re.findall(r"\]\(([^)]+)\)", text.partition("\n\n")[2])
+    ours = [link for link in links if link.startswith(address())]
+    assert [link for link in links if link not in ours and not link.startswith(("#", "https://"))] == []
+    for link in ours:
+        kind, ref, path = link.removeprefix(f"{address()}/").partition("#")[0].split("/", 2)
+        assert kind == ("raw" if path.endswith(".png") else "blob")
+        assert ref == f"v{__version__}"
+        assert (ROOT / path).exists(), link
+    assert len(ours) > 20
 
 
 def test_each_artifact_has_a_bill_of_materials(dist: Path) -> None:

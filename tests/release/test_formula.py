@@ -11,15 +11,10 @@ from pathlib import Path
 import pytest
 
 from dsops.version import __version__
+from release.repository import address
 from tests.installed import OUTSIDE
-from tests.release.places import ROOT, TOOLS
+from tests.release.places import ROOT
 
-BUILD = """
-import sys
-from pathlib import Path
-from release import formula
-print(formula.build(Path("requirements/pyz.txt"), Path(sys.argv[1]), sys.argv[2], "owner/name", "1700000000"), end="")
-"""
 PACKAGES = """
 let
   pkgs = {
@@ -38,14 +33,10 @@ in { inherit (made) pname version dependencies postInstall; }
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def formula(dist: Path) -> str:
-    """The formula for the sdist among the artifacts, made with the index that is in use."""
-    (sdist,) = dist.glob("*.tar.gz")
-    words = [str(TOOLS / "python"), "-c", BUILD, str(sdist), __version__]
-    done = subprocess.run(words, cwd=ROOT, env=dict(OUTSIDE), capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """The formula among the artifacts."""
+    return (dist / "dsops.rb").read_text(encoding="utf-8")
 
 
 def test_the_formula_has_each_package_by_its_pinned_hash(formula: str, dist: Path) -> None:
@@ -54,11 +45,11 @@ def test_the_formula_has_each_package_by_its_pinned_hash(formula: str, dist: Pat
     names = re.findall(r"(?m)^([\w.-]+)==", listed)
     resources = re.findall(r'resource "([^"]+)" do\n    url "(https://[^"]+)"\n    sha256 "(\w{64})"\n', formula)
     assert [name for name, _, _ in resources] == names
-    for name, address, sha256 in resources:
+    for name, url, sha256 in resources:
         of_package = listed[listed.index(f"{name}==") :].partition("# via")[0]
-        assert f"--hash=sha256:{sha256}" in of_package, address
+        assert f"--hash=sha256:{sha256}" in of_package, url
     sums = (dist / "SHA256SUMS").read_text(encoding="utf-8")
-    own = re.search(r'url "https://github.com/owner/name/releases/download/v\S+/(\S+)"\n  sha256 "(\w+)"', formula)
+    own = re.search(rf'url "{address()}/releases/download/v{__version__}/(\S+)"\n  sha256 "(\w+)"', formula)
     assert own
     assert f"{own[2]}  {own[1]}\n" in sums
 

@@ -10,6 +10,7 @@ import pytest
 from dsops.version import __version__
 from release import build, check, repository
 from release.errors import ReleaseError, exit_code_of
+from release.long_description import absolute
 from tests.installed import OUTSIDE
 
 
@@ -20,6 +21,9 @@ def clone(tmp_path: Path) -> Path:
     (root / "src" / "dsops").mkdir(parents=True)
     (root / "src" / "dsops" / "version.py").write_text('__version__ = "1.2.3"\n', encoding="utf-8")
     (root / ".gitignore").write_text("ignored\n", encoding="utf-8")
+    (root / "pyproject.toml").write_text(
+        '[project]\nurls.Repository = "https://git.example/org/dsops"\n', encoding="utf-8"
+    )
     git(root, "init", "--quiet")
     git(root, "add", ".")
     git(root, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "first")
@@ -50,6 +54,33 @@ def test_another_tag_is_refused(clone: Path, tag: str) -> None:
         check.check(tag, clone)
 
 
+def test_the_address_is_the_repositorys(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a workflow, the address in pyproject.toml has to be that of the workflow's repository."""
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "org/dsops")
+    check.check("v1.2.3", clone)
+
+    monkeypatch.setenv("GITHUB_REPOSITORY", "fork/dsops")
+    with pytest.raises(ReleaseError, match=r"example/org/dsops as the address .*, not https://git\.example/fork/dsops"):
+        check.check("v1.2.3", clone)
+
+
+def test_the_address_has_one_source() -> None:
+    """The owner of the repository stands in one line of pyproject.toml, so that one change names another owner."""
+    lines = repository.git(repository.ROOT, "grep", "-Fn", repository.address().partition("://")[2]).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["pyproject.toml"]
+
+
+def test_a_link_to_a_file_becomes_absolute() -> None:
+    """A link leads to the page of the file at the tag, an image to its bytes; addresses and anchors stay."""
+    text = "[the\nguide](docs/a.md#b), ![it](docs/i.png), [site](https://a.example/b), [here](#b), list[0](x y)"
+    expected = (
+        "[the\nguide](https://git.example/o/r/blob/v1/docs/a.md#b), ![it](https://git.example/o/r/raw/v1/docs/i.png), "
+        "[site](https://a.example/b), [here](#b), list[0](x y)"
+    )
+    assert expected == absolute(text, "https://git.example/o/r", "v1")
+
+
 def test_a_version_that_cannot_be_read_is_an_error(clone: Path) -> None:
     """If a file lacks the line with the version, the error names the file."""
     (clone / "src" / "dsops" / "version.py").write_text("__version__ = VERSION\n", encoding="utf-8")
@@ -76,7 +107,7 @@ def test_a_dirty_tree_is_built_if_asked(clone: Path, tmp_path: Path) -> None:
     (clone / "src" / "dsops" / "version.py").unlink()
     repository.export(tmp_path / "out", allow_dirty=True, root=clone)
     files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert files == {"new", ".gitignore"}
+    assert files == {"new", ".gitignore", "pyproject.toml"}
     assert "changed" in (tmp_path / "out" / ".gitignore").read_text(encoding="utf-8")
 
 
