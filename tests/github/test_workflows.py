@@ -35,6 +35,8 @@ NOT_HERE = {
     ("ci.windows", "Install dsops"): "downloads from the package index",
     ("ci.passed", "Fail if a job failed or was cancelled"): "GitHub evaluates its condition; the script is `exit 1`",
     ("docs.build", "Build the sites of all versions"): "tests/website/test_publish.py runs the same program",
+    ("release.system", "Install what verify-system needs"): "changes the machine",
+    ("release.system", "Install the packages in a Debian, and build the images"): "takes minutes: `make verify-system`",
     ("release.publish", "Install twine and pypi-attestations"): "downloads from the package index",
     ("release.publish", "Take the wheel and the source distribution"): "`make verify-dist` runs the same check",
     ("release.publish", "Sign"): "needs GitHub's OIDC token",
