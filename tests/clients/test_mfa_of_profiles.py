@@ -122,6 +122,26 @@ def test_three_profiles_of_one_device_need_one_code(machine: Machine) -> None:
     assert not any(session[part] in text for part in ("SecretAccessKey", "SessionToken") for text in files)
 
 
+def test_an_edit_of_another_profile_needs_no_code(machine: Machine) -> None:
+    """After an edit of unrelated sections and a login of an SSO session, profiles work without another code.
+
+    A change of the key that signs GetSessionToken needs a code.
+    """
+    machine.typed("deploy", ADA)
+    for words in (("region", "eu-west-1", "--profile", "new"), ("region", "eu-west-1", "--profile", "ben")):
+        assert machine.run("aws", "configure", "set", *words).returncode == 0
+    with (machine.folder / ".aws" / "config").open("a") as file:
+        file.write("[sso-session corp]\nsso_start_url = https://corp.example\nsso_region = us-east-1\n")
+    cache = machine.folder / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    (cache / "0000000000000000000000000000000000000000.json").write_text("{}")
+    assert machine.run("aws", "configure", "set", "role_session_name", "someone", "--profile", "audit").returncode == 0
+    assert machine.works("audit", "billing", "ada")
+    assert machine.calls().count("GetSessionToken") == 1
+    assert machine.run("aws", "configure", "set", "region", "eu-west-1", "--profile", "ada").returncode == 0
+    assert not machine.works("audit")
+
+
 def test_another_device_asks_for_its_own_code(machine: Machine) -> None:
     """The MFA session of one user is not reused for a profile with another user's access key and MFA device."""
     machine.typed("deploy", ADA)

@@ -6,11 +6,11 @@ text. The values of access keys are dropped during parsing: no object here conta
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from configparser import Error, MissingSectionHeaderError, RawConfigParser
 
+from dsops.aws.identity.related_sections import section_meaning
 from dsops.errors import ConfigUnreadable, Where
 from dsops.startup import NamedTuple
 
@@ -20,9 +20,7 @@ SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
 _OUTRANKING = frozenset({"role_arn", "sso_session", "sso_start_url", "credential_process", "login_session"})
 """The keys of a profile whose credentials can come from elsewhere, although the profile has an access key."""
 _HIDDEN = "***"
-_PLAIN_HEADER = re.compile(r"([\w-]+) +([\w.@/:+-]+)", re.ASCII)
-"""A header of two words, none of which has a character that is special in a shell."""
-_OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
+_OTHER_SECTIONS = frozenset({"sso-session", "services", "plugins", "preview"})
 
 
 class ProfileEntry(NamedTuple):
@@ -81,14 +79,14 @@ def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
     profiles: dict[str, Profile] = {}
     sessions, notes = set(), []
     for header, where, entries in _sections(config):
-        kind, name = _meaning(header)
+        kind, name = section_meaning(header)
         if kind == "profile":
             # A later section of the same profile replaces the earlier section, even if one is `[profile default]` and
             # the other is `[default]`.
             profiles[name] = Profile(name=name, entries=entries, where=where)
         elif kind == "sso-session":
             sessions.add(name)
-        elif kind not in _OTHER_SECTIONS:
+        elif not kind and header.partition(" ")[0] not in _OTHER_SECTIONS:
             notes.append(f"`[{header}]` ({where}) is no profile to AWS's programs: that is {_as_profile(header)}")
     for header, where, entries in _sections(credentials):
         earlier = profiles.get(header)
@@ -103,22 +101,6 @@ def _as_profile(header: str) -> str:
     """Return the header that the user probably meant."""
     name = header.removeprefix("profile").strip() if header.partition(" ")[0] == "profile" else header
     return f"`[profile {shlex.quote(name) if name else 'NAME'}]`"
-
-
-def _meaning(header: str) -> tuple[str, str]:
-    """Return a section's kind and name. The header may be quoted as in a shell: `[profile "my name"]`."""
-    if header == "default":
-        return "profile", header
-    plain = _PLAIN_HEADER.fullmatch(header)
-    if plain:  # `shlex` takes 17 us per header; for 2,000 profiles, a user would notice that.
-        return plain[1], plain[2]
-    try:
-        words = shlex.split(header)
-    except ValueError:
-        return "", ""
-    if len(words) == 2:
-        return words[0], words[1]
-    return (words[0], "") if words and words[0] in _OTHER_SECTIONS else ("", "")
 
 
 def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, ProfileEntry]]]:

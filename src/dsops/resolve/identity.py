@@ -1,8 +1,9 @@
 """Identify the signer of the first hop without a request.
 
 The result is a digest that differs whenever the signer may differ. Keys in environment variables identify the signer
-directly. Otherwise botocore finds the signer from files and variables, so the digest covers their contents: a new
-login, an edited profile or a changed variable gives another identity, and no session is shared by mistake.
+directly. Otherwise botocore finds the signer from files and variables, so the digest covers everything that botocore
+reads for the profile: its sections and those it refers to, its login, its token file, and variables. A change of
+another profile or a login of another SSO session is no change, so it costs no MFA code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from dsops.aws.identity.ambient_files import (
 )
 from dsops.config.files import digest
 from dsops.plan import Ambient, Proof, Settings
+from dsops.startup import TYPE_CHECKING
 from dsops.stores import proving_store
+
+if TYPE_CHECKING:
+    from dsops.aws.identity.related_sections import RelatedSections
 
 # The folders of the token caches of SSO, `aws login` and others, in which each file's name is a hash.
 _SSO_CACHE = "~/.aws/sso/cache"
@@ -36,8 +41,11 @@ _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZA
 _BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
 _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 
-# Variables besides AWS_* that affect the identity: search paths of files and programs, and the user's home.
-_OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE", "PATH")
+# Variables besides AWS_* that affect the identity without a credential_process: paths of files.
+_OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE")
+
+# The variables that name a profile, in botocore's order. botocore does not read them if a profile is named otherwise.
+_PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 
 def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
@@ -64,12 +72,24 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
                     "environment", _hmac_hex(key, parts), is_temporary=keys.is_temporary, endpoints=endpoints
                 )
         name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
-        parts = ("profile", name, *_network_settings(environ), *_evidence(environ, folder))
+        from dsops.aws.identity.related_sections import related_sections
+
+        config, credentials = (content(find(environ, folder)) for find in (config_file, credentials_file))
+        related = related_sections(config, credentials, [profile] if profile else _profiles_of(environ))
+        if related is None or related.values("credential_process"):
+            # A credential_process may use any profile: `aws configure export-credentials --profile other`.
+            evidence = _evidence_of_files(environ, folder, config, credentials)
+        else:
+            ignored = _PROFILE_VARIABLES if profile else ()
+            read = {variable: value for variable, value in environ.items() if variable not in ignored}
+            evidence = _evidence(read, folder, related)
+        parts = ("profile", name, *_network_settings(environ), *evidence)
+        own_name = name or "default"
         return Ambient(
             source=f"profile {name}" if name else "default chain",
             digest=_hmac_hex(key, parts),
             is_temporary=None,
-            region=profile_region(environ, name or "default", folder),
+            region=related.region(own_name) if related else profile_region(environ, own_name, folder),
             endpoints=endpoints_of(environ, profile, folder),
             mark=_hmac_hex(_MARK_KEY, parts),
         )
@@ -129,23 +149,55 @@ def _network_settings(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}={environ[name]}"
 
 
-def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
-    """Yield all settings and file digests that may influence which credentials botocore chooses."""
-    config = content(config_file(environ, folder))
-    credentials = content(credentials_file(environ, folder))
+def _profiles_of(environ: Mapping[str, str]) -> list[str]:
+    """Return the profiles that botocore may use without a named profile. An empty variable means `default`."""
+    named = [environ[name] for name in _PROFILE_VARIABLES if name in environ]
+    return [name or "default" for name in named] or ["default"]
+
+
+def _evidence(environ: Mapping[str, str], folder: str, related: RelatedSections) -> Iterator[str]:
+    """Yield what botocore reads for the profile, if its credentials need no program."""
+    yield from (f"{name}={environ[name]}" for name in sorted(environ) if _is_read(name))
+    yield related.text
+    token_files = sorted(related.values("web_identity_token_file"))
+    for path in (*_legacy_files(environ, folder), *_token_files(environ, folder, token_files)):
+        yield digest(content(path))
+    sso, login = _caches(environ, folder)
+    # botocore's names for the files: the SHA-1 of the SSO session's name, or else of its start URL; and a SHA-256.
+    sso_names = related.values("sso_session") | related.values("sso_start_url")
+    if sso_names:
+        from dsops.aws.identity.sso_cache import hashed
+
+        yield from (_file(f"{sso}/{hashed(name)}.json") for name in sorted(sso_names))
+    for name in sorted(related.values("login_session")):
+        yield _file(f"{login}/{digest(name.encode())}.json")
+
+
+def _evidence_of_files(environ: Mapping[str, str], folder: str, config: bytes, credentials: bytes) -> Iterator[str]:
+    """Yield everything that botocore or a credential_process may read for any profile."""
     # A credential_process may read any variable, and any file in its folder.
     has_process = b"credential_process" in config + credentials
     if has_process:
         yield folder
-    for name in sorted(environ):
-        if has_process or name.startswith("AWS_") or name in _OTHER_VARIABLES:
-            yield f"{name}={environ[name]}"
+    yield from (f"{name}={environ[name]}" for name in sorted(environ) if has_process or _is_read(name))
     yield digest(config)
     yield digest(credentials)
-    for path in (*_legacy_files(environ, folder), *_token_files(environ, folder, config + b"\n" + credentials)):
+    named = [os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, config + b"\n" + credentials)]
+    for path in (*_legacy_files(environ, folder), *_token_files(environ, folder, named)):
         yield digest(content(path))
-    for cache in (_SSO_CACHE, environ.get("AWS_LOGIN_CACHE_DIRECTORY") or _LOGIN_CACHE):
-        yield from _files(located(cache, environ, folder))
+    for cache in _caches(environ, folder):
+        yield from _files(cache)
+
+
+def _is_read(variable: str) -> bool:
+    """Whether the variable affects which credentials botocore finds."""
+    return variable.startswith("AWS_") or variable in _OTHER_VARIABLES
+
+
+def _caches(environ: Mapping[str, str], folder: str) -> tuple[str, str]:
+    """Return the folders of the tokens of SSO and of `aws login`."""
+    login = environ.get("AWS_LOGIN_CACHE_DIRECTORY") or _LOGIN_CACHE
+    return located(_SSO_CACHE, environ, folder), located(login, environ, folder)
 
 
 def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
@@ -156,9 +208,8 @@ def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
         yield located(environ["AWS_CREDENTIAL_FILE"], environ, folder)
 
 
-def _token_files(environ: Mapping[str, str], folder: str, text: bytes) -> Iterator[str]:
-    """Yield the token files that variables or the given text name. Paths are used as written."""
-    named = [os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, text)]
+def _token_files(environ: Mapping[str, str], folder: str, named: Iterable[str]) -> Iterator[str]:
+    """Yield the token files that variables name, and the given ones. Paths are used as written."""
     for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *named):
         if path:
             yield located(path, environ, folder, has_variables=False)
@@ -170,5 +221,8 @@ def _files(folder: str) -> Iterator[str]:
     except OSError as error:
         check_absent(folder, error)
         return
-    for name in names:
-        yield f"{name}={digest(content(os.path.join(folder, name)))}"
+    yield from (_file(os.path.join(folder, name)) for name in names)
+
+
+def _file(path: str) -> str:
+    return f"{path}={digest(content(path))}"

@@ -26,6 +26,7 @@ SHAPES = {
     "quoted": "[profile \"my prod\"]\nrole_arn = x\n[profile 'other one']\nrole_arn = y\n",
     "tab after profile": "[profile\ta]\nrole_arn = x\n",
     "odd quotes": '[profile a"b]\nrole_arn = x\n',
+    "a longer first word": "[profiles a]\nrole_arn = x\n[sso-sessions s]\nsso_region = x\n",
     "three words": "[profile a b]\nrole_arn = x\n",
     "colon": "[profile a]\nrole_arn: x:y\n",
     "comments": "# one\n; two\n[profile a]\n# three\nrole_arn = x # four\n",

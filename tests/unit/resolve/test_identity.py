@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 from pathlib import Path
@@ -86,16 +87,179 @@ def test_a_named_profile_wins_over_keys_in_the_environment(environ: dict[str, st
     assert ambient_of({**environ, **KEYS}, KEY, "/")("dev").source == "profile dev"
 
 
+LOGIN = "arn:aws:sts::111111111111:assumed-role/R/ada"
+PROFILES = f"""\
+[default]
+region = eu-west-2
+[profile dev]
+region = eu-west-1
+source_profile = base
+sso_session = corp
+services = local
+login_session = {LOGIN}
+[profile base]
+sso_start_url = https://base.example
+[profile other]
+sso_session = elsewhere
+[sso-session corp]
+sso_start_url = https://corp.example
+[sso-session elsewhere]
+sso_start_url = https://elsewhere.example
+[services local]
+sts =
+  endpoint_url = https://sts.example
+[services remote]
+sts =
+  endpoint_url = https://remote.example
+"""
+SSO = ".aws/sso/cache"
+
+
+def hashed(text: str) -> str:
+    """Return the name of an SSO session's token file."""
+    return f"{SSO}/{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()}.json"
+
+
 @pytest.mark.parametrize(
-    "changed", [".aws/config", ".aws/credentials", ".aws/sso/cache/1.json", ".aws/login/cache/new.json", "token"]
+    "changed",
+    [
+        "token",
+        ".boto",
+        hashed("corp"),
+        hashed("https://corp.example"),
+        hashed("https://base.example"),
+        f".aws/login/cache/{hashlib.sha256(LOGIN.encode()).hexdigest()}.json",
+    ],
 )
-def test_each_file_that_botocore_may_read_counts(environ: dict[str, str], changed: str) -> None:
-    """If a file that botocore may read changes or is added, the digest changes; otherwise it stays."""
+def test_each_file_that_botocore_reads_for_the_profile_counts(environ: dict[str, str], changed: str) -> None:
+    """If a file that botocore reads for the profile changes or is added, the digest changes; otherwise it stays."""
+    home = Path(environ["HOME"])
+    (home / ".aws/config").write_text(PROFILES)
     before = digest(environ, "dev")
     assert digest(environ, "dev") == before
-    path = Path(environ["HOME"]) / changed
-    path.write_text((path.read_text() if path.exists() else "") + "\n# changed\n")
+    (home / changed).write_text("changed")
     assert digest(environ, "dev") != before
+
+
+@pytest.mark.parametrize("changed", [hashed("elsewhere"), f"{SSO}/botocore-client-id-us-east-1.json", ".aws/cli/x"])
+def test_a_login_of_another_session_does_not_count(environ: dict[str, str], changed: str) -> None:
+    """A new token of an SSO session that the profile does not use keeps the digest."""
+    home = Path(environ["HOME"])
+    (home / ".aws/config").write_text(PROFILES)
+    (home / changed).parent.mkdir(exist_ok=True)
+    before = digest(environ, "dev")
+    (home / changed).write_text("a new token")
+    assert digest(environ, "dev") == before
+    (home / hashed("corp")).write_text("a new token")
+    assert digest(environ, "dev") != before
+
+
+def edited(environ: dict[str, str], old: str, new: str, profile: str = "dev") -> bool:
+    """Whether this edit of the config file changes the digest."""
+    config = Path(environ["HOME"]) / ".aws/config"
+    assert old in PROFILES
+    config.write_text(PROFILES)
+    before = digest(environ, profile)
+    config.write_text(PROFILES.replace(old, new))
+    return digest(environ, profile) != before
+
+
+@pytest.mark.parametrize(
+    "line", ["region = eu-west-1", "https://base.example", "https://corp.example", "https://sts.example"]
+)
+def test_a_value_in_a_section_that_the_profile_refers_to_counts(environ: dict[str, str], line: str) -> None:
+    """An edit of the profile's section, or of its source profile, SSO session or services, changes the digest."""
+    assert edited(environ, line, f"{line}x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("https://remote.example", "https://x.example"),
+        ("https://elsewhere.example", "https://x.example"),
+        ("region = eu-west-2", "region = us-east-1"),
+        ("[profile other]", "[profile another]\nrole_arn = x\n[profile other]"),
+        ("[profile other]\nsso_session = elsewhere\n", ""),
+        ("region = eu-west-1\nsource_profile = base\n", "# a comment\nSource_Profile : base\n\nregion=eu-west-1\n"),
+    ],
+    ids=["services", "sso-session", "default", "new profile", "removed profile", "layout"],
+)
+def test_an_edit_elsewhere_does_not_count(environ: dict[str, str], old: str, new: str) -> None:
+    """An edit of sections to which the profile does not refer keeps the digest, and so does another layout."""
+    assert not edited(environ, old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[default]", "[DEFAULT]\nexternal_id = x\n[default]"),
+        ("[profile other]", "[profile 'dev']\nrole_arn = x\n[profile other]"),
+        ("[profile other]", "[profiles dev]\nrole_arn = x\n[profile other]"),
+        ("[profile other]", "[DEFAULT]\nsource_profile = other\n[profile other]"),
+        ("[profile other]", "[plugins]\nx = y\n[profile other]"),
+        ("[profile other]", "[profile dev]\nrole_arn = x\n[profile other]"),
+    ],
+    ids=["DEFAULT", "quotes", "profiles", "DEFAULT source", "plugins", "twice"],
+)
+def test_an_unusual_section_counts(environ: dict[str, str], old: str, new: str) -> None:
+    """`[DEFAULT]`, a second header of the profile, and sections of an unknown kind change the digest.
+
+    With a section that occurs twice botocore reads nothing, and the whole file counts.
+    """
+    assert edited(environ, old, new)
+
+
+@pytest.mark.parametrize(
+    ("file", "header"),
+    [("config", "[DEFAULT]"), ("config", "[profiles dev]"), ("config", '[profile "dev"]'), ("credentials", "[dev]")],
+)
+def test_a_source_that_an_unusual_section_names_counts(environ: dict[str, str], file: str, header: str) -> None:
+    """An edit of the source profile counts wherever botocore finds `source_profile`, and in both files."""
+    aws = Path(environ["HOME"]) / ".aws"
+    (aws / "config").write_text("[profile dev]\nrole_arn = x\n[profile unrelated]\nregion = x\n")
+    text = (aws / file).read_text() if file == "config" else ""
+    (aws / file).write_text(f"{text}{header}\nsource_profile = other\n")
+    for source in ("config", "credentials"):
+        before, old = digest(environ, "dev"), (aws / source).read_text()
+        (aws / source).write_text(f"{old}[{'profile ' if source == 'config' else ''}other]\naws_access_key_id = x\n")
+        assert digest(environ, "dev") != before
+
+
+def test_any_profile_counts_for_a_process(environ: dict[str, str]) -> None:
+    """If the profile or a source has a credential_process, each edit counts: the process may use any profile."""
+    with_process = "[profile base]\ncredential_process = aws configure export-credentials --profile other"
+    (Path(environ["HOME"]) / ".aws/config").write_text(PROFILES.replace("[profile base]", with_process))
+    before = digest(environ, "dev")
+    (Path(environ["HOME"]) / hashed("elsewhere")).write_text("a new token")
+    assert digest(environ, "dev") != before
+
+
+@pytest.mark.parametrize(
+    ("variables", "read"),
+    [
+        ({}, {"default"}),
+        ({"AWS_PROFILE": "dev"}, {"dev"}),
+        ({"AWS_DEFAULT_PROFILE": "dev", "AWS_PROFILE": "other"}, {"dev", "other"}),
+        ({"AWS_DEFAULT_PROFILE": "", "AWS_PROFILE": "other"}, {"default", "other"}),
+    ],
+)
+def test_the_profiles_that_variables_may_mean_count(
+    environ: dict[str, str], variables: dict[str, str], read: set[str]
+) -> None:
+    """Without a named profile, an edit of each profile counts that the variables may mean, and no other edit does."""
+    sections = {"default": "[default]", "dev": "[profile dev]", "other": "[profile other]"}
+    changing = {
+        name
+        for name, header in sections.items()
+        if edited({**environ, **variables}, header, f"{header}\nexternal_id = x", profile="")
+    }
+    assert changing == read
+
+
+def test_a_variable_that_names_a_profile_counts_unless_a_profile_is_named(environ: dict[str, str]) -> None:
+    """AWS_PROFILE does not change the digest of a profile that a store names: botocore does not read the variable."""
+    assert digest({**environ, "AWS_PROFILE": "other"}, "dev") == digest(environ, "dev")
+    assert digest({**environ, "AWS_PROFILE": "other"}) != digest(environ)
 
 
 def test_a_token_file_of_a_profile_counts(environ: dict[str, str]) -> None:
@@ -111,12 +275,13 @@ def test_a_token_file_of_a_profile_counts(environ: dict[str, str]) -> None:
 def test_variables_of_aws_count_and_others_only_for_a_process(environ: dict[str, str]) -> None:
     """AWS variables change the digest.
 
-    Other variables change it only if the profile has a credential_process, which may read them.
+    Other variables, such as PATH, change it only if the profile has a credential_process, which may read them.
     """
     assert digest({**environ, "AWS_ROLE_ARN": "x"}) != digest(environ)
-    assert digest({**environ, "FOO": "x"}) == digest(environ)
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = x\n")
-    assert digest({**environ, "FOO": "x"}) != digest(environ)
+    for name in ("FOO", "PATH"):
+        assert digest({**environ, name: "x"}) == digest(environ)
+        assert digest({**environ, name: "x"}, "dev") != digest(environ, "dev")
 
 
 def test_two_profiles_are_two_identities(environ: dict[str, str]) -> None:
@@ -148,11 +313,11 @@ def test_a_relative_path_starts_at_the_clients_folder(environ: dict[str, str], t
     del environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "here").write_text(f"# {name}\n")
+        (tmp_path / name / "here").write_text(f"[default]\nx = {name}\n")
     client = {**environ, variable: "here"}
     one, two = (digest(client, folder=str(tmp_path / name)) for name in ("one", "two"))
     assert one != two
-    (tmp_path / "two/here").write_text("# one\n")
+    (tmp_path / "two/here").write_text("[default]\nx = one\n")
     assert digest(client, folder=str(tmp_path / "two")) == one
 
 
@@ -165,13 +330,14 @@ def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, 
 
 
 def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, str]) -> None:
-    """With a relative `credential_process` (`./who`) the digest depends on the client's folder.
+    """With a `credential_process` (`./who`) the digest depends on the client's folder.
 
-    Without a relative `credential_process` the folder does not change the digest.
+    For a profile without a `credential_process` the folder does not change the digest.
     """
     assert digest(environ, folder="/a") == digest(environ, folder="/b")
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = ./who\n")
-    assert digest(environ, folder="/a") != digest(environ, folder="/b")
+    assert digest(environ, folder="/a") == digest(environ, folder="/b")
+    assert digest(environ, "dev", folder="/a") != digest(environ, "dev", folder="/b")
 
 
 @pytest.mark.parametrize("path", ["$PLACE/config", "${PLACE}/config", "~/config"])
@@ -188,10 +354,11 @@ def test_variables_in_a_path_are_the_clients(environ: dict[str, str], tmp_path: 
 
 def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path) -> None:
     """The digest covers the login cache in the folder that `AWS_LOGIN_CACHE_DIRECTORY` names."""
+    (Path(environ["HOME"]) / ".aws/config").write_text(PROFILES)
     environ["AWS_LOGIN_CACHE_DIRECTORY"] = str(tmp_path)
-    before = digest(environ)
-    (tmp_path / "1.json").write_text("{}")
-    assert digest(environ) != before
+    before = digest(environ, "dev")
+    (tmp_path / f"{hashlib.sha256(LOGIN.encode()).hexdigest()}.json").write_text("{}")
+    assert digest(environ, "dev") != before
 
 
 @pytest.mark.parametrize("keys", [KEYS, {}], ids=["keys", "profile"])

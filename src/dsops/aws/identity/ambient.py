@@ -152,7 +152,8 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
     from dsops.aws.identity.ambient_advice import scrubbed
 
     path = [entry for entry in sys.path if entry.startswith("/") or entry[1:2] == ":"]
-    command = [sys.executable, "-I", "-c", _START, lookup.profile, *path]
+    # botocore reads files in the encoding of the locale; the identity of a session assumes UTF-8 (`related_sections`).
+    command = [sys.executable, "-I", "-X", "utf8", "-c", _START, lookup.profile, *path]
     try:
         child = subprocess.Popen(
             command,
