@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from dsops.errors import SandboxRefusal, SandboxUnavailable
@@ -23,11 +23,9 @@ from dsops.sandbox.state.backend_responses import read_answer
 from dsops.sandbox.state.buckets import reach
 from dsops.sandbox.state.closed_operations import check_open, not_served
 from dsops.sandbox.state.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
+from dsops.sandbox.state.quick_moto.requests import cache_what_moto_repeats, moto_request
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import Protocol, operation_model, protocols, signing_name
-
-if TYPE_CHECKING:
-    from moto.core.request import Request
 
 _MOTO_VERSION = (5, 2)
 _ANY_ACCOUNT = "000000000000"
@@ -56,6 +54,7 @@ def prepare() -> None:
             version = import_module("moto").__version__
             # moto creates its botocore session once per process and would read `AWS_PROFILE` at that moment.
             import_module("moto.core.base_backend").AccountSpecificBackend.get_session()
+            cache_what_moto_repeats()
             _run_nothing(import_module("moto.core.config").default_user_config)
             for service in ("iam", "secretsmanager"):
                 load(service)
@@ -105,12 +104,9 @@ def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
         "X-Moto-Account-Id": call.account,
         "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
     }
-    request = _request_class(is_form=spoken in {"query", "ec2"}).from_primitives(
-        serialized["method"], url, headers, _body(serialized["body"], spoken)
-    )
-    # Without the cycle that werkzeug makes here, a body does not stay in memory until the next garbage collection.
-    request.environ.pop("werkzeug.request", None)
-    request.environ["RAW_URI"] = url.removeprefix(f"https://{gate.host}")
+    is_form = spoken in {"query", "ec2"}
+    body = _body(serialized["body"], spoken)
+    request = moto_request(serialized["method"], gate.host, path, query, headers, body, is_form=is_form)
     request.environ[OPERATION] = call.operation
     try:
         with reach(call.operation) if call.service == "s3" else nullcontext():
@@ -163,14 +159,6 @@ def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
             raise refusal("MalformedInput", None)
         checked[name] = text
     return checked
-
-
-@cache
-def _request_class(*, is_form: bool) -> type[Request]:
-    """Return moto's request class if `is_form`, else a subclass that never parses the body as a form."""
-    from moto.core.request import Request
-
-    return Request if is_form else type("BodyRequest", (Request,), {"want_form_data_parsed": False})
 
 
 @cache

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dsops.errors import SandboxRefusal
 from dsops.extras import install_packages
 from dsops.sandbox.state.closed_operations import SHUT, not_served
-from dsops.sandbox.state.queue_attributes import send_without_counting
+from dsops.sandbox.state.quick_moto.sending import send_without_counting
+from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3
 from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.models import service_model
+from dsops.sandbox.wire.models import protocols, service_model
 from dsops.sandbox.wire.service_table import SERVED
 
 if TYPE_CHECKING:
@@ -68,12 +69,27 @@ def find_gate(service: str, operation: str, path: str, region: str, account: str
     prefix = service_model(service).metadata["endpointPrefix"]
     for form in _HOSTS:
         host = form.format(prefix=prefix, region=region, account=account)
+        if service == "s3":
+            return MotoHandler(host, _s3_handler(path))
         url = f"https://{host}{path}"
         for pattern, handler in load(service):
             if pattern.match(url):
-                pinned_handler = _pinned_handler(handler, operation)
+                pinned_handler = _pinned_handler(handler, service, operation)
                 return None if pinned_handler is None else MotoHandler(host, pinned_handler)
     return None
+
+
+def _s3_handler(path: str) -> Handler:
+    """Return the handler for a path with the bucket first.
+
+    moto's patterns would take `/BUCKET/x.amazonaws.com` for a host name, and perform DeleteBucket for DeleteObject.
+    """
+    load("s3")
+    from moto.s3.responses import S3Response
+
+    responses: Any = quick_s3(S3Response)
+    handler: Handler = responses.key_dispatch if path[1:].partition("/")[2] else responses.bucket_dispatch
+    return handler
 
 
 @cache
@@ -134,7 +150,7 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
     )
 
 
-def _pinned_handler(handler: Any, operation: str) -> Handler | None:
+def _pinned_handler(handler: Any, service: str, operation: str) -> Handler | None:
     """Return the handler restricted to the operation; None if this handler can't be restricted."""
     owner = getattr(handler, "__self__", None)
     if not isinstance(owner, type):
@@ -144,6 +160,8 @@ def _pinned_handler(handler: Any, operation: str) -> Handler | None:
         # from the authorized operation.
         path_handler: Handler = handler
         return path_handler
+    if "json" in protocols(service):
+        owner = quick_json(owner)
     pinned_handler: Handler = handler.__func__.__get__(_pinned_class(owner, operation))
     return pinned_handler
 
