@@ -71,7 +71,8 @@ def moto_request(
     # With `populate_request` werkzeug would make a cycle, which keeps a body until the next garbage collection.
     request: Request = _request_class(is_form=is_form)(environ, populate_request=False)
     if not is_form:
-        vars(request).update(_cached_data=body, form=_no_form(), files=_no_form())
+        nothing = request.parameter_storage_class()
+        vars(request).update(_cached_data=body, form=nothing, files=nothing)
     vars(request).update(raw_path=path, raw_url=f"https://{host}{raw_uri}")
     return request
 
@@ -82,10 +83,3 @@ def _request_class(*, is_form: bool) -> Any:  # a subclass of moto's class, whic
 
     # Values of the instance replace the properties of moto's class, which compute them anew at each access.
     return type("QuickRequest", (Request,), {"want_form_data_parsed": is_form, "raw_path": None, "raw_url": None})
-
-
-@cache
-def _no_form() -> object:
-    from werkzeug.datastructures import ImmutableMultiDict
-
-    return ImmutableMultiDict()
