@@ -262,11 +262,12 @@ class CredentialCache:
                 raise
             return Obtained(still_held, is_cached=True)
         if era is self.values.era:
-            self._keep(fingerprint, issued)
+            self.keep(fingerprint, issued)
         _check_life(issued, need, self._now())
         return Obtained(issued, is_cached=False)
 
-    def _keep(self, fingerprint: str, issued: Credentials) -> None:
+    def keep(self, fingerprint: str, issued: Credentials) -> None:
+        """Put a session into the cache."""
         now = self._now()
         for key in [key for key, session in list(self._held.items()) if not session.is_usable(now)]:
             self._drop(key)

@@ -32,6 +32,13 @@ accounts:
             Condition: {{Bool: {{"aws:MultiFactorAuthPresent": "true"}}}}
       Audit: *guarded
       Billing: *guarded
+      Bens:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {{AWS: "arn:aws:iam::{ACCOUNT}:user/ben"}}
+            Action: sts:AssumeRole
       Long: {{<<: *guarded, max_session_duration: 7200}}
       Fresh:
         trust:
@@ -49,6 +56,7 @@ PROFILES = (
     ("fresh", "Fresh", "ada", ADA, ""),
     ("long", "Long", "ada", ADA, "duration_seconds = 3601\n"),
     ("bens", "Audit", "ben", BEN, ""),
+    ("denied", "Bens", "ada", ADA, ""),
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal of that kind on Windows")
@@ -140,6 +148,32 @@ def test_an_edit_of_another_profile_needs_no_code(machine: Machine) -> None:
     assert machine.calls().count("GetSessionToken") == 1
     assert machine.run("aws", "configure", "set", "region", "eu-west-1", "--profile", "ada").returncode == 0
     assert not machine.works("audit")
+
+
+def test_explain_uses_the_code_of_exec(machine: Machine) -> None:
+    """After `exec`, `explain` needs no code, and answers as a run that asks for a code and uses no agent."""
+    alone = ["sh", "-c", "dsops explain denied --no-agent --json > alone.json"]
+    with Terminal(alone, environ=machine.environ, folder=machine.folder) as terminal:
+        terminal.expect(f"MFA code of {ADA} for ")
+        terminal.type(f"{machine.sandbox.totp(ADA)}\n")
+        assert terminal.code() == 6, terminal.text
+    machine.sandbox.clock.advance(60)
+    without_code = machine.run("setsid", "--wait", "dsops", "explain", "denied", "--json")
+    assert json.loads(without_code.stdout)["findings"][0]["cause"] == "mfa-code"
+    machine.typed("deploy", ADA)
+    after_exec = machine.run("setsid", "--wait", "dsops", "explain", "denied", "--json")
+    assert after_exec.returncode == 6
+    answers = [json.loads(text) for text in (after_exec.stdout, (machine.folder / "alone.json").read_text())]
+    for answer in answers:
+        answer["findings"][0]["aws"].pop("request_id")
+    assert answers[0] == answers[1]
+    assert answers[0]["findings"][0]["cause"] == "trust-policy"
+    assert machine.calls().count("GetSessionToken") == 2
+    message = (
+        f"User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k"
+    )
+    (machine.folder / "message").write_text(message)
+    assert machine.run("setsid", "--wait", "dsops", "explain", "audit", "--message", "message").returncode == 6
 
 
 def test_another_device_asks_for_its_own_code(machine: Machine) -> None:

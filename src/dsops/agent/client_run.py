@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ from dsops.aws.identity.ambient_files import config_file, credentials_file
 from dsops.cache import CredentialCache
 from dsops.config import HOOKED, RUNNING
 from dsops.config.allow import not_allowed
+from dsops.credentials import Credentials
 from dsops.errors import ConfigNotFound, DsopsError, MfaRequired, NotAllowed
 from dsops.model import Config
 from dsops.pipeline.configuration import choose_environment, only_variable, read_config
@@ -221,11 +222,24 @@ class ClientRun:
         self.announce(plan)
         return plan
 
+    def cached_sessions(self, request: PipelineRequest) -> Mapping[str, Credentials]:
+        """Return the usable cached sessions of the request's plan, by step, for steps that send an MFA code.
+
+        A session whose policy depends on the variables of the plan is left out: the client's plan may have fewer.
+        """
+        config = self._config(request)
+        plan = plan_of_session(config, request.store, self.runtime, environment=request.environment)
+        asking = [
+            step for step in plan.steps.values() if "session_policy_covers" not in step.settings and step.asks_code
+        ]
+        cached = {step.name: self._shared.cache.peek(step.fingerprint) for step in asking}
+        return {name: session for name, session in cached.items() if session is not None}
+
     def announce(self, plan: Plan) -> None:
         """Send the notes of the configuration and the plan to the client, and announce that a code may be used."""
         self._notes += plan.notes
         self._show_notes()
-        if any("serial_number" in step.settings for step in plan.steps.values()):
+        if any(step.asks_code for step in plan.steps.values()):
             self._client.expect_code()
 
     def _config(self, request: PipelineRequest) -> Config:

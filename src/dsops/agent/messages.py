@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dsops.cache import CachedSession
-from dsops.credentials import Credentials
+from dsops.credentials import Credentials, SandboxRun
 from dsops.pipeline.journal import LazyJournal
 from dsops.runtime import Journal
 from dsops.secret import Secret
@@ -79,6 +79,9 @@ def request_of(fields: Sequence[bytes]) -> PipelineRequest:
     )
 
 
+_CACHED = 10
+"""The number of fields of a cached session: step, sandbox, and those of `credentials_fields`."""
+
 _ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
 
 
@@ -120,6 +123,29 @@ def credentials_of(fields: Sequence[bytes]) -> Credentials:
         arn=arn.decode(),
         source=os.fsdecode(source),
     )
+
+
+def cached_fields(sessions: Mapping[str, Credentials]) -> list[bytes]:
+    """Encode cached sessions by step, each with the sandbox that issued it."""
+    return [
+        field
+        for name, session in sessions.items()
+        for field in (
+            os.fsencode(name),
+            *[text.encode() for text in session.sandbox or ("", "")],
+            *credentials_fields(session),
+        )
+    ]
+
+
+def cached_of(fields: Sequence[bytes]) -> dict[str, Credentials]:
+    """Decode cached sessions."""
+    sessions = {}
+    for start in range(0, len(fields), _CACHED):
+        name, url, server, *session = fields[start : start + _CACHED]
+        credentials, sandbox = credentials_of(session), SandboxRun(url.decode(), server.decode()) if url else None
+        sessions[os.fsdecode(name)] = credentials.from_source(credentials.source, sandbox=sandbox)
+    return sessions
 
 
 def secrets_fields(secrets: Mapping[str, Secret]) -> list[bytes]:

@@ -7,8 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dsops.agent import client
 from dsops.agent.client import ASK, CHOOSE, DECLINED, EVENT, FAILED, RESULT, unpack
 from dsops.agent.failure import unpack_error
-from dsops.agent.messages import PipelineRequest, credentials_of, request_fields, secrets_of, take_who_answered
+from dsops.agent.messages import (
+    PipelineRequest,
+    cached_of,
+    credentials_of,
+    request_fields,
+    secrets_of,
+    take_who_answered,
+)
 from dsops.credentials import Credentials
+from dsops.errors import DsopsError
 from dsops.runtime import Choice, Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -49,15 +57,32 @@ class RemotePipeline(NamedTuple):
         fields = self._ask("credentials", request)
         return None if fields is None else credentials_of(fields)
 
+    def cached(self, store: str, environment: str) -> Mapping[str, Credentials]:
+        """Return the sessions of a running agent for which a user typed an MFA code, by step of the plan.
+
+        The plan is that of `environment` with the session of `store`; one of the two may be "". The agent prompts for
+        nothing. Returns {} if the agent can't make the plan: then this process's own plan shows why.
+        """
+        request = self.request._replace(environment=environment, store=store)
+        try:
+            fields = self._answer("cached", request, starts=False)
+        except DsopsError:
+            return {}
+        return cached_of(fields or ())
+
     def _ask(self, operation: str, request: PipelineRequest) -> Sequence[bytes] | None:
-        """Return the fields of the agent's answer; None if the agent does not answer the request."""
-        person = AgentPerson(self.runtime.ask, self.runtime.choose, self.runtime.report)
-        answer = client.ask([operation.encode(), *request_fields(request)], person, watches=self.watches)
+        """Return the fields of the agent's answer, after the first; None if the agent does not answer the request."""
+        fields = self._answer(operation, request)
+        return None if fields is None else take_who_answered(self.runtime.journal, fields)
+
+    def _answer(self, operation: str, request: PipelineRequest, *, starts: bool = True) -> Sequence[bytes] | None:
+        person, words = AgentPerson(self.runtime.ask, self.runtime.choose, self.runtime.report), request_fields(request)
+        answer = client.ask([operation.encode(), *words], person, watches=self.watches, starts=starts)
         if answer is None or answer[0] == DECLINED:
             return None
         if answer[0] == FAILED:
             raise unpack_error(answer[1])
-        return take_who_answered(self.runtime.journal, unpack(answer[1]))
+        return unpack(answer[1])
 
 
 def ask_running(*words: str) -> Sequence[bytes]:

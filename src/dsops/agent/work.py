@@ -23,6 +23,7 @@ from dsops.agent.command_lines import (
 from dsops.agent.drivers import Drivers
 from dsops.agent.messages import (
     PipelineRequest,
+    cached_fields,
     credentials_fields,
     request_of,
     secrets_fields,
@@ -80,6 +81,7 @@ class SessionKeeper:
             b"answer": self._answer,
             b"secrets": self._secrets,
             b"credentials": self._credentials,
+            b"cached": self._cached,
             b"status": self._status,
             b"clear": self._clear,
             b"forget": self._forget,
@@ -176,6 +178,16 @@ class SessionKeeper:
             plan = run.plan_session(request)
             session = pipeline.credentials(plan, request.store, min_ttl_seconds=request.min_ttl_seconds)
         return result(with_who_answered(run.journal, credentials_fields(session)))
+
+    def _cached(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
+        """Return the cached sessions of a plan that a user typed a code for; issue none, and ask no one."""
+        run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
+        request = _request_of(asked)
+        if request is None or run.needs_client(request):
+            return DECLINE
+        with run.pipeline(request):
+            sessions = run.cached_sessions(request)
+        return result(cached_fields(sessions))
 
     def _status(self, _asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
         now = self._shared.now()

@@ -129,6 +129,11 @@ class Step(NamedTuple):
         return not isinstance(tags, tuple) or all(pair[0] != to.removeprefix("tag:") for pair in tags)
 
     @property
+    def asks_code(self) -> bool:
+        """Whether the call sends an MFA code, so that a user may have to type it."""
+        return "serial_number" in self.settings
+
+    @property
     def sends_tags(self) -> bool:
         """Whether the call sends session tags. True also if the tag is a reason that is not known yet."""
         return "tags" in self.settings or str(self.settings.get(REASON_TO, "")).startswith("tag:")

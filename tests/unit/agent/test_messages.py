@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.agent.messages import PipelineRequest, request_fields, request_of
+from dsops.agent.messages import PipelineRequest, cached_fields, cached_of, request_fields, request_of
+from dsops.credentials import Credentials, SandboxRun
+from dsops.secret import Secret
+from tests.fakes import NOON
 
 REQUEST = PipelineRequest(
     "get",
@@ -24,6 +27,21 @@ REQUEST = PipelineRequest(
 def test_a_request_comes_back_as_it_was(request_: PipelineRequest) -> None:
     """A request arrives with all its fields, including empty fields and a path that is not UTF-8."""
     assert request_of(request_fields(request_)) == request_
+
+
+def test_cached_sessions_come_back_as_they_were() -> None:
+    """Sessions arrive with their steps, and with the sandbox that issued them, so that the client can record it."""
+    sandbox = SandboxRun("http://127.0.0.1:1", "dsops-1")
+    sessions = {
+        "MFA session of a": Credentials("ASIAONE", Secret("a"), Secret("b"), NOON, issued_at=NOON, arn="x", source="y"),
+        "role": Credentials("ASIATWO", Secret("c"), None, sandbox=sandbox),
+    }
+    received = cached_of(cached_fields(sessions))
+    assert [*received] == [*sessions]
+    for name, session in sessions.items():
+        for part in Credentials.__slots__:
+            assert getattr(received[name], part) == getattr(session, part)
+    assert cached_of([]) == {}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, PICK, REASON, Arguments, Command, Flag, Operand
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, PICK, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import environment_name, load_config, plan_one_store, show_notes
+from dsops.cli.framework.project import agent_of, environment_name, load_config, plan_one_store, show_notes
+from dsops.credentials import Credentials
 from dsops.errors import CheckFailed, LimitExceeded, NoCredentials, SessionForNothing, StoreUnknown, nearest
 from dsops.model import Config, Environment
 from dsops.pipeline.configuration import only_variable
@@ -62,7 +64,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         runtime.report(DONE)
         show("", limit_findings(error), is_json=arguments.switch("--json"))
         return CheckFailed.exit_code
-    findings = carry_out(investigate(config, plan, _evidence(plan, arguments, runtime), runtime), runtime)
+    cached = _cached_sessions(plan, word if word in config.stores else "", arguments, runtime)
+    findings = carry_out(investigate(config, plan, _evidence(plan, arguments, runtime), runtime, cached), runtime)
     runtime.report(DONE)
     show(about, findings, is_json=arguments.switch("--json"))
     return CheckFailed.exit_code if findings else 0
@@ -84,9 +87,9 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
         plan = _plan_of_store(config, store, _environment(config, arguments), runtime)
     else:
         plan = Plan("", (), {}, {"": base_identity(runtime)}, 0, ())
-    evidence = _evidence(plan, arguments, runtime)
+    evidence, cached = _evidence(plan, arguments, runtime), _cached_sessions(plan, store, arguments, runtime)
     try:
-        findings = carry_out(investigate_message(plan, store, text, evidence, runtime), runtime)
+        findings = carry_out(investigate_message(plan, store, text, evidence, runtime, cached), runtime)
     except NoCredentials as error:
         if not store:
             hint = "if the program ran with a store's session, name the store: `dsops explain STORE --message FILE`"
@@ -95,6 +98,15 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     runtime.report(DONE)
     show("the message", findings, is_json=arguments.switch("--json"))
     return CheckFailed.exit_code
+
+
+def _cached_sessions(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Mapping[str, Credentials]:
+    """Return the agent's sessions for the steps that send an MFA code, so that no code is needed again.
+
+    Other steps are tried: a session that the agent has does not show whether AWS still issues it.
+    """
+    agent = agent_of(arguments, runtime) if any(step.asks_code for step in plan.steps.values()) else None
+    return agent.cached(store, plan.environment) if agent is not None else {}
 
 
 def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
@@ -188,6 +200,6 @@ COMMAND = Command(
         "if a cause was found."
     ),
     run=_run,
-    flags=(CONFIG, ENVIRONMENT, PICK, REASON, TRUST_POLICY, POLICIES, MESSAGE),
+    flags=(CONFIG, ENVIRONMENT, PICK, NO_AGENT, REASON, TRUST_POLICY, POLICIES, MESSAGE),
     operands=(Operand(OPERAND, "a variable of the selected environment in dsops.yaml, or a store", is_required=False),),
 )

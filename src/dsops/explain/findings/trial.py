@@ -28,10 +28,12 @@ _AT_ONCE = 10
 """The maximum number of failures explained concurrently, since each reads policies from IAM, which throttles."""
 
 
-async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[RefusalFinding]:
-    """Run the plan and explain each failure."""
-    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
-    resolver = Resolver(plan, runtime, client, cache)
+async def investigate(
+    config: Config, plan: Plan, evidence: Evidence, runtime: Runtime, cached: Mapping[str, Credentials]
+) -> list[RefusalFinding]:
+    """Run the plan and explain each failure. `cached` has the sessions, by step, that need not be issued again."""
+    client = make_client(runtime)
+    resolver = Resolver(plan, runtime, client, _cache_with(cached, plan, runtime))
     trial = await resolver.trial()
     failures = list(_failures(plan, trial))
     errors = tuple(failure.error for failure in failures)
@@ -53,6 +55,15 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
         for explained in await gather(*[investigator.explain(failure) for failure in part]):
             findings += explained
     return distinct(findings)
+
+
+def _cache_with(cached: Mapping[str, Credentials], plan: Plan, runtime: Runtime) -> CredentialCache:
+    """Return a cache with these sessions of the plan's steps. If AWS refuses a session, it is issued again."""
+    cache = CredentialCache(runtime.now, is_of_one_run=True)
+    for name, session in cached.items():
+        if name in plan.steps:
+            cache.keep(plan.steps[name].fingerprint, session)
+    return cache
 
 
 async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[str, Credentials]:
@@ -108,14 +119,14 @@ def _readers(plan: Plan, step: Step, reference: SecretReference) -> list[Planned
 
 
 async def investigate_message(
-    plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime
+    plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime, cached: Mapping[str, Credentials]
 ) -> list[RefusalFinding]:
     """Explain a refusal from the error message that another program printed.
 
-    `store` is the store whose session the program used, "" for the base credentials.
+    `store` is the store whose session the program used, "" for the base credentials; `cached` as for `investigate`.
     """
-    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
-    resolver = Resolver(plan, runtime, client, cache)
+    client = make_client(runtime)
+    resolver = Resolver(plan, runtime, client, _cache_with(cached, plan, runtime))
     sessions: dict[str, Credentials] = {}
     for name in plan.steps if store else ():
         sessions[name] = await resolver.credentials(name)
