@@ -41,8 +41,8 @@ _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZA
 _BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
 _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 
-# Variables besides AWS_* that affect the identity without a credential_process: paths of files.
-_OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE")
+# Variables besides AWS_* and BOTO* that affect the identity without a credential_process: the home folder.
+_OTHER_VARIABLES = ("HOME", "USERPROFILE")
 
 # The variables that name a profile, in botocore's order. botocore does not read them if a profile is named otherwise.
 _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
@@ -191,7 +191,7 @@ def _evidence_of_files(environ: Mapping[str, str], folder: str, config: bytes, c
 
 def _is_read(variable: str) -> bool:
     """Whether the variable affects which credentials botocore finds."""
-    return variable.startswith("AWS_") or variable in _OTHER_VARIABLES
+    return variable.startswith(("AWS_", "BOTO")) or variable in _OTHER_VARIABLES
 
 
 def _caches(environ: Mapping[str, str], folder: str) -> tuple[str, str]:

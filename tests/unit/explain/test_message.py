@@ -44,6 +44,13 @@ def test_a_sentence_may_be_broken_into_lines() -> None:
     )
 
 
+def test_a_sentence_may_stand_in_a_frame() -> None:
+    """Terraform breaks an error into lines and draws a line on its left."""
+    framed = f"\u2502 Error: User: {ADA} is not authorized\n\u2502 to perform: s3:ListBucket\n\u2575"
+
+    assert read_sentence(framed).asked.action == "s3:ListBucket"
+
+
 def test_of_a_sentence_the_rest_of_the_call_is_not_known() -> None:
     """AWS's denial message lacks the source address and MFA, so the values of these keys are reported as unknown."""
     keys = {key for gap in read_sentence(SENTENCE).unread for key in gap.keys}

@@ -22,7 +22,7 @@ def told() -> set[str]:
 def made() -> set[str]:
     """Return the causes in the code that makes findings."""
     collected = set()
-    names = ("answer", "causes", "families", "ask", "investigate", "keys", "refused")
+    names = ("answer", "causes", "families", "ask", "investigate", "keys", "refused", "credential_error")
     for file in (file for name in names for file in SOURCE.rglob(f"{name}.py")):
         text = file.read_text(encoding="utf-8")
         collected |= set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text))

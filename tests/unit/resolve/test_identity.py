@@ -277,7 +277,8 @@ def test_variables_of_aws_count_and_others_only_for_a_process(environ: dict[str,
 
     Other variables, such as PATH, change it only if the profile has a credential_process, which may read them.
     """
-    assert digest({**environ, "AWS_ROLE_ARN": "x"}) != digest(environ)
+    for name in ("AWS_ROLE_ARN", "BOTOCORE_EXPERIMENTAL__PLUGINS"):
+        assert digest({**environ, name: "x"}) != digest(environ)
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = x\n")
     for name in ("FOO", "PATH"):
         assert digest({**environ, name: "x"}) == digest(environ)

@@ -37,8 +37,8 @@ _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommuni
 
 _UNKNOWN_KEY = frozenset(
     """
-    InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId InvalidToken MissingAuthenticationToken
-    MissingAuthenticationTokenException
+    AuthFailure InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId InvalidToken
+    MissingAuthenticationToken MissingAuthenticationTokenException
     """.split()
 )
 _BAD_SIGNATURE = frozenset(

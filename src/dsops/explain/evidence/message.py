@@ -19,11 +19,13 @@ from dsops.aws.http.answer import text_in
 from dsops.errors import UsageError
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.questions.request import ChainCaller, base_caller
-from dsops.explain.questions.sentence import RefusalMessage, read_refusal
+from dsops.explain.questions.sentence import RefusalMessage, one_line, read_refusal
 from dsops.policy import SECRET_KEYS, CaseQuestion, Unread, lower_case
 
 _ENCODED: Final = r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/-]+)"
 _ALONE: Final = r"[A-Za-z0-9_=+/-]{100,}"
+_OWN_ERROR: Final = r"dsops: error\[([a-z.-]+)\]: "
+_OWN_STEP: Final = r"(?m)^ +(?:next|hint): (.+)$"
 
 
 class Refused(NamedTuple):
@@ -47,11 +49,24 @@ def encoded_in(text: str) -> str:
     return words
 
 
+def names_denial(text: str) -> bool:
+    """Whether the text has a denial that dsops can explain: in plain words, encoded, or by the id of AWS's record."""
+    refusal = read_refusal(one_line(text))
+    return bool(refusal.action or refusal.authorization_id or encoded_in(text))
+
+
 def read_sentence(text: str) -> Refused:
     """Read the call from AWS's plain error message. Raises UsageError if the text has no such message."""
-    refusal = read_refusal(" ".join(text.split()))
+    refusal = read_refusal(one_line(text))
     caller = _caller(refusal.caller, "")
     if caller is None or not refusal.action:
+        own = re.search(_OWN_ERROR, text)
+        if own is not None:
+            step = re.search(_OWN_STEP, text)
+            raise UsageError(
+                f"the message is dsops's own error {own[1]}, without a denial by AWS",
+                hint=step[1] if step is not None else f"docs/reference/errors.md explains {own[1]}",
+            )
         raise UsageError(
             "the message names no principal and no action",
             why="the message has no `User: ARN is not authorized to perform: ACTION`, and no encoded message",

@@ -20,7 +20,7 @@ from dsops.explain.findings.refused import finding_of, is_policys
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.federated_questions import provider_in, unsigned_questions
 from dsops.explain.questions.refused_call import EditAt, RefusedCall
-from dsops.explain.questions.sentence import RefusalMessage, read_refusal
+from dsops.explain.questions.sentence import RefusalMessage, one_line, read_refusal
 from dsops.plan import Step
 from dsops.policy import CaseQuestion, Request, simulate
 
@@ -205,7 +205,7 @@ class Investigator:
         if encoded:
             refused = await self._decoded(encoded, step, chain[-1])
         else:
-            refusal = read_refusal(" ".join(text.split()))
+            refusal = read_refusal(one_line(text))
             record = await self._record(refusal, step, chain, is_fresh=False)
             refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
         # If the caller is the plan's own session, the plan knows more about the caller than the message does.

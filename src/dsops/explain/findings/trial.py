@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dsops.aws.http.client import make_client
-from dsops.aws.identity.ambient import load_ambient
+from dsops.aws.identity.ambient import ambient_from_environment, load_ambient
 from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, Failures, ServiceError, Where
 from dsops.explain.evidence.library import Evidence
+from dsops.explain.evidence.message import names_denial
 from dsops.explain.finding import RefusalFinding
 from dsops.explain.findings.answer import distinct
 from dsops.explain.findings.ask import Failure
+from dsops.explain.findings.credential_error import ProgramView, credential_finding, read_credential_error
 from dsops.explain.findings.investigate import Investigator
 from dsops.explain.questions.chain import Chains
 from dsops.model import Config
@@ -125,14 +127,27 @@ async def investigate_message(
 
     `store` is the store whose session the program used, "" for the base credentials; `cached` as for `investigate`.
     """
+    step = _program_call(plan, store, runtime)
+    printed = None if names_denial(text) else read_credential_error(text)
+    if printed is not None:
+        credentials = None if store else ambient_from_environment(runtime.environ)
+        return [credential_finding(printed, text, step, ProgramView(runtime.environ, step.region, credentials))]
     client = make_client(runtime)
     resolver = Resolver(plan, runtime, client, _cache_with(cached, plan, runtime))
     sessions: dict[str, Credentials] = {}
+    failed: list[DsopsError] = []
     for name in plan.steps if store else ():
-        sessions[name] = await resolver.credentials(name)
+        # The message may be that of dsops itself: then AWS refuses one of these sessions, and the others still help.
+        (outcome,) = await settle(resolver.credentials(name))
+        if isinstance(outcome, DsopsError):
+            failed.append(outcome)
+        else:
+            sessions[name] = outcome
     bases = {profile: await resolver.base(profile) for profile in plan.ambient}
+    if failed and not sessions and not bases:
+        raise failed[0]
     investigator = Investigator(Chains(plan, client, sessions, bases), evidence, lambda _store, _key: Where(""))
-    return await investigator.explain_message(text, _program_call(plan, store, runtime))
+    return await investigator.explain_message(text, step)
 
 
 def _program_call(plan: Plan, store: str, runtime: Runtime) -> Step:

@@ -54,6 +54,11 @@ class RefusalMessage(NamedTuple):
     """The link to the record in the AWS console."""
 
 
+def one_line(text: str) -> str:
+    """Return a program's output on one line, without the frame that Terraform draws beside its errors."""
+    return " ".join(text.replace("\u2502", " ").split())
+
+
 def read_refusal(message: str) -> RefusalMessage:
     """Parse a message. AWS shortens long lists of resources, and services add sentences of their own."""
     sentence = re.search(_SENTENCE, message)
