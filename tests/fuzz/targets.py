@@ -36,7 +36,9 @@ from dsops.errors import (
     Where,
 )
 from dsops.explain.evidence.message import encoded_in, read_decoded, read_sentence
+from dsops.explain.findings.credential_error import ProgramView, credential_finding, read_credential_error
 from dsops.interpolate import expand, mask, names_in
+from dsops.plan import Fingerprint, Step
 from dsops.policy import evaluate
 from dsops.policy.evaluation.consulted import Policies
 from dsops.policy.evaluation.question import Request
@@ -54,6 +56,7 @@ from dsops.sandbox.wire.parameters import read_parameters
 from dsops.sandbox.wire.route import Route, find_route, guess_protocol
 from dsops.sandbox.wire.s3_payload import opened, stated_payload
 from dsops.sandbox.wire.signature import check_scope, check_signature, read_claim
+from dsops.schema import STS_TYPE
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 from dsops.stores.saml_response import read_response
@@ -261,10 +264,17 @@ def answer(data: bytes) -> bool:
     return read_xml_answer(data) is not None or read_json_answer(data) is not None
 
 
+_PROGRAM_CALL = Step("", STS_TYPE, {}, "us-east-1", "", "", Fingerprint(""), None, Where(""))
+
+
 def denial(data: bytes) -> bool:
-    """The message of a refusal, printed or decoded."""
+    """The message of a refusal, printed or decoded, or of an error about credentials."""
     text = _text(data)
     _raises(UsageError, lambda: encoded_in(text))
+    printed = read_credential_error(text)
+    if printed is not None:
+        view = ProgramView({}, "us-east-1", None)
+        return bool(credential_finding(printed, text, _PROGRAM_CALL, view).cause)
     return not (_raises(UsageError, lambda: read_sentence(text)) and _raises(UsageError, lambda: read_decoded(text)))
 
 

@@ -57,12 +57,8 @@ class ProgramView(NamedTuple):
 def read_credential_error(text: str) -> AwsAnswer | None:
     """Return AWS's error about the credentials or the signature in a program's output; None if there is none."""
     flat = one_line(text)
-    message, code = "", ""
-    for likely_code, pattern in _MESSAGES:
-        match = re.search(pattern, flat)
-        if match is not None:
-            message, code = match[0], likely_code
-            break
+    matches = ((code, match[0]) for code, pattern in _MESSAGES if (match := re.search(pattern, flat)) is not None)
+    code, message = next(matches, ("", ""))
     named = re.search(_CODES, flat)
     code = named[1] if named is not None else code
     return AwsAnswer(code, message, 403, "", "AWS") if code else None
@@ -167,6 +163,9 @@ def _apart(message: str) -> str:
     times = re.search(_SIGNED, message)
     if times is None:
         return ""
-    signed, received = (datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for text in times.groups())
+    try:
+        signed, received = (datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for text in times.groups())
+    except ValueError:
+        return ""  # the text may come from anywhere
     minutes = round((received - signed).total_seconds() / 60)
     return f": the request was signed {abs(minutes)} min {'before' if minutes > 0 else 'after'} AWS received it"
