@@ -11,7 +11,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
 from bench.agent import Lab, laboratory, process  # noqa: E402
-from bench.run import DSOPS, Case, Run, allow, machine, measure  # noqa: E402
+from bench.run import DSOPS, Case, Run, allow, machine, measure, write_config  # noqa: E402
 
 STORE = "aws-sts-prod"
 LINES = {
@@ -35,6 +35,25 @@ LINES = {
 }
 
 
+STORES = {"warm `credentials`, 11 stores": 11, "the same, 301 stores": 301, "3,001 stores, 5,000 variables": 3001}
+VARIABLES = 5000
+PROCESS = ("credentials", STORE, "--format", "process")
+
+
+def large(lab: Lab, stores: int, environ: Mapping[str, str]) -> Path:
+    """A folder with a configuration of so many stores, and of VARIABLES if these are more than a thousand."""
+    folder = write_config(lab.base / f"stores-{stores}", VARIABLES if stores > 1000 else 1)
+    head, colon, rest = (folder / "dsops.yaml").read_text().partition("secretStores:\n")
+    lines = [
+        f"  role-{number}: {{type: aws.sts, region: us-east-1, role_session_name: bench,"
+        f" role_arn: 'arn:aws:iam::123456789012:role/Role{number}'}}\n"
+        for number in range(stores - 2)
+    ]
+    (folder / "dsops.yaml").write_text("".join([head, colon, *lines, rest]))
+    allow(folder, environ)
+    return folder
+
+
 def measured(lab: Lab, source: str, rounds: int) -> dict[str, list[Run]]:
     """The runs of each line with this commit, and with the other one if there is a folder; names of those end in *."""
     with process(str(HERE / "stub.py")) as address:
@@ -45,7 +64,10 @@ def measured(lab: Lab, source: str, rounds: int) -> dict[str, list[Run]]:
             [DSOPS, "hook", "allow", "--env", "production"], cwd=lab.one, env=now, check=True, capture_output=True
         )
         cases = [Case(name, [DSOPS, *words], lab.one, now) for name, words in LINES.items()]
+        cases += [Case(name, [DSOPS, *PROCESS], large(lab, number, now), now) for name, number in STORES.items()]
         if source:
+            folders = {name: lab.base / f"stores-{number}" for name, number in STORES.items()}
+            cases += [Case(f"{name}*", [DSOPS, *PROCESS], folder, before) for name, folder in folders.items()]
             # The agent's socket depends on the folder of the package, so that each commit has its own agent.
             cases += [Case(f"{name}*", [DSOPS, *words], lab.one, before) for name, words in LINES.items()]
         runs = measure(cases, rounds)
@@ -73,7 +95,7 @@ def main() -> None:
     with laboratory() as lab:
         runs = measured(lab, options.before, options.rounds)
     print(f"{machine()}; medians of {options.rounds} rounds; processor time, then wall time")
-    for name in LINES:
+    for name in (*LINES, *STORES):
         print(row(name, runs[name], runs.get(f"{name}*", [])))
 
 

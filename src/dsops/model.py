@@ -120,6 +120,8 @@ class SourceFile(NamedTuple):
     """The user ids of two owners: that of the path `written`, which can be a link, and that of the file itself."""
     is_shared: bool = False
     """Whether another user can write the file."""
+    size: int = 0
+    """The number of bytes."""
 
 
 class Config(NamedTuple):

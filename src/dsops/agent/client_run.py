@@ -13,6 +13,7 @@ from dsops.agent.command_lines import CommandLines, ExecLine, LeftToClient
 from dsops.agent.drivers import Drivers
 from dsops.agent.messages import PipelineRequest
 from dsops.agent.metrics import Tally
+from dsops.agent.parsed_files import ParsedFiles
 from dsops.agent.request import AgentRequest, RequestClient
 from dsops.agent.sandbox_watch import SandboxWatch
 from dsops.audit.shared_writer import SharedWriter
@@ -59,6 +60,7 @@ class SharedState(NamedTuple):
     sandboxes: dict[str, str]
     """Maps the URL of each sandbox to its `Server` header. Sessions from these URLs are marked."""
     watch: SandboxWatch
+    parsed: ParsedFiles
 
 
 class ClientRun:
@@ -101,6 +103,7 @@ class ClientRun:
             measure=tally.measure,
             has_left=client.has_left,
             run_memory={},
+            kept=shared.parsed,
         )
 
     def _ask(self, question: str) -> Secret | None:

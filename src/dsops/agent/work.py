@@ -31,6 +31,7 @@ from dsops.agent.messages import (
     with_who_answered,
 )
 from dsops.agent.metrics import AgentMetrics, Tally
+from dsops.agent.parsed_files import ParsedFiles
 from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, failed, result
 from dsops.agent.sandbox_watch import SandboxWatch
 from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
@@ -68,7 +69,9 @@ class SessionKeeper:
         self.writer = SharedWriter()
         """The writer of all clients' audit trails."""
         services: KnownServices = {}
-        self._shared = SharedState(now, self._cache, Drivers(), self.writer, services, {}, SandboxWatch())
+        self.parsed = ParsedFiles()
+        """The parsed configurations of all clients."""
+        self._shared = SharedState(now, self._cache, Drivers(), self.writer, services, {}, SandboxWatch(), self.parsed)
         started = self._started.timestamp()
         self.metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=False), lambda: len(self._cache.values))
         self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)

@@ -9,10 +9,12 @@ stores. Imported by `agent`, `audit`, `aws`, `aws_config`, `cli`, `doctor`, `hoo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 
-from dsops.config.allow import HOOKED, RUNNING, is_allowed, is_usable
+from dsops.config.allow import HOOKED, RUNNING, is_allowed, is_as_allowed, is_usable, not_allowed, permissions
 from dsops.config.environments import make_environments, pick_default
+from dsops.config.files import is_pipeline
 from dsops.config.find import find, local_path, named_path
 from dsops.config.layers import (
     Layer,
@@ -30,7 +32,8 @@ from dsops.config.references import References
 from dsops.config.sections import Sections, collect
 from dsops.config.stores import KnownTypes, check_complete, check_graph, make_stores
 from dsops.errors import ConfigNotFound
-from dsops.model import Config, StoreEntry
+from dsops.kept import Kept
+from dsops.model import Config, SourceFile, StoreEntry
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
@@ -66,6 +69,7 @@ def load(
     profiles: ProfileReader | None = None,
     names: Collection[str] | None = (),
     either: str = "",
+    kept: Kept | None = None,
 ) -> Config:
     """Read the configuration that applies in `folder`.
 
@@ -79,8 +83,10 @@ def load(
     Below a discovered file are the stores and environments of the user's own file (`layers.user_file`), which needs
     no permission. Below the user's own file are stores that `profiles` makes from AWS profiles: from the profiles in
     `names` (None: all profiles), from those that a store names, and from the profile `either` if neither an
-    environment nor a store has that name. Without a `dsops.yaml` these two layers are the configuration. Raises
-    ConfigError or a subclass.
+    environment nor a store has that name. Without a `dsops.yaml` these two layers are the configuration.
+
+    With `kept`, a configuration whose files all have the content of an earlier call is not parsed again, and no file is
+    parsed that needs permission and has none. Raises ConfigError or a subclass; NotAllowed only with `kept`.
     """
     examined = examine(
         folder=folder,
@@ -94,6 +100,7 @@ def load(
         profiles=profiles,
         names=names,
         either=either,
+        kept=kept,
     )
     examined.problems.raise_any([file.shown for file in examined.config.all_files])
     return examined.config
@@ -112,6 +119,7 @@ def examine(
     profiles: ProfileReader | None = None,
     names: Collection[str] | None = (),
     either: str = "",
+    kept: Kept | None = None,
 ) -> Examined:
     """Read the configuration as `load` does, but return problems instead of raising them.
 
@@ -122,43 +130,121 @@ def examine(
     types = KnownTypes(types)
     reading = Problems()
     is_named = bool(named) and is_chosen
-    own = Layer() if named else read_user_layer(folder, environ, reading, drafts)
+    own = Layer() if named else read_user_layer(folder, environ, reading, drafts, kept)
     project, not_found = Layer(), None
     try:
         path = named_path(named, folder) if named else find(folder, environ)
         if named or [path] != [file.written for file in own.files[:1]]:
-            project = read_layer(path, folder, environ, reading, is_named=is_named, drafts=drafts)
+            project = read_layer(
+                path,
+                folder,
+                environ,
+                reading,
+                is_named=is_named,
+                drafts=drafts,
+                kept=kept,
+                check=_permission_check(path, environ, permission) if kept and not is_named else None,
+            )
     except ConfigNotFound as error:
         if permission == HOOKED:
             raise  # The shell hook loads only a folder's dsops.yaml, and nothing if the folder has none.
         not_found = error
-    sections = _sections(project, own, reading)
+    read = _Read(project, own, reading, kept)
     permitted = is_named or (
         is_usable(own.files, environ) and (not project.files or is_allowed(project.files, environ, permission))
     )
 
-    def check(below: ProfileLayer, wanted: Collection[str]) -> Examined:
-        problems = reading.copy()
-        problems.notes.extend(below.notes)
-        usable = _without_displaced(sections, below.sections, wanted, problems)
-        examined = _check(over(sections, usable), types, problems, knows_all=knows_all)
+    def check(below: ProfileLayer, wanted: Collection[str] | None) -> Examined:
+        examined = read.examined(below, wanted, types, knows_all=knows_all)
         files, *others = [layer.files for layer in (project, own, below) if layer.files]
         config = examined.config._replace(
             files=files, own_files=tuple(file for layer in others for file in layer), is_allowed=permitted
         )
         return examined._replace(config=config)
 
-    missing = None if names is None else [name for name in names if name not in sections.stores]
-    if missing is not None and either and either not in sections.stores and either not in sections.environments:
+    known = read.names()
+    missing = None if names is None else [name for name in names if name not in known.stores]
+    if missing is not None and either and either not in known.stores and either not in known.environments:
         missing.append(either)
     below = ProfileLayer() if profiles is None or missing == [] else profiles(missing)
     if not_found is not None and not own.files and not below.files:
         raise not_found
-    examined = check(below, missing or ())
+    examined = check(below, missing)
     unknown = sorted(examined.problems.unknown_stores)
     if unknown and profiles is not None and missing is not None:
         return check(profiles(wanted := [*missing, *unknown]), wanted)
     return examined
+
+
+def _permission_check(path: str, environ: Mapping[str, str], permission: str) -> Callable[[SourceFile], None]:
+    """Return a function that raises NotAllowed unless the files of a project have the content that the user allowed.
+
+    The agent calls it before it parses a file: a file that an attacker wrote may take minutes to parse.
+    """
+    checked: list[SourceFile] = []
+
+    def check(file: SourceFile) -> None:
+        if checked or (permission == RUNNING and is_pipeline(environ)):
+            return  # the permission of the main file covers the other files
+        written = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        if not is_as_allowed(written, permissions(written, environ, permission)):
+            raise not_allowed(file.shown)
+        checked.append(file)
+
+    return check
+
+
+class _Names(NamedTuple):
+    """The stores and environments of the files, without those of profiles."""
+
+    stores: Collection[str]
+    environments: Collection[str]
+
+
+class _Read:
+    """The layers of files that were read, which are parsed and checked unless `kept` has the result."""
+
+    def __init__(self, project: Layer, own: Layer, problems: Problems, kept: Kept | None) -> None:
+        self._project = project
+        self._own = own
+        self._problems = problems
+        self._kept = kept if problems.is_empty else None
+        self._key = [tuple([(source.shown, source.sha256) for source in layer.sources]) for layer in (project, own)]
+        self._made: Sections | None = None
+
+    def _sections(self) -> Sections:
+        if self._made is None:
+            self._made = _sections(self._project, self._own, self._problems)
+        return self._made
+
+    def names(self) -> _Names:
+        """Return the names of stores and environments."""
+        key = ("names", *self._key)
+        names: _Names | None = self._kept.get(key) if self._kept else None
+        if names is None:
+            sections = self._sections()
+            names = _Names(sections.stores, sections.environments)
+            if self._kept:
+                self._kept.keep(key, _Names(frozenset(names.stores), frozenset(names.environments)), 0)
+        return names
+
+    def examined(
+        self, below: ProfileLayer, wanted: Collection[str] | None, types: KnownTypes, *, knows_all: bool
+    ) -> Examined:
+        """Return the checked layers. `below` are the profiles of the names `wanted`, None for all profiles."""
+        profiles = tuple([(file.shown, file.sha256) for file in below.files])
+        key = ("config", *self._key, profiles, None if wanted is None else tuple(wanted), knows_all)
+        examined: Examined | None = self._kept.get(key) if self._kept else None
+        if examined is None:
+            sections = self._sections()
+            problems = self._problems.copy()
+            problems.notes.extend(below.notes)
+            usable = _without_displaced(sections, below.sections, wanted or (), problems)
+            examined = _check(over(sections, usable), types, problems, knows_all=knows_all)
+            if self._kept and problems.is_empty:
+                files = (*self._project.files, *self._own.files, *below.files)
+                self._kept.keep(key, examined, sum(file.size for file in files))
+        return examined
 
 
 def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:

@@ -15,6 +15,7 @@ from dsops.config.files import ConfigReader, ConfigSource
 from dsops.config.problems import Problems
 from dsops.config.sections import Part, Sections
 from dsops.document import Mapping, Node, Scalar, Sequence
+from dsops.kept import Kept
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 from dsops.user_folders import config_folder
@@ -56,15 +57,24 @@ def read_layer(
     *,
     is_named: bool,
     drafts: MappingOf[str, bytes] | None = None,
+    kept: Kept | None = None,
+    check: Callable[[SourceFile], None] | None = None,
 ) -> Layer:
-    """Read a main file, the local file beside it, and the files that they include."""
-    reader = ConfigReader(folder, environ, problems, is_named=is_named, drafts=drafts)
+    """Read a main file, the local file beside it, and the files that they include.
+
+    `kept` and `check` are parameters of `ConfigReader`.
+    """
+    reader = ConfigReader(folder, environ, problems, is_named=is_named, drafts=drafts, kept=kept, check=check)
     reader.read(path)
     return Layer(tuple(reader.sources), tuple(reader.files))
 
 
 def read_user_layer(
-    folder: str, environ: MappingOf[str, str], problems: Problems, drafts: MappingOf[str, bytes] | None = None
+    folder: str,
+    environ: MappingOf[str, str],
+    problems: Problems,
+    drafts: MappingOf[str, bytes] | None = None,
+    kept: Kept | None = None,
 ) -> Layer:
     """Read the user's own file; an empty layer without one.
 
@@ -73,7 +83,7 @@ def read_user_layer(
     path = user_file(environ)
     if not path or not os.path.lexists(path):
         return Layer()
-    return read_layer(path, folder, environ, problems, is_named=False, drafts=drafts)
+    return read_layer(path, folder, environ, problems, is_named=False, drafts=drafts, kept=kept)
 
 
 def over(above: Sections, below: Sections) -> Sections:

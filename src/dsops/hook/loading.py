@@ -34,7 +34,9 @@ class Loaded(NamedTuple):
 def load_found(runtime: Runtime) -> Config:
     """Load the configuration found from the working folder upward. DSOPS_CONFIG is ignored."""
     try:
-        return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes(), permission=HOOKED)
+        return configuration.load(
+            folder=runtime.folder, environ=runtime.environ, types=StoreTypes(), permission=HOOKED, kept=runtime.kept
+        )
     except ConfigNotFound as error:
         error.retell(error.message, hint="`dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG")
         raise

@@ -37,6 +37,7 @@ def read_config(
         profiles=_profile_reader(runtime),
         names=names,
         either=either,
+        kept=runtime.kept,
     )
     _add_to_records(config, runtime)
     return config

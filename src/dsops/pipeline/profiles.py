@@ -16,9 +16,15 @@ from dsops.runtime import Runtime
 
 def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> ProfileLayer:
     """Return the stores of the named profiles, or of all with None. Raises ConfigUnreadable."""
-    profiles, files = read_aws_profiles(runtime)
-    sections, notes = profile_sections(profiles, names)
-    return ProfileLayer(sections, files, notes)
+    read, kept = _read_files(runtime), runtime.kept
+    key = ("profiles", *[(file.shown, file.sha256) for file, _ in read], None if names is None else tuple(names))
+    layer: ProfileLayer | None = kept.get(key) if kept else None
+    if layer is None:
+        sections, notes = profile_sections(_parsed(read), names)
+        layer = ProfileLayer(sections, (), notes)
+        if kept:
+            kept.keep(key, layer, sum(file.size for file, _ in read))
+    return layer._replace(files=_existing(read))
 
 
 def read_aws_profiles(runtime: Runtime) -> tuple[Profiles, tuple[SourceFile, ...]]:
@@ -26,17 +32,31 @@ def read_aws_profiles(runtime: Runtime) -> tuple[Profiles, tuple[SourceFile, ...
 
     Raises ConfigUnreadable for a file that AWS's own programs can't read either.
     """
-    texts, files = [], list[SourceFile]()
-    for path in (config_file(runtime.environ, runtime.folder), credentials_file(runtime.environ, runtime.folder)):
-        data = content(path)
-        shown = shown_file(path, runtime.environ)
+    read = _read_files(runtime)
+    return _parsed(read), _existing(read)
+
+
+def _read_files(runtime: Runtime) -> list[tuple[SourceFile, bytes]]:
+    """Read AWS's config and credentials files; b"" for a file that does not exist."""
+    paths = config_file(runtime.environ, runtime.folder), credentials_file(runtime.environ, runtime.folder)
+    return [
+        (SourceFile(path, digest(data), shown_file(path, runtime.environ), path, size=len(data)), data)
+        for path, data in [(path, content(path)) for path in paths]
+    ]
+
+
+def _existing(read: list[tuple[SourceFile, bytes]]) -> tuple[SourceFile, ...]:
+    return tuple([file for file, data in read if data])
+
+
+def _parsed(read: list[tuple[SourceFile, bytes]]) -> Profiles:
+    texts = []
+    for file, data in read:
         try:
-            texts.append(SourceText(text=data.decode(), shown=shown))
+            texts.append(SourceText(text=data.decode(), shown=file.shown))
         except UnicodeDecodeError as error:
             # Raised from None: the original error shows the file's bytes, which may contain keys.
-            line = error.object.count(b"\n", 0, error.start) + 1
+            line, shown = error.object.count(b"\n", 0, error.start) + 1, file.shown
             raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)) from None
-        if data:
-            files.append(SourceFile(path, digest(data), shown, path))
     config, credentials = texts
-    return read_profiles(config, credentials), tuple(files)
+    return read_profiles(config, credentials)

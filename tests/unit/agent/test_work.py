@@ -13,7 +13,8 @@ from dsops.agent.client import DECLINED, FAILED, RESULT
 from dsops.agent.request import AgentRequest, ClientLimits, RequestClient
 from dsops.agent.work import SessionKeeper
 from dsops.cli.run.command_lines import ClientLines
-from tests.fakes import FixedClock
+from dsops.pipeline.configuration import read_config
+from tests.fakes import FixedClock, make_runtime
 from tests.permission import allow_found
 
 if sys.platform == "win32":
@@ -52,6 +53,32 @@ def test_without_descriptors_the_agent_declines(tmp_path: Path) -> None:
     allow_found(tmp_path, {"HOME": str(tmp_path)})
     assert answer_kind(tmp_path, files=True) == RESULT
     assert answer_kind(tmp_path, files=False) == DECLINED
+
+
+def test_requests_do_not_change_what_is_kept(tmp_path: Path) -> None:
+    """The parsed configuration is shared by all clients, so no request changes it."""
+    (tmp_path / "dsops.yaml").write_text(f"{CONFIG}    OTHER: {{literal: more}}\n")
+    environ = {"HOME": str(tmp_path)}
+    allow_found(tmp_path, environ)
+    keeper = SessionKeeper(FixedClock(), ClientLines())
+    lines = [
+        [b"exec", b"plain", b"--", b"x"],
+        [b"answer", b"get", b"PLAIN", b"--env=plain"],
+        [b"answer", b"render", b"--env=plain"],
+        [b"answer", b"complete", b"--", b"get", b""],
+    ]
+    ours, theirs = socket.socketpair()
+    seen = []
+    runtime = make_runtime(environ, folder=str(tmp_path))
+    with ours, theirs:
+        for _ in range(2):
+            for words in lines:
+                asked = AgentRequest(
+                    os.fsencode(tmp_path), watches=False, words=words, environ=[b"HOME=" + os.fsencode(tmp_path)]
+                )
+                assert keeper.work(asked, RequestClient(ours, ClientLimits())).kind == RESULT
+            seen.append(repr(read_config(runtime._replace(kept=keeper.parsed), "")))
+    assert seen[0] == seen[1] == repr(read_config(runtime, ""))
 
 
 def test_a_missing_configuration_is_the_clients_error(tmp_path: Path) -> None:
