@@ -267,7 +267,9 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{machine()}; {'executed lines' if options.count else f'CPU time, the least of {ROUNDS} rounds'}\n")
     print("| operation | sizes | cost | exponent | |\n|---|---|---|---|---|")
-    for case in CASES:
+    from bench.agent_growth import CASES as OF_AGENT  # it imports this module
+
+    for case in (*CASES, *OF_AGENT):
         if options.only not in ("", case.name):
             continue
         sizes, measure = (case.small, lines_of) if options.count else (case.sizes, seconds_of)

@@ -8,20 +8,25 @@ thread that died is released.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
 
-from dsops.credentials import Credentials, SandboxRun
+from dsops.credentials import USABLE_SECONDS, Credentials, SandboxRun
 from dsops.errors import DsopsError, TooLittleTimeLeft
 from dsops.secret import Secret
-from dsops.startup import NamedTuple
+from dsops.startup import Generic, NamedTuple, TypeVar
 from dsops.tasks import Work, pause
 
 _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _MOST_VALUES = 10_000
+_MOST_OLD_ENDS = 64
+"""How many times of renewed or dropped entries a small cache remembers."""
 _FACT_LIFETIME = timedelta(hours=1)
 """How long a fact about a session is cached; afterwards, for example, a role's permissions may have changed."""
+
+K = TypeVar("K")
 
 
 class Obtained(NamedTuple):
@@ -62,6 +67,35 @@ SIGN = LifetimeNeed()
 HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
+class _Ends(Generic[K]):
+    """The times at which entries of a cache expire: finds the expired ones without a search of all entries."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime, int, K]] = []
+        self._added = 0
+
+    def add(self, key: K, end: datetime, present: Mapping[K, object]) -> None:
+        """Remember that the entry expires; `present` are the entries of the cache.
+
+        An entry that was renewed or dropped leaves an old time behind, so that most times may be old. They are then
+        removed, which is amortized over the calls that added them.
+        """
+        self._added += 1
+        heappush(self._heap, (end, self._added, key))
+        if len(self._heap) > 2 * len(present) + _MOST_OLD_ENDS:
+            latest = {entry[2]: entry for entry in sorted(self._heap)}
+            self._heap = sorted(entry for name, entry in latest.items() if name in present)
+
+    def passed(self, now: datetime) -> Iterator[K]:
+        """Remove the times before `now`, and yield the keys of their entries, which may have been renewed since."""
+        while self._heap and self._heap[0][0] < now:
+            entry = heappop(self._heap)
+            if entry[0] < now:
+                yield entry[2]
+            else:  # another thread has removed the first time
+                heappush(self._heap, entry)
+
+
 class NamedLocks:
     """Locks by name (a fingerprint, an MFA device), for coroutines and threads. A waiting coroutine blocks no other."""
 
@@ -94,14 +128,17 @@ class Memory:
         """Whether the cache is used only for this run."""
         self._now = now
         self._facts: dict[tuple[str, str], datetime] = {}
+        self._ends = _Ends[tuple[str, str]]()
         self._codes: dict[str, Secret] = {}
 
     def learn(self, about: str, fact: str) -> None:
         """Remember a fact for an hour; `about` is the fingerprint that the fact is about."""
         now = self._now()
-        for key in [key for key, until in list(self._facts.items()) if until <= now]:
-            self._facts.pop(key, None)
-        self._facts[about, fact] = now + _FACT_LIFETIME
+        for key in self._ends.passed(now):
+            if self._facts.get(key, now) < now:
+                self._facts.pop(key, None)
+        self._facts[about, fact] = until = now + _FACT_LIFETIME
+        self._ends.add((about, fact), until, self._facts)
 
     def knows(self, about: str, fact: str) -> bool:
         """Whether the fact was learned within the last hour."""
@@ -122,6 +159,7 @@ class ValueCache:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._kept: dict[object, tuple[Secret, datetime]] = {}
+        self._ends = _Ends[object]()
         self.era = object()
         """A token that `clear` replaces, so that a value requested before the last `clear` is not cached."""
 
@@ -139,10 +177,14 @@ class ValueCache:
         if era is not self.era:
             return  # `clear` was called during the read
         now = self._now()
-        for expired in [name for name, (_, until) in list(self._kept.items()) if until <= now]:
-            self._kept.pop(expired, None)
+        for name in self._ends.passed(now):
+            entry = self._kept.get(name)
+            if entry is not None and entry[1] < now:
+                self._kept.pop(name, None)
         if len(self._kept) < _MOST_VALUES:
-            self._kept[key] = (value, now + timedelta(seconds=seconds))
+            until = now + timedelta(seconds=seconds)
+            self._kept[key] = (value, until)
+            self._ends.add(key, until, self._kept)
 
     def clear(self) -> None:
         """Forget every value, including those that are being read now."""
@@ -163,6 +205,9 @@ class CredentialCache:
         self.values = ValueCache(now)
         self._now = now
         self._held: dict[str, Credentials] = {}
+        self._ends = _Ends[str]()
+        self._of_sandboxes: dict[SandboxRun, dict[str, None]] = {}
+        """The fingerprints of the sessions that each sandbox issued, as the keys of a dictionary."""
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
@@ -186,7 +231,7 @@ class CredentialCache:
 
     def sandbox_runs(self) -> set[SandboxRun]:
         """Return the sandboxes that issued cached sessions."""
-        return {session.sandbox for session in list(self._held.values()) if session.sandbox is not None}
+        return {run for run, fingerprints in list(self._of_sandboxes.items()) if fingerprints}
 
     def peek(self, fingerprint: str) -> Credentials | None:
         """Return the cached session; None if it can't sign a call any more."""
@@ -269,13 +314,24 @@ class CredentialCache:
     def keep(self, fingerprint: str, issued: Credentials) -> None:
         """Put a session into the cache."""
         now = self._now()
-        for key in [key for key, session in list(self._held.items()) if not session.is_usable(now)]:
-            self._drop(key)
+        for key in self._ends.passed(now):
+            session = self._held.get(key)
+            if session is not None and not session.is_usable(now):
+                self._drop(key)
+        old = self._held.get(fingerprint)
+        if old is not None and old.sandbox is not None:
+            self._of_sandboxes.get(old.sandbox, {}).pop(fingerprint, None)
         self._held[fingerprint] = issued
+        if issued.sandbox is not None:
+            self._of_sandboxes.setdefault(issued.sandbox, {})[fingerprint] = None
+        if issued.expiration is not None:
+            self._ends.add(fingerprint, issued.expiration - timedelta(seconds=USABLE_SECONDS), self._held)
 
     def _drop(self, fingerprint: str) -> None:
-        self._held.pop(fingerprint, None)
+        session = self._held.pop(fingerprint, None)
         self._uses.pop(fingerprint, None)
+        if session is not None and session.sandbox is not None:
+            self._of_sandboxes.get(session.sandbox, {}).pop(fingerprint, None)
 
 
 def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:

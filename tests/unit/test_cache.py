@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dsops.cache import HAND_ON, SIGN, CredentialCache, LifetimeNeed, Memory, Obtained
-from dsops.credentials import Credentials
+from dsops.credentials import Credentials, SandboxRun
 from dsops.errors import DsopsError, MfaRequired, StsRefused, TooLittleTimeLeft
 from dsops.secret import Secret
 from dsops.tasks import blocking, pause, run, settle, spawn
@@ -328,3 +328,70 @@ def test_a_gate_lets_one_in_at_a_time(time: Time, memory: Memory) -> None:
     time.run(three())
     assert inside == ["+a", "+c", "-a", "-c", "+b", "-b"]
     assert 2 <= time.seconds < 2.2
+
+
+def held_by(cache: CredentialCache) -> list[str]:
+    """Return the key ids of the sessions that the cache holds, also of those that have ended."""
+    return [session.access_key_id for session in cache._held.values()]
+
+
+def issue_one(
+    time: Time, cache: CredentialCache, name: str, session: Credentials, need: LifetimeNeed = HAND_ON
+) -> None:
+    """Let the cache obtain this session under the fingerprint `name`."""
+
+    async def issue(_may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
+        return session
+
+    time.run(cache.obtain(name, issue, need))
+
+
+def lasting(clock: FixedClock, key_id: str, seconds: float, sandbox: SandboxRun | None = None) -> Credentials:
+    """Return a session that ends in so many seconds."""
+    now = clock()
+    return Credentials(
+        key_id, Secret("s"), Secret("t"), now + timedelta(seconds=seconds), issued_at=now, sandbox=sandbox
+    )
+
+
+def test_ended_sessions_leave_the_memory(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """A new session removes those that have ended, however they were issued, and no other."""
+    issue_one(time, cache, "short", lasting(clock, "SHORT", 100))
+    issue_one(time, cache, "renewed", lasting(clock, "OLD", 100))
+    issue_one(time, cache, "long", lasting(clock, "LONG", 4000))
+    cache._keep("keys", Credentials("KEYS", Secret("s")))
+    clock.advance(40)
+    issue_one(time, cache, "renewed", lasting(clock, "RENEWED", 4000), LifetimeNeed(min_ttl_seconds=500))
+    assert held_by(cache) == ["SHORT", "RENEWED", "LONG", "KEYS"], "at exactly 60 seconds it is usable"
+    clock.advance(1)
+
+    issue_one(time, cache, "new", lasting(clock, "NEW", 4000))
+
+    assert held_by(cache) == ["RENEWED", "LONG", "KEYS", "NEW"]
+
+
+def test_the_end_of_a_dropped_session_is_no_secret_and_no_leak(
+    time: Time, cache: CredentialCache, clock: FixedClock
+) -> None:
+    """However often a session is renewed or dropped, only a few of its ends stay in memory, and no key."""
+    for number in range(1000):
+        issue_one(time, cache, "f", lasting(clock, f"ASIA{number}", 4000 + number))
+        cache.clear()
+    assert len(cache._ends._heap) <= 70
+    assert all(key == "f" for _, _, key in cache._ends._heap)
+
+
+def test_sandboxes_are_known_while_they_have_sessions(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """The cache names a sandbox as long as it holds one of its sessions, also after a renewal elsewhere."""
+    one, two = SandboxRun("http://127.0.0.1:1", "one"), SandboxRun("http://127.0.0.1:2", "two")
+    issue_one(time, cache, "a", lasting(clock, "A", 1000, one))
+    issue_one(time, cache, "b", lasting(clock, "B", 1000, two))
+    assert cache.sandbox_runs() == {one, two}
+
+    clock.advance(900)
+    issue_one(time, cache, "a", lasting(clock, "A2", 1000, two))
+    assert cache.sandbox_runs() == {two}
+    assert cache.forget(lambda session: session.access_key_id == "B") == 1
+    assert cache.sandbox_runs() == {two}
+    cache.clear()
+    assert cache.sandbox_runs() == set()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bench.agent_growth import CASES as OF_AGENT
 from bench.growth import CASES, COUNTED_LIMIT, LIMIT, Case, counted, exponent
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *OF_AGENT], ids=lambda case: case.name)
 def test_work_is_linear(case: Case) -> None:
     """Twice the input takes at most twice the work, and a call on one of many things the same work."""
     assert counted(case) <= COUNTED_LIMIT
