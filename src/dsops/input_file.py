@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable
 
-from dsops.startup import NamedTuple
+from dsops.startup import Any, NamedTuple, Protocol
 
 _FLAGS = os.O_RDONLY
 for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
@@ -91,3 +91,13 @@ def _read(descriptor: int, most_bytes: int) -> bytes:
         parts.append(part)
         left -= len(part)
     return b"".join(parts)
+
+
+class FileCache(Protocol):
+    """Protocol: keeps parsed files, by keys that contain the digests of the files."""
+
+    def get(self, key: tuple[object, ...]) -> Any:  # Any: each key has values of one type
+        """Return the value that was kept under the key; None if there is none."""
+
+    def keep(self, key: tuple[object, ...], value: object, size: int) -> None:
+        """Keep the value, which no code may change. `size` is the number of bytes that it was parsed from."""

@@ -9,7 +9,7 @@ from stat import S_ISREG
 from time import monotonic as system_monotonic
 
 from dsops.errors import DsopsError
-from dsops.kept import Kept
+from dsops.input_file import FileCache
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, Protocol
 
@@ -201,7 +201,7 @@ class Runtime(NamedTuple):
     """The reason of the run, in the user's words; "" if the user has given none."""
     run_memory: MutableMapping[str, object] | None = None
     """What the user has unlocked, until the run ends; None if nothing is to be remembered."""
-    kept: Kept | None = None
+    kept: FileCache | None = None
     """The parsed files of earlier runs of this process; None if nothing is kept."""
 
 

@@ -16,7 +16,7 @@ _MOST_BYTES = 1 << 21
 
 
 class ParsedFiles:
-    """A cache of parsed files that forgets the least recently used ones; implements `dsops.kept.Kept`."""
+    """A cache of parsed files that forgets the least recently used ones; implements `dsops.input_file.FileCache`."""
 
     def __init__(self, most_entries: int = _MOST_ENTRIES, most_bytes: int = _MOST_BYTES) -> None:
         self._most_entries = most_entries

@@ -32,7 +32,7 @@ from dsops.config.references import References
 from dsops.config.sections import Sections, collect
 from dsops.config.stores import KnownTypes, check_complete, check_graph, make_stores
 from dsops.errors import ConfigNotFound
-from dsops.kept import Kept
+from dsops.input_file import FileCache
 from dsops.model import Config, SourceFile, StoreEntry
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
@@ -69,7 +69,7 @@ def load(
     profiles: ProfileReader | None = None,
     names: Collection[str] | None = (),
     either: str = "",
-    kept: Kept | None = None,
+    kept: FileCache | None = None,
 ) -> Config:
     """Read the configuration that applies in `folder`.
 
@@ -119,7 +119,7 @@ def examine(
     profiles: ProfileReader | None = None,
     names: Collection[str] | None = (),
     either: str = "",
-    kept: Kept | None = None,
+    kept: FileCache | None = None,
 ) -> Examined:
     """Read the configuration as `load` does, but return problems instead of raising them.
 
@@ -204,7 +204,7 @@ class _Names(NamedTuple):
 class _Read:
     """The layers of files that were read, which are parsed and checked unless `kept` has the result."""
 
-    def __init__(self, project: Layer, own: Layer, problems: Problems, kept: Kept | None) -> None:
+    def __init__(self, project: Layer, own: Layer, problems: Problems, kept: FileCache | None) -> None:
         self._project = project
         self._own = own
         self._problems = problems

@@ -12,8 +12,7 @@ from dsops.config.find import local_path
 from dsops.config.problems import Problems
 from dsops.document import MAX_CHARACTERS, Mapping, Scalar, Sequence, parse_yaml
 from dsops.errors import ConfigTooLarge, ConfigUnreadable, Where
-from dsops.input_file import read_file, read_whole, reason
-from dsops.kept import Kept
+from dsops.input_file import FileCache, read_file, read_whole, reason
 from dsops.model import SourceFile
 from dsops.startup import cast
 from dsops.user_folders import home_folder
@@ -84,7 +83,7 @@ class ConfigReader:
         *,
         is_named: bool,
         drafts: MappingOf[str, bytes] | None = None,
-        kept: Kept | None = None,
+        kept: FileCache | None = None,
         check: Callable[[SourceFile], None] | None = None,
     ) -> None:
         """Create the reader; `drafts` are file contents, by real path, that replace those on disk.

@@ -15,7 +15,7 @@ from dsops.config.files import ConfigReader, ConfigSource
 from dsops.config.problems import Problems
 from dsops.config.sections import Part, Sections
 from dsops.document import Mapping, Node, Scalar, Sequence
-from dsops.kept import Kept
+from dsops.input_file import FileCache
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 from dsops.user_folders import config_folder
@@ -57,7 +57,7 @@ def read_layer(
     *,
     is_named: bool,
     drafts: MappingOf[str, bytes] | None = None,
-    kept: Kept | None = None,
+    kept: FileCache | None = None,
     check: Callable[[SourceFile], None] | None = None,
 ) -> Layer:
     """Read a main file, the local file beside it, and the files that they include.
@@ -74,7 +74,7 @@ def read_user_layer(
     environ: MappingOf[str, str],
     problems: Problems,
     drafts: MappingOf[str, bytes] | None = None,
-    kept: Kept | None = None,
+    kept: FileCache | None = None,
 ) -> Layer:
     """Read the user's own file; an empty layer without one.
 
