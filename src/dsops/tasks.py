@@ -196,18 +196,26 @@ def run(
     *,
     sleep: Callable[[float], None] = system_sleep,
     clock: Callable[[], float] = monotonic,
+    outside: Callable[[Callable[[], object]], object] = lambda work: work(),
 ) -> T:
     """Run the coroutine and all tasks that it starts; return its result. An error or Ctrl-C aborts all transfers.
 
-    `sleep` and `clock` belong together: a test with a fake clock passes both.
+    `sleep` and `clock` belong together: a test with a fake clock passes both. `outside` makes the calls of `blocking`.
     """
-    return _Loop(driver, sleep, clock).run(work)
+    return _Loop(driver, sleep, clock, outside).run(work)
 
 
 class _Loop:
     """The state of one `run`: tasks that are ready, timers, and calls that wait until no transfer is in progress."""
 
-    def __init__(self, driver: Driver, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
+        outside: Callable[[Callable[[], object]], object],
+    ) -> None:
+        self._outside = outside
         self._driver = driver
         self._sleep = sleep
         self._clock = clock
@@ -245,7 +253,7 @@ class _Loop:
         if self._blocked and not self._in_flight:
             task, work = self._blocked.popleft()
             try:
-                self._ready.append((task, work(), None))
+                self._ready.append((task, self._outside(work), None))
             except DsopsError as error:
                 self._ready.append((task, None, error))
             return

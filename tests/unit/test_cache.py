@@ -359,7 +359,7 @@ def test_ended_sessions_leave_the_memory(time: Time, cache: CredentialCache, clo
     issue_one(time, cache, "short", lasting(clock, "SHORT", 100))
     issue_one(time, cache, "renewed", lasting(clock, "OLD", 100))
     issue_one(time, cache, "long", lasting(clock, "LONG", 4000))
-    cache._keep("keys", Credentials("KEYS", Secret("s")))
+    cache.keep("keys", Credentials("KEYS", Secret("s")))
     clock.advance(40)
     issue_one(time, cache, "renewed", lasting(clock, "RENEWED", 4000), LifetimeNeed(min_ttl_seconds=500))
     assert held_by(cache) == ["SHORT", "RENEWED", "LONG", "KEYS"], "at exactly 60 seconds it is usable"

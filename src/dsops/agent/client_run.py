@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dsops.agent.command_lines import CommandLines, ExecLine, LeftToClient
@@ -16,7 +17,9 @@ from dsops.agent.metrics import Tally
 from dsops.agent.parsed_files import ParsedFiles
 from dsops.agent.request import AgentRequest, RequestClient
 from dsops.agent.sandbox_watch import SandboxWatch
+from dsops.audit.settings import TrailLimits
 from dsops.audit.shared_writer import SharedWriter
+from dsops.audit.trail import Lose, Mark, WriteResult
 from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient_files import config_file, credentials_file
 from dsops.cache import CredentialCache
@@ -141,10 +144,15 @@ class ClientRun:
         self._tally.is_of_sandbox = lambda: journal.is_of_sandbox is True
         self.journal = journal
         self.runtime = self.runtime._replace(journal=journal, reason=request.reason)
-        self._shared.watch.drop_ended(self._shared.cache)
+        self._shared.watch.drop_ended(self._shared.cache, self._client.outside)
         client = make_client(self.runtime, known_services=self._shared.known_services, sandboxes=self._shared.sandboxes)
         try:
-            yield Pipeline(self.runtime, self._shared.cache, client=client, run=self._shared.drivers.run)
+            yield Pipeline(
+                self.runtime,
+                self._shared.cache,
+                client=client,
+                run=partial(self._shared.drivers.run, outside=self._client.outside),
+            )
         except DsopsError as error:
             if not is_for_client(error):
                 self._show_notes()
@@ -167,7 +175,7 @@ class ClientRun:
             tell=self.note if self._asked.watches else _ignore,
             pid=self._client.pid,
             run=request.run,
-            append=self._shared.writer.append,
+            append=self._append,
         )
         journal.about(command=request.command)
         if program:
@@ -175,6 +183,12 @@ class ClientRun:
         if request.reason:
             journal.about(reason=request.reason)
         return journal
+
+    def _append(
+        self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
+    ) -> WriteResult:
+        """Write to the audit trail, together with the requests that are worked on meanwhile."""
+        return self._client.outside(lambda: self._shared.writer.append(path, bodies, mark, now, limits, lose))
 
     def needs_client(self, request: PipelineRequest) -> bool:
         """Return whether only the client can read its configuration file or its AWS files.

@@ -8,17 +8,30 @@ import sys
 from collections.abc import Callable, Sequence
 from threading import Lock
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from dsops.agent import failure
 from dsops.agent.client import ALIVE, ASK, CHOOSE, CODE, DECLINED, EVENT, FAILED, NOTE, RESULT, TYPED, pack, send
 from dsops.errors import DsopsError
 from dsops.runtime import Choice
 
+T = TypeVar("T")
+
 _LOOK_AT_PEER_SECONDS = 1.0
 _MOST_DIGITS = 6
 _MOST_TYPED = 4096
 """Maximum bytes of a typed answer; an MFA code has six."""
+
+
+_MOST_UNREAD = 1 << 14
+"""Maximum bytes of a frame that a socket takes at once if it can be written to at all."""
+
+
+class Outside(Protocol):
+    """Protocol: calls a function that waits, and lets other requests be worked on meanwhile."""
+
+    def __call__(self, wait: Callable[[], T], /) -> T:
+        """Return what the function returns, or raise what it raises."""
 
 
 class ClientLimits(NamedTuple):
@@ -40,7 +53,7 @@ class ClientLimits(NamedTuple):
     """How long running requests may continue after the agent is stopped."""
     stopped_seconds: float = 10.0
     """How long a client may be suspended (Ctrl-Z) during a question at its terminal, while other clients wait."""
-    ready: int = 8
+    ready: int = 2
     """The number of threads that are started with the agent and never end."""
     lingering_seconds: float = 30.0
     """How long an additional thread waits for work before it ends."""
@@ -64,9 +77,11 @@ class AgentRequest(NamedTuple):
 class RequestClient:
     """The client of one request: the agent sends it notes, events and questions, and finally the result."""
 
-    def __init__(self, connection: socket.socket, limits: ClientLimits) -> None:
+    def __init__(self, connection: socket.socket, limits: ClientLimits, outside: Outside = lambda wait: wait()) -> None:
+        """Create the client; `outside` calls a function that waits, while other requests are worked on."""
         self._connection = connection
         self._limits = limits
+        self.outside = outside
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
@@ -92,9 +107,7 @@ class RequestClient:
         """Send ALIVE, unless that would block. Called from another thread than the one that runs the request."""
         if self._sending.acquire(blocking=False):
             try:
-                poll = select.poll()
-                poll.register(self._connection, select.POLLOUT)
-                if not self.is_gone and poll.poll(0):
+                if not self.is_gone and self._has_space():
                     send(self._connection, ALIVE)
             except (OSError, ValueError):
                 self.is_gone = True
@@ -143,7 +156,7 @@ class RequestClient:
         if self.is_gone:
             return None
         try:
-            kind, typed = self._heard()
+            kind, typed = self.outside(self._heard)
         except TimeoutError:
             raise
         except (OSError, ValueError):
@@ -158,9 +171,18 @@ class RequestClient:
             if self.is_gone:
                 return
             try:
-                send(self._connection, kind, data)
+                if len(data) <= _MOST_UNREAD and self._has_space():
+                    send(self._connection, kind, data)
+                else:
+                    self.outside(lambda: send(self._connection, kind, data))
             except OSError:
                 self.is_gone = True
+
+    def _has_space(self) -> bool:
+        """Whether a short frame can be sent without waiting until the client reads."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLOUT)
+        return bool(poll.poll(0))
 
     def _heard(self) -> tuple[int, bytes]:
         """Read one short frame. Raises OSError, or ValueError for an invalid frame or the end of the stream."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from time import monotonic
 from urllib.parse import urlsplit
 
+from dsops.agent.request import Outside
 from dsops.cache import CredentialCache
 from dsops.credentials import SandboxRun
 
@@ -22,14 +24,19 @@ class SandboxWatch:
     def __init__(self) -> None:
         self._checked: dict[SandboxRun, float] = {}
 
-    def drop_ended(self, cache: CredentialCache, *, is_fresh: bool = False) -> None:
-        """Remove the sessions of sandboxes that have ended. With `is_fresh`, no earlier check is reused."""
+    def drop_ended(
+        self, cache: CredentialCache, outside: Outside = lambda wait: wait(), *, is_fresh: bool = False
+    ) -> None:
+        """Remove the sessions of sandboxes that have ended. With `is_fresh`, no earlier check is reused.
+
+        `outside` is called for a check, which waits for the sandbox.
+        """
         now = monotonic()
         for run in cache.sandbox_runs():
             checked = self._checked.get(run)
             if not is_fresh and checked is not None and now - checked < _CHECKED_SECONDS:
                 continue
-            if has_ended(run):
+            if outside(partial(has_ended, run)):
                 self._checked.pop(run, None)
                 cache.forget(lambda session, run=run: session.sandbox == run)  # type: ignore[misc]
             else:

@@ -1,7 +1,8 @@
 """The agent's server: accepts clients of this user, runs their requests in threads, and ends when idle.
 
-One thread reads from all clients without blocking; only a complete request gets a thread. A client that is slow,
-silent or gone, or sends garbled data, uses up a descriptor for a few seconds, and does not delay others.
+One thread reads from all clients without blocking; only a complete request gets a thread, and one of these threads
+computes at a time. A client that is slow, silent or gone, or sends garbled data, uses up a descriptor for a few
+seconds, and does not delay others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ SPARE_DESCRIPTORS = 64
 
 _PULSE_SECONDS = 2.0
 """How often clients get an ALIVE frame; a client gives up after five such intervals without a frame."""
+
+_RELIEF_SECONDS = 0.05
+"""How often the server checks whether one request keeps the others from being worked on."""
 
 _LOOK_SECONDS = 0.1
 """How often a full server checks whether it can take more clients."""
@@ -106,6 +110,8 @@ class AgentServer:
             waits.append(_LOOK_SECONDS)
         if self._crew.load:
             waits.append(max(0.0, self._pulse_at - now))
+        if self._crew.is_waited_for:
+            waits.append(_RELIEF_SECONDS)
         for key, _ in self._selector.select(min(_LONGEST_WAIT_SECONDS, max(0.0, min(waits))) + 0.001):
             if key.fileobj is self._listener:
                 self._accept()
@@ -113,6 +119,7 @@ class AgentServer:
                 os.read(self._wake, 4096)
             elif isinstance(key.fileobj, socket.socket):
                 self._read(key.fileobj)
+        self._crew.relieve()
         self._pulse()
         now = monotonic()
         if not self._is_listening and not self._is_ending and now >= self._look_at:
@@ -197,7 +204,7 @@ class AgentServer:
                     send(connection, asked.kind, asked.data)
                     return
                 send(connection, HELLO)
-                with self._serving(RequestClient(connection, self._limits)) as caller:
+                with self._serving(RequestClient(connection, self._limits, self._crew.outside)) as caller:
                     caller.answer(self._work(asked, caller))
             except Exception:  # noqa: BLE001 - the thread goes on, and the client does the work itself
                 # The client is usually gone or does not read; the issued session stays cached for later requests.

@@ -1,18 +1,44 @@
-"""A pool of threads that work on requests: grows up to a limit, and shrinks when idle."""
+"""The threads that work on requests: one at a time computes, the others wait for AWS, a user or a program.
+
+To parse, plan and resolve is work for the processor, and Python runs one thread at a time: two threads that compute
+take longer than one after the other. So a thread has to have the *turn* to compute. It gives the turn away while it
+waits (`Crew.outside`), and the thread that has the turn takes the next request when it is done with one. Two hundred
+simultaneous requests that wait for nothing need one thread.
+
+A thread that keeps the turn for longer than `_LONGEST_TURN_SECONDS` loses it, and computes beside the others: it may
+parse a very large file, or read one from a file system that does not answer.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread, local
 from time import monotonic
+from typing import TypeVar
 
 from dsops.agent.request import ClientLimits
 
+T = TypeVar("T")
+
+_LONGEST_TURN_SECONDS = 0.1
+
+
+class _Worker:
+    """A thread of the pool. It sleeps until another thread releases its lock."""
+
+    __slots__ = ("is_outside", "job", "lock")
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.lock.acquire()
+        self.job: tuple[socket.socket, bytes] | None = None
+        self.is_outside = False
+
 
 class Crew:
-    """A thread pool: starts another thread when all are busy, up to a limit; an idle thread ends after a while."""
+    """A thread pool: starts another thread if all wait, up to a limit; an idle thread ends after a while."""
 
     def __init__(
         self,
@@ -24,10 +50,18 @@ class Crew:
         self._work = work
         self._limits = limits
         self._begin = begin
-        self._changed = Condition()
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
         self._queue: deque[tuple[socket.socket, bytes]] = deque()
+        self._resumed: deque[_Worker] = deque()
+        """Workers that have waited, and want the turn back: they come before new requests."""
+        self._idle: list[_Worker] = []
         self._threads = 0
-        self._idle = 0
+        self._running = 0
+        self._holder: _Worker | None = None
+        """The worker that has the turn."""
+        self._since = 0.0
+        self._own = local()
         self._is_ending = False
         self.held_bytes = 0
         """The total bytes of all running and queued requests."""
@@ -35,77 +69,157 @@ class Crew:
     @property
     def load(self) -> int:
         """The number of requests that are running or queued."""
-        with self._changed:
-            return len(self._queue) + self._threads - self._idle
+        with self._lock:
+            return len(self._queue) + self._running
 
-    def take(self, connection: socket.socket, data: bytes) -> None:
-        """Queue a request for a thread; if no thread can run, close its connection."""
-        with self._changed:
-            self._queue.append((connection, data))
-            self.held_bytes += len(data)
-            if self._idle >= len(self._queue) or self._threads >= self._limits.threads:
-                self._changed.notify()
-                return
-        if not self._hire():
-            self._make_do()
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a worker or a request waits for the turn."""
+        return bool(self._queue or self._resumed)
 
     def start(self) -> None:
         """Start the first threads."""
-        for _ in range(self._limits.ready):
-            if not self._hire():
-                break
+        with self._lock:
+            for _ in range(self._limits.ready):
+                if not self._hire(None):
+                    break
 
-    def _hire(self) -> bool:
-        with self._changed:
-            self._threads += 1
+    def take(self, connection: socket.socket, data: bytes) -> None:
+        """Queue a request for a thread; if no thread can run, close its connection."""
+        with self._lock:
+            self._queue.append((connection, data))
+            self.held_bytes += len(data)
+            if self._holder is None:
+                self._pass_on()
+
+    def relieve(self) -> None:
+        """Take the turn from a worker that has had it for too long, if others wait for it. Call it now and then."""
+        with self._lock:
+            if self.is_waited_for and self._holder and monotonic() - self._since > _LONGEST_TURN_SECONDS:
+                self._holder = None
+                self._pass_on()
+
+    def outside(self, wait: Callable[[], T]) -> T:
+        """Call a function that waits; meanwhile, other threads have the turn. Returns or raises what it does."""
+        worker: _Worker | None = getattr(self._own, "worker", None)
+        if worker is None or worker.is_outside:
+            return wait()
+        worker.is_outside = True
+        with self._lock:
+            self._give_up(worker)
         try:
-            self._begin(self._run)
+            return wait()
+        finally:
+            worker.is_outside = False
+            self._regain(worker)
+
+    def _regain(self, worker: _Worker) -> None:
+        with self._lock:
+            if self._holder is None:
+                self._give(worker)
+                return
+            self._resumed.append(worker)
+        worker.lock.acquire()
+
+    def _give(self, worker: _Worker) -> None:
+        self._holder, self._since = worker, monotonic()
+
+    def _give_up(self, worker: _Worker) -> None:
+        """Pass the turn on, unless the worker has lost it already."""
+        if self._holder is worker:
+            self._holder = None
+        if self._holder is None:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Give the turn, which no worker has, to a worker that has waited; otherwise to one for the next request."""
+        if self._resumed:
+            worker = self._resumed.popleft()
+            self._give(worker)
+            worker.lock.release()
+        elif self._queue and self._idle:
+            worker = self._idle.pop()
+            self._accept(worker)
+            worker.lock.release()
+        elif self._queue and self._threads < self._limits.threads:
+            job = self._queue.popleft()
+            if not self._hire(job):
+                self._queue.appendleft(job)
+                self._close_if_no_thread()
+
+    def _accept(self, worker: _Worker) -> None:
+        """Give the turn and the next request to a worker."""
+        worker.job = self._queue.popleft()
+        self._running += 1
+        self._give(worker)
+
+    def _hire(self, job: tuple[socket.socket, bytes] | None) -> bool:
+        """Start a worker, with the turn if it gets a request; return False if the system refuses another thread."""
+        worker = _Worker()
+        self._threads += 1
+        if job is None:
+            self._idle.append(worker)
+        else:
+            worker.job = job
+            self._running += 1
+            self._give(worker)
+        try:
+            self._begin(lambda: self._run(worker))
         except RuntimeError:
-            # The system refuses a further thread for this user or container.
-            with self._changed:
-                self._threads -= 1
+            self._threads -= 1
+            if job is None:
+                self._idle.remove(worker)
+            else:
+                self._running -= 1
+                self._holder = None
             return False
         return True
 
-    def _make_do(self) -> None:
-        """If no further thread can be started, leave the queue to the running threads.
-
-        If no thread runs at all, the connections in the queue are closed, and the clients do the work themselves.
-        """
-        with self._changed:
-            self._changed.notify()
-            if self._threads:
-                return
-            while self._queue:
-                connection, data = self._queue.popleft()
-                self.held_bytes -= len(data)
-                connection.close()
+    def _close_if_no_thread(self) -> None:
+        """If no thread runs at all, close the queued connections: the clients do the work themselves."""
+        while self._queue and not self._threads:
+            connection, data = self._queue.popleft()
+            self.held_bytes -= len(data)
+            connection.close()
 
     def end(self, seconds: float) -> None:
         """Wait up to `seconds` for running requests."""
         until = monotonic() + seconds
         with self._changed:
             self._is_ending = True
-            self._changed.notify_all()
+            for worker in self._idle:
+                worker.lock.release()
+            self._idle.clear()
             while self._threads and monotonic() < until:
                 self._changed.wait(until - monotonic())
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._idle += 1
-                is_needed = True
-                while not self._queue and not self._is_ending and is_needed:
-                    is_woken = self._changed.wait(self._limits.lingering_seconds)
-                    is_needed = is_woken or self._threads <= self._limits.ready
-                self._idle -= 1
-                if not self._queue:
-                    self._threads -= 1
-                    self._changed.notify_all()
-                    return
-                connection, data = self._queue.popleft()
+    def _run(self, worker: _Worker) -> None:
+        self._own.worker = worker
+        while (job := self._next_of(worker)) is not None:
+            connection, data = job
             size = len(data)
             self._work(connection, data)
-            del connection, data  # release this request's secrets now, not when the next request arrives
-            with self._changed:
+            del job, connection, data  # release this request's secrets now, not when the next request arrives
+            with self._lock:
+                self._running -= 1
                 self.held_bytes -= size
+                if self._holder is worker and self._queue and not self._resumed:
+                    self._accept(worker)
+                else:
+                    if not self._is_ending:
+                        self._idle.append(worker)
+                    self._give_up(worker)
+        with self._changed:
+            self._threads -= 1
+            self._changed.notify_all()
+
+    def _next_of(self, worker: _Worker) -> tuple[socket.socket, bytes] | None:
+        """Wait for the worker's next request and return it; None if the thread is to end."""
+        while worker.job is None and not self._is_ending:
+            is_woken = worker.lock.acquire(timeout=self._limits.lingering_seconds)
+            with self._lock:
+                if not is_woken and worker in self._idle and self._threads > self._limits.ready:
+                    self._idle.remove(worker)
+                    break
+        job, worker.job = worker.job, None
+        return job

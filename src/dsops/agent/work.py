@@ -192,9 +192,9 @@ class SessionKeeper:
             sessions = run.cached_sessions(request)
         return result(cached_fields(sessions))
 
-    def _status(self, _asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
+    def _status(self, _asked: AgentRequest, client: RequestClient, _tally: Tally) -> AgentAnswer:
         now = self._shared.now()
-        self._shared.watch.drop_ended(self._cache, is_fresh=True)
+        self._shared.watch.drop_ended(self._cache, client.outside, is_fresh=True)
         started = self._started.strftime("%Y-%m-%dT%H:%M:%SZ")
         numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode(), started.encode()]
         return result([*numbers, *[session_fields(session, now) for session in self._cache.held()]])
@@ -215,8 +215,8 @@ class SessionKeeper:
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda session: session.source == source)])
 
-    def _metrics(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        self._shared.watch.drop_ended(self._cache, is_fresh=True)
+    def _metrics(self, asked: AgentRequest, client: RequestClient, _tally: Tally) -> AgentAnswer:
+        self._shared.watch.drop_ended(self._cache, client.outside, is_fresh=True)
         metrics = self.sandbox_metrics if asked.words[1:] == [b"sandbox"] else self.metrics
         return result([metrics.registry.text().encode()])
 

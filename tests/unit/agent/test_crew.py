@@ -1,10 +1,11 @@
-"""The agent's worker threads when the system can start few or none."""
+"""The agent's worker threads: one computes at a time, and the system may be able to start few or none."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from collections.abc import Callable
+from typing import Self
 
 import pytest
 
@@ -63,3 +64,131 @@ def test_without_threads_a_connection_is_closed_at_once() -> None:
         ours.settimeout(PATIENCE_SECONDS)
         assert ours.recv(10) == b""
     assert (crew.load, crew.held_bytes) == (0, 0)
+
+
+class Pool:
+    """A crew whose requests run the function of their number."""
+
+    def __init__(self, *functions: Callable[[Crew], object], limits: ClientLimits = ClientLimits()) -> None:  # noqa: B008
+        self._functions = functions
+        self.done: list[int] = []
+        self.crew = Crew(self._work, limits)
+        self.crew.start()
+
+    def _work(self, connection: socket.socket, data: bytes) -> None:
+        with connection:
+            self._functions[int(data)](self.crew)
+            self.done.append(int(data))
+
+    def __enter__(self) -> Self:
+        for number in range(len(self._functions)):
+            self.crew.take(socket.socket(), b"%d" % number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.crew.end(PATIENCE_SECONDS)
+        assert (self.crew.load, self.crew.held_bytes, self.crew._threads) == (0, 0, 0)
+
+
+def test_one_request_computes_at_a_time() -> None:
+    """However often requests wait, no two of them compute at the same moment."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def compute(crew: Crew) -> None:
+        for _ in range(20):
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+            crew.outside(lambda: threading.Event().wait(0.0005))
+
+    with Pool(*[compute] * 20) as pool:
+        pass
+
+    assert sorted(pool.done) == list(range(20))
+    assert max(most) == 1
+
+
+def test_a_request_that_waits_lets_others_compute() -> None:
+    """A request that waits outside gives the turn away, also within a wait, and has it again afterwards."""
+    gate = threading.Event()
+
+    def wait(crew: Crew) -> None:
+        crew.outside(lambda: crew.outside(lambda: gate.wait(PATIENCE_SECONDS)))
+        assert crew._holder is crew._own.worker
+
+    with Pool(wait, lambda _: None, lambda _: gate.set()) as pool:
+        pass
+
+    assert pool.done == [1, 2, 0]
+
+
+def test_an_error_outside_is_raised_with_the_turn() -> None:
+    """An error of the function that waits is raised, and the request has the turn again."""
+    seen: list[bool] = []
+
+    def fail() -> None:
+        raise OSError("gone")
+
+    def wait(crew: Crew) -> None:
+        with pytest.raises(OSError, match="gone"):
+            crew.outside(fail)
+        seen.append(crew._holder is crew._own.worker)
+
+    with Pool(wait):
+        pass
+
+    assert seen == [True]
+
+
+def test_a_request_that_has_waited_comes_before_new_ones() -> None:
+    """A request that has begun goes on as soon as the present one is done, before the requests in the queue."""
+    begun = threading.Event()
+
+    def first(crew: Crew) -> None:
+        crew.outside(lambda: begun.wait(PATIENCE_SECONDS))
+
+    def second(crew: Crew) -> None:
+        begun.set()
+        end = threading.Event()
+        while not crew._resumed:
+            assert not end.wait(0.001)
+
+    with Pool(first, second, *[lambda _: None] * 5) as pool:
+        pass
+
+    assert pool.done[:2] == [1, 0]
+
+
+def test_a_request_that_computes_for_long_loses_the_turn() -> None:
+    """A request that neither ends nor waits does not keep the others from being answered."""
+    gate = threading.Event()
+
+    def hang(_crew: Crew) -> None:
+        assert gate.wait(PATIENCE_SECONDS)
+
+    def relieve() -> None:
+        while not gate.wait(0.01):
+            pool.crew.relieve()
+
+    pool = Pool(hang, lambda _: None, lambda _: gate.set())
+    threading.Thread(target=relieve, daemon=True).start()
+    with pool:
+        pass
+
+    assert pool.done == [1, 2, 0]
+
+
+def test_when_all_threads_wait_the_others_wait_for_them() -> None:
+    """If as many requests wait as there may be threads, a new one is answered when one of them is done."""
+    gate = threading.Event()
+
+    def wait(crew: Crew) -> None:
+        crew.outside(lambda: gate.wait(PATIENCE_SECONDS))
+
+    with Pool(*[wait] * 3, lambda _: None, limits=ClientLimits(threads=3)) as pool:
+        assert pool.crew.load == 4
+        assert pool.done == []
+        gate.set()
+
+    assert sorted(pool.done) == [0, 1, 2, 3]

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from dsops.agent import client
+from dsops.agent import client, thread_pool
 from dsops.agent.client import DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, unpack
 from dsops.agent.request import AgentAnswer, AgentRequest, ClientLimits, RequestClient, failed, result
 from dsops.agent.server import AgentServer
@@ -206,11 +206,37 @@ def test_two_hundred_at_once_are_all_served() -> None:
 
 
 def test_threads_do_not_grow_with_requests() -> None:
-    """Successive requests reuse one thread, however many requests there are."""
+    """Requests that wait for nothing need one thread, however many there are, one after another or at once."""
     with serving() as running:
         for _ in range(50):
             running.ask(b"exec")
+        connections = [running.connect() for _ in range(200)]
+        for connection in connections:
+            send(connection, REQUEST, request(b"exec"))
+        for connection in connections:
+            assert answer(connection)[0] == RESULT
+            connection.close()
         assert running.server._crew._threads == ClientLimits().ready
+
+
+def test_a_question_to_a_user_blocks_no_other_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a client's user is asked, or a client does not read, the others are served without a time limit."""
+    monkeypatch.setattr(thread_pool, "_LONGEST_TURN_SECONDS", 1000.0)
+
+    def work(asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
+        if asked.words[0] == b"asks":
+            return result([caller.ask("MFA code") or b""])
+        return result([b"x" * (client.LONGEST // 2)] if asked.words[0] == b"huge" else [])
+
+    with serving(work) as running, running.connect() as asks, running.connect() as huge:
+        for connection, word in ((asks, b"asks"), (huge, b"huge")):
+            send(connection, REQUEST, request(word))
+            assert receive(connection) == (HELLO, b"")
+        assert receive(asks) == (client.ASK, b"MFA code")
+        assert [running.ask(b"quick")[0] for _ in range(5)] == [RESULT] * 5
+        send(asks, client.TYPED, b"123456")
+        assert answer(asks) == (RESULT, [b"123456"])
+        assert len(answer(huge)[1][0]) == client.LONGEST // 2
 
 
 def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
@@ -422,8 +448,8 @@ def test_threads_of_a_burst_end_some_time_after() -> None:
     """The extra threads of fifty simultaneous requests end some time later."""
     gate = threading.Event()
 
-    def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
-        gate.wait(PATIENCE_SECONDS)
+    def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
+        caller.outside(lambda: gate.wait(PATIENCE_SECONDS))
         return result([])
 
     with serving(work, ClientLimits(lingering_seconds=0.05)) as running:
