@@ -283,7 +283,7 @@ class ClientRun:
         try:
             config = read_config(self.runtime, named, names=names)
         except DsopsError as error:
-            if is_exhausted(error):
+            if is_exhausted(error) or isinstance(error, NotAllowed):
                 raise LeftToClient from error
             raise
         if not config.is_allowed:
