@@ -1,6 +1,6 @@
 """Benchmark of an agent with many clients at once: answers a second, latency and memory.
 
-    .venv/bin/python bench/crowd.py [--seconds 4] [--before FOLDER]
+    .venv/bin/python bench/crowd.py [--seconds 4] [--sessions 10000] [--before FOLDER]
 
 This process plays the clients, each with one request at a time: `exec` of an environment with a literal. FOLDER is the
 `src` folder of another commit, whose agent is measured in turn with this one.
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 CLIENTS = (1, 16, 200)
-SESSIONS = 10_000
 LITERAL = "version: 1\nenvs: {plain: {PLAIN: {literal: info}}}\n"
 
 
@@ -151,8 +150,8 @@ def kinds(data: bytes) -> Iterator[int]:
         data = data[5 + int.from_bytes(data[1:5], "big") :]
 
 
-def measured(source: str, seconds: float) -> tuple[dict[int, Load], float]:
-    """The loads of an agent of the package in this folder, and its megabytes with SESSIONS sessions."""
+def measured(source: str, seconds: float, sessions: int) -> tuple[dict[int, Load], float]:
+    """The loads of an agent of the package in this folder, and its megabytes with so many sessions."""
     with tempfile.TemporaryDirectory() as name, process(str(HERE / "stub.py")) as address:
         base = Path(name)
         (base / "home").mkdir()
@@ -168,7 +167,7 @@ def measured(source: str, seconds: float) -> tuple[dict[int, Load], float]:
             one = write_config(base / "one", 1)
             allow(one, environ)
             agent.folder = one
-            for number in range(SESSIONS):
+            for number in range(sessions):
                 agent.ask(b"exec", b"production", b"--", b"true", AWS_ACCESS_KEY_ID=f"AKIABENCHBENCH{number:06}")
             return loads, state(agent.pid)[0]
         finally:
@@ -187,18 +186,21 @@ def rows(now: tuple[dict[int, Load], float], before: Sequence[tuple[dict[int, Lo
             ("memory", [f"{load.megabytes:.0f} MB" for load in loads]),
         ):
             yield f"| {clients} client{'s' if clients > 1 else ''}: {title} | {' | '.join(texts)} |"
-    yield f"| {SESSIONS:,} sessions after that: memory | {' | '.join(f'{mb:.0f} MB' for _, mb in (now, *before))} |"
+    yield f"| the sessions after that: memory | {' | '.join(f'{mb:.0f} MB' for _, mb in (now, *before))} |"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="measure an agent with many clients")
     parser.add_argument("--seconds", type=float, default=4, help="how long each number of clients sends requests (4)")
+    parser.add_argument(
+        "--sessions", type=int, default=10_000, help="how many sessions the agent gets afterwards (10000)"
+    )
     parser.add_argument("--before", default="", help="the `src` folder of another commit")
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    before = [measured(options.before, options.seconds)] if options.before else []
-    now = measured(str(HERE.parent / "src"), options.seconds)
+    before = [measured(options.before, options.seconds, options.sessions)] if options.before else []
+    now = measured(str(HERE.parent / "src"), options.seconds, options.sessions)
     print(f"{machine()}; {options.seconds:g} s each\n")
     print("\n".join(rows(now, before)))
 
