@@ -135,15 +135,9 @@ def examine(
     try:
         path = named_path(named, folder) if named else find(folder, environ)
         if named or [path] != [file.written for file in own.files[:1]]:
+            check = _permission_check(path, environ, permission) if kept and not is_named else None
             project = read_layer(
-                path,
-                folder,
-                environ,
-                reading,
-                is_named=is_named,
-                drafts=drafts,
-                kept=kept,
-                check=_permission_check(path, environ, permission) if kept and not is_named else None,
+                path, folder, environ, reading, is_named=is_named, drafts=drafts, kept=kept, check=check
             )
     except ConfigNotFound as error:
         if permission == HOOKED:
@@ -154,7 +148,7 @@ def examine(
         is_usable(own.files, environ) and (not project.files or is_allowed(project.files, environ, permission))
     )
 
-    def check(below: ProfileLayer, wanted: Collection[str] | None) -> Examined:
+    def check_over(below: ProfileLayer, wanted: Collection[str] | None) -> Examined:
         examined = read.examined(below, wanted, types, knows_all=knows_all)
         files, *others = [layer.files for layer in (project, own, below) if layer.files]
         config = examined.config._replace(
@@ -162,17 +156,14 @@ def examine(
         )
         return examined._replace(config=config)
 
-    known = read.names()
-    missing = None if names is None else [name for name in names if name not in known.stores]
-    if missing is not None and either and either not in known.stores and either not in known.environments:
-        missing.append(either)
+    missing = None if names is None else read.missing(names, either)
     below = ProfileLayer() if profiles is None or missing == [] else profiles(missing)
     if not_found is not None and not own.files and not below.files:
         raise not_found
-    examined = check(below, missing)
+    examined = check_over(below, missing)
     unknown = sorted(examined.problems.unknown_stores)
     if unknown and profiles is not None and missing is not None:
-        return check(profiles(wanted := [*missing, *unknown]), wanted)
+        return check_over(profiles(wanted := [*missing, *unknown]), wanted)
     return examined
 
 
@@ -217,8 +208,14 @@ class _Read:
             self._made = _sections(self._project, self._own, self._problems)
         return self._made
 
-    def names(self) -> _Names:
-        """Return the names of stores and environments."""
+    def missing(self, names: Collection[str], either: str) -> list[str]:
+        """Return those of the names that are no stores, and `either` if it is no environment either."""
+        known = self._names()
+        missing = [name for name in names if name not in known.stores]
+        is_known = not either or either in known.stores or either in known.environments
+        return missing if is_known else [*missing, either]
+
+    def _names(self) -> _Names:
         key = ("names", *self._key)
         names: _Names | None = self._kept.get(key) if self._kept else None
         if names is None:
