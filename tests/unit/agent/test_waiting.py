@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -94,6 +95,10 @@ def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients
     with SlowAws() as aws, serving(keeper.work) as running:
         yield Clients(running, tmp_path, aws)
         aws.go.set()
+        for driver in keeper._shared.drivers._idle:
+            driver.close()
+    del keeper, aws, running
+    gc.collect()  # a descriptor that is closed later would disturb a test that needs all of them
 
 
 def test_a_slow_aws_blocks_only_its_own_client(clients: Clients) -> None:
