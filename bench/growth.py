@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from bench.run import machine  # noqa: E402 - the folder above is on the path only now
+from dsops.audit.chain import START, hash_of, link  # noqa: E402
 from dsops.cli import main as run_command  # noqa: E402
 from tests.sandboxes import Lab  # noqa: E402
 
@@ -46,6 +47,9 @@ TRUST = json.dumps(
     }
 )
 POLICY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}'
+EVENT = (
+    b'{"eventName":"GetSecretValue","eventTime":"2026-11-28T10:00:00Z","eventSource":"secretsmanager.amazonaws.com"}'
+)
 SEED = f"""\
 accounts:
   "{ACCOUNT}":
@@ -82,14 +86,69 @@ def configuration(stores: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def command(*words: str) -> Callable[[int, Path], Callable[[], object]]:
-    """Return how to prepare a command on a configuration with so many stores."""
+def one_chain(stores: int) -> str:
+    """Return a configuration in which each role is assumed with the role before it."""
+    lines = ["version: 1", "defaults: {aws.sts: {region: us-east-1}}", "secretStores:"]
+    for number in range(stores):
+        lines += [f"  role-{number}:", "    type: aws.sts", f"    role_arn: arn:aws:iam::123456789012:role/R{number}"]
+        lines += [f"    credentials_from: role-{number - 1}"] if number else []
+    lines += [f"  last: {{type: aws.secretsmanager, credentials_from: role-{stores - 1}}}"]
+    return "\n".join([*lines, "envs: {production: {V: {from: {store: last, key: k}}}}", ""])
+
+
+def variables(count: int) -> str:
+    """Return a configuration with so many literal variables, each of which names the user."""
+    lines = [f"    V{number}: {{literal: 'of ${{USER}}, {number}'}}" for number in range(count)]
+    return "\n".join(["version: 1", "envs:", "  production:", *lines, ""])
+
+
+def command(*words: str, written: Callable[[int], str] = configuration) -> Callable[[int, Path], Callable[[], object]]:
+    """Return how to prepare a command on a configuration of a size, which `written` returns."""
 
     def prepare(size: int, folder: Path) -> Callable[[], object]:
-        (folder / "dsops.yaml").write_text(configuration(size), encoding="utf-8")
+        (folder / "dsops.yaml").write_text(written(size), encoding="utf-8")
         return _in_folder(folder, words)
 
     return prepare
+
+
+def profiles(size: int, folder: Path) -> Callable[[], object]:
+    """Prepare `dsops stores` with so many AWS profiles, each of which assumes a role."""
+    (folder / ".aws").mkdir(exist_ok=True)
+    text = "".join(
+        f"[profile p{number}]\nregion = us-east-1\nsource_profile = base\n"
+        f"role_arn = arn:aws:iam::123456789012:role/R{number}\n"
+        for number in range(size)
+    )
+    (folder / ".aws" / "config").write_text(f"[profile base]\nregion = us-east-1\n{text}", encoding="utf-8")
+    (folder / "dsops.yaml").unlink(missing_ok=True)
+    return _in_folder(folder, ("stores",))
+
+
+def audit(*words: str) -> Callable[[int, Path], Callable[[], object]]:
+    """Return how to prepare a command of `dsops audit` on a trail with so many records."""
+
+    def prepare(size: int, folder: Path) -> Callable[[], object]:
+        trail, previous = folder / "trail.jsonl", START
+        with trail.open("wb") as file:
+            for number in range(size):
+                line = link(EVENT, number + 1, previous)
+                previous = hash_of(line)
+                file.write(line + b"\n")
+        return _in_folder(folder, ("audit", *words, str(trail)))
+
+    return prepare
+
+
+def statements(size: int, folder: Path) -> Callable[[], object]:
+    """Prepare `dsops policy check` of one policy with so many statements."""
+    statement = {"Effect": "Allow", "Action": "s3:GetObject"}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{**statement, "Resource": f"arn:aws:s3:::bucket-{number}/*"} for number in range(size)],
+    }
+    (folder / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
+    return _in_folder(folder, ("policy", "check", "policy.json"))
 
 
 def policy_check(size: int, folder: Path) -> Callable[[], object]:
@@ -119,6 +178,7 @@ def quiet(folder: Path) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("AWS_", "DSOPS_"))]:
             del os.environ[name]
         os.environ |= {"HOME": str(folder), "AWS_ACCESS_KEY_ID": "AKIABENCHBENCHBENCHB", "AWS_SECRET_ACCESS_KEY": "b"}
+        os.environ["DSOPS_AGENT"] = "off"
         os.chdir(folder)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
@@ -180,6 +240,37 @@ def send_message(size: int, _: Path) -> Callable[[], object]:
     return lambda: send(CALLS)
 
 
+def sandbox_calls(
+    prepare: Callable[[Any, int], object], call: Callable[[Any, int], object]
+) -> Callable[[int, Path], Callable[[], object]]:
+    """Return how to prepare a few calls to a sandbox for which `prepare` ran with each number below the size."""
+
+    def prepared(size: int, _: Path) -> Callable[[], object]:
+        admin = Lab.of(SEED).user("admin")
+        for number in range(size):
+            prepare(admin, number)
+        return lambda: [call(admin, size - 1 - number) for number in range(CALLS)]
+
+    return prepared
+
+
+def make_secret(admin: Any, number: int) -> None:
+    """Create the secret of that number."""
+    admin.call("secretsmanager", "CreateSecret", Name=f"secret-{number}", SecretString="x")
+
+
+def make_parameter(admin: Any, number: int) -> None:
+    """Create the parameter of that number."""
+    admin.call("ssm", "PutParameter", Name=f"/app/parameter-{number}", Value="x", Type="String", Overwrite=True)
+
+
+def assume(admin: Any, number: int) -> None:
+    """Assume a role, which makes one more session. The first call creates the role."""
+    if not number:
+        make_role(admin, 0)
+    admin.call("sts", "AssumeRole", RoleArn=f"arn:aws:iam::{ACCOUNT}:role/role-0", RoleSessionName="growth")
+
+
 def with_roles(size: int) -> Any:  # the caller of tests.sandboxes
     """Return the administrator of a new account with so many roles."""
     admin = Lab.of(SEED).user("admin")
@@ -194,11 +285,45 @@ def make_role(admin: Any, number: int) -> None:
 
 
 STORES, FEW_STORES = (750, 1500, 3000), (40, 80, 160)
+MANY, FEW = (1000, 2000, 4000), (40, 80, 160)
 CASES = (
     Case("plan", command("plan", "--env", "production"), STORES, FEW_STORES),
     Case("stores", command("stores"), STORES, FEW_STORES),
     Case("validate", command("validate"), STORES, FEW_STORES),
     Case("graph", command("graph"), STORES, FEW_STORES),
+    Case("plan, one chain", command("plan", "--env", "production", written=one_chain), (75, 150, 300), (20, 40, 80)),
+    Case("plan, variables", command("plan", "--env", "production", written=variables), MANY, FEW),
+    Case(
+        "render",
+        command("render", "--config", "dsops.yaml", "--env", "production", "--format", "json", written=variables),
+        MANY,
+        FEW,
+    ),
+    Case("stores, AWS profiles", profiles, STORES, FEW_STORES),
+    Case("audit list", audit("list"), MANY, FEW),
+    Case("audit verify", audit("verify"), MANY, FEW),
+    Case("policy check, one policy", statements, (250, 500, 1000), (10, 20, 40)),
+    Case("AssumeRole", sandbox_calls(assume, lambda admin, _: assume(admin, 1)), MANY, FEW, is_one_of_many=True),
+    Case(
+        "GetSecretValue",
+        sandbox_calls(
+            make_secret,
+            lambda admin, number: admin.call("secretsmanager", "GetSecretValue", SecretId=f"secret-{number}"),
+        ),
+        MANY,
+        FEW,
+        is_one_of_many=True,
+    ),
+    Case(
+        "GetParameter",
+        sandbox_calls(
+            make_parameter, lambda admin, number: admin.call("ssm", "GetParameter", Name=f"/app/parameter-{number}")
+        ),
+        MANY,
+        FEW,
+        is_one_of_many=True,
+    ),
+    Case("PutParameter", sandbox_calls(make_parameter, make_parameter), MANY, FEW, is_one_of_many=True),
     Case("policy check", policy_check, (250, 500, 1000), (10, 20, 40)),
     Case("CreateRole", create_role, (500, 2000, 8000), (30, 120, 480), is_one_of_many=True),
     Case("AttachRolePolicy", attach_role_policy, (500, 2000, 8000), (30, 120, 480), is_one_of_many=True),

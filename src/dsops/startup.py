@@ -87,12 +87,10 @@ if not TYPE_CHECKING:
             return tuple.__new__(cls, values)
 
         def _replace(self, **named: object) -> _Record:
-            unknown = named.keys() - set(self._fields)
-            if unknown:
-                raise ValueError(f"{type(self).__name__} has no field {sorted(unknown)}")
-            return tuple.__new__(
-                type(self), [named.get(field, value) for field, value in zip(self._fields, self, strict=True)]
-            )
+            replaced = tuple.__new__(type(self), map(named.pop, self._fields, self))
+            if named:
+                raise ValueError(f"{type(self).__name__} has no field {sorted(named)}")
+            return replaced
 
         def _asdict(self) -> dict[str, object]:
             return dict(zip(self._fields, self, strict=True))

@@ -48,7 +48,7 @@ class Draft:
         """Whether the step assumes a role with credentials."""
         return self.operation == "AssumeRole"
 
-    def step(self, fingerprint: Fingerprint) -> Step:
+    def step(self, fingerprint: Fingerprint, endpoints: tuple[tuple[str, str], ...] = ()) -> Step:
         """Return the step with the values known so far; `is_chained` is set later."""
         return Step(
             name=self.name,
@@ -62,4 +62,5 @@ class Draft:
             where=self.where,
             operation=self.operation,
             proof=self.proof,
+            endpoints=endpoints,
         )

@@ -56,6 +56,7 @@ class Drafts:
         self._find_ambient = ambient
         self._find_proof = proof
         self._reason = reason
+        self._session_names: tuple[str, ...] = ()
         self._store_types = store_types
         self._findings = findings
         self._failed: set[str] = set()
@@ -163,9 +164,11 @@ class Drafts:
     def _place_in_folder(self, draft: Draft) -> None:
         """Make the paths of commands and files relative to the folder of the file that names them."""
         for key in draft.type.keys:
-            setting = draft.settings.get(key.name)
+            if key.kind not in {"command", "file"} or key.name not in draft.settings:
+                continue
+            setting = draft.settings[key.name]
             folder = self._folders.get(draft.place.where(key.name).file)
-            if setting is None or not folder:
+            if not folder:
                 continue
             if key.kind == "command":
                 draft.settings[f"{key.name}_folder"] = folder
@@ -207,8 +210,10 @@ class Drafts:
         """Fill `identity` with the settings, in which a timestamp that changes at every run stays `${TIMESTAMP}`."""
         draft.identity = {name: setting for name, setting in draft.settings.items() if name != "endpoint_url"}
         for key in draft.type.keys:
-            field, setting = draft.place.field(key.name), draft.settings.get(key.name)
-            if not key.is_identity or field is None or setting is None:
+            if not key.is_identity or key.name not in draft.settings:
+                continue
+            field, setting = draft.place.field(key.name), draft.settings[key.name]
+            if field is None:
                 continue
             setting_node = store.fields[key.name].node
             node = expand_node(setting_node, self._symbolic, field.where.file, path)
@@ -222,8 +227,9 @@ class Drafts:
             settings.setdefault("duration_seconds", operation.default_seconds)
             settings.pop("operation", None)
         if "role_session_name" in operation.takes and "role_session_name" not in draft.settings:
-            draft.settings["role_session_name"] = self.default_session_name(self._names)
-            draft.identity["role_session_name"] = self.default_session_name(self._symbolic)
+            if not self._session_names:
+                self._session_names = self.default_session_name(self._names), self.default_session_name(self._symbolic)
+            draft.settings["role_session_name"], draft.identity["role_session_name"] = self._session_names
         if variable and "token_code" not in draft.settings:
             draft.settings["token_code_variable"] = variable
         if REASON_TO in draft.settings and self._reason:

@@ -133,6 +133,7 @@ class _Planner:
         self._findings = PlanFindings()
         self._drafts = Drafts(config, names, ambient, store_types, self._findings, proof, reason)
         self._steps: dict[str, Step] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
         self._addresses: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], str] = {}
 
     def plan_environment(self, environment: Environment, also: str) -> Plan:
@@ -256,12 +257,13 @@ class _Planner:
             own_reads = [(read.store, read.reference, _may_be_missing(read.variable)) for read in reads]
             write_own_policies(drafts.by_name, own_reads, self._findings)
         share_mfa_sessions(drafts, self._session, self._findings, lasts=self._lasts)
+        self._fingerprints.clear()  # A role of a shared MFA session has another fingerprint than before.
         for name, draft in drafts.by_name.items():
             self._steps[name] = self._finish(draft)
         note_same_callers(self._steps.values(), self._findings)
 
     def _finish(self, draft: Draft) -> Step:
-        step = draft.step(self._session(draft))._replace(endpoints=self._endpoints(draft))
+        step = draft.step(self._session(draft), self._endpoints(draft))
         if draft.operation:
             step = self._checked(draft, step)
         return step
@@ -290,7 +292,13 @@ class _Planner:
         return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"
 
     def _session(self, draft: Draft) -> Fingerprint:
-        """Return the fingerprint of the session that the step issues or reads with."""
+        """Return the fingerprint of the session that the step issues or reads with. It is computed once."""
+        fingerprint = self._fingerprints.get(draft.name)
+        if fingerprint is None:
+            fingerprint = self._fingerprints[draft.name] = self._new_fingerprint(draft)
+        return fingerprint
+
+    def _new_fingerprint(self, draft: Draft) -> Fingerprint:
         if not draft.type.takes_credentials:
             if not draft.type.gives_credentials:
                 return Fingerprint("")
@@ -316,6 +324,8 @@ class _Planner:
         variables name.
         """
         while draft.credentials_from in self._drafts.by_name:
+            if draft.credentials_from in self._steps:
+                return self._steps[draft.credentials_from].endpoints
             draft = self._drafts.by_name[draft.credentials_from]
         if draft.proof is not None:
             return draft.proof.endpoints

@@ -24,14 +24,14 @@ def operation_of(store_type: StoreType, names: Collection[str], operation_writte
 
     `operation_written` is the value of the key `operation`, which takes precedence.
     """
-    operations = store_type.operations
-    meant = [operation for operation in operations if operation.name == operation_written]
-    meant += [
-        operation
-        for operation in operations
-        if not operation.selected_by or any(name in names for name in operation.selected_by)
-    ]
-    return meant[0] if meant else None
+    if operation_written:
+        for operation in store_type.operations:
+            if operation.name == operation_written:
+                return operation
+    for operation in store_type.operations:
+        if not operation.selected_by or any(name in names for name in operation.selected_by):
+            return operation
+    return None
 
 
 def keys_taken(operation: Operation) -> frozenset[str]:
@@ -81,11 +81,11 @@ def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]
 def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
     """Return the store type with the requirements and limits of the operation that these fields select."""
     operation = operation_for(store_type, fields)
-    return (
-        store_type
-        if operation is None
-        else store_type._replace(keys=tuple([of_operation(key, operation) for key in store_type.keys]))
-    )
+    if operation is None:
+        return store_type
+    changed = {*operation.needs, "duration_seconds"}
+    keys = [of_operation(key, operation) if key.name in changed else key for key in store_type.keys]
+    return store_type._replace(keys=tuple(keys))
 
 
 def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
