@@ -444,11 +444,11 @@ class Full:
         return []
 
 
-def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
+def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known], tmp_path: Path) -> None:
     """A full disk ends the report at the first file, instead of marking files as unreadable."""
     found = find_logs([str(dirty[0])])
     with pytest.raises(LogsUnreadable) as raised, open_database(), ThreadPoolExecutor(1) as apart:
-        CallDatabase(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)
+        CallDatabase(Full(), apart, str(tmp_path), duckdb.Error, duckdb.FatalException).load(found.batches)
     assert str(raised.value) == "DuckDB has too little space to sort the logs"
     assert raised.value.why == "there is no room on the disk"
     assert "TMPDIR" in raised.value.hint

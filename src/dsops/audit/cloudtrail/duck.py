@@ -21,6 +21,7 @@ from dsops.audit.cloudtrail.files import FileBatch, Form
 from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
 from dsops.audit.cloudtrail.statement import whole
+from dsops.audit.cloudtrail.texts import plain_files
 from dsops.audit.report import Answer
 from dsops.errors import ExtraMissing, LogsUnreadable
 from dsops.extras import install_command
@@ -54,14 +55,24 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
     one text, from which only those fields are extracted; `read_json` takes ten times as long.
     """
     structure = _structure((*FIELDS.values(), *also))
-    # A file without records yields one NULL, which is counted as a skipped element.
-    rows = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
-    if form is Form.LINES:
-        rows = f"from_json(json, '{json.dumps(structure)}')"
+    rows = f"from_json(json, '{json.dumps(structure)}')" if form is Form.LINES else _records_in("json", structure)
     # Without this option, a folder named `json=1` would become a column of that name.
     options = f"format = '{form.value}', compression = '{compression}', hive_partitioning = false"
     options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
     return f"(SELECT {rows} AS r FROM read_json_objects({files}, {options})) logs"
+
+
+def text_source(files: str) -> str:
+    """SQL that yields the records of files as `r`, as `source` does. Each file is plain text with one JSON object.
+
+    The text is parsed once. `read_json_objects` parses it to find the object's end, and `from_json` parses it again.
+    """
+    return f"(SELECT {_records_in('content', _structure(tuple(FIELDS.values())))} AS r FROM read_text({files})) logs"
+
+
+def _records_in(text: str, structure: Mapping[str, Any]) -> str:
+    """SQL that yields a row for each record in a text. A text without records yields one NULL: a skipped element."""
+    return f"unnest(coalesce(from_json({text}, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
@@ -107,7 +118,7 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
             # The progress bar would go to stdout, even if that is no terminal.
             connection.execute("SET enable_progress_bar = false")
             with ThreadPoolExecutor(1) as apart:
-                yield CallDatabase(connection, apart, duckdb.Error, duckdb.FatalException)
+                yield CallDatabase(connection, apart, place, duckdb.Error, duckdb.FatalException)
         finally:
             connection.close()
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
@@ -120,11 +131,12 @@ class CallDatabase:
     """A DuckDB database with the calls of the loaded files. The connection is Any: duckdb is imported on demand."""
 
     def __init__(
-        self, connection: Any, apart: ThreadPoolExecutor, error: type[Exception], end: type[Exception]
+        self, connection: Any, apart: ThreadPoolExecutor, folder: str, error: type[Exception], end: type[Exception]
     ) -> None:
-        """`error` is DuckDB's base exception class; after an `end` exception, the database can't be used any more."""
+        """`folder` is for temporary files. `error` is DuckDB's base exception; `end` means a broken database."""
         self._connection = connection
         self._apart = apart
+        self._folder = folder
         self._error, self._end = error, end
         self.records = 0
         self.skipped = 0
@@ -147,15 +159,38 @@ class CallDatabase:
         """
         self._has_sandbox = sandbox
         for batch in batches:
-            self._load(batch)
+            if not self._insert_texts(batch):
+                self._load(batch)
             report_read(batch.size)
+
+    def _insert_texts(self, batch: FileBatch) -> bool:
+        """Insert the batch by way of `plain_files`. Return False, and insert nothing, if a file needs `_load`."""
+        with plain_files(batch, self._folder) as paths:
+            if paths is None:
+                return False
+            try:
+                self._insert_from(text_source("$paths"), paths)
+            except self._error as error:
+                if self._is_database_broken(error):
+                    raise
+                return False
+            return True
+
+    def _is_database_broken(self, error: Exception) -> bool:
+        """Whether the error is not about a log file: the database can't be written."""
+        return isinstance(error, self._end) or _safe_reason(str(error)) == _FULL
+
+    def _insert_from(self, logs: str, paths: Sequence[str], where: str = "") -> None:
+        """Insert the records that the SQL `logs` yields for these paths."""
+        insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs, where)})\n{records(DUCKDB)}"
+        self._rows(insert, {"paths": [_no_pattern(path) for path in paths]})
 
     def _load(self, batch: FileBatch) -> None:
         try:
             self._insert(batch)
         except self._error as error:
-            if isinstance(error, self._end) or _safe_reason(str(error)) == _FULL:
-                raise  # The error is not about a file: the database can't be written.
+            if self._is_database_broken(error):
+                raise
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _safe_reason(str(error))))
                 return
@@ -163,7 +198,7 @@ class CallDatabase:
                 self._load(part)
 
     def _insert(self, batch: FileBatch) -> None:
-        paths = [_no_pattern(file.path) for file in batch.files]
+        paths = [file.path for file in batch.files]
         room = batch.longest_object
         is_filtered = not self._has_sandbox and batch.form is Form.LINES
         where = f"{_SANDBOX} IS DISTINCT FROM 'true'" if is_filtered else ""
@@ -175,12 +210,11 @@ class CallDatabase:
                 longest_object=room,
                 also=[_SANDBOX_PATH] if is_filtered else (),
             )
-            insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs, where)})\n{records(DUCKDB)}"
             try:
                 if is_filtered:
                     count = f"SELECT count(*) FILTER ({_SANDBOX} = 'true') FROM {logs}"
-                    self.left_out += self._rows(count, {"paths": paths})[0][0]
-                self._rows(insert, {"paths": paths})
+                    self.left_out += self._rows(count, {"paths": list(map(_no_pattern, paths))})[0][0]
+                self._insert_from(logs, paths, where)
             except self._error as error:
                 # The recorded size is too small, because a gzip file of several members records only that of the last
                 # one.
@@ -203,8 +237,8 @@ class CallDatabase:
                 WHERE copy > 1)""")
         self._rows("DROP TABLE several")
         self._rows("ALTER TABLE records RENAME TO calls")
-        self._rows(f"CREATE TABLE issues AS {issues()}")
-        self._rows(f"CREATE TABLE uses AS {uses(DUCKDB)}")
+        self._rows(f"CREATE TABLE uses AS WITH issues AS ({issues()})\n{uses(DUCKDB)}")
+        self._rows("CREATE VIEW issues AS SELECT * FROM uses")  # `uses` has one row for each issue
         self.calls, first, last = self._first_row("SELECT count(*), min(call_time), max(call_time) FROM calls")
         self.first, self.last = _aware(first), _aware(last)
         self.records -= self.skipped

@@ -16,6 +16,8 @@ _NO_LOGS: Final = frozenset({"CloudTrail-Digest"})
 """Folders in a trail's bucket that contain hashes of its files instead of records."""
 _GZIP: Final = b"\x1f\x8b"
 _BATCH_BYTES: Final = 64 << 20
+_BATCH_TEXT: Final = 256 << 20
+"""The length of a batch's texts in bytes. They are stored in the temporary folder, one batch at a time."""
 _BATCH_FILES: Final = 2000
 _LEAST_OBJECT: Final = 16 << 20
 
@@ -132,14 +134,17 @@ def _examine(path: str, form: Form | None) -> LogFile:
 
 def _batches(files: Iterable[LogFile]) -> Iterator[FileBatch]:
     waiting: dict[tuple[bool, Form], list[LogFile]] = {}
-    sizes: dict[tuple[bool, Form], int] = {}
+    sizes: dict[tuple[bool, Form], tuple[int, int]] = {}
     for file in files:
         kind = file.is_gzip, file.form
         batch = waiting.setdefault(kind, [])
-        if batch and (sizes[kind] + file.size > _BATCH_BYTES or len(batch) >= _BATCH_FILES):
+        size, text_size = sizes.get(kind, (0, 0))
+        size, text_size = size + file.size, text_size + file.object_bytes
+        if batch and (size > _BATCH_BYTES or text_size > _BATCH_TEXT or len(batch) >= _BATCH_FILES):
             yield FileBatch(tuple(batch), *kind)
             batch.clear()
-        sizes[kind] = (sizes[kind] if batch else 0) + file.size
+            size, text_size = file.size, file.object_bytes
+        sizes[kind] = size, text_size
         batch.append(file)
     for kind, batch in waiting.items():
         if batch:
