@@ -134,6 +134,8 @@ def warm_far(lab: Lab, fnox: str, rounds: int) -> dict[str, list[Run]]:
         return measure(cases, rounds)
 
 
+PEERS = {"AWS CLI": "aws", "awsume": "awsumepy", "fnox": "fnox"}
+"""The other programs and the name of each on PATH."""
 PEERS_CONFIG = """\
 [profile base]
 region = us-east-1
@@ -290,6 +292,7 @@ def report(
             ("  warm / fnox", f"{ms['warm far 100'] / fnox:.2f} x", "0.35 x"),
             ("  cold / fnox", f"{ms['cold far 100'] / fnox:.2f} x", "0.8 x"),
         ]
+    rows += [(name, "not here", "") for name, program in PEERS.items() if not shutil.which(program)]
     rows += [
         (f"{AT_ONCE} cold at once, the same network: AssumeRole", f"{crowded.calls}", "1"),
         ("  wall time", f"{crowded.wall_ms:.0f} ms", f"2 x {ms['cold far']:.0f} + {crowded.python_ms:.0f} = {alone}"),
