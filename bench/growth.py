@@ -292,6 +292,7 @@ CASES = (
     Case("validate", command("validate"), STORES, FEW_STORES),
     Case("graph", command("graph"), STORES, FEW_STORES),
     Case("plan, one chain", command("plan", "--env", "production", written=one_chain), (75, 150, 300), (20, 40, 80)),
+    Case("policy generate", command("policy", "generate", "--env", "production"), STORES, FEW_STORES),
     Case("plan, variables", command("plan", "--env", "production", written=variables), MANY, FEW),
     Case(
         "render",

@@ -15,7 +15,7 @@ from dsops.grants.inputs import GrantInputs
 from dsops.grants.placeholders import Placeholder, blank, blanks_in, filled, told_apart
 from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
 from dsops.plan import Plan, Step
-from dsops.plan.required_permissions import SecretRead, session_needs, users_of
+from dsops.plan.required_permissions import SecretRead, by_source, session_needs, users_of
 from dsops.plan.statements import Statement, compact, policy, statements_of
 
 __all__ = [
@@ -105,11 +105,14 @@ class _Making:
         self._steps = plan.steps
         self._written = inputs
         self._callers = Callers(plan, inputs.caller)
-        self._reads = [
-            SecretRead(variable.step, variable.reference, variable.optional or variable.default is not None)
-            for variable in plan.variables
-            if variable.step and variable.reference is not None
-        ]
+        self._by_source = by_source(plan.steps)
+        self._reads: dict[str, list[SecretRead]] = {}
+        """The step's name -> what it reads."""
+        for variable in plan.variables:
+            if variable.step and variable.reference is not None:
+                may_be_missing = variable.optional or variable.default is not None
+                read = SecretRead(variable.step, variable.reference, may_be_missing)
+                self._reads.setdefault(variable.step, []).append(read)
         self._notes: dict[str, None] = {}
         self._blanks: dict[Placeholder, Placeholder] = {}
 
@@ -135,7 +138,7 @@ class _Making:
                 statement: Statement = {key: told_apart(part, self._blanks) for key, part in document.items()}
                 trust += [] if statement in trust else [statement]
         seconds = [step.settings.get("duration_seconds", _HOUR) for step in steps]
-        users = [user for step in steps for user in users_of(step.name, self._steps)]
+        users = [user for step in steps for user in users_of(step.name, self._by_source)]
         return RoleGrants(
             arn,
             tuple([step.name for step in steps]),
@@ -183,12 +186,15 @@ class _Making:
                 continue
             needed.append(user)
         self._note_shared(account, needed)
-        return tuple(statements_of(session_needs(needed, account, self._steps, self._reads)))
+        return tuple(statements_of(session_needs(needed, account, self._steps, self._reads_of(needed))))
+
+    def _reads_of(self, users: list[Step]) -> list[SecretRead]:
+        return [read for user in users for read in self._reads.get(user.name, ())]
 
     def _note_shared(self, account: str, users: list[Step]) -> None:
-        for read in self._reads:
+        for read in self._reads_of(users):
             arn = parse_arn(read.reference.key)
-            if account and arn is not None and arn.account != account and any(user.name == read.step for user in users):
+            if account and arn is not None and arn.account != account:
                 self._notes[
                     f"{read.reference.key} is another account's: its resource policy and its key's have to let "
                     f"account {account} in as well"
@@ -199,7 +205,8 @@ class _Making:
         if step.operation not in _WITH_POLICY:
             return []
         account = arn.account if arn is not None else ""
-        needs = session_needs(users_of(step.name, self._steps), account, self._steps, self._reads)
+        users = users_of(step.name, self._by_source)
+        needs = session_needs(users, account, self._steps, self._reads_of(users))
         if not needs:
             return []
         is_sent = "session_policy_covers" in step.settings

@@ -9,7 +9,7 @@ from dsops.errors import UsageError
 from dsops.grants.placeholders import Placeholder, blank
 from dsops.grants.trust import Conditions, permission_set
 from dsops.plan import Plan, Step
-from dsops.plan.required_permissions import is_same_identity, users_of
+from dsops.plan.required_permissions import by_source, is_same_identity, users_of
 
 _KINDS = ("user", "role", "root")
 
@@ -42,6 +42,7 @@ class Callers:
         """`named` is the ARN that the user passes for the base credentials, or ""."""
         self._plan = plan
         self._steps = plan.steps
+        self._by_source = by_source(plan.steps)
         names = dict.fromkeys(step.credentials_from for step in self._steps.values() if step.credentials_from)
         self._sources = [self._steps[name] for name in names if not self._steps[name].operation]
         unknown = [*plan.ambient, *[step for step in self._sources if step.type.service != "sso"]]
@@ -89,11 +90,11 @@ class Callers:
         who = profile or "base"
         meaning = f"The ARN of the user or role that has the {who} credentials."
         return self._named_caller(
-            who, users_of("", self._steps, profile=profile), blank("arn", f"{who} caller", meaning)
+            who, users_of("", self._by_source, profile=profile), blank("arn", f"{who} caller", meaning)
         )
 
     def _other(self, source: Step) -> RoleCaller:
-        users = users_of(source.name, self._steps)
+        users = users_of(source.name, self._by_source)
         if source.type.service != "sso":
             meaning = f"The ARN of the user or role whose credentials store `{source.name}` gives."
             return self._named_caller(source.name, users, blank("arn", source.name, meaning))

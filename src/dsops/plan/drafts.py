@@ -172,7 +172,7 @@ class Drafts:
                 continue
             if key.kind == "command":
                 draft.settings[f"{key.name}_folder"] = folder
-            elif key.kind == "file" and isinstance(setting, str):
+            elif isinstance(setting, str):
                 draft.settings[key.name] = os.path.join(folder, self._at_home(setting))
 
     def _at_home(self, path: str) -> str:

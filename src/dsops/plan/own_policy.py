@@ -13,7 +13,7 @@ from dsops.errors import ConfigError, LimitExceeded, SessionForNothing
 from dsops.plan.draft import Draft
 from dsops.plan.findings import PlanFindings
 from dsops.plan.references import canonical_reference, region_of
-from dsops.plan.required_permissions import SecretRead, session_needs, users_of
+from dsops.plan.required_permissions import SecretRead, by_source, session_needs, users_of
 from dsops.plan.statements import compact, policy, statements_of
 from dsops.plan.types import Fingerprint, SecretReference, Step
 from dsops.schema import OWN_POLICY
@@ -39,9 +39,10 @@ def write_own_policies(
         for name, reference, may_be_missing in reads
         if name in steps
     ]
+    sources = by_source(steps)
     for name, draft in drafts.items():
         if draft.settings.get("session_policy") == OWN_POLICY:
-            _write(draft, users_of(name, steps), steps, secret_reads, findings)
+            _write(draft, users_of(name, sources), steps, secret_reads, findings)
 
 
 def _write(

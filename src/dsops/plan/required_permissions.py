@@ -43,17 +43,26 @@ class Need(NamedTuple):
     conditions: tuple[Condition, ...] = ()
 
 
-def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> list[Step]:
-    """Return the steps that call AWS with the credentials of the step `session`.
+def by_source(steps: Mapping[str, Step]) -> dict[str, list[Step]]:
+    """Return the steps whose calls credentials sign, by the step that gives these; "" for the base credentials."""
+    users: dict[str, list[Step]] = {}
+    for step in steps.values():
+        if step.proof is None:
+            users.setdefault(step.credentials_from, []).append(step)
+    return users
+
+
+def users_of(session: str, sources: Mapping[str, list[Step]], *, profile: str = "") -> list[Step]:
+    """Return the steps that call AWS with the credentials of the step `session`. `sources` is made by `by_source`.
 
     "" means the base credentials of a profile. Steps that use a GetSessionToken or GetFederationToken session of
     these credentials are included, because the user itself needs the permissions for their calls.
     """
-    users = [step for step in steps.values() if step.credentials_from == session and step.proof is None]
+    users = sources.get(session, [])
     if not session:
         users = [step for step in users if step.profile == profile]
     through = [step for step in users if step.operation in OF_A_USER]
-    return users + [user for step in through for user in users_of(step.name, steps)]
+    return users + [user for step in through for user in users_of(step.name, sources)]
 
 
 def is_same_identity(step: Step) -> bool:
