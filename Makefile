@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example test test-clients nightly fuzz lint format types contracts workflows changelog check bench \
-	site dist verify-dist verify-system lock clean
+	site launcher dist verify-dist verify-system lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -53,8 +53,8 @@ test-clients: $(DEV) ## run the tests with programs of others: SDKs, browser, sh
 nightly: $(DEV) ## run the tests that take long, and each property with all its examples (downloads 5 MB once)
 	@DSOPS_TESTS_NIGHTLY=1 $(call PYTEST,'nightly or (hypothesis and not clients)')
 
-fuzz: $(DEV) ## fuzz the parsers for an hour (SECONDS=600 TARGET=policy: one parser for ten minutes)
-	@$(PY) -m tests.fuzz $(TARGET) --seconds $(or $(SECONDS),3600)
+fuzz: $(DEV) ## fuzz the parsers for an hour (SECONDS=600 TARGET=policy: one parser; TARGET=launcher: both clients, needs Rust)
+	@$(PY) -m $(if $(filter launcher,$(TARGET)),tests.launcher.differential,tests.fuzz $(TARGET)) --seconds $(or $(SECONDS),3600)
 
 lint: $(DEV) ## run ruff: lint rules and formatting
 	@$(PY) -m ruff check .
@@ -97,6 +97,9 @@ bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent o
 
 site: $(SITE) ## build the site of the documentation into build/site, and check its links (VERSION=1.2: of this version)
 	@$(PY) -m website $(if $(VERSION),--version $(VERSION)) $(if $(URL),--url $(URL))
+
+launcher: $(DEMO) ## build the native launcher into .venv as `dsops` (needs Rust)
+	@$(PY) -m release.launcher $(VENV)/bin
 
 dist: $(RELEASE) ## build the artifacts of a release into dist/ (ARGS=--allow-dirty: also with uncommitted changes)
 	@if command -v go >/dev/null; then \

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from release import bill, distributions, formula, musl, packages, pyz, repository
+from release import bill, distributions, formula, launcher, musl, packages, pyz, repository
 from release.errors import exit_code_of
 from release.wheels import download, licences_of
 
@@ -37,11 +37,16 @@ def _artifacts(source: Path, work: Path, made: Path, epoch: str) -> None:
     requirements = source / "requirements"
     wheel, sdist = distributions.build(source, made, epoch)
     for_musl = musl.build(wheel)
+    of_release = [wheel, sdist]
+    if launcher.is_available():
+        of_release.append(launcher.build(source, wheel, work, version=repository.version(source)))
+    else:
+        sys.stdout.write("the wheel with the native launcher is left out: it needs Linux on x86-64 and Rust\n")
     for name in ("install.txt", "pycurl.txt"):
         download((requirements / name).read_text(encoding="utf-8"), pinned, epoch)
     project = source / "pyproject.toml"
     needed = sorted(pinned.glob("*.whl"))
-    _bills(project, [*needed, wheel], of_wheel, [wheel, sdist], epoch)
+    _bills(project, [*needed, wheel], of_wheel, of_release, epoch)
     _bills(
         project, [*(each for each in needed if not each.name.startswith("pycurl-")), wheel], of_musl, for_musl, epoch
     )

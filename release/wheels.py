@@ -70,7 +70,10 @@ def write(files: Mapping[str, bytes], wheel: Path, tag: str) -> Path:
     target = wheel.parent / f"{'-'.join(wheel.name.split('-')[:2])}-{tag}.whl"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(made):
-            archive.writestr(zipfile.ZipInfo(name), made[name], zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(name)
+            if ".data/scripts/" in name:
+                entry.external_attr = 0o100755 << 16
+            archive.writestr(entry, made[name], zipfile.ZIP_DEFLATED)
     return target
 
 

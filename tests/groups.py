@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent / "clients"
 
 FOREIGN = frozenset({
     "cc", "chromium", "chromium-browser", "dash", "fish", "gcc", "gnome-keyring-daemon", "go", "groff", "java", "javac",
-    "ksh", "mvn", "node", "npm", "promtool", "pwsh", "rsyslogd", "terraform", "tmux", "tofu", "zsh",
+    "ksh", "mvn", "node", "npm", "promtool", "pwsh", "rsyslogd", "rustc", "terraform", "tmux", "tofu", "zsh",
 })  # fmt: skip
 """Names of programs that only marked tests may start."""
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from dsops.agent import client
+    from dsops.agent.handover import Handover
 
 INTERRUPTED = 128 + 2
 
@@ -25,11 +26,10 @@ def main() -> int:
         _signal.signal(_signal.SIGINT, _on_interrupt)
         sys.unraisablehook = _on_unraisable
     words = sys.argv[1:]
-    from dsops.agent import client
-
+    _restore_locale()
     try:
         _raises = True
-        code = _run(words, is_agent_wanted=client.is_wanted(os.environ))
+        code = _run(words, _handover(words))
         _raises = False
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -55,12 +55,42 @@ def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     sys.__unraisablehook__(unraisable)
 
 
-def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
+def _restore_locale() -> None:
+    """Restore LC_CTYPE if Python itself has set it, in the locale `C` (PEP 538), so that no command inherits it."""
+    if os.environ.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8"):
+        return
+    try:
+        with open("/proc/self/environ", "rb", 0) as file:
+            inherited = [entry for entry in file.read().split(b"\0") if entry.startswith(b"LC_CTYPE=")]
+    except OSError:
+        return
+    if inherited:
+        os.environb[b"LC_CTYPE"] = inherited[0].partition(b"=")[2]
+    else:
+        del os.environ["LC_CTYPE"]
+
+
+def _handover(words: "list[str]") -> "Handover | None":
+    """Return how far the launcher has come, and remove that from the command line; None without a launcher."""
+    if not (words and words[0].startswith("--launcher=")):
+        return None
+    from dsops.agent.handover import take
+
+    return take(words)
+
+
+def _run(words: "list[str]", handover: "Handover | None") -> int:
     from dsops.agent import client
 
     name = _command(words)
-    if is_agent_wanted and (name == "exec" or name in client.ANSWERED):
-        code = _run_in_agent(name, words)
+    if handover is not None and handover.is_interrupted:
+        return _interrupted_hook(words)
+    if handover is not None and handover.unwritten is not None:
+        return _write_rest(*handover.unwritten, words)
+    if (name == "exec" or name in client.ANSWERED) and client.is_wanted(os.environ):
+        code = None
+        if handover is None or handover.is_agent_wanted:
+            code = _run_in_agent(name, words, None if handover is None else handover.begun)
         if code is not None:
             return code
     from dsops.dumps import leave_no_core_dump
@@ -84,15 +114,15 @@ def _command(words: "list[str]") -> str:
     return words[2] if words[:1] in _CONFIG and len(words) > 2 else "".join(words[:1])
 
 
-def _run_in_agent(name: str, words: "list[str]") -> "int | None":
+def _run_in_agent(name: str, words: "list[str]", begun: "client.Begun | None") -> "int | None":
     """Run the command in the agent; returns its exit code, or None if this process has to do the work."""
     from dsops.agent import client
 
     if name != "exec":
-        return _answer([words[2], *words[:2], *words[3:]] if words[:1] in _CONFIG else words)
+        return _answer([words[2], *words[:2], *words[3:]] if words[:1] in _CONFIG else words, begun)
     if words[0] != name or "--" not in words:
         return None
-    error = client.run(words[1:], _Person())
+    error = client.run(words[1:], _Person(), begun)
     if error:
         return _fail(error, words, 125)
     if error is not None:
@@ -100,33 +130,41 @@ def _run_in_agent(name: str, words: "list[str]") -> "int | None":
     return None
 
 
-def _answer(words: "list[str]") -> "int | None":
+def _answer(words: "list[str]", begun: "client.Begun | None") -> "int | None":
     from dsops.agent import client
 
     try:
-        answer = client.answer(words, _Person())
+        answer = client.answer(words, _Person(), begun)
     except KeyboardInterrupt:
         if words[0] != "hook-load":
             raise
-        # The shell needs the names of the files to watch.
-        from dsops.cli.hook.load import run_interrupted
-
-        return run_interrupted(words[1:])
+        return _interrupted_hook(words)
     if answer is None:
         return None
-    kind, (data, *code) = answer
+    kind, data, code = answer
     if kind == client.FAILED:
         return _fail(data, words, 0)
     try:
         count = os.write(1, data) if data else 0
     except OSError:
         count = 0
-    if count < len(data):
-        from dsops.cli import write_answer
+    return _write_rest(data[count:], code, words)
 
-        if failed := write_answer(data[count:], words):
-            return failed
-    return int(code[0]) if code else 0
+
+def _write_rest(data: bytes, code: int, words: "list[str]") -> int:
+    """Write the rest of an answer; returns the exit code: `code`, unless that fails."""
+    if not data:
+        return code
+    from dsops.cli import write_answer
+
+    return write_answer(data, words) or code
+
+
+def _interrupted_hook(words: "list[str]") -> int:
+    """Print the names of the files that the shell has to watch; returns the exit code."""
+    from dsops.cli.hook.load import run_interrupted
+
+    return run_interrupted(words[1:])
 
 
 def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:

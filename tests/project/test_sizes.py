@@ -10,10 +10,13 @@ from tests.project.source import ROOT, SOURCE, modules, tree_of
 
 LONGEST_FILE = 450
 LONGEST_FUNCTION = 60
-MOST_LINES = 101_195
+MOST_LINES = 101_360
 MOST_SKIPS = 20
 
-LONG_FILES = {"dsops/errors.py": "the only file that defines exceptions: one class a code"}
+LONG_FILES = {
+    "dsops/errors.py": "the only file that defines exceptions: one class a code",
+    "dsops/agent/client.py": "a warm run imports one file: each further file costs every run",
+}
 """Files that are longer than that, each with its reason."""
 
 LENGTHS = {

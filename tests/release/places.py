@@ -28,11 +28,12 @@ class CleanPlace:
     wheels: Path
     """The wheels that dsops needs, so that no test waits for an index."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    platform: str = "any"
 
     @property
     def wheel(self) -> Path:
-        """The wheel of dsops among the artifacts."""
-        (wheel,) = self.dist.glob("dsops-*-none-any.whl")
+        """The wheel of dsops for the platform among the artifacts."""
+        (wheel,) = self.dist.glob(f"dsops-*-none-{self.platform}.whl")
         return wheel
 
     @property

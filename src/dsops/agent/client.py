@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Person = Callable[[int, bytes], bytes | None]
+    Begun = Callable[[Person], tuple[int, bytes] | None]
+    """Ends a request that the launcher has begun (`handover`): returns the answer, None if the agent has ended."""
 
 REQUEST, HELLO, NOTE, EVENT, ASK, CHOOSE, TYPED, NO_ANSWER, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQLTUXFDAC"
 """The kinds of frames.
@@ -48,8 +50,8 @@ _PATIENCE_SECONDS = 900.0
 AGAIN = b"again"
 """Sent with DECLINED by an agent of another version, or one about to end: the client then asks a new agent."""
 
-_DEAF = (DECLINED, b"deaf")
-_STUCK = (DECLINED, b"stuck")
+DEAF = (DECLINED, b"deaf")
+STUCK = (DECLINED, b"stuck")
 """The result if the agent stopped responding after it may have used an MFA code, which works only once."""
 
 _TRIES = 3
@@ -119,9 +121,17 @@ def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | N
 
 
 def stamp() -> bytes:
-    """Return an identifier of this dsops installation. The client refuses an agent of another installation."""
+    """Return an identifier of this dsops installation. The client refuses an agent of another installation.
+
+    It consists of the version, the Python's file and the time of the last change of both files, which
+    `launcher/main.rs` reads, too.
+    """
     changed = os.stat(__file__).st_mtime_ns
-    return f"{__version__} {sys.hexversion:x} {changed}".encode()
+    try:
+        python = os.stat(sys.executable)
+    except OSError:  # an embedded Python has no program
+        return f"{__version__} {sys.hexversion:x} {changed}".encode()
+    return f"{__version__} {python.st_ino:x} {python.st_mtime_ns} {changed}".encode()
 
 
 def is_wanted(environ: "Mapping[str, str]") -> bool:
@@ -166,10 +176,13 @@ def address_in(folder: str) -> str:
     """Return the path of the agent's socket in the folder.
 
     The path differs for each Python and each dsops. It also differs for each namespace, root folder (chroot) and set
-    of groups, because there the same paths may name other files, or files that can't be read.
+    of groups, because there the same paths may name other files, or files that can't be read. Folders count by their
+    inode, as they may have several paths.
     """
-    root, groups = os.stat("/"), sorted(os.getgroups())
-    parts = [sys.prefix, os.path.dirname(__file__), f"{root.st_dev} {root.st_ino} {os.getegid()} {groups}"]
+    paths = (sys.prefix if os.path.exists(sys.prefix) else "/", os.path.dirname(__file__), "/")
+    prefix, package, root = [os.stat(path) for path in paths]
+    parts = [f"{place.st_dev} {place.st_ino}" for place in (prefix, package)]
+    parts.append(f"{root.st_dev} {root.st_ino} {os.getegid()} {sorted(os.getgroups())}")
     for name in ("mnt", "net", "pid", "user"):
         try:
             parts.append(os.readlink(f"/proc/self/ns/{name}"))
@@ -228,7 +241,7 @@ def is_plain(words: "list[str]") -> bool:
     return position == len(words)
 
 
-def run(words: "list[str]", person: "Person") -> "bytes | None":
+def run(words: "list[str]", person: "Person", begun: "Begun | None" = None) -> "bytes | None":
     """Run `exec` with the agent. Returns the packed error of a failure; does not return after a success.
 
     Returns None if the agent can't do the work, and b"" if there is no agent: in both cases, this process has to do
@@ -245,27 +258,35 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
         [b"exec", *(os.fsencode(word) for word in words[:split]), b"--", os.fsencode(command[0])],
         person,
         watches=sys.stderr is not None and os.isatty(2),
+        begun=begun,
     )
     if answer is None:
         return b""
     kind, data = answer
     if kind != RESULT:
         return data if kind == FAILED else None
-    environment = dict([field.split(b"=", 1) for field in unpack(data)])
-    path = os.fsdecode(environment.get(b"PATH", os.fsencode(os.defpath)))
-    if path != os.environ.get("PATH", os.defpath):
-        program = find(command[0], path)
-    if program is not None:
-        _become(program, command, environment)
+    try:
+        fields = unpack(data)
+        environment = dict([field.split(b"=", 1) for field in fields])
+        if len(environment) != len(fields):
+            return None
+        path = os.fsdecode(environment.get(b"PATH", os.fsencode(os.defpath)))
+        if path != os.environ.get("PATH", os.defpath):
+            program = find(command[0], path)
+        if program is not None:
+            _become(program, command, environment)
+    except ValueError:
+        pass  # the result is not an environment
     return None
 
 
-def answer(words: "list[str]", person: "Person") -> "tuple[int, list[bytes]] | None":
-    """Return RESULT or FAILED with its fields; None if this process has to do the work.
+def answer(words: "list[str]", person: "Person", begun: "Begun | None" = None) -> "tuple[int, bytes, int] | None":
+    """Return RESULT, the bytes for stdout and the exit code, or FAILED and the packed error.
 
-    The fields of RESULT are the bytes for stdout and, unless it is 0, the exit code as a number. FAILED has one field,
-    the packed error. `words` are a command line of ANSWERED, starting with the command. The agent is not used if stdout
-    is a terminal: speed does not matter there, and a value needs a newline after it.
+    Returns None if this process has to do the work.
+
+    `words` are a command line of ANSWERED, starting with the command. The agent is not used if stdout is a terminal:
+    speed does not matter there, and a value needs a newline after it.
     """
     own = words[: words.index("--")] if "--" in words else words
     if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in own):
@@ -276,10 +297,16 @@ def answer(words: "list[str]", person: "Person") -> "tuple[int, list[bytes]] | N
         person,
         watches=sys.stderr is not None and os.isatty(2),
         starts=words[0] not in _NOT_STARTING,
+        begun=begun,
     )
     if reply is not None and reply[0] == RESULT:
-        return RESULT, unpack(reply[1])
-    return (FAILED, [reply[1]]) if reply is not None and reply[0] == FAILED else None
+        try:
+            fields = unpack(reply[1])
+            data, code = fields if len(fields) == 2 else (*fields, b"0")
+            return (RESULT, data, int(code)) if code.isdigit() and int(code) < 256 else None
+        except ValueError:
+            return None  # the result is not an answer
+    return (FAILED, reply[1], 0) if reply is not None and reply[0] == FAILED else None
 
 
 def _profile(words: "list[str]") -> str:
@@ -315,10 +342,13 @@ def find(name: str, path: str) -> "str | None":
     return None
 
 
-def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True) -> "tuple[int, bytes] | None":
+def ask(
+    words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True, begun: "Begun | None" = None
+) -> "tuple[int, bytes] | None":
     """Return the agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
 
-    If an agent ends before it answers, a new one is started: the old one may just have reached its idle timeout.
+    `begun` is the first attempt, if the launcher has made it. If an agent ends before it answers, a new one is started:
+    the old one may just have reached its idle timeout.
     """
     place = folder_of(os.environ)
     address = address_in(place)
@@ -327,15 +357,18 @@ def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool =
     except OSError:
         return None  # the working folder no longer exists, so the agent can't use it
     for _ in range(_TRIES if len(request) <= LONGEST else 0):
-        connection = connect(address) if is_safe(place) else None
-        if connection is None and starts:
-            connection = _start(place, address)
-        if connection is None:
+        if begun is not None:
+            answer, begun = begun(person), None
+        else:
+            connection = connect(address) if is_safe(place) else None
+            if connection is None and starts:
+                connection = _start(place, address)
+            if connection is None:
+                return None
+            answer = _exchange(connection, request, person)
+        if answer == DEAF:
             return None
-        answer = _exchange(connection, request, person)
-        if answer == _DEAF:
-            return None
-        if answer == _STUCK:
+        if answer == STUCK:
             from dsops.agent.failure import silent
 
             return FAILED, silent(SILENT_SECONDS)
@@ -354,9 +387,9 @@ def _exchange(connection: "_socket.socket", request: bytes, person: "Person") ->
     """Return the frame that ends the request; None if the agent ended before it answered."""
     try:
         send(connection, REQUEST, request)
-        return _listen(connection, person)
+        return listen(connection, person)
     except TimeoutError:
-        return _DEAF
+        return DEAF
     except OSError:
         return None
     finally:
@@ -371,14 +404,15 @@ def _start(place: str, address: str) -> "_socket.socket | None":
     return start(address, connect, os.environ.get("DSOPS_AGENT_IDLE", ""))
 
 
-def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes] | None":
+def listen(
+    connection: "_socket.socket", person: "Person", seconds: float = _HEARD_SECONDS, silent: "tuple[int, bytes]" = DEAF
+) -> "tuple[int, bytes] | None":
     """Return the frame that ends the request; None if the agent ended before it answered.
 
-    Returns _DEAF or _STUCK for an agent that is silent or sends an invalid frame: its process still has the socket,
-    so no new agent can start.
+    Returns DEAF or STUCK for an agent that is silent or sends an invalid frame: its process still has the socket,
+    so no new agent can start. The first frame may take `seconds`.
     """
-    is_shown, silent = False, _DEAF
-    seconds, until = _HEARD_SECONDS, monotonic() + _PATIENCE_SECONDS
+    is_shown, until = False, monotonic() + _PATIENCE_SECONDS
     try:
         while monotonic() < until:
             frame = receive(connection, seconds)
@@ -389,7 +423,7 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
             if kind == ALIVE:
                 continue
             if kind == CODE:
-                silent = _STUCK
+                silent = STUCK
             elif kind == NOTE:
                 if is_shown:  # If stderr shows a progress event on its last line, the next line replaces that event.
                     person(EVENT, pack([b"done"]))

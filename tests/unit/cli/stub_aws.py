@@ -56,6 +56,13 @@ envs:
     PRESENT: {from: {store: secrets, key: prod/token}}
 """
 
+PROGRAM = (
+    [os.environ["DSOPS_TESTS_LAUNCHER"]]
+    if "DSOPS_TESTS_LAUNCHER" in os.environ
+    else [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())"]
+)
+"""How tests start the program: as this checkout's Python, or by the native launcher (tests/launcher)."""
+
 QUOTED = 'it\'s "$HOME" `id` \\ \n end'
 
 SECRETS: Mapping[str, Mapping[str, object]] = {
@@ -153,7 +160,7 @@ class Dsops:
         """The command line that starts the program."""
         if self.allows:
             allow_found(self.folder, self.environ)
-        return [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())", *words]
+        return [*PROGRAM, *words]
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
         """Run the program to its end, without a terminal."""
