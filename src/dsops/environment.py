@@ -48,6 +48,8 @@ _PRISTINE = frozenset(
 
 
 ACTIVE, EXPIRES, DANGER = "DSOPS_ACTIVE", "DSOPS_EXPIRES", "DSOPS_DANGER"
+PROMPT = "DSOPS_PROMPT"
+"""Set by the code of `dsops hook prompt`: the prompts of this user's shells show the variables above."""
 """The variables that tell a prompt, and a nested dsops, with which environment or store the process was started."""
 
 

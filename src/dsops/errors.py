@@ -18,6 +18,8 @@ class Where(NamedTuple):
 
     file: str
     line: int = 0
+    is_profile: bool = False
+    """Whether an AWS profile is there: errors about it name the profile's keys."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
@@ -30,6 +32,16 @@ class Problem(NamedTuple):
     path: str
     message: str
     hint: str = ""
+
+    def in_words_of_file(self) -> Problem:
+        """Return the problem in the words of its file: those of AWS for a profile."""
+        if not self.where.is_profile:
+            return self
+        from dsops.text import PROFILE_KEYS, in_profile_words
+
+        name, _, key = self.path.removeprefix("secretStores.").rpartition(".")
+        path = f"profile {name}.{PROFILE_KEYS.get(key, key)}" if name else self.path
+        return Problem(self.where, path, in_profile_words(self.message), in_profile_words(self.hint))
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
@@ -57,6 +69,14 @@ def nearest(word: str, names: Iterable[str]) -> str:
     return begun[0] if len(begun) == 1 else ""
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return the names for a hint, `a, b, c`; at most 20, because a user can have thousands of profiles."""
+    texts = list(names)
+    more = f", and {len(texts) - _MOST_LISTED} more" if len(texts) > _MOST_LISTED else ""
+    return f"{', '.join(texts[:_MOST_LISTED])}{more}"
+
+
+_MOST_LISTED = 20
 _SHORTEST_BEGINNING = 3
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
 """Limits on lengths and names: a comparison takes time in proportion to the product of two lengths, for each name."""
@@ -186,7 +206,7 @@ class DsopsError(Exception):
         self.hint = hint
         self.where = where
         self.aws = aws
-        self.problems = problems
+        self.problems = tuple([problem.in_words_of_file() for problem in problems])
         self.tried: FailedOperation | None = None
         self._tell()
 
@@ -209,6 +229,11 @@ class DsopsError(Exception):
 
     def _tell(self) -> None:
         """Add the reason, hint and problems as notes (PEP 678), since tracebacks and pytest show only the message."""
+        if self.where is not None and self.where.is_profile:
+            from dsops.text import in_profile_words  # a run without an error imports no more modules
+
+            self.message, self.why, self.hint = map(in_profile_words, (self.message, self.why, self.hint))
+            self.args = (self.message,)
         notes = [f"at: {self.where}"] if self.where else []
         tried = self.tried.text(f"{self.message} {self.why} {self.hint}") if self.tried else ""
         notes += [f"tried: {tried}"] if tried else []

@@ -138,6 +138,8 @@ class Config(NamedTuple):
     """Notes for stderr, one line each: deprecated key names, for example."""
     own_files: tuple[SourceFile, ...] = ()
     """The user's own files below those of a project, which need no permission."""
+    replaced: tuple[str, ...] = ()
+    """The user's own stores and environments that the project's files replace, in words."""
 
     @property
     def all_files(self) -> tuple[SourceFile, ...]:

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
+PROFILE_KEYS = {
+    "serial_number": "mfa_serial",
+    "start_url": "sso_start_url",
+    "account_id": "sso_account_id",
+    "role_name": "sso_role_name",
+    "credentials_from": "source_profile",
+    "profile": "source_profile",
+}
+"""Maps a key of a store to the key of an AWS profile with the same meaning, if their names differ."""
+
+
+def in_profile_words(text: str) -> str:
+    """Return a message about a profile: each key of a store in backticks becomes the profile's key."""
+    if "`" not in text:
+        return text
+    import re
+
+    text = re.sub(r"`duration_seconds: ([0-9]+)`", r"`duration_seconds = \1`", text)
+    return re.sub(f"`({'|'.join(PROFILE_KEYS)})`", lambda match: f"`{PROFILE_KEYS[match[1]]}`", text)
+
 
 def clean(text: str) -> str:
     """Return the text on one line with control characters escaped, because it may come from a server."""

@@ -1,9 +1,10 @@
-"""The folders of dsops in the user's home: one for settings and stores, one for data, and one for state.
+"""The folders of dsops in the user's home, for settings and stores, data, and state; and paths as messages show them.
 
 On Windows, settings are below %APPDATA%, and data and state below %LOCALAPPDATA%. Elsewhere the XDG base directory
 specification applies, which says to ignore relative paths.
 """
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -14,6 +15,26 @@ if TYPE_CHECKING:
 def home_folder(environ: "Mapping[str, str]", platform: str = sys.platform) -> str:
     """Return the user's home folder as the environment names it: HOME, on Windows also USERPROFILE; or ""."""
     return environ.get("HOME") or (environ.get("USERPROFILE", "") if platform == "win32" else "")
+
+
+def shown_path(path: str, environ: "Mapping[str, str]", folder: str = "") -> str:
+    """Return the path as messages show it: `~/...` in the home folder, relative to `folder` if that is shorter."""
+    home = home_folder(environ).rstrip(_SEPARATORS)
+    shown = f"~{path[len(home) :]}" if home and path.startswith(home) and path[len(home) :][:1] in _ENDS else path
+    return min(os.path.relpath(path, folder), shown, key=len) if len(folder) > 1 else shown
+
+
+def with_tilde(text: str, environ: "Mapping[str, str]") -> str:
+    """Return a message with `~` for the home folder at the start of each path, where a shell expands it as well.
+
+    A path before a line number (`FILE:3: message`) stays, because editors and CI systems open it.
+    """
+    home = home_folder(environ).rstrip(_SEPARATORS)
+    if not home or home not in text:
+        return text
+    import re
+
+    return re.sub(rf"(?:^|(?<=[\s`(])){re.escape(home)}(?=[/\s`).,:;]|$)(?!\S*:\d+:)", "~", text)
 
 
 def config_folder(environ: "Mapping[str, str]", platform: str = sys.platform) -> str:
@@ -43,3 +64,4 @@ def _folder(environ: "Mapping[str, str]", platform: str, of_windows: str, of_xdg
 
 
 _SEPARATORS = "\\/"
+_ENDS = ("", *_SEPARATORS)

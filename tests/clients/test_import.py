@@ -199,6 +199,14 @@ def test_the_result_is_valid_and_can_be_planned(dsops: Dsops) -> None:
         assert secret not in text + done.stderr.decode()
 
 
+def test_a_dry_run_prints_the_file(dsops: Dsops) -> None:
+    """--dry-run prints the file on stdout and writes nothing, even with --out."""
+    done = imported(dsops, "--dry-run")
+
+    assert (0, True) == (done.returncode, done.stdout.startswith(b"# Made of "))
+    assert not (dsops.folder / "dsops.yaml").exists()
+
+
 def test_an_existing_file_is_not_overwritten(dsops: Dsops) -> None:
     """--out never overwrites an existing file."""
     (dsops.folder / "dsops.yaml").write_text("mine")

@@ -25,6 +25,7 @@ from dsops.errors import (
     SandboxRefusal,
     SecretError,
     Where,
+    listed,
     nearest,
 )
 from tests.scripts.test_scripts import UPDATE
@@ -189,3 +190,9 @@ def test_a_traceback_tells_all_that_the_command_line_would() -> None:
         *result_text,
         "hint: correct it",
     ]
+
+
+def test_a_hint_lists_at_most_twenty_names() -> None:
+    """A hint lists all of a few names, and the number of the others of many."""
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(f"n{number}" for number in range(25)).endswith("n18, n19, and 5 more")

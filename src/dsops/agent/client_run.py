@@ -268,6 +268,7 @@ class ClientRun:
                 is_chosen=not request.profile,
                 permission=HOOKED if request.command == HOOK else RUNNING,
                 names=(request.store,) if request.store else (),
+                is_alone=bool(request.store) and not request.environment,
             )
         except ConfigNotFound as error:
             error.missing = "" if request.config or request.store or request.environment else "--env"

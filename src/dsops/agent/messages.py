@@ -167,6 +167,7 @@ def session_fields(session: CachedSession, now: datetime) -> bytes:
             "hop": session.hop,
             "key_id": credentials.masked_key_id,
             "arn": credentials.arn or None,
+            "source": credentials.source or None,
             "expiration": credentials.expiration_text or None,
             "seconds_left": int(credentials.seconds_left(now)) if credentials.expiration else None,
             "uses": session.uses,

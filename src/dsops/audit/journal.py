@@ -98,9 +98,9 @@ class TrailJournal:
 
             dispatch(settings, result, self._environ, int(self._now().timestamp()), self._warn_of_sinks)
         if result.is_first:
-            from dsops.aws.identity.ambient_files import shown_file
+            from dsops.user_folders import shown_path
 
-            file, own = [shown_file(path, self._environ) for path in (settings.file, user_config_path(self._environ))]
+            file, own = [shown_path(path, self._environ) for path in (settings.file, user_config_path(self._environ))]
             self._tell(
                 f"dsops records which roles and secrets it uses, without any value, in {file};"
                 f" `audit: off` in {own} stops the record"

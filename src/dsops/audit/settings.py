@@ -225,13 +225,13 @@ class _Reader:
 
     def _is_of_dsops_yaml(self, key: Scalar) -> bool:
         """Whether the key belongs in dsops.yaml, which may be in the same folder; if so, adds a problem."""
-        from dsops.aws.identity.ambient_files import shown_file
         from dsops.config.layers import user_file
         from dsops.config.sections import meant_section
+        from dsops.user_folders import shown_path
 
         section = meant_section(key.text)
         if section:
-            file = shown_file(user_file(self._environ), self._environ)
+            file = shown_path(user_file(self._environ), self._environ)
             hint = (
                 f"write it into {file} as `{section}:`; {os.path.basename(self._path)} is for {' and '.join(SETTINGS)}"
             )

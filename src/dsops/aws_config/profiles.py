@@ -114,14 +114,14 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
         raise _unreadable(source.shown, error) from None
     lines = _lines(text)
     for header in parser.sections():
-        where = Where(source.shown, lines.get((header, ""), 0))
+        where = Where(source.shown, lines.get((header, ""), 0), is_profile=True)
         entries = {}
         for key, value in parser.items(header):
             # A key without a line in its own section is from `[DEFAULT]`, which configparser applies to all sections.
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
             visible_value = _HIDDEN if key in SECRET_KEYS else value
             is_nested = value.startswith("\n")
-            entries[key] = ProfileEntry(text=visible_value, where=Where(source.shown, line), is_nested=is_nested)
+            entries[key] = ProfileEntry(text=visible_value, where=where._replace(line=line), is_nested=is_nested)
         yield header, where, entries
 
 

@@ -15,33 +15,21 @@ from dsops.errors import Where
 from dsops.model import Field
 from dsops.schema import PROFILE_TYPE, SSO_TYPE, STS_TYPE, StoreType, check_store, fitted
 from dsops.startup import NamedTuple
+from dsops.text import PROFILE_KEYS, in_profile_words
 
-_ROLE = {
-    "role_arn": "role_arn",
-    "role_session_name": "role_session_name",
-    "external_id": "external_id",
-    "mfa_serial": "serial_number",
-    "duration_seconds": "duration_seconds",
-    "region": "region",
-}
+
+def _by_profile_key(*keys: str) -> dict[str, str]:
+    """Map the name of each key in a profile to its name in a store."""
+    return {PROFILE_KEYS.get(key, key): key for key in keys}
+
+
+_ROLE = _by_profile_key("role_arn", "role_session_name", "external_id", "serial_number", "duration_seconds", "region")
 PROVIDERS = frozenset({"credential_process", "login_session"})
 """The keys of a profile that name another source of credentials: a program, or `aws login`."""
-_PROVIDED = {"region": "region"}
-_USER = {"mfa_serial": "serial_number", "region": "region"}
-_TOKEN = {
-    "role_arn": "role_arn",
-    "web_identity_token_file": "web_identity_token_file",
-    "role_session_name": "role_session_name",
-    "region": "region",
-}
-_SSO = {
-    "sso_session": "sso_session",
-    "sso_start_url": "start_url",
-    "sso_region": "sso_region",
-    "sso_account_id": "account_id",
-    "sso_role_name": "role_name",
-    "region": "region",
-}
+_PROVIDED = _by_profile_key("region")
+_USER = _by_profile_key("serial_number", "region")
+_TOKEN = _by_profile_key("role_arn", "web_identity_token_file", "role_session_name", "region")
+_SSO = _by_profile_key("sso_session", "start_url", "sso_region", "account_id", "role_name", "region")
 _PLACES = frozenset({"endpoint_url", "services"})
 _SOURCES = {
     "Environment": "the keys of the environment",
@@ -268,9 +256,13 @@ class _Maker:
         for problem in (*checked.problems, *checked.limits):
             key = problem.path.rpartition(".")[2]
             if key not in _DROPPED:
-                self.notes.append(f"profile `{profile.name}` ({problem.where}) is left out: {problem.message}")
+                self.notes.append(
+                    f"profile `{profile.name}` ({problem.where}) is left out: {in_profile_words(problem.message)}"
+                )
                 return False
-            self.notes.append(f"profile `{profile.name}` ({problem.where}): {problem.message}; it is left out")
+            self.notes.append(
+                f"profile `{profile.name}` ({problem.where}): {in_profile_words(problem.message)}; it is left out"
+            )
             entries.pop(key, None)
         return True
 

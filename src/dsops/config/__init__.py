@@ -10,12 +10,12 @@ stores. Imported by `agent`, `audit`, `aws`, `aws_config`, `cli`, `doctor`, `hoo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dsops.config.allow import HOOKED, RUNNING, is_allowed, is_as_allowed, is_usable, not_allowed, permissions
 from dsops.config.environments import make_environments, pick_default
 from dsops.config.files import is_pipeline
-from dsops.config.find import find, local_path, named_path
+from dsops.config.find import find, is_found, local_path, named_path
 from dsops.config.layers import (
     Layer,
     ProfileLayer,
@@ -37,7 +37,7 @@ from dsops.model import Config, SourceFile, StoreEntry
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
-__all__ = ["HOOKED", "RUNNING", "Examined", "examine", "find", "load", "local_path"]
+__all__ = ["HOOKED", "RUNNING", "Examined", "examine", "find", "is_found", "load", "local_path"]
 
 
 class Examined(NamedTuple):
@@ -70,6 +70,7 @@ def load(
     names: Collection[str] | None = (),
     either: str = "",
     kept: FileCache | None = None,
+    is_alone: bool = False,
 ) -> Config:
     """Read the configuration that applies in `folder`.
 
@@ -83,7 +84,9 @@ def load(
     Below a discovered file are the stores and environments of the user's own file (`layers.user_file`), which needs
     no permission. Below the user's own file are stores that `profiles` makes from AWS profiles: from the profiles in
     `names` (None: all profiles), from those that a store names, and from the profile `either` if neither an
-    environment nor a store has that name. Without a `dsops.yaml` these two layers are the configuration.
+    environment nor a store has that name. Without a `dsops.yaml` these two layers are the configuration. With
+    `is_alone`, the command needs nothing but these names: if they are all the user's own, and a discovered file that
+    the user has not allowed has none of them, the file is left out with a note.
 
     With `kept`, a configuration whose files all have the content of an earlier call is not parsed again, and no file is
     parsed that needs permission and has none. Raises ConfigError or a subclass; NotAllowed only with `kept`.
@@ -101,6 +104,7 @@ def load(
         names=names,
         either=either,
         kept=kept,
+        is_alone=is_alone,
     )
     examined.problems.raise_any([file.shown for file in examined.config.all_files])
     return examined.config
@@ -120,6 +124,7 @@ def examine(
     names: Collection[str] | None = (),
     either: str = "",
     kept: FileCache | None = None,
+    is_alone: bool = False,
 ) -> Examined:
     """Read the configuration as `load` does, but return problems instead of raising them.
 
@@ -127,10 +132,10 @@ def examine(
     problem, and its store is checked as a store of the most similar known type. A run leaves unknown types to the
     plan, because an environment that does not need such a store works.
     """
-    types = KnownTypes(types)
-    reading = Problems()
+    types, reading = KnownTypes(types), Problems()
     is_named = bool(named) and is_chosen
     own = Layer() if named else read_user_layer(folder, environ, reading, drafts, kept)
+    without_project = reading.copy()
     project, not_found = Layer(), None
     try:
         path = named_path(named, folder) if named else find(folder, environ)
@@ -143,18 +148,18 @@ def examine(
         if permission == HOOKED:
             raise  # The shell hook loads only a folder's dsops.yaml, and nothing if the folder has none.
         not_found = error
+    is_permitted = is_named or not project.files or is_allowed(project.files, environ, permission)
+    asked = {*(names or ()), *((either,) if either else ())}
+    if is_alone and not (named or is_permitted) and reading.is_empty and _are_users_own(asked, project, own, profiles):
+        without_project.notes.append(_not_used(project, asked))
+        project, reading, is_permitted = Layer(), without_project, True
     read = _Read(project, own, reading, kept)
-    permitted = is_named or (
-        is_usable(own.files, environ) and (not project.files or is_allowed(project.files, environ, permission))
-    )
+    is_permitted = is_permitted and (is_named or is_usable(own.files, environ))
 
     def check_over(below: ProfileLayer, wanted: Collection[str] | None) -> Examined:
         examined = read.examined(below, wanted, types, knows_all=knows_all)
-        files, *others = [layer.files for layer in (project, own, below) if layer.files]
-        config = examined.config._replace(
-            files=files, own_files=tuple(file for layer in others for file in layer), is_allowed=permitted
-        )
-        return examined._replace(config=config)
+        config = _with_files(examined.config, (project, own, below), _replaced(project, own, kept))
+        return examined._replace(config=config._replace(is_allowed=is_permitted))
 
     missing = None if names is None else read.missing(names, either)
     below = ProfileLayer() if profiles is None or missing == [] else profiles(missing)
@@ -244,14 +249,57 @@ class _Read:
         return examined
 
 
-def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
-    """Merge the sections of a project's files with those of the user's own file; the project takes precedence."""
+def _with_files(config: Config, layers: Iterable[Layer | ProfileLayer], replaced: tuple[str, ...]) -> Config:
+    files, *others = [layer.files for layer in layers if layer.files]
+    own_files = tuple(file for layer in others for file in layer)
+    return config._replace(files=files, own_files=own_files, replaced=replaced)
+
+
+def _are_users_own(names: Collection[str], project: Layer, own: Layer, profiles: ProfileReader | None) -> bool:
+    """Whether each name is a store, environment or profile of the user, and the project's files have none of them."""
+    theirs, mine = _collect(project, Problems()), _collect(own, Problems())
+    if not names or any(name in theirs.stores or name in theirs.environments for name in names):
+        return False
+    others = [name for name in names if name not in mine.stores and name not in mine.environments]
+    stores = profiles(others).sections.stores if others and profiles is not None else {}
+    return all(name in stores for name in others)
+
+
+def _not_used(project: Layer, names: Collection[str]) -> str:
+    """Return the note about a project's file that is left out."""
+    quoted = " and ".join(f"`{name}`" for name in sorted(names))
+    return (
+        f"{project.files[0].shown} is not used: you have not allowed it, and {quoted} is your own; "
+        "`dsops allow` shows what the file can do"
+    )
+
+
+def _collect(layer: Layer, problems: Problems) -> Sections:
     # Only dsops' own types: to list plugin types, the metadata of all installed packages has to be read (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
-    sections = collect(own.sources, store_keys, problems)
+    return collect(layer.sources, store_keys, problems)
+
+
+def _replaced(project: Layer, own: Layer, kept: FileCache | None) -> tuple[str, ...]:
+    """Return the user's own stores and environments that the project replaces; () for the agent, which shows none."""
+    if kept or not project.files or not own.files:
+        return ()
+    above, below = _collect(project, Problems()), _collect(own, Problems())
+    pairs = (("store", below.stores, above.stores), ("environment", below.environments, above.environments))
+    return tuple(
+        f"your own {kind} `{name}` ({parts[0].where})"
+        for kind, mine, theirs in pairs
+        for name, parts in mine.items()
+        if name in theirs
+    )
+
+
+def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
+    """Merge the sections of a project's files with those of the user's own file; the project takes precedence."""
+    sections = _collect(own, problems)
     if not project.files:
         return sections
-    above = collect(project.sources, store_keys, problems)
+    above = _collect(project, problems)
     sources = displaced(above, sections)
     environments = displaced_environments(above, sections, {*sources, *(above.stores.keys() & sections.stores.keys())})
     for kind, names in (("store", sources), ("environment", environments)):

@@ -15,7 +15,7 @@ from dsops.errors import ConfigTooLarge, ConfigUnreadable, Where
 from dsops.input_file import FileCache, read_file, read_whole, reason
 from dsops.model import SourceFile
 from dsops.startup import cast
-from dsops.user_folders import home_folder
+from dsops.user_folders import shown_path
 
 try:  # `hashlib` is not imported, because it would load OpenSSL and take 2.5 ms of a cold run.
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
@@ -95,7 +95,7 @@ class ConfigReader:
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
         self._folder = folder
-        self._home = home_folder(environ).rstrip("/")
+        self._environ = environ
         self._owners = None if is_named else _trusted_owners(environ)
         self._problems = problems
         self._drafts = drafts or {}
@@ -234,10 +234,7 @@ class ConfigReader:
         return ConfigSource(shown_path, file.sha256, data, document.root)
 
     def _shown_path(self, path: str) -> str:
-        """Return the shortest form of a file's path: relative to the working or home folder (`~/...`), or absolute."""
-        relative = os.path.relpath(path, self._folder)
-        at_home = f"~{path.removeprefix(self._home)}" if self._home and path.startswith(f"{self._home}/") else path
-        return min(relative, at_home, path, key=len)
+        return shown_path(path, self._environ, self._folder)
 
 
 def _decoded(data: bytes) -> str:

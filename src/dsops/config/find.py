@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from dsops.errors import ConfigNotFound
-from dsops.user_folders import home_folder
+from dsops.user_folders import home_folder, shown_path
 
 NAME = "dsops.yaml"
 
@@ -32,7 +32,8 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
         if is_git or here in (home, parent):
             break
         here = parent
-    looked = f"looked in {_shown(start, home)}" + (f" and above it up to {_shown(here, home)}" if here != start else "")
+    looked = f"looked in {shown_path(start, environ)}"
+    looked += f" and above it up to {shown_path(here, environ)}" if here != start else ""
     if is_git:
         looked += ", the top of a git repository"
     if misnamed:
@@ -43,8 +44,12 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
     raise ConfigNotFound(f"there is no {NAME}", why=looked, hint=hint)
 
 
-def _shown(path: str, home: str) -> str:
-    return f"~{path.removeprefix(home)}" if home and f"{path}/".startswith(f"{home}/") else path
+def is_found(folder: str, environ: Mapping[str, str]) -> bool:
+    """Whether `find` finds a configuration."""
+    try:
+        return bool(find(folder, environ))
+    except ConfigNotFound:
+        return False
 
 
 def named_path(named: str, folder: str) -> str:

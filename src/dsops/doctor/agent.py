@@ -105,7 +105,8 @@ def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check
     """
     real = [session for session in sessions if not session.get("is_of_sandbox")]
     ends = sorted(
-        (str(session.get("expiration") or "never"), str(session.get("store") or "(base)")) for session in real
+        (str(session.get("expiration") or "never"), str(session.get("store") or session.get("source") or "(base)"))
+        for session in real
     )
     session_texts = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
     session_texts += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []

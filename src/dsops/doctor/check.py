@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from dsops.errors import DsopsError, TlsRefused
+from dsops.errors import DsopsError, LoginRequired, TlsRefused
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
@@ -35,11 +35,18 @@ def attributed(checks: Iterable[Check]) -> Iterator[Check]:
     """Yield the checks in order. If several failed for the same reason, all but the first become skipped.
 
     Errors with equal code and message have the same reason, since each of several parallel calls raises its own
-    error. Certificates that can't be read are the reason of every TLS error.
+    error. Certificates that can't be read are the reason of every TLS error. Of the stores that need the same login,
+    the first is the failed one.
     """
     first_checks: dict[tuple[str, str], Check] = {}
     bad_certificates: Check | None = None
+    logins: set[str] = set()
     for check in checks:
+        login = check.errors[0].message.partition(" needs ")[2] if _needs_login(check) else ""
+        if login in logins:
+            yield Check(check.code, check.name, "skipped", f"needs {login}")
+            continue
+        logins |= {login} - {""}
         # The message `no answer from ... within 5 s` contains the timeout of the call, but calls with other timeouts
         # fail for the same reason.
         reasons = [(error.code, error.message.partition(" within ")[0]) for error in check.errors]
@@ -58,3 +65,7 @@ def attributed(checks: Iterable[Check]) -> Iterator[Check]:
         for reason in reasons:
             first_checks.setdefault(reason, check)
         yield check
+
+
+def _needs_login(check: Check) -> bool:
+    return check.status == "failed" and len(check.errors) == 1 and isinstance(check.errors[0], LoginRequired)

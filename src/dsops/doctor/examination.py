@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dsops.doctor import agent, files, installation, keyring, logins, network, permissions, stores
 from dsops.doctor.agent import check_agent
@@ -53,6 +53,8 @@ class Subject(NamedTuple):
     plans: list[Plan]
     checks: list[Check]
     """Checks that say whether the configuration could be read, and whether each plan could be made."""
+    logins: Sequence[Step] = ()
+    """Logins to IAM Identity Center that are checked besides those of the stores."""
 
     @property
     def steps(self) -> list[Step]:
@@ -114,7 +116,7 @@ def _stores_of(environment: Environment) -> Iterator[str]:
 async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool) -> list[Check]:
     """Run all checks. If several failed for the same reason, only the first counts as failed."""
     environ, steps, plans = runtime.environ, subject.steps, subject.plans
-    checks = [*subject.checks, *check_files(files_of(subject, runtime), runtime.folder)]
+    checks = [*subject.checks, *check_files(files_of(subject, runtime), environ, runtime.folder)]
     no_base: list[Check] = []
     if not plans:
         try:
@@ -129,7 +131,8 @@ async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool)
     is_all_well = bool(probe.checks) and not any(check.errors for check in probe.checks)
     checks += check_endpoints(endpoints, probe.glances, runtime.now(), is_all_well=is_all_well)
     checks += [*check_installations(environ), *check_agent(environ, is_refused=is_agent_refused)]
-    checks += [check_keyring(steps, environ, runtime.folder), *check_logins(steps, runtime), *no_base, *probe.checks]
+    checks.append(check_keyring(steps, environ, runtime.folder))
+    checks += [*check_logins([*steps, *subject.logins], runtime), *no_base, *probe.checks]
     return list(attributed(checks))
 
 

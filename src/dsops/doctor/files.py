@@ -19,6 +19,7 @@ from dsops.errors import ConfigUnreadable
 from dsops.keyring import index
 from dsops.plan import Step
 from dsops.runtime import empty_file
+from dsops.user_folders import shown_path
 
 CODE = "doctor.file-mode"
 CODES = {CODE: "no other user can write the files that decide the caller's identity, or read those with secrets"}
@@ -100,14 +101,11 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
             yield TooOpenFile(path, mode, forbidden, is_link, is_ours)
 
 
-def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
-    """Yield a warning for each file whose mode gives other users access, or one `ok` if there are none.
-
-    Paths are shown relative to `folder`.
-    """
+def check_files(watched: list[Watched], environ: Mapping[str, str], folder: str) -> Iterator[Check]:
+    """Yield a warning for each file whose mode gives other users access, or one `ok` if there are none."""
     loose = list(loose_files(watched))
     for file in loose:
-        name = file.path.removeprefix(f"{folder}{os.sep}")
+        name = shown_path(file.path, environ, folder)
         yield Check(CODE, f"file {name}", "warning", _detail(file), _reason_for(file), _hint(file, name))
     if not loose and os.name == "posix":
         number = sum(os.path.isfile(path) for path, _ in watched)
@@ -127,7 +125,8 @@ def _reason_for(file: TooOpenFile) -> str:
 
 
 def _hint(file: TooOpenFile, name: str) -> str:
-    command = f"chmod {file.wanted:03o} {quote(name)}"
+    word = f"~/{quote(name[2:])}" if name.startswith("~/") else quote(name)  # A shell expands only an unquoted `~`.
+    command = f"chmod {file.wanted:03o} {word}"
     if file.may_be_mended:
         return f"`{command}`, or `dsops doctor --fix`"
     return f"`{command}` on the file behind the link" if file.is_link else f"its owner has to say `{command}`"

@@ -23,7 +23,10 @@ _SOON = timedelta(hours=1)
 
 
 def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
-    """Yield a check for each login that a store uses, if there is a token for the login."""
+    """Yield a check for each login that a store uses, if there is a token for the login.
+
+    A step without a name is a login that no store uses: without a token, its check says so.
+    """
     now, seen = runtime.now(), set[str]()
     for step in steps:
         if step.type.service != "sso":
@@ -34,14 +37,19 @@ def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
             continue
         path = token_path(session, runtime.environ, runtime.folder)
         token = read_token(path, session).token
-        if path in seen or token is None:
+        if path in seen:
             continue
         seen.add(path)
+        if token is None or (not token.can_be_refreshed(now) and now >= token.expires_at):
+            if not step.name:
+                detail = f"not logged in: `dsops login --start-url {session.start_url}`"
+                yield Check("doctor.login", session.shown, "skipped", detail)
+            continue
         name, end = session.shown, shown(token.expires_at)
         if token.can_be_refreshed(now):
             yield Check("doctor.login", name, "ok", f"until {end}, and renewed by itself after that")
-        elif now < token.expires_at <= now + _SOON:
-            hint = f"dsops login {step.name}"
+        elif token.expires_at <= now + _SOON:
+            hint = f"dsops login {step.name or f'--start-url {session.start_url}'}"
             yield Check("doctor.login", name, "warning", f"ends at {end}", "it can't be renewed", hint)
-        elif now < token.expires_at:
+        else:
             yield Check("doctor.login", name, "ok", f"until {end}")

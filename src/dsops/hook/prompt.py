@@ -42,6 +42,7 @@ __dsops_prompt() {
 }
 
 case $- in *i*)
+    export DSOPS_PROMPT=1
     case ${PS1-} in
         *__dsops_mark*) ;;
         *) PS1='\[${__dsops_color-}\]${__dsops_mark-}\[${__dsops_plain-}\]'${PS1-} ;;
@@ -83,6 +84,7 @@ __dsops_prompt() {
 }
 
 if [[ -o interactive ]]; then
+    export DSOPS_PROMPT=1
     zmodload zsh/datetime
     if (( $+functions[p10k] )); then
         # powerlevel10k makes its own prompt, and calls this function for the element `dsops`.
@@ -142,6 +144,7 @@ function __dsops_status
     return $argv[1]
 end
 
+status is-interactive; and set -gx DSOPS_PROMPT 1
 if status is-interactive; and not functions -q __dsops_old_prompt
     functions -q fish_prompt; or function fish_prompt
         printf '%s> ' (prompt_pwd)

@@ -21,6 +21,7 @@ def read_config(
     permission: str = RUNNING,
     names: Collection[str] | None = (),
     either: str = "",
+    is_alone: bool = False,
 ) -> Config:
     """Read the named configuration, or find one from the working folder upward; does not check `is_allowed`.
 
@@ -38,6 +39,7 @@ def read_config(
         names=names,
         either=either,
         kept=runtime.kept,
+        is_alone=is_alone,
     )
     _add_to_records(config, runtime)
     return config

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from dsops.aws.identity.ambient_files import config_file, content, credentials_file, shown_file
+from dsops.aws.identity.ambient_files import config_file, content, credentials_file
 from dsops.aws_config.layer import profile_sections
 from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.config.files import digest
-from dsops.config.layers import ProfileLayer
+from dsops.config.layers import ProfileLayer, user_file
 from dsops.errors import ConfigUnreadable, Where
-from dsops.model import SourceFile
+from dsops.model import Config, SourceFile
 from dsops.runtime import Runtime
+from dsops.user_folders import shown_path
 
 
 def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> ProfileLayer:
@@ -36,11 +37,25 @@ def read_aws_profiles(runtime: Runtime) -> tuple[Profiles, tuple[SourceFile, ...
     return _parsed(read), _existing(read)
 
 
+def replaced_names(config: Config, runtime: Runtime) -> list[str]:
+    """Return the user's stores, environments and AWS profiles whose names mean something else in the project's files.
+
+    Each is in words, such as "your AWS profile `prod` (~/.aws/config:3)".
+    """
+    files = {file.shown for file in config.files if file.written != user_file(runtime.environ)}
+    names = [name for name, store in config.stores.items() if store.where.file in files and not store.where.is_profile]
+    profiles = read_profile_layer(runtime, names).sections.stores if names else {}
+    return [
+        *config.replaced,
+        *[f"your AWS profile `{name}` ({profiles[name][0].where})" for name in names if name in profiles],
+    ]
+
+
 def _read_files(runtime: Runtime) -> list[tuple[SourceFile, bytes]]:
     """Read AWS's config and credentials files; b"" for a file that does not exist."""
     paths = config_file(runtime.environ, runtime.folder), credentials_file(runtime.environ, runtime.folder)
     return [
-        (SourceFile(path, digest(data), shown_file(path, runtime.environ), path, size=len(data)), data)
+        (SourceFile(path, digest(data), shown_path(path, runtime.environ), path, size=len(data)), data)
         for path, data in [(path, content(path)) for path in paths]
     ]
 

@@ -6,16 +6,13 @@ import os
 
 from dsops.aws.identity.ambient_files import config_file, content, credentials_file
 from dsops.environment import IDENTITY
-from dsops.errors import ConfigNotFound, UsageError, nearest
+from dsops.errors import ConfigNotFound, UsageError, listed, nearest
 from dsops.model import Config
 from dsops.pipeline.configuration import choose_environment, read_config
 from dsops.pipeline.plans import plan_named, plan_of_session, require_session
 from dsops.plan import Plan
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
-
-_MOST = 20
-"""Maximum number of names in a hint."""
 
 
 class RunTarget(NamedTuple):
@@ -36,7 +33,8 @@ def read_target_config(target: RunTarget, runtime: Runtime, named: str) -> Confi
     """
     names = (target.store,) if target.store else ()
     try:
-        return read_config(runtime, named, names=names, either=target.name)
+        is_alone = bool(target.name) and not target.environment and not target.store
+        return read_config(runtime, named, names=names, either=target.name, is_alone=is_alone)
     except ConfigNotFound as error:
         error.missing = "" if named or any(target) else "NAME"
         if target.name and not named:
@@ -139,8 +137,7 @@ def _both(name: str, noun: str) -> UsageError:
 def _unknown(name: str, config: Config) -> UsageError:
     known = list(dict.fromkeys((*config.environments, *config.stores)))
     meant = nearest(name, known)
-    shown = ", ".join(known[:_MOST]) + (f", and {len(known) - _MOST} more" if len(known) > _MOST else "")
-    hint = f"did you mean `{meant}`?" if meant else f"there are {shown}"
+    hint = f"did you mean `{meant}`?" if meant else f"there are {listed(known)}"
     if any(note.startswith((f"profile `{name}` ", f"`[{name}]` ")) for note in config.notes):
         return UsageError(
             f"`{name}` is no environment and no store, and no profile that dsops can use",

@@ -44,4 +44,4 @@ class PlanFindings:
 
 
 def _place(problem: Problem) -> tuple[str, int, str, str]:
-    return (*problem.where, problem.path, problem.message)
+    return (problem.where.file, problem.where.line, problem.path, problem.message)

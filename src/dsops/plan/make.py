@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from dsops.arn import parse_arn, partition_of_region
 from dsops.endpoint import is_aws_host, is_region_name, parse_address, resolve_endpoint
-from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, nearest
+from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, listed, nearest
 from dsops.interpolate import InterpolationNames, expand_text
 from dsops.model import Budget, Config, Environment, Text, Variable
 from dsops.plan.draft import Draft
@@ -93,7 +93,7 @@ def plan_store(
 def _require_store(config: Config, name: str) -> None:
     if name not in config.stores:
         near = nearest(name, config.stores)
-        hint = f"did you mean `{near}`?" if near else f"the stores are: {', '.join(config.stores)}"
+        hint = f"did you mean `{near}`?" if near else f"the stores are: {listed(config.stores)}"
         raise StoreUnknown(f"there is no store `{name}`", hint=hint)
 
 

@@ -128,7 +128,7 @@ def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
         accepted = _WANTED.get(key.kind, "one text")
     if good:
         return None
-    return Problem(Where(field.where.file, node.line), path, f"`{key.name}` takes {accepted}, not {_kind(node)}")
+    return Problem(field.where._replace(line=node.line), path, f"`{key.name}` takes {accepted}, not {_kind(node)}")
 
 
 def missing_keys(store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str) -> list[Problem]:

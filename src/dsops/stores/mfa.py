@@ -232,13 +232,13 @@ def _is_only_the_code(error: MfaRefused) -> bool:
 
 def _code_missing(step: Step, serial_number: str) -> MfaRequired:
     variable = step.settings.get("token_code_variable")
+    in_keyring = f"put the device's seed into the keyring: `dsops mfa add {serial_number}`"
     if variable:
         hint = f"set {variable} to the device's current code"
+    elif step.where.is_profile:
+        hint = f"run the command at a terminal, or {in_keyring}"
     else:
-        hint = (
-            f"set `token_code: ${{MFA_TOKEN}}` or `mfa_process` on the store ({step.where}), "
-            f"or put the device's seed into the keyring: `dsops mfa add {serial_number}`"
-        )
+        hint = f"set `token_code: ${{MFA_TOKEN}}` or `mfa_process` on the store ({step.where}), or {in_keyring}"
     return MfaRequired(
         f"{_requester(step)} needs a code of the MFA device {serial_number}",
         why="there is no terminal to ask on",

@@ -88,8 +88,9 @@ def test_each_key_has_its_line() -> None:
     """Each setting has its line number in its own file."""
     parsed = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
 
-    assert Where("config", 2) == parsed.where
-    assert [Where("config", 4), Where("credentials", 2)] == [entry.where for entry in parsed.entries.values()]
+    assert Where("config", 2, is_profile=True) == parsed.where
+    lines = [Where("config", 4, is_profile=True), Where("credentials", 2, is_profile=True)]
+    assert lines == [entry.where for entry in parsed.entries.values()]
 
 
 def test_the_credentials_file_counts_where_both_say_something() -> None:

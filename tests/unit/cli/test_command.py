@@ -198,3 +198,11 @@ def test_asking_for_a_flag_that_was_not_declared_is_a_bug() -> None:
     """Reading a flag that the command did not declare raises KeyError."""
     with pytest.raises(KeyError):
         parse(PLAIN, ["x"], {}).text("--out")
+
+
+def test_a_command_after_shell_belongs_to_exec() -> None:
+    """`dsops shell NAME -- CMD` names the command line of `exec` that the user meant."""
+    shell = Command("help", nothing, FLAGS, (Operand("NAME", "a name"),))
+    with pytest.raises(UsageError, match="`ls` is one word too many") as caught:
+        parse(shell, ["prod", "--", "ls", "-l"], {}, name="shell")
+    assert caught.value.hint == "`dsops exec prod -- ls -l` runs one command, and `shell` opens a shell"

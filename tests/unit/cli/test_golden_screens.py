@@ -231,7 +231,7 @@ def test_subshell(person: Person, aws: StubAws, shell: str) -> None:
     (person.home / file).write_text(text)
     with GoldenScreens(f"shell-{shell}") as golden:
         for columns in WIDTHS if shell == "bash" else (80,):
-            environ = {"SHELL": program, "ZDOTDIR": str(person.home)}
+            environ = {"SHELL": program, "ZDOTDIR": str(person.home), "DSOPS_PROMPT": "1"}
             with person.screen("dsops", "shell", "shop-staging", columns=columns, environ=environ) as screen:
                 golden.check(screen, "1. dsops shell shop-staging")
                 enter(screen, "dsops shell shop-production")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from dsops.stores.browser import can_open_browser
 from dsops.stores.loopback import LoopbackPort
 from dsops.testing.local_aws import LocalAws
 from tests.fakes import make_runtime
+from tests.terminal import Terminal
 
 START_URL = "https://d-1234567890.awsapps.com/start"
 SEED = f"""
@@ -60,3 +62,53 @@ def test_without_a_port_a_code_is_used(sandbox: LocalAws, tmp_path: Path, capsys
     assert "no loopback port can be opened (cannot assign requested address): using a code instead" in said
     assert "type the code" in said
     assert token.can_be_refreshed(utc_now())
+
+
+def login(home: Path, *words: str) -> Terminal:
+    """`dsops login` on a terminal, with an endpoint that refuses connections."""
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "TERM": "dumb",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    command = [sys.executable, "-m", "dsops", "login", "--start-url", START_URL, *words]
+    return Terminal(command, environ=variables, folder=home)
+
+
+@pytest.mark.parametrize(
+    ("region", "advice"),
+    [
+        ("eu-wst-1", "did you mean `eu-west-1`?"),
+        ("us-esat-1", "did you mean `us-east-1`?"),
+        ("frankfurt", "they are named like us-east-1"),
+    ],
+)
+def test_a_misspelled_region_is_refused(tmp_path: Path, region: str, advice: str) -> None:
+    """A region with a word that no region has is refused with the similar one; `--yes` uses it anyway."""
+    with login(tmp_path, "--sso-region", region) as terminal:
+        terminal.expect(f"`{region}` is not a region that dsops knows: {advice}")
+        terminal.expect("add `--yes` if AWS has a new region of that name")
+        assert terminal.code() == 2
+    with login(tmp_path, "--sso-region", region, "--yes") as terminal:
+        terminal.expect(f"sso_region = {region}")
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-north-9", "us-gov-west-7"])
+def test_a_region_that_may_be_new_is_used(tmp_path: Path, region: str) -> None:
+    """A known region, and a new number of known words, need no confirmation."""
+    with login(tmp_path, "--sso-region", region) as terminal:
+        terminal.expect(f"sso_region = {region}")
+
+
+def test_a_doubted_region_is_used_when_it_is_typed_again(tmp_path: Path) -> None:
+    """On the terminal, a doubted region is asked for again; the same answer, or another region, is then used."""
+    for answer in ("eu-wst-1", "eu-west-1"):
+        with login(tmp_path) as terminal:
+            terminal.expect("Region of the Identity Center instance: ")
+            terminal.type("eu-wst-1\n")
+            terminal.expect("did you mean `eu-west-1`? Enter it again to use it.")
+            terminal.expect("Region of the Identity Center instance: ")
+            terminal.type(f"{answer}\n")
+            terminal.expect(f"sso_region = {answer}")

@@ -63,6 +63,20 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
     assert shown[2:] == ["dsops: two", ""]
 
 
+def test_a_terminal_that_can_not_erase_gets_few_plain_lines(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With TERM=dumb, a wait is a plain line; another line comes only ten seconds later. Nothing is erased."""
+    now = [100.0]
+    monkeypatch.setattr("dsops.cli.framework.progress.monotonic", lambda: now[0])
+    progress = Progress(is_kept=False, is_plain=True, delay_seconds=0.0)
+    for step, event in ((0.0, "one"), (4.0, "two"), (4.0, "three"), (4.0, "four")):
+        now[0] += step
+        progress.report(Event(event, {}))
+        progress.report(DONE)
+    assert capfd.readouterr() == ("", "dsops: one\ndsops: four\n")
+
+
 def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> None:
     """With `--verbose` a countdown is one line when it begins, and a later countdown gets its own line."""
     progress = Progress(is_kept=True)

@@ -105,7 +105,7 @@ def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
     without = dsops(tmp_path, "sandbox", "serve", "--port", "0", "--data-events")
 
     assert (refused.returncode, without.returncode) == (2, 2)
-    assert f"the trail can't be written to the folder {tmp_path}/file" in refused.stderr
+    assert "the trail can't be written to the folder ~/file" in refused.stderr
     assert "hint: add --trail DIR" in without.stderr
 
 

@@ -106,6 +106,14 @@ def test_an_error_has_a_bold_first_line_and_a_dim_hint(folder: Path) -> None:
                     assert screen.style("hint:") == ""
 
 
+def test_a_sentence_of_an_answer_is_wrapped_between_words(folder: Path) -> None:
+    """The sentences that `allow` and `validate` print fit a narrow terminal, with whole words."""
+    for words in (["allow"], ["validate"]):
+        rows = seen(folder, *words, columns=40).rows()
+        assert max(map(len, rows)) <= 40
+        assert rows[-1].endswith(("current content", "content", "environments", "2 environments"))
+
+
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}, {"TERM": "dumb"}])
 def test_colours_can_be_switched_off(folder: Path, variable: Mapping[str, str]) -> None:
     """NO_COLOR and TERM=dumb switch colours off."""

@@ -77,6 +77,18 @@ def shown(terminal: Terminal, expression: str) -> str:
     return terminal.expect(">\r\n").rpartition("\n<")[2].removesuffix(">\r\n")
 
 
+@pytest.mark.parametrize("words", [("shell", "target"), ("exec", "target")])
+def test_a_line_says_how_long_the_session_lasts(desk: Desk, words: tuple[str, ...]) -> None:
+    """Where the prompt does not show the session, a line names the store, the time left and the line for the prompt."""
+    with desk.terminal("dsops", *words) as terminal:
+        line = terminal.expect("in-target> ")
+    assert re.search(r"dsops: shell of `target` for \d+ h[^;]*; `exit` leaves it; show it in your prompt: ", line)
+    assert '`eval "$(dsops hook prompt bash)"` in ~/.bashrc' in line
+    for variables in ({"DSOPS_PROMPT": "1"}, {"DSOPS_QUIET": "1"}):
+        with desk.terminal("dsops", *words, **variables) as terminal:
+            assert "leaves it" not in terminal.expect("in-target> ")
+
+
 MARKS = "$DSOPS_ACTIVE|$DSOPS_EXPIRES|${DSOPS_DANGER-}"
 
 
@@ -174,12 +186,26 @@ def test_without_a_terminal_there_is_no_shell(desk: Desk, words: tuple[str, ...]
     assert b"a shell needs a terminal" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("exec", "plain", "--"), ("exec", "--"), ("exec",)])
+@pytest.mark.parametrize("words", [("exec", "plain", "--"), ("exec", "--")])
 def test_an_empty_command_opens_no_shell(desk: Desk, words: tuple[str, ...]) -> None:
     """`dsops exec NAME -- $COMMAND` with an empty variable is an error."""
     with desk.terminal("dsops", *words) as terminal:
         terminal.expect("there is no command to run")
         assert terminal.code() == 125
+
+
+def test_exec_alone_lets_the_user_choose_a_shell(desk: Desk) -> None:
+    """`dsops exec` on a terminal shows a list, and opens a shell with the choice; elsewhere the error has the names."""
+    with desk.terminal("dsops", "exec") as terminal:
+        terminal.expect("a number, or words to filter")
+        terminal.type("target\n")
+        terminal.expect("a number, or words to filter")
+        terminal.type("1\n")
+        terminal.expect("in-target> ")
+    done = desk.dsops.run("exec")
+    assert done.returncode == 125
+    assert b"error[usage]: there is no command to run" in done.stderr
+    assert b"name one of production, " in done.stderr
 
 
 @pytest.mark.parametrize("named", ["", "bash", "/nonexistent/shell", "/etc"])

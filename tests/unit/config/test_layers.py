@@ -79,7 +79,9 @@ class World:
         }
         return ProfileLayer(Sections(parts, {}, {}, []), (SourceFile("/c", "", "~/.aws/config"),))
 
-    def load(self, names: Collection[str] | None = (), *, either: str = "", named: str = "") -> Config:
+    def load(
+        self, names: Collection[str] | None = (), *, either: str = "", named: str = "", is_alone: bool = False
+    ) -> Config:
         """Load the configuration that applies in the project's folder."""
         return load(
             folder=str(self.project),
@@ -88,6 +90,7 @@ class World:
             profiles=self.profiles,
             names=names,
             either=either,
+            is_alone=is_alone,
         )
 
 
@@ -349,3 +352,62 @@ def test_an_own_environment_never_reads_a_projects_store(world: World, source: s
     assert {"personal", "reads", "more"} <= set(world.load().environments)
     world.write_project()
     assert set(world.load().environments) == {"personal", "development"}
+
+
+@pytest.mark.parametrize(("names", "either"), [(("prod",), ""), ((), "prod"), (("mine", "prod"), ""), ((), "personal")])
+def test_the_users_own_names_work_beside_a_file_that_is_not_allowed(
+    world: World, names: tuple[str, ...], either: str
+) -> None:
+    """A project's file that is not allowed is left out, with a note, if a command needs only the user's own names."""
+    world.write_own()
+    world.write_project(f"{PROJECT}default_env: development\n")
+
+    config = world.load(names, either=either, is_alone=True)
+
+    assert config.is_allowed
+    assert "development" not in config.environments
+    assert (role_of(config, "corp"), config.default_environment) == ("Own", "personal")
+    assert [file.path for file in config.files] == [user_file(world.environ)]
+    assert [note for note in config.notes if note.startswith("dsops.yaml is not used: you have not allowed it")]
+
+
+@pytest.mark.parametrize(
+    ("names", "either"),
+    [(("corp",), ""), ((), "corp"), ((), "development"), (("prod", "corp"), ""), ((), "nobody"), (("nobody",), "")],
+)
+def test_a_file_that_has_the_name_is_never_left_out(world: World, names: tuple[str, ...], either: str) -> None:
+    """A project's file that has one of the names needs the permission: the name keeps its meaning after the answer."""
+    world.write_own()
+    world.write_project()
+    config = world.load(names, either=either, is_alone=True)
+    assert not config.is_allowed
+    assert role_of(config, "corp") == "Project"
+
+
+def test_only_a_file_that_is_not_allowed_is_left_out(world: World) -> None:
+    """An allowed file is used, and so is one for a command that needs more than the names, and one that is named."""
+    path = world.write_project()
+    assert not world.load(("prod",)).is_allowed
+    assert "development" in world.load(("prod",), named=str(path), is_alone=True).environments
+    allow(world.load().files, world.environ)
+    config = world.load(("prod",), is_alone=True)
+    assert (config.is_allowed, "development" in config.environments) == (True, True)
+
+
+def test_a_broken_file_is_never_left_out(world: World) -> None:
+    """The names in a file that can't be parsed are unknown, so the file is not left out."""
+    world.write_project("secretStores: [")
+    with pytest.raises(ConfigError, match=r"dsops\.yaml can't be used"):
+        world.load(("prod",), is_alone=True)
+
+
+def test_what_a_project_replaces_is_named(world: World) -> None:
+    """The configuration names the user's own stores and environments that a project replaces."""
+    world.write_own()
+    assert world.load().replaced == ()
+    world.write_project(f"{PROJECT}  personal: {{A: {{literal: b}}}}\n")
+    shown = world.load().own_files[0].shown
+    assert world.load().replaced == (
+        f"your own store `corp` ({shown}:3)",
+        f"your own environment `personal` ({shown}:6)",
+    )

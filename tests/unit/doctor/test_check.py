@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dsops.doctor.check import Check, attributed, failed
 from dsops.doctor.examination import CODES
-from dsops.errors import TimedOut, TlsRefused, Unreachable, VariableInvalid
+from dsops.errors import LoginRequired, TimedOut, TlsRefused, Unreachable, VariableInvalid
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "doctor.md"
 SOURCES = Path(__file__).parents[3] / "src" / "dsops"
@@ -54,6 +54,19 @@ def test_equal_errors_of_two_stores_are_both_reported() -> None:
     """If two stores have equal errors, both are failures."""
     checks = [failed("doctor.store", name, Unreachable("could not reach sts")) for name in ("store a", "store b")]
     assert list(attributed(checks)) == checks
+
+
+def test_stores_that_need_the_same_login_are_one_failure() -> None:
+    """If stores need the same login, the first is a failure and the others are skipped; another login is a failure."""
+    logins = {"a": "corp", "b": "corp", "c": "other"}
+    checks = [
+        failed("doctor.store", f"store {name}", LoginRequired(f"store `{name}` needs the login of {login}"))
+        for name, login in logins.items()
+    ]
+
+    found = list(attributed(checks))
+
+    assert found == [checks[0], Check("doctor.store", "store b", "skipped", "needs the login of corp"), checks[2]]
 
 
 def test_a_check_with_further_problems_stays() -> None:

@@ -48,7 +48,7 @@ def test_a_private_mode_is_fine(tmp_path: Path, mode: int, forbidden: int) -> No
     """A private mode is accepted, and a file without secrets may be readable by others."""
     watched = [Watched(file_with(tmp_path / "file", mode), forbidden)]
     assert list(loose_files(watched)) == []
-    assert [(check.status, check.detail) for check in check_files(watched, "/")] == [("ok", "1 file looked at")]
+    assert [(check.status, check.detail) for check in check_files(watched, {}, "/")] == [("ok", "1 file looked at")]
 
 
 def test_missing_and_special_files_are_ignored(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_config_file_is_a_secret_when_it_has_one(tmp_path: Path, text: str, fo
 def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> None:
     """The warning says what other users can do (read a secret, change a configuration) and which command to run."""
     secret, config = file_with(tmp_path / "credentials", 0o644), file_with(tmp_path / "dsops.yaml", 0o666)
-    first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)], "/")
+    first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)], {}, "/")
     assert (first.status, first.detail) == ("warning", "others may read it: its mode is 644")
     assert first.hint == f"`chmod 600 {secret}`, or `dsops doctor --fix`"
     assert (second.status, second.detail) == ("warning", "others may write it: its mode is 666")
@@ -110,8 +110,8 @@ def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> N
 def test_a_file_has_the_name_that_a_user_would_type(tmp_path: Path) -> None:
     """A file below the working folder is named by its relative path; a path with special characters is quoted."""
     watched = [Watched(file_with(tmp_path / "my config" / "dsops.yaml", 0o666), WRITTEN)]
-    [here] = check_files(watched, str(tmp_path / "my config"))
-    [above] = check_files(watched, str(tmp_path))
+    [here] = check_files(watched, {}, str(tmp_path / "my config"))
+    [above] = check_files(watched, {}, str(tmp_path))
     assert (here.name, here.hint) == ("file dsops.yaml", "`chmod 644 dsops.yaml`, or `dsops doctor --fix`")
     assert above.hint == "`chmod 644 'my config/dsops.yaml'`, or `dsops doctor --fix`"
 
@@ -143,7 +143,7 @@ def test_a_link_is_reported_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(target)
     watched = [Watched(str(tmp_path / "link"), WRITTEN)]
     assert list(file_repairs(watched)) == []
-    [check] = check_files(watched, "/")
+    [check] = check_files(watched, {}, "/")
     assert check.hint.endswith("on the file behind the link")
 
 
@@ -187,5 +187,5 @@ def test_a_file_of_another_user_is_reported_and_left_alone(tmp_path: Path) -> No
     path = file_with(tmp_path / "file", 0o666)
     os.chown(path, 12345, -1)
     assert list(file_repairs([Watched(path, WRITTEN)])) == []
-    [check] = check_files([Watched(path, WRITTEN)], "/")
+    [check] = check_files([Watched(path, WRITTEN)], {}, "/")
     assert check.hint == f"its owner has to say `chmod 644 {path}`"

@@ -12,6 +12,7 @@ from dsops.aws.identity.sso_cache import token_path
 from dsops.aws.identity.sso_session import SsoSession
 from dsops.doctor.logins import check_logins
 from dsops.plan import Login, Proof, Step
+from dsops.stores.login_groups import login_without_store
 from tests.fakes import NOON, make_runtime
 from tests.plans import plan_of
 
@@ -71,6 +72,19 @@ def test_a_missing_login_is_reported_by_its_store(tmp_path: Path) -> None:
     assert list(check_logins(_steps(), runtime)) == []
     written(tmp_path, -HOUR)
     assert list(check_logins(_steps(), runtime)) == []
+
+
+def test_a_login_without_a_store_has_its_own_check(tmp_path: Path) -> None:
+    """A login that no store uses is skipped without a token, with the command that logs in, and ok with one."""
+    runtime = make_runtime({"HOME": str(tmp_path)})
+    alone = login_without_store(SsoSession("", URL, "us-east-1")).step
+    [check] = check_logins([alone], runtime)
+    assert (check.status, check.detail) == ("skipped", f"not logged in: `dsops login --start-url {URL}`")
+    assert list(check_logins([*_steps(), alone], runtime)) == []
+
+    written(tmp_path, 8 * HOUR)
+    [check] = check_logins([alone], runtime)
+    assert check.status == "ok"
 
 
 def _steps() -> list[Step]:

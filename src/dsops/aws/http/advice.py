@@ -67,18 +67,18 @@ def _for_region(region: str, key: str) -> str:
 
     `key` is the setting that contains the region.
     """
-    known_regions = _regions()
-    if not region or region in known_regions:
+    known = known_regions()
+    if not region or region in known:
         return ""
-    meant = nearest(region, known_regions)
+    meant = nearest(region, known)
     if meant:
         return f"`{region}` is not a region that dsops knows: did you mean `{meant}`? it stands in {key}"
-    if known_regions or not re.fullmatch(_REGION_SHAPE, region):
+    if known or not re.fullmatch(_REGION_SHAPE, region):
         return f"`{region}` is not a region that dsops knows: check {key}"
     return ""
 
 
-def _regions() -> list[str]:
+def known_regions() -> list[str]:
     """Return AWS's regions from botocore's data file, without importing botocore; [] when the file is unreadable."""
     import json
     import os

@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Mapping
 
-from dsops.aws.identity.ambient_files import config_file, credentials_file, shown_file
+from dsops.aws.identity.ambient_files import config_file, credentials_file
 from dsops.credentials import OF_ENVIRONMENT
 from dsops.endpoint import parse_address
 from dsops.errors import AmbientFailed, CredentialsError, CredentialsExpired, MfaRequired, NoCredentials, nearest
+from dsops.user_folders import shown_path
 
 # A secret key, a token or a part of one: long, with upper case, lower case and digits. Paths and URLs seldom match.
 _KEY_LIKE = r"[A-Za-z0-9+/=_-]{30,}"
@@ -195,7 +196,7 @@ def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> Ambie
     place = "`profile`" if lookup.profile else "AWS_PROFILE"
     hint = f"did you mean `{meant}`? otherwise," if meant else f"correct {place}, or"
     paths = config_file(lookup.environ), credentials_file(lookup.environ)
-    files = " and ".join([shown_file(path, lookup.environ) for path in paths])
+    files = " and ".join([shown_path(path, lookup.environ) for path in paths])
     return AmbientFailed(
         f"there is no profile `{lookup.name}`",
         why=f"{files} have {', '.join(names[:20]) or 'none'}",
@@ -229,15 +230,15 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
         why="dsops looked at AWS_ACCESS_KEY_ID and AWS_WEB_IDENTITY_TOKEN_FILE (not set), "
         f"{_looked_at(lookup, answer)}, the container's role (no AWS_CONTAINER_CREDENTIALS_*_URI is set), "
         f"{INSTANCE} ({instance})",
-        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try dsops without an account, "
-        "`dsops sandbox run --from dsops.yaml -- COMMAND`",
+        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try dsops without an account: "
+        "`dsops init`, then `dsops sandbox run --from dsops.yaml -- COMMAND`",
     )
 
 
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
     """Describe where the lookup searched, such as `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
-    shown = [shown_file(path, lookup.environ) + ("" if os.path.isfile(path) else " (no such file)") for path in paths]
+    shown = [shown_path(path, lookup.environ) + ("" if os.path.isfile(path) else " (no such file)") for path in paths]
     files = " and ".join(shown)
     keys = answer.get("keys")
     names = [scrubbed(str(key)) for key in keys] if isinstance(keys, list) else []

@@ -54,12 +54,6 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
     return os.path.join(folder, path)
 
 
-def shown_file(path: str, environ: Mapping[str, str]) -> str:
-    """Return the path for messages, with `~` for the home folder."""
-    home = environ.get("HOME", "").rstrip("/")
-    return f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
-
-
 def content(path: str, most_bytes: int = 0) -> bytes:
     """Return the file's bytes; b"" when it is missing, unreadable, or a pipe, which may block without a writer.
 

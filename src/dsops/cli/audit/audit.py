@@ -15,7 +15,7 @@ from dsops.cli.audit.report import SANDBOX
 from dsops.cli.audit.send import SEND
 from dsops.cli.audit.sql import COMMAND as SQL
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import answer, answer_json, note, table
+from dsops.cli.framework.output import answer, answer_json, answer_sentence, note, table
 from dsops.errors import CheckFailed, UsageError
 from dsops.runtime import Runtime
 from dsops.text import clean, counted
@@ -50,7 +50,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     elif records:
         answer(table(HEADINGS, [row_of(record) for record in records], state="RESULT", least=LEAST))
     else:
-        answer("no matching event in the audit trail" if files else "the audit trail is empty")
+        answer_sentence("no matching event in the audit trail" if files else "the audit trail is empty")
     if hidden:
         note(f"{counted(hidden, 'line')} of a sandbox not shown: `--sandbox` shows them")
     return 0
@@ -134,7 +134,7 @@ def _tell(verdict: Verification) -> None:
         note = "note: " if finding.is_harmless else ""
         answer(clean(f"{place}{note}{finding.message}"))
     if not verdict.lines:
-        answer("the audit trail is empty")
+        answer_sentence("the audit trail is empty")
         return
     of = f"number {verdict.first} to {verdict.last}" if verdict.last > verdict.first else f"number {verdict.first}"
     answer(f"{counted(verdict.lines, 'line')}, {of}\nhead {verdict.hash}")

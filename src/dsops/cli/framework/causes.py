@@ -36,7 +36,10 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
             "the trust policy requires an external ID, and the call had none or another one",
             "set `external_id` of the store to the one that the role's owner gave you, in the same case",
         ),
-        ("the trust policy requires MFA", "set `serial_number` on the store, and enter a code when dsops asks"),
+        (
+            "the trust policy requires MFA",
+            "set `serial_number` on the store (`mfa_serial` in a profile), and enter a code when dsops asks",
+        ),
         (
             "the role does not exist: AWS answers the same for a role that does not exist",
             "check the account, path and name in `role_arn`",
@@ -91,7 +94,7 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "mfa.required": _causes(
         (
             "a code is needed, and there is no terminal for a prompt",
-            "set the variable in `token_code`, set `mfa_process`, or store the seed with `dsops mfa add`",
+            "store the seed with `dsops mfa add`; in a dsops.yaml, `token_code` or `mfa_process` can give it, too",
         )
     ),
     "mfa.refused": _causes(

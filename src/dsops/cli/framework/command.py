@@ -339,6 +339,8 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
         hint = f"`{called} --help` shows what the command takes"
         if any(flag.name == ENVIRONMENT.name for flag in command.flags):
             hint = f"write an environment as `--env {'NAME' if command.operands else left[0]}`; {hint}"
+        if called == "dsops shell":
+            hint = f"`dsops exec {words[0]} -- {' '.join(left)}` runs one command, and `shell` opens a shell"
         raise UsageError(f"`{left[0]}` is one word too many", hint=hint)
     return operands
 

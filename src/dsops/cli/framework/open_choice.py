@@ -14,7 +14,7 @@ from dsops.cli.framework.picker.choices import NamedChoice
 from dsops.cli.framework.picker.matcher import Action
 from dsops.cli.framework.picker.terminal import pick
 from dsops.cli.framework.prompt import ask_text
-from dsops.errors import DsopsError, UsageError
+from dsops.errors import ConfigNotFound, DsopsError, NoCredentials, UsageError, listed
 from dsops.runtime import Runtime, ignore, no_prompt, random_fraction, utc_now
 
 _NAME, _CREDENTIALS, _PROFILE = "NAME", "--credentials", "--profile"
@@ -23,8 +23,6 @@ _LOGINS = ("login", "logout")
 _WITH_SESSION = ("exec", "shell", "credentials", "console", "whoami")
 """Commands for which the list offers two more keys: one opens the console, one prints `export` lines."""
 _FIRST_NAMES = "`dsops init` writes a dsops.yaml, and `aws configure` a profile"
-_MOST_NAMES = 20
-"""Maximum number of names in a hint."""
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
 """Commands for which no names can be suggested, since they take a new name or one that only a sandbox knows."""
@@ -79,7 +77,7 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
             "there is nothing to choose from: no dsops.yaml and no AWS profile has a name for this command",
             hint=_FIRST_NAMES,
         )
-    if error.missing == _STORES[0] and not named and not _has_config(arguments):
+    if error.missing == _STORES[0] and not (named or isinstance(error, NoCredentials) or _has_config(arguments)):
         why = "there is none yet: neither a dsops.yaml nor a profile with credentials in AWS's files"
         error.retell(error.message, why=why, hint=_FIRST_NAMES)
         return []
@@ -152,9 +150,10 @@ def _has_store(arguments: Arguments) -> bool:
 def _list_names(error: DsopsError, named: Sequence[NamedChoice]) -> None:
     """Add the names to the hint of an error that does not list them."""
     names = list(dict.fromkeys(each.choice.name for each in named))
-    if error.missing == _NAME and names:
-        more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        error.retell(error.message, hint=f"name one of {', '.join(names[:_MOST_NAMES])}{more}")
+    if names and (error.missing == _NAME or isinstance(error, (ConfigNotFound, NoCredentials))):
+        hint = f"name one of {listed(names)}"
+        # Without a dsops.yaml, the names are what works here, and the rest of the hint says how to get such a file.
+        error.retell(error.message, hint=hint if isinstance(error, ConfigNotFound) else f"{hint}; {error.hint}")
 
 
 def _with_choice(
@@ -214,9 +213,7 @@ def add_names(error: DsopsError, name: str, words: Sequence[str]) -> bool:
 def _listed(error: DsopsError, names: list[str]) -> str:
     if not names:
         return ""
-    more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    shown = ", ".join(names[:_MOST_NAMES])
-    return f"{error.hint}; there is only {shown}" if len(names) == 1 else f"{error.hint}; there are {shown}{more}"
+    return f"{error.hint}; there {'is only' if len(names) == 1 else 'are'} {listed(names)}"
 
 
 def _candidates(words: list[str]) -> list[str]:

@@ -31,6 +31,13 @@ def answer(text: str) -> None:
     answer_bytes(f"{text}\n".encode("utf-8", "surrogateescape"))
 
 
+def answer_sentence(text: str) -> None:
+    """Write a sentence to stdout on one line; wrapped if it is a terminal."""
+    from dsops.cli.framework.screen import wrapped
+
+    answer(wrapped(clean(text), 1))
+
+
 def answer_bytes(data: bytes) -> None:
     """Write exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError if its reader has closed it.
 
@@ -77,6 +84,11 @@ def be_quiet() -> None:
     """Suppress all further notes, for the flag `--quiet`."""
     global _is_quiet  # noqa: PLW0603 - one process, one command line
     _is_quiet = True
+
+
+def is_quiet() -> bool:
+    """Whether `--quiet` is set."""
+    return _is_quiet
 
 
 def note(text: str) -> None:

@@ -10,6 +10,7 @@ from dsops.config.capabilities import Power, powers_of
 from dsops.config.find import find
 from dsops.errors import ConfigNotFound
 from dsops.model import Config
+from dsops.pipeline.profiles import replaced_names
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.text import clean
@@ -35,7 +36,9 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
     answered = runtime.confirm("\n".join(lines))
     if not answered:
         flags = "" if _is_found(config, runtime) else f" --config {file}"
-        raise not_allowed(file, "" if answered is None else "you were asked, and did not say yes", flags=flags)
+        or_else = "" if flags else "; in another folder, your own stores and AWS profiles work without it"
+        why = "" if answered is None else "you were asked, and did not say yes"
+        raise not_allowed(file, why, flags=flags, or_else=or_else)
     allow(config.files, runtime.environ, powers=[power.line for power in powers])
     return config._replace(is_allowed=True)
 
@@ -61,6 +64,7 @@ def power_lines(config: Config, powers: list[Power], runtime: Runtime, what: str
     lines = [power.line for power in powers]
     yield "It can do this:" if lines else "It can do nothing."
     yield from (f"  {line}" for line in lines)
+    yield from (f"  replaces {line}" for line in replaced_names(config, runtime))
     before = permissions(config.files[0].written, runtime.environ, what)
     if not before:
         return

@@ -115,11 +115,11 @@ def reporter(*, is_verbose: bool, is_quiet: bool = False) -> Callable[[Event], N
     """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
     if is_quiet:
         return ignore
-    is_live = is_terminal() and os.environ.get("TERM", "dumb") != "dumb"
-    if is_verbose or is_live:
+    if is_verbose or is_terminal():
         from dsops.cli.framework.progress import Progress
 
-        return Progress(is_kept=is_verbose, is_live=is_live).report
+        is_plain = os.environ.get("TERM", "dumb") == "dumb"
+        return Progress(is_kept=is_verbose, is_live=is_terminal(), is_plain=is_plain).report
     return _only_notes
 
 

@@ -1,6 +1,7 @@
 """Shows events on stderr: one line per event with --verbose; on a terminal, one line that says what dsops waits for.
 
-The line appears after a wait of one second. A thread draws it, because the wait itself blocks the main thread.
+The line appears after a wait of one second. A thread draws it, because the wait itself blocks the main thread. On a
+terminal that can't erase a line (TERM=dumb), each wait is a plain line.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _ROOM = 3
 
 _DELAY_SECONDS = 1.0
 _REFRESH_SECONDS = 0.5
+_PLAIN_SECONDS = 10.0
+"""The minimum number of seconds between two lines on a terminal that can't erase a line."""
 
 _Key = tuple[str, str]
 _BAR_COLUMNS = 20
@@ -34,12 +37,18 @@ _BAR_COLUMNS = 20
 class Progress:
     """Shows events on stderr: all events as lines if `is_kept`, and the progress line if `is_live`.
 
-    Every method may be called from any thread.
+    With `is_plain`, the terminal can't erase a line, so the progress line becomes few lines that stay. Every method
+    may be called from any thread.
     """
 
-    def __init__(self, *, is_kept: bool, is_live: bool = True, delay_seconds: float = _DELAY_SECONDS) -> None:
+    def __init__(
+        self, *, is_kept: bool, is_live: bool = True, is_plain: bool = False, delay_seconds: float = _DELAY_SECONDS
+    ) -> None:
         self._is_kept = is_kept
         self._is_live = is_live
+        self._is_plain = is_plain
+        self._told_at = float("-inf")
+        """When the last plain line was written."""
         self._delay_seconds = delay_seconds
         self._last = ""
         # Reentrant, because a signal handler may report while the main thread reports.
@@ -129,6 +138,11 @@ class Progress:
         line = self._countdown or self._waits.line(now, self._delay_seconds) or self._text
         if self._bar is not None:
             line = f"{self._bar.line(now)}; {line}" if line else self._bar.line(now)
+        if self._is_plain:
+            if line and now - self._told_at >= _PLAIN_SECONDS and _is_foreground():
+                tell(f"dsops: {line.removesuffix(' 0 s')}")
+                self._told_at = now
+            return
         shown = fitted(f"dsops: {line}", columns(2) - _ROOM) if line else ""
         if shown == self._shown or not _is_foreground():
             return

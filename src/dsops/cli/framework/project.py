@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 
 from dsops.agent.client import is_wanted
-from dsops.cli.framework.command import Arguments
+from dsops.cli.framework.command import ENVIRONMENT, Arguments
 from dsops.cli.framework.process_runtime import is_terminal
 from dsops.config import Examined
 from dsops.credentials import Credentials
@@ -36,7 +36,8 @@ def load_config(
     `is_chosen` and `names` are parameters of `dsops.config.load`: `names` are the stores on the command line. Raises
     NotAllowed.
     """
-    return permitted(read_config(arguments, runtime, is_chosen=is_chosen, names=names), runtime)
+    is_alone = bool(names) and not (arguments.has(ENVIRONMENT.name) and arguments.text(ENVIRONMENT.name))
+    return permitted(read_config(arguments, runtime, is_chosen=is_chosen, names=names, is_alone=is_alone), runtime)
 
 
 def permitted(config: Config, runtime: Runtime) -> Config:
@@ -49,14 +50,21 @@ def permitted(config: Config, runtime: Runtime) -> Config:
 
 
 def read_config(
-    arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, names: Collection[str] | None = ()
+    arguments: Arguments,
+    runtime: Runtime,
+    *,
+    is_chosen: bool = True,
+    names: Collection[str] | None = (),
+    is_alone: bool = False,
 ) -> Config:
     """Read the named configuration, or find one from the working folder upward; shows its notes on stderr.
 
     For commands that only show a plan: the user may not have allowed the configuration, so its plan must not be
     executed.
     """
-    config = configuration.read_config(runtime, arguments.text("--config"), is_chosen=is_chosen, names=names)
+    config = configuration.read_config(
+        runtime, arguments.text("--config"), is_chosen=is_chosen, names=names, is_alone=is_alone
+    )
     show_notes(config.notes)
     return config
 
@@ -176,12 +184,6 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
     )
     is_watched = not arguments.switch("--quiet") and (arguments.switch("--verbose") or is_terminal())
     return RemotePipeline(request, runtime, watches=is_watched)
-
-
-def shown_path(config: Config, runtime: Runtime) -> str:
-    """Return the path of the configuration's main file, relative to the working directory if the file is below it."""
-    path = config.files[0].path
-    return path.removeprefix(f"{runtime.folder}{os.sep}")
 
 
 def show_notes(notes: Iterable[str]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from dsops.user_folders import with_tilde
+
 WIDEST = 100
 """The width of running text: longer lines are hard to read, however wide the terminal is."""
 
@@ -63,11 +65,17 @@ def heading(text: str, descriptor: int) -> str:
     return f"{_BOLD}{text}{_RESET}" if has_colour(descriptor) else text
 
 
+def dimmed(text: str, descriptor: int) -> str:
+    """Return the text dim if the descriptor supports colours."""
+    return _styled(text, _DIM) if has_colour(descriptor) else text
+
+
 def wrapped(text: str, descriptor: int, indent: int = 4) -> str:
-    """Return the text; for a terminal, each line is wrapped between words, and its next row is indented.
+    """Return a message with `~` for the home folder; for a terminal, its lines are wrapped between words.
 
     A command is not wrapped, since a pasted line break would end it; the terminal continues it in the next row.
     """
+    text = with_tilde(text, os.environ)
     width = columns(descriptor) if _is_terminal(descriptor) else _UNLIMITED
     if width < _NARROWEST:
         return text

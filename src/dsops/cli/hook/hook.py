@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 
 from dsops.cli.framework.command import Arguments, Command, Group, Operand
-from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json
+from dsops.cli.framework.output import Json, answer_bytes, answer_json, answer_sentence
 from dsops.cli.framework.permission import power_lines
-from dsops.cli.framework.project import shown_path
 from dsops.cli.hook.load import HOOK_ENVIRONMENT, one_line, planned, variables_of
 from dsops.config import HOOKED
 from dsops.config.allow import allow, disallow
@@ -19,7 +18,6 @@ from dsops.model import Config
 from dsops.process.dsops_command import own_program
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
-from dsops.text import clean
 
 _ABOUT = "Print the hook for {shell}.\n\nTo use it in every shell, add this to {file}:\n\n  {line}\n\n"
 _WHAT = (
@@ -55,14 +53,14 @@ def _allow(arguments: Arguments, runtime: Runtime) -> int:
     powers = powers_of(config, StoreTypes())
     lines = list(power_lines(config, powers, runtime, HOOKED))
     allow(config.files, runtime.environ, HOOKED, [power.line for power in powers])
-    file = shown_path(config, runtime)
+    file = config.files[0].shown
     if arguments.switch("--json"):
         answer_json({"is_allowed": True, "environment": environment, "variables": list[Json](names)})
         return 0
     for line in lines:
-        answer(clean(line))
-    answer(clean(f"environment {environment} sets {', '.join(names) or 'nothing'}"))
-    answer(clean(f"{file} may load it into a shell until the file changes"))
+        answer_sentence(line)
+    answer_sentence(f"environment {environment} sets {', '.join(names) or 'nothing'}")
+    answer_sentence(f"{file} may load it into a shell until the file changes")
     return 0
 
 
@@ -73,7 +71,7 @@ def _deny(arguments: Arguments, runtime: Runtime) -> int:
         answer_json({"is_allowed": False, "environment": None, "variables": []})
         return 0
     text = "may not load anything into a shell any more" if was_allowed else "was not allowed to load anything"
-    answer(clean(f"{shown_path(config, runtime)} {text}"))
+    answer_sentence(f"{config.files[0].shown} {text}")
     return 0
 
 
@@ -82,7 +80,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     file, environment, is_allowed = "", "", False
     names: list[str] = []
     if config is not None:
-        file = shown_path(config, runtime)
+        file = config.files[0].shown
         is_allowed = config.is_allowed
         try:
             environment, names = variables_of(config, arguments)
@@ -115,7 +113,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     ]
     for name, text in rows:
         if text:
-            answer(clean(f"{name:<12} {text}"))
+            answer_sentence(f"{name:<12} {text}")
     return 0
 
 

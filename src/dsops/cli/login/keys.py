@@ -8,7 +8,7 @@ from datetime import datetime
 
 from dsops.aws.identity.ambient import load_ambient
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import answer, answer_json, note, table
+from dsops.cli.framework.output import answer, answer_json, answer_sentence, note, table
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.login.keyring_backend import BACKEND, keyring_for_adding, note_left
@@ -51,7 +51,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
         index.write(runtime.environ, before._replace(keys={**before.keys, name: entry}))
         kept = keyring.delete_previous(SERVICE, name, kept, previous.backend if previous is not None else "")
     runtime.report(DONE)
-    answer(clean(f"the keyring ({kept.label}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
+    answer_sentence(f"the keyring ({kept.label}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`")
     note_left(kept)
     note(f"use it: `credentials_from` a store with `type: aws.keys` and `key_name: {name}`")
     profile = arguments.text("--from-profile")
@@ -176,7 +176,7 @@ def _rotate(arguments: Arguments, runtime: Runtime) -> int:
             }
         )
         return 0
-    answer(clean(f"`{name}` is the key {masked(entry.key_id)} of {entry.arn} now"))
+    answer_sentence(f"`{name}` is the key {masked(entry.key_id)} of {entry.arn} now")
     if entry.old_key_id:
         note(
             f"the old key {masked(entry.old_key_id)} is inactive; once nothing uses it, "

@@ -7,9 +7,9 @@ import sys
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
 from dsops.aws.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, PICK, Arguments, Command, Flag
-from dsops.cli.framework.output import answer, answer_json, note
+from dsops.cli.framework.output import answer_json, answer_sentence, note
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.login.new_login import SSO_REGION, add_to_aws_config, ask_for_login
+from dsops.cli.login.new_login import SSO_REGION, YES, add_to_aws_config, ask_for_login
 from dsops.cli.login.requested_login import START_URL, STORE, login_value, requested_login
 from dsops.cli.login.sso_login import LONGEST_SECONDS, by_browser_or_device, by_code
 from dsops.config.file_lock import locked
@@ -18,7 +18,6 @@ from dsops.runtime import Runtime
 from dsops.stores.browser import can_open_browser
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.login_groups import RequestedLogin, client_of
-from dsops.text import clean
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -64,11 +63,11 @@ def _show(arguments: Arguments, login: RequestedLogin, token: Token) -> None:
         answer_json({**login_value(login), "expiration": until, "is_renewed": is_renewed})
         return
     then = ", then renewed without you as long as the portal allows" if is_renewed else ""
-    answer(clean(f"logged in at {login.session.start_url} until {until}{then}"))
+    answer_sentence(f"logged in at {login.session.start_url} until {until}{then}")
     if login.stores:
-        answer(clean(f"stores: {', '.join(login.stores)}"))
+        answer_sentence(f"stores: {', '.join(login.stores)}")
     else:
-        answer("`dsops import sso` makes a store of each account and permission set that you may use")
+        answer_sentence("`dsops import sso` makes a store of each account and permission set that you may use")
 
 
 COMMAND = Command(
@@ -91,6 +90,7 @@ COMMAND = Command(
         PICK,
         START_URL,
         SSO_REGION,
+        YES,
         Flag("--device", "show a code that can be approved on any device", "switch", own_variable="DSOPS_LOGIN_DEVICE"),
         Flag(
             "--no-browser", "print the address instead of opening it", "switch", own_variable="DSOPS_LOGIN_NO_BROWSER"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dsops.agent.forget import forget_login
 from dsops.cli.framework.command import CONFIG, PICK, Arguments, Command
-from dsops.cli.framework.output import answer, answer_json, note
+from dsops.cli.framework.output import answer_json, answer_sentence, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.login.requested_login import START_URL, STORE, login_value, requested_login
 from dsops.errors import UsageError
 from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime
 from dsops.stores.login_groups import end_login
-from dsops.text import clean, counted
+from dsops.text import counted
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -35,7 +35,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer_json({**login_value(login), "was_logged_in": ended.was_logged_in, "agent_forgot": forgotten})
     else:
         shown = login.session.shown
-        answer(clean(f"{shown} has ended" if ended.was_logged_in else f"there was no login: {shown}"))
+        answer_sentence(f"{shown} has ended" if ended.was_logged_in else f"there was no login: {shown}")
         if forgotten:
             dropped = counted(forgotten, "session")
             note(f"the agent has dropped {dropped} of this login; AWS accepts a session until it expires")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import answer, answer_json, note, table
+from dsops.cli.framework.output import answer, answer_json, answer_sentence, note, table
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.login.keyring_backend import BACKEND, keyring_for_adding, note_left
@@ -21,7 +21,6 @@ from dsops.keyring.seeds import (
 )
 from dsops.pipeline.journal import record_run
 from dsops.runtime import Runtime
-from dsops.text import clean
 from dsops.totp import seconds_left
 
 
@@ -40,7 +39,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     kept = add_seed(keyring, serial_number, seed, added, replaces=arguments.switch("--replace"))
     left = seconds_left(runtime.now().timestamp())
     runtime.report(DONE)
-    answer(clean(f"the keyring ({kept.label}) has the seed of {serial_number}; its current code changes in {left} s"))
+    answer_sentence(f"the keyring ({kept.label}) has the seed of {serial_number}; its current code changes in {left} s")
     note_left(kept)
     note(f"compare `dsops mfa code {serial_number}` with the code in your authenticator app")
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from dsops.aws.identity.ambient_files import config_file, content, shown_file
+from dsops.aws.http.advice import known_regions
+from dsops.aws.identity.ambient_files import config_file, content
 from dsops.aws.identity.sso_session import (
     ACCOUNT_ACCESS,
     SsoSession,
@@ -22,10 +23,11 @@ from dsops.cli.framework.prompt import ask_text
 from dsops.cli.framework.replace_file import refuse_empty_file, replace_file
 from dsops.cli.login.requested_login import START_URL
 from dsops.config.file_lock import locked
-from dsops.errors import UsageError
+from dsops.errors import UsageError, nearest
 from dsops.runtime import Runtime
 from dsops.stores.login_groups import RequestedLogin, login_without_store
 from dsops.text import clean
+from dsops.user_folders import shown_path
 
 SSO_REGION = Flag(
     "--sso-region",
@@ -33,6 +35,7 @@ SSO_REGION = Flag(
     value="REGION",
     own_variable="DSOPS_LOGIN_SSO_REGION",
 )
+YES = Flag("--yes", "use a region that dsops does not know", "switch", own_variable="DSOPS_LOGIN_YES")
 _BACKUP = ".before-dsops"
 _MOST_TRIES = 3
 
@@ -47,19 +50,40 @@ def ask_for_login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
     url = arguments.text(START_URL.name) or _asked("Start URL of the access portal: ", start_url_problem)
     _check(START_URL.name, url, start_url_problem)
     region = arguments.text(SSO_REGION.name) or _asked(
-        f"Region of the Identity Center instance{f' [{region}]' if region else ''}: ", region_problem, region
+        f"Region of the Identity Center instance{f' [{region}]' if region else ''}: ", region_problem, region, _doubt
     )
     _check(SSO_REGION.name, region, region_problem)
+    if arguments.text(SSO_REGION.name) and not arguments.switch(YES.name) and (doubt := _doubt(region)):
+        hint = f"correct it, or add `{YES.name}` if AWS has a new region of that name"
+        raise UsageError(f"`{SSO_REGION.name}`: `{clean(region)}` is not {doubt}", hint=hint)
     taken = {session.name for session in named_sessions(runtime.environ, runtime.folder)}
     session = SsoSession(session_name(url, taken), url, region, (ACCOUNT_ACCESS,))
-    shown = shown_file(config_file(runtime.environ, runtime.folder), runtime.environ)
+    shown = shown_path(config_file(runtime.environ, runtime.folder), runtime.environ)
     say(f"dsops: after the login, this is added to {clean(shown)}, which the AWS CLI and SDKs read, too:")
     for line in _lines(session):
         tell(f"  {clean(line)}")
     return login_without_store(session)
 
 
-def _asked(question: str, problem: Callable[[str], str], default: str = "") -> str:
+def _doubt(region: str) -> str:
+    """Return what to write instead of a region that is probably misspelled, and "" for other regions.
+
+    AWS names new regions of the same words (`eu-north-2`), so only a region with an unknown word is doubted.
+    """
+    known = known_regions()
+    words = {word for name in known for word in name.split("-")[:-1]}
+    *parts, number = region.split("-")
+    if not known or region in known or (len(parts) > 1 and number.isdigit() and words.issuperset(parts)):
+        return ""
+    meant = nearest(region, known)
+    return f"a region that dsops knows: {f'did you mean `{meant}`?' if meant else 'they are named like us-east-1'}"
+
+
+def _asked(
+    question: str, problem: Callable[[str], str], default: str = "", doubt: Callable[[str], str] = lambda _: ""
+) -> str:
+    """Ask until the answer has no problem. An answer that is only doubted is accepted when it is repeated."""
+    doubted = ""
     for _ in range(_MOST_TRIES):
         typed = ask_text(question)
         if typed is None:
@@ -69,9 +93,11 @@ def _asked(question: str, problem: Callable[[str], str], default: str = "") -> s
                 hint="dsops login --start-url https://d-1234567890.awsapps.com/start --sso-region us-east-1",
             )
         text = typed or default
-        if not problem(text):
+        why = problem(text) or (text != doubted and doubt(text))
+        if not why:
             return text
-        say(f"dsops: `{clean(text)}` is not {problem(text)}")
+        doubted = "" if problem(text) else text
+        say(f"dsops: `{clean(text)}` is not {why}{' Enter it again to use it.' if doubted else ''}")
     raise UsageError(
         "no valid start URL and region were entered", hint="the administrator of Identity Center knows both"
     )
@@ -98,8 +124,8 @@ def add_to_aws_config(session: SsoSession, runtime: Runtime) -> None:
             return  # another `dsops login` has just added the section
         old = content(path) if os.path.lexists(path) else None
         text = (old or b"").decode("utf-8", "surrogateescape")
-        shown = shown_file(path, runtime.environ)
+        shown = shown_path(path, runtime.environ)
         new = with_section(SourceText(text=text, shown=shown), _lines(session))
         kept = replace_file(path, old, new.encode("utf-8", "surrogateescape"), _BACKUP)
-    saved = f"; the old file is saved as {shown_file(kept, runtime.environ)}" if kept else ""
+    saved = f"; the old file is saved as {shown_path(kept, runtime.environ)}" if kept else ""
     note(f"added [sso-session {session.name}] to {shown}{saved}")

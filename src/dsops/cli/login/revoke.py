@@ -8,7 +8,7 @@ from dsops.agent.forget import forget_role
 from dsops.arn import Arn, parse_arn
 from dsops.aws.http.client import Client, make_client
 from dsops.cli.framework.command import CONFIG, NO_AGENT, PICK, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.output import answer, answer_json, note
+from dsops.cli.framework.output import answer, answer_json, answer_sentence, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_one_store
 from dsops.endpoint import Endpoint, resolve_endpoint
@@ -155,7 +155,7 @@ def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgot
         return
     moment = time_text(before)
     if applies:
-        answer(f"{role}: sessions issued before {moment} are denied everything (policy {POLICY_NAME})")
+        answer_sentence(f"{role}: sessions issued before {moment} are denied everything (policy {POLICY_NAME})")
         if forgotten:
             note(f"the agent has forgotten {counted(forgotten, 'session')} of the role")
     else:

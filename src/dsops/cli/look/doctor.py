@@ -19,14 +19,17 @@ from dsops.cli.framework.output import (
     table,
 )
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import permitted, read_config, shown_path
+from dsops.cli.framework.project import permitted, read_config, show_notes
+from dsops.config import is_found
 from dsops.doctor.check import Check, failed
 from dsops.doctor.examination import Subject, examine, files_of, plan_all
 from dsops.doctor.repairs import Repair, agent_repairs, file_repairs, mend
-from dsops.errors import CheckFailed, ConfigError, DsopsError
+from dsops.errors import CheckFailed, ConfigError, ConfigNotFound, DsopsError
 from dsops.model import Config
 from dsops.pipeline.execution import carry_out
+from dsops.pipeline.logins import logins_of_aws_files
 from dsops.pipeline.plans import plan_named, plan_of_session
+from dsops.pipeline.profiles import read_aws_profiles, read_profile_layer
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
 from dsops.text import clean, counted
@@ -108,20 +111,38 @@ def _finding_text(check: Check) -> str:
 def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
     """Load the configuration and its plans; a part that fails to load becomes a failed check."""
     config: Config | None = None
+    has_project = bool(arguments.text(CONFIG.name)) or is_found(runtime.folder, runtime.environ)
     try:
-        config = read_config(arguments, runtime)
+        config = read_config(arguments, runtime, names=() if has_project else None)
         config = permitted(config, runtime)
+        logins = [] if has_project else [login.step for login in logins_of_aws_files(runtime)]
     except ConfigError as error:  # the configuration's files are checked, but its stores are not
+        if isinstance(error, ConfigNotFound) and not has_project and not arguments.text(ENVIRONMENT.name):
+            detail = "no dsops.yaml here, and no AWS profile"
+            return Subject(None, [], [Check("doctor.configuration", "configuration", "skipped", detail)])
         return Subject(config, [], [failed("doctor.configuration", "configuration", error)])
-    sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
-    readable = Check("doctor.configuration", "configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")
+    if not has_project:
+        show_notes(_left_out(config, runtime))
+    stores, environments = counted(len(config.stores), "store"), counted(len(config.environments), "environment")
+    if has_project:
+        detail = f"{config.files[0].shown}: {stores}, {environments}"
+    else:
+        sizes = f"{stores}, {environments}" if config.environments else stores
+        detail = f"no dsops.yaml here; {sizes} of {' and '.join(file.shown for file in config.all_files)}"
+    readable = Check("doctor.configuration", "configuration", "ok", detail)
     plans, checks = plan_all(
         config,
         arguments.text("--env"),
         lambda name: plan_named(config, name, runtime),
         lambda name: plan_of_session(config, name, runtime),
     )
-    return Subject(config, plans, [readable, *checks])
+    return Subject(config, plans, [readable, *checks], logins)
+
+
+def _left_out(config: Config, runtime: Runtime) -> tuple[str, ...]:
+    """Return the notes about AWS profiles that are no store, each with the reason."""
+    names = [name for name in read_aws_profiles(runtime)[0].by_name if name not in config.stores]
+    return read_profile_layer(runtime, names).notes if names else ()
 
 
 def _mend(subject: Subject, runtime: Runtime) -> Iterator[_Fix]:
@@ -158,7 +179,8 @@ def _check_value(check: Check, config: str) -> Json:
 
 COMMAND = Command(
     help=(
-        "Check everything that an environment needs, or all environments and stores without --env.\n"
+        "Check everything that an environment needs, or all environments and stores without --env. Without\n"
+        "a dsops.yaml, your own stores and your AWS profiles are checked.\n"
         "\n"
         "The checks cover the configuration, file permissions, the clock, proxies, certificates, servers, the\n"
         "agent, the base credentials, every hop and every secret; they run in parallel. The exit code is 6 if\n"

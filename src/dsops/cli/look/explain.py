@@ -9,7 +9,16 @@ from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, PICK, REA
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import agent_of, environment_name, load_config, plan_one_store, show_notes
 from dsops.credentials import Credentials
-from dsops.errors import CheckFailed, LimitExceeded, NoCredentials, SessionForNothing, StoreUnknown, nearest
+from dsops.errors import (
+    CheckFailed,
+    ConfigNotFound,
+    LimitExceeded,
+    NoCredentials,
+    SessionForNothing,
+    StoreUnknown,
+    listed,
+    nearest,
+)
 from dsops.model import Config, Environment
 from dsops.pipeline.configuration import only_variable
 from dsops.pipeline.execution import carry_out
@@ -55,7 +64,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text(MESSAGE.name):
         return _explain_message(arguments, runtime)
     word = arguments.operand(OPERAND)
-    config = load_config(arguments, runtime, names=(word,) if word else ())
+    try:
+        config = load_config(arguments, runtime, names=(word,) if word else ())
+    except ConfigNotFound as error:
+        error.missing = "" if word or arguments.text(CONFIG.name) else OPERAND
+        raise
     try:
         plan, about = _plan(config, arguments, runtime)
     except LimitExceeded as error:
@@ -130,7 +143,7 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
     if word not in config.stores:
         known_names = [*(environment.variables if environment is not None else ()), *config.stores]
         meant = nearest(word, known_names)
-        hint = f"did you mean `{meant}`?" if meant else f"use one of {', '.join(known_names)}"
+        hint = f"did you mean `{meant}`?" if meant else f"use one of {listed(known_names)}"
         raise StoreUnknown(f"`{word}` is neither a variable of the environment nor a store", hint=hint)
     if environment is not None:
         store_variables = {

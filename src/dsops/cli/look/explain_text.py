@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsops.cli.framework.output import Json, answer, answer_json
+from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence
 from dsops.cli.framework.screen import wrapped
 from dsops.explain.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.text import clean
@@ -23,7 +23,7 @@ def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> No
         )
         return
     if not findings:
-        answer(clean(f"{about}: every session is issued and every secret is read; nothing is wrong"))
+        answer_sentence(f"{about}: every session is issued and every secret is read; nothing is wrong")
         return
     answer("\n\n".join("\n".join(_shown(clean(line)) for line in _lines(finding)) for finding in findings))
 

@@ -20,7 +20,7 @@ from dsops.cli.framework.output import (
     tell,
 )
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.project import load_config, read_config, show_notes, shown_path
+from dsops.cli.framework.project import load_config, read_config, show_notes
 from dsops.errors import CheckFailed, DsopsError, UsageError
 from dsops.graph import (
     MOST_CHARACTERS,
@@ -77,7 +77,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             note(f"environment `{environment}` is drawn without a plan: {why}")
     # The graph shows the source of base credentials but no digest of them, so a random HMAC key is sufficient.
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
-    drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
+    drawn = _Drawn(make_graph(_title(config, name), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
         drawn = _try(drawn.graph, plans, runtime)._replace(named_config=arguments.text(CONFIG.name))
     runtime.report(DONE)
@@ -111,8 +111,8 @@ def _format(arguments: Arguments) -> str:
     return _ENDINGS.get(ending, "text")
 
 
-def _title(config: Config, name: str, runtime: Runtime) -> str:
-    path = shown_path(config, runtime)
+def _title(config: Config, name: str) -> str:
+    path = config.files[0].shown
     return f"credentials of environment {name} ({path})" if name else f"credentials of {path}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from textwrap import fill
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
@@ -32,7 +33,9 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
 
         codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES), *CODES})
         meant = nearest(topic[0], codes)
-        hint = f"did you mean `{meant}`?" if meant else "an error prints its code in brackets: `error[config.invalid]`"
+        alike = [code for code in codes if code.startswith(f"{topic[0].partition('.')[0]}.")]
+        listed = f"there are {', '.join(alike)}" if alike else f"they begin with {', '.join(_families(codes))}"
+        hint = f"did you mean `{meant}`?" if meant else listed
         raise UsageError(f"there is no error or finding with the code `{topic[0]}`", hint=hint)
     command = load(topic[0])
     if isinstance(command, Command):
@@ -40,6 +43,10 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
     if len(topic) > 1 and topic[1] in command.commands:
         return show_command(" ".join(topic[:2]), command.commands[topic[1]])
     return show_group(topic[0], command, is_asked=True)
+
+
+def _families(codes: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(f"{code.partition('.')[0]}." for code in codes))
 
 
 def _explain_code(code: str) -> str:

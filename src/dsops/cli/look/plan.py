@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from dsops.aws.identity.ambient import passed_over
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command
-from dsops.cli.framework.output import Json, answer, answer_json, note, table
-from dsops.cli.framework.project import load_config, plan_environment, read_config, shown_path
+from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence, note, table
+from dsops.cli.framework.project import load_config, plan_environment, read_config, show_notes
 from dsops.cli.framework.screen import wrapped
 from dsops.cli.look.plan_check_flags import CHECK, FLAGS, SANDBOX, refuse_without_check
 from dsops.credentials import OF_ENVIRONMENT
+from dsops.pipeline.profiles import replaced_names
 from dsops.plan import Ambient, Plan, PlannedVariable, SecretReference, Step
 from dsops.runtime import Runtime
 from dsops.schema import REASON_TO, Setting
@@ -26,6 +27,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if not arguments.switch(CHECK.name):
         refuse_without_check(arguments)
     plan = plan_environment(config, arguments, runtime)
+    show_notes(f"{config.files[0].shown} replaces {each}" for each in replaced_names(config, runtime))
     if arguments.switch(CHECK.name):
         from dsops.cli.look.plan_check import check
 
@@ -33,7 +35,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--json"):
         answer_json(plan_value(plan))
         return 0
-    answer(clean(f"environment {plan.environment} of {shown_path(config, runtime)}"))
+    answer_sentence(f"environment {plan.environment} of {config.files[0].shown}")
     answer("")
     rows = [_row(variable) for variable in plan.variables]
     answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), rows, least=("IF MISSING", "TRANSFORM")))
@@ -41,7 +43,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     lines = [wrapped(line, 1, indent=len(line) - len(line.lstrip()) + 4) for line in _Tree(plan).lines()]
     if lines:
         answer("\n".join(lines))
-    answer(f"a cold run makes {counted(plan.calls, 'call')} to AWS")
+    answer_sentence(f"a cold run makes {counted(plan.calls, 'call')} to AWS")
     base = plan.ambient.get("")
     if base is not None and base.source == OF_ENVIRONMENT and passed_over(runtime.environ):
         note(passed_over(runtime.environ))

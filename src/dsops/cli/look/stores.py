@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, table
-from dsops.cli.framework.project import read_config
+from dsops.cli.framework.project import read_config, show_notes
 from dsops.document import Scalar
 from dsops.errors import ConfigNotFound
 from dsops.model import Config, StoreEntry
+from dsops.pipeline.profiles import replaced_names
 from dsops.runtime import Runtime
 from dsops.schema import StoreType
 from dsops.stores import StoreTypes
@@ -23,6 +24,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         if arguments.text("--config"):
             raise
         config = None
+    if config is not None:
+        show_notes(f"{config.files[0].shown} replaces {each}" for each in replaced_names(config, runtime))
     stores = list(config.stores.values()) if config else []
     readers = _readers(config) if config else {}
     if arguments.switch("--json"):

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Operand
-from dsops.cli.framework.output import Json, answer, answer_json, problem_text, problem_value
-from dsops.cli.framework.project import examine_config, plan_environment, show_notes, shown_path
+from dsops.cli.framework.output import (
+    Json,
+    answer,
+    answer_json,
+    answer_sentence,
+    problem_text,
+    problem_value,
+    shown_error,
+)
+from dsops.cli.framework.project import examine_config, plan_environment, show_notes
 from dsops.config import Examined
 from dsops.config.limits import every_problem
 from dsops.errors import CheckFailed, ConfigError, Problem, Where
@@ -18,7 +26,7 @@ from dsops.text import counted
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     named = arguments.words("FILE") or (arguments.text("--config"),)
     examined = [_examine(arguments.with_text("--config", name), runtime) for name in named]
-    _show(arguments, runtime, examined)
+    _show(arguments, examined)
     return CheckFailed.exit_code if any(problems for _, problems in examined) else 0
 
 
@@ -51,18 +59,18 @@ def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tu
     return problems.in_order(shown)
 
 
-def _show(arguments: Arguments, runtime: Runtime, examined: list[tuple[Config, tuple[Problem, ...]]]) -> None:
+def _show(arguments: Arguments, examined: list[tuple[Config, tuple[Problem, ...]]]) -> None:
     if arguments.switch("--json"):
         problem_values: list[Json] = [problem_value(problem) for _, problems in examined for problem in problems]
         answer_json({"is_valid": not problem_values, "problems": problem_values})
         return
     for config, problems in examined:
         for problem in problems:
-            answer(problem_text(problem))
+            answer(shown_error(problem_text(problem), 1))
         if not problems:
             stores, environments = len(config.stores), len(config.environments)
-            name = shown_path(config, runtime)
-            answer(f"{name} is valid: {counted(stores, 'store')}, {counted(environments, 'environment')}")
+            name = config.files[0].shown
+            answer_sentence(f"{name} is valid: {counted(stores, 'store')}, {counted(environments, 'environment')}")
 
 
 COMMAND = Command(

@@ -15,6 +15,7 @@ from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.screen import wrapped
 from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.endpoint import Endpoint
+from dsops.errors import NoCredentials
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import require_session
 from dsops.pipeline.profiles import read_aws_profiles
@@ -52,7 +53,7 @@ class _Session(NamedTuple):
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    name = arguments.operand("STORE")
+    name = arguments.operand(STORE.name)
     session = _session_of(name, arguments, runtime) if name else _base_session(runtime)
     work = get_caller_identity(make_client(runtime), session.credentials, session.endpoint)
     identity = carry_out(work, runtime)
@@ -69,7 +70,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _base_session(runtime: Runtime) -> _Session:
-    credentials = load_base(runtime)
+    try:
+        credentials = load_base(runtime)
+    except NoCredentials as error:
+        error.missing = STORE.name  # the user can choose one of the stores and profiles
+        raise
     return _Session(credentials, base_endpoint(runtime), of_base(is_temporary=credentials.is_temporary))
 
 
@@ -181,7 +186,7 @@ def _lines(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Ite
     yield "expires", _end(credentials, runtime)
     yield "region", f"{session.endpoint.region} ({session.endpoint.short})"
     for number, step in enumerate(session.hops, 1):
-        yield "hop" if number == 1 else "", f"{number}. {hop_words(step)}, {_hop_end(step, session.ends, runtime)}"
+        yield "hop" if number == 1 else "", f"{number}. {hop_words(step)}{_hop_end(step, session.ends, runtime)}"
     for number, tag in enumerate(known.tags):
         how = "inherited from" if tag.is_inherited else "sent by"
         yield "" if number else "tags", f"{tag.key}={tag.value} ({how} {tag.store})"
@@ -202,15 +207,15 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
     if credentials.expiration_text:
         left = int(credentials.seconds_left(runtime.now()))
         return f"{credentials.expiration_text}, in {duration_text(left)}"
-    return "unknown" if credentials.is_temporary else "never: a long-term key"
+    return "unknown: the credentials do not say it" if credentials.is_temporary else "never: a long-term key"
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
-    """Return when a hop's session expires. The time is unknown if a cached session made the hop unnecessary."""
+    """Return when a hop's session expires; "" if a cached session made the hop unnecessary."""
     if step.type.gives_long_term:
-        return "a long-term key"
+        return ", a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
-    return "its expiry is unknown" if left is None else f"{duration_text(left)} left"
+    return "" if left is None else f", {duration_text(left)} left"
 
 
 def _seconds_left(expiration: str, runtime: Runtime) -> int | None:
@@ -226,6 +231,8 @@ def _source(chain: tuple[str, ...], base: str) -> str:
     return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])
 
 
+STORE = Operand("STORE", "ask with the session of this store", is_required=False)
+
 COMMAND = Command(
     help=(
         "Ask AWS who the caller is: with the base credentials, which sign the first hop, or with the session\n"
@@ -238,5 +245,5 @@ COMMAND = Command(
     run=_run,
     is_audited=True,
     flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT, REASON, PICK),
-    operands=(Operand("STORE", "ask with the session of this store", is_required=False),),
+    operands=(STORE,),
 )

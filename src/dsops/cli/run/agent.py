@@ -12,7 +12,7 @@ from dsops.agent.process import drop_environment, harden, inherited_listener, ow
 from dsops.agent.remote import ask_running
 from dsops.agent.start import start
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
-from dsops.cli.framework.output import Json, answer, answer_json, note, table, tell
+from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence, note, table, tell
 from dsops.errors import AgentUnavailable
 from dsops.runtime import Runtime
 from dsops.text import counted, duration_text
@@ -105,11 +105,11 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
             }
         )
     elif not fields:
-        answer("no agent is running")
+        answer_sentence("no agent is running")
     else:
         count = counted(len(sessions), "session")
         values = f" and {counted(int(fields[1]), 'value')} of secrets" if int(fields[1]) else ""
-        answer(f"agent {fields[0].decode()} holds {count}{values}")
+        answer_sentence(f"agent {fields[0].decode()} holds {count}{values}")
         if sessions:
             answer(table(_HEADINGS, [_row(session) for session in sessions], least=("USES", "HOP", "KEY")))
     if len(sessions) < len(all_sessions):
@@ -123,7 +123,7 @@ _HEADINGS = ("STORE", "HOP", "KEY", "SESSION", "EXPIRES IN", "USES")
 def _row(session: Mapping[str, Json]) -> Sequence[str]:
     left = session["seconds_left"]
     return (
-        str(session["store"] or "(base)"),
+        str(session["store"] or session.get("source") or "(base)"),
         str(session["hop"] or ""),
         str(session["key_id"]),
         str(session["arn"] or ""),

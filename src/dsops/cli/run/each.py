@@ -16,7 +16,7 @@ from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import agent_of, load_config, min_ttl_of, plan_one_store
 from dsops.cli.run.danger import confirm
 from dsops.environment import ChildIdentity, session_variables
-from dsops.errors import DsopsError, UsageError
+from dsops.errors import DsopsError, UsageError, listed
 from dsops.model import Config
 from dsops.pipeline.execution import Pipeline, environment_of_child
 from dsops.pipeline.journal import add_failure, record_run
@@ -75,8 +75,8 @@ def matching_stores(config: Config, patterns: tuple[str, ...]) -> list[str]:
     ]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            known = ", ".join(names[:20]) or "none"
-            raise UsageError(f"no store matches `{pattern}`", hint=f"the stores with a session are: {known}")
+            hint = f"the stores with a session are: {listed(names) or 'none'}"
+            raise UsageError(f"no store matches `{pattern}`", hint=hint)
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 

@@ -27,13 +27,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.run.program import run_program
 
     if not arguments.has_dashes and not _is_program(arguments, runtime):
-        from dsops.cli.run.users_shell import target_of, with_shell
+        from dsops.cli.run.users_shell import target_of, tell_shell, with_shell
 
         if target := target_of(arguments, runtime):
-            return run_program(with_shell(target, runtime), runtime)
+            return run_program(with_shell(target, runtime), runtime, before=tell_shell)
     if not arguments.command:
         hint = "write it after `--`: dsops exec NAME -- CMD; `dsops shell NAME` opens a shell"
-        raise UsageError("there is no command to run", hint=hint)
+        error = UsageError("there is no command to run", hint=hint)
+        error.missing = "" if arguments.has_dashes or arguments.operand(NAME.name) else NAME.name
+        raise error
     return run_program(arguments, runtime)
 
 

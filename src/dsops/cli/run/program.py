@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dsops.cli.framework.command import CONFIG, CREDENTIALS, ENVIRONMENT, NAME, Arguments
 from dsops.cli.framework.process_runtime import DONE
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     from dsops.cli.run.exec_session import CommandSession
 
 
-def run_program(arguments: Arguments, runtime: Runtime) -> int:
-    """Replace this process with the command, which gets the variables of the environment."""
+def run_program(
+    arguments: Arguments, runtime: Runtime, before: Callable[[Mapping[str, str], Runtime], None] | None = None
+) -> int:
+    """Replace this process with the command, which gets the variables of the environment.
+
+    `before` is called before the command starts, with the command's DSOPS_ variables.
+    """
     if sys.platform == "win32":
         from dsops.cli.framework.windows import refuse_flags
 
@@ -47,11 +52,12 @@ def run_program(arguments: Arguments, runtime: Runtime) -> int:
         show_notes(plan.notes)
         _check_early(arguments, plan, config, runtime)
         secrets, sessions = fetch_with_sessions(plan, arguments, runtime)
+    marks = marks_of(plan, sessions, store)
     environment = environment_of_child(
         plan,
         secrets,
         runtime,
-        marks=marks_of(plan, sessions, store),
+        marks=marks,
         session=session.identity if session else None,
         is_pristine=arguments.switch("--pristine"),
         keeps_existing=arguments.switch("--keep-existing"),
@@ -59,6 +65,8 @@ def run_program(arguments: Arguments, runtime: Runtime) -> int:
     path = environment.get(b"PATH")
     command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
     runtime.report(DONE)
+    if before is not None:
+        before(marks, runtime)
     if arguments.switch("--mask"):
         return _watch_masked(command, arguments, environment, plan, secrets, session, runtime)
     timeout_seconds, attendants = arguments.seconds("--timeout"), session.attendants if session else ()

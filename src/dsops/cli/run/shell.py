@@ -11,10 +11,10 @@ from dsops.runtime import Runtime
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.run.program import run_program
-    from dsops.cli.run.users_shell import with_shell
+    from dsops.cli.run.users_shell import tell_shell, with_shell
 
     try:
-        return run_program(with_shell(arguments, runtime), runtime)
+        return run_program(with_shell(arguments, runtime), runtime, before=tell_shell)
     except ConfigNotFound as error:
         if not arguments.operand(NAME.name):
             error.retell(error.message, hint="name an AWS profile: dsops shell NAME; `dsops init` writes a file")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from datetime import datetime
 
 from dsops.cli.framework.command import CREDENTIALS, ENVIRONMENT, NAME, Arguments
-from dsops.environment import ACTIVE
+from dsops.cli.framework.output import is_quiet, tell
+from dsops.cli.framework.process_runtime import is_terminal
+from dsops.cli.framework.screen import dimmed, wrapped
+from dsops.environment import ACTIVE, EXPIRES, PROMPT
 from dsops.errors import CommandFailed, CommandNotFound, DsopsError, UsageError, nearest
 from dsops.pipeline.configuration import read_config
 from dsops.process import SHELL, find_command
 from dsops.runtime import Runtime
-from dsops.text import clean
+from dsops.text import clean, duration_text
 
 
 def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
@@ -34,6 +39,26 @@ def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
     if runtime.journal is not None:
         runtime.journal.about(program=shell)
     return arguments.with_command(shell)
+
+
+def tell_shell(marks: Mapping[str, str], runtime: Runtime) -> None:
+    """Say on a terminal whose session the shell has and how long, unless the shell's prompt shows that."""
+    if runtime.environ.get(PROMPT) or not is_terminal() or is_quiet():
+        return
+    end = marks.get(EXPIRES, "")
+    left = int((datetime.fromisoformat(end) - runtime.now()).total_seconds()) if end else 0
+    until = f" for {duration_text(left)}" if end else ""
+    line = f"dsops: shell of `{marks[ACTIVE]}`{until}; `exit` leaves it"
+    lines = _IN_PROMPT.get(os.path.basename(users_shell(runtime)), "")
+    tell(dimmed(wrapped(clean(f"{line}; show it in your prompt: {lines}" if lines else line), 2), 2))
+
+
+_IN_PROMPT = {
+    "bash": '`eval "$(dsops hook prompt bash)"` in ~/.bashrc',
+    "zsh": '`eval "$(dsops hook prompt zsh)"` in ~/.zshrc',
+    "fish": "`dsops hook prompt fish | source` in ~/.config/fish/config.fish",
+}
+"""Shell -> the line that shows the session in the prompt, and its file."""
 
 
 def users_shell(runtime: Runtime) -> str:

@@ -6,7 +6,7 @@ import json
 
 from dsops.arn import parse_arn
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Flag, Operand
-from dsops.cli.framework.output import answer, answer_json, table
+from dsops.cli.framework.output import answer, answer_json, answer_sentence, table
 from dsops.cli.framework.project import load_config, plan_one_store, session_of
 from dsops.credentials import Credentials
 from dsops.errors import SecretChanged, SessionForNothing, UsageError
@@ -20,7 +20,6 @@ from dsops.secret_editing import open_secret, planned_calls
 from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
 from dsops.stores.writing.writable_secret import CurrentVersion, Operation, WritableSecret
-from dsops.text import clean
 
 STORE = Operand("STORE", "a store of the configuration that dsops can write to")
 KEY = Operand("KEY", "the name of the secret, as variables name it in the configuration")
@@ -156,4 +155,4 @@ def answer_version(target: Target, text: str, facts: dict[str, str | None], argu
     if arguments.switch("--json"):
         answer_json({"store": target.store, "key": target.key, "name": target.secret.name, **facts})
     else:
-        answer(clean(text))
+        answer_sentence(text)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
-from dsops.cli.framework.output import Json, answer, answer_json
+from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence
 from dsops.cli.framework.permission import power_lines
-from dsops.cli.framework.project import read_config, shown_path
+from dsops.cli.framework.project import read_config
 from dsops.cli.framework.screen import wrapped
 from dsops.config import load
 from dsops.config.allow import allow, disallow
@@ -40,7 +40,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     for line in lines:
         answer(wrapped(clean(line), 1))
-    answer(clean(f"{shown_path(config, runtime)} is allowed with its current content"))
+    answer_sentence(f"{config.files[0].shown} is allowed with its current content")
     return 0
 
 
@@ -51,7 +51,7 @@ def _revoke(arguments: Arguments, runtime: Runtime) -> int:
         _answer_json(config, powers_of(config, StoreTypes()), is_allowed=False)
         return 0
     text = "is not allowed any more" if was_allowed else "was not allowed"
-    answer(clean(f"{shown_path(config, runtime)} {text}"))
+    answer_sentence(f"{config.files[0].shown} {text}")
     return 0
 
 
@@ -63,7 +63,7 @@ def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> No
             "text": power.text,
             "path": power.path,
             "family": power.family or None,
-            "where": power.where._asdict(),
+            "where": {"file": power.where.file, "line": power.where.line},
         }
         for power in powers
     ]
@@ -76,9 +76,11 @@ COMMAND = Command(
         "\n"
         "Shows the roles that the file assumes, which of your files, profiles and variables it uses, the\n"
         "commands that it runs, the addresses that it calls, and every variable that it sets; variables that\n"
-        "can make programs run code are marked (LD_PRELOAD, PIP_*). dsops does not use a file before you\n"
-        "allow it; on a terminal, it asks you. After each change, it asks again and shows the difference. A\n"
-        "configuration named by --config or DSOPS_CONFIG needs no permission."
+        "can make programs run code are marked (LD_PRELOAD, PIP_*). Lists your own stores and AWS profiles\n"
+        "whose names the file takes. dsops does not use a file before you allow it; on a terminal, it asks\n"
+        "you. After each change, it asks again and shows the difference. A configuration named by --config\n"
+        "or DSOPS_CONFIG needs no permission. A command that names only stores and profiles of your own,\n"
+        "none of which the file has, works without the file."
     ),
     run=_run,
     flags=(CONFIG, Flag("--revoke", "withdraw the permission", "switch")),

@@ -12,7 +12,7 @@ from dsops.aws_config.processes import Block, ProcessProfile, merge, profile_lin
 from dsops.aws_config.profiles import SourceText
 from dsops.aws_config.selection import exported_stores, needs_environment, written_region
 from dsops.cli.framework.command import CONFIG, SESSION_ENVIRONMENT, Arguments, Command, Flag, Group
-from dsops.cli.framework.output import answer, answer_bytes, note
+from dsops.cli.framework.output import answer_bytes, answer_sentence, note
 from dsops.cli.framework.project import load_config
 from dsops.cli.framework.replace_file import replace_file
 from dsops.errors import UsageError
@@ -77,11 +77,11 @@ def _write(block: Block, runtime: Runtime) -> None:
     credentials = credentials_file(runtime.environ, runtime.folder)
     new = merge(text, _text(content(credentials), credentials), block).encode("utf-8", "surrogateescape")
     if new == old:
-        answer(f"{path} has these profiles already")
+        answer_sentence(f"{path} has these profiles already")
         return
     kept = replace_file(path, old, new, _BACKUP)
     names = ", ".join(name for name, _ in block.profiles)
-    answer(f"{path} has {counted(len(block.profiles), 'profile')} of dsops: {names}")
+    answer_sentence(f"{path} has {counted(len(block.profiles), 'profile')} of dsops: {names}")
     if kept:
         note(f"the old file is saved as {kept}")
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import os
 
-from dsops.aws.identity.ambient_files import config_file, credentials_file, shown_file
+from dsops.aws.identity.ambient_files import config_file, credentials_file
 from dsops.aws_config.as_yaml import to_yaml
 from dsops.aws_config.profiles import Profiles
 from dsops.aws_config.stores import make_stores
 from dsops.cli.framework.command import PICK, Arguments, Command, Flag, Group
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import answer, answer_bytes, note
+from dsops.cli.framework.output import answer_bytes, answer_sentence, note
 from dsops.cli.setup.allow import remember_written
 from dsops.cli.setup.import_sso import SSO
-from dsops.errors import ConfigError, ConfigNotFound, UsageError, nearest
+from dsops.errors import ConfigError, ConfigNotFound, UsageError, listed, nearest
 from dsops.pipeline.profiles import read_aws_profiles
 from dsops.runtime import Runtime
 from dsops.text import counted
+from dsops.user_folders import shown_path
 
 _STDOUT = "-"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     profiles, files = read_aws_profiles(runtime)
-    config_shown = shown_file(config_file(runtime.environ, runtime.folder), runtime.environ)
+    config_shown = shown_path(config_file(runtime.environ, runtime.folder), runtime.environ)
     if not files:
-        credentials_shown = shown_file(credentials_file(runtime.environ, runtime.folder), runtime.environ)
+        credentials_shown = shown_path(credentials_file(runtime.environ, runtime.folder), runtime.environ)
         raise ConfigNotFound(
             f"no AWS profiles were found: {config_shown} and {credentials_shown} are empty or do not exist",
             hint="set AWS_CONFIG_FILE to another file, or write a dsops.yaml without profiles: `dsops init`",
@@ -44,12 +45,16 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     for variable, where in store_entries.variables:
         note(f"set {variable}: the external ID stands in {where}, and is not written to the output")
     text, out = to_yaml(store_entries, config_shown), arguments.text("--out")
+    if arguments.switch("--dry-run"):
+        out = _STDOUT
     if out in {"", _STDOUT}:
         answer_bytes(text.encode())
     else:
         write_new(runtime.folder, out, text, replaces=False, how="name another file, or remove this one")
         remember_written(os.path.join(runtime.folder, out), text.encode(), runtime)
-        answer(f"wrote {out}: {counted(len(store_entries.stores), 'store')}; try `dsops validate --config {out}`")
+        answer_sentence(
+            f"wrote {out}: {counted(len(store_entries.stores), 'store')}; try `dsops validate --config {out}`"
+        )
     return 0
 
 
@@ -57,7 +62,7 @@ def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
     for name in wanted:
         if name not in profiles.by_name:
             meant = nearest(name, profiles.by_name)
-            hint = f"did you mean `{meant}`?" if meant else f"the profiles are {', '.join(profiles.by_name)}"
+            hint = f"did you mean `{meant}`?" if meant else f"the profiles are {listed(profiles.by_name)}"
             raise UsageError(f"there is no profile `{name}`", hint=hint)
 
 
@@ -86,6 +91,12 @@ COMMAND = Group(
                 ),
                 PICK,
                 Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
+                Flag(
+                    "--dry-run",
+                    "show the file on stdout, and write nothing",
+                    "switch",
+                    own_variable="DSOPS_IMPORT_DRY_RUN",
+                ),
                 Flag("--keep-external-ids", "write external IDs into the file instead of variables", "switch"),
             ),
         ),

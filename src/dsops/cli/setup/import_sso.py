@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 
-from dsops.aws.identity.ambient_files import content, shown_file
+from dsops.aws.identity.ambient_files import content
 from dsops.aws.sso_accounts import Assignments
 from dsops.aws_config.profiles import SourceText
 from dsops.aws_config.store_block import MergedStores, NamedRole, SsoLogin, merge_stores
 from dsops.aws_config.store_names import DEFAULT_TEMPLATE, GrantedRole, check_template
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.login_choice import choose_from
-from dsops.cli.framework.output import Json, answer, answer_json, note
+from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.replace_file import replace_file
 from dsops.cli.setup.allow import remember_written
@@ -27,6 +27,7 @@ from dsops.pipeline.profiles import read_aws_profiles
 from dsops.runtime import Event, Runtime
 from dsops.stores.login_groups import RequestedLogin, list_login
 from dsops.text import clean, counted
+from dsops.user_folders import shown_path
 
 _BACKUP = ".before-dsops"
 _MOST_SHOWN = 20
@@ -52,7 +53,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         only, left = _choice(path, login, assignments, template, runtime)
     with nullcontext() if is_dry else locked(path):
         merged = _merged(path, login, assignments, template, runtime, is_dry=is_dry, only=only)
-    shown = shown_file(path, runtime.environ)
+    shown = shown_path(path, runtime.environ)
     if arguments.switch("--json"):
         answer_json(_value(path, merged, assignments, is_dry=is_dry))
     else:
@@ -125,7 +126,7 @@ def _merged(
 ) -> MergedStores:
     """Merge the stores into the file, and write the file unless `is_dry`."""
     old = content(path) if os.path.lexists(path) else None
-    shown = shown_file(path, runtime.environ)
+    shown = shown_path(path, runtime.environ)
     session = login.session
     merged = merge_stores(
         SourceText(text=_text(old or b"", shown), shown=shown),
@@ -146,7 +147,7 @@ def _merged(
         if old is None and path != os.path.realpath(user_file(runtime.environ)):
             remember_written(path, new, runtime)
         if kept:
-            note(f"the old file is saved as {shown_file(kept, runtime.environ)}")
+            note(f"the old file is saved as {shown_path(kept, runtime.environ)}")
     return merged
 
 
@@ -177,9 +178,9 @@ def _show(shown: str, merged: MergedStores, *, is_dry: bool) -> None:
     total = len(merged.added) + len(merged.kept) + len(merged.in_use)
     changes = f"{len(merged.added)} new, {len(merged.removed)} gone, {len(merged.kept) + len(merged.in_use)} as before"
     doing = "would have" if is_dry else "has"
-    answer(clean(f"{shown} {doing} {counted(total, 'store')} of this login: {changes}"))
+    answer_sentence(f"{shown} {doing} {counted(total, 'store')} of this login: {changes}")
     if not is_dry and merged.added:
-        answer(clean(f"try `dsops exec {merged.added[0].name} -- aws sts get-caller-identity`"))
+        answer_sentence(f"try `dsops exec {merged.added[0].name} -- aws sts get-caller-identity`")
 
 
 def _value(path: str, merged: MergedStores, assignments: Assignments, *, is_dry: bool) -> Json:

@@ -7,7 +7,7 @@ import sys
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import answer, note, pasteable
+from dsops.cli.framework.output import answer, answer_sentence, note, pasteable
 from dsops.cli.setup.allow import remember_written
 from dsops.config.find import NAME
 from dsops.errors import UsageError
@@ -83,7 +83,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     write_new(runtime.folder, name, text, replaces=replaces, how=how)
     remember_written(os.path.join(runtime.folder, name), text.encode(), runtime)
     next_steps = pasteable("`dsops validate` and `dsops plan`", arguments.text("--config"))
-    answer(f"wrote {name}; edit it, then try {next_steps}")
+    answer_sentence(f"wrote {name}; edit it, then try {next_steps}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
-from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json, note
+from dsops.cli.framework.output import Json, answer_bytes, answer_json, answer_sentence, note
 from dsops.cli.framework.replace_file import replace_file
 from dsops.cli.setup.allow import remember_written
 from dsops.config import find
@@ -57,12 +57,14 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
     if not changes:
         # The notes are left out: they are about configurations of the original dsops, and this file is migrated
         # already.
-        answer(f"{shown} needs no change")
+        answer_sentence(f"{shown} needs no change")
         return
     for each in (*changes, *notes):
         note(each)
     if is_written:
-        answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; the old file is saved as {shown}{_BACKUP}")
+        answer_sentence(
+            f"{shown} is rewritten: {counted(len(changes), 'change')}; the old file is saved as {shown}{_BACKUP}"
+        )
     else:
         answer_bytes(shown_difference(original.text, rewritten, shown, original.root).encode())
         note("`--write` writes the changes")
