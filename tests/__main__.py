@@ -1,7 +1,6 @@
-"""Runs pytest, then names what the tests left behind: `python -m tests [pytest's arguments]`.
+"""Runs pytest, then names and kills the processes that the tests left behind: `python -m tests [pytest's arguments]`.
 
-That is a process, which is killed, or a file in the folders that dsops has in the user's home. The exit code is
-pytest's, or 1 if all tests passed but something was left. On Linux this process adopts the orphans of
+The exit code is pytest's, or 1 if all tests passed but a process was left. On Linux this process adopts the orphans of
 the tests (PR_SET_CHILD_SUBREAPER), so that it knows every process that outlives its parent, and runs pytest in a
 session of its own, so that no test meets the terminal of the person who started it. Elsewhere it only runs pytest.
 """
@@ -15,8 +14,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-
-from dsops.user_folders import config_folder, data_folder, state_folder
 
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 5
@@ -68,27 +65,6 @@ def end_leftovers() -> list[str]:
     return described
 
 
-def records() -> dict[Path, int]:
-    """The files in the user's folders of dsops that name a folder of pytest, each with the time of its last change."""
-    folders = {find(os.environ) for find in (config_folder, data_folder, state_folder)} - {""}
-    found = {}
-    for path in (path for folder in folders for path in Path(folder).rglob("*")):
-        # The user's own dsops writes here, too, and removes files.
-        with suppress(OSError):
-            if path.is_file() and b"/pytest-of-" in path.read_bytes():
-                found[path] = path.stat().st_mtime_ns
-    return found
-
-
-def report(left: list[str], written: list[Path]) -> int:
-    """Print what the tests left behind; return the exit code of a run in which all tests passed."""
-    if left:
-        print(f"error: {len(left)} process(es) left behind by the tests, and killed:", *left, sep="\n  ", flush=True)
-    if written:
-        print("error: written by the tests in the user's own folders:", *written, sep="\n  ", flush=True)
-    return int(bool(left or written))
-
-
 def wait_for(pytest: int) -> int:
     """Wait for pytest while collecting orphans that end; return its exit code, 128+n for a signal."""
     while True:
@@ -103,7 +79,6 @@ def main() -> int:
     command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
     if sys.platform != "linux":
         os.execv(sys.executable, command)  # noqa: S606 - no shell is meant
-    before = records()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     pytest = os.posix_spawn(sys.executable, command, os.environ, setsid=True)
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -111,8 +86,10 @@ def main() -> int:
         if signal.getsignal(name) is not signal.SIG_IGN:
             signal.signal(name, lambda number, _: os.kill(pytest, number))
     code = wait_for(pytest)
-    left = report(end_leftovers(), sorted(path for path, time in records().items() if before.get(path) != time))
-    return code or left
+    if left := end_leftovers():
+        print(f"error: {len(left)} process(es) left behind by the tests, and killed:", *left, sep="\n  ", flush=True)
+        return code or 1
+    return code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dsops.user_folders import config_folder, data_folder, state_folder
 from tests import groups
 from tests.children import restore_defaults_in_children
 from tests.fakes import FixedClock, Reports, make_runtime
+from tests.installed import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -135,6 +138,20 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         _move(patch, folder / "of-modules")
         yield folder
+    written = _written(tmp_path_factory.getbasetemp())
+    assert not written, f"written by the tests in the user's own folders: {written}"
+
+
+def _written(temporary: Path) -> list[str]:
+    """The files in the user's folders of dsops that name the folder of this run."""
+    folders = {find(OUTSIDE) for find in (config_folder, data_folder, state_folder)} - {""}
+    found = []
+    for path in (path for folder in folders for path in Path(folder).rglob("*")):
+        # The user's own dsops writes here, too, and removes files.
+        with suppress(OSError):
+            if path.is_file() and os.fsencode(temporary) in path.read_bytes():
+                found.append(str(path))
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,11 @@ def examples(nightly: int) -> int:
     return nightly if IS_NIGHTLY else min(nightly, max(25, nightly // 4))
 
 
+def marks_of_rest(number: int, part: int) -> list[pytest.MarkDecorator]:
+    """The marks of a case in a long list, of which `make test` runs one in `part`, and `make nightly` the rest."""
+    return [pytest.mark.nightly] if number % part else []
+
+
 class ForeignProgramError(Exception):
     """A test without a mark started a program that is not part of what `make test` needs."""
 
@@ -54,15 +59,16 @@ def marks_of(item: pytest.Item) -> list[str]:
     return [mark for mark in MARKS if item.get_closest_marker(mark)]
 
 
-def sort_into_groups(items: Iterable[pytest.Item]) -> None:
+def sort_into_groups(items: Collection[pytest.Item]) -> None:
     """Mark the tests in tests/clients, and those whose parameter `shell` or `client` is a foreign program.
 
     Raises UsageError on two marks.
     """
+    in_folder = {path: FOLDER in path.parents for path in {item.path for item in items}}
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         is_foreign = bool({parameters.get("shell"), parameters.get("client")} & (FOREIGN | FOREIGN_CLIENTS))
-        if is_foreign or FOLDER in item.path.parents:
+        if is_foreign or in_folder[item.path]:
             item.add_marker("clients")
         if len(marks_of(item)) > 1:
             raise pytest.UsageError(f"{item.nodeid} is marked both {' and '.join(marks_of(item))}: use one mark")

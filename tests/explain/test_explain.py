@@ -17,6 +17,7 @@ from tests.explain.build import built
 from tests.explain.explained import claims, explained, has_record, is_record_whole, names
 from tests.explain.mended import can_be_mended, mended
 from tests.explain.set_up import READERS, Fault, SetUp, faults, together, with_less, working
+from tests.groups import marks_of_rest
 
 WORKING = working()
 FAULTS = list(faults())
@@ -25,6 +26,9 @@ CAUSES = (Path(__file__).parents[2] / "docs/reference/explain.md").read_text(enc
 CASES = [
     pytest.param(fault, marks=[pytest.mark.xfail(reason=fault.missed)] if fault.missed else [], id=fault.broken.name)
     for fault in FAULTS
+]
+WITH_IDS = [
+    pytest.param(fault, marks=marks_of_rest(number, 3), id=fault.broken.name) for number, fault in enumerate(FAULTS)
 ]
 
 
@@ -41,8 +45,8 @@ def test_at_most_one_in_twenty_is_missed() -> None:
 def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The first finding names the right store, kind of policy, statement and key, with exit code 6.
 
-    `explain` never uses the sandbox's own paths. The result is the same if AWS's error messages have ids and
-    `explain` reads the records of the refusals.
+    `explain` never uses the sandbox's own paths. The suggested statement mends the set-up: after it is added to the
+    named policy, every variable of the environment gets its value.
     """
     with built(fault.broken, tmp_path / "project") as found:
         before = len(found.sandbox.decisions())
@@ -56,6 +60,18 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
         assert f"`{findings[0]['cause']}`" in CAUSES
         if fault.place.cause and fault.place.key and fault.place.cause != "secret-missing":
             assert findings[0]["remedy"]["where"] == {"file": "dsops.yaml", "line": line_of(fault)}
+        assert [] == [path for path in found.asked_of_the_sandbox if not path.endswith("/github")]
+    if can_be_mended(fault):
+        with built(mended(fault.broken, findings[0]), tmp_path / "mended") as found:
+            assert found.error() is None
+
+
+@pytest.mark.parametrize("fault", WITH_IDS)
+def test_the_record_of_a_refusal_names_the_broken_place(
+    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first finding is the same if AWS's messages have ids and `explain` reads the records of the refusals."""
+    with built(fault.broken, tmp_path / "project") as found:
         found.with_ids()
         code, findings = explained(found, capfd)
 
@@ -152,7 +168,10 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("first", "second", "both"), PAIRS[::2], ids=[both.name for _, _, both in PAIRS[::2]])
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [pytest.param(*pair, marks=marks_of_rest(number, 4), id=pair[2].name) for number, pair in enumerate(PAIRS)],
+)
 def test_of_two_faults_one_is_named_first(
     first: Fault, second: Fault, both: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,19 +226,6 @@ def test_a_refused_token_is_compared_with_the_trust_policy(
     assert [] == claims(findings, fault.place)
     (mismatch,) = findings[0]["mismatches"]
     assert mismatch["actual"][0].startswith(f"repo:{fault.broken.github['repository']}:")
-
-
-@pytest.mark.parametrize(
-    "fault", [fault for fault in FAULTS if can_be_mended(fault)], ids=lambda fault: fault.broken.name
-)
-def test_the_suggested_statement_mends_the_set_up(
-    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """After the suggested statement is added to the named policy, every variable of the environment gets its value."""
-    with built(fault.broken, tmp_path / "broken") as found:
-        findings = explained(found, capfd)[1]
-    with built(mended(fault.broken, findings[0]), tmp_path / "mended") as found:
-        assert found.error() is None
 
 
 def trust_policy(fault: Fault) -> object:
