@@ -50,7 +50,7 @@ def compile_launcher(
     constants = {"DSOPS_VERSION": version} | ({} if package is None else {"DSOPS_PACKAGE": str(package.resolve())})
     environ = {name: value for name, value in environ.items() if name != "DSOPS_PACKAGE"}
     command = ["rustc", "--edition", "2021", *options, "--remap-path-prefix", f"{source}=."]
-    command += ["-o", str(out), str(source / "launcher" / "main.rs")]
+    command += ["-o", str(out.resolve()), str(source / "launcher" / "main.rs")]
     done = subprocess.run(
         command, env={**environ, **constants}, capture_output=True, text=True, check=False, cwd=out.parent
     )

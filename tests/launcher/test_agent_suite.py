@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from release.launcher import ROOT
+from tests.installed import OUTSIDE
 from tests.launched import launcher
 
 FILES = (
@@ -42,3 +44,14 @@ def test_the_launcher_passes_the_tests_of_the_agent(file: str) -> None:
         timeout=880,
     )
     assert done.returncode == 0, done.stdout[-5000:]
+
+
+@pytest.mark.clients
+@pytest.mark.skipif(sys.platform != "linux", reason="the launcher is for Linux")
+def test_make_launcher_installs_into_a_relative_folder(tmp_path: Path) -> None:
+    """`make launcher` names the folder `.venv/bin`, relative to the checkout."""
+    folder = os.path.relpath(tmp_path, ROOT)
+    words = [sys.executable, "-m", "release.launcher", folder]
+    subprocess.run(words, cwd=ROOT, env=dict(OUTSIDE), check=True, timeout=100)
+    assert (tmp_path / "dsops").read_bytes()[:4] == b"\x7fELF"
+    assert os.access(tmp_path / "dsops-python", os.X_OK)
