@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent))
 from bench.run import machine  # noqa: E402 - the folder above is on the path only now
 from dsops.audit.chain import START, hash_of, link  # noqa: E402
 from dsops.cli import main as run_command  # noqa: E402
-from tests.sandboxes import Lab  # noqa: E402
+from tests.sandboxes import Keys, Lab  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -271,6 +271,55 @@ def assume(admin: Any, number: int) -> None:
     admin.call("sts", "AssumeRole", RoleArn=f"arn:aws:iam::{ACCOUNT}:role/role-0", RoleSessionName="growth")
 
 
+def put_object(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls of PutObject to a bucket with so many objects."""
+    admin = Lab.of(SEED).user("admin")
+    admin.call("s3", "CreateBucket", Bucket="bucket")
+
+    def put(numbers: range) -> None:
+        for number in numbers:
+            admin.call("s3", "PutObject", Bucket="bucket", Key=f"key-{number}", Body=b"x")
+
+    put(range(size))
+    return lambda: put(range(size, size + CALLS))
+
+
+def put_item(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls of PutItem to a table with so many items."""
+    admin = Lab.of(SEED).user("admin")
+    admin.call(
+        "dynamodb",
+        "CreateTable",
+        TableName="table",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    def put(numbers: range) -> None:
+        for number in numbers:
+            admin.call("dynamodb", "PutItem", TableName="table", Item={"id": {"S": f"key-{number}"}})
+
+    put(range(size))
+    return lambda: put(range(size, size + CALLS))
+
+
+def by_one_of_many_users(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls by the last of so many users."""
+    lab = Lab.of(SEED)
+    admin = lab.user("admin")
+    for number in range(size):
+        admin.call("iam", "CreateUser", UserName=f"user-{number}")
+    key = admin.call("iam", "CreateAccessKey", UserName=f"user-{size - 1}")["AccessKey"]
+    caller = lab.with_keys(Keys(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"]))
+
+    def call() -> None:
+        for _ in range(CALLS):
+            caller.call("sts", "GetCallerIdentity")
+
+    return call
+
+
 def with_roles(size: int) -> Any:  # the caller of tests.sandboxes
     """Return the administrator of a new account with so many roles."""
     admin = Lab.of(SEED).user("admin")
@@ -330,6 +379,9 @@ CASES = (
     Case("AttachRolePolicy", attach_role_policy, (500, 2000, 8000), (30, 120, 480), is_one_of_many=True),
     Case("ListRoles", list_roles, (500, 2000, 8000), (100, 200, 400)),
     Case("SendMessage", send_message, (250, 500, 1000), (30, 60, 120), is_one_of_many=True),
+    Case("PutObject", put_object, (250, 500, 1000), (30, 60, 120), is_one_of_many=True),
+    Case("PutItem", put_item, (250, 500, 1000), (30, 60, 120), is_one_of_many=True),
+    Case("GetCallerIdentity", by_one_of_many_users, (250, 500, 1000), (30, 60, 120), is_one_of_many=True),
 )
 
 

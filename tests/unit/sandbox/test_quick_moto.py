@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from moto.core.request import Request
+from moto.core.responses import ActionResult
+from moto.iam.responses import IamResponse
 from moto.moto_api._internal import mock_random
 
 from dsops.sandbox.state import fence, handlers
-from tests.sandboxes import Lab, Person
+from dsops.sandbox.wire.responses import with_request_id
+from tests.sandboxes import Keys, Lab, Person
 
 SEED = """
 accounts:
@@ -28,6 +31,7 @@ WITH_READER = f"""{SEED}
         policies:
         - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "s3:*Object", Resource: "*"}}}}
 """
+TRUST = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
 CALLS = 300
 KEYS = ("a", "b/c", "d e+f", "é?#;&=%41", "//g", "..")
 BODIES = (b"", b"text", b"x-amz-meta-a=b&versionId=1&Action=DeleteObject", bytes(range(256)), b"k" * 1024)
@@ -208,6 +212,49 @@ def slow_request(
 
 
 PROGRAMS = {"s3": s3_calls, "dynamodb": dynamodb_calls, "sqs": sqs_calls}
+
+
+def test_a_list_of_roles_is_that_of_moto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page of ListRoles is what moto's serializer writes, also for special characters and missing members."""
+
+    def as_moto(self: Any) -> ActionResult:
+        arguments = [self._get_param(name) for name in ("PathPrefix", "Marker", "MaxItems")]
+        roles, marker = self.backend.list_roles(*arguments)
+        return ActionResult({"Roles": roles, "IsTruncated": bool(marker), "Marker": marker})
+
+    admin = Lab.of(SEED).user("admin")
+    described: dict[str, Any] = {"Description": 'a <b> & "c" \u00e9\n', "MaxSessionDuration": 7200, "Path": "/x/"}
+    for name, more in (("a", {}), ("b", described), ("c", {"Tags": [{"Key": "a", "Value": "b"}]})):
+        admin.call("iam", "CreateRole", RoleName=name, AssumeRolePolicyDocument=TRUST, **more)
+    pages: tuple[dict[str, Any], ...] = ({}, {"MaxItems": 2}, {"MaxItems": 2, "Marker": "2"}, {"PathPrefix": "/no/"})
+    quick = [admin.answer("iam", "ListRoles", **page).body for page in pages]
+    monkeypatch.setattr(IamResponse, "list_roles", as_moto)
+    slow = [admin.answer("iam", "ListRoles", **page).body for page in pages]
+
+    for expected, actual in zip(slow, quick, strict=True):
+        assert with_request_id(expected, "1") == with_request_id(actual, "1")
+
+
+def test_an_error_of_s3_has_one_request_id() -> None:
+    """The RequestId in the body of an error is the one in the header."""
+    admin = Lab.of(SEED).user("admin")
+
+    answered = admin.lab.sandbox.handle(admin.request("s3", "GetObject", Bucket="absent", Key="k"))
+
+    assert f"<RequestId>{answered.request_id}</RequestId>".encode() in answered.answer.body
+
+
+def test_a_renamed_user_keeps_the_keys() -> None:
+    """The access keys of a renamed user work, though moto keeps the old name in them."""
+    lab = Lab.of(SEED)
+    admin = lab.user("admin")
+    admin.call("iam", "CreateUser", UserName="before")
+    key = admin.call("iam", "CreateAccessKey", UserName="before")["AccessKey"]
+    admin.call("iam", "UpdateUser", UserName="before", NewUserName="after")
+    admin.call("iam", "CreateUser", UserName="before")
+    caller = lab.with_keys(Keys(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"]))
+
+    assert caller.call("sts", "GetCallerIdentity")["Arn"].endswith(":user/after")
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "HeadObject", "DeleteObject", "PutObject"])

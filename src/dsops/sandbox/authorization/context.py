@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -89,6 +90,7 @@ def s3_context(request: HttpRequest, now: float) -> Context:
     return context
 
 
+@lru_cache(maxsize=256)
 def _signed_at(stamp: str) -> float | None:
     """Parse a time such as `20261128T120000Z` to seconds since 1970; None for other text."""
     try:

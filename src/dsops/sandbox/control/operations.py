@@ -183,7 +183,10 @@ class Operations:
         if "UploadId" in turn.parameters:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
             check_upload(account, turn.caller.partition, *names)
-        return self._moto("s3", turn, turn.parameters, account, "rest-xml")
+        answer = self._moto("s3", turn, turn.parameters, account, "rest-xml")
+        if answer.status >= 400:
+            return answer._replace(body=with_request_id(answer.body, turn.request_id))
+        return answer
 
     def _perform_keys(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)

@@ -39,6 +39,8 @@ _MOST_HEADER_BYTES = 65536
 _PRODUCT = "dsops-sandbox"
 # The head and body of an answer up to this size are sent together; waitress would send them separately.
 _SEND_AT_ONCE = 65536
+# waitress reads 8 KB at a time by default, and keeps bodies from 512 KB on in temporary files.
+_READ_AT_ONCE = 262144
 # Above this amount of unsent data waitress would wait until its own loop has sent some, so this limit is never reached.
 _NEVER_TOO_MUCH = 1 << 62
 # The first bytes of a TLS ClientHello record (RFC 8446, 5.1). No HTTP method starts with these bytes.
@@ -205,6 +207,9 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=_CLEANUP_SECONDS,
             outbuf_high_watermark=_NEVER_TOO_MUCH,
+            outbuf_overflow=_NEVER_TOO_MUCH,
+            inbuf_overflow=_NEVER_TOO_MUCH,
+            recv_bytes=_READ_AT_ONCE,
             max_request_header_size=_MOST_HEADER_BYTES,
             channel_request_lookahead=1,  # With 0, a client that disconnects while it polls would go unnoticed.
         )

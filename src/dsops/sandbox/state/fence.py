@@ -23,7 +23,8 @@ from dsops.sandbox.state.backend_responses import read_answer
 from dsops.sandbox.state.buckets import reach
 from dsops.sandbox.state.closed_operations import check_open, not_served
 from dsops.sandbox.state.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
-from dsops.sandbox.state.quick_moto.requests import cache_what_moto_repeats, moto_request
+from dsops.sandbox.state.quick_moto.caches import cache_partitions, cache_what_moto_repeats
+from dsops.sandbox.state.quick_moto.requests import moto_request
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import Protocol, operation_model, protocols, signing_name
 
@@ -52,6 +53,7 @@ def prepare() -> None:
     try:
         with quiet_surroundings():
             version = import_module("moto").__version__
+            cache_partitions()
             # moto creates its botocore session once per process and would read `AWS_PROFILE` at that moment.
             import_module("moto.core.base_backend").AccountSpecificBackend.get_session()
             cache_what_moto_repeats()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.arn import PARTITIONS
 from dsops.sandbox.state import identifiers
-from dsops.sandbox.state.role_table import keep_roles_by_name
+from dsops.sandbox.state.role_table import keep_roles_by_name, write_role_lists
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam
@@ -87,6 +87,7 @@ def iam_models() -> Any:  # a module has no static type; `world` annotates the b
     models.User = SandboxUser  # type: ignore[misc]
     models.Group = SandboxGroup  # type: ignore[misc]
     keep_roles_by_name(models)
+    write_role_lists(IamResponse)
     return models
 
 
@@ -105,6 +106,7 @@ def _know_every_partition() -> str:
         if partition.name not in utils.PARTITION_NAMES:
             utils.PARTITION_NAMES.append(partition.name)
             utils.REGION_PREFIX_TO_PARTITION.update(dict.fromkeys(partition.region_prefixes, partition.name))
+    vars(utils)["get_partition"].cache_clear()
     # Longer names must come first; otherwise `aws-iso` would match the start of `aws-iso-e`.
     names = sorted(utils.PARTITION_NAMES, reverse=True)
     utils.ARN_PARTITION_REGEX = f"^arn:({'|'.join(names)})"

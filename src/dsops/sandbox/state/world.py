@@ -141,7 +141,9 @@ class World:
         for account in self.partitions:
             backend = self.backend(account)
             if key_id in backend.access_keys:
-                for user in backend.users.values():
+                # A renamed user's keys still have the old name, so the other users are searched, too.
+                named = backend.users.get(backend.access_keys[key_id].user_name or "")
+                for user in (*([] if named is None else [named]), *backend.users.values()):
                     for key in user.access_keys:
                         if key.access_key_id == key_id:
                             return LongTermKey(view_user(user), key.secret_access_key, key.status == "Active")

@@ -20,7 +20,7 @@ _AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 _JSON = ("Content-Type", "application/json")
 _DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
 
-_REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
+_REQUEST_ID = re.compile(r"<(RequestId|requestId|RequestID)>[^<]*(?=</\1>)")
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 # STS's error code -> the code of the same error in JSON services, where all these errors have status 400.
@@ -170,4 +170,4 @@ def _plain(value: Value) -> object:
 
 def with_request_id(body: bytes, request_id: str) -> bytes:
     """Return the XML with its request id replaced."""
-    return _REQUEST_ID.sub(request_id, body.decode()).encode()
+    return _REQUEST_ID.sub(rf"<\1>{request_id}", body.decode()).encode()

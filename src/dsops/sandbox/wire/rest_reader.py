@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.errors import refusal
@@ -23,27 +24,51 @@ def structure_from_request(
 
     Raises MalformedInput, SerializationException or MalformedXML.
     """
-    query = query_pairs(request.query)
-    named = {
-        member.serialization.get("name", name)
-        for name, member in shape.members.items()
-        if member.serialization.get("location") == "querystring"
-    }
-    named |= {name for name, _ in query_pairs(uri.partition("?")[2])}
-    read: Mapping[str, Callable[[str, Any], object]] = {
-        "uri": lambda name, member: _scalar_or_none(member, labels.get(name)),
-        "querystring": lambda name, member: _from_query(member, name, query, named),
-        "header": lambda name, member: _from_header(member, request.headers.get(name.lower())),
-        "headers": lambda name, _: _with_prefix(name.lower(), request.headers),
-    }
+    query, headers = query_pairs(request.query), request.headers
+    members = _located_members(shape)
+    named = frozenset[str]()
+    if query:
+        named = frozenset(located.wire_name for located in members if located.location == "querystring")
+        named |= {name for name, _ in query_pairs(uri.partition("?")[2])}
     from_envelope: dict[str, object] = {}
-    for name, member in shape.members.items():
-        location = member.serialization.get("location")
-        if location in read:
-            value = read[location](member.serialization.get("name", name), member)
-            if value is not None:
-                from_envelope[name] = value
+    # Most operations of S3 have dozens of headers, of which a request has a few.
+    present = [located for located in members if located.location != "header" or located.wire_name in headers]
+    for name, location, wire_name, member in present:
+        value: object
+        if location == "header":
+            value = _from_header(member, headers[wire_name])
+        elif location == "querystring":
+            value = _from_query(member, wire_name, query, named) if query else None
+        elif location == "uri":
+            value = _scalar_or_none(member, labels.get(wire_name))
+        else:
+            value = _with_prefix(wire_name, headers)
+        if value is not None:
+            from_envelope[name] = value
     return from_envelope | _from_body(shape, request, is_xml=is_xml)
+
+
+class _LocatedMember(NamedTuple):
+    """A parameter that a request has outside of its body."""
+
+    name: str
+    location: str
+    wire_name: str
+    """The name in the request, in lower case for headers."""
+    shape: Any
+
+
+@cache
+def _located_members(shape: Any) -> tuple[_LocatedMember, ...]:
+    """Return the parameters in path, query and headers, in the order of the model."""
+    located = []
+    for name, member in shape.members.items():
+        location, wire_name = member.serialization.get("location"), member.serialization.get("name", name)
+        if location in {"header", "headers"}:
+            wire_name = wire_name.lower()
+        if location in {"uri", "querystring", "header", "headers"}:
+            located.append(_LocatedMember(name, location, wire_name, member))
+    return tuple(located)
 
 
 def _scalar_or_none(shape: Any, text: str | None) -> object:

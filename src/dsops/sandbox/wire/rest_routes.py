@@ -57,9 +57,11 @@ def find_operation(service: str, method: str, path: str, query: Query, headers: 
     """
     sent = dict(reversed(query))
     best: tuple[tuple[int, int, int, int], _Template, re.Match[str]] | None = None
-    for template in _templates(service).get(method, ()):
+    for template in _templates(service, has_query=bool(sent)).get(method, ()):
+        if not all(name in sent and value in {"", sent[name]} for name, value in template.literals):
+            continue
         match = template.path.fullmatch(path)
-        if match is None or not all(name in sent and value in {"", sent[name]} for name, value in template.literals):
+        if match is None:
             continue
         missing = len(template.needed_query - sent.keys()) + len(template.needed_headers - headers.keys())
         needed = len(template.needed_query) + len(template.needed_headers)
@@ -74,8 +76,16 @@ def find_operation(service: str, method: str, path: str, query: Query, headers: 
 
 
 @cache
-def _templates(service: str) -> Mapping[str, Sequence[_Template]]:
-    """Map HTTP methods to the request patterns of the operations of a service."""
+def _templates(service: str, *, has_query: bool) -> Mapping[str, Sequence[_Template]]:
+    """Map HTTP methods to the request patterns of the operations of a service that may match.
+
+    Most operations of S3 differ only in the query, so a request without a query has few candidates.
+    """
+    if not has_query:
+        return {
+            method: [template for template in templates if not template.literals]
+            for method, templates in _templates(service, has_query=True).items()
+        }
     by_method: dict[str, list[_Template]] = {}
     for operation in sorted(operation_names(service)):
         if (service, operation) in _NOT_ROUTED:

@@ -9,25 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from moto.core.request import Request
-
-_REQUEST_ID = "A" * 52
-"""The request id in moto's responses, which the sandbox replaces by its own. moto's would take 50 random numbers."""
-
-
-def cache_what_moto_repeats() -> None:
-    """Cache what moto computes at each request although it is always the same: the operations of a class."""
-    responses = vars(import_module("moto.core.responses"))
-    for name in ("camelcase_to_underscores", "method_names_from_class"):
-        if not hasattr(responses[name], "cache_info"):
-            responses[name] = cache(responses[name])
-    responses["gen_amzn_requestid_long"] = lambda _: _REQUEST_ID
 
 
 def moto_request(

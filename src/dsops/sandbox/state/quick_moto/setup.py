@@ -56,6 +56,8 @@ def quick_json(owner: Any) -> type:
             prepare(self, request, url, headers)
             return
         _set_up(self, request, request.data if self.use_raw_body else request.data.decode())
+        if not self.querystring:
+            vars(request)["values"] = request.form
         if self.automated_parameter_parsing and self._get_action():
             self.parse_parameters(request)
 
