@@ -83,7 +83,7 @@ class Caller(NamedTuple):
         head = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in signed.items())]
         return "\r\n".join([*head, "", body.decode("latin-1")])
 
-    def object(self, method: str, path: str, body: bytes = b"") -> str:
+    def s3(self, method: str, path: str, body: bytes = b"") -> str:
         """Return a request to S3."""
         headers = {"User-Agent": "bench/1", "x-amz-content-sha256": sha256(body).hexdigest()}
         return self.signed("s3", method, path, headers, body)
@@ -98,10 +98,10 @@ class Caller(NamedTuple):
         many, few = range(300), range(5)
         get_item, send = "DynamoDB_20120810.GetItem", "AmazonSQS.SendMessage"
         return {
-            "S3 PutObject, 1 KB": [self.object("PUT", f"/bucket/small-{n}", SMALL) for n in many],
-            "S3 GetObject, 1 KB": [self.object("GET", f"/bucket/small-{n}") for n in many],
-            "S3 PutObject, 1 MB": [self.object("PUT", f"/bucket/large-{n}", LARGE) for n in few],
-            "S3 GetObject, 1 MB": [self.object("GET", f"/bucket/large-{n}") for n in few],
+            "S3 PutObject, 1 KB": [self.s3("PUT", f"/bucket/small-{n}", SMALL) for n in many],
+            "S3 GetObject, 1 KB": [self.s3("GET", f"/bucket/small-{n}") for n in many],
+            "S3 PutObject, 1 MB": [self.s3("PUT", f"/bucket/large-{n}", LARGE) for n in few],
+            "S3 GetObject, 1 MB": [self.s3("GET", f"/bucket/large-{n}") for n in few],
             "DynamoDB PutItem": [self.put_item(n) for n in many],
             "DynamoDB GetItem": [
                 self.json("dynamodb", get_item, {"TableName": "table", "Key": {"id": {"S": f"k{n}"}}}) for n in many
@@ -130,7 +130,7 @@ def prepare(target: Target) -> None:
     caller = Caller(target.keys)
     requests = caller.requests()
     for text in (
-        caller.object("PUT", "/bucket"),
+        caller.s3("PUT", "/bucket"),
         caller.json("dynamodb", "DynamoDB_20120810.CreateTable", dict(TABLE)),
         caller.json("sqs", "AmazonSQS.CreateQueue", {"QueueName": "queue"}),
         caller.secret("CreateSecret", Name="bench/db", SecretString="invented", ClientRequestToken="0" * 32),
