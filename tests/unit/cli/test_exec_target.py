@@ -14,7 +14,7 @@ import pytest
 
 from tests.permission import allow_found
 from tests.stubs.aws import parameters_of
-from tests.unit.cli.stub_aws import CONFIG, Agent, StubAws
+from tests.unit.cli.stub_aws import CONFIG, PROGRAM, Agent, StubAws
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
 
@@ -80,7 +80,6 @@ FILES = {
 }
 """The files of each folder; `home` is the home folder. The user has not allowed the files of those named `new`."""
 
-PROGRAM = (sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())")
 OK, FAILED, DECLINED = "ok", "failed", "declined"
 
 
