@@ -15,7 +15,8 @@ class Partition(NamedTuple):
     global_region: str
 
 
-# A test compares this table with botocore's partitions.json, which would cost a cold run milliseconds to read.
+# This table is a copy, because reading botocore's partitions.json would cost a cold run milliseconds. A test compares
+# the two.
 PARTITIONS = (
     Partition("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", ("cn-",), "cn-northwest-1"),
     Partition("aws-us-gov", "amazonaws.com", "api.aws", ("us-gov-",), "us-gov-west-1"),
@@ -108,5 +109,5 @@ def role_session_arn(role_arn: Arn, session_name: str) -> str:
 
 
 def is_session_of(session_arn: str, role_arn: Arn) -> bool:
-    """Whether the ARN is that of a session of the role; a session's ARN leaves out the role's path."""
+    """Whether `session_arn` is the ARN of a session of the role. A session's ARN leaves out the role's path."""
     return session_arn.startswith(role_session_arn(role_arn, ""))

@@ -30,7 +30,7 @@ K = TypeVar("K")
 
 
 class Obtained(NamedTuple):
-    """Credentials, and whether they came from the cache, in which case AWS may have revoked them in the meantime."""
+    """Credentials, and whether they came from the cache. AWS may have revoked cached credentials in the meantime."""
 
     credentials: Credentials
     is_cached: bool
@@ -43,7 +43,7 @@ class CachedSession(NamedTuple):
     store: str
     """The store that last used the session; "" for base credentials."""
     hop: int
-    """The number of the hop: 1 if base credentials issued the session, 2 for the next; 0 for base credentials."""
+    """The hop: 0 for base credentials, 1 for a session issued with base credentials, 2 for the next session."""
     uses: int
     """How often the cache has returned the session."""
 
@@ -52,7 +52,10 @@ class LifetimeNeed(NamedTuple):
     """The lifetime that credentials must have left for their use."""
 
     is_handed_on: bool = False
-    """Whether a child process will use the credentials, which are then renewed earlier than for signing a call."""
+    """Whether a child process gets the credentials.
+
+    Such credentials are renewed earlier than credentials that only sign a call.
+    """
     min_ttl_seconds: float | None = None
     """The value of `--min-ttl`, which replaces the default limits of both kinds of use."""
 

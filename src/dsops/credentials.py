@@ -17,7 +17,10 @@ USABLE_SECONDS = 60
 """The minimum remaining lifetime, in seconds, of credentials that sign a call."""
 
 FRESH_SECONDS = 15 * 60
-"""The minimum lifetime, in seconds, left for a child process; a quarter of the whole lifetime if that is less."""
+"""The minimum remaining lifetime, in seconds, of credentials for a child process.
+
+If a quarter of the whole lifetime is less than this value, that quarter is the minimum.
+"""
 
 OF_ENVIRONMENT = "environment"
 """The value of `source` for keys from environment variables; messages print this text."""
@@ -34,11 +37,15 @@ class SandboxRun(NamedTuple):
 class Credentials:
     """The three parts of one session or long-term key, never mixed with another key's parts.
 
-    Secret parts are not printed. `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and
-    for keys from environment variables whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), ""
-    if unknown. `source` describes where the base credentials of the chain came from. `sandbox` is the sandbox on this
-    machine that issued the credentials, or None. `request_id` is the id of the call that issued the session, and
-    `source_identity` the session's source identity; both are "" for other credentials.
+    Secret parts are not printed.
+
+    - `expiration` and `issued_at`: aware UTC datetimes; None for long-term keys, and for keys from environment
+      variables whose expiry is unknown
+    - `arn`: the caller's ARN (an assumed-role ARN); "" if unknown
+    - `source`: a description of where the chain's base credentials came from
+    - `sandbox`: the sandbox on this machine that issued the credentials, or None
+    - `request_id`: the id of the call that issued the session; "" for other credentials
+    - `source_identity`: the session's source identity; "" for other credentials
     """
 
     __slots__ = (

@@ -1,4 +1,7 @@
-"""Turns off core dumps of dsops' own processes, which may hold secrets; the user's command gets its own limit."""
+"""Turns off core dumps of dsops' own processes, which may hold secrets.
+
+The user's command runs with the user's own limit.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class UsersLimit:
 
 
 def _set(soft: int | None) -> None:
-    """Set the soft limit of core dumps, but not above the hard limit, which an agent has lowered."""
+    """Set the soft limit of core dumps, but at most to the hard limit. An agent has lowered its hard limit."""
     if soft is not None and sys.platform != "win32":
         import resource
 

@@ -28,9 +28,12 @@ SERVICE_IDS = {
 _SIGNED_AS = {"iam-toolbox": "iam"}
 """Services whose requests are signed under the name of another service."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
-"""Services whose host names begin with another word: IAM Identity Center's hosts are from when it was AWS SSO."""
+"""The first part of the host name, for services where it differs from the service's name.
+
+IAM Identity Center's host names are from the time when it was called AWS SSO.
+"""
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
-"""Services that have separate host names for FIPS in GovCloud, as in other partitions."""
+"""Services that have separate FIPS host names also in GovCloud, as in other partitions."""
 _OF_A_PARTITION = ("iam", "organizations")
 """Services that have one address for all regions of a partition."""
 
@@ -117,7 +120,10 @@ class Endpoint(NamedTuple):
     url: str
     """The URL, such as `https://sts.us-east-1.amazonaws.com`; a configured endpoint may have a port and a path."""
     service: str
-    """The service's name, also in signatures. Requests to `sso` and `sso-oidc` are not signed but have a token."""
+    """The service's name, also used in signatures.
+
+    Requests to `sso` and `sso-oidc` are not signed. They send a token.
+    """
     region: str
     signing_region: str
     short: str
@@ -142,7 +148,8 @@ class Address(NamedTuple):
 def parse_address(url: str) -> Address | None:
     """Parse `http[s]://host[:port][/path]`; None for anything else.
 
-    A user part, query or fragment is rejected: endpoints have none, and it can make one host look like another.
+    A URL with a user part, query or fragment is rejected. Endpoints have none of these, and a user part can make one
+    host look like another.
     """
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
@@ -165,7 +172,7 @@ def parse_address(url: str) -> Address | None:
 
 
 def better_address(text: str) -> str:
-    """Suggest a correction for a text that is not an address: the text with a scheme, or else the general form."""
+    """Suggest a correction for an invalid URL: the text with a scheme, or the general form if that is invalid, too."""
     scheme = "http" if text.startswith(("localhost", "127.", "[::1]")) else "https"
     address = f"{scheme}://{text}"
     return address if parse_address(address) else "https://host[:port][/path]"
@@ -202,7 +209,7 @@ def is_aws_host(host: str) -> bool:
 
 
 def _is_under(partition: Partition, labels: list[str]) -> bool:
-    """Return whether the labels are a partition's domain, or such a domain after one of its regions."""
+    """Return whether the labels are a partition's domain, or a region of the partition followed by its domain."""
     for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
         end = suffix.split(".")
         region = labels[: -len(end)]
@@ -227,12 +234,18 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """Resolve the address of a service for a region; a service not in `SERVICE_IDS` gets AWS's usual name.
+    """Resolve the address of a service for a region; a service not in `SERVICE_IDS` gets AWS's usual host name.
 
-    The first of these that is set applies: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the region's
-    own host. AWS_IGNORE_CONFIGURED_ENDPOINT_URLS disables the two variables. FIPS and dual stack are also enabled by
-    AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. Raises ConfigError for a region that is not a plain name,
-    and for an address that is not https, unless it is on loopback.
+    The first of these that is set applies:
+
+    - `endpoint_url`
+    - AWS_ENDPOINT_URL_<SERVICE>
+    - AWS_ENDPOINT_URL
+    - the region's own host
+
+    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS disables the two variables. FIPS and dual stack are also enabled by
+    AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. Raises ConfigError for an invalid region name, and for an
+    address that is neither https nor on loopback.
     """
     if not _REGION.match(region):
         raise ConfigError(
@@ -307,7 +320,10 @@ def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool)
 
 
 def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:
-    """Return whether dual stack has a host name of its own; Secrets Manager's usual host mostly serves IPv6, too."""
+    """Return whether dual stack has a host name of its own.
+
+    In most partitions, Secrets Manager's usual host also serves IPv6, so it has none.
+    """
     if service != "secretsmanager" or partition.name not in ("aws", "aws-us-gov", "aws-cn"):
         return True
     return fips and partition.name == "aws-cn"

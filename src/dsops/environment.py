@@ -19,7 +19,7 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that determine an AWS SDK's identity; mixed with inherited ones, they would give another, or none."""
+"""Variables that determine an AWS SDK's identity. If mixed with inherited ones, they give a wrong one, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
@@ -33,7 +33,10 @@ _ATTENDANTS = (
 """Variables that belong to an identity and are misleading without it, such as the expiry of another session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
-"""The prefix of variables with a token that takes precedence over every key (AWS SDKs and Tools Reference Guide)."""
+"""The prefix of variables with a bearer token. The token takes precedence over every access key.
+
+Source: AWS SDKs and Tools Reference Guide.
+"""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """The region variables: the newer name, and the name that boto3 and older SDKs read."""
@@ -50,7 +53,7 @@ _PRISTINE = frozenset(
 ACTIVE, EXPIRES, DANGER = "DSOPS_ACTIVE", "DSOPS_EXPIRES", "DSOPS_DANGER"
 PROMPT = "DSOPS_PROMPT"
 """Set by the code of `dsops hook prompt`: the prompts of this user's shells show the variables above."""
-"""The variables that tell a prompt, and a nested dsops, with which environment or store the process was started."""
+"""Variables that tell a prompt and a nested dsops which environment or store the process was started with."""
 
 
 class ChildIdentity(NamedTuple):
@@ -83,11 +86,13 @@ def child_environment(
 ) -> ChildEnvironment:
     """Merge the secrets into the parent's variables.
 
-    `is_pristine` keeps only the inherited variables that every program needs. With `keeps_existing`, an inherited
-    value takes precedence over a secret. The variables of an AWS identity are kept or dropped together, so that two
-    sessions never mix: if an inherited variable is kept, all variables of dsops are dropped; if dsops sets one, all
-    inherited variables are removed. With a `session`, no inherited identity is kept. `marks` replace the inherited
-    ACTIVE, EXPIRES and DANGER; without `marks`, these three are inherited.
+    - `session`: the identity for the command; no inherited identity is kept.
+    - `is_pristine`: keep only the inherited variables that every program needs.
+    - `keeps_existing`: an inherited value takes precedence over a secret.
+    - `marks`: replace the inherited ACTIVE, EXPIRES and DANGER; if None, these three are inherited.
+
+    The variables of an AWS identity are kept or dropped together, so that two sessions never mix. If an inherited
+    identity variable is kept, all those of dsops are dropped. If dsops sets one, all inherited ones are removed.
     """
     # A process can inherit a variable without a name (`=x`), which Python's exec refuses to pass on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
@@ -128,8 +133,8 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
 def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
     """Return the variables that make an AWS SDK fetch credentials only from a container endpoint.
 
-    SDKs read the credential files first, and keys under `[default]` in these files would be another identity. So the
-    variables name `empty_file`, the path of an empty file, as these files.
+    SDKs read the credential files first, where keys under `[default]` would be another identity. So the variables set
+    the paths of these files to `empty_file`, the path of an empty file.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
@@ -152,7 +157,10 @@ def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
 
 
 def _name_region(variables: dict[str, str | Secret], region: str) -> None:
-    """Set both region variables, since no SDK reads both: to the value of the one that is set, or to `region`."""
+    """Set both region variables, because no SDK reads both.
+
+    They get the value of the region variable that is already set, or else `region`.
+    """
     chosen_region = next(
         (variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region
     )

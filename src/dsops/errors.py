@@ -1,7 +1,7 @@
 """All exceptions of dsops, each with message, reason, next step and exit code.
 
 Exceptions are defined in this file only. A class has one stable dotted `code`; its docstring is the text that `dsops
-help CODE` shows. Instances have the details of a failure, but never the value of a secret.
+help CODE` shows. Instances contain the details of a failure, but never the value of a secret.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class Problem(NamedTuple):
 def nearest(word: str, names: Iterable[str]) -> str:
     """Return the name that was probably meant, for a hint; "" if no name is similar.
 
-    Upper case, `-` and `_` are ignored. A name with the same letters in another order is preferred: `us-esat-1` is
-    us-east-1, and not us-west-1. If no spelling is similar, the result is the only name that begins like the word, or
-    that the word begins like: `production` for `prod`, `--env` for `--environment`.
+    - Upper case, `-` and `_` are ignored.
+    - A name with the same letters in another order comes first: for `us-esat-1`, us-east-1 and not us-west-1.
+    - If no spelling is similar, one name can be the beginning of the other: `production` for `prod`, `--env` for
+      `--environment`. The result is "" if several names match in this way.
     """
     from difflib import get_close_matches
 
@@ -79,7 +80,10 @@ def listed(names: Iterable[str]) -> str:
 _MOST_LISTED = 20
 _SHORTEST_BEGINNING = 3
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
-"""Limits on lengths and names: a comparison takes time in proportion to the product of two lengths, for each name."""
+"""The maximum length of a name in characters, and the maximum number of names to compare with.
+
+The time of one comparison grows with the product of the two lengths.
+"""
 
 
 def _plain(word: str) -> str:
@@ -87,7 +91,7 @@ def _plain(word: str) -> str:
 
 
 class AwsAnswer(NamedTuple):
-    """AWS's error response. `endpoint` is a short name (`sts.us-east-1`); "" for fields that AWS left out."""
+    """AWS's error response. Fields that AWS left out are ""; `endpoint` is a short name (`sts.us-east-1`)."""
 
     code: str
     message: str
@@ -97,7 +101,7 @@ class AwsAnswer(NamedTuple):
 
     @property
     def authorization_id(self) -> str:
-        """The id of AWS's record of the refused request (a preview of 2026); "" if the message has none."""
+        """The id of AWS's record of the denied request (a preview feature of 2026); "" if the message contains none."""
         _, mark, rest = self.message.rpartition(_ID_FOLLOWS)
         candidate = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
         is_id = (
@@ -110,7 +114,7 @@ class AwsAnswer(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The message without its sentences about the authorization id, which say where to look up the id."""
+        """The message without the sentences that explain where to look up the authorization id."""
         return self.message.partition(_ID_IS_TOLD)[0] if self.authorization_id else self.message
 
 
@@ -121,7 +125,7 @@ _LONGEST_ID = 256
 
 
 class Hop(NamedTuple):
-    """A hop that succeeded before the failed hop. Unknown facts are ""."""
+    """A hop that succeeded before the failed hop. Unknown fields are ""."""
 
     store: str
     session: str
@@ -130,7 +134,7 @@ class Hop(NamedTuple):
 
 
 class FailedOperation(NamedTuple):
-    """The operation that failed, and its circumstances. Facts that are unknown or do not apply are "" or 0."""
+    """The operation that failed, and its circumstances. Fields that are unknown or do not apply are "" or 0."""
 
     operation: str
     """The API operation, such as `AssumeRole`."""
@@ -142,21 +146,24 @@ class FailedOperation(NamedTuple):
     """The name of the secret to read."""
     hop: int = 0
     hops: int = 0
-    """The number of hops in the longest chain that needs this hop."""
+    """The number of hops in the longest chain that includes this hop."""
     before: tuple[Hop, ...] = ()
     """The earlier hops, in the order in which they were made."""
     region: str = ""
     endpoint: str = ""
     """The short name of the endpoint, as in AwsAnswer; "" if no request was sent."""
     asks: tuple[str, ...] = ()
-    """The arguments with which `dsops explain` finds the reason for a denial: `--env`, the environment, the store."""
+    """Arguments with which `dsops explain` finds the reason for a denial: `--env`, the environment, the store."""
 
     def joined(self, other: FailedOperation) -> FailedOperation:
-        """Return the facts of both operations; if both have a fact, this operation's is used."""
+        """Return this operation with its unknown fields filled in from `other`."""
         return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
 
     def text(self, message: str) -> str:
-        """Return one line with the facts that `message` lacks; "" if it lacks none, or no request was sent."""
+        """Return one line with the facts that `message` does not contain.
+
+        Returns "" if `message` contains all facts, or if no request was sent and the chain has only one hop.
+        """
         if not self.operation or not (self.endpoint or self.hops >= _CHAIN):
             return ""
         of = f" of {self.role}" if self.role and self.role not in message else ""
@@ -216,9 +223,9 @@ class DsopsError(Exception):
         self._tell()
 
     def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
-        """Replace the texts of the error by those of a caller that knows more; an empty argument changes nothing.
+        """Replace the texts of the error by more specific texts of a caller; an empty argument changes nothing.
 
-        The class of the error, its cause, and how far a request got stay the same.
+        The error's class, its cause, and the facts about the failed request stay the same.
         """
         self.args = (message,)
         self.message = message
@@ -359,7 +366,7 @@ class LimitExceeded(ConfigError):
 
 
 class SessionForNothing(ConfigError):
-    """`session_policy: auto` would allow this session nothing, because nothing uses the session."""
+    """`session_policy: auto` would give this session no permissions, because nothing uses the session."""
 
     code = "config.session-for-nothing"
 
@@ -407,7 +414,7 @@ class SandboxRefusal(DsopsError):
 
 
 class SandboxUnavailable(ConfigError):
-    """The sandbox can't start (missing extra, port in use, wrong version of moto), or does not answer."""
+    """The sandbox can't start (missing extra, port in use, wrong version of moto), or does not respond."""
 
     code = "sandbox.unavailable"
 
@@ -534,7 +541,7 @@ class AssumeRoleDenied(CredentialsError):
 
     code = "sts.access-denied"
     speaks_of: tuple[str, str, str] | None = None
-    """Issuer, subject and audience of the token or assertion in the request; None for a request without one."""
+    """Issuer, subject and audience of the token or assertion in the request; None if the request contained neither."""
 
 
 class StsRefused(CredentialsError):
@@ -610,7 +617,7 @@ class KeyringFailed(CredentialsError):
 
 
 class KeyringUnavailable(KeyringFailed):
-    """There is no keyring to use: this machine can't use any backend of the order, or the keyring is turned off."""
+    """There is no keyring to use: no backend in the order works on this machine, or the keyring is turned off."""
 
     code = "keyring.unavailable"
 
@@ -753,7 +760,7 @@ class TlsRefused(ServiceError):
 
 
 class Throttled(ServiceError):
-    """AWS throttled the call, and all its retries until the time limit."""
+    """AWS throttled the call and every retry until the time limit."""
 
     code = "service.throttled"
 
@@ -773,7 +780,7 @@ class SinkFailed(ServiceError):
 
 
 class LineRefused(SinkFailed):
-    """A receiver of the audit trail rejects a line for good: the line is left out, and a warning says so."""
+    """A receiver of the audit trail refuses a line permanently: dsops leaves out the line and prints a warning."""
 
     code = "audit.line-refused"
     taken: int | None = None
@@ -825,7 +832,10 @@ class CommandTimedOut(CommandFailed):
 
 
 def bug_of(error: Exception) -> DsopsError:
-    """Return the error for a bug of dsops; names its type and line, but not its text, which may contain a value."""
+    """Return the error that reports a bug in dsops.
+
+    It contains the exception's type and line. It omits the exception's text, which may contain the value of a secret.
+    """
     from traceback import extract_tb
 
     frame = extract_tb(error.__traceback__)[-1]

@@ -1,7 +1,8 @@
-"""Build the command that adds an extra or a package to this dsops, by the program with which dsops was installed.
+"""Build the command that adds an extra or a package to this installation of dsops.
 
-The command names the source from which dsops was installed, or packages. On a package index, the name dsops may belong
-to another project.
+The command uses the program with which dsops was installed (pip, uv or pipx). It names the source from which dsops was
+installed, or the packages. It never names dsops alone, because the name may belong to another project on a package
+index.
 """
 
 from __future__ import annotations
@@ -15,9 +16,15 @@ import sys
 from dsops.version import __version__
 
 _PACKAGED = ("pex", "deb", "rpm", "brew", "nix")
-"""The values of the file INSTALLER (PEP 627) if no package can be added: `dsops.pyz` and packages of a system."""
+"""The values of the file INSTALLER (PEP 627) for installations to which no package can be added.
+
+These are `dsops.pyz` and system packages.
+"""
 _WHEEL = f"~/dsops-{__version__}-py3-none-any.whl"
-"""The wheel of this release, downloaded into the home folder: the working folder may be a cloned repository."""
+"""The path of this release's wheel in the home folder.
+
+The wheel is not looked up in the working folder, which may be a cloned repository.
+"""
 
 
 def install_command(extra: str) -> str:
@@ -81,13 +88,16 @@ def _own_venv(words: list[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell, which still replaces `~/` at its beginning by the home folder."""
+    """Quote a word for a shell, but leave `~/` at its beginning unquoted, so that the shell expands it."""
     home, rest = ("~/", word[2:]) if word.startswith("~/") else ("", word)
     return f"{home}{shlex.quote(rest)}"
 
 
 def _uv_tool(words: list[str] | tuple[str, ...], extra: str) -> str:
-    """Return the command that installs the tool again with more packages; uv removes those that it does not name."""
+    """Return the command that installs the tool again with more packages.
+
+    It lists the packages that are already installed, because uv removes packages that it does not list.
+    """
     present = _uv_requirements()
     had = [each for item in present if item["name"] == "dsops" for each in _extras(item)]
     extras = sorted({extra, *had} - {""})
@@ -124,9 +134,9 @@ def _metadata(name: str) -> str:
 
 
 def _origin(extra: str) -> list[str]:
-    """Return the requirement from which pip installs this dsops with the extra; [] if the source is unknown or gone.
+    """Return pip's arguments to install this dsops with the extra; [] if the source is unknown or no longer exists.
 
-    PEP 610: an installation from a folder, file or URL records its source in direct_url.json.
+    An installation from a folder, file or URL records its source in direct_url.json (PEP 610).
     """
     from importlib.metadata import PackageNotFoundError, distribution
 

@@ -1,7 +1,7 @@
 """Read a file that a configuration or user names. Its size is limited, and reading never blocks.
 
-A path can name a pipe without a writer, a terminal, an endless device, or a file of /proc that claims to be regular
-and blocks. Every failure is an OSError about this file.
+Some paths would block a plain read: a pipe without a writer, a terminal, an endless device, or a file of /proc that
+claims to be a regular file. Every failure is an OSError about this file.
 """
 
 from __future__ import annotations
@@ -35,10 +35,14 @@ def read_file(
     follows_links: bool = True,
     check: Callable[[os.stat_result], None] | None = None,
 ) -> InputFile:
-    """Read at most `most_bytes` from the start of the file. To detect a larger file, pass one byte more.
+    """Read at most `most_bytes` bytes from the start of the file.
 
-    `takes_pipes` is for paths on a command line, where a shell's `<(...)` is a pipe. `check` gets the status of the
-    open file before anything is read, and may raise. Raises OSError if the file can't be read or is not regular.
+    To detect a file that is larger than a limit, pass the limit plus 1.
+
+    - `takes_pipes`: accept a pipe, such as a shell's `<(...)` on a command line.
+    - `check`: called with the status of the open file before anything is read. It may raise.
+
+    Raises OSError if the file can't be read or is not a regular file.
     """
     try:
         descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | _NO_FOLLOW)

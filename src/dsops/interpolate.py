@@ -35,7 +35,7 @@ _USER_VARIABLES = ("USER", "LOGNAME", "USERNAME")
 
 
 class _Use(NamedTuple):
-    """One `${NAME...}`: its name, its operator ("" for none) and the characters after the operator."""
+    """A parsed `${NAME...}`: its name, its operator ("" if it has none), and the text after the operator."""
 
     name: str
     operator: str
@@ -52,10 +52,12 @@ class InterpolationNames(NamedTuple):
     timestamp: str = ""
     user: str = ""
     symbolic_timestamp: bool = False
-    """Whether a generated timestamp stays `${TIMESTAMP}`. If it were expanded, fingerprints would differ in every run.
+    """Whether a generated timestamp is not expanded and stays `${TIMESTAMP}`.
+
+    The expanded timestamp would change the fingerprint in every run.
     """
     budget: Budget | None = None
-    """The limit on the total size of expanded strings. None means no limit, for strings that are not kept."""
+    """The limit on the total size of expanded strings; None for strings that are not kept, which have no limit."""
 
     def get(self, name: str) -> str | None:
         """Return the value for the name; None if there is none."""
@@ -96,9 +98,11 @@ def expand(
 ) -> str:
     """Expand the names in a string. `path` is the field's dotted path, for the error.
 
-    The value of USER is that of the environment variables USER, LOGNAME or USERNAME, else `user`; that of TIMESTAMP
-    is the variable's, else `timestamp`. With `symbolic_timestamp`, a timestamp that would be generated stays
-    `${TIMESTAMP}`. Raises VariableUnset for the first name in the string that has no value.
+    - USER has the value of the environment variable USER, LOGNAME or USERNAME; if all are unset, `user`.
+    - TIMESTAMP has the value of the environment variable; if it is unset, `timestamp`.
+    - With `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`.
+
+    Raises VariableUnset for the first name in the string that has no value.
     """
     return expand_text(text, InterpolationNames(environ, timestamp, user, symbolic_timestamp), where, path)
 
@@ -109,9 +113,9 @@ def expand_text(text: str, names: InterpolationNames, where: Where, path: str) -
 
 
 def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> Node:
-    """Expand every string of a node, including the keys of mappings. VariableUnset names the string's line.
+    """Expand every string of a node, including the keys of mappings. VariableUnset contains the string's line.
 
-    A scalar in which something was expanded becomes a string, even if it looked like a number or a boolean before.
+    A scalar that contained a `${NAME}` becomes a string, even if it looks like a number or a boolean.
     """
     if isinstance(node, Scalar):
         return _expand_scalar(node, names, file, path)
@@ -126,7 +130,7 @@ def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> 
 
 
 def mask(text: str) -> str:
-    """Replace each `${NAME...}` by as many `_`, so that a search for separators skips its content."""
+    """Replace each `${NAME...}` by `_` characters of the same length, so that a search for separators skips it."""
     if "${" not in text:
         return text
     pieces: list[str] = []
@@ -185,9 +189,10 @@ def _value(use: _Use, names: InterpolationNames, where: Where, path: str) -> str
 
 
 class _Frame:
-    """A part of a string whose end is not reached yet: the whole string, a `${NAME:-`, a `${NAME:?`, or a literal `${`.
+    """A part of a string whose end has not been reached yet.
 
-    A `}` ends the part. The content of a literal part is added to the part around it.
+    It is the whole string, a `${NAME:-`, a `${NAME:?`, or a literal `${`. A `}` ends the part. The content of a
+    literal part is added to the enclosing part.
     """
 
     __slots__ = ("name", "opener", "operator", "parts", "start")

@@ -38,12 +38,15 @@ def open_library(
 ) -> Library:
     """`dsops.open`: read and check a configuration; return a Library for its secrets and sessions.
 
-    `config` names the file. Without it, DSOPS_CONFIG names the file; without both, it is the nearest `dsops.yaml`
-    upward of `folder` (default: the working folder), and the user must have allowed that file (`dsops allow`).
-    `environ` replaces the process's current environment. `report` gets the events of `--verbose`, never a value.
-    There is no prompt, so a store that needs an MFA code must have `mfa_process` or `token_code`. `reason` is the
-    value of `--reason` (default: DSOPS_REASON). Raises ConfigError, and UsageError for a reason that is not one line
-    of text.
+    - `config`: the path of the file. Default: DSOPS_CONFIG. If that is not set, the nearest `dsops.yaml` in `folder` or
+      above it, which the user must have allowed (`dsops allow`).
+    - `environ`: environment variables to use instead of the process's own.
+    - `folder`: default is the working folder.
+    - `report`: called with the events of `--verbose`, which never contain a secret's value.
+    - `reason`: the value of `--reason` (default: DSOPS_REASON).
+
+    There is no prompt, so a store that needs an MFA code must have `mfa_process` or `token_code`. Raises ConfigError,
+    and UsageError for a reason that is not one line of text.
     """
     variables = dict(os.environ if environ is None else environ)
     here, show = os.path.abspath(folder or os.curdir), report or ignore
@@ -78,7 +81,7 @@ def open_library(
 
 
 class _Own(NamedTuple):
-    """The state that belongs to one process: a forked child records its own acts, and uses no lock of its parent."""
+    """The state that belongs to one process. A forked child has its own journal, and uses no lock of its parent."""
 
     runtime: Runtime
     pipeline: Pipeline
@@ -87,8 +90,8 @@ class _Own(NamedTuple):
 class Library:
     """One configuration. Any number of threads may use it, and they share each issued session.
 
-    Sessions are kept in memory, and a call renews a session that has little time left. Every call reads secrets
-    again. The errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
+    Sessions are kept in memory and renewed when they have little time left. Secrets are read again in every call.
+    Methods raise the errors of `dsops.errors`, which have `message`, `why`, `hint` and a stable `code`.
     """
 
     def __init__(self, named: str, runtime: Runtime, make_journal: Callable[[], TrailJournal]) -> None:
@@ -100,7 +103,10 @@ class Library:
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}
-        """The state by process id. A forked child gets its own, because a parent's thread may have held a lock."""
+        """The state by process id.
+
+        A forked child needs its own, because a thread of the parent may have held a lock.
+        """
         self._cache = CredentialCache(runtime.now)
         self._plans: dict[tuple[str, str], Plan] = {}
 
@@ -115,9 +121,10 @@ class Library:
         return _Own(runtime, Pipeline(runtime, self._cache))
 
     def secrets(self, environment: str = "") -> Mapping[str, Secret]:
-        """Return the variables of an environment ("" for the default or only one) and their values.
+        """Return the variables of an environment with their values.
 
-        A Secret is shown as `***`. `reveal()` returns its text, `reveal_bytes()` its bytes, which need not be UTF-8.
+        "" stands for the default environment, or for the only one. A Secret is printed as `***`. `reveal()` returns
+        its text, and `reveal_bytes()` its bytes, which may not be valid UTF-8.
         """
         plan, own = self._plan(self._name(environment)), self._own()
         values = own.pipeline.secrets(plan)
@@ -125,9 +132,10 @@ class Library:
         return values
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
-        """Return the session that a store issues, or with which it reads; a cached session while enough time is left.
+        """Return a store's session: the one that it issues, or the one that it reads secrets with.
 
-        A store with `session_policy: auto` needs `environment`, the environment that uses the session.
+        A cached session is returned as long as it has enough time left. A store with `session_policy: auto` needs
+        `environment`, the environment that uses the session.
         """
         plan, own = self._plan(environment, store), self._own()
         session = own.pipeline.credentials(plan, store)
@@ -143,8 +151,8 @@ class Library:
     ) -> boto3.Session:
         """Return a boto3 session with that store's credentials. The session renews them.
 
-        The region is the store's unless `region_name` sets another. For everything but credentials, boto3 reads this
-        process's environment and files as usual. Raises ExtraMissing if boto3 is not installed.
+        The region is the store's unless `region_name` sets another. All other settings come from this process's
+        environment variables and AWS's files, as usual in boto3. Raises ExtraMissing if boto3 is not installed.
         """
         try:
             import boto3
@@ -189,7 +197,10 @@ class Library:
             raise
 
     def _plan(self, environment: str, store: str = "") -> Plan:
-        """Return the plan of an environment, or of a store's session as an environment uses it. Plans are cached."""
+        """Return the plan of an environment; with `store`, the plan of that store's session in the environment.
+
+        Plans are cached.
+        """
         cached_plan = self._plans.get((environment, store))
         if cached_plan is not None:
             return cached_plan

@@ -1,7 +1,7 @@
 """The parsed configuration, with all includes, defaults and `extends` resolved; no I/O.
 
-Strings may still contain `${NAME}`. `plan` expands the strings of the requested environment only, so that variables
-which only other environments need may stay unset. `config` has checked everything that does not depend on environment
+Strings may still contain `${NAME}`. `plan` expands only the strings of the requested environment. So variables that
+only other environments need may be unset. `config` has checked everything that does not depend on environment
 variables.
 """
 
@@ -21,7 +21,10 @@ MAX_RUN_CHARACTERS = 1 << 26
 
 
 class Budget:
-    """A limit on the characters that a run produces, because references can repeat a long value many times."""
+    """A limit on the number of characters that a run produces.
+
+    It is needed because references can repeat a long value many times.
+    """
 
     __slots__ = ("_left",)
 
@@ -56,7 +59,7 @@ class StoreEntry(NamedTuple):
 
     @property
     def is_dangerous(self) -> bool:
-        """Whether the store has `danger: true`. The value may be a `${NAME}`, which only a plan expands."""
+        """Whether the store has `danger: true`. Where the value is a `${NAME}`, only a plan can tell."""
         return self.text_of("danger").lower() in {"true", "yes", "on", "1"}
 
 
@@ -117,7 +120,7 @@ class SourceFile(NamedTuple):
     written: str = ""
     """The path with symbolic links in its folder resolved. If the file itself is a link, that link is not resolved."""
     owners: tuple[int, int] = (0, 0)
-    """The user ids of two owners: that of the path `written`, which can be a link, and that of the file itself."""
+    """The user ids of two owners: the owner of the path `written`, which may be a link, and the owner of the file."""
     is_shared: bool = False
     """Whether another user can write the file."""
     size: int = 0
@@ -133,11 +136,11 @@ class Config(NamedTuple):
     files: tuple[SourceFile, ...]
     """The main file, then the local file, then the included files."""
     is_allowed: bool
-    """Whether dsops may run with the files: the user named the file, or has allowed these files with this content."""
+    """Whether dsops may use these files: the user passed the path, or has allowed the files with this content."""
     notes: tuple[str, ...]
     """Notes for stderr, one line each: deprecated key names, for example."""
     own_files: tuple[SourceFile, ...] = ()
-    """The user's own files below those of a project, which need no permission."""
+    """The user's own configuration files, which form a layer below the project's files. They need no permission."""
     replaced: tuple[str, ...] = ()
     """The user's own stores and environments that the project's files replace, in words."""
 

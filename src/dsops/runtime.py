@@ -1,4 +1,4 @@
-"""Everything that dsops uses from its process, as one value: clock, variables, prompts, progress, randomness."""
+"""Everything that dsops uses from its process, as one value: clock, environment variables, prompts and more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Event(NamedTuple):
 
 
 CLOCK_CORRECTED = "clock.corrected"
-"""The event that this machine's clock is far from AWS's."""
+"""The name of the event that this machine's clock differs much from AWS's clock."""
 
 WAIT_BEGUN = "wait.begun"
 WAIT_OVER = "wait.over"
@@ -32,10 +32,10 @@ NOTES = (CLOCK_CORRECTED,)
 
 
 class ReportedWait:
-    """Reports that a wait for an answer begins, and at the end of the block that it is over.
+    """Reports the start and the end of a wait for an answer, around a `with` block.
 
-    `kind` is session, secrets, base or call; `name` is the thing that is waited for. This is a class with
-    `__enter__`, since importing `contextlib` would cost a cold run a millisecond.
+    `kind` is session, secrets, base or call. `name` is the store or other thing that is waited for. A class with
+    `__enter__` is used because importing `contextlib` would take a millisecond of a cold run.
     """
 
     __slots__ = ("_facts", "_report")
@@ -55,7 +55,7 @@ class PartCount:
     """Counts the finished parts of long work, and reports each, so that a progress bar can be shown."""
 
     def __init__(self, report: Callable[[Event], None], event: str, of: str, number: int) -> None:
-        """`of` names the parts in words: `12 files`."""
+        """`of` describes the parts, such as `12 files`. `number` is how many there are."""
         self._report = report
         self._event = event
         self._of = of
@@ -94,7 +94,7 @@ class Act(NamedTuple):
     facts: Mapping[str, object] = {}
     """Facts that only dsops records: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether a sandbox answered the call; None if the act has no endpoint: then the run's mark applies."""
+    """Whether a sandbox answered the call. If None, the act has no endpoint, and the mark of the whole run applies."""
 
 
 SANDBOX = "sandbox"
@@ -106,7 +106,7 @@ def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
     if is_sandbox:
         facts.setdefault(
             SANDBOX, True
-        )  # setdefault is one atomic step. So it never overwrites the False that another thread sets for AWS.
+        )  # `setdefault` is atomic, so it never overwrites a False that another thread has set for a call to AWS.
     else:
         facts[SANDBOX] = False
 
@@ -137,7 +137,7 @@ def no_terminal(_question: str) -> bool | None:
 
 
 class Choice(NamedTuple):
-    """One entry of a list: its name, and what distinguishes it, such as an account or an ARN."""
+    """An entry of a list to choose from: its name, and a detail that distinguishes it, such as an account or an ARN."""
 
     name: str
     detail: str = ""
@@ -200,13 +200,13 @@ class Runtime(NamedTuple):
     reason: str = ""
     """The reason of the run, in the user's words; "" if the user has given none."""
     run_memory: MutableMapping[str, object] | None = None
-    """What the user has unlocked, until the run ends; None if nothing is to be remembered."""
+    """A memory for what the user has unlocked in this run, such as a derived key; None to remember nothing."""
     kept: FileCache | None = None
     """The parsed files of earlier runs of this process; None if nothing is kept."""
 
 
 REASON_CHARACTERS = 256
-"""The maximum length of a reason: it must fit into a source identity and a tag's value."""
+"""The maximum length of a reason in characters: that of a session tag's value."""
 
 
 def is_reason(text: str) -> bool:
@@ -232,9 +232,9 @@ def random_fraction() -> float:
 def empty_file() -> str:
     """Return the path of an empty regular file, for variables such as AWS_CONFIG_FILE.
 
-    Some programs refuse `/dev/null`. The file belongs to the installed package, so it exists as long as any child
-    process. It is read-only: otherwise `aws configure` in one child would change the identity of all others. If root
-    has written to the file nevertheless, the path is /dev/null.
+    `/dev/null` is not used, because some programs refuse it. The file belongs to the installed package, so it exists
+    as long as any child process. It is read-only; otherwise `aws configure` in one child would change the identity of
+    all others. If root has written to it nevertheless, the path is /dev/null.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "empty_file")
     try:

@@ -1,4 +1,4 @@
-"""A string that is never printed by accident, from its receipt until the child process gets it."""
+"""A string that is never printed by accident. Values are kept in it until the child process receives them."""
 
 from __future__ import annotations
 

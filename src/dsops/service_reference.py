@@ -61,7 +61,10 @@ class ServiceReference:
         return self._services[prefix]
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """Return the service of a condition key whose prefix is no service, such as saml:aud; None if none lists it."""
+        """Return the service that defines a condition key whose prefix is no service, such as saml:aud.
+
+        Returns None if no service lists a key with this prefix.
+        """
         if self._owners is None:
             # The index is built only for such keys: it reads the keys of all services, which takes 60 ms.
             self._owners = {
@@ -74,7 +77,10 @@ class ServiceReference:
         return self.service(owner) if owner else None
 
     def use_of(self, prefix: str, action: str) -> ActionUse | None:
-        """Return the resources and condition keys of `prefix:action`, in lower case; None for an unknown action."""
+        """Return the resources and condition keys of `prefix:action`; None for an unknown action.
+
+        Both arguments are in lower case.
+        """
         key = (prefix, action)
         if key not in self._uses:
             is_known = prefix in self._known and self._data.actions.action_exists(prefix, action)
@@ -138,7 +144,10 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
 
 
 def _key(text: str) -> str:
-    """Return a condition key in lower case. In a tag's key, `tag-key` and an omitted name become `${tagkey}`."""
+    """Return a condition key in lower case.
+
+    In a tag condition key, `tag-key` or an omitted tag name becomes `${tagkey}`.
+    """
     lower = text.lower().removesuffix("tag-key")
     return f"{lower}${{tagkey}}" if lower.endswith("/") else lower
 

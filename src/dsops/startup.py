@@ -1,8 +1,8 @@
-"""Replacements for names of `typing` that take no time at a cold start.
+"""Replacements for names of `typing` that make a cold start faster.
 
-A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each, which takes 19 ms of a run of 80
-ms, and importing `typing` takes 3 ms more (docs/decisions/0014-startup.md). A type checker sees the real names. Every
-module that `exec` imports takes these names from this module; other modules use `typing`.
+A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each record, which takes 19 ms of a run
+of 80 ms. Importing `typing` takes another 3 ms (docs/decisions/0014-startup.md). Type checkers see the real names.
+Every module that `exec` imports takes these names from this module; other modules use `typing`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if not TYPE_CHECKING:
             return property(lambda record: tuple.__getitem__(record, index))
 
     class _Form:
-        """Replaces a name of `typing` that only type checkers read. It can be subscripted and be a base class."""
+        """Replaces a name of `typing` that only type checkers use. Code can subscript it and inherit from it."""
 
         def __class_getitem__(cls, _: object) -> type[_Form]:
             return cls

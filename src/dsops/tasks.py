@@ -46,7 +46,7 @@ class Driver(Protocol):
 class Task(Generic[T]):
     """A coroutine that runs concurrently. Every await of the task returns its result or raises its error.
 
-    The error of a task that is never awaited is lost: work that was started ahead may turn out to be unneeded.
+    If a task is never awaited, its error is ignored, because work that was started early may turn out to be unneeded.
     """
 
     __slots__ = ("error", "is_done", "result", "waiting", "work")

@@ -1,4 +1,7 @@
-"""One-time codes of virtual MFA devices (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits) and their seeds. Pure."""
+"""One-time codes of virtual MFA devices (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits) and their seeds.
+
+This module performs no I/O.
+"""
 
 from __future__ import annotations
 

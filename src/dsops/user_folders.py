@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def home_folder(environ: "Mapping[str, str]", platform: str = sys.platform) -> str:
-    """Return the user's home folder as the environment names it: HOME, on Windows also USERPROFILE; or ""."""
+    """Return the user's home folder from HOME, or on Windows also from USERPROFILE; "" if neither is set."""
     return environ.get("HOME") or (environ.get("USERPROFILE", "") if platform == "win32" else "")
 
 

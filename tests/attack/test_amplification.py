@@ -111,7 +111,7 @@ def test_a_chain_of_transforms_makes_no_huge_value(written: str) -> None:
 
 
 def test_a_long_value_may_still_be_made_shorter() -> None:
-    """(counter-example) A transform can shorten a value above the limit, and lengthen a value up to the limit."""
+    """(counter-example) A transform can shorten a value above the limit, and lengthen one up to the limit."""
     value = json.dumps({"a": "x" * (2 * MAX_VALUE_CHARACTERS), "b": "y"})
     assert apply(Secret(value), chain("json_extract:.b")).reveal() == "y"
     grown = apply(Secret("x" * (MAX_VALUE_CHARACTERS // 8)), chain('["replace:x:12345678"]')).reveal()
@@ -130,7 +130,7 @@ def test_all_values_of_a_run_have_a_bound_together() -> None:
 
 @pytest.mark.parametrize("written", ["|".join(["trim"] * 33), ["trim"] * 100_000])
 def test_a_chain_has_a_bound(tmp_path: Path, written: str | list[str]) -> None:
-    """A chain of at most MAX_STEPS transforms is accepted, written as one string or as a list."""
+    """A chain of MAX_STEPS transforms is accepted; a longer chain, as one string or as a list, is refused."""
     text = json.dumps({"envs": {"p": {"A": {"literal": "x", "transform": written}}}})
     assert f"at most {MAX_STEPS} steps" in said(refusal(tmp_path, text))
     assert len(chain(json.dumps(["trim"] * MAX_STEPS))) == MAX_STEPS
@@ -160,7 +160,7 @@ def test_splitting_a_chain_takes_no_more_than_its_length() -> None:
 
 
 def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
-    """YAML aliases nested in aliases are refused, because every value that they expand to counts."""
+    """YAML aliases nested in aliases are refused, because the limit counts all values that they expand to."""
     lines = ["x-0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
     lines += [f"x-{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     assert f"{MAX_NODES:,} values" in said(refusal(tmp_path, "\n".join(lines)))
@@ -168,7 +168,7 @@ def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("use", ["A{}: {{literal: *a}}", "A{}: {{<<: *m}}"])
 def test_an_alias_of_a_long_text_is_counted_by_its_length(tmp_path: Path, use: str) -> None:
-    """Thousands of aliases of one long text are refused, because each alias counts with the text's length."""
+    """Thousands of aliases of one long text are refused, because each alias adds the text's full length."""
     text = f"x-a: &a {'x' * 500_000}\nx-m: &m {{literal: *a}}\nenvs:\n  p:\n"
     text += "".join(f"    {use.format(number)}\n" for number in range(5000))
     assert "characters: an alias counts" in said(refusal(tmp_path, text))
@@ -195,7 +195,7 @@ def test_depth_is_bounded(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("number", ["9" * 100_000, "0x" + "f" * 100_000, "1e999999999", "-" + "9" * 5000])
 def test_numbers_without_measure_are_no_numbers(tmp_path: Path, number: str) -> None:
-    """An integer over 4,300 digits, which Python refuses to parse, is a configuration error or remains text."""
+    """An integer over 4,300 digits is an error in a configuration; `json_extract` returns it as text."""
     store = "{{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', {}: {}}}"
     for key in ("duration_seconds", "timeout_ms"):
         assert "whole number" in said(refusal(tmp_path, f"secretStores:\n  s: {store.format(key, number)}\n"))
@@ -281,7 +281,7 @@ BASES = {
 
 @pytest.mark.parametrize("text", BASES.values(), ids=BASES.keys())
 def test_what_is_inherited_is_counted(tmp_path: Path, text: str) -> None:
-    """An inherited variable counts once for each environment that inherits it."""
+    """An inherited variable counts towards the limit in each environment that inherits it."""
     assert f"more than {MAX_NODES:,} entries" in said(refusal(tmp_path, text))
 
 
@@ -305,7 +305,10 @@ def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> Non
 
 
 def test_a_name_without_measure_is_compared_with_nothing() -> None:
-    """An overlong name gets no suggestion: comparing names takes time in proportion to the product of lengths."""
+    """An overlong name gets no suggestion.
+
+    The time to compare two names grows with the product of their lengths.
+    """
     assert nearest("a" * 100_000, ["b" * 100_000, "ab"]) == ""
     assert nearest("prodution", ["production", "b" * 100_000]) == "production"
 

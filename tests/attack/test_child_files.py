@@ -61,19 +61,19 @@ def both_are_regular(found: dict[str, tuple[str, bool, int]]) -> bool:
 
 
 def test_a_command_of_the_sandbox_finds_regular_files(tmp_path: Path) -> None:
-    """A command in `dsops sandbox run` finds regular files, because dvc, for one, rejects the null device."""
+    """In `dsops sandbox run`, both AWS file variables name regular files, because dvc rejects the null device."""
     assert both_are_regular(looked([DSOPS, "sandbox", "run", "--"], own_environment(tmp_path), tmp_path))
 
 
 def test_a_shell_in_the_sandbox_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A shell after `dsops sandbox env` finds regular files."""
+    """In a shell after `dsops sandbox env`, both AWS file variables name regular files."""
     port = sandbox.url.rpartition(":")[2]
     shell = ["sh", "-c", f'eval "$({DSOPS} sandbox env --port {port})"; exec "$@"', "sh"]
     assert both_are_regular(looked(shell, own_environment(tmp_path), tmp_path))
 
 
 def test_a_command_that_is_served_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A command under `dsops exec --serve` finds regular files, even if its environment names the null device."""
+    """Under `dsops exec --serve`, both AWS file variables name regular files, never the null device."""
     account = sandbox.account()
     role = account.add_role("Reader", trust=trust(account.root_arn), policies=[allow("s3:*")])
     (tmp_path / "dsops.yaml").write_text(CONFIG.replace("ROLE", role))
@@ -84,7 +84,7 @@ def test_a_command_that_is_served_finds_regular_files(sandbox: LocalAws, tmp_pat
 
 
 def test_a_test_suites_child_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A child process that gets `sandbox.environment()` from the pytest fixture finds regular files."""
+    """With the pytest fixture's `sandbox.environment()`, a child's AWS file variables both name regular files."""
     assert both_are_regular(looked([], sandbox.environment(environ=own_environment(tmp_path)), tmp_path))
 
 
@@ -106,7 +106,7 @@ def test_the_empty_file_is_closed_to_writing(installed: Path) -> None:
 
 
 def test_a_file_that_holds_something_is_not_handed_out(installed: Path) -> None:
-    """Child processes get the null device if dsops' empty file is missing or has content (root can write it)."""
+    """If dsops' empty AWS file is missing, not empty or a link, child processes get the null device instead."""
     installed.write_text("[default]\naws_access_key_id = of-another\n")
     assert empty_file() == os.devnull
     installed.unlink()

@@ -129,7 +129,7 @@ def test_a_refused_head_is_refused_at_once(server: SandboxServer, framing: bytes
 
 @pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
 def test_pipelined_requests_are_all_answered(server: SandboxServer, framing: bytes) -> None:
-    """Every pipelined request gets a response: without a body, with its body, and with a body still to come."""
+    """Every pipelined request gets a response: without a body, with a body, and with a body that comes later."""
     with Client(server) as client:
         whole = head("PUT", b"Content-Length: 5\r\n") + b"hello"
         begun = head("PUT", b"Content-Length: 5\r\n")

@@ -137,7 +137,10 @@ def test_once_it_is_allowed_it_works(dsops: Dsops) -> None:
 
 
 def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
-    """`CI=true` permits the configuration of a checkout; DSOPS_TRUST=ask or another value of CI does not."""
+    """With `CI=true` a checkout's configuration needs no permission.
+
+    With CI=false, or with DSOPS_TRUST=ask, it needs permission.
+    """
     line = HANDING_OUT["get of a literal"].split()
     for environ, expected in (({"CI": "true"}, 0), ({"CI": "true", "DSOPS_TRUST": "ask"}, 2), ({"CI": "false"}, 2)):
         assert expected == run(dsops, *line, **environ).returncode
@@ -645,7 +648,7 @@ def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str
 
 
 def test_a_configuration_of_no_power_says_so(tmp_path: Path) -> None:
-    """A configuration that can do nothing has an empty list of powers."""
+    """A configuration without stores and environments has an empty list of powers."""
     (tmp_path / "dsops.yaml").write_text("version: 1\n")
     assert [] == powers_of(load(folder=str(tmp_path), environ={}), StoreTypes())
 

@@ -81,7 +81,8 @@ def test_a_configuration_may_not_set_the_state(name: str) -> None:
 def test_what_a_shell_evaluates_is_not_set(name: str) -> None:
     """Variables whose value a shell evaluates cannot be set.
 
-    zsh runs a command in a prompt or in `path[$(command)]` of a number; bash reads its messages from TEXTDOMAINDIR.
+    zsh runs commands that a prompt or a numeric value (`path[$(command)]`) contains. bash reads its messages from
+    TEXTDOMAINDIR.
     """
     with pytest.raises(NotAllowed):
         require_harmless([name])
@@ -107,7 +108,10 @@ def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None
 
 
 def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, shell: str) -> None:
-    """In `cd .. && cmd`, zsh and fish remove the folder's variables before `cmd`, bash at the next prompt."""
+    """In `cd .. && cmd`, zsh and fish remove the folder's variables before `cmd`.
+
+    bash removes them at the next prompt.
+    """
     if shell == "bash":
         pytest.skip("bash has no hook for a change of folder: docs/how-to/shell-hook.md says so")
     house.allow()
@@ -136,7 +140,7 @@ def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
 
 
 def test_a_list_of_paths_is_put_away_as_well(house: House, shell: str) -> None:
-    """The hook removes a list variable such as DATA_PATH in fish, too, which splits `a:b` if the name ends in PATH."""
+    """In fish, the hook removes list variables, too: fish splits `a:b` if the variable's name ends in PATH."""
     (house.project / "dsops.yaml").write_text("version: 1\nenvs: {dev: {DATA_PATH: {literal: 'a:b'}}}\n")
     house.allow()
     changed = "set -gx DATA_PATH a c" if shell == "fish" else "export DATA_PATH=a:c"

@@ -114,7 +114,10 @@ def test_no_user_becomes_another_by_a_new_name(admin: Person, name: str) -> None
 
 
 def test_a_name_in_another_case_is_ones_own(admin: Person) -> None:
-    """A name that differs from an existing name only in case is taken, unless it is the user's own name."""
+    """A user can be renamed to the same name in another case.
+
+    For other users such a name is taken.
+    """
     admin.call("iam", "CreateUser", UserName="dora")
     admin.call("iam", "UpdateUser", UserName="dora", NewUserName="Dora")
     assert "Dora" == admin.call("iam", "GetUser", UserName="Dora")["User"]["UserName"]

@@ -143,7 +143,7 @@ def queue(wire: Wire, name: str, **attributes: str) -> str:
 
 
 def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
-    """While 200 polls wait, other calls are answered; then each message goes to one poll, the longest-waiting first."""
+    """While 200 long polls wait, other calls are answered; then each message goes to the longest-waiting poll."""
     url = queue(wire, "many")
     with ExitStack() as stack:
         polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20, VisibilityTimeout=600)
@@ -194,7 +194,7 @@ def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
 
 @pytest.mark.parametrize("protocol", ["query", "cbor"])
 def test_a_long_poll_in_an_older_or_newer_protocol_waits_too(wire: Wire, protocol: str) -> None:
-    """Polls in the query protocol and CBOR use the queue's wait time and receive messages, too."""
+    """Long polls in the query and CBOR protocols use the queue's wait time and receive messages, too."""
     url = queue(wire, f"in-{protocol}", ReceiveMessageWaitTimeSeconds="20")
     with wire.send_in(protocol, "ReceiveMessage", QueueUrl=url) as waiting:
         assert is_silent(waiting)
@@ -323,7 +323,7 @@ def _waits(path: Path) -> bool:
 
 
 def test_it_is_known_what_in_moto_waits() -> None:
-    """The list of moto's files that wait is complete for all served services; a new such file makes this test fail."""
+    """The list of moto files that wait is complete; a new one in a served service makes this test fail."""
     spec = find_spec("moto")
     assert spec is not None
     assert spec.origin is not None
@@ -428,7 +428,7 @@ def test_what_is_delivered_is_not_paused_for() -> None:
 
 
 def test_between_looks_there_is_a_pause() -> None:
-    """After a check for results, a second check right away polls no queue."""
+    """A check for results that follows another check immediately polls no queue."""
     bench = Bench()
     bench.wait("a", "queue")
     bench.look()

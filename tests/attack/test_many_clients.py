@@ -64,7 +64,7 @@ def ended(connections: list[socket.socket]) -> list[int]:
 @pytest.mark.parametrize("environment", ["plain", "keys"])
 @pytest.mark.parametrize("clients", [CLIENTS, ClientLimits().clients + 100])
 def test_an_agent_serves_all(tmp_path: Path, environment: str, clients: int) -> None:
-    """An agent serves more cold clients than it has threads, with one AssumeRole for all of them, while AWS is slow."""
+    """While AWS is slow, an agent serves more clients than it has threads, with one AssumeRole call for all."""
     with SlowAws() as aws, Agent(tmp_path, aws) as program, ExitStack() as stack:
         program.run("agent", "start")
         address = str(program.status()["socket"])

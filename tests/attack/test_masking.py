@@ -16,7 +16,7 @@ CODES = b"\x1b[m" * 20_000
 
 
 def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
-    """Output withheld after a secret's first letter is released at once if only cursor codes follow."""
+    """After a secret's withheld first letter is released, terminal codes that follow it are shown at once."""
     masker = TerminalMasker([SECRET])
     assert masker.feed(b"name: h") + masker.release() == b"name: h"
     assert masker.feed(b"\x1b[2J") == b"\x1b[2J"
@@ -55,7 +55,10 @@ def test_a_long_secret_in_colours_is_masked() -> None:
 
 @pytest.mark.parametrize("kind", [b"]", b"P", b"X", b"^", b"_"], ids=["OSC", "DCS", "SOS", "PM", "APC"])
 def test_strings_for_the_terminal_hide_no_secret(kind: bytes) -> None:
-    """A secret is masked even if a control string (any of ECMA-48's five kinds) splits it: terminals hide these."""
+    """A secret that a control string splits is masked, because terminals hide control strings.
+
+    The test has all five kinds of control strings in ECMA-48.
+    """
     code = b"\x1b" + kind + b"anything\x1b\\"
     for cut in range(len(code)):
         masker = TerminalMasker([SECRET])

@@ -56,7 +56,10 @@ def _exec(machine: Machine, store: str, folder: Path, **environ: str) -> subproc
     ],
 )
 def test_a_repository_uses_the_session_only_with_permission(machine: Machine, settings: str, power: str) -> None:
-    """Without a permission, the store of a repository is refused; the permission says that it may use the session."""
+    """A repository's store is refused without permission.
+
+    `dsops allow` shows that the store may use the session.
+    """
     folder = machine.folder / "repository"
     folder.mkdir()
     (folder / "dsops.yaml").write_text(f"version: 1\nsecretStores:\n  its: {{type: aws.sts, {settings}}}\nenvs: {{}}\n")
@@ -72,7 +75,7 @@ def test_a_repository_uses_the_session_only_with_permission(machine: Machine, se
 
 
 def test_a_repositorys_store_without_the_setting_needs_its_own_code(machine: Machine) -> None:
-    """A store that names the device and profile of the user, and no `mfa_session`, does not get the session."""
+    """A repository's store without `mfa_session` gets no MFA session, even with the user's device and profile."""
     folder = machine.folder / "repository"
     folder.mkdir()
     (folder / "dsops.yaml").write_text(f"version: 1\nsecretStores:\n  its: {{type: aws.sts, {OF_ADA}}}\nenvs: {{}}\n")
@@ -81,7 +84,10 @@ def test_a_repositorys_store_without_the_setting_needs_its_own_code(machine: Mac
 
 
 def test_another_home_and_another_endpoint_get_no_session(machine: Machine) -> None:
-    """The same agent serves another HOME with a profile of the same name, and the same profile at another endpoint."""
+    """A same-named profile in another HOME gets no session from the agent.
+
+    The same profile at another endpoint gets none, either.
+    """
     other = machine.folder / "other"
     (other / ".aws").mkdir(parents=True)
     config = (

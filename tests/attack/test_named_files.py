@@ -144,7 +144,7 @@ TAKE_PIPES = ("a configuration that was named", "a seed", "a policy", "a secret"
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("reader", READERS)
 def test_no_reader_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, odd: str) -> None:
-    """No reader blocks on a path that is no file: it fails, treats the path as missing, or reads an empty pipe."""
+    """No reader blocks on a path that is not a regular file: it fails, finds no file, or reads an empty pipe."""
     monkeypatch.chdir(tmp_path)
     ODD[odd](tmp_path / "odd")
     ended = within_time(lambda: READERS[reader](tmp_path))
@@ -180,7 +180,7 @@ def test_what_a_shell_makes_of_a_program_is_read(tmp_path: Path, reader: str) ->
 
 
 def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
-    """`read_file` reads up to its limit; `read_whole` refuses a longer file."""
+    """`read_file` stops reading at its limit; `read_whole` refuses a file that exceeds the limit."""
     (tmp_path / "file").write_bytes(b"abcdef")
     path = str(tmp_path / "file")
     assert read_file(path, 4).data == b"abcd"
@@ -190,7 +190,7 @@ def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
 
 
 def test_a_file_of_proc_has_no_size_and_is_read_whole() -> None:
-    """A file in /proc, for which stat reports size 0, is read whole."""
+    """A file in /proc is read completely, although stat reports size 0."""
     assert read_file("/proc/self/status", 1 << 16).data.endswith(b"\n")
 
 
@@ -208,7 +208,7 @@ def test_the_status_is_checked_before_anything_is_read(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_file_can_have_is_an_error_of_the_file() -> None:
-    """A path that contains NUL or is too long is an OSError."""
+    """A path that contains NUL or is too long raises OSError."""
     for path in ("a\0b", "a" * 5000):
         with pytest.raises(OSError, match=r"null byte|File name too long"):
             read_file(path, 10)

@@ -299,7 +299,10 @@ def writes(admin: Person, principal: str) -> dict[str, tuple[str, str, dict[str,
     ],
 )
 def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: str, message: str) -> None:
-    """A policy that names a missing user or role of a sandbox account is refused; foreign accounts are not checked."""
+    """A policy that names a missing user or role of a sandbox account is refused.
+
+    Accounts outside the sandbox are not checked.
+    """
     service, operation, parameters = writes(admin, PLACE)[kind]
 
     def asked(principal: str) -> dict[str, Any]:
@@ -320,7 +323,7 @@ def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: 
 
 
 def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
-    """A queue policy may have a resource that is not an ARN (`$sqs_queue_arn`), but that statement allows nothing."""
+    """A queue policy with a non-ARN resource (`$sqs_queue_arn`) is accepted, but the statement allows nothing."""
     text = json.loads(policy("sqs:SendMessage", "$sqs_queue_arn"))
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": json.dumps(text)})
     sent = ("sqs", "SendMessage", {"QueueUrl": QUEUE_URL, "MessageBody": "m"})
@@ -345,7 +348,7 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
 def test_a_queues_policy_with_another_resource_never_lets_in_more(
     admin: Person, effect: str, element: str, status: int
 ) -> None:
-    """In a queue policy for a resource that is not the queue, a Deny denies every caller and an Allow admits none."""
+    """If a queue policy's resource is not the queue, its Deny denies every caller and its Allow admits none."""
     statement = {"Effect": effect, "Principal": "*", "Action": "sqs:SendMessage", element: "q"}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})

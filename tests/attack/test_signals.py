@@ -130,13 +130,13 @@ PLAIN = ("plan", "--env", "plain", "--json")
 
 @pytest.mark.parametrize("words", [COLD, PLAIN], ids=["exec", "plan"])
 def test_ctrl_c_ends_a_cold_run(tmp_path: Path, aws: StubAws, words: tuple[str, ...]) -> None:
-    """Ctrl-C in a cold run (imports, calls, last steps) ends it with code 130 or SIGINT, and the command never runs."""
+    """Ctrl-C at any point of a run without an agent ends it with code 130 or SIGINT; the command never runs."""
     assert interrupted(Dsops(tmp_path, aws), words) == []
     assert not (tmp_path / "ran").exists()
 
 
 def test_ctrl_c_ends_a_warm_run(tmp_path: Path, aws: StubAws) -> None:
-    """After Ctrl-C while the agent starts or works, the next run is answered by the agent."""
+    """If Ctrl-C ends a run while the agent starts or works, the agent serves the next run."""
     with Agent(tmp_path, aws) as dsops:
         for before in (lambda: dsops.run("agent", "stop"), lambda: None):
             assert interrupted(dsops, WARM, before) == []
@@ -146,7 +146,7 @@ def test_ctrl_c_ends_a_warm_run(tmp_path: Path, aws: StubAws) -> None:
 
 
 def test_ctrl_c_reaches_the_command_of_a_watched_run(tmp_path: Path, aws: StubAws) -> None:
-    """Under --timeout, Ctrl-C ends dsops if the command has not started, and otherwise the command."""
+    """Under --timeout, Ctrl-C ends dsops before the command has started, and ends the command afterwards."""
     dsops, plain = Dsops(tmp_path, aws), ("exec", "--no-agent", "--env", "plain")
     for point in points(dsops, (*plain, "--", "true")):
         ended = run_at(dsops, signal.SIGINT, point, (*plain, "--timeout", "50", "--", "sleep", "40"))

@@ -41,7 +41,7 @@ def test_the_catalogue_is_large() -> None:
 
 @pytest.mark.parametrize("spelling", [str, str.lower, str.upper, str.title])
 def test_each_is_marked_with_its_family(spelling: object) -> None:
-    """Each variable is marked with its program's name, in any case for programs that ignore case (Windows, npm)."""
+    """Each variable is marked with its program's name, ignoring case if the program ignores it (Windows, npm)."""
     assert callable(spelling)
     expected = {name: f"{program} (" for name, program in CATALOGUE.items()}
     marked = {name: steering(spelling(name)) for name in CATALOGUE}

@@ -232,7 +232,7 @@ def kinds_until_the_end(connection: socket.socket) -> list[int]:
 
 
 def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent reports that it works, also while the user types an answer, and stops after its answer."""
+    """The agent reports that it is at work, even while the user types a code, until it sends its result."""
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.01)
     go_on = threading.Event()
 

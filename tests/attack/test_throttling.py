@@ -152,7 +152,7 @@ def failures(outcomes: list[float | DsopsError]) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fifty_clients_of_an_agent_get_through(seed: int) -> None:
-    """Fifty calls through one agent at 2/s succeed within 1.3 times the minimum, in at most 125 attempts."""
+    """At 2 calls/s, fifty calls through one agent take at most 125 attempts and 1.3 times the minimum time."""
     scene = Scene(limited(2), seed=seed)
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(50)])
@@ -163,7 +163,7 @@ def test_fifty_clients_of_an_agent_get_through(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
-    """Fifty processes without an agent succeed within that limit, too: each adapts by itself, without synchronising."""
+    """Fifty uncoordinated processes without an agent succeed within 1.3 times the minimum time."""
     scene = Scene(limited(2), seed=seed)
     outcomes = scene.run(*[scene.call(scene.client()) for _ in range(50)])
     assert failures(outcomes) == []
@@ -173,7 +173,7 @@ def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
 @settings(max_examples=examples(25), deadline=None)
 @given(rate=st.floats(1, 5), seconds=st.floats(15, 23), seed=st.integers(0, 1 << 30))
 def test_whatever_the_limit_the_calls_that_fit_get_through(rate: float, seconds: float, seed: int) -> None:
-    """Whatever the rate, the calls that fit into a period succeed within 1.3 times the period plus one interval."""
+    """Calls that fit into a period at the rate limit succeed within 1.3 times the period plus one interval."""
     scene = Scene(limited(rate), seed=seed)
     client, calls = scene.client(), int(rate * seconds)
     outcomes = scene.run(*[scene.call(client) for _ in range(calls)])
@@ -203,7 +203,7 @@ def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
 
 
 def test_a_limit_of_one_account_slows_no_other() -> None:
-    """Throttling of one account (recognised by key id) does not delay calls of another: AWS throttles per account."""
+    """Throttling of one account does not delay calls with another account's key: AWS throttles per account."""
     scene = Scene(limited(1))
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(20)], later(10, scene.call(client, key=ACCOUNT_KEYS[1])))

@@ -43,14 +43,17 @@ DIGITS = [chr(code) for code in range(128, sys.maxunicode + 1) if chr(code).isdi
 
 
 def test_python_has_such_characters() -> None:
-    """Python maps some non-ASCII characters to ASCII letters by case (KELVIN SIGN, long s, Turkish i's)."""
+    """Python's case conversion maps some non-ASCII characters to ASCII letters.
+
+    Examples are KELVIN SIGN, long s and Turkish i's.
+    """
     assert {("\u212a", "k"), ("\u017f", "s"), ("\u0130", "i"), ("\u0131", "i")} <= set(ONE_FOR_ONE)
     assert len(DIGITS) > 500
 
 
 @pytest.mark.parametrize(("character", "letter"), LOOKALIKES)
 def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> None:
-    """`lower_case` and `fold` turn no lookalike into an ASCII letter; `fold` still equates `É` and `é`."""
+    """`lower_case` and `fold` turn no lookalike into an ASCII letter; for `fold`, `É` and `é` are still equal."""
     for case in (lower_case, fold):
         assert not any(entry.isascii() for entry in case(character))
         assert case(character) != letter
@@ -71,7 +74,10 @@ def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, l
 
 @pytest.mark.parametrize("action", ["\u212ams:*", "kms:\u0130nvoke", "k\u017f:*"])
 def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
-    """An Allow for an action in lookalike letters allows nothing; one in ASCII letters of either case allows it."""
+    """An Allow whose action has lookalike letters allows nothing.
+
+    In ASCII letters of either case, the action is allowed.
+    """
     assert not ask(Policies(identity=(identity(allow(action)),)), action="kms:Invoke", resource="*").is_allowed
     assert ask(Policies(identity=(identity(allow("KMS:inv*")),)), action="kms:Invoke", resource="*").is_allowed
 
@@ -165,13 +171,16 @@ def test_a_pattern_of_a_model_is_javas() -> None:
 
 @pytest.mark.parametrize("text", ["\U0001f600", "\U00020000", "k\U00010400", "\U000e0041"])
 def test_a_character_beyond_u_ffff_is_in_no_pattern(text: str) -> None:
-    """A character beyond U+FFFF matches no model pattern, because AWS sees two surrogates (measured, July 2026)."""
+    """A character beyond U+FFFF matches no model pattern, because AWS reads it as two surrogates.
+
+    This was measured in July 2026.
+    """
     assert [] == [pattern for pattern in PATTERNS if _matcher(pattern)(text)]
     assert [] != [pattern for pattern in PATTERNS if _matcher(pattern)("k")]
 
 
 def test_the_engine_folds_case_in_one_place() -> None:
-    """`str.lower`, `upper` and `casefold` are used only in letters.py within the policy engine and `explain`."""
+    """Within the policy engine and `explain`, only letters.py uses `str.lower`, `upper` and `casefold`."""
     found = [
         f"{file.name}: {word}"
         for folder in ("policy", "explain")

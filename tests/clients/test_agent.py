@@ -95,7 +95,7 @@ def ada(sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
 
 
 def test_a_session_that_aws_calls_expired_is_replaced(ada: Ada) -> None:
-    """When AWS calls a cached session expired, the agent drops it, assumes the role again and the run succeeds."""
+    """If AWS rejects a cached session as expired, the agent assumes the role again, and the run succeeds."""
     assert [ada.token(), ada.token()] == ["the-token"] * 2
     assert ada.roles_assumed() == 1
     ada.sandbox.clock.advance(2 * 3600)

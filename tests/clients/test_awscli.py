@@ -127,7 +127,7 @@ def test_a_role_created_by_the_aws_cli_can_be_assumed(tmp_path: Path) -> None:
 
 
 def test_the_sandbox_is_gone_after_the_command(tmp_path: Path) -> None:
-    """`sandbox run` exits with the command's code, 128 + n for a signal, and its server is closed."""
+    """`sandbox run` stops its server and exits with the command's code, or with 128 + n after signal n."""
     done = in_sandbox(tmp_path, "echo $AWS_ENDPOINT_URL; exit 7")
     assert done.returncode == 7
     assert dsops(tmp_path, "sandbox", "clock", "--port", done.stdout.strip().rpartition(":")[2], check=False).returncode

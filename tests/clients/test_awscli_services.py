@@ -52,7 +52,10 @@ def test_files_are_uploaded_and_downloaded(tmp_path: Path) -> None:
 
 
 def test_other_services_answer(tmp_path: Path) -> None:
-    """Five more services answer the AWS CLI; SQS needs `--endpoint-url`: this CLI ignores AWS_ENDPOINT_URL there."""
+    """Five more services answer the AWS CLI.
+
+    For SQS this CLI ignores AWS_ENDPOINT_URL and needs `--endpoint-url`.
+    """
     printed = run(
         tmp_path,
         """

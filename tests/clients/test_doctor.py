@@ -250,7 +250,7 @@ def test_a_garbled_aws_config_file_is_named(machine: Machine) -> None:
 
 
 def test_one_broken_environment_does_not_hide_the_others(machine: Machine) -> None:
-    """Without an environment name, all environments are checked, and a broken one does not hide the others' results."""
+    """If no environment is named, all are checked, and a broken one does not hide the results of the others."""
     machine.config.write_text(CONFIG + "  broken: {TOKEN: {from: {store: secrets, key: '${NOT_SET}'}}}\n")
     done = machine.dsops("doctor", "--json")
     checks = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}

@@ -111,7 +111,7 @@ def clients(url: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("client", ["boto3", "aws-cli-1", "aws-cli-2"])
 def test_a_program_works_as_the_role(client: str, place: Place, aws: StubAws, tmp_path: Path) -> None:
-    """With AWS_PROFILE set to an exported profile, clients work as its role; dsops itself must not start from it."""
+    """If AWS_PROFILE names an exported profile, clients work as its role; dsops itself uses the base keys."""
     command = clients(aws.server.url)[client]
     if not command:
         pytest.skip("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
@@ -167,7 +167,7 @@ def test_profiles_are_printed_and_nothing_is_written(place: Place) -> None:
 
 
 def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
-    """--store selects the stores to export (a store of secrets has a session, too); --prefix precedes their names."""
+    """`--store` selects the stores to export (secret stores, too); `--prefix` is put before the profile names."""
     text = place.exported("--store", "secrets", "--store", "next", "--prefix", "work-")
 
     assert ["[profile work-secrets]", "[profile work-next]"] == [
@@ -176,7 +176,7 @@ def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
 
 
 def test_an_auto_store_needs_its_environment(place: Place, aws: StubAws, tmp_path: Path) -> None:
-    """A store with `session_policy: auto` gets a profile only with `--env`; that profile sends the policy."""
+    """A store with `session_policy: auto` gets a profile only with `--env`; the profile sends the policy."""
     config = CONFIG.replace("role_session_name: test", "session_policy: auto").replace("credentials_from: next", "&")
     config = config.replace("&", "region: us-east-1, credentials_from: target").replace(
         "development: {}", "development: {KEY: {from: {store: secrets, key: prod/key}}}"

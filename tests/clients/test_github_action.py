@@ -150,7 +150,7 @@ def test_a_command_has_the_variables_and_no_later_step(job: Runner) -> None:
 
 
 def test_an_auto_session_is_exported_for_the_environment(job: Runner) -> None:
-    """A session with `session_policy: auto` is limited to what the environment `env` reads."""
+    """A session with `session_policy: auto` can read only what the environment in the input `env` reads."""
     (job.workspace / "dsops.yaml").write_text(
         CONFIG.replace("    web_identity: github\n", "    web_identity: github\n    session_policy: auto\n")
     )
@@ -198,7 +198,7 @@ def test_a_role_signs_for_the_environment(job: Runner) -> None:
 
 
 def test_the_jobs_own_environment_is_not_that_of_the_role(job: Runner) -> None:
-    """A job's DSOPS_ENV names an environment of its dsops.yaml, even beside `role-to-assume`."""
+    """DSOPS_ENV in a job selects an environment of the job's dsops.yaml, even if `role-to-assume` is set."""
     job.environ["DSOPS_ENV"] = "by-role"
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1"}
     assert job.use(ROOT, **role, command='echo "token $TOKEN"') is not None, job.log
@@ -206,7 +206,7 @@ def test_the_jobs_own_environment_is_not_that_of_the_role(job: Runner) -> None:
 
 
 def test_a_stores_session_goes_to_later_steps_or_to_the_command(job: Runner) -> None:
-    """`credentials` names the store whose session is exported or given to the command; an output has the ARN."""
+    """The session of the store in `credentials` is exported or given to the command; its ARN is an output."""
     script = "dsops whoami | grep -o assumed-role/Deploy/job"
     assert job.use(ROOT, credentials="job", command=script) is not None, job.log
     assert job.shown[-1] == "assumed-role/Deploy/job"
@@ -236,7 +236,7 @@ def test_the_audience_input(job: Runner) -> None:
 
 
 def test_a_job_without_the_permission_is_told_what_to_write(job: Runner) -> None:
-    """A job without `id-token: write` (such as a fork's pull request) fails with the permission to add."""
+    """Without `id-token: write` (as in a fork's pull request) a job fails; the error names this permission."""
     del job.environ["ACTIONS_ID_TOKEN_REQUEST_URL"]
     assert job.use(ROOT, env="production", export="true") is None
     assert "permissions: {id-token: write}" in job.log
@@ -277,7 +277,7 @@ def test_an_input_is_never_code(job: Runner, name: str, text: str) -> None:
 
 
 def test_a_folder_named_like_shell_code(job: Runner) -> None:
-    """A working folder whose name is shell code is used as a name, and its name is never run."""
+    """A working folder whose name is shell code can be used, and the code never runs."""
     folder = job.workspace / "$(touch MARK); 'touch MARK'"
     folder.mkdir()
     (job.workspace / "dsops.yaml").rename(folder / "dsops.yaml")

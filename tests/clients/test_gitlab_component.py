@@ -197,7 +197,7 @@ def test_a_session_goes_to_later_jobs_as_a_report(job: Job) -> None:
 
 
 def test_a_line_that_fails_ends_the_job(job: Job) -> None:
-    """The first script line that fails ends the job with that line's exit code, whether dsops failed or the command."""
+    """The first script line that fails ends the job with its exit code, whether dsops or its command failed."""
     code, log = job.run("dsops exec -- sh -c 'exit 7'", "echo not reached")
     assert (code, "not reached" in log) == (7, False)
     del job.environ["GITLAB_OIDC_TOKEN"]
@@ -210,7 +210,7 @@ def test_a_line_that_fails_ends_the_job(job: Job) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("name", ["env", "config", "source"])
 def test_an_input_is_never_code(job: Job, name: str, text: str) -> None:
-    """An input with shell code never runs; the job fails because no such environment, file or job exists."""
+    """Shell code in an input never runs; the job fails, as no environment, file or package has such a name."""
     job.environ["TOUCH"] = "touch MARK"
     if name == "source":
         # `source` is read only if dsops must be installed; PIP_NO_INDEX keeps pip off the network.
@@ -247,7 +247,7 @@ def test_it_is_installed_where_the_image_has_none(tmp_path: Path) -> None:
 
 
 def test_an_image_without_python_is_told(tmp_path: Path) -> None:
-    """A job in an image without Python fails with a message of what it needs, in plain `sh` as well."""
+    """In an image without Python, the job fails with a message that says what it needs, even in plain `sh`."""
     job = Job(tmp_path, {"PATH": str(tmp_path)}, "/bin/sh")
     code, log = job.run("true")
     assert code == 1
@@ -255,7 +255,7 @@ def test_an_image_without_python_is_told(tmp_path: Path) -> None:
 
 
 def test_a_source_has_to_be_named() -> None:
-    """The input `source` has no default, because an index could have a foreign package named `dsops`."""
+    """The input `source` has no default, because an index could have another project's package named `dsops`."""
     header, _ = yaml.safe_load_all((ROOT / "templates" / "dsops.yml").read_text(encoding="utf-8"))
     assert "default" not in header["spec"]["inputs"]["source"]
     assert all("default" in declaration for name, declaration in header["spec"]["inputs"].items() if name != "source")

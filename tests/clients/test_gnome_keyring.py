@@ -84,7 +84,7 @@ def test_a_seed_is_kept_and_gives_codes(desktop: Path) -> None:
 
 
 def test_a_locked_keyring_is_an_error(desktop: Path) -> None:
-    """A locked keyring is the error keyring.locked, because without a desktop its password window cannot open."""
+    """A locked keyring raises keyring.locked, because its password window cannot open without a desktop."""
     output = session(
         desktop,
         f"seed | dsops mfa add {DEVICE} > /dev/null 2>&1",

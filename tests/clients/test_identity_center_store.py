@@ -166,7 +166,10 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
 
 
 def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
-    """Without BROWSER and display, `login` says so and uses a device code; a denial ends it with exit code 3."""
+    """If no browser can be opened, `login` says this and uses a device code.
+
+    A denial ends `login` with exit code 3.
+    """
     waiting = Child(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
     _, stderr = waiting.communicate(timeout=30)
@@ -211,7 +214,10 @@ def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
 
 
 def test_the_agent_separates_logins_of_two_users(desk: Login) -> None:
-    """After bob's login the agent does not use a session of alice's login; with alice's token, it uses hers again."""
+    """After bob's login the agent does not use alice's session.
+
+    Once alice's token is back, the agent uses her session again.
+    """
     desk.log_in("alice")
     assert ["the-token"] * 2 == [desk.token(), desk.token()]
     assert 1 == desk.calls("GetRoleCredentials")
@@ -298,9 +304,9 @@ def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
 
 @pytest.mark.parametrize("sandbox_seed", [SEED, f"{SEED}  rotates_refresh_tokens: true\n"])
 def test_many_processes_may_renew_at_once(desk: Login, sandbox_seed: str) -> None:
-    """Twenty processes that find an expired token at once all succeed with one renewal, and leave one valid token.
+    """Twenty processes that find an expired token at once all succeed with one renewal and one valid token.
 
-    The test runs with refresh tokens that work once, too.
+    The test also runs with refresh tokens that can be used only once.
     """
     desk.log_in()
     before = desk.end_token()
@@ -357,7 +363,7 @@ def test_login_and_logout_of_an_auto_role(desk: Login) -> None:
 
 
 def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
-    """`dsops logout` drops the agent's sessions of this login and of roles behind it, but not those of other logins."""
+    """`dsops logout` drops the agent's sessions of this login and of roles assumed with it, and no others."""
     other = desk.folder / "other"
     (other / ".aws").mkdir(parents=True)
     (other / ".aws" / "config").write_text(AWS_CONFIG.replace("corp", "mine"))
@@ -445,7 +451,10 @@ def test_a_python_program_follows_the_login(desk: Login) -> None:
 
 
 def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
-    """A run with a valid login does not import botocore, and only a few small modules more than a run with a role."""
+    """A run with a valid login does not import botocore.
+
+    Compared to a run with a role, it imports only a few small modules more.
+    """
     (desk.folder / "dsops.yaml").write_text(
         CONFIG.replace("sso_session: corp", f"start_url: '{START_URL}', sso_region: us-east-1")
     )

@@ -178,7 +178,7 @@ def test_what_is_missing_is_named_with_the_next_step(desk: Newcomer, words: tupl
 
 
 def test_the_section_is_added_to_a_file_of_ones_own(desk: Newcomer) -> None:
-    """An existing ~/.aws/config keeps its text and mode, and is saved beside the new one."""
+    """Adding a section keeps the text and mode of ~/.aws/config, and leaves a copy of the old file beside it."""
     desk.aws_config.parent.mkdir()
     desk.aws_config.write_text("[default]\nregion = eu-west-1")
     desk.aws_config.chmod(0o640)
@@ -197,7 +197,10 @@ def test_the_empty_file_of_a_sandbox_is_never_written(desk: Newcomer) -> None:
 
 
 def test_another_login_prunes_what_it_may_not_use(desk: Newcomer) -> None:
-    """The import after bob's login removes alice's permission set, but keeps the user's own store and changed name."""
+    """After bob's login, an import removes alice's permission set.
+
+    The user's own store and changed name stay.
+    """
     desk.log_in()
     assert names(desk.imported()["added"]) == ["Dev-team-Admin", "Ops-ReadOnly"]
     text = desk.own.read_text().replace("  Dev-team-Admin:", "  # mine\n  dev:")
@@ -216,7 +219,7 @@ def test_another_login_prunes_what_it_may_not_use(desk: Newcomer) -> None:
 
 
 def test_two_imports_at_once_leave_one_complete_file(desk: Newcomer) -> None:
-    """Eight imports at once all succeed; the file has every store once, and no part of another file is left."""
+    """Eight concurrent imports all succeed; the file has every store once, and no temporary file is left."""
     desk.log_in()
     running = [
         Child(
@@ -297,7 +300,7 @@ def json_answer(content: object, status: int = 200, error: str = "") -> Answer:
 
 
 def test_an_account_that_is_not_listed_is_named_and_keeps_its_stores(logged_in: Newcomer) -> None:
-    """If one account can't be listed, its stores stay, other accounts' stores are written, and an error names it."""
+    """If an account can't be listed, its stores stay, others are written, and an error names the account."""
 
     def refuse(_: str, account: str) -> Answer | None:
         return json_answer({"message": "No access"}, 403, "ForbiddenException") if account == OPS else None

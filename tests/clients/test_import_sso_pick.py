@@ -73,7 +73,7 @@ def names_in(path: Path) -> list[str]:
 def test_the_marked_permission_sets_become_stores(desk: Newcomer) -> None:
     """In the list, Tab marks a permission set, typing filters, and Enter adds the marked sets as stores.
 
-    The list of the next import has only the others.
+    The next import lists only the remaining permission sets.
     """
     with shown(desk, "--pick") as screen:
         screen.wait_for("Esc: cancel")
@@ -108,7 +108,7 @@ def test_the_marked_permission_sets_become_stores(desk: Newcomer) -> None:
 
 
 def test_a_choice_removes_nothing(desk: Newcomer) -> None:
-    """An import with a choice keeps a store whose permission set is gone; a whole import removes the store."""
+    """An import of chosen permission sets keeps a store whose set is gone; an import of all sets removes it."""
     assert desk.run("dsops", "import", "sso").returncode == 0
     text = desk.own.read_text().replace("Shop-Admin:", "gone:").replace("role_name: Admin", "role_name: Gone")
     desk.own.write_text(text)

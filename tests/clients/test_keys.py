@@ -183,7 +183,10 @@ def test_a_rotation_with_delete_old(desk: Desk) -> None:
 
 @pytest.mark.parametrize("missing", STEPS)
 def test_a_denied_step_leaves_a_working_key_and_is_completed_by_the_next_run(desk: Desk, missing: str) -> None:
-    """If IAM denies a step, the error names the key in use and the missing permission; the next run completes it."""
+    """If IAM denies a rotation step, the error names the key in use and the missing permission.
+
+    The next run completes the rotation.
+    """
     desk.add()
     desk.allow(*[step for step in STEPS if step != missing])
     done = desk.dsops("keys", "rotate", "ada", "--delete-old")
@@ -203,7 +206,10 @@ def test_a_denied_step_leaves_a_working_key_and_is_completed_by_the_next_run(des
 
 
 def test_a_key_that_cannot_be_stored_is_deleted_in_iam(desk: Desk) -> None:
-    """If the keyring rejects a new key, the key is deleted in IAM: its secret is lost and it takes one of two slots."""
+    """A new key that the keyring rejects is deleted in IAM, because its secret is lost.
+
+    Otherwise it would take one of the user's two slots for keys.
+    """
     desk.add()
     desk.allow(*STEPS)
     desk.keyring.set_mood("refuses")
@@ -267,7 +273,7 @@ def test_a_killed_rotation_is_completed_with_its_new_key(desk: Desk) -> None:
 
 
 def test_a_removed_key_stays_in_aws(desk: Desk) -> None:
-    """`keys remove` leaves the key in IAM unless --from-aws is passed; --old refuses a key that is still active."""
+    """`keys remove` leaves the key in IAM unless `--from-aws` is passed; `--old` refuses an active key."""
     desk.add()
     desk.allow(*[step for step in STEPS if step != "iam:UpdateAccessKey"])
     assert desk.dsops("keys", "remove", "ada", "--old").returncode == 2

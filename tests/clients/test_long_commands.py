@@ -366,7 +366,7 @@ region = ap-south-1
 
 
 def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
-    """Two empty files hide HOME's `[default]` keys from the command: botocore prefers them to a container endpoint."""
+    """Two empty files hide HOME's `[default]` keys: botocore would prefer these keys to a container endpoint."""
     mallory = identity_variables(world.server, "mallory")
     folder = Path(os.environ["HOME"]) / ".aws"
     folder.mkdir()
@@ -453,7 +453,7 @@ def serving(world: World, *words: str) -> tuple[Talk, str, str]:
 
 
 def test_the_server_demands_the_token(world: World) -> None:
-    """The credentials server answers 401 to another command's token, to no token, and to another user's guess."""
+    """The credentials server answers 401 to no token, to another command's token and to another user's guess."""
     first, address, token = serving(world)
     second, other_address, other_token = serving(world)
     with first, second:
@@ -545,7 +545,7 @@ def test_another_address_is_warned_of_and_demands_the_token_too(world: World) ->
 
 
 def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> None:
-    """SDKs accept the address 169.254.170.2, which ECS uses (the test has it in a network namespace)."""
+    """SDKs accept the address 169.254.170.2, which ECS uses (the test assigns it in a network namespace)."""
     tools = [shutil.which(name) for name in ("unshare", "ip")]
     if os.getuid() != 0 or not all(tools):
         pytest.skip("to have a network of its own takes root, unshare and ip")
@@ -608,7 +608,10 @@ class Outage:
 
 
 def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: World) -> None:
-    """While STS is down a command keeps its valid session; when STS is back it gets a new session by itself."""
+    """While STS is down, a command keeps its valid session.
+
+    When STS is back, the command gets a new session by itself.
+    """
     outage = Outage(world)
     with outage.server, world.start("--credentials", "target", "--serve") as talk:
         first = talk.ask()

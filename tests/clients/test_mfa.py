@@ -100,7 +100,7 @@ def desk(sandbox: LocalAws, tmp_path: Path) -> Desk:
 def test_aws_takes_the_code_whatever_this_machines_clock_says(desk: Desk, sandbox: LocalAws, minutes: int) -> None:
     """AWS accepts the MFA code after one retry although the clock is off by 3 or 20 minutes.
 
-    AWS accepts signatures that are 3 minutes off, but no MFA code.
+    With a clock that is 3 minutes off, AWS accepts the signature, but not the MFA code.
     """
     secret, stderr = desk.read(minutes * 60)
     assert secret == "the-secret\n", stderr
@@ -110,7 +110,10 @@ def test_aws_takes_the_code_whatever_this_machines_clock_says(desk: Desk, sandbo
 
 
 def test_two_runs_at_once_take_a_code_each(desk: Desk) -> None:
-    """Two concurrent runs both succeed: if AWS rejects a used code, the run says so and waits for the next code."""
+    """Two concurrent runs both succeed.
+
+    If AWS rejects a used code, that run says so and waits for the next code.
+    """
     runs = [desk.start() for _ in range(2)]
     done = [run.communicate(timeout=100) for run in runs]
     assert [secret for secret, _ in done] == ["the-secret\n"] * 2, done

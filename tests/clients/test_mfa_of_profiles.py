@@ -206,7 +206,10 @@ def test_an_expired_session_asks_for_a_code_again(machine: Machine) -> None:
 
 
 def test_a_role_of_over_an_hour_sends_its_own_code(machine: Machine) -> None:
-    """A profile with a duration of over an hour sends a code itself, since roles assumed with a session get an hour."""
+    """A profile with a duration over an hour sends its own MFA code.
+
+    A role assumed with a session lasts only an hour.
+    """
     machine.typed("long", ADA)
     assert machine.calls() == ["AssumeRole"]
     assert not machine.works("audit")

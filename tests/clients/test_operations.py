@@ -205,7 +205,7 @@ def test_a_member_accounts_root_user_for_one_task(desk: Adas) -> None:
 
 
 def test_a_context_assertion(desk: Adas) -> None:
-    """The trust policy sees the user of a context assertion; a forged assertion is refused and not printed."""
+    """A trust policy can test the user in a context assertion; a forged assertion is refused and not printed."""
     wish = {"context": {"identitystore:UserId": "1111"}}
     good = str(tell(desk.sandbox.url, "context", wish)["assertion"])
     assert "assumed-role/Known" in desk.caller("known", ASSERTION=good)

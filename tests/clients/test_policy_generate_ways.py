@@ -151,7 +151,7 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 
 def test_a_token_of_another_subject_is_denied(tmp_path: Path) -> None:
-    """A web identity token with another subject than the token that the policies were generated for is denied."""
+    """A web identity token is denied if its subject differs from the one that the policies were generated for."""
     assert denied(generate(tmp_path, "pod"), tmp_path, subject="pod:b")
 
 

@@ -108,7 +108,7 @@ def test_injected_markup_loads_and_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_without_the_policy_the_traps_work(tmp_path: Path) -> None:
-    """Without the Content-Security-Policy the injected markup loads and runs, so the test above can fail."""
+    """Without the Content-Security-Policy the injected markup runs, which proves that the test above can fail."""
     html = page_of(busy_report())
     with counting() as (address, paths):
         assert title(tmp_path, without_policy(with_traps(html, address))) == "it ran"

@@ -198,7 +198,10 @@ def test_a_policy_of_other_origin_is_not_replaced(dsops: Dsops, aws: LocalAws) -
 
 
 def test_the_role_of_another_account_is_never_taken_for_this_ones(dsops: Dsops, aws: LocalAws) -> None:
-    """A role of another account needs --with: PutRolePolicy takes a name and would change the caller's own role."""
+    """Another account's role needs --with.
+
+    PutRolePolicy takes only a name, and would change the caller's own role of that name.
+    """
     done = dsops.run("revoke", "away", "--apply", "--yes")
 
     assert 2 == done.returncode
@@ -226,7 +229,7 @@ def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None
 
 
 def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
-    """For a role with a path in another partition, IAM of that partition is called with the role's plain name."""
+    """For a role in another partition, that partition's IAM is called with the role's name without its path."""
     seed = f'region: cn-north-1\naccounts: {{"{HOME}": {{partition: aws-cn}}}}'
     with LocalAws(SandboxKeeper().do, seed) as aws:
         home = aws.account(HOME)
@@ -301,7 +304,7 @@ def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
 
 
 def test_nothing_is_attached_by_a_clock_that_may_be_wrong(dsops: Dsops, aws: LocalAws) -> None:
-    """Without AWS's time `--apply` refuses and suggests --before, because sessions could escape the revocation."""
+    """If AWS's time is unknown, `--apply` refuses and suggests --before: sessions could escape the revocation."""
     gone = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_ENDPOINT_URL": aws.url}
     done = dsops.run("revoke", "worker", "--apply", "--yes", **gone)
 

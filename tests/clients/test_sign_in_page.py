@@ -74,7 +74,7 @@ def waiting(sandbox: LocalAws) -> int:
 
 
 def test_a_wrong_code_then_the_right_one_then_allow(sandbox: LocalAws, page: Browser) -> None:
-    """A wrong code shows what to do; after the right code, Tab reaches the user, Deny and Allow in this order."""
+    """After a wrong code the page shows the problem; after the right code, Tab reaches user, Deny and Allow."""
     login = Login(sandbox.url)
     page.open(login.started["verificationUri"])
     page.type("BBBB-BBBB")

@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_site_is_complete(site: Path) -> None:
-    """The site has the pages that a reader expects, the search index, and a page for a missing address."""
+    """The site has the pages that a reader expects, the search index and a 404 page."""
     expected = ["index.html", "404.html", "search.json", "install/index.html", "tutorial/first-run/index.html"]
     expected += [
         "how-to/mfa/index.html",

@@ -155,7 +155,10 @@ def test_whoami_notes_the_wrong_clock(sandbox: LocalAws, tmp_path: Path) -> None
     [(0, "ok", 0), (-30, "ok", 0), (-120, "warning", 0), (200, "warning", 0), (-20 * MINUTE, "failed", 6)],
 )
 def test_doctor_finds_a_wrong_clock(sandbox: LocalAws, tmp_path: Path, seconds: int, status: str, code: int) -> None:
-    """doctor warns of a clock over a minute off and fails it over five, because other programs do not correct it."""
+    """doctor warns if the clock is over one minute off, and fails if it is over five minutes off.
+
+    Other programs do not correct the clock.
+    """
     done = run(sandbox, tmp_path, seconds, "doctor", "--env", "key", "--json")
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert (checks["clock"]["status"], done.returncode) == (status, code), done.stdout

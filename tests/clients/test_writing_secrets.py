@@ -150,7 +150,7 @@ def prepared(vault: Vault) -> Iterator[Vault]:
 
 
 def test_a_piped_value_becomes_current(vault: Vault) -> None:
-    """`set` writes what was piped in, without one newline at its end; the old version becomes AWSPREVIOUS."""
+    """`set` writes the piped value without one trailing newline; the old version becomes AWSPREVIOUS."""
     before = vault.current()
 
     done = vault.run("set", "secrets", "prod/db", text="hush-1\n\n")
@@ -164,7 +164,7 @@ def test_a_piped_value_becomes_current(vault: Vault) -> None:
 
 
 def test_the_aws_cli_reads_the_field_that_was_set(vault: Vault) -> None:
-    """`set --field` changes one field of the JSON object; the AWS CLI reads the others as they were."""
+    """`set --field` changes one field of the JSON object; the AWS CLI reads the other fields unchanged."""
     vault.run("set", "secrets", "prod/db", "--field", "password", text="hush-2")
     vault.run("set", "secrets", "prod/db", "--field", "port", text="5433\n")
 
@@ -280,7 +280,7 @@ def test_what_cannot_be_written_is_refused(
 
 
 def test_a_session_policy_of_an_environment_names_other_stores(vault: Vault) -> None:
-    """For a store with `session_policy: auto`, the error names the stores that can write."""
+    """If `set` names a store with `session_policy: auto`, the error names the stores that can write."""
     refused = vault.run("set", "read-only", "prod/db", text="x", code=2)
     assert "hint: write through secrets, parameters, denied\n" in refused.stderr
 

@@ -123,7 +123,10 @@ def test_logs_are_made_once_for_a_size_and_seed(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_table_has_each_ratio(made: bench.Logs) -> None:
-    """The table of results has ratios per size: ten times the time for a tenth of the logs is a factor of 100."""
+    """The result table compares times per event.
+
+    Ten times the time for a tenth of the events is a ratio of 100.
+    """
     assert made.records > 3000
     names = ("report", "report, part", "count", "fastest count", "jq", "python")
     took = dict(zip(names, (10.0, 2.0, 8.0, 5.0, 20.0, 100.0), strict=True))

@@ -70,7 +70,10 @@ def log(chance: random.Random) -> list[Record]:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("since", [None, BOUND, BOUND + timedelta(seconds=1)])
 def test_on_either_side_of_a_bound_both_say_the_same(tmp_path: Path, seed: int, since: datetime | None) -> None:
-    """The report and the naive program agree on offsets, second fractions, missing expirations and empty codes."""
+    """The report and the naive program agree in edge cases at a limit.
+
+    These are UTC offsets, fractions of seconds, missing expiries and empty error codes.
+    """
     chance = random.Random(seed)  # noqa: S311 - the same each time
     (tmp_path / "a.json").write_text(json.dumps({"Records": log(chance)}))
     known_names = Naive(str(tmp_path), since).answers()

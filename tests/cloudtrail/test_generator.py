@@ -221,7 +221,7 @@ def test_twins_have_one_id_and_the_copy_knows_no_name(clean: tuple[Path, Known])
 
 
 def test_the_last_call_is_the_end_of_the_month(clean: tuple[Path, Known]) -> None:
-    """The last call is at the end of the month, so the boundary between old and new calls is a day earlier."""
+    """The boundary between old and new calls is a day before the last call, which is at the month's end."""
     naive = Naive(str(clean[0]))
 
     assert END == max(call.time for call in naive.all).timestamp()
@@ -229,7 +229,7 @@ def test_the_last_call_is_the_end_of_the_month(clean: tuple[Path, Known]) -> Non
 
 
 def test_too_few_events_are_refused(tmp_path: Path) -> None:
-    """Fewer calls than LEAST are refused."""
+    """The generator refuses to make fewer calls than LEAST."""
     with pytest.raises(ValueError, match=f"at least {LEAST}"):
         generate(tmp_path, events=LEAST - 1, seed=1)
 

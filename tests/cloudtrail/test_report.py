@@ -197,7 +197,7 @@ def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
 
 
 def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> None:
-    """A user recorded only by a key id is named by the key id (dsops' own trail); a session's key id is `unknown`."""
+    """In dsops' own trail, a user with only a key id is named by that id; a session's key id is `unknown`."""
     issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
     keys = ("AKIAADA", "AKIABOB", "ASIAONE", "ASIATWO")
     lines = [json.dumps({**issue, "userIdentity": {"type": "Unknown", "accessKeyId": key}}) for key in keys]
@@ -209,7 +209,7 @@ def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> Non
 
 
 def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
-    """A session without issuer is named by its role (dsops' own trail), a person's session also by its session name."""
+    """In dsops' own trail, a session without issuer is named by its role, a person's session by its full ARN."""
     issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
     session = "arn:aws-cn:sts::111111111111:assumed-role/"
     people = {f"{session}AWSReservedSSO_Dev_1a2b/{name}" for name in ("ada", "bob")}
@@ -224,7 +224,7 @@ def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
 
 
 def test_an_empty_error_is_none(tmp_path: Path) -> None:
-    """An empty error code counts as success, because some tools write successful calls so."""
+    """An empty error code counts as success, because some tools write it for successful calls."""
     answer = {"credentials": {"accessKeyId": "ASIA1", "expiration": "2026-11-20T01:00:01Z"}}
     log(tmp_path / "a.json", [record(1, "AssumeRole", errorCode="", responseElements=answer)])
     report = report_of(tmp_path)
@@ -444,7 +444,7 @@ def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
 
 @pytest.mark.parametrize("text", ["[]", '{"Events": []}', '{"Records": null}', '{"Records": {"a": 1}}', "5"])
 def test_a_file_without_records_is_told(tmp_path: Path, text: str) -> None:
-    """A file without records is one skipped element, so that another tool's export does not look like quiet logs."""
+    """A file without records counts as a skipped element: another tool's export must not look like empty logs."""
     (tmp_path / "a.json").write_text(text)
     log(tmp_path / "b.json", [record(1)])
     log(tmp_path / "c.json", [])

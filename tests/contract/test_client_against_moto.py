@@ -180,7 +180,7 @@ def test_parameters(caller: Caller) -> None:
 
 
 def test_queries(caller: Caller) -> None:
-    """Athena queries start, are polled and read (header row, NULL), and stop; an unknown workgroup is an error."""
+    """Athena queries are started, polled, read (header row, NULL) and stopped; unknown workgroups are errors."""
     columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in ("name", "calls")]
     cells: list[list[str | None]] = [["name", "calls"], ["AssumeRole", "12"], [None, "1"]]
     rows = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in cells]

@@ -214,7 +214,7 @@ def ask_about(topic: Topic, worlds_each: int, oracle: Oracle, tally: Tally) -> N
 def test_iam_simulate_decides_alike_but_for_what_is_written_down(
     worlds_each: int, oracle: Oracle, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """iam-simulate and dsops.policy decide alike, or differ as a documented reading predicts."""
+    """iam-simulate and dsops.policy decide alike, except for the documented differences."""
     tally = Tally()
     for topic in TOPICS:
         ask_about(topic, worlds_each, oracle, tally)
@@ -244,7 +244,7 @@ def test_every_operator_is_generated() -> None:
 
 
 def test_every_difference_is_written_down_with_awss_words() -> None:
-    """Each reading of iam-simulate has a documented section with a source and AWS's sentence, and vice versa."""
+    """Each known difference from iam-simulate has a section that quotes AWS, and vice versa."""
     sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     by_heading = {section.partition("\n")[0]: section for section in sections}
     assert [heading[0].lower() + heading[1:] for heading in by_heading] == [

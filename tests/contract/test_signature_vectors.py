@@ -36,7 +36,7 @@ def _as_signed(vector: Vector) -> Vector:
 
 
 def test_there_are_as_many_as_aws_publishes(published: list[Vector]) -> None:
-    """AWS's published signature vectors are 34, with unique names."""
+    """AWS published 34 signature vectors, which have unique names."""
     assert len({vector.name for vector in published}) == len(published) == 34
 
 

@@ -169,7 +169,10 @@ def test_an_organization_makes_the_difference_that_it_should(
     alone: str,
     together: str,
 ) -> None:
-    """In an organization, a trust policy with its id admits to one role; an RCP and an SCP each deny another role."""
+    """In an organization, a trust policy with the organization's id allows a role.
+
+    An RCP and an SCP each deny another role.
+    """
     has_organization = server.sandbox.world.organizations.membership(HOME) is not None
     result_text = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
 

@@ -163,7 +163,7 @@ def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.Captu
 
 @pytest.mark.parametrize(("heading", "name"), PAGE.items())
 def test_an_example_has_the_settings_of_the_founding_page(heading: str, name: str) -> None:
-    """The example has each store of the page's pattern with all its keys and values, and may have more."""
+    """The example has every store of the page's pattern with the same keys and values, and may have more."""
     block = next(block for block in blocks("yaml") if block.heading == heading)
     text = (ROOT / "examples" / name / "dsops.yaml").read_text(encoding="utf-8")
     ours = yaml.safe_load(text)["secretStores"]

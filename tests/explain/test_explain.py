@@ -33,7 +33,7 @@ WITH_IDS = [
 
 
 def test_at_most_one_in_twenty_is_missed() -> None:
-    """`explain` misses at most one fault in twenty, also among those that were not looked at during development."""
+    """`explain` misses at most one fault in twenty, also among the faults held back during development."""
     for group in (FAULTS, [fault for fault in FAULTS if fault.is_held_back]):
         found = [fault for fault in group if not fault.missed]
         print(f"explain names the broken place first in {len(found)} of {len(group)} set-ups")

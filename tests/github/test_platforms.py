@@ -16,7 +16,7 @@ CLASSIFIERS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"
 
 
 def test_each_platform_has_a_job() -> None:
-    """Each row of the table names a job of ci.yml, and each runner of the job `test` has a row."""
+    """Each row of the platform table names a job of ci.yml, and each runner of the job `test` has a row."""
     rows = [line.strip("|").split("|") for line in SECTION.splitlines() if line.startswith("|")][2:]
     jobs = [re.search(r"CI's job `(\w+)`", verified_by) for _, _, verified_by in rows]
     assert [job[1] if job else "" for job in jobs] == ["test", "test", "test", "alpine", "windows"]
@@ -26,7 +26,10 @@ def test_each_platform_has_a_job() -> None:
 
 
 def test_the_versions_of_python_are_those_of_ci() -> None:
-    """Each Python version in the classifiers has a CI job, and the oldest one is the oldest that dsops accepts."""
+    """CI tests each Python version in the classifiers.
+
+    The oldest tested version is the oldest that dsops accepts.
+    """
     named = [match[1] for name in CLASSIFIERS if (match := re.fullmatch(r".*:: Python :: (3\.\d+)", name))]
     tested = {part["python"] for part in MATRIX}
     assert set(named) <= tested
@@ -34,7 +37,7 @@ def test_the_versions_of_python_are_those_of_ci() -> None:
 
 
 def test_the_systems_are_those_that_were_verified() -> None:
-    """The classifiers name no operating system that, according to its row, nothing has verified yet."""
+    """The classifiers name no operating system that is unverified according to the platform table."""
     unverified = [line for line in SECTION.splitlines() if line.startswith("|") and "nothing yet" in line]
     assert any("macOS" in line for line in unverified)
     assert [name for name in CLASSIFIERS if "MacOS" in name or "Windows" in name] == []

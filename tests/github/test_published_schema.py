@@ -12,13 +12,14 @@ from dsops.cli import main
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SCHEMA = REFERENCE / "dsops.schema.json"
+UPDATE = bool(os.environ.get("DSOPS_UPDATE_GOLDEN"))
 
 
 def test_the_published_schema_is_what_dsops_prints(capfd: pytest.CaptureFixture[str]) -> None:
     """docs/reference/dsops.schema.json is the output of `dsops schema`; DSOPS_UPDATE_GOLDEN=1 writes it again."""
     assert main(["schema"]) == 0
     printed = capfd.readouterr().out
-    if os.environ.get("DSOPS_UPDATE_GOLDEN"):
+    if UPDATE:
         SCHEMA.write_text(printed, encoding="utf-8")
     assert printed == SCHEMA.read_text(encoding="utf-8")
 

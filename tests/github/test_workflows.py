@@ -111,7 +111,7 @@ def test_each_script_is_run_or_has_a_reason() -> None:
     "target", sorted({word for step in STEPS if is_make(step) for word in step.script.split()[1:]})
 )
 def test_each_target_exists(target: str) -> None:
-    """make knows every target that a workflow names, without running it."""
+    """Every make target that a workflow names exists; the test does not run the target."""
     if "=" in target:
         return
     done = subprocess.run(

@@ -47,7 +47,7 @@ def test_the_picture_is_that_of_the_contracts() -> None:
 
 @pytest.mark.parametrize(("heading", "fewest"), [("The path of one exec", 12), ("The path of one request", 12)])
 def test_a_path_follows_imports(heading: str, fewest: int) -> None:
-    """Each module on a path exists, and a module above imports it or its package, or names it in a table."""
+    """Each module on a path exists; an earlier module imports it or its package, or names it in a table."""
     names = path(heading)
     assert len(names) >= fewest
     assert set(names) <= modules().keys()
@@ -64,7 +64,7 @@ def test_there_are_eight_changes() -> None:
 
 @pytest.mark.parametrize("change", changes(), ids=lambda change: change.example)
 def test_a_change_touches_what_its_row_names(change: Change) -> None:
-    """A row's example occurs in files that the row names and in no other file, and on each page of the row."""
+    """A row's example occurs only in files that the row names, and on every page that the row names."""
     found = files_with(change.example)
     pages = [file for file in change.files if file.endswith(".md")]
 

@@ -85,7 +85,7 @@ def test_what_dsops_imports_is_what_it_depends_on() -> None:
 
 
 def test_what_the_sandbox_imports_is_in_its_extra() -> None:
-    """The sandbox imports exactly what dsops and its extra declare; `service_reference` brings AWS's lists."""
+    """The sandbox (with `service_reference`) imports exactly the packages that dsops and its extra declare."""
     read = imported(SANDBOX | {ROOT / "src" / "dsops" / "service_reference.py"})
     assert BASE | EXTRA == read | BASE
     assert EXTRA <= read

@@ -117,7 +117,7 @@ def test_no_fixture_sees_the_users_home(scope: str, home: Path, tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a session of its own on Linux only")
 def test_in_a_terminal_no_test_meets_it_and_ctrl_c_ends_the_run(tmp_path: Path) -> None:
-    """Tests that run in a terminal can't open it, so that no test waits for its user; Ctrl-C ends pytest."""
+    """If pytest runs in a terminal, tests can't open it, so that none waits for input; Ctrl-C ends pytest."""
     probe = """
         import time
         import pytest

@@ -10,7 +10,7 @@ from tests.project.source import ROOT, SOURCE, modules, tree_of
 
 LONGEST_FILE = 450
 LONGEST_FUNCTION = 60
-MOST_LINES = 101_836
+MOST_LINES = 103_000
 MOST_SKIPS = 20
 
 LONG_FILES = {
@@ -50,7 +50,7 @@ def test_a_function_is_at_most_60_lines() -> None:
 
 
 def test_the_source_has_not_grown() -> None:
-    """The source has at most MOST_LINES lines; a change that needs more raises it and says why in its commit."""
+    """The source has at most MOST_LINES lines; a commit that needs more raises MOST_LINES and says why."""
     assert sum(LENGTHS.values()) <= MOST_LINES
 
 

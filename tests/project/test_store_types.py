@@ -65,7 +65,7 @@ def test_no_code_names_a_store_type() -> None:
 
 
 def test_each_word_that_only_looks_like_a_store_type_is_listed() -> None:
-    """Words that only look like a store type are listed per file with their number, so a further one is noticed."""
+    """Words that only look like a store type are listed with their count per file, so a new one is noticed."""
     named = named_types()
     assert {word: named[word] for word in OTHER_WORDS} == OTHER_WORDS
 

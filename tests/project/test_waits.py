@@ -103,7 +103,7 @@ print(ignored)
 
 
 def test_a_child_starts_with_default_signals() -> None:
-    """A test's child has the default signals even if pytest was started with `nohup` and `&`."""
+    """A test's child process has the default signal handlers even if pytest was started with `nohup` and `&`."""
     probe = f"""
     import signal, subprocess, sys
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
@@ -125,7 +125,7 @@ def test_a_child_starts_with_default_signals() -> None:
 
 
 def test_no_signal_is_ignored_here() -> None:
-    """The process that runs the tests ignores only the signals that Python ignores, so children inherit no others."""
+    """pytest ignores only the signals that Python ignores, so child processes inherit no other ignored signal."""
     own = {signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)}
 
     assert {number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN} <= own
@@ -134,7 +134,7 @@ def test_no_signal_is_ignored_here() -> None:
 
 
 def test_a_child_is_killed_when_the_test_fails() -> None:
-    """If the `with` block ends by an error, a child process is killed that ignores all other signals."""
+    """If the `with` block raises an error, its child process is killed, even if it ignores all other signals."""
     with pytest.raises(ValueError, match="the test failed"), Child(["sleep", "60"]) as child:
         raise ValueError("the test failed")
 

@@ -134,7 +134,7 @@ def loaded(folder: Path, content: object) -> Config | ConfigError:
 
 @given(CONFIG | GOOD_CONFIG)
 def test_there_is_a_configuration_or_problems_with_their_lines(folder: Path, content: dict[str, object]) -> None:
-    """Any content gives a configuration or a ConfigError with lines; what loads can be checked for limits."""
+    """Any content gives a ConfigError with line numbers, or a configuration whose limits can be checked."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         assert found.problems

@@ -127,7 +127,7 @@ def test_the_worlds_are_decided_in_every_way() -> None:
 
 @given(worlds())
 def test_the_reasons_tell_the_same_story(world: World) -> None:
-    """Reasons agree with the decision: on Allow no required type refuses; on Deny the deciding type does."""
+    """Reasons agree with the decision: for Allow, no required type denies; for Deny, the deciding type does."""
     request, places = world
     decision = decide(request, places)
     denying = {reason.policy_type for reason in decision.reasons if reason.effect == "ExplicitDeny"}
@@ -145,7 +145,7 @@ def test_the_reasons_tell_the_same_story(world: World) -> None:
 
 @given(worlds())
 def test_the_deciding_statement_is_among_those_that_matched(world: World) -> None:
-    """The deciding statement is one of the matching statements, unless a root user needed none."""
+    """The deciding statement is a matching statement, unless a root user is allowed without a statement."""
     request, places = world
     decision = decide(request, places)
     matched = [found.statement for reason in decision.reasons for found in reason.matched]
@@ -159,7 +159,7 @@ def test_the_deciding_statement_is_among_those_that_matched(world: World) -> Non
 
 @given(worlds())
 def test_a_near_statement_has_a_failure_and_a_matching_one_has_none(world: World) -> None:
-    """A near statement has failures with expected and actual values; a matching statement has no failures."""
+    """A statement that nearly matches has failures (expected and actual values); a match has none."""
     request, places = world
     for reason in decide(request, places).reasons:
         assert not any(found.failures for found in reason.matched)

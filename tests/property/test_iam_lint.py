@@ -18,7 +18,7 @@ _TEXTS = ["".join(letters) for length in range(9) for letters in product("ab", r
 
 @given(st.text("ab*?", max_size=4), st.text("ab*?", max_size=4))
 def test_two_patterns_overlap_when_a_text_matches_both(left: str, right: str) -> None:
-    """Two patterns overlap if and only if some text as long as their literal characters matches both."""
+    """Two patterns overlap if and only if both match a text no longer than all their characters except `*`."""
     is_left, is_right = glob(left), glob(right)
     longest = sum(character != "*" for character in left + right)
     found = any(is_left(text) and is_right(text) for text in _TEXTS if len(text) <= longest)

@@ -82,7 +82,7 @@ def test_a_negated_operator_is_the_opposite_of_the_positive_one(
 def test_all_values_meet_an_operator_when_none_meets_its_opposite(
     pair: tuple[str, str, str], values: tuple[str, ...]
 ) -> None:
-    """ForAllValues with an operator gives the opposite of ForAnyValue with its negation."""
+    """ForAllValues with an operator gives the opposite of ForAnyValue with the negated operator."""
     positive, negative, wanted = pair
     everyone = compile_condition(f"ForAllValues:{positive}", "k", [wanted], 1, has_variables=True).test({"k": values})
     someone = compile_condition(f"ForAnyValue:{negative}", "k", [wanted], 1, has_variables=True).test({"k": values})

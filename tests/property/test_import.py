@@ -95,7 +95,7 @@ KEYS = st.sets(st.sampled_from(NAMES))
 def test_a_store_has_the_identity_of_its_profile(
     tmp_path_factory: pytest.TempPathFactory, profiles: Mapping[str, Mapping[str, str]], keys: set[str]
 ) -> None:
-    """A role is skipped only if botocore cannot assume it either, or if its source has both keys and a role."""
+    """An import skips a role only if botocore can't assume it either, or its source has both keys and a role."""
     folder = tmp_path_factory.mktemp("aws")
     config = "".join(
         f"[profile {name}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())

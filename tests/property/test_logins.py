@@ -69,7 +69,10 @@ def test_what_is_written_is_read(
 
 @given(TOKENS, TOKENS, MOMENTS)
 def test_only_the_same_refresh_token_has_the_same_mark(one: str, other: str, moment: datetime) -> None:
-    """Two tokens have the same mark if and only if their refresh tokens (without one, access tokens) are equal."""
+    """Two tokens have equal marks if and only if their refresh tokens are equal.
+
+    A token without a refresh token is compared by its access token.
+    """
     marks = [Token(Secret("access"), moment, Secret(refresh), None).mark for refresh in (one, other)]
     assert (one == other) == (marks[0] == marks[1])
     assert marks[0] == Token(Secret(other), moment, Secret(one), None).mark

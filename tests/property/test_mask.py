@@ -237,7 +237,7 @@ LEAF = st.one_of(TEXTS, st.integers(), st.booleans(), st.none())
 @settings(deadline=None)
 @given(fields=st.dictionaries(st.text(max_size=5), st.one_of(LEAF, st.lists(LEAF, max_size=3)), max_size=4))
 def test_a_field_of_a_json_secret_is_masked_by_itself(fields: dict[str, object]) -> None:
-    """Fields of a JSON secret are masked individually at any depth: strings and numbers of four bytes or more."""
+    """Each field of a JSON secret (string or number of at least four bytes) is masked at any depth."""
     forms = forms_of(json.dumps({"deep": [fields, json.dumps(fields)]}).encode())
     leaves = [leaf for value in fields.values() for leaf in (value if isinstance(value, list) else [value])]
     for leaf in leaves:

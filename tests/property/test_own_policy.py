@@ -96,7 +96,10 @@ def meaning(version: str) -> str:
 def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: Read, suffix: str
 ) -> None:
-    """The policy allows a secret if and only if the environment reads that region, name and version (any suffix)."""
+    """The policy allows a secret if and only if the environment reads its region, name and version.
+
+    The ARN's random suffix can be any.
+    """
     policy = policy_of(planned(wanted))
     store, name, version = asked
     arn = f"arn:aws:secretsmanager:{REGIONS[store]}:{ROLE_ACCOUNT}:secret:{name}-{suffix}"
@@ -127,7 +130,7 @@ def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
     region=st.sampled_from(["us-east-1", "eu-west-1", "eu-central-1"]),
 )
 def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read], service: str, region: str) -> None:
-    """The policy allows KMS keys to decrypt only through the services that are read, and never directly."""
+    """The policy allows `kms:Decrypt` only through services that the environment reads, and never directly."""
     policy = policy_of(planned(wanted))
     key = f"arn:aws:kms:{region}:{ROLE_ACCOUNT}:key/1234"
     used = {("ssm", "us-east-1") if s == "parameters" else ("secretsmanager", REGIONS[s]) for s, _, _ in wanted}

@@ -159,7 +159,7 @@ def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str],
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, values: list[str], tmp_path: Path) -> None:
-    """A shell that sources a dotenv file sets the value or nothing, and never runs it as a command."""
+    """A shell that sources a dotenv file sets the value or nothing, and never runs the value as a command."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     for index, value in enumerate(values):

@@ -50,7 +50,7 @@ def allowed(lab: Lab, session: Session) -> set[str]:
 def test_a_scope_never_gives_more(
     lab: Lab, policy: PolicyLayer | None, scopes: list[PolicyLayer], more: PolicyLayer
 ) -> None:
-    """A session with an additional scope allows an action only if the session without it and the scope both do."""
+    """A session with one more scope allows only actions that both the scope and the session without it allow."""
     session = Session("role", ACCOUNT, "", "s", 0, 9, policy=policy, scopes=tuple(scopes))
     before = allowed(lab, session)
 

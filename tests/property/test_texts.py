@@ -41,7 +41,7 @@ HERE = Where("f", 1)
 
 @given(json_values(TEXT), st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_json_reads_what_json_writes(value: object, indent: int | str | None, ascii_only: bool) -> None:  # noqa: FBT001
-    """Our JSON reader and the standard library each read what the other's writer writes."""
+    """Our JSON code and the standard library can each read what the other has written."""
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     document = parse_json(text, "f")
     assert document.problems == ()

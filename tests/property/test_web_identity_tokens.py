@@ -91,7 +91,7 @@ def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str
 @settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(claims=st.dictionaries(claim_names, json_values, max_size=5))
 def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
-    """For any claims, the result is a proof for one of the provider's clients or AWS's refusal."""
+    """For any claims, the result is a proof for one of the provider's client IDs, or AWS's error."""
     answer = judged(ISSUERS.mint(ISSUER, {**GOOD, **claims}, NOW, 300))
 
     if isinstance(answer, IdentityProof):

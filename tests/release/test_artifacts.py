@@ -105,7 +105,7 @@ def test_the_description_links_to_the_repository(dist: Path) -> None:
 
 
 def test_each_artifact_has_a_bill_of_materials(dist: Path) -> None:
-    """The bills name dsops and its dependencies with versions, and no folder of the machine that built them."""
+    """Each bill of materials has dsops and its dependencies with versions, and no path of the build machine."""
     for artifact in (file for ending in ("whl", "tar.gz", "pyz", "deb", "rpm") for file in dist.glob(f"*.{ending}")):
         text = (dist / f"{artifact.name}.cdx.json").read_text(encoding="utf-8")
         bill = json.loads(text)
@@ -117,7 +117,7 @@ def test_each_artifact_has_a_bill_of_materials(dist: Path) -> None:
 
 
 def test_the_single_file_has_its_licences(dist: Path) -> None:
-    """Every package of the bill of materials has its licence text in the list."""
+    """The list of licences has the licence text of every package in the bill of materials."""
     licences = (dist / "dsops.pyz.licenses.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     bill = json.loads((dist / "dsops.pyz.cdx.json").read_text(encoding="utf-8"))
     for component in bill["components"]:

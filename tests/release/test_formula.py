@@ -40,7 +40,7 @@ def formula(dist: Path) -> str:
 
 
 def test_the_formula_has_each_package_by_its_pinned_hash(formula: str, dist: Path) -> None:
-    """Each resource is a file of the pinned list, and the formula's own file is the sdist of SHA256SUMS."""
+    """Each resource's hash is in the pinned list; the formula's source is the sdist listed in SHA256SUMS."""
     listed = (ROOT / "requirements" / "pyz.txt").read_text(encoding="utf-8")
     names = re.findall(r"(?m)^([\w.-]+)==", listed)
     resources = re.findall(r'resource "([^"]+)" do\n    url "(https://[^"]+)"\n    sha256 "(\w{64})"\n', formula)
@@ -55,7 +55,7 @@ def test_the_formula_has_each_package_by_its_pinned_hash(formula: str, dist: Pat
 
 
 def test_ruby_reads_the_formula(formula: str) -> None:
-    """The formula is Ruby."""
+    """The formula is valid Ruby."""
     if not shutil.which("ruby"):
         pytest.skip("there is no ruby")
     done = subprocess.run(["ruby", "-c"], input=formula, capture_output=True, text=True, check=False, timeout=60)

@@ -91,7 +91,7 @@ def inside(buildah: Buildah, image: str, script: str) -> list[str]:
 
 
 def test_an_image_has_dsops_for_a_user_without_rights(image: str, buildah: Buildah) -> None:
-    """dsops runs as the user of the image, who can't change it; no tool of the build is left in it."""
+    """In the image, dsops runs as an unprivileged user who can't write to its folder; no build tool is left."""
     script = f"""
         dsops --version
         id -u
@@ -106,7 +106,7 @@ def test_an_image_has_dsops_for_a_user_without_rights(image: str, buildah: Build
 
 @pytest.mark.parametrize("image", ["sandbox"], indirect=True)
 def test_the_sandbox_of_its_image_serves_and_is_healthy(image: str, buildah: Buildah) -> None:
-    """The image's health check succeeds while its sandbox serves, fails afterwards, and SIGTERM ends it with 0."""
+    """The image's health check succeeds only while its sandbox serves; SIGTERM ends the sandbox with code 0."""
     script = """
         dsops sandbox serve --port 0 >/tmp/address & server=$!
         for _ in $(seq 100); do [ -s /tmp/address ] && break; sleep 0.2; done

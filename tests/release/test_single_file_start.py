@@ -60,13 +60,13 @@ def _poison(cache: Path) -> None:
 
 
 def test_a_relative_cache_is_ignored(start: Path) -> None:
-    """A repository with a folder `cache` is no cache, although XDG_CACHE_HOME is `cache`."""
+    """A relative XDG_CACHE_HOME is ignored, so a folder `cache` in a repository is not used as cache."""
     _poison(start.parent / "repository" / "cache")
     assert f"ran {start.parent}/home/.cache/dsops/pyz/{VENV}/bin/python\n" == _run(start, XDG_CACHE_HOME="cache").stdout
 
 
 def test_a_relative_home_is_refused(start: Path) -> None:
-    """With HOME=., the cache would be in the working folder."""
+    """A relative HOME is refused, because the cache would be in the working folder."""
     _poison(start.parent / "repository" / ".cache")
     done = _run(start, HOME=".")
     assert (done.returncode, done.stdout) == (1, "")
@@ -75,7 +75,10 @@ def test_a_relative_home_is_refused(start: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_a_cache_of_another_user_is_refused(start: Path) -> None:
-    """Below XDG_CACHE_HOME=/tmp, another user may have made the folder first."""
+    """A cache folder of another user is refused.
+
+    Below XDG_CACHE_HOME=/tmp, another user may have created the folder first.
+    """
     shared = start.parent / "shared"
     _poison(shared)
     for folder in (shared / "dsops", shared / "dsops" / "pyz"):
@@ -86,7 +89,7 @@ def test_a_cache_of_another_user_is_refused(start: Path) -> None:
 
 
 def test_pex_gets_no_settings_from_elsewhere(start: Path) -> None:
-    """PEX_PATH would add packages to what stays unpacked, and a .pexrc beside the file sets such variables, too."""
+    """PEX variables and .pexrc files have no effect, because they could add packages to the unpacked ones."""
     home = start.parent / "home"
     _run(start, PEX_PATH="/foreign.pex", PEX_PYTHON="/bin/false", PEX_EXTRA_SYS_PATH="/foreign")
     seen = (home / "seen").read_text(encoding="utf-8").splitlines()

@@ -102,7 +102,7 @@ def test_regenerating_replaces_wrong_lines_and_keeps_right_ones(tmp_path: Path) 
 
 
 def test_a_command_sees_nothing_of_the_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script sees no variables of the test process and has no terminal."""
+    """A script does not inherit variables of the test process, and has no terminal."""
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("EDITOR", "vi")
     text = '$ echo "[$AWS_PROFILE$EDITOR]"; cat; tty\n| []\n| not a tty\n= 1\n'

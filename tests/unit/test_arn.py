@@ -134,7 +134,7 @@ def test_a_session_arn_drops_the_roles_path() -> None:
 
 
 def test_sessions_of_a_role_are_told_by_their_arn() -> None:
-    """A session belongs to the role of its name, account and partition, whatever the role's path is."""
+    """A session belongs to the role with the same name, account and partition, whatever the role's path is."""
     role = parse_arn("arn:aws:iam::123456789012:role/team/Deploy")
     assert role is not None
     others = (

@@ -68,7 +68,7 @@ def test_secrets_are_read_singly_and_in_a_batch(allowed: str) -> None:
 
 
 def test_a_batch_is_denied_and_counted() -> None:
-    """A stub that denies batches responds as AWS does, keeps its delay and counts the calls."""
+    """A stub that denies batches responds as AWS does, after its delay, and counts the calls."""
     with stub(delay_ms=50, batch="denied") as address:
         secrets = client("secretsmanager", address)
         begin = perf_counter()

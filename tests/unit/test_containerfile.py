@@ -93,7 +93,10 @@ def test_what_is_installed_is_pinned(stages: dict[str, list[Step]]) -> None:
 
 @pytest.mark.parametrize("image", ["dsops", "sandbox"])
 def test_it_runs_as_an_unprivileged_user(stages: dict[str, list[Step]], image: str) -> None:
-    """The container runs as a numeric user, which clusters can check, and has no more than its environment."""
+    """The container runs as a numeric user and group, which clusters can check.
+
+    The final stage of the build copies only the Python environment.
+    """
     steps = stages[image]
     user, group = only(steps, "USER").split(":")
     names = [step.name for step in steps]
@@ -105,7 +108,10 @@ def test_it_runs_as_an_unprivileged_user(stages: dict[str, list[Step]], image: s
 
 
 def test_what_it_starts_serves_until_it_is_told_to_end(stages: dict[str, list[Step]], tmp_path: Path) -> None:
-    """The entry point serves, is healthy until SIGTERM and exits 0, with only PATH set and no writable folder."""
+    """The entry point serves and is healthy until SIGTERM, and then exits with 0.
+
+    It needs no variable except PATH, and no writable folder.
+    """
     steps = stages["sandbox"]
     entry, health = (
         json.loads(only(steps, name).partition("[")[1] + only(steps, name).partition("[")[2])

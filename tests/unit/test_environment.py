@@ -190,7 +190,10 @@ def test_the_region_is_the_stores_unless_a_variable_names_one(
 
 @pytest.mark.parametrize(("is_pristine", "keeps_existing"), [(False, False), (True, False), (False, True)])
 def test_marks_replace_those_of_the_parent(*, is_pristine: bool, keeps_existing: bool) -> None:
-    """The DSOPS_ variables of an outer session are never kept with new marks; without new marks, they are inherited."""
+    """New DSOPS_ variables replace all DSOPS_ variables of an outer session.
+
+    If there are no new ones, the outer ones are inherited.
+    """
     parent = {"DSOPS_ACTIVE": "outer", "DSOPS_EXPIRES": "2026-11-28T15:07:18Z", "DSOPS_DANGER": "1"}
     marks = {"DSOPS_ACTIVE": "inner"}
     child = child_environment(parent, {}, marks=marks, is_pristine=is_pristine, keeps_existing=keeps_existing)

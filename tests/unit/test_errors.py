@@ -48,8 +48,9 @@ The text in brackets is the error's code. It does not change, and `dsops help CO
 only if they have something to say:
 
 - `at`: the line of the configuration.
-- `tried`: the call to AWS: operation, role, caller (its ARN, or the masked id of its key), the hop of a chain, and the
-  endpoint, as far as the other lines don't show them. In a chain it is the first hop that failed.
+- `tried`: the failed call to AWS: operation, role, caller (its ARN, or the masked id of its key), the hop of a chain,
+  and the endpoint. Details that the other lines show are left out. In a chain, `tried` shows the first hop that
+  failed.
 - `after`: the session that each earlier hop returned, and its expiry.
 - `why` and `hint`: the reason, and what to do next.
 - `aws`: AWS's error code, the request id, the authorization id if the response has one (a preview), the endpoint, and
@@ -57,10 +58,10 @@ only if they have something to say:
 - `next`: for a denial, the command that [finds the reason](../how-to/explain.md).
 
 With `--json` the error is one object on stderr, `{"error": {...}, "exit_code": N}`, and stdout stays empty. The error
-always has the keys `code`, `message`, `why`, `hint`, `next`, `where`, `tried`, `aws`, `problems` and `errors`; `tried`
-is null or has `operation`, `caller`, `store`, `role`, `secret`, `hop`, `hops`, `before` (a list of `store`, `session`,
-`expires`), `region` and `endpoint`, each null if unknown. Several independent errors are printed one after another,
-and the exit code is the smallest of theirs.
+always has the keys `code`, `message`, `why`, `hint`, `next`, `where`, `tried`, `aws`, `problems` and `errors`;
+`tried` is null or has `operation`, `caller`, `store`, `role`, `secret`, `hop`, `hops`, `before` (a list of `store`,
+`session`, `expires`), `region` and `endpoint`, each null if unknown. Several independent errors are printed one after
+another, and the exit code is the smallest of their exit codes.
 
 `dsops exec` exits with 125 for every failure of dsops itself, whatever the table says, because the other codes belong
 to the command that it runs. For what each exit code means, see [the command line](cli.md).
@@ -173,7 +174,7 @@ def test_the_nearest_name_is_the_one_that_was_probably_meant(word: str, names: l
 
 
 def test_a_traceback_tells_all_that_the_command_line_would() -> None:
-    """A traceback shows why, hint and problems, also of the errors that caused it."""
+    """A traceback shows an error's `why`, `hint` and `problems`, and those of the errors that caused it."""
     problem = Problem(Where("a.yaml", 3), "Statement.Acton", "`Acton` is not an element of a policy", "write `Action`")
     error = PolicyInvalid("no policy", why="AWS says no", problems=(problem, problem._replace(path="", hint="")))
     result_text = [

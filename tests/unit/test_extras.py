@@ -102,7 +102,7 @@ def test_a_tool_of_uv_from_an_index_gets_packages(place: Place) -> None:
 
 
 def test_pipx_injects_packages(place: Place) -> None:
-    """For an installation with pipx, the command adds packages by `pipx inject` to the environment of that name."""
+    """For an installation with pipx, the command adds packages to dsops's environment with `pipx inject`."""
     place.installed("pip", pipx_metadata_dot_json="{}")
     assert shlex.split(install_command("audit")) == ["pipx", "inject", "dsops", "duckdb>=2.0"]
     assert shlex.split(install_packages("boto3")) == ["pipx", "inject", "dsops", "boto3"]

@@ -95,7 +95,10 @@ def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
 @pytest.mark.parametrize("before", [b"", b"u", b"us", b"user", b"user:"])
 @pytest.mark.parametrize("after", [b"", b"\n", b"xy", b"xyz"])
 def test_in_the_middle_of_base64_what_is_certain_is_found(value: bytes, before: bytes, after: bytes) -> None:
-    """Within the base64 of more data the value is found at all three alignments, except for its outermost letters."""
+    """A value inside longer base64 data is found at all three alignments.
+
+    Its first and last letters are ignored, because they depend on the neighbouring bytes.
+    """
     for encoded in (base64.b64encode(before + value + after), base64.urlsafe_b64encode(before + value + after)):
         found = max((form for form in forms_of(value) if form in encoded), key=len)
         assert len(found) >= len(value) * 4 // 3 - 2

@@ -10,12 +10,12 @@ from bench.growth import CASES, COUNTED_LIMIT, LIMIT, Case, counted, exponent
 
 @pytest.mark.parametrize("case", [*CASES, *OF_AGENT], ids=lambda case: case.name)
 def test_work_is_linear(case: Case) -> None:
-    """Twice the input takes at most twice the work, and a call on one of many things the same work."""
+    """For each case, the number of executed lines grows at most linearly with the input."""
     assert counted(case) <= COUNTED_LIMIT
 
 
 def test_a_quadratic_operation_is_found() -> None:
-    """The exponent ignores the cost that is the same at all sizes, and shows quadratic growth."""
+    """The exponent ignores a constant cost: it is 1 for linear growth and 2 for quadratic growth."""
     sizes = (10, 20, 40)
 
     assert exponent(sizes, [1000 + size for size in sizes]) == pytest.approx(1)
@@ -23,7 +23,7 @@ def test_a_quadratic_operation_is_found() -> None:
 
 
 def test_a_hidden_scan_is_counted() -> None:
-    """A scan inside of each step is found by the number of executed lines."""
+    """A scan inside a loop is detected by the number of executed lines."""
     scan = Case(
         "scan", lambda size, _: lambda: [any(i == j for j in range(size)) for i in range(size)], (1, 2, 4), (10, 20, 40)
     )

@@ -42,7 +42,10 @@ def test_a_line_in_many_pieces_is_searched_once() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_line_without_end_is_passed_on_in_parts(size: int) -> None:
-    """A line without an end is passed on in parts: at most the longest line and one piece are kept, no byte is lost."""
+    """A line without an end is passed on in parts, and no byte is lost.
+
+    The splitter keeps at most the longest line and one piece in memory.
+    """
     splitter = LineSplitter(longest=100)
     passed = b""
     for number in range(1, 500):

@@ -471,7 +471,7 @@ def test_only_the_command_gets_the_values(world: World, flags: tuple[str, ...]) 
 
 
 def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
-    """MFA codes of a command and keys of a profile's process are passed through pipes only."""
+    """MFA codes from `mfa_process` and keys from a credential_process are passed only through pipes."""
     for environment, how in (("codes", "./code.sh"), ("profile", "-c")):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
         assert run.code == 0, run.stderr
@@ -548,7 +548,7 @@ def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, 
 def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world: World) -> None:
     """A profile file and a CI step's file contain only the session.
 
-    The CI runner hides the masks that the step prints on stdout.
+    The step also prints the values on stdout as masking commands, which the CI runner hides.
     """
     shown_kinds = ("session key", "session token")
     run = world.run("credentials", *NAMED, *LOUD, "target", "--format", "ini", "--out", "profiles")

@@ -53,7 +53,7 @@ def complaints(page: str, root: Path) -> list[str]:
 
 
 def test_each_promise_names_tests_that_exist() -> None:
-    """Every promise names existing tests, so a renamed or removed one is noticed."""
+    """Every promise names existing tests, so the check notices a renamed or removed test."""
     page = PAGE.read_text(encoding="utf-8")
 
     assert 100 < len(rows(page, "Shown")) + len(rows(page, "Not yet shown"))

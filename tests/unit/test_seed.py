@@ -122,7 +122,10 @@ secretStores:
 
 
 def test_secrets_have_the_fields_that_are_read(tmp_path: Path) -> None:
-    """A secret has a JSON field for every field that is read, or a text; parameters are in the store's region."""
+    """A secret in the seed is JSON with every field that the configuration reads, or else plain text.
+
+    Parameters are in the store's region.
+    """
     made = seeded(
         tmp_path,
         STORES
@@ -191,7 +194,7 @@ secretStores:
 
 
 def test_a_base_of_other_stores_is_nothing_to_satisfy(tmp_path: Path) -> None:
-    """A base store that only passes on its fields needs no role and no note."""
+    """A base store that other stores only extend needs no role and gets no note."""
     made = seeded(
         tmp_path,
         """
@@ -233,7 +236,10 @@ def test_an_empty_configuration_still_has_a_developer(tmp_path: Path) -> None:
 
 
 def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
-    """A token's role trusts the store's issuer and audience, and the repository if it is known, otherwise any."""
+    """A token's role trusts the store's issuer and audience.
+
+    It trusts the known repository or subject; if that is unknown, it trusts any.
+    """
     token = "e30.eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsInN1YiI6InMiLCJhdWQiOiJhIn0.x"
     made = seeded(tmp_path, FEDERATED, TOKEN=token, GITHUB_REPOSITORY="org/app")
 

@@ -228,7 +228,10 @@ def test_a_long_wait_is_cut_into_pieces() -> None:
 
 
 def test_a_task_gives_the_same_result_to_everybody() -> None:
-    """A task gives every awaiting coroutine the same result, early or late, from one transfer."""
+    """A task gives the same result to every coroutine that awaits it, before or after the task has ended.
+
+    The task makes only one transfer.
+    """
 
     async def share(task: Task[object]) -> object:
         return await task
@@ -244,7 +247,7 @@ def test_a_task_gives_the_same_result_to_everybody() -> None:
 
 
 def test_a_tasks_error_reaches_everybody_who_awaits_it() -> None:
-    """A task's error reaches every awaiting coroutine, early or late."""
+    """A task's error reaches every coroutine that awaits it, before or after the task has ended."""
 
     async def share(task: Task[None]) -> None:
         await task

@@ -16,7 +16,7 @@ REFERENCE = (ROOT / CLI).read_text(encoding="utf-8")
 
 
 def test_each_command_has_a_page() -> None:
-    """The page of a command has its help, and the variables of its own flags and of the common ones."""
+    """The page of a command has its help, and the environment variables of its own and the common flags."""
     pages = commands.command_pages(REFERENCE)
     assert len(pages) == REFERENCE.count("\n## dsops ")
     page = pages["reference/cli/sandbox-run.md"]
@@ -27,7 +27,7 @@ def test_each_command_has_a_page() -> None:
 
 
 def test_the_index_lists_each_command_once() -> None:
-    """The page of the command line links to each command, and keeps the exit codes and the variables."""
+    """The command-line page links to each command once, and keeps its sections on exit codes and variables."""
     page = commands.index_page(REFERENCE)
     names = [path.removeprefix("reference/cli/") for path in commands.command_pages(REFERENCE)]
     assert [name for name in names if page.count(f"]({name})") != 1] == []

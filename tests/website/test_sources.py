@@ -26,7 +26,10 @@ from website.sources import LinkError, Site, place
     ],
 )
 def test_each_file_has_a_place(source: str, page: str) -> None:
-    """On the site, a file of docs/ has its path without docs/, an index becomes index.md, other files are in files/."""
+    """On the site, a file of docs/ has its path without docs/.
+
+    An index page becomes index.md, and files that are not pages are in files/.
+    """
     assert place(source) == page
 
 
@@ -53,7 +56,7 @@ def written(folder: Path, text: str, source: str = "docs/how-to/mfa.md") -> str:
     ],
 )
 def test_links_lead_to_the_same_page_on_the_site(tmp_path: Path, link: str, expected: str) -> None:
-    """A relative link is rewritten for the place of its target on the site; a link to another host stays."""
+    """A relative link is rewritten to its target's path on the site; a link to another host is unchanged."""
     assert written(tmp_path, f"[text]({link})\n") == f"[text]({expected})\n"
 
 

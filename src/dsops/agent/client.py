@@ -1,8 +1,8 @@
 """The warm path: sends a command line to the agent, and replaces its own process with the command to run.
 
-The command gets the environment that the agent returns. A warm `dsops exec` loads only this file and `os`, `sys`,
-`time`, `_socket` and `_signal`, which are built in or loaded by Python at its start: every further module would slow
-down every run. `dsops.cli` handles every case that is not simple.
+The command gets the environment that the agent returns. A warm `dsops exec` loads only this file and five modules that
+are built in or loaded by Python at its start: `os`, `sys`, `time`, `_socket` and `_signal`. Every further module would
+slow down every run. `dsops.cli` handles every case that is not simple.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -24,11 +24,27 @@ if TYPE_CHECKING:
 REQUEST, HELLO, NOTE, EVENT, ASK, CHOOSE, TYPED, NO_ANSWER, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQLTUXFDAC"
 """The kinds of frames.
 
-From the client: REQUEST, TYPED (what the user typed), NO_ANSWER (the user typed nothing). From the agent: HELLO (the
-request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), CHOOSE (a list to choose from; the
-client sends the chosen position as TYPED), ALIVE (the agent is still working), CODE (an MFA code may be used for this
-request), and one of three that end the request: RESULT, FAILED (an error, see `failure`) or DECLINED (the client has
-to do the work itself).
+From the client:
+
+- REQUEST
+- TYPED: what the user typed, or the chosen position for CHOOSE
+- NO_ANSWER: the user typed nothing
+
+From the agent:
+
+- HELLO: the request was received
+- NOTE: text for stderr
+- EVENT: a progress event
+- ASK: a question to the user
+- CHOOSE: a list from which the user chooses
+- ALIVE: the agent is still working
+- CODE: an MFA code may be used for this request
+
+From the agent, at the end of the request:
+
+- RESULT
+- FAILED: an error, see `failure`
+- DECLINED: the client has to do the work itself
 """
 
 LONGEST = 1 << 23
@@ -52,12 +68,15 @@ AGAIN = b"again"
 
 DEAF = (DECLINED, b"deaf")
 STUCK = (DECLINED, b"stuck")
-"""The result if the agent stopped responding after it may have used an MFA code, which works only once."""
+"""The result if the agent stopped responding after it may have used an MFA code.
+
+The code works only once, so the client must not repeat the request.
+"""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "-c", "--credentials", "--env", "-e", "--min-ttl", "--reason")
-"""Flags of a simple `exec`: the client needs only a new environment from the agent."""
+"""Options with a value that a simple `exec` may have. For it, the agent only has to return the environment."""
 ANSWERED = ("complete", "credentials", "get", "hook-load", "render")
 """Commands whose complete output the agent can produce, so that the client only prints it."""
 _NOT_STARTING = ("complete", "hook-load")
@@ -188,7 +207,8 @@ def address_in(folder: str) -> str:
             parts.append(os.readlink(f"/proc/self/ns/{name}"))
         except OSError:
             parts.append("")
-    # FNV-1a. A collision gains nothing: a process that can choose this input can choose the agent, too.
+    # FNV-1a hash. A collision gives an attacker nothing: a process that can choose this input can also choose the
+    # agent.
     number = 0xCBF29CE484222325
     for byte in os.fsencode("\0".join(parts)):
         number = (number ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
@@ -225,7 +245,10 @@ def connect(address: str) -> "_socket.socket | None":
 
 
 def is_plain(words: "list[str]") -> bool:
-    """Whether an `exec` with these words, up to `--`, needs only a new environment: flags, and at most one NAME."""
+    """Whether the words of an `exec` before `--` are only simple options and at most one NAME.
+
+    For such a command, the agent only has to return the environment.
+    """
     position, has_name = 0, False
     while position < len(words):
         name, equals, _ = words[position].partition("=")
@@ -323,8 +346,8 @@ def _profile(words: "list[str]") -> str:
 def begin_elsewhere(profile: str) -> None:
     """Remove AWS_PROFILE if it names the profile whose `credential_process` is this process.
 
-    `AWS_PROFILE=target aws ...` passes the variable on to this process, and the session of the profile would be
-    issued with itself as base credentials. The agent gets this process's environment.
+    With `AWS_PROFILE=target aws ...`, this process inherits the variable. The agent, which gets this process's
+    environment, would then request the profile's session with that same session as base credentials.
     """
     for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         if profile and os.environ.get(variable) == profile:
@@ -454,7 +477,7 @@ def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes
 def _tell(text: bytes) -> None:
     """Write to stderr; ignore errors, for example of a closed stderr or a full disk."""
     if sys.stderr is None:
-        return  # stderr was closed at the start: descriptor 2 may be the connection
+        return  # without stderr, descriptor 2 may be the connection to the agent
     try:  # noqa: SIM105 - contextlib is one more module
         os.write(2, text)
     except OSError:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HOOK = "hook-load"
-"""The command that a shell's hook runs, which needs its own permission."""
+"""The command that a shell's hook runs. It needs the permission that `dsops hook allow` saves."""
 
 _PROCESS_FOLDERS = ("/dev/", "/proc/")
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
@@ -81,7 +81,8 @@ class ClientRun:
     ) -> None:
         """Create the run.
 
-        `shows_notes` is set if the client makes no plan, so that only the agent can show its notes.
+        `shows_notes` is set if the client makes no plan of its own. In that case, only the agent can show the plan's
+        notes.
         """
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._asked = asked
@@ -170,7 +171,7 @@ class ClientRun:
             self.runtime.environ,
             self.runtime.folder,
             self.runtime.now,
-            # A client that records its own run writes to the same trail afterwards, and then shows the warning itself.
+            # If the client records its own run, it writes to the same trail afterwards and shows the warning itself.
             warn=_ignore if request.run else self.note,
             tell=self.note if self._asked.watches else _ignore,
             pid=self._client.pid,
@@ -292,7 +293,11 @@ class ClientRun:
         return config
 
     def _show_notes(self) -> None:
-        """Send the collected notes: once it is clear that the client does not repeat the work and show them itself."""
+        """Send the collected notes to the client.
+
+        Called once it is clear that the client does not repeat the work. A client that repeats the work shows the same
+        notes itself.
+        """
         for text in self._notes if self._shows_notes else ():
             self.note(text)
         self._notes.clear()
@@ -308,7 +313,7 @@ def _normal(path: str) -> str:
 
 
 def _allowed(config: Config) -> Config:
-    """Return the configuration. Raises NotAllowed unless the user has allowed it: the client can ask its user."""
+    """Return the configuration. Raises NotAllowed if the user has not allowed it; the client then asks its user."""
     if not config.is_allowed:
         raise not_allowed(config.files[0].shown)
     return config

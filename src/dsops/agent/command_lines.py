@@ -25,7 +25,7 @@ class ExecLine(NamedTuple):
     request: PipelineRequest
     """The configuration file, the reason and the minimum lifetime."""
     target: RunTarget
-    """What the command gets."""
+    """The environment whose variables the command gets, and the store whose session it gets."""
     program: tuple[str, ...]
     """The program without its arguments, which the client does not send."""
     is_pristine: bool

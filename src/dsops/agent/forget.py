@@ -1,4 +1,4 @@
-"""Asks a running agent to drop sessions from its cache: those of a revoked role, or those of an ended login."""
+"""Asks a running agent to drop the sessions of a revoked role, or of an ended login, from its cache."""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How many seconds no connection is accepted after descriptors ran out, so that the loop is not woken endlessly."""
+"""How long no connection is accepted after the process ran out of descriptors, in seconds.
+
+Without this pause, the waiting connection would wake the loop endlessly.
+"""
 
 REASONS = {
     200: "OK",
@@ -74,7 +77,7 @@ class LoopbackAttendant:
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
-        # A port forwarder in a container passes on its client's Host header, so names of loopback are accepted, too.
+        # A port forwarder in a container passes on its client's Host header, so loopback names are accepted, too.
         self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
     # --- for subclasses --------------------------------------------------------------------------------------------

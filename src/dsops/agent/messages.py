@@ -26,9 +26,9 @@ class PipelineRequest(NamedTuple):
     config: str = ""
     """The value of `--config`."""
     profile: str = ""
-    """The AWS profile from which the name of the configuration file comes.
+    """The AWS profile that contains the name of the configuration file.
 
-    The file may have changed since the profile was written, so it has to be allowed.
+    The file may have changed since the profile was written, so the user must have allowed it.
     """
     environment: str = ""
     variable: str = ""

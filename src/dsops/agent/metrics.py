@@ -33,7 +33,11 @@ class AgentMetrics:
     """All metrics of an agent."""
 
     def __init__(self, started: float, sessions: Callable[[], float], values: Callable[[], float]) -> None:
-        """`started` is in seconds since 1970; `sessions` and `values` return the numbers of cached ones."""
+        """Create the metrics.
+
+        `started` is in seconds since 1970. `sessions` and `values` return the number of cached sessions and cached
+        values.
+        """
         self._requests = Counter(
             "dsops_requests", "Requests that the agent answered, by command and result.", ("command", "result")
         )

@@ -15,8 +15,8 @@ from dsops.runtime import Event
 RENEW_SECONDS = 20 * 60
 """Seconds before expiry at which a session is renewed, or a third of its lifetime if that is shorter.
 
-botocore asks for new credentials first, with 15 minutes left (advisory refresh); the SDKs for Java, Go and JavaScript
-ask with 5 minutes left or fewer.
+Of the AWS SDKs, botocore requests new credentials earliest, with 15 minutes left (advisory refresh). The SDKs for
+Java, Go and JavaScript request them with 5 minutes left or fewer.
 """
 
 _JITTER = 0.25
@@ -126,7 +126,10 @@ class Renewal:
         self._early = self._random()
 
     def _seconds_left(self) -> float:
-        """Return the seconds until expiry, by the clock that gives less: one of them stops while the machine sleeps."""
+        """Return the seconds until expiry, by the wall clock or the monotonic clock, whichever gives less.
+
+        One of these clocks stops while the machine sleeps.
+        """
         return min(self._held.seconds_left(self._now()), self._until - self._clock())
 
     def _wait_seconds(self) -> float:
@@ -173,7 +176,8 @@ class Renewal:
             facts = {"key": outcome.masked_key_id, "expires": outcome.expiration_text}
             self._report(Event("session.renewed", facts))
             return
-        # The new session equals the old one, so another program has to renew the base credentials: `aws sso login`.
+        # The renewal failed, or it returned the old session. In the second case, another program has to renew the base
+        # credentials, for example `aws sso login`.
         self.failure = outcome if isinstance(outcome, DsopsError) else None
         if self.failure is not None:
             facts = {"key": self._held.masked_key_id, "why": str(self.failure)}

@@ -44,10 +44,10 @@ class SandboxWatch:
 
 
 def has_ended(run: SandboxRun) -> bool:
-    """Whether the sandbox at the URL has ended: nothing listens there any more, or another run or program does.
+    """Whether the sandbox at the URL has ended: no server, or a different run or program, listens there.
 
-    A sandbox that does not answer in time may be busy or stopped by Ctrl-Z, and counts as running. The request
-    carries no credentials. Behind a TLS proxy (an https URL), only the listener is checked.
+    A sandbox that does not answer in time may be busy or stopped by Ctrl-Z, and counts as running. The request carries
+    no credentials. Behind a TLS proxy (an https URL), only the listener is checked.
     """
     address = urlsplit(run.url)
     try:

@@ -136,7 +136,7 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = agent_path(sys.path, os.environ, root, is_first_the_scripts=not sys.flags.safe_path)
     command = [sys.executable, "-I", "-c", _START, str(len(path)), *path, *words]
-    # A Ctrl-C is meant for this process; it would also reach the fork, which shares the terminal until setsid().
+    # A Ctrl-C is meant for this process only. Until setsid(), the fork shares the terminal and would get it, too.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child = os.fork()
     if child:
@@ -166,9 +166,10 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
 
 
 def _listen_to_signals() -> None:
-    """Reset all signals: the agent would inherit those that this process ignores or blocks (`nohup`, background jobs).
+    """Reset all signals, so that the agent does not inherit signals that this process ignores or blocks.
 
-    An ignored SIGCHLD would hide the exit code of every program that the agent starts.
+    A process may ignore signals because of `nohup`, or because it is a background job. An ignored SIGCHLD would hide
+    the exit code of every program that the agent starts.
     """
     for number in signal.valid_signals():
         with suppress(OSError, ValueError):

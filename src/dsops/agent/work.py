@@ -211,7 +211,7 @@ class SessionKeeper:
         return result([b"%d" % self._cache.forget(lambda session: is_session_of(session.arn, role))])
 
     def _forget_login(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Drop the sessions issued with an ended login, and those issued with such sessions; return their number."""
+        """Drop an ended login's sessions, and all sessions issued with them; return the number of dropped sessions."""
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda session: session.source == source)])
 
@@ -258,7 +258,10 @@ def serve(
 
 
 def _environment(run: ClientRun, line: ExecLine, plan: Plan, store: str, pipeline: Pipeline) -> Mapping[bytes, bytes]:
-    """The environment of the command that a client of `dsops exec` runs; with the session of `store`, unless ""."""
+    """Return the environment of the command that a client of `dsops exec` runs.
+
+    The environment includes the session of `store`, unless `store` is "".
+    """
     min_ttl_seconds, facts, session = line.request.min_ttl_seconds, {}, None
     if store:
         secrets, sessions = pipeline.secrets_and_sessions(plan, [store], min_ttl_seconds=min_ttl_seconds)

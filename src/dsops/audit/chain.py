@@ -1,4 +1,4 @@
-"""The hash chain of the trail: each line has the hash of the line before, and the head names the last line.
+"""The hash chain of the trail: each line has the hash of the line before, and the head has the last line's hash.
 
 The head is a small file beside the trail. A user who may write the files can rewrite them all, including hashes and
 head, but can't change a hash that was noted elsewhere.

@@ -45,7 +45,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesR
     Rotated files are found by their line numbers. If a new trail was started, it is read from its start.
     """
     try:
-        # The current file is opened before rotated files are listed: if it is rotated in between, the list has it.
+        # The current file is opened before rotated files are listed: if it is rotated in between, the list contains it.
         current = _open(path)
         try:
             return _look_in_files(path, current, position, most_bytes) or LinesRead((), position)

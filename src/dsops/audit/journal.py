@@ -33,9 +33,12 @@ class TrailJournal:
         facts: dict[str, object],
         append: Append = append,
     ) -> None:
-        """`facts` go into every record; `warn` shows a failure, once; `tell` shows that a trail was started.
+        """Create the journal of a run.
 
-        `append` writes lines to a trail: `trail.append`, or a writer that several journals share.
+        - `facts`: fields that go into every record
+        - `warn`: shows a failure, once
+        - `tell`: shows that a trail was started
+        - `append`: writes lines to a trail (`trail.append`, or a writer that several journals share)
         """
         self._append = append
         self._pid = origin.pid

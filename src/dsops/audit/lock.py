@@ -14,13 +14,16 @@ from dsops.errors import AuditFailed
 from dsops.input_file import read_at
 
 _STUCK_SECONDS = 3.0
-"""How long a process waits for the lock while no line is added: the process that has the lock is suspended or hangs."""
+"""How long a process waits for the lock while no line is added.
+
+After that time, the process that has the lock is considered suspended or hung.
+"""
 _LONGEST_SECONDS = 30.0
 """How long a process waits while other processes keep adding lines."""
 
 
 def head_name(path: str) -> str:
-    """Return the name of the head file, which says where the trail ends and carries the trail's `flock`."""
+    """Return the name of the head file, which records the trail's end. The trail's `flock` is a lock on this file."""
     return f"{os.path.basename(path)}.head"
 
 
@@ -155,11 +158,14 @@ class _Place:
 
 
 _left: dict[str, list[_Place]] = {}
-"""Places whose callers stopped waiting, by trail. Global, since the kernel's queue also belongs to the process."""
+"""Abandoned places by the trail's path: their callers stopped waiting, but their threads still wait.
+
+The dict is global, since the kernel's queue also belongs to the process.
+"""
 
 
 def _place_for(path: str, descriptor: int) -> _Place:
-    """Return a place in the queue that its caller has abandoned, or a new one; the place owns its descriptor."""
+    """Take over an abandoned place in the lock's queue, or create a place. The place then owns the descriptor."""
     places = _left.get(path, [])
     while places:
         place = places.pop()

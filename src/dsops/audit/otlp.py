@@ -151,7 +151,10 @@ def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: 
 
 
 def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the sink's headers, or those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
+    """Return the sink's headers or, without any, the headers in an environment variable.
+
+    The variable's format is `name=value,name=value`, percent-encoded (OTLP Exporter).
+    """
     if sink.headers:
         return [(name, value.reveal()) for name, value in sink.headers]
     text = next((environ[name] for name in HEADERS if environ.get(name)), "")

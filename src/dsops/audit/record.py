@@ -25,7 +25,10 @@ _TYPES = {"user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "fed
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-"""The encoder of records; `json.dumps` with separators would create one for each call (one microsecond of seven)."""
+"""The encoder of records.
+
+`json.dumps` with separators would create an encoder for each call, which takes one of seven microseconds.
+"""
 
 
 class Origin(NamedTuple):
@@ -73,7 +76,7 @@ class Recorder:
         end = common.text
         if not common.names.isdisjoint(
             own
-        ):  # If several have a field of the same name, the process's fields take precedence, then the act's facts.
+        ):  # Of fields with the same name, the process's takes precedence, then the act's, then the run's.
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {
             "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,
@@ -155,7 +158,10 @@ def _recipient(act: Act) -> str:
 
 
 def _error(error: DsopsError, service: str) -> Mapping[str, object]:
-    """Return the code and message of the error, AWS's if AWS refused the call, else dsops'. They contain no secret."""
+    """Return the error's code and message, which contain no secret.
+
+    They are AWS's own if AWS refused the call, otherwise those of dsops.
+    """
     if isinstance(error, Failures):
         codes = ", ".join(sorted({failure.code for failure in error.errors}))
         return {"errorCode": error.code, "errorMessage": f"{error.message}: {codes}"}

@@ -64,5 +64,5 @@ class AuditReport:
         return next((answer for answer in self.answers if answer.question == question), None)
 
     def matching(self, text: str) -> AuditReport:
-        """Return the report with only those rows of which a cell contains the text; counts stay the same."""
+        """Return the report with only the rows that contain the text in one of their cells; counts stay the same."""
         return replace(self, answers=tuple(answer.matching(text) for answer in self.answers), match=text)

@@ -27,7 +27,7 @@ _PAUSES = (1, 2, 4, 8, 16)
 GIVEN_UP_SECONDS = sum(_PAUSES)
 """How long the sender retries a receiver that does not respond."""
 _REST_SECONDS = 60
-"""The pause in seconds before a receiver is tried again after all these attempts failed."""
+"""The pause in seconds before a receiver is tried again after all attempts of `_PAUSES` failed."""
 _LINGER_SECONDS = 2.0
 """How long an idle sender waits for new lines before it exits: starting another sender would cost more."""
 _LOOK_SECONDS = 0.1
@@ -45,7 +45,7 @@ Send = Callable[[Sink, Sequence[bytes]], str]
 
 
 class Clock:
-    """The system's clock. Tests pass another one."""
+    """The system's clock. Tests pass a fake clock."""
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -121,7 +121,10 @@ class Sender:
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _send_lines(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
-        """Send lines, in halves if one is rejected; return a message about rejected lines, and the accepted number."""
+        """Send lines; return a message about rejected lines, and the number of accepted lines.
+
+        If the receiver rejects a line, the remaining lines are sent in smaller parts.
+        """
         if not lines:
             return "", 0
         try:
@@ -197,9 +200,9 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Try several times to get the turn, because a process that only checks holds it briefly.
+    """Try several times to take the turn; return whether this succeeded.
 
-    Return whether it succeeded.
+    A process that only checks whether a sender is running holds the turn briefly.
     """
     for _ in range(_TAKING_TRIES):
         if turn.take():

@@ -14,7 +14,7 @@ from dsops.audit.trail import Lose, Mark, WriteResult, append
 from dsops.errors import AuditFailed
 
 _MOST_BYTES = 1 << 20
-"""The maximum size of one write."""
+"""The maximum size of one write, in bytes."""
 
 
 class _Entry:

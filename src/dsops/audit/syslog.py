@@ -1,7 +1,7 @@
 """Sends lines of the trail as syslog messages, over a local socket, UDP, TCP or TLS.
 
-Messages follow RFC 5424, except on a local datagram socket, whose daemons expect the format of syslog(3): rsyslog's
-imuxsock would take RFC 5424's version number for the program's name.
+Messages follow RFC 5424, except on a local datagram socket. The daemons that read such a socket expect the format of
+syslog(3): rsyslog's imuxsock would take RFC 5424's version number for the program's name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from dsops.errors import LineRefused, SinkFailed
 _NOTICE, _WARNING = 5, 4
 _SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
-"""How long a receiver may take to close the connection after the last line: TCP does not confirm reading."""
+"""How long a receiver may take to close the connection after the last line.
+
+TCP does not confirm that the receiver has read the data.
+"""
 _MOST_LAST_WORDS = 10
 _ABOUT_ITSELF = "Trail"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -141,7 +144,10 @@ def _to_stream(sink: Sink, host: str, port: int, messages: Sequence[bytes]) -> N
 
 
 def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
-    """Send with octet counting (RFC 6587, 3.4.1), then shut down the sending side; a reset means unread lines."""
+    """Send with octet counting (RFC 6587, 3.4.1), then shut down the sending side.
+
+    If the receiver resets the connection, it has not read all lines.
+    """
     sender.sendall(b"".join([b"%d %s" % (len(message), message) for message in messages]))
     sender.settimeout(_GOODBYE_SECONDS)
     if isinstance(sender, ssl.SSLSocket):

@@ -40,7 +40,7 @@ _DIGITS = 12
 DAMAGED = "TrailDamaged"
 """The event that marks damage to the lines before it; `kind` names the kind of damage."""
 PRUNED = "TrailPruned"
-"""The event that names a rotated file which was removed because the configuration limits the trail."""
+"""The event for a rotated file that was removed, because the trail exceeded the limits in the configuration."""
 TORN, CUT, MISSING, HEADLESS, FOREIGN = "torn", "cut", "missing", "headless", "foreign"
 
 Mark = Callable[[str, Mapping[str, object]], bytes]
@@ -98,8 +98,8 @@ def append(
         lose(f"a bug: {type(error).__name__}")
         raise
     except BaseException:
-        # While the lock is held, an interrupt can only hit the write itself (0.1 ms), and the lines may be in the
-        # trail.
+        # An interrupt while the lock is held can only hit the write itself (0.1 ms). The lines may be in the trail, so
+        # they are not reported as lost.
         if not is_alone:
             lose("it was interrupted while it waited for the lock")
         raise

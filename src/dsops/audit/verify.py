@@ -142,7 +142,7 @@ class _Check:
             self._find(line, f"number {expected - 1}, before this one, is not the line that was written there")
 
     def compare_begin(self) -> None:
-        """Check that a line of the trail reports the removal of any lines missing at its start."""
+        """If lines are missing at the trail's start, check that a line of the trail reports their removal."""
         if self._first > 1 and self._pruned < self._first - 1:
             self._findings.append(
                 TrailDefect(
@@ -153,7 +153,7 @@ class _Check:
             )
 
     def compare_head(self, trail: Trail) -> None:
-        """Check that the last line is the one named in the head."""
+        """Check that the last line has the number and the hash that the head file records."""
         number = self._place.number if self._place is not None else 0
         file = trail.files[-1] if trail.files else ""
         if trail.head is None:

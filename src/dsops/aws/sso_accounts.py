@@ -29,11 +29,12 @@ class Assignments(NamedTuple):
 
 
 async def list_assignments(portal: PortalClient, report: Callable[[int, int], None]) -> Assignments:
-    """Return the login's permission sets in every account. `report` gets the number of listed and of all accounts.
+    """Return the login's permission sets in every account.
 
-    An account that can't be listed is among the failures. Once the portal can't be reached any more, the remaining
-    accounts are not tried. Raises LoginRequired if the portal refuses the login, and the error of listing the
-    accounts.
+    `report` gets the number of accounts listed so far, and the number of all accounts. An account that can't be listed
+    is among the failures. Once the portal can't be reached any more, the remaining accounts are not tried.
+
+    Raises LoginRequired if the portal refuses the login, and the errors of `list_accounts`.
     """
     lister = _Lister(portal, await list_accounts(portal), report)
     await gather(*(lister.work() for _ in range(_AT_ONCE)))

@@ -14,12 +14,12 @@ from dsops.model import Field
 def profile_sections(profiles: Profiles, names: Collection[str] | None) -> tuple[Sections, tuple[str, ...]]:
     """Return the named profiles and the profiles that they use as stores, and notes about the named profiles.
 
-    With None, or if one of the names is no profile, all profiles are returned, so that an error can suggest a similar
-    name. A store has exactly the name of its profile, even if a dsops.yaml could not use that name.
+    All profiles are returned if `names` is None, or if one of the names is not a profile. An error can then suggest a
+    similar name. A store has exactly the name of its profile, even if a dsops.yaml could not use that name.
     """
     is_all = names is None or any(name not in profiles.by_name for name in names)
     result = make_stores(profiles, () if is_all else tuple(names or ()), keeps_external_ids=True, is_layer=True)
-    # The second form is the note about a section header without the word `profile`.
+    # Notes begin in one of these two forms. The second form is for a section header without the word `profile`.
     starts = tuple(start for name in names or () for start in (f"profile `{name}` ", f"`[{name}]` "))
     notes = tuple(note for note in result.notes if starts and note.startswith(starts))
     return Sections({store.name: [_part(store)] for store in result.stores}, {}, {}, []), notes

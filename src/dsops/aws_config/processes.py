@@ -38,9 +38,11 @@ def profile_lines(
 ) -> list[str]:
     """Return the lines of the profile's section.
 
-    `program` is the command that starts dsops, and `config` the configuration's absolute path. `join` quotes words as
-    a shell does; on Windows, it quotes by the rules of Windows, which botocore knows. Raises UsageError for a name
-    that a section can't have, and ValueUnusable for a line that the file can't contain.
+    - `program`: the command that starts dsops
+    - `config`: the configuration's absolute path
+    - `join`: quotes words as a shell does; on Windows, by the rules of Windows, which botocore follows
+
+    Raises UsageError for a name that a section can't have, and ValueUnusable for a line that the file can't contain.
     """
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(

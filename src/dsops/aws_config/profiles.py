@@ -18,7 +18,7 @@ _KEYS = frozenset({"aws_access_key_id", "aws_secret_access_key"})
 SECRET_KEYS = _KEYS | {"aws_session_token", "aws_security_token"}
 """The keys of a profile whose values are secret."""
 _OUTRANKING = frozenset({"role_arn", "sso_session", "sso_start_url", "credential_process", "login_session"})
-"""The keys of a profile whose credentials can come from elsewhere, although the profile has an access key."""
+"""Keys that configure another source of credentials. It can take precedence over the profile's access key."""
 _HIDDEN = "***"
 _OTHER_SECTIONS = frozenset({"sso-session", "services", "plugins", "preview"})
 
@@ -51,7 +51,10 @@ class Profile(NamedTuple):
 
     @property
     def has_session(self) -> bool | None:
-        """Whether the profile's access key is temporary; None without one, or if another source takes precedence."""
+        """Whether the profile's access key is temporary.
+
+        None if the profile has no access key, or if another source takes precedence.
+        """
         if not self.has_keys or not _OUTRANKING.isdisjoint(self.entries):
             return None
         return "aws_session_token" in self.entries

@@ -1,7 +1,7 @@
 """The stores that `dsops import sso` keeps in a dsops.yaml, between two marker comments.
 
-Once a line of the block exists, it belongs to the user: the name, settings and comments of a store stay, until the
-permission set is no longer granted. Everything outside the block stays byte for byte.
+Users may edit the lines of the block: the name, settings and comments of a store stay until its permission set is no
+longer granted. Everything outside the block stays byte for byte.
 """
 
 from __future__ import annotations
@@ -93,10 +93,15 @@ def merge_stores(
 ) -> MergedStores:
     """Return the file's text with a store for each granted permission set.
 
-    Stores of the block whose permission set is not granted are removed, except in `unknown_accounts`. `reserved` are
-    names with another meaning, such as those of profiles, and the (account, permission set) for which such a name may
-    be used. With `only`, the (account, permission set) of each store to add, other new stores are left out, and none is
-    removed. Raises SyntaxInvalid for a file that is no YAML, and ConfigUnreadable if its stores can't be extended.
+    Stores of the block whose permission set is not granted are removed.
+
+    - `unknown_accounts`: accounts whose stores are not removed
+    - `reserved`: maps each name with another meaning, such as a profile's name, to the only
+      (account, permission set) that may use it
+    - `only`: the (account, permission set) of each store to add; other new stores are left out, and no store
+      is removed
+
+    Raises SyntaxInvalid for a file that is no YAML, and ConfigUnreadable if its stores can't be extended.
     """
     root = _root(old)
     lines = old.text.split("\n")

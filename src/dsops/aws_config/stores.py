@@ -1,7 +1,7 @@
 """Convert profiles to stores: each role and each permission set becomes a store with the same session.
 
-A profile that has no exact equivalent is left out with a note. dsops does not guess, because a store with another
-identity than the profile would be worse than no store.
+A profile that has no exact equivalent is left out with a note. dsops does not guess: a store with a different identity
+from its profile would be worse than no store.
 """
 
 from __future__ import annotations
@@ -303,7 +303,7 @@ def _has_long_term_key(profile: Profile) -> bool:
 
 
 def _is_long(profile: Profile) -> bool:
-    """Whether the role's session may last longer than AWS allows for a role that another session assumes."""
+    """Whether the role's session may last longer than AWS allows for role chaining."""
     seconds = profile.text("duration_seconds")
     return seconds.isdigit() and int(seconds) > _CHAINED_SECONDS
 

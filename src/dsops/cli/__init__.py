@@ -65,7 +65,7 @@ _WITH_VALUE = frozenset({CONFIG.name, CONFIG.short, ENVIRONMENT.name, ENVIRONMEN
 def _refuse_flags(words: Sequence[str]) -> None:
     """Raise UsageError for a flag before the command's name, unless every command has the flag.
 
-    Any other flag may take a value, so that the command's name can't be found.
+    dsops can't tell whether any other flag takes a value, so it can't find the command's name.
     """
     flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
     known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]

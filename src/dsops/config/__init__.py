@@ -129,8 +129,8 @@ def examine(
     """Read the configuration as `load` does, but return problems instead of raising them.
 
     Errors are raised only if the files can't be read at all. With `knows_all`, a type that is not in `types` is a
-    problem, and its store is checked as a store of the most similar known type. A run leaves unknown types to the
-    plan, because an environment that does not need such a store works.
+    problem. Its store is then checked as a store of the most similar known type. `load` leaves unknown types to the
+    plan, because an environment works without the stores that it does not need.
     """
     types, reading = KnownTypes(types), Problems()
     is_named = bool(named) and is_chosen
@@ -310,9 +310,9 @@ def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
 
 
 def _without_displaced(above: Sections, below: Sections, wanted: Collection[str], problems: Problems) -> Sections:
-    """Return the profiles without those whose credentials would come from a store of a file with precedence.
+    """Leave out the profiles whose credentials would come from a store of a file that takes precedence.
 
-    Such a profile is reported as a problem if it is wanted.
+    If such a profile is in `wanted`, a problem is added instead.
     """
     sources = displaced(above, below)
     refused = [name for name in sources if name in wanted]

@@ -1,11 +1,18 @@
 """Permissions to run discovered configurations: the user allows a configuration with its present content.
 
-A permission covers the paths as written, the folder, the content of every file of the configuration, and the owners
-of links and targets. After any change, the user is asked again. A permission is a file that belongs to the user and
-is named after the digest of everything covered, in one folder per configuration. The file contains the list of files,
-and what the configuration could do, to show the difference later. Checks use the bytes that were read (`SourceFile`)
-and never read a file a second time. `dsops hook allow` has a list of its own, because entering a folder loads its
-environment into a shell.
+A permission covers:
+
+- the paths as written, and the folder
+- the content of every file of the configuration
+- the owners of links and targets
+
+After any change, the user is asked again.
+
+A permission is a file that belongs to the user and is named after the digest of everything covered, in one folder per
+configuration. The file contains the list of files, and what the configuration could do, to show the difference later.
+Checks use the bytes that were read (`SourceFile`) and never read a file a second time.
+
+`dsops hook allow` saves separate permissions, because entering a folder loads its environment into a shell.
 """
 
 from __future__ import annotations
@@ -72,7 +79,7 @@ def refuse_shared(files: tuple[SourceFile, ...]) -> None:
 
 
 def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "") -> NotAllowed:
-    """Return the error for a configuration that must not be run; `flags` are those that `dsops allow` needs."""
+    """Return the error for a configuration that must not be run; `flags` are the flags that `dsops allow` needs."""
     return NotAllowed(
         f"you have not allowed the current content of {file}",
         why=why or "dsops uses a configuration that it found by itself only after you have seen what it can do",
@@ -110,7 +117,7 @@ def allow(
         os.replace(part, path)
         for old in _newest_first(folder)[_MOST_KEPT:]:
             _remove(old)
-        os.utime(folder)  # The new time makes every shell with the hook check the folder again at its next prompt.
+        os.utime(folder)  # The new mtime makes every shell with the hook check the folder again at its next prompt.
     except OSError as error:
         _remove(part)
         raise _not_written(path, error) from error
@@ -226,7 +233,7 @@ def _is_same(file: SourceFile) -> bool:
 def _read(path: str, name: str) -> list[bytes] | None:
     """Return the lines of a permission; None if it does not exist, or if another user could have written it."""
     try:
-        # Opening a pipe could block forever.
+        # Without O_NONBLOCK, opening a pipe could block forever.
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
         descriptor = os.open(path, flags)
         with os.fdopen(descriptor, "rb") as file:

@@ -130,7 +130,8 @@ class _Reader:
         if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
         elif name.upper().startswith("DSOPS_"):
-            # A dsops that the command starts would treat the file in DSOPS_CONFIG as one that the user named.
+            # Otherwise, a dsops that the command starts would treat the file in DSOPS_CONFIG as a file that the user
+            # named.
             is_name = False
             message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
             self._problems.add(where, path, message, "give it another name; flags and your own environment set those")

@@ -23,8 +23,8 @@ class FileLock:
     def take(self) -> bool:
         """Take the lock; return False if another process has it.
 
-        Returns True where no lock can be made (Windows, a folder that can't be written to), because reading and
-        logging in must work there, too.
+        Also returns True where no lock can be made (Windows, a folder that can't be written to). Reading and logging
+        in must work there, too.
         """
         if os.name == "nt":
             return True

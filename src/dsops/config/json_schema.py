@@ -1,8 +1,14 @@
 """The JSON Schema of a configuration, for editors, generated from the definitions that `load` uses.
 
-The schema accepts what `dsops validate` accepts, except for facts that one file does not show or a schema can't
-express: whether named stores, environments and files exist, what `defaults` and `extends` add, the grammar of a
-session policy, and relations between two values. A test compares both on mutations of the examples.
+The schema accepts what `dsops validate` accepts. It can't check facts that one file does not show or that a schema
+can't express:
+
+- whether named stores, environments and files exist
+- what `defaults` and `extends` add
+- the grammar of a session policy
+- relations between two values
+
+A test compares the schema with `dsops validate` on mutations of the examples.
 """
 
 from __future__ import annotations

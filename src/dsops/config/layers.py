@@ -1,7 +1,7 @@
-"""The layers of a configuration: a project's files over the user's own file, and that over the profiles of AWS's files.
+"""The layers of a configuration, highest first: a project's files, the user's own file, profiles of AWS's files.
 
-A store or environment of a higher layer replaces one of the same name below it as a whole. Merged field by field, a
-project's store could get the caller or the external ID of another store by accident.
+A store or environment of a higher layer replaces the whole store or environment of the same name in a lower layer. If
+they were merged field by field, a project's store could get the caller or external ID of another store by accident.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class ProfileLayer(NamedTuple):
 
 
 ProfileReader = Callable[[Collection[str] | None], ProfileLayer]
-"""Returns the profiles of these names as stores, and those that they depend on; with None, all profiles.
+"""Returns the named profiles, and the profiles that they depend on, as stores; with None, all profiles.
 
-If one of the names is no profile, all profiles are returned, so that an error can suggest a similar name.
+If one of the names is not a profile, all profiles are returned, so that an error can suggest a similar name.
 """
 
 
@@ -105,7 +105,8 @@ def over(above: Sections, below: Sections) -> Sections:
 def displaced(above: Sections, below: Sections) -> dict[str, str]:
     """Return the lower layer's stores that depend, by `credentials_from` or `extends`, on a name of the upper layer.
 
-    The result maps each of these stores to that name: the upper layer's store of the name has another identity.
+    The result maps each of these stores to the name on which it depends. The upper layer's store of that name has a
+    different identity from the store that the lower layer meant.
     """
     uses = {name: _used(parts) for name, parts in below.stores.items() if name not in above.stores}
     ends: dict[str, str] = {}

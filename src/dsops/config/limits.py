@@ -95,7 +95,7 @@ def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreT
 
 
 def _known_part(key: StoreKey, node: Node) -> Node | None:
-    """Return the entries of a map or list without those that contain `${NAME}`; None for another kind or shape."""
+    """Return a map or list without the entries that contain `${NAME}`; None for any other or invalid value."""
     if check_shape(key, Field(node, Where("")), ""):
         return None
     if key.kind == "map" and isinstance(node, Mapping):

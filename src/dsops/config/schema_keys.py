@@ -1,6 +1,6 @@
 """The JSON Schema of one key's value.
 
-Where possible, one schema has both the keywords for strings and those for numbers, so that an editor names the
+Where possible, one schema has the keywords for strings and also the keywords for numbers. An editor can then name the
 violated limit instead of listing alternatives.
 """
 

@@ -22,7 +22,7 @@ UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications
 _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
 
 _OWN_SETTINGS = ("audit", "keyring")
-"""Keys of the user's own config.yaml (`dsops.audit.settings`), which is above this room."""
+"""Keys that belong in the user's own config.yaml, which `dsops.audit.settings` reads."""
 
 # Restricted, since names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
 _NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
@@ -75,7 +75,10 @@ def collect(sources: Iterable[ConfigSource], store_keys: frozenset[str], problem
 
 
 def meant_section(name: str) -> str:
-    """Return the top-level key that the name is or means; "" for another name."""
+    """Return the top-level key that the name stands for.
+
+    A name such as `stores` stands for `secretStores`. Returns "" for an unknown name.
+    """
     return name if name in TOP_LEVEL_KEYS else _MEANT.get(name, "")
 
 

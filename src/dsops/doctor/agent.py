@@ -16,7 +16,7 @@ from dsops.doctor.check import Check
 from dsops.version import __version__
 
 CODES = {
-    "doctor.agent": "the agent can be used, and belongs to this dsops",
+    "doctor.agent": "the agent can be used, and belongs to this installation of dsops",
     "doctor.agent-folder": "the folder of the agent's sockets is safe",
     "doctor.agent-socket": "an agent listens on each socket",
     "doctor.agent-sessions": "the agent lists the sessions in its cache",
@@ -99,7 +99,7 @@ def _no_agent(detail: str, hint: str) -> Check:
 
 
 def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check:
-    """Return a check with the number of cached sessions and the names of those that expire first.
+    """Return a check with the number of cached sessions, and the names of the sessions that expire first.
 
     Sessions of a sandbox are counted, but not named.
     """
@@ -228,7 +228,7 @@ def is_stale(address: str) -> bool:
 def ask(address: str) -> AgentReply:
     """Ask the agent at a socket for its status.
 
-    The request contains no environment variables, because the agent may belong to another dsops.
+    The request contains no environment variables, because the agent may belong to another installation of dsops.
     """
     if is_stale(address):
         return AgentReply(is_stale=True)

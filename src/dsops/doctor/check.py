@@ -14,7 +14,7 @@ class Check(NamedTuple):
     """The outcome of one check."""
 
     code: str
-    """The check's code, one of its module's CODES. Codes are stable, so that programs may use them."""
+    """The check's code: one of the keys of its module's CODES. Programs may rely on the codes, which never change."""
     name: str
     """The name of what was checked, such as `store target`."""
     status: Status

@@ -41,7 +41,7 @@ CODES: Mapping[str, str] = {
 }
 """Maps the code of every check to the statement that is true if the check is ok.
 
-A new check module is listed here, and `examine` calls it.
+To add a check module, list its CODES here and call it in `examine`.
 """
 
 
@@ -65,7 +65,7 @@ class Subject(NamedTuple):
 def plan_all(
     config: Config, named: str, plan_environment: Callable[[str], Plan], plan_store: Callable[[str], Plan]
 ) -> tuple[list[Plan], list[Check]]:
-    """Plan the environment `named`; without a name, every environment, and every store that no environment uses.
+    """Plan the environment `named`. If `named` is "", plan all environments and the stores that no environment uses.
 
     Returns the plans, and a check for each plan.
     """
@@ -85,9 +85,9 @@ def plan_all(
 
 
 def _plan_unused_stores(config: Config, plans: list[Plan], plan_store: Callable[[str], Plan]) -> Iterator[Check]:
-    """Add a plan for each store that no environment uses; yield a check for each of them.
+    """Add a plan for each store that no environment uses; yield a check for each of these stores.
 
-    If a variable in a store is unset, the store's check is only skipped.
+    If the store refers to an unset environment variable, its check is skipped and does not fail.
     """
     used = {name for environment in config.environments.values() for name in _stores_of(environment)}
     used.update(name for plan in plans for name in plan.steps)
@@ -143,9 +143,9 @@ def files_of(subject: Subject, runtime: Runtime) -> list[Watched]:
 
 
 def _endpoints(plans: list[Plan], runtime: Runtime) -> list[Endpoint]:
-    """Return every server that will be called, without repetition, STS in the base credentials' region first.
+    """Return every server that will be called, without repetition.
 
-    Several services with the same endpoint URL count as one server.
+    The STS server in the base credentials' region is first. Services with the same endpoint URL count as one server.
     """
     by_url: dict[str, Endpoint] = {}
     for plan in plans:

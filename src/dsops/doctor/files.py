@@ -22,7 +22,11 @@ from dsops.runtime import empty_file
 from dsops.user_folders import shown_path
 
 CODE = "doctor.file-mode"
-CODES = {CODE: "no other user can write the files that decide the caller's identity, or read those with secrets"}
+CODES = {
+    CODE: (
+        "no other user can write the files that decide the caller's identity, or read the files that contain secrets"
+    )
+}
 """Maps the code of each check to the statement that is true if the check is ok."""
 READ = 0o077
 WRITTEN = 0o022
@@ -85,7 +89,7 @@ def watched_files(
 
 
 def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
-    """Yield the files whose mode has forbidden bits. Missing files and anything but regular files are skipped."""
+    """Yield the files whose mode has forbidden bits. Skips paths that do not exist or are not regular files."""
     if os.name != "posix":
         return
     for path, forbidden in watched:

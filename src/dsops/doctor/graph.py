@@ -18,7 +18,10 @@ from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle
 
 _RANKS = ("skipped", "ok", "failed", "denied")
-"""Statuses in rising order. If a store has two statuses in two environments, the graph shows the later one."""
+"""Statuses, from least to most severe. If a store has several statuses, the graph shows the most severe.
+
+A store can have one status for each environment.
+"""
 
 
 class _Tried(NamedTuple):
@@ -89,7 +92,8 @@ def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
 def _of_step(step: Step, tried: _Tried) -> _Found:
     """Return the outcome of a hop or store, with its key and its error.
 
-    A hop has the outcome of its session. A store fails if all its secrets failed for the same reason.
+    The outcome of a hop is the outcome of its session. A store fails only if all its secrets failed for the same
+    reason.
     """
     key, below = ("step", step.name), _below(step, tried)
     own = tried.trial.sessions.get(step.name)
@@ -110,7 +114,7 @@ def _needs(step: Step) -> str:
 
 
 def _below(step: Step, tried: _Tried) -> DsopsError | None:
-    """Return the error of the credentials that the step uses; None if they are available."""
+    """Return the error of the credentials that the step uses; None if these credentials are available."""
     outcome = tried.trial.sessions.get(step.credentials_from)
     if not step.credentials_from and step.proof is None:
         outcome = tried.bases.get(step.profile)

@@ -13,7 +13,10 @@ CODES = {"doctor.installation": "PATH has one installation of dsops"}
 
 
 def check_installations(environ: Mapping[str, str]) -> Iterator[Check]:
-    """Warn if PATH has several installations: a shell starts the first one, and each has extras of its own."""
+    """Warn if PATH has several installations of dsops.
+
+    A shell starts the first one, and each installation has its own extras.
+    """
     found = programs_on(environ.get("PATH", ""))
     if len(found) > 1:
         yield Check(
@@ -27,7 +30,7 @@ def check_installations(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def programs_on(path: str) -> list[str]:
-    """Return the paths of the programs named dsops in the folders of PATH; several names of one program count once."""
+    """Return the paths of the programs named dsops in the folders of PATH, without links to a program already found."""
     found: dict[str, str] = {}
     for folder in path.split(os.pathsep):
         program = os.path.join(folder, "dsops")

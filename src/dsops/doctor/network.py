@@ -19,10 +19,10 @@ from dsops.stores.sso_login import session_of
 from dsops.tasks import pause, settle
 
 CODES = {
-    "doctor.certificates": "the file or folder that a variable names holds certificates",
-    "doctor.proxy": "the proxies that variables name can be used",
+    "doctor.certificates": "the file or folder whose path is in a variable such as AWS_CA_BUNDLE contains certificates",
+    "doctor.proxy": "the proxies set in variables such as HTTPS_PROXY can be used",
     "doctor.clock": "this machine's clock agrees with AWS's",
-    "doctor.endpoint": "the servers that the stores call answer, and their certificates do not expire soon",
+    "doctor.endpoint": "each server that a store calls responds, and its certificate does not expire soon",
 }
 """Maps the code of each check to the statement that is true if the check is ok."""
 
@@ -34,7 +34,7 @@ _MOST_SECONDS = 300
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """Yield the endpoints that the plan's stores call, except invalid ones, which the store's check reports."""
+    """Yield the endpoints that the plan's stores call, without invalid ones. The store's check reports these."""
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
@@ -63,7 +63,7 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
 
 async def look_at(endpoints: Sequence[Endpoint], client: Client, parts: PartCount) -> list[ServerProbe | DsopsError]:
     """Send a request without credentials to every server in parallel; return the answers or errors."""
-    # Other tasks get the first turn: a task that prompts the user waits until no transfer is in progress.
+    # Other tasks run first: a task that prompts the user waits until no transfer is in progress.
     await pause(0)
     return await settle(*[_send_probe(endpoint, client, parts) for endpoint in endpoints])
 
@@ -116,7 +116,7 @@ def check_endpoints(
 def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | DsopsError]) -> Check:
     """Compare this machine's clock with AWS's clock.
 
-    AWS's time is in the Date header of the response of STS, or else of the first server.
+    AWS's time is the Date header of a response: from STS if STS was called, otherwise from the first server.
     """
     dated = [
         (endpoint, glance)
@@ -183,7 +183,7 @@ def _servers(number: int) -> str:
 
 
 def check_certificates(endpoints: Sequence[Endpoint], environ: Mapping[str, str], folder: str) -> Check:
-    """Check that the trust store (from a variable, or else the system's) contains certificates."""
+    """Check that the trust store contains certificates. A variable can set it; the default is the system's."""
     check = _certificates(environ, folder)
     is_needed = any(endpoint.url.startswith("https:") for endpoint in endpoints)
     return check if is_needed or check.status != "failed" else check._replace(status="warning", errors=())
@@ -216,7 +216,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
 
 
 def _certificates_in(path: str) -> tuple[int, str]:
-    """Return the number of certificates in a file, or in the files of a folder; and the problem, or ""."""
+    """Return the number of certificates in a file, or of files in a folder, and a problem, or "" if there is none."""
     from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 
     context = SSLContext(PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""Checks of permissions whose lack causes no failure, or that only the next attempt will need."""
+"""Check for missing permissions that cause no failure now, or that only the next attempt will need."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def _role(step: Step, plan: Plan) -> str:
 
 
 def check_trust(plan: Plan, sessions: Mapping[str, Credentials | DsopsError]) -> Iterator[Check]:
-    """For each refused role, yield a check that names all actions that its trust policy must allow.
+    """For each role that STS refused to assume, yield a check with all actions that its trust policy must allow.
 
-    AWS names only one missing action at a time.
+    AWS reports only one missing action at a time.
     """
     for step in plan.steps.values():
         needed = [action for key, action in _NEEDS if step.settings.get(key)]

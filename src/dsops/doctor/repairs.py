@@ -37,7 +37,12 @@ def file_repairs(watched: Iterable[Watched]) -> Iterator[Repair]:
 
 
 def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
-    """Yield repairs of open folders, of sockets on which no agent listens, and of agents of another dsops."""
+    """Yield the repairs of the agent's folder and sockets.
+
+    - A folder that other users can access gets mode 700.
+    - A socket on which no agent listens is removed.
+    - An agent of an older or another dsops ends, or its socket is removed.
+    """
     if not client.is_wanted(environ):
         return
     folder = client.folder_of(environ)

@@ -92,7 +92,7 @@ class _Base(NamedTuple):
 async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> _Base:
     """Ask STS for the identity of a profile's base credentials.
 
-    `region` is the profile's region: its partition may differ from the environment's partition.
+    `region` is the profile's region. Its partition (such as `aws-cn`) may differ from the environment's.
     """
     credentials = await resolver.base(profile)
     endpoint = base_endpoint(client.runtime, region, profile)
@@ -182,5 +182,5 @@ def _time_left(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def base_name(profile: str) -> str:
-    """Return the name of the check of base credentials; `profile` is "" without a profile."""
+    """Return the name of the check of a profile's base credentials. `profile` is "" if no profile is used."""
     return f"base credentials of profile {profile}" if profile else "base credentials"

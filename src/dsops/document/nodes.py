@@ -8,17 +8,17 @@ from dsops.startup import Literal, NamedTuple
 Kind = Literal["text", "integer", "number", "boolean", "null"]
 
 MAX_CHARACTERS = 1 << 20
-"""Maximum characters of a YAML document: enough for ten thousand stores, too few for a file named by mistake."""
+"""Maximum number of characters in a YAML document. Ten thousand stores fit; most unrelated files don't."""
 
 MAX_DEPTH = 100
 """Maximum depth of nested lists and mappings. dsops' own files need ten levels."""
 
 MAX_NODES = 250_000
-"""Maximum number of values in a document with all aliases expanded, so that an alias bomb is rejected."""
+"""Maximum number of values in a document with all aliases expanded. It rejects alias bombs."""
 
 
 MAX_EXPANDED_CHARACTERS = 4 * MAX_CHARACTERS
-"""Maximum characters with all aliases expanded: otherwise, many aliases of one long text would be a bomb."""
+"""Maximum number of characters with all aliases expanded. It rejects many aliases of one long text."""
 
 
 class Scalar(NamedTuple):

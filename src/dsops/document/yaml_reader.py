@@ -267,7 +267,7 @@ _WORDS = (
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    """Convert PyYAML's syntax error to a message for the author of the file; it contains no part of the file."""
+    """Convert PyYAML's syntax error to a message for the file's author. It contains no text of the file."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         words = error.problem or error.context or ""

@@ -1,7 +1,7 @@
 """Draw a forest of boxes as SVG, for `dsops graph` and the chains of `dsops audit report`. Does no I/O.
 
-The input is boxes with their parents; the output is positions and elements of SVG, without a style. Imported by
-`audit` and `graph`.
+The input is boxes with their parents. The output is positions and SVG elements, without a style. Imported by `audit`
+and `graph`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ CHARACTERS = 38
 CHARACTER, LINE = 7.4, 17
 """Character width and line height in px, for a monospaced font of 12 px.
 
-0.602 em is the width of the widest of the requested fonts; the rest leaves room for hinting.
+The widest of the requested fonts has characters of 0.602 em; the width is rounded up to leave room for hinting.
 """
 
 INSIDE, _BETWEEN_COLUMNS, _BETWEEN_ROWS, MARGIN = 10, 64, 12, 24
@@ -106,7 +106,7 @@ def lay_out(items: Sequence[Item], top: float) -> Drawing:
 
 
 def _lay_out_lane(items: Sequence[Item], top: float, lefts: Sequence[float], widths: Sequence[float]) -> list[Box]:
-    """Lay out the items of one lane: the first child beside its parent, further children below the first."""
+    """Lay out the items of one lane. The first child is beside its parent, and further children are below the first."""
     bottoms, tops = [top] * len(widths), [top] * len(widths)
     boxes: list[Box] = []
     for item in items:

@@ -6,7 +6,7 @@ import unicodedata
 
 
 def plain(text: str) -> str:
-    """Return the text on one line; control characters, direction marks and lone surrogates become codes."""
+    """Return the text on one line, with control characters, direction marks and lone surrogates replaced by codes."""
     return "".join(each if each.isprintable() else " " if each in "\n\t" else f"\\x{ord(each):02x}" for each in text)
 
 

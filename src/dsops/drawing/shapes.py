@@ -31,8 +31,9 @@ def shapes(drawing: Drawing) -> Iterator[str]:
 def _edges(drawing: Drawing) -> Iterator[str]:
     """Yield a curve from each parent's right side to each child's left side, with an arrowhead at its end.
 
-    The curve is horizontal at both ends, so the arrowhead always points to the right. The arrowhead is a shape of its
-    own, since a `marker` needs `url(#...)`, which pages with a strict security policy and some viewers don't load.
+    The curve is horizontal at both ends, so the arrowhead always points to the right. The arrowhead is a polygon and
+    not a `marker`. A `marker` needs `url(#...)`, which some viewers and pages with a strict security policy don't
+    load.
     """
     boxes = {box.item.key: box for box in drawing.boxes}
     for box in drawing.boxes:
@@ -78,5 +79,5 @@ def fit(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """Format a number with one decimal, left out if it is 0, so that the file is the same on every machine."""
+    """Format a number with at most one decimal, so that the file is the same on every machine."""
     return f"{value:.1f}".removesuffix(".0")

@@ -22,9 +22,9 @@ class FaultLocation(NamedTuple):
     store: str
     """The store whose hop or read was refused."""
     hop: int
-    """The number of the hop: 1 if the base credentials sign the request; 0 for the base credentials themselves."""
+    """The number of the hop. 1 is the hop whose request the base credentials sign; 0 means the base credentials."""
     policy_type: str
-    """The policy type in the words of AWS's error messages; "" if no policy decides."""
+    """The policy type in the words of AWS's error messages; "" if no policy caused the refusal."""
     of: str
     """The user, role, secret or key to which the policy belongs."""
     policy: str
@@ -36,13 +36,13 @@ class FaultLocation(NamedTuple):
 
 
 class Mismatch(NamedTuple):
-    """A value that a statement requires, and the value of the call."""
+    """A requirement of a statement, and the call's value that does not meet it."""
 
     element: str
     """`Principal`, `Action`, `Resource`, or a condition's operator and key."""
     wanted: tuple[str, ...]
     is_unwanted: bool
-    """Whether `wanted` lists the excluded values: any other value meets the requirement."""
+    """Whether `wanted` lists the values that are not accepted. Any other value then meets the requirement."""
     actual: tuple[str, ...] | None
     """The values of the call; None when the call has none."""
     hint: str

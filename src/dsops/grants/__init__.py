@@ -1,7 +1,7 @@
-"""The IAM policies that a plan needs: trust and permissions of each role, permissions of the base credentials.
+"""The IAM policies that a plan needs: trust and permission policies of roles, permissions of base credentials.
 
 `grants_of` turns a plan into `Grants`, which `terraform` and `cloudformation` render.
-`dsops.plan.required_permissions` derives the permissions that each session needs. `cli` and `seed` import it.
+`dsops.plan.required_permissions` derives the permissions that each session needs. Imported by `cli` and `seed`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Grants(NamedTuple):
 
     environment: str
     roles: tuple[RoleGrants, ...]
-    """The roles. If a role trusts another role of the list, that other role comes first."""
+    """The roles. A role comes after the roles in this list that it trusts."""
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
@@ -92,7 +92,8 @@ class Grants(NamedTuple):
 def grants_of(plan: Plan, inputs: GrantInputs) -> Grants:
     """Return the policies that the plan needs.
 
-    Raises PolicyIncomplete for an unknown value that can't be a placeholder, UsageError for an invalid caller.
+    Raises PolicyIncomplete if an unknown value can't be replaced by a placeholder, and UsageError for an invalid
+    caller.
     """
     return _Making(plan, inputs).grants()
 

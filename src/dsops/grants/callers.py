@@ -24,7 +24,10 @@ class RoleCaller(NamedTuple):
     principal: object
     """The value of the Principal element in a trust policy."""
     is_named: bool
-    """Whether `principal` names only this caller, which then needs no permission of its own in the same account."""
+    """Whether `principal` names only this caller.
+
+    If so, the caller needs no permission policy to assume a role in its own account.
+    """
     conditions: Conditions
     users: list[Step]
     """The steps that call AWS as this caller."""
@@ -51,9 +54,9 @@ class Callers:
         self._named = arn if len(unknown) == 1 else None
 
     def bases(self) -> list[RoleCaller]:
-        """Return the callers with which chains begin.
+        """Return the callers at the beginning of chains.
 
-        The base credentials come first, by profile, then the stores whose sessions are not issued by STS.
+        The base credentials come first, by profile. The stores whose sessions are not issued by STS follow.
         """
         return [self._base(profile) for profile in self._plan.ambient] + [self._other(step) for step in self._sources]
 
@@ -68,19 +71,22 @@ class Callers:
         return RoleCaller(source.name, str(role), role.account, str(role), is_named=True, conditions={}, users=[])
 
     def has_mfa(self, step: Step) -> bool:
-        """Whether the step's call, or the call that issued the session signing it, sends an MFA code."""
+        """Whether the step's call has MFA.
+
+        Either the call sends an MFA code, or the session that signs the call was issued with one.
+        """
         first = self._first_of_identity(step)
         return "serial_number" in step.settings or (first is not step and "serial_number" in first.settings)
 
     def _source(self, step: Step) -> Step | None:
         """Return the step whose session signs this step's call; None if base credentials sign it.
 
-        A GetSessionToken session has its user's identity, so its step is skipped.
+        GetSessionToken steps are skipped, because their sessions have the identity of the user who called.
         """
         return self._steps.get(self._first_of_identity(step).credentials_from)
 
     def _first_of_identity(self, step: Step) -> Step:
-        """Return the first step of the consecutive sessions that have this step's identity."""
+        """Return the earliest of the GetSessionToken steps directly before this step, or else this step."""
         before = self._steps.get(step.credentials_from)
         while before is not None and is_same_identity(before):
             step, before = before, self._steps.get(before.credentials_from)
@@ -103,7 +109,10 @@ class Callers:
         return RoleCaller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
 
     def _named_caller(self, who: str, users: list[Step], unknown: Placeholder) -> RoleCaller:
-        """Return the caller with the ARN that the user passed, else the MFA device's account, else a placeholder."""
+        """Return the caller, with the best ARN that is known.
+
+        This is the ARN that the user passed, or else the root ARN of the MFA device's account, or else a placeholder.
+        """
         if self._named is not None:
             arn, is_named = str(self._named), self._named.resource != "root"
             return RoleCaller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
@@ -111,7 +120,7 @@ class Callers:
         owner = next((device for device in devices if device is not None), None)
         if owner is None:
             return RoleCaller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
-        # The account of the device's user is known. The user is not: the device's name is only a hint.
+        # The MFA device's ARN contains the account of its user, but not the user: the device's name is only a hint.
         root = f"arn:{owner.partition}:iam::{owner.account}:root"
         return RoleCaller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
 

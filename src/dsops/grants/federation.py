@@ -14,7 +14,10 @@ ISSUERS = {
     "gitlab": "https://gitlab.com",
     "buildkite": "https://agent.buildkite.com",
 }
-"""The token issuer of each platform that has one issuer for all customers. Other platforms have one per customer."""
+"""Maps each platform with a single issuer for all customers to that issuer.
+
+Other platforms have a separate issuer for each customer.
+"""
 
 _SUBJECTS = {
     "github": "repo:OWNER/REPOSITORY:environment:NAME, or another form that GitHub's tokens have",
@@ -24,7 +27,7 @@ _SUBJECTS = {
     "circleci": "org/ORGANIZATION/project/PROJECT/user/USER",
 }
 _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
-"""Platforms whose tokens are issued for the audience STS unless the configuration names another audience."""
+"""Platforms whose tokens have AWS STS as their audience, unless the configuration sets another audience."""
 
 
 class TokenClaims(NamedTuple):
@@ -38,8 +41,8 @@ class TokenClaims(NamedTuple):
 def tokens_of(step: Step, issuer: str) -> TokenClaims:
     """Return the claims of the tokens that the step sends. `issuer` is the user's `--issuer`, or "".
 
-    Raises PolicyIncomplete if the issuer is unknown: condition keys and the provider's ARN contain the issuer, so a
-    placeholder can't replace it.
+    Raises PolicyIncomplete if the issuer is unknown. A placeholder can't replace the issuer, because condition keys
+    and the provider's ARN contain it.
     """
     platform = str(step.settings.get("web_identity", ""))
     speaks_of = step.proof.speaks_of if step.proof is not None else None

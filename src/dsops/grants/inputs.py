@@ -1,4 +1,4 @@
-"""The inputs of `grants_of` besides the plan: the user's options, and source identities as written in the file."""
+"""The inputs of `grants_of` besides the plan: the user's options, and source identities before expansion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GrantInputs(NamedTuple):
 
 
 def without_external_ids(config: Config) -> Config:
-    """Replace each external ID by a placeholder, because policies need no external ID and must not show one."""
+    """Replace each external ID by a placeholder, because generated policies must not show it."""
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("external_id")
@@ -35,9 +35,9 @@ def without_external_ids(config: Config) -> Config:
 
 
 def source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
-    """Return store name -> source identity as written.
+    """Return a mapping of store name -> source identity, with `*` in place of each `${VARIABLE}`.
 
-    Each `${VARIABLE}` is replaced by `*`, because its value differs between users.
+    The value of a variable differs between users.
     """
     identities = {}
     for name in plan.steps:

@@ -18,7 +18,7 @@ class Placeholder(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The placeholder as text in plain JSON. No ARN or request can contain that text."""
+        """The placeholder as text in plain JSON. The text is never valid as an ARN or in a request."""
         return f"<{self.name.replace('_', ' ')}>"
 
 

@@ -12,7 +12,7 @@ from dsops.plan.statements import policy
 KINDS = ("session", "permissions", "trust", "all")
 
 ELSEWHERE = "callers"
-"""The key for policies whose account is unknown, used instead of an account id."""
+"""The key that is used instead of an account id for policies whose account is unknown."""
 
 
 class Selection(NamedTuple):
@@ -55,7 +55,7 @@ def of_store(grants: Grants, store: str) -> Grants:
 
 
 def by_account(grants: Grants) -> dict[str, Grants]:
-    """Split the policies by account, because a file of resources is for one account."""
+    """Split the policies by account, because a generated file is for one account."""
     accounts = dict.fromkeys(
         [
             *[role.arn.account for role in grants.roles],

@@ -81,7 +81,7 @@ def _variable(blank_value: Placeholder) -> str:
 
 
 def _shown_parts(grants: Grants, selection: Selection) -> list[object]:
-    """Return the parts of the policies that the text contains, to find their placeholders."""
+    """Return the parts of the policies that the generated text will contain. Their placeholders become variables."""
     parts: list[object] = []
     for role in grants.roles:
         parts += role.trust if selection.has_trust else ()
@@ -114,7 +114,7 @@ def _block(head: str, fields: Sequence[tuple[str, str]]) -> str:
 
 
 def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, depth: int) -> str:
-    """Format entries one on each line, with the `=` of adjacent one-line entries aligned as `fmt` does."""
+    """Format one entry per line. The `=` of adjacent single-line entries are aligned, as `terraform fmt` does."""
     lines: list[str] = []
     for index, (key, value) in enumerate(entries):
         width = len(key)

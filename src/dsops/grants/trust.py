@@ -30,11 +30,14 @@ def trust_in_callers(
     source_identity: str = "",
     own: Conditions | None = None,
 ) -> list[Statement]:
-    """Return statements that let these principals assume the step's role with exactly what the step sends.
+    """Return statements that let `principal` assume the step's role, restricted to what the step sends.
 
-    `principal` is one ARN or several. Each action has its own statement, as in AWS's guide (Pass session tags in AWS
-    STS), because a request for one action may lack the condition keys of another. `source_identity` may contain `*`.
-    `own` holds conditions that restrict a broader principal to the intended callers.
+    Each action has its own statement, because a request for one action may lack the condition keys of another. AWS's
+    guide does the same (Pass session tags in AWS STS).
+
+    - `principal`: one ARN or several.
+    - `source_identity`: may contain `*`.
+    - `own`: conditions that restrict a broader principal to the intended callers.
     """
     actions = assume_actions(step, steps)
     operator = "StringLike" if "*" in source_identity else "StringEquals"
@@ -57,7 +60,10 @@ def trust_in_callers(
 def trust_in_tokens(
     role: Arn, issuer: str, audience: object, subject: object, *, is_pattern: bool = False
 ) -> Statement:
-    """Return the statement that allows web identity tokens of that issuer, audience and subject (or pattern)."""
+    """Return the statement that allows web identity tokens with this issuer, audience and subject.
+
+    With `is_pattern`, `subject` is a pattern.
+    """
     host = issuer.removeprefix("https://")
     conditions: Conditions = {"StringEquals": {f"{host}:aud": audience}}
     conditions.setdefault("StringLike" if is_pattern else "StringEquals", {})[f"{host}:sub"] = subject
@@ -78,9 +84,9 @@ def trust_in_assertions(role: Arn, provider: object) -> Statement:
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
     """Return the principal and conditions that match the sessions of an IAM Identity Center permission set.
 
-    AWS creates the set's role. The role's name ends in 16 characters that change when AWS recreates the role
-    (Identity Center User Guide, Referencing permission sets in resource policies). Outside us-east-1, the role's path
-    contains the region.
+    AWS creates a role for the permission set. The role's name ends in 16 characters that change when AWS recreates the
+    role (Identity Center User Guide, Referencing permission sets in resource policies). Outside us-east-1, the role's
+    path contains the region.
     """
     roles = f"arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{name}_{'?' * 16}"
     return f"arn:{partition}:iam::{account}:root", {"ArnLike": {"aws:PrincipalArn": roles}}
@@ -89,7 +95,7 @@ def permission_set(account: str, partition: str, name: str) -> tuple[str, Condit
 def _tags(step: Step, steps: Mapping[str, Step]) -> Conditions:
     """Return conditions that allow only the tag keys that the step sends.
 
-    The result is empty if an earlier hop has transitive tags, because the request would contain their keys as well.
+    If an earlier hop has transitive tags, the result is empty: the request then also contains their keys.
     """
     before, tags = steps.get(step.credentials_from), step.settings.get("tags", ())
     while before is not None:

@@ -9,7 +9,7 @@ from dsops.plan import PlannedVariable, Proof, Step
 from dsops.schema import REASON_TO
 
 NOT_PLANNED = "as written"
-"""The fact that marks a node without a plan. The node's other facts are as written in the configuration."""
+"""The fact that marks a node without a plan. Its other facts are shown as they are written in the configuration."""
 
 _MARKS = (
     ("serial_number", "MFA"),

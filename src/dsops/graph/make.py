@@ -32,8 +32,8 @@ def make_graph(
 ) -> Graph:
     """Build the graph of the plans, and of the parts of the configuration that could not be planned.
 
-    A store in several plans is drawn once, as the first of these plans has it. `ambient` returns the base identity of
-    a profile, as in `make_plan`; it is called for stores without a plan.
+    A store in several plans is drawn once, with the facts from the first of these plans. `ambient` returns the base
+    identity of a profile, as in `make_plan`. It is called for stores without a plan.
     """
     making = _Making(config, store_types, unplanned or Unplanned(), ambient, names_environments=_many(plans, unplanned))
     for plan in plans:
@@ -162,9 +162,9 @@ class _Making:
         )
 
     def _account(self, store: StoreEntry) -> str:
-        """Return the account of the store's role, or else of the store that provides its credentials; "" if unknown.
+        """Return the account of the store's role; "" if it is unknown, or if the role's ARN contains a variable.
 
-        The account is also unknown if the role's ARN contains a variable.
+        If the store has no role, the account is that of the store that provides its credentials.
         """
         arn, below = parse_arn(store.text_of("role_arn")), self.nodes.get(("step", store.text_of("credentials_from")))
         if arn is not None:
@@ -211,7 +211,10 @@ def _reference(reference: Reference) -> Iterator[str]:
 def plan_everything(
     config: Config, plan_environment: Callable[[str], Plan], plan_store: Callable[[str], Plan]
 ) -> tuple[list[Plan], Unplanned]:
-    """Plan every environment and every unused store; return the plans, and the reason for each failure."""
+    """Plan every environment and every unused store.
+
+    Returns the plans, and for each part that could not be planned the reason.
+    """
     plans: list[Plan] = []
     environments: dict[str, str] = {}
     stores: dict[str, str] = {}

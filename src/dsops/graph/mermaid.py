@@ -20,19 +20,19 @@ _CLASSES = (
     "  classDef denied stroke:#d1242f,stroke-width:4px",
     "  classDef skipped stroke:#6e7781,stroke-dasharray:4 4",
 )
-"""Mermaid styles that set only strokes, so that the colours of the page's light or dark theme stay."""
+"""Mermaid styles. They set only strokes, and leave the colours to the page's light or dark theme."""
 
 _SAFE = frozenset(" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,:/=")
 """Characters that a label may contain unescaped.
 
-All others are written as character codes: quotes, brackets, `#`, `<`, and what Markdown would turn into a list, a
-link or italics.
+All other characters are written as character codes. They include quotes, brackets, `#`, `<`, and characters that
+Markdown would interpret as a list, a link or italics.
 """
 
 _KEYWORDS = ("style", "classDef")
 """Words whose first letter is written as a character code.
 
-If a line contains one of these words followed by a `:` and a `#`, Mermaid removes a `;` (its `encodeEntities`).
+If a line contains one of these words followed by a `:` and a `#`, Mermaid's `encodeEntities` removes a `;`.
 """
 
 
@@ -67,7 +67,7 @@ def edges(graph: Graph) -> int:
 def _folded(graph: Graph) -> frozenset[Key]:
     """Return the variables that are drawn as lines of text in their store's box.
 
-    The result has all variables if the graph has more edges than Mermaid draws; otherwise it is empty.
+    These are all variables if the graph has more edges than Mermaid draws, and none otherwise.
     """
     if sum(node.parent is not None for node in graph.nodes) <= MOST_EDGES:
         return frozenset()
@@ -124,8 +124,10 @@ def label(text: str) -> str:
 def _is_inside(text: str, at: int) -> bool:
     """Whether a character of a label can stay unescaped.
 
-    True for a `.`, `-` or `_` inside a word, where Mermaid and Markdown give it no meaning, and for a letter beyond
-    ASCII.
+    This is true for:
+
+    - a `.`, `-` or `_` inside a word, where neither Mermaid nor Markdown interprets it
+    - a letter beyond ASCII
     """
     character = text[at]
     if character in "._-":

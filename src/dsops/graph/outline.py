@@ -17,7 +17,7 @@ class OutlineRow(NamedTuple):
     depth: int
     """The number of steps from the caller."""
     level: int
-    """The indentation level: the depth, plus one below an account's heading."""
+    """The indentation level. It equals the depth, plus 1 for a node below an account's heading."""
     node: GraphNode | None
     heading: str = ""
 

@@ -1,6 +1,6 @@
 """Write the graph as a self-contained SVG file, for light and dark pages. It has no script, font or link.
 
-Each account has one frame. An outcome is shown in words, by the kind of line, and by a colour.
+Each account has one frame. An outcome is shown in three ways: in words, by the line style, and by a colour.
 """
 
 from __future__ import annotations

@@ -18,7 +18,10 @@ _LEAST_COLUMNS = 24
 
 
 def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> str:
-    """Return the tree. Lines are wrapped at `columns` (0: never). Red repeats only what the text says in words."""
+    """Return the tree. Lines are wrapped at `columns` (0: never).
+
+    With `has_colour`, failed nodes are red. The text states the failure as well.
+    """
     lines = [plain(graph.title), counts(graph), ""]
     for row in outline(graph):
         text = f"{row.heading}:" if row.node is None else _node_text(graph, row)

@@ -11,7 +11,10 @@ Status = Literal["ok", "denied", "failed", "skipped"]
 """`denied`: AWS denied access. `failed`: any other error. `skipped`: not tried, because the parent failed."""
 
 Key = tuple[str, ...]
-"""The key that identifies a node, whatever its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
+"""The key that identifies a node. It does not depend on the displayed texts.
+
+Examples: `("step", "prod")`, `("variable", "production", "TOKEN")`.
+"""
 
 NO_CREDENTIALS: Key = ("nobody",)
 """The parent node of literals and of stores that need no credentials."""
@@ -22,7 +25,7 @@ class NodeOutcome(NamedTuple):
 
     status: Status
     told: str = ""
-    """The code of the error, or for `skipped` the parent that failed; "" for `ok`."""
+    """The error's code, the reason why the node was skipped, or a note; can be "" for `ok`."""
 
 
 class GraphNode(NamedTuple):
@@ -52,7 +55,7 @@ class Graph(NamedTuple):
 
     @property
     def children(self) -> dict[Key | None, list[GraphNode]]:
-        """Parent -> the nodes that get their credentials or value from it, in order. The key None has the callers."""
+        """Maps a parent to its child nodes in order. The key None has the callers as children."""
         children: dict[Key | None, list[GraphNode]] = {}
         for node in self.nodes:
             children.setdefault(node.parent, []).append(node)

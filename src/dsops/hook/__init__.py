@@ -1,5 +1,5 @@
 """The shell hook: code for bash, zsh and fish, and the commands that it evaluates near a `dsops.yaml`.
 
-`loading` turns the values of an environment, and the list of files that they depend on, into calls of shell functions
-that set variables, unset variables and watch files. Imported by `cli`.
+`loading` writes calls of shell functions that set variables, unset variables and watch files. It takes an
+environment's values and the list of files that they depend on. Imported by `cli`.
 """

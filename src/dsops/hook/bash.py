@@ -1,8 +1,8 @@
 """The code of the hook for bash.
 
-It supports bash 3.2 (macOS) and later, so it uses neither `declare -g` nor `local -`; with `set -u`, bash 3.2 treats
-an empty array as unset. The hook's state is in arrays of the shell, which no environment variable can set: the names
-of the loaded variables, and their saved and new values. Each array begins with an empty element. DSOPS_HOOK_VARS
+It supports bash 3.2 (macOS) and later, so it uses neither `declare -g` nor `local -`. The hook's state is in arrays of
+the shell, which no environment variable can set: the names of the loaded variables, and their saved and new values.
+Each array begins with an empty element, because with `set -u` bash 3.2 treats an empty array as unset. DSOPS_HOOK_VARS
 tells programs which variables are loaded; the hook never restores variables from it.
 """
 

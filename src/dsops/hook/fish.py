@@ -1,7 +1,8 @@
 """The code of the hook for fish, from 3.6 on. Lists are saved and restored as lists.
 
-The hook's state is in unexported global variables; inherited variables are exported. A global variable hides a
-universal one without changing it, so erasing the global variable makes the universal one visible again.
+The hook's state is in unexported global variables. Inherited variables are exported, so they can't be mistaken for it.
+A global variable hides a universal one without changing it. Once the global variable is erased, the universal one is
+visible again.
 """
 
 CODE = r"""

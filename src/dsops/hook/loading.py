@@ -70,9 +70,10 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
 
 
 def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | None:
-    """Return the seconds until the first session is no longer fresh; None if no session expires.
+    """Return the seconds until the session that expires first must be renewed; None if no session expires.
 
-    If that session is not fresh now, return the seconds until it is no longer usable.
+    A session with plenty of time left is renewed when it is no longer fresh. One with little time left is renewed when
+    it is no longer usable.
     """
     left = [session.seconds_left(now) for session in sessions if session.expiration is not None]
     if not left:

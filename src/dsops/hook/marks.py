@@ -25,8 +25,8 @@ def times_of(paths: Iterable[str]) -> dict[str, int | None]:
 def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[str, str]) -> dict[str, str]:
     """Create the marks of a shell in a separate folder; return watched file -> mark.
 
-    Marks of shells that have ended are removed. Raises FileNotWritten if no private folder is available: without
-    marks a revoked permission would go unnoticed.
+    Marks of shells that have ended are removed. Raises FileNotWritten if no private folder is available. Without
+    marks, the shell would not detect that a permission was revoked.
     """
     parent = folder_of(environ)
     folder = os.path.join(parent, f"hook-{shell_pid}")
@@ -41,8 +41,8 @@ def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[
     try:
         for number, (path, time) in enumerate(times.items()):
             mark = os.path.join(folder, str(number))
-            # A file system with coarser times can't store the exact time, so the watched file would look changed at
-            # every prompt. The file is then not watched.
+            # If the file system's timestamps are too coarse for the exact time, the watched file would look changed at
+            # every prompt. Such a file is not watched.
             if _set(mark, time):
                 marks[path] = mark
     except OSError as error:

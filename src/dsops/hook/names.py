@@ -1,4 +1,7 @@
-"""Decide which variables a shell's hook may set: none that control programs or have a meaning for a shell."""
+"""Decide which variables a shell's hook may set.
+
+Variables that control programs, or that have a meaning for a shell, are not allowed.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ _BEGINNINGS = tuple("BASH COMP_ DSOPS_ FISH_ LC_ PROMPT_ READLINE_ TRY_BLOCK_ XD
 def require_harmless(names: Iterable[str]) -> None:
     """Raise NotAllowed for variables that would change how the shell or its programs work.
 
-    Otherwise a user who can write the file could decide what the next command line runs. `dsops exec` gives such
-    variables only to one command, which the user has chosen.
+    Otherwise a user who can write the file could make later commands run a program of their choice. `dsops exec`
+    allows such variables, because it sets them for one command only, which the user has chosen.
     """
     for name in names:
         if why := _harm(name):

@@ -1,8 +1,8 @@
 """The code that shows DSOPS_ACTIVE and the minutes until DSOPS_EXPIRES in the prompt of bash, zsh and fish.
 
-The code starts no process. Both variables may come from any parent process, so their text is never evaluated: the
-name reaches the prompt through a variable that the shell expands once, and only digits that match a pattern are used
-in arithmetic. Days are counted from 1970 in the civil calendar, with years that begin in March.
+The code starts no process. Any parent process may have set the two variables, so their text is never evaluated. The
+name reaches the prompt through a variable that the shell expands only once. Arithmetic uses only digits that match a
+pattern. Days are counted from 1970 in the civil calendar, with years that begin in March.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The user's entries in the keyring: seeds of MFA devices, and long-term keys.
 
-`seeds` and `keys` return a seed, a code or a key for an entry's name. `index` lists the entries without secrets, so
-that a run knows quickly whether an entry exists and which backend has it. `items` chooses among the backends:
-`desktop`, `kernel`, `pass_store`, `one_password` and `sealed_file`. Imported by `audit`, `cli`, `doctor`, `keys` and
-`stores`.
+- `seeds` and `keys` return a seed, a code or a key for the name of an entry.
+- `index` lists the entries without secrets. It tells a run quickly whether an entry exists, and in which backend.
+- `items` selects a backend: `desktop`, `kernel`, `pass_store`, `one_password` or `sealed_file`.
+
+Imported by `audit`, `cli`, `doctor`, `keys` and `stores`.
 """

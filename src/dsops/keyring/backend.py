@@ -12,7 +12,10 @@ from dsops.startup import Protocol
 DESKTOP, KERNEL, PASS, ONE_PASSWORD, FILE = "desktop", "kernel", "pass", "op", "file"
 NAMES = (DESKTOP, KERNEL, PASS, ONE_PASSWORD, FILE)
 DEFAULT_ORDER = (DESKTOP, PASS, FILE)
-"""The order of backends if the user sets none, without two backends: `kernel` forgets, `op` sends secrets away."""
+"""The default order of backends.
+
+It leaves out two: `kernel` loses its secrets at a reboot, and `op` sends secrets to a remote service.
+"""
 
 _VAULT = re.compile(r"op:[^\s,:][^,:\x00-\x1f\x7f]{0,99}")
 
@@ -24,10 +27,10 @@ class Backend(Protocol):
         """Return the secret stored under that name, or None if there is none."""
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any secret of that name. Returns where it is stored, for messages.
+        """Store a secret, replacing any secret of that name. Returns a description of the location, for messages.
 
-        Raises KeyringUnavailable or ExtraMissing if this machine can't use the backend; the caller then tries the
-        next one.
+        Raises KeyringUnavailable or ExtraMissing if this machine can't use the backend. The caller then tries the next
+        backend.
         """
 
     def delete(self, service: str, account: str) -> None:
@@ -38,7 +41,7 @@ class Backend(Protocol):
 
 
 def parse_order(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the words if they are names of backends and none is repeated. Raises ValueError with the reason."""
+    """Return the words as an order of backends. Raises ValueError for an unknown or repeated name."""
     for word in words:
         if word not in NAMES and not _VAULT.fullmatch(word):
             near = nearest(word.partition(":")[0], NAMES)

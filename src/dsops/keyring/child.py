@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def answer(request: Mapping[str, str]) -> dict[str, Any]:
-    """Return `value` (None if there is no entry) and `backend`, or `error` and `why`.
+    """Return `value` (None if there is no entry) and `backend`; after a failure, return `error` and `why`.
 
     Any: the values are JSON, which the parent process checks.
     """
@@ -61,7 +61,7 @@ def answer(request: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _do(backend: Any, request: Mapping[str, str]) -> str | None:
-    """Carry out the request. Any: the package that defines the type of `backend` is possibly not installed."""
+    """Carry out the request. Any: the type of `backend` is from the package `keyring`, which may not be installed."""
     service, account = request["service"], request["account"]
     if request["do"] == "look":
         if type(backend).__module__ == "keyring.backends.fail":

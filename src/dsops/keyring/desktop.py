@@ -1,8 +1,8 @@
 """The backend `desktop`: the system keyring, through a child process with the client's environment variables.
 
-The package `keyring` takes 60 ms to import and reads the environment variables of its process. So it never runs in
-this process, because the agent works for clients of several sessions. Secrets pass through a pipe, never through
-arguments or files.
+The package `keyring` reads the environment variables of its process, and takes 60 ms to import. The agent works for
+clients with different environment variables, so the package never runs in this process. Secrets pass through a pipe,
+never through arguments or files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 TIMEOUT_SECONDS = 60.0
-"""The keyring may prompt for its password; the timeout ends a prompt that the user can't see."""
+"""The time limit for a request. The keyring may show a prompt that the user can't see and that would never end."""
 
 # `python -I -c` keeps the client's working directory and PYTHON* variables from influencing which modules are imported.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from dsops.keyring.child import main; main()"

@@ -1,8 +1,8 @@
-"""The list of the keyring's entries, without secrets. It is a file beside the folders of `dsops allow`.
+"""The list of the keyring's entries, without secrets. It is a file next to the folders of `dsops allow`.
 
-A run reads the list to find out whether the keyring has an entry that the run needs, because asking the keyring takes
-200 ms. A plan reads the list to distinguish two keys of the same name. The list is trusted only if the user owns the
-file and no other user can write to it.
+A run checks in the list whether the keyring has an entry that it needs, because a request to the keyring takes 200 ms.
+A plan uses the list to distinguish two keys of the same name. The list is trusted only if the user owns the file and
+no other user can write to it.
 """
 
 from __future__ import annotations

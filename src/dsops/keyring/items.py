@@ -22,7 +22,7 @@ class Kept(NamedTuple):
     label: str
     """Where the secret is stored, in words for messages."""
     left_in: str = ""
-    """The backend that still has the previous secret of that name, because deleting it failed there; otherwise ""."""
+    """The backend in which the deletion of the previous secret of that name failed; "" if there is none."""
 
 
 class Keyring(NamedTuple):
@@ -44,10 +44,10 @@ class Keyring(NamedTuple):
         return self._allowed(backend).get(service, account)
 
     def put(self, service: str, account: str, value: Secret, backend: str = "") -> Kept:
-        """Store a secret in the backend, or in the first backend of the order that this machine can use.
+        """Store a secret in the given backend, or in the first backend of the order that this machine can use.
 
-        If that backend is locked or fails, the error is raised, and no other backend is tried: the user would not
-        expect it there.
+        If that backend is locked or fails, the error is raised. No further backend is tried, because the user would
+        not expect the secret there.
         """
         if backend:
             return Kept(backend, self._allowed(backend).put(service, account, value))
@@ -61,9 +61,9 @@ class Keyring(NamedTuple):
         raise failures[0][1] if len(failures) == 1 else _none_works(failures)
 
     def delete_previous(self, service: str, account: str, kept: Kept, backend: str) -> Kept:
-        """Delete the secret that `kept` has replaced, if another backend has it.
+        """Delete the secret that `kept` replaces, if it is in another backend.
 
-        Returns `kept`, with the name of that backend if the deletion fails there.
+        `backend` is the backend of the replaced secret. If the deletion fails, it is recorded in the returned `kept`.
         """
         if backend in {"", kept.backend}:
             return kept
@@ -124,9 +124,9 @@ class Keyring(NamedTuple):
 
 
 def order_of(environ: Mapping[str, str], configured: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the order of backends from the variable, else from the user's configuration, else the default.
+    """Return the order of backends: that of DSOPS_KEYRING, else of the user's configuration, else the default.
 
-    Raises UsageError.
+    Raises UsageError if the variable is invalid.
     """
     text = environ.get(VARIABLE, "")
     if not text or is_off(environ):

@@ -36,8 +36,8 @@ _MOST_BYTES = 32767
 _PERMISSIONS = 0x3F3F0000
 """All permissions for the possessor and for this user, and none for other users.
 
-The permissions for the user are needed because a session that does not possess the user keyring, such as that of a
-service, could otherwise find a key but not read it.
+Some sessions of the user, such as a service's, do not possess the user keyring. Without the user's permissions, they
+could find a key but not read it.
 """
 _MISSING = (errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED)
 _LABEL = "kernel, until the next reboot"

@@ -1,7 +1,7 @@
 """Long-term keys of users in the keyring.
 
-A keyring entry contains all secrets of one name, by access key id: during a rotation there are two. The list
-(`index`) says which key is in use. The list is replaced atomically, so at every moment the key in use works.
+A keyring entry contains the secrets of one name, by access key id. During a rotation it contains two secrets. The list
+(`index`) records which key is in use. The list is replaced atomically, so the key in use works at every moment.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def get_secrets(keyring: Keyring, name: str, backend: str) -> dict[str, Secret]:
 
 
 def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret], backend: str = "") -> Kept:
-    """Store the secrets, replacing those under the same name. Without a backend, the order of backends decides."""
+    """Store the secrets, replacing those under the same name. If `backend` is "", the first usable backend is used."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
     return keyring.put(SERVICE, name, Secret(text), backend)
 

@@ -1,7 +1,7 @@
 """The backend `op`: items of 1Password, through its command line program, version 2.
 
-`op item create -` reads a new item from a pipe, and `op read` prints one field. Both commands were checked against
-the documentation only. Items are named by id, because several may have the same title.
+`op item create -` reads a new item from a pipe, and `op read` prints one field. Both commands were checked only
+against the documentation. Items are identified by id, because several items may have the same title.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Item(NamedTuple):
 
 
 class OnePassword:
-    """The items of a 1Password account: in the default vault, or in the vault that is named."""
+    """The items of a 1Password account, in the configured vault or else in the default vault."""
 
     def __init__(self, environ: Mapping[str, str], folder: str, vault: str = "") -> None:
         self._environ = environ

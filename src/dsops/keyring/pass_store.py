@@ -78,7 +78,7 @@ class PassStore:
 
 
 def _entry(service: str, account: str) -> str:
-    """Return the entry's path in the store. The account becomes one file name, so it can't lead out of the folder."""
+    """Return the entry's path in the store. The account becomes a single file name, which prevents path traversal."""
     name = quote(account, safe="@+=,:-_")
     # `quote` leaves dots alone, and `..` would be the parent folder.
     name = f"%2E{name[1:]}" if name.startswith(".") else name
@@ -86,7 +86,7 @@ def _entry(service: str, account: str) -> str:
 
 
 def _terminal() -> str:
-    """Return the path of this process's terminal, on which pinentry can ask; "" without one, as in the agent."""
+    """Return the path of this process's terminal, for pinentry's prompt; "" if there is none, as in the agent."""
     for descriptor in range(3):
         try:
             return os.ttyname(descriptor)

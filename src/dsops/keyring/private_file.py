@@ -15,7 +15,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def replace_file(path: str, data: bytes) -> None:
-    """Write the file with mode 0600, so that a reader sees the old or the new content. Raises FileNotWritten."""
+    """Write the file with mode 0600. A reader sees either the old or the new content. Raises FileNotWritten."""
     part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)

@@ -1,7 +1,7 @@
 """Find and run the programs of backends, without a secret in arguments or environment variables.
 
-A program gets only the variables that it needs, and a PATH without the folders of the project in which dsops runs.
-Otherwise a repository could put its own program before the real one.
+A program gets only the environment variables that it needs. Its PATH leaves out the folders of the current project,
+because a repository could contain a malicious program of the same name.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Program(NamedTuple):
     environ: Mapping[str, str]
     folder: str
     variables: str
-    """The names of the variables that the program needs besides the common ones; a final `*` matches any ending."""
+    """The names of variables that the program needs besides the common ones. A name may end in the wildcard `*`."""
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def find(self) -> str:
@@ -118,7 +118,7 @@ class Program(NamedTuple):
 
 
 def trusted_folders(environ: Mapping[str, str], folder: str) -> list[str]:
-    """Return the folders of the PATH that are controlled by neither the current project nor another user."""
+    """Return the folders of the PATH that are not part of the current project and that other users can't write to."""
     home = os.path.realpath(environ.get("HOME") or os.sep)
     projects = list(_projects(os.path.realpath(folder), home))
     return [
@@ -129,7 +129,10 @@ def trusted_folders(environ: Mapping[str, str], folder: str) -> list[str]:
 
 
 def _projects(folder: str, home: str) -> Iterable[str]:
-    """Yield the working directory and its parents if they are projects, except the home folder and its parents."""
+    """Yield the working directory, and those of its parents that are projects.
+
+    The home folder and its parents are never yielded.
+    """
     is_first = True
     while not f"{home}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}"):
         if is_first or any(os.path.lexists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
@@ -176,7 +179,7 @@ def _is_one_of(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _last_line(err: bytes, given: Secret | None) -> str:
-    """Return the last line of stderr without terminal codes. Words that the program got as input are shown as `***`."""
+    """Return the last line of stderr without terminal codes. Words from the program's input are replaced by `***`."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err.decode("utf-8", "replace"))
     for word in re.findall(r"[A-Za-z0-9+/=_-]{8,}", given.reveal()) if given is not None else ():
         text = text.replace(word, "***")

@@ -1,7 +1,7 @@
 """The backend `file`: a file that is encrypted with a passphrase (scrypt and AES-256-GCM).
 
-The first line names the format's version, the parameters of scrypt, the salt, a value with which a passphrase can be
-checked, and the nonce. The rest is the ciphertext of a JSON object. AES-GCM authenticates both parts.
+The first line contains the format's version, the parameters of scrypt, the salt, a value to check a passphrase, and
+the nonce. The rest is the ciphertext of a JSON object. AES-GCM authenticates both parts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _FileKey(NamedTuple):
     log_n: int
     key: Secret
     check: bytes
-    """Compared with the value in the header, to check the passphrase. It reveals nothing about the key."""
+    """A value to check the passphrase: it is compared with the header's. It reveals nothing about the key."""
 
 
 class _Header(NamedTuple):

@@ -23,7 +23,7 @@ _WHERE_SHOWN = "`aws iam list-mfa-devices` shows the ARN, as does `Security cred
 
 
 def device_named(contents: Contents, name: str) -> str:
-    """Return `name`, a serial number in the list; without a name, return the list's only serial number.
+    """Return `name` if it is a serial number in the list. If `name` is "", return the list's only serial number.
 
     Raises KeyringEntryMissing or UsageError.
     """

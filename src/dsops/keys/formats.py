@@ -16,7 +16,10 @@ _FORMS = "give key id and secret on two lines, the JSON of `aws iam create-acces
 
 
 class KeyInput:
-    """A key id and secret as entered. The user may have swapped the two, so no error shows the id before `check`."""
+    """A key id and secret as entered.
+
+    The user may have swapped the two. So no error shows the id before `check` has accepted it.
+    """
 
     def __init__(self, key_id: str, secret: Secret) -> None:
         self.key_id = key_id
@@ -82,7 +85,10 @@ def _of_json(text: str) -> KeyInput:
 
 
 def _of_csv(text: str) -> KeyInput:
-    """Parse the header `Access key ID,Secret access key` and the values below. A new user's file has more columns."""
+    """Parse the header `Access key ID,Secret access key` and the values below it.
+
+    The file of a new user has more columns.
+    """
     try:
         rows = list(csv.reader(io.StringIO(text)))
         heads = [head.strip().lower() for head in rows[0]]

@@ -1,7 +1,15 @@
-"""Key rotation: create a key, switch to it, deactivate the old key. Each step may fail and be resumed.
+"""Key rotation. Each step may fail, and the next run resumes at that step.
 
-The steps: create the key, store it, try it, use it, deactivate the old key, delete the old key. The keyring's list
-records each step, so the next run continues from there. At every moment the key in use is a working one.
+The steps are:
+
+- create a key
+- store it in the keyring
+- test it
+- put it into use
+- deactivate the old key
+- delete the old key
+
+The keyring's list records each step. The key in use works at every moment.
 """
 
 from __future__ import annotations
@@ -47,7 +55,7 @@ _PERMISSIONS = (
 
 
 class CarryOut(Protocol):
-    """A function that runs work which may send requests, and writes the audit trail before it returns the result."""
+    """Protocol: runs work that may send requests. It writes the audit trail before it returns the result."""
 
     def __call__(self, work: Work[T], runtime: Runtime, /) -> T:
         """Run the work and return its result."""
@@ -198,7 +206,8 @@ class Rotation:
     def _switch_off(self) -> None:
         """Deactivate the old key.
 
-        The new key signs this call. So the old key is deactivated only if IAM accepts the new one.
+        The call is signed by the new key. If IAM does not accept the new key, the call fails and the old key stays
+        active.
         """
         entry = self.entry
         try:
@@ -257,7 +266,7 @@ class Rotation:
         return credentials
 
     def _patiently(self, work: Callable[[], Work[T]]) -> T:
-        """Run work whose requests the new key signs; retry while AWS does not know the key yet."""
+        """Run work whose requests the new key signs. Retry as long as AWS does not accept the new key yet."""
 
         async def repeated() -> T:
             for left in reversed(range(_TRIES)):

@@ -1,4 +1,4 @@
-"""Find the lines of a YAML file that begin inside braces: an entry in braces need not end with its line."""
+"""Find the lines of a YAML file that begin inside braces. An entry inside braces can end before its line does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ _OPENING, _CLOSING = "{[", "}]"
 
 
 def lines_between_braces(text: str) -> frozenset[int]:
-    """Return the numbers, from 1, of lines that begin inside a flow collection (`{...}`, `[...]`) or a quoted text."""
+    """Return the numbers of lines that begin inside a flow collection (`{...}`, `[...]`) or a quoted string.
+
+    Lines are numbered from 1.
+    """
     scanner = _Scanner()
     numbers = []
     for number, line in enumerate(text.split("\n"), 1):

@@ -34,7 +34,7 @@ _SECRET = frozenset(
 )
 """Keys whose values the diff hides. They are keys of the original's store types and of dsops' store types."""
 _NAME_ALONE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-"""A reference to a variable without a default value, which is no secret."""
+"""A reference to a variable without a default value. Such a reference contains no secret."""
 _SHORTEST_HIDDEN = 3
 
 
@@ -63,7 +63,7 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
 
 
 def _secrets(node: Node, *, is_secret: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield each line of the values that may be secrets, with the line number of the value in the file."""
+    """Yield the lines of each value that may be secret, each with the line number of the value in the file."""
     if isinstance(node, Scalar):
         if is_secret and not _NAME_ALONE.fullmatch(node.text):
             yield from ((node.line, text) for text in node.text.splitlines())

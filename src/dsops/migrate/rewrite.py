@@ -16,7 +16,7 @@ from dsops.schema import StoreType
 _STORE_SECTIONS = ("secretStores", "providers", "stores")
 _ENVIRONMENT_SECTIONS = ("envs", "environments")
 _OLD_REGION = "us-east-1"
-"""The region that the original used for a Secrets Manager store without a region, whether AWS_REGION was set or not."""
+"""The region that the original used for a Secrets Manager store without a region. It ignored AWS_REGION."""
 
 # The original's names (systmms/dsops 0.2.5). Where its documentation and its code differ, both names are listed.
 _UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
@@ -33,7 +33,10 @@ _STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"timeoutMs": "timeout_ms"},
     "aws.sso": {"sso_start_url": "start_url"},
 }
-"""Store type ("" for all) -> the original's key -> this dsops' key. The schema has further aliases."""
+"""Maps a store type ("" for all types) to its renamed keys: the original's name -> the new name.
+
+The schema has further aliases.
+"""
 
 _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
@@ -43,7 +46,7 @@ _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
         "profile": "the login is `start_url`'s",
     },
 }
-"""Store type ("" for all) -> an unused key -> the reason. The original ignored these keys, too."""
+"""Maps a store type ("" for all types) to its unused keys, each with the reason. The original ignored them, too."""
 
 _ENVIRONMENT_KEYS: MappingOf[str, str] = {"inherit": "extends"}
 _VARIABLE_KEYS: MappingOf[str, str] = {"fallback": "default", "transforms": "transform"}
@@ -121,7 +124,7 @@ class _Rewriter:
         )
 
     def _with_version(self, root: Mapping, first: Scalar | None, *, is_block: bool) -> str:
-        """Return the text. Add `version: 1` above its first key if the key is missing and can be added safely."""
+        """Return the text. If the key `version` is missing, add `version: 1` above the first key if that is safe."""
         if first is None or root.get("version") is not None or not is_block:
             return self._lines.text
         self._changes.append(Change(where=Where(self._shown, first.line), text="`version: 1` is added above"))

@@ -1,8 +1,8 @@
 """Metrics of a process in the OpenMetrics text format, which Prometheus and compatible systems read.
 
-https://prometheus.io/docs/specs/om/open_metrics_spec/. Counting takes a lock and a dictionary access, about a
-microsecond; the text is created when it is requested. docs/decisions/0024-openmetrics.md explains why dsops does not
-use the Prometheus library. Imported by `agent` and `sandbox`.
+Source: https://prometheus.io/docs/specs/om/open_metrics_spec/. Counting takes about a microsecond, for a lock and a
+dictionary access. The text is created only when it is requested. docs/decisions/0024-openmetrics.md explains why dsops
+does not use the Prometheus library. Imported by `agent` and `sandbox`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 MOST_SERIES = 200
 """Maximum number of series of one metric. Further label values are counted as `other`.
 
-The limit exists because each series permanently costs the scraping system memory.
+The limit exists because each series takes memory in the scraping system forever.
 """
 OTHER = "other"
 _LONGEST_LABEL = 256
@@ -66,7 +66,12 @@ class Metric:
         return dict(zip(self.labels, labels, strict=True))
 
     def _bounded(self, labels: Labels, series: Mapping[Labels, object]) -> Labels:
-        """Return the labels to count under, limited to MOST_SERIES combinations. Callers must hold the lock."""
+        """Return the labels under which a value is counted.
+
+        Values become `other` when the metric has too many series.
+
+        Callers must hold the lock.
+        """
         if labels in series:
             return labels
         labels = tuple(text[:_LONGEST_LABEL] for text in labels)
@@ -167,8 +172,8 @@ class ReadCounter(Gauge):
 class Info(Metric):
     """Constant facts about the process, as labels of a gauge with value 1.
 
-    Prometheus' libraries use a gauge here, too: the older text format, which node_exporter's textfile collector
-    reads, rejects a text with an info metric.
+    Prometheus' libraries use a gauge here, too. node_exporter's textfile collector reads only the older text format,
+    and rejects a text with an info metric.
     """
 
     kind = "gauge"

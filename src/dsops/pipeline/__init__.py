@@ -1,6 +1,6 @@
 """Runs the steps configuration -> plan -> secrets and sessions, and writes the audit trail.
 
-Input: a Runtime and what the caller names (a file, an environment, a store). Output: the Config, its Plan, and the
-secrets or the session. They are returned only after the run is recorded in the audit trail.
-Imported by `agent`, `cli` and `library`.
+The input is a Runtime, and the file, environment or store that the caller selects. The output is the Config, its Plan,
+and the secrets or the session. Secrets and sessions are returned only after the audit trail contains the run. Imported
+by `agent`, `cli` and `library`.
 """

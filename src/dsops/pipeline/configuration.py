@@ -23,10 +23,13 @@ def read_config(
     either: str = "",
     is_alone: bool = False,
 ) -> Config:
-    """Read the named configuration, or find one from the working folder upward; does not check `is_allowed`.
+    """Read the named configuration, or find one from the working folder upward. Does not check `is_allowed`.
 
-    `names` are the stores that the caller names, `either` a name of a store or environment. A store can also be a
-    profile of AWS's files. The other parameters are those of `dsops.config.load`. Raises ConfigError.
+    - `names`: the stores that the caller selects.
+    - `either`: the name of a store or an environment.
+
+    A store can also be a profile in AWS's files. The other parameters are those of `dsops.config.load`. Raises
+    ConfigError.
     """
     config = load(
         folder=runtime.folder,
@@ -73,10 +76,10 @@ def _add_to_records(config: Config, runtime: Runtime) -> None:
 
 
 def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
-    """Return the environment to use: the named one, else the default, else the only one. Raises EnvironmentUnknown.
+    """Return the environment to use: the named one, else the default one, else the only one.
 
-    `command` is the command line of the program to run. The hint is about a likely mistake in it, such as a missing
-    `--env`.
+    `command` is the command line of the program to run. If no environment is selected, the error's hint suggests a
+    correction of a likely mistake in it, such as a missing `--env`. Raises EnvironmentUnknown.
     """
     name = named or config.default_environment
     if name:
@@ -107,7 +110,7 @@ def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> 
 
 
 def only_variable(config: Config, environment_name: str, variable_name: str) -> Config:
-    """Return the configuration with an environment reduced to one variable, so that only this one is fetched.
+    """Return the configuration with only one variable in an environment, so that only its secret is read.
 
     Raises VariableUnknown. An unknown environment is reported later, by the plan.
     """

@@ -1,7 +1,7 @@
 """Remembers for a day that the user confirmed a run with a store that has `danger: true`.
 
-Each confirmation is a file of the user below XDG_STATE_HOME. It protects the user from mistakes, not from attackers:
-an attacker who can write the file can also run the commands.
+Each confirmation is a file below XDG_STATE_HOME. It protects against mistakes, not against attackers: an attacker who
+can write the file can also run the commands.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def remember(steps: Iterable[Step], environ: Mapping[str, str], now: datetime) -
 
 
 def _path(step: Step, environ: Mapping[str, str]) -> str:
-    """Return the path of the confirmation. It depends on the role, type and profile, not only on the store's name."""
+    """Return the path of the confirmation. It depends on the store's name, role, type and profile."""
     folder = state_folder(environ)
     name = digest(json.dumps([step.name, step.type.name, step.role, step.profile]).encode())[:32]
     return f"{folder}/danger/{name}" if folder else ""

@@ -19,7 +19,7 @@ from dsops.secret import Secret
 from dsops.startup import Protocol
 
 _LOOK_SECONDS = 0.1
-"""How often work that can be abandoned checks whether its result is still needed."""
+"""The interval in seconds between checks whether the result of the work is still needed."""
 
 
 class Run(Protocol):
@@ -30,9 +30,10 @@ class Run(Protocol):
 
 
 class Pipeline:
-    """Executes plans for one runtime: that of a command, of a Python program, or of one request to the agent.
+    """Executes plans for one runtime: a command's, a Python program's, or that of one request to the agent.
 
-    Only the calling code knows the command. So it writes the audit record (`record_run`) before it returns a secret.
+    The calling code writes the audit record (`record_run`) before it returns a secret, because only it knows the
+    command.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Pipeline:
     def secrets_with_sessions(
         self, plan: Plan, *, min_ttl_seconds: float | None = None
     ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-        """Return the values of all variables, and the sessions among them."""
+        """Return the values of all variables, and those sessions that are values of variables."""
 
         async def both() -> tuple[Mapping[str, Secret], list[Credentials]]:
             resolver = Resolver(plan, self._runtime, self._client, self._cache, min_ttl_seconds=min_ttl_seconds)
@@ -117,7 +118,10 @@ def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver 
 
 
 def only_value(secrets: Mapping[str, Secret], plan: Plan) -> Secret:
-    """Return the value of the plan's only variable. Raises SecretNotFound if its optional secret does not exist."""
+    """Return the value of the plan's only variable.
+
+    Raises SecretNotFound if the variable is optional and its secret does not exist.
+    """
     variable = plan.variables[0]
     value = secrets.get(variable.name)
     if value is None:
@@ -155,7 +159,7 @@ def environment_of_child(
 
 
 class LazyDriver:
-    """A driver that opens at the first request. So an environment that has only literals does not load libcurl."""
+    """A driver that loads libcurl at the first request. An environment that has only literals never needs it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

@@ -79,7 +79,7 @@ class LazyJournal:
 
 
 class _NoTrail:
-    """The journal on Windows, where a file can't be checked for other users' rights: the trail is not written."""
+    """The journal on Windows. It writes no trail, because dsops can't check who else may write the file."""
 
     def __init__(self, environ: Mapping[str, str], run: str) -> None:
         self._environ = environ

@@ -1,4 +1,4 @@
-"""Finds the logins to IAM Identity Center that a configuration and AWS's files name, and chooses one of them."""
+"""Collects the logins to IAM Identity Center in a configuration and in AWS's files, and chooses one of them."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def choose_login(
     command: str,
     choose: Callable[[Sequence[RequestedLogin]], RequestedLogin | None] = lambda _: None,
 ) -> RequestedLogin | None:
-    """Return the first login with `start_url`; without a URL, the only login. None if there is no such login.
+    """Return the first login with `start_url`, or the only login if `start_url` is "". None if there is none.
 
-    `command` is the command that the hint repeats. Without a URL, `choose` lets the user choose one of several logins;
-    if it returns None, UsageError is raised.
+    If `start_url` is "" and there are several logins, `choose` lets the user choose one. If it returns None,
+    UsageError is raised. `command` is the command that the error's hint repeats.
     """
     if start_url:
         return next((login for login in logins if is_same_url(login.session.start_url, start_url)), None)

@@ -46,9 +46,10 @@ def plan_of_session(
     lasts: bool = False,
     is_carried_out: bool = True,
 ) -> Plan:
-    """Return the plan for a store's session, with `environment` for its session policy ("" for no environment).
+    """Return the plan for a store's session.
 
-    `lasts` and `is_carried_out` are parameters of `plan_store`.
+    `environment` is the environment for which the session policy is generated; "" for none. `lasts` and
+    `is_carried_out` are parameters of `plan_store`.
     """
     if environment:
         return plan_named(config, environment, runtime, also=store, lasts=lasts)
@@ -95,9 +96,9 @@ def dangerous_steps(plan: Plan) -> list[Step]:
 
 
 def marks_of(plan: Plan, sessions: Iterable[Credentials], store: str = "") -> dict[str, str]:
-    """Return the variables that tell the command what it was started with, and when the first session ends.
+    """Return the variables that tell the command its environment or store, and when its first session expires.
 
-    `store` is the store whose session the command gets; "" if the command gets the environment only.
+    `store` is the store whose session the command gets; "" if the command gets only the environment.
     """
     marks = {ACTIVE: store or plan.environment}
     ends = [session.expiration_text for session in sessions if session.expiration is not None]

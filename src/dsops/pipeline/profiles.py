@@ -29,7 +29,7 @@ def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> Profi
 
 
 def read_aws_profiles(runtime: Runtime) -> tuple[Profiles, tuple[SourceFile, ...]]:
-    """Return the profiles of AWS's config and credentials files, and these files as far as they exist.
+    """Return the profiles in AWS's config and credentials files, and those of the two files that exist.
 
     Raises ConfigUnreadable for a file that AWS's own programs can't read either.
     """

@@ -1,4 +1,4 @@
-"""Resolves the operand NAME of `exec` and `shell`, which is an environment or a store, and plans what it names."""
+"""Resolves the operand NAME of `exec` and `shell`, an environment or a store, and makes the plan for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dsops.startup import NamedTuple
 
 
 class RunTarget(NamedTuple):
-    """What a command line names; a field is "" if the command line names no such thing."""
+    """The environment and store that a command line selects. Fields that the command line does not set are ""."""
 
     name: str = ""
     """The operand NAME, an environment or a store; "" once it is resolved."""
@@ -48,8 +48,8 @@ def read_target_config(target: RunTarget, runtime: Runtime, named: str) -> Confi
 def resolve_target(target: RunTarget, config: Config, runtime: Runtime) -> tuple[RunTarget, Config]:
     """Return the target with NAME replaced by an environment or a store, and the configuration for its plan.
 
-    The default environment does not apply to a store that NAME names. Raises UsageError if NAME is neither an
-    environment nor a store, or both.
+    If NAME is a store, the default environment does not apply. Raises UsageError if NAME is neither an environment nor
+    a store, or if it is both.
     """
     name = target.name
     if not name:
@@ -65,9 +65,9 @@ def resolve_target(target: RunTarget, config: Config, runtime: Runtime) -> tuple
 def plan_target(
     target: RunTarget, config: Config, runtime: Runtime, command: tuple[str, ...], *, lasts: bool = False
 ) -> Plan:
-    """Return the plan of a resolved target: that of an environment, of a store's session, or of both.
+    """Return the plan of a resolved target: an environment, a store's session, or both.
 
-    `command` is the program to run with its arguments. `lasts` says that the session will be renewed.
+    `command` is the program to run with its arguments. With `lasts`, the session will be renewed.
     """
     if not target.store:
         return plan_named(config, choose_environment(config, target.environment, command), runtime)
@@ -114,8 +114,9 @@ def _resolved(target: RunTarget, config: Config) -> RunTarget:
 def _refuse_profile(name: str, runtime: Runtime) -> None:
     """Raise UsageError if an AWS profile with a session has the same name as the environment.
 
-    Otherwise the name would mean the environment in a folder whose dsops.yaml has that environment (the command gets
-    the inherited AWS identity), and the profile's session in any other folder.
+    Otherwise the meaning of the name would depend on the folder. In a folder whose dsops.yaml has the environment, the
+    command would get the environment and the inherited AWS identity. In any other folder, it would get the profile's
+    session.
     """
     paths = config_file(runtime.environ, runtime.folder), credentials_file(runtime.environ, runtime.folder)
     # Most names are in neither file, and parsing thousands of profiles takes longer than a search for the name.

@@ -33,7 +33,10 @@ class Draft:
         self.where = where
         self.settings: dict[str, Setting] = {}
         self.identity: dict[str, Setting] = {}
-        """The settings for the fingerprint, in which a generated timestamp is still `${TIMESTAMP}`."""
+        """The settings from which the fingerprint is computed.
+
+        A generated timestamp in them is still `${TIMESTAMP}`.
+        """
         self.region = ""
         self.credentials_from = ""
         self.profile = ""

@@ -33,7 +33,7 @@ _SESSION_NAME_LENGTH = 64
 
 
 class Drafts:
-    """The drafts of all needed stores. Each draft stands after the store whose credentials it uses."""
+    """The drafts of all needed stores. Each draft comes after the draft of the store whose credentials it uses."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Drafts:
             return self.by_name.get(name)
         self._failed.add(
             name
-        )  # The name is removed after a success. While it is here, a cycle of stores ends at this store.
+        )  # The name is removed after a success. Until then, a cycle of stores stops at this store.
         store = self._config.stores.get(name)
         if store is None:
             near = nearest(name, self._config.stores)
@@ -150,7 +150,10 @@ class Drafts:
         return None if is_broken else draft
 
     def _prove(self, draft: Draft) -> bool:
-        """Identify the token or login of the store; return False if the settings name something that does not exist."""
+        """Identify the store's token or login.
+
+        Returns False, and reports the problem, if the token or login does not exist.
+        """
         try:
             draft.proof = self._find_proof(draft.type.name, draft.settings)
         except ConfigError as error:
@@ -162,7 +165,7 @@ class Drafts:
         return True
 
     def _place_in_folder(self, draft: Draft) -> None:
-        """Make the paths of commands and files relative to the folder of the file that names them."""
+        """Make the paths of commands and files relative to the folder of the configuration file that contains them."""
         for key in draft.type.keys:
             if key.kind not in {"command", "file"} or key.name not in draft.settings:
                 continue
@@ -183,7 +186,11 @@ class Drafts:
     def _expand(
         self, store: StoreEntry, store_type: StoreType, path: str
     ) -> tuple[dict[str, Field], frozenset[str], str]:
-        """Expand the fields; return them, the names that failed, and the variable that may hold the MFA code."""
+        """Expand the fields of a store.
+
+        Returns the expanded fields, the names of the fields that could not be expanded, and the name of the
+        environment variable that may contain the MFA code.
+        """
         fields: dict[str, Field] = {}
         failed: set[str] = set()
         variable = ""
@@ -207,7 +214,7 @@ class Drafts:
         return fields, frozenset(failed), variable
 
     def _keep_symbols(self, draft: Draft, store: StoreEntry, path: str) -> None:
-        """Fill `identity` with the settings, in which a timestamp that changes at every run stays `${TIMESTAMP}`."""
+        """Fill `identity` with the settings. A timestamp that changes in every run stays `${TIMESTAMP}`."""
         draft.identity = {name: setting for name, setting in draft.settings.items() if name != "endpoint_url"}
         for key in draft.type.keys:
             if not key.is_identity or key.name not in draft.settings:
@@ -222,7 +229,10 @@ class Drafts:
                 draft.identity[key.name] = setting if symbolic is None else symbolic
 
     def _complete(self, draft: Draft, operation: Operation, variable: str) -> None:
-        """Add the operation's defaults, and the MFA code's variable, which the error for a missing code names."""
+        """Add the operation's defaults, and the name of the variable for the MFA code.
+
+        The error for a missing code tells the user to set this variable.
+        """
         for settings in (draft.settings, draft.identity):
             settings.setdefault("duration_seconds", operation.default_seconds)
             settings.pop("operation", None)
@@ -252,7 +262,7 @@ class Drafts:
         return name if name.endswith(_SYMBOL) else name[:_SESSION_NAME_LENGTH]
 
     def _region(self, draft: Draft, source: Draft | None) -> str:
-        """Return the store's region from the first source in the documented order that has one; "" if none has."""
+        """Return the store's region; "" if it is unknown. The sources are tried in the documented order."""
         region = _taken(draft, "region")
         if not region and draft.profile and not draft.has_proof:
             region = self.ambient_of(draft.profile).region
@@ -273,7 +283,10 @@ class Drafts:
 
 
 def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
-    """Add to a problem the variables that the value comes from, because the file shows only `${EXTERNAL_ID}`."""
+    """Add to a problem's hint the names of the variables that the value comes from.
+
+    The file shows only a name, such as `${EXTERNAL_ID}`, and not the value.
+    """
     field = store.fields.get(problem.path.removeprefix(f"{path}."))
     names = names_in(field.node.text) if field is not None and isinstance(field.node, Scalar) else ()
     if not names:
@@ -283,7 +296,7 @@ def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
 
 
 def _taken(draft: Draft, name: str) -> str:
-    """Pop a setting for which Step has an attribute, and return it; "" if the setting is not a string."""
+    """Remove a setting and return it; "" if it is not a string. Used for settings that Step stores as attributes."""
     draft.identity.pop(name, None)
     setting = draft.settings.pop(name, "")
     return setting if isinstance(setting, str) else ""

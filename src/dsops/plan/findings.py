@@ -24,7 +24,7 @@ class PlanFindings:
         self._found.append((kind, problem))
 
     def add_error(self, error: ConfigError, where: Where, path: str) -> None:
-        """Add an error as a problem at `where`. If the error itself has located problems, add those instead."""
+        """Add an error as a problem at `where`. If the error contains problems with a location, add these instead."""
         if error.problems:
             self._found += [(type(error), problem) for problem in error.problems]
             return

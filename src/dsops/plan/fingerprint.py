@@ -26,11 +26,13 @@ def proof_fingerprint(token: Proof) -> Fingerprint:
 def session_fingerprint(
     store_type: StoreType, settings: Mapping[str, Setting], source: Fingerprint, *, partition: str, endpoint: str
 ) -> Fingerprint:
-    """Return the fingerprint of a store's session: identity fields, chain below, partition, custom endpoint.
+    """Return the fingerprint of a store's session.
 
-    In `settings` a generated timestamp is still `${TIMESTAMP}`. The order of keys, tags and ARNs does not change the
-    fingerprint. Neither do the store's name and region, because one session can be used in all regions of a
-    partition.
+    It depends on the identity fields, the credentials that sign the call, the partition and the custom endpoint. In
+    `settings` a generated timestamp is still `${TIMESTAMP}`.
+
+    It does not depend on the order of keys, tags and ARNs. Nor does it depend on the store's name and region, because
+    a session can be used in all regions of a partition.
     """
     identity: dict[str, _Plain] = {
         key.name: _plain(settings[key.name], key) for key in store_type.keys if key.is_identity and key.name in settings

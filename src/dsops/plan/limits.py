@@ -59,9 +59,9 @@ def check_session(step: Step, place: StepLocation, findings: PlanFindings) -> No
 
 
 def check_user_session(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
-    """Report GetSessionToken or GetFederationToken calls that temporary credentials would sign.
+    """Report a GetSessionToken or GetFederationToken call that would be signed by temporary credentials.
 
-    `why` says why the credentials are temporary.
+    `why` explains why the credentials are temporary.
     """
     findings.add(LimitExceeded, step.where, place.path, *user_session_of_session(step.operation, why))
 

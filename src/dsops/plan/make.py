@@ -48,12 +48,16 @@ def make_plan(
 ) -> Plan:
     """Make the plan of an environment ("" for the default environment).
 
-    `also` is another store whose session is needed. `lasts`: sessions will be renewed when no user can enter an MFA
-    code. `ambient` returns the base identity of a profile ("" for none), and `proof` identifies the token or login of
-    a store; both are called only for profiles and stores that the plan uses. `user` and `timestamp` are the values of
-    `${USER}` and `${TIMESTAMP}`. `reason` is sent to AWS for stores with `reason_to`. Raises EnvironmentUnknown,
-    StoreUnknown, or one ConfigError with every problem of the environment (a subclass if all problems are of that
-    kind).
+    - `user`, `timestamp`: the values of `${USER}` and `${TIMESTAMP}`.
+    - `ambient`: returns the base identity of a profile ("" for none).
+    - `proof`: identifies the token or login of a store.
+    - `also`: another store whose session is needed.
+    - `lasts`: sessions will be renewed at times when no user can enter an MFA code.
+    - `reason`: sent to AWS for stores with `reason_to`.
+
+    `ambient` and `proof` are called only for profiles and stores that the plan uses. Raises EnvironmentUnknown,
+    StoreUnknown, or one ConfigError with all problems of the environment. If all problems have the same subclass of
+    ConfigError, the error has that class.
     """
     environment = find_environment(config, environment_name)
     if also:
@@ -79,7 +83,7 @@ def plan_store(
 ) -> Plan:
     """Make the plan of one store and of the chain that it depends on. The plan has no variables.
 
-    `is_carried_out` is False if only the roles and logins of the chain are of interest. Then no session is issued,
+    Pass `is_carried_out=False` if the caller needs only the roles and logins of the chain. Then no session is issued,
     and `session_policy: auto` is not replaced by a policy.
     """
     _require_store(config, store_name)
@@ -280,7 +284,7 @@ class _Planner:
         return step
 
     def _chain(self, draft: Draft) -> tuple[bool | None, str]:
-        """Return whether temporary credentials sign the step (None if unknown), and the reason in words."""
+        """Return whether temporary credentials sign the step's call (None if unknown), and an explanation."""
         if draft.proof is not None:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
@@ -320,8 +324,8 @@ class _Planner:
     def _endpoints(self, draft: Draft) -> tuple[tuple[str, str], ...]:
         """Return the endpoint settings of the AWS profile at the start of the store's chain.
 
-        For a chain that starts with a token or login, the settings are those of the profile that the environment
-        variables name.
+        If the chain starts with a token or login, the settings are those of the profile that the environment variables
+        name.
         """
         while draft.credentials_from in self._drafts.by_name:
             if draft.credentials_from in self._steps:
@@ -372,9 +376,9 @@ def _source(store: str, reference: SecretReference) -> str:
 
 
 def _region_of_arns(reads: Iterable[_Read]) -> str:
-    """Return the region of the first secret's ARN if all secrets are named by ARN, else "".
+    """Return the region of the first secret's ARN if every secret is given as an ARN, else "".
 
-    A store whose secrets are all named by ARN needs no region of its own.
+    If every secret is given as an ARN, the store needs no region of its own.
     """
     arns = [parse_arn(read.reference.key) for read in reads]
     regions = [arn.region if arn else "" for arn in arns]

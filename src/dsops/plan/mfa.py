@@ -1,9 +1,9 @@
 """Share MFA codes between roles.
 
-An MFA code works only once, so one GetSessionToken session is used for all roles that name the device. Only a user's
-long-term key can call GetSessionToken. A role that is assumed with this session is a chained role, which is limited
-to one hour. A role with a longer session therefore uses a code of its own. The roles of AWS profiles have
-`mfa_session: true`, so they always use such a session.
+An MFA code works only once. So all roles that name the same device use one GetSessionToken session. Only a user's
+long-term key can call GetSessionToken. A role that is assumed with this session is a chained role, which is limited to
+one hour. So a role with a longer duration uses a code of its own. The roles of AWS profiles have `mfa_session: true`,
+so they always use the shared session.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SERVES = "serves"
 """The setting of a shared MFA session that lists, for messages, the roles that use the session."""
 
 _Group = tuple[str, str, str, str]
-"""What the roles of a group have in common: serial number, credential store, profile, endpoint."""
+"""The values that are equal for all roles of a group: serial number, credential store, profile, endpoint."""
 
 
 LASTING_SECONDS = 12 * 3600
@@ -36,10 +36,13 @@ def share_mfa_sessions(
 ) -> None:
     """Add a GetSessionToken session for each device that several roles name.
 
-    A fixed code that would be needed twice is reported as a problem. `session_of` returns a store's fingerprint,
-    because two stores with one session need only one code. A role that is alone in this plan can share its session
-    with roles of other plans, so that the agent prompts once for all of them. With `lasts`, sessions are renewed when
-    no user can enter a code, so even a single role gets a shared session that lasts for hours.
+    A fixed code that would be needed twice is reported as a problem.
+
+    - `session_of` returns a store's fingerprint: stores with the same session need only one code.
+    - `lasts`: sessions are renewed when no user can enter a code. So even a single role gets a shared session, which
+      lasts for hours.
+
+    A single role also gets a shared session if roles of other plans could use it. The agent then prompts only once.
     """
     groups: dict[_Group, dict[str, list[Draft]]] = {}
     for draft in drafts.by_name.values():
@@ -80,7 +83,10 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
 
 
 def _starts_from_own_key(draft: Draft, drafts: Drafts) -> bool:
-    """Whether the draft's call is signed by a long-term key, or may be: of variables, a profile or a store."""
+    """Whether a long-term key signs the draft's call, or may sign it.
+
+    The key may come from environment variables, a profile or a store.
+    """
     source = drafts.by_name.get(draft.credentials_from)
     if source is not None:
         return source.type.gives_long_term
@@ -110,7 +116,7 @@ def _serial(draft: Draft) -> str:
 
 
 def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
-    """Return a name for the MFA session that no other session of the plan has.
+    """Return a name for the MFA session that is unique in the plan.
 
     The serial number alone is not unique: two profiles with the same MFA device have separate sessions.
     """
@@ -119,7 +125,7 @@ def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
 
 
 def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
-    """Return the session that these roles share, and let the roles use it."""
+    """Return a new session that these roles share, and make the roles use it."""
     first = members[0]
     session = Draft(name, first.type, first.place, first.where)
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from

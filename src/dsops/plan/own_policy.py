@@ -1,7 +1,7 @@
 """Replace `session_policy: auto` by a policy that allows exactly what the plan does with the session.
 
-The policy is part of the session's fingerprint, as an explicit policy is. So an environment that reads other secrets
-gets another session.
+The policy is part of the session's fingerprint, as an explicit policy is. So an environment that reads different
+secrets gets a different session.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def write_own_policies(
 ) -> None:
     """Replace each `session_policy: auto` by a policy; report policies that allow nothing or are too long.
 
-    `reads` are tuples of store, reference as written, and whether the secret may be missing.
+    Each entry of `reads` is a tuple: the store, the reference as written, and whether the secret may be missing.
     """
     steps = {name: draft.step(Fingerprint("")) for name, draft in drafts.items()}
     # Problems with references are reported later, where variables are planned.

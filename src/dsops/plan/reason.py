@@ -36,7 +36,7 @@ def give_reason(draft: Draft, reason: str, findings: PlanFindings) -> None:
 
 
 def _key(draft: Draft) -> StoreKey:
-    """Return the limits of a source identity or a tag value, as a key that messages call `--reason`."""
+    """Return the schema key with the limits of a source identity or tag value, renamed to `--reason` for messages."""
     name = "tags" if reason_tag(draft.settings) else SOURCE_IDENTITY
     key = next(key for key in draft.type.keys if key.name == name)
     if name == "tags":

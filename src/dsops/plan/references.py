@@ -1,4 +1,4 @@
-"""Check references to secrets: their canonical spelling, AWS's limits, and the number of requests."""
+"""Check references to secrets against AWS's limits, make their spelling canonical, and count the requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARTS = {
     "assumed_role_arn": (),
     "credentials": ("all",),
 }
-"""The parts of a session, each with alternative spellings: AWS's names and those of the original dsops."""
+"""Maps each part of a session to its alternative spellings: AWS's names and the original dsops' names."""
 
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
@@ -146,7 +146,7 @@ def region_of(secret_id: str, step: Step) -> str:
 
 
 def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[SecretReference]], *, issues: int) -> int:
-    """Return the number of requests that a run without cached sessions sends if AWS refuses none of them."""
+    """Return the number of requests that a run sends, without cached sessions and without refusals by AWS."""
     calls = issues
     for name, step_references in references.items():
         step = steps[name]
@@ -192,7 +192,10 @@ def in_calls(names: Iterable[str]) -> list[list[str]]:
 
 
 def reads_of(step: Step, secrets: set[SecretReference]) -> int:
-    """Return the number of requests to one region's Secrets Manager. A batch returns current versions only."""
+    """Return the number of requests that read these secrets from Secrets Manager in one region.
+
+    A batch returns only current versions, so other versions need one request each.
+    """
     current = sum(not reference.version for reference in secrets)
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
         return len(secrets)

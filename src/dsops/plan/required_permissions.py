@@ -1,7 +1,7 @@
 """Derive the permissions that a session needs: exactly the necessary actions, resources and conditions.
 
-They have three uses: the policy for `session_policy: auto`, `dsops policy generate`, and a sandbox made from a
-configuration.
+They are used for the policy of `session_policy: auto`, for `dsops policy generate`, and for a sandbox that is made
+from a configuration.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ def is_same_identity(step: Step) -> bool:
 def session_needs(
     users: Iterable[Step], account: str, steps: Mapping[str, Step], reads: Iterable[SecretRead]
 ) -> tuple[Need, ...]:
-    """Return the permissions that these steps need together, as one identity of that account ("" if unknown)."""
+    """Return all permissions that one identity needs to make the calls of these steps.
+
+    `account` is the identity's account; "" if unknown.
+    """
     distinct_reads = list(dict.fromkeys(reads))
     needs: list[Need] = []
     for step in users:
@@ -101,7 +104,12 @@ def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Nee
 
 
 def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
-    """Return sts:AssumeRole, and the actions for tags, source identity (of earlier hops too) and contexts."""
+    """Return sts:AssumeRole, and the further actions that the caller needs to assume the role.
+
+    - sts:TagSession, if the hop sends tags, or an earlier hop's tags are transitive.
+    - sts:SetSourceIdentity, if this hop or an earlier one sets a source identity.
+    - sts:SetContext, if the hop sends contexts.
+    """
     actions = ["sts:AssumeRole"]
     hops = [step]
     while hops[-1].credentials_from in steps:
@@ -117,9 +125,9 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
 
 
 def _literal(arn: str) -> str:
-    """Escape `*`, `?` and `$` in an ARN, which are special in a policy and may occur in a role's path.
+    """Escape `*`, `?` and `$` in an ARN. They are special in a policy, and a role's path may contain them.
 
-    IAM User Guide, "IAM policy elements: Variables and tags", specifying default characters.
+    Source: IAM User Guide, "IAM policy elements: Variables and tags", specifying default characters.
     """
     return re.sub(r"[*?$]", r"${\g<0>}", arn)
 
@@ -152,9 +160,9 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
 
 
 def via_services(service: str, region: str) -> list[str]:
-    """Return the service names in kms:ViaService.
+    """Return the values of kms:ViaService for a service in a region.
 
-    AWS documents only names with amazonaws.com, so other partitions get both suffixes.
+    AWS documents only values with amazonaws.com. For other partitions, the value with the partition's suffix is added.
     """
     return [f"{service}.{region}.{suffix}" for suffix in {"amazonaws.com", partition_of_region(region).dns_suffix}]
 
@@ -170,7 +178,7 @@ def _secret(step: Step, account: str, read: SecretRead) -> list[Need]:
 
 
 def _of_version(version: str) -> tuple[Condition, ...]:
-    """Return the conditions for the requested version; without a version, for the current one."""
+    """Return the conditions for the requested version, or for the current version if `version` is ""."""
     if is_version_id(version):
         return (("StringEquals", "secretsmanager:VersionId", (version,)),)
     if version not in ("", _CURRENT):
@@ -184,10 +192,13 @@ def _of_version(version: str) -> tuple[Condition, ...]:
 def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool = False) -> list[str]:
     """Return the ARNs of a secret with that name or ARN.
 
-    Six `?` match the characters that AWS appends to a name. The pattern is exact: no other name gives an ARN of this
-    length and beginning. A complete-looking ARN may also be the beginning of a longer one, because a secret's name
-    can end like an ARN's suffix; so both the ARN and the pattern are returned. For a secret that does not exist there
-    is no suffix: only a caller that may read the bare name gets ResourceNotFound instead of AccessDenied.
+    AWS appends six random characters to a secret's name, which `??????` matches. No other secret's ARN matches the
+    pattern, because its length and beginning are fixed.
+
+    - If `key` looks like a complete ARN, both the ARN and the pattern are returned. It could also be the beginning of
+      a longer ARN, because a secret's name can end like an ARN's suffix.
+    - If the secret may be missing, the ARN without a suffix is returned as well. AWS returns ResourceNotFound instead
+      of AccessDenied only to a caller that may read this ARN.
     """
     arn = parse_arn(key)
     if arn is None:

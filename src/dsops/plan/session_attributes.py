@@ -1,4 +1,4 @@
-"""Derive the hops behind a session from a plan, and the session's tags, source identity and policies."""
+"""Derive from a plan the hops that lead to a session, and the session's tags, source identity and policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OF_A_TOKEN = {
     "AssumeRoleWithSAML": "the SAML response",
     "GetRoleCredentials": "IAM Identity Center",
 }
-"""Operation -> what may add tags and a source identity to the session, such as the claims of a token."""
+"""Maps an operation to the source of further tags and a source identity, such as the claims of a token."""
 
 
 class Tag(NamedTuple):
@@ -34,7 +34,7 @@ class SessionAttributes(NamedTuple):
     source_identity_store: str = ""
     """The store whose hop sets the source identity. All later hops have the same source identity."""
     not_known: tuple[str, ...] = ()
-    """One noun phrase for each attribute that no AWS API returns."""
+    """Descriptions of the attributes that are unknown, because no AWS API returns them. Each is a noun phrase."""
 
 
 def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
@@ -49,7 +49,10 @@ def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
 
 
 def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
-    """Return the hops; the last one gets the session name in the caller's ARN, because a session may be cached."""
+    """Return the hops, with the last hop's session name replaced by the one in the caller's ARN.
+
+    The session may be cached, and then it has the name of an earlier run.
+    """
     _, is_role, role_and_name = arn.partition(":assumed-role/")
     if not is_role or not hops or "role_session_name" not in hops[-1].settings:
         return hops
@@ -68,10 +71,11 @@ def base_is_session(plan: Plan, name: str) -> bool | None:
 
 
 def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionAttributes:
-    """Return the tags and source identity of the last hop's session, given what `base_is_session` returns.
+    """Return the tags and source identity of the last hop's session.
 
-    IAM User Guide, "Pass session tags in AWS STS" (chaining) and "Monitor and control actions taken with assumed
-    roles": the next role inherits transitive tags and the source identity, but no other tags.
+    `is_from_session` is the result of `base_is_session`. A role inherits transitive tags and the source identity, but
+    no other tags. Sources: IAM User Guide, "Pass session tags in AWS STS" (chaining) and "Monitor and control actions
+    taken with assumed roles".
     """
     tags: tuple[Tag, ...] = ()
     goes_on: tuple[str, ...] = ()

@@ -17,8 +17,8 @@ def statements_of(needs: Iterable[Need]) -> list[Statement]:
     """Return the Allow statements for these permissions.
 
     Permissions that differ only in the resource, or only in one condition's value, share a statement. The shared
-    statement allows nothing more, because any one entry of a list is enough to match. All lists are sorted, so that
-    the order of an environment's variables does not change the session's fingerprint.
+    statement allows nothing more, because one matching entry of a list is enough. All lists are sorted, so the order
+    of an environment's variables does not change the session's fingerprint.
     """
     values: dict[tuple[tuple[str, ...], str, str, str], set[str]] = {}
     merged_needs: list[Need] = []

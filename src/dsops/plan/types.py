@@ -21,13 +21,22 @@ class Ambient(NamedTuple):
     digest: str
     """A digest that changes whenever the identity may have changed. As an HMAC it reveals nothing about the key."""
     is_temporary: bool | None
-    """Whether the identity is temporary, which makes a role assumed with it chained; None if only botocore can tell."""
+    """Whether the identity is temporary; None if only botocore can determine it.
+
+    A role that is assumed with a temporary identity is a chained role.
+    """
     region: str = ""
     """The region of the identity's profile; "" if there is no profile or the profile has no region."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """The profile's endpoint settings, as environment variables. Variables that are set take precedence."""
+    """The profile's endpoint settings, in the form of environment variables.
+
+    Environment variables that are set take precedence over them.
+    """
     mark: str = ""
-    """A digest that only this process can compare. It changes when the files change; "" for keys from variables."""
+    """A digest that changes when AWS's files change; "" for keys from environment variables.
+
+    Only this process can compare it, because the HMAC key is in its memory.
+    """
 
 
 class Login(NamedTuple):
@@ -36,7 +45,7 @@ class Login(NamedTuple):
     told: str
     """The state of the login in words: when it ends, or that the user is not logged in."""
     mark: str
-    """A digest that differs between logins; "" without a login."""
+    """A digest that identifies the login; "" if there is no login."""
     region: str
     """The region of the Identity Center instance."""
     note: str = ""
@@ -69,7 +78,7 @@ class Proof(NamedTuple):
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:
-    """Raise TypeError: the caller gave no function for `proof`, so sessions of different tokens would look alike."""
+    """Raise TypeError: the caller must pass `proof`. Without it, sessions of different tokens would look the same."""
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
@@ -180,4 +189,7 @@ class Plan(NamedTuple):
     """The number of requests to AWS that a run without cached sessions sends."""
     notes: tuple[str, ...]
     unallowed: str = ""
-    """The file, if dsops found it and the user has not allowed it: the plan is shown but never carried out."""
+    """The path of the configuration if dsops found it and the user has not allowed it; otherwise "".
+
+    Such a plan may be shown, but not executed.
+    """

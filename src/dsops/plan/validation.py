@@ -1,4 +1,4 @@
-"""Checks of `dsops validate` that need no plan of an environment, because they concern the whole configuration."""
+"""Checks of `dsops validate` that concern the whole configuration, so they need no plan of an environment."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
 
 
 def same_caller_notes(config: Config) -> list[str]:
-    """Return a note for each pair of stores with one role and session name, but different sessions.
+    """Return a note for each pair of stores with the same role and session name but different sessions.
 
-    Names are compared as written: equal strings give equal names, unless they contain ${TIMESTAMP}.
+    Names are compared before `${NAME}` is expanded. Equal strings expand to equal names unless they contain
+    `${TIMESTAMP}`.
     """
     first: dict[tuple[str, str], StoreEntry] = {}
     notes = []

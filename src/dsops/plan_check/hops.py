@@ -40,12 +40,12 @@ class HopResult(NamedTuple):
 
     step: Step
     number: int
-    """The number of the hop; 0 for a store's reads."""
+    """The number of the hop, from 1; 0 for a store's reads."""
     verdict: Verdict
     rows: tuple[AnsweredCase, ...]
     """The permission checks with their results, in the order in which AWS makes them, up to the first denial."""
     why: str
-    """The reason why no policy decides; "" if policies do."""
+    """The reason for the verdict if it does not come from policies; otherwise ""."""
 
 
 def hops_of(
@@ -147,7 +147,10 @@ class _Check:
         return AnsweredCase(Case("", 0, completed.asked, {}, None), outcome, ())
 
     def _session_policies(self, step: Step) -> tuple[tuple[tuple[Policy, ...], ...], list[Unread]]:
-        """Return the session policies that limit the step's caller: the previous store sends them."""
+        """Return the session policies that limit the step's caller, and those whose text is unknown.
+
+        The store that issued the caller's session sends these policies.
+        """
         before = self._plan.steps.get(step.credentials_from)
         if before is None:
             return (), []
@@ -166,7 +169,7 @@ class _Check:
     def _questions(
         self, step: Step, caller: ChainCaller | None
     ) -> Sequence[tuple[CaseQuestion, tuple[Unread, ...]]] | str:
-        """Return the questions that AWS's policy evaluation must answer for the hop, or why they are not known."""
+        """Return the policy questions that AWS evaluates for the hop, or the reason why they are unknown."""
         if step.operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
             unsigned = unsigned_questions(step, step.region)
             return unsigned if unsigned and unsigned[0][0].principal.federated else _UNSIGNED[step.operation]
@@ -188,9 +191,9 @@ def _unknown_caller(step: Step, plan: Plan) -> str:
 
 
 def _conflict(step: Step, plan: Plan) -> str:
-    """Return a sentence about a value that an earlier hop set and this hop would change; "" if there is none.
+    """Return a sentence about a tag or source identity that conflicts with an earlier hop; "" if there is none.
 
-    Source: STS API Reference, AssumeRole.
+    A hop can't change a value that an earlier hop set. Source: STS API Reference, AssumeRole.
     """
     own = {key.lower(): key for key in _tag_keys(step)}
     identity = step.settings.get("source_identity")

@@ -1,4 +1,4 @@
-"""Derive the policy questions for a plan's reads, for accounts whose secrets are known."""
+"""Derive the policy questions for the secrets that a plan reads, in accounts whose secrets are known."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ _UNKNOWN: Final = Unread("context", "AWS chooses the end of a secret's ARN at ra
 def read_questions(
     step: Step, caller: ChainCaller, plan: Plan, policies: DeclaredPolicies
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """Return a question for each secret that variables need; none for accounts whose secrets are not given."""
+    """Return a question for each secret that the plan's variables need.
+
+    Accounts whose secrets are not known are left out, and so are secrets that may be missing.
+    """
     if step.type.service != "secretsmanager":
         return []
     questions = []
-    # A run does not fail without an optional secret. Several fields of one secret are one read.
+    # A variable that is optional or has a default is left out, because a run does not fail without its secret. Several
+    # fields of one secret are one read.
     needed = [
         variable.reference._replace(field="")
         for variable in plan.variables
@@ -36,7 +40,10 @@ def read_questions(
 
 
 def is_open(row: AnsweredCase) -> bool:
-    """Whether the read is denied only because a policy names the secret's six random characters, which are unknown."""
+    """Whether the read is denied only because a policy contains the six random characters of a secret's ARN.
+
+    dsops does not know these characters, so the policy may in fact allow the read.
+    """
     resource = row.outcome.decision.request.resource
     if row.outcome.verdict != "implicit-deny" or not resource.endswith(UNKNOWN_SUFFIX):
         return False

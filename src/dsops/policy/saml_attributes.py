@@ -28,7 +28,8 @@ KEYS: Final[Mapping[str, str]] = {
     f"{_CLAIMS}givenname": "saml:givenName",
     f"{_CLAIMS}surname": "saml:surname",
     f"{_CLAIMS}emailaddress": "saml:mail",
-    # The guide's table says `uid`. In its list of keys, only this key is left for the attribute.
+    # The guide's table maps this attribute to `uid`. In the guide's list of keys, `saml:primaryGroupSID` is the only
+    # key that is left for it.
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarygroupsid": "saml:primaryGroupSID",
     "2.5.4.3": "saml:commonName",
     "2.5.4.4": "saml:surname",

@@ -51,7 +51,7 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     """Replace this process with the command. Raises CommandFailed or CommandNotExecutable if that fails.
 
     `arguments` begins with the command's name as the user wrote it. The command inherits the file descriptors that
-    this process inherited, but not those that this process opened (PEP 446).
+    this process inherited. It does not inherit those that this process opened (PEP 446).
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # a stream is None if it was closed, as when a daemon starts us
@@ -62,8 +62,8 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
         raise SystemExit(windows.run(command, arguments, environment))
     import signal
 
-    # Python ignores both signals, and the new program would inherit that. Then `yes` in `dsops exec -- yes | head`
-    # would never end.
+    # Python ignores SIGPIPE and SIGXFSZ, and the new program would inherit that. Then `yes` in `dsops exec -- yes |
+    # head` would never end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     interrupt = signal.getsignal(signal.SIGINT)

@@ -1,4 +1,7 @@
-"""Return the command line that starts this dsops again, for files and shells that outlive this process."""
+"""Return the command line that starts this dsops again.
+
+It is written to files and shells that outlive this process.
+"""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ _WRAPPED = (76, 64)
 """The line lengths of base64 in characters: 76 in MIME and in `base64`, 64 in PEM."""
 
 _BETWEEN_BYTES = ("", ":", " ", "-", r"\x", ", 0x", ",0x")
-"""Separators between hexadecimal bytes.
+r"""Separators between hexadecimal bytes.
 
-In order: no separator, fingerprints, `od` and `hexdump -C`, Windows, C and Python, arrays in C, Go or JavaScript.
+In order: none; `:` as in fingerprints; space as in `od` and `hexdump -C`; `-` as on Windows; `\x` as in C and Python;
+`, 0x` and `,0x` as in arrays in C, Go or JavaScript.
 """
 
 _APOSTROPHES = ("'", "&#39;", "&#039;", "&#x27;", "&apos;")
@@ -36,7 +37,10 @@ _C_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "
 
 
 def percent(value: bytes) -> Iterator[bytes]:
-    """Percent-encode the value once and twice, with the rules of several languages, and with every byte encoded."""
+    """Percent-encode the value once and twice.
+
+    The rules of several languages are used, and also an encoding of every byte.
+    """
     once = {way for text in _percent_once(value) for way in _in_both_cases(text)}
     for way in once:
         yield way
@@ -154,7 +158,10 @@ def _hexadecimal(character: str) -> str:
 
 
 def in_hexadecimal(value: bytes) -> Iterator[bytes]:
-    """Write bytes in hexadecimal: in both cases, with separators, and in pairs (`xxd`) at both alignments."""
+    """Write bytes in hexadecimal: in lower and upper case, with separators, and in pairs of bytes as `xxd` does.
+
+    Pairs can begin at the first or the second byte.
+    """
     digits = [f"{byte:02x}" for byte in value]
     spellings = [between.join(digits) for between in _BETWEEN_BYTES]
     for start in (0, 1):
@@ -170,7 +177,7 @@ def in_hexadecimal(value: bytes) -> Iterator[bytes]:
 def in_base64(value: bytes) -> Iterator[bytes]:
     """Encode bytes in base64 with and without padding, and split into lines.
 
-    Also yields the part of the encoding that is the same when the bytes are inside longer data.
+    Also yields the characters that are always the same if the bytes are encoded as a part of longer data.
     """
     for whole in _in_both_alphabets(base64.b64encode(value)):
         yield whole

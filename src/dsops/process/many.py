@@ -14,7 +14,10 @@ from typing import IO, NamedTuple
 
 STDOUT, STDERR = 1, 2
 LONGEST_LINE = 1 << 20
-"""A line longer than this is passed on in parts, so that a command without newlines does not fill the memory."""
+"""The maximum length of a line in bytes. A longer line is passed on in parts.
+
+Otherwise, the output of a command without newlines would fill the memory.
+"""
 
 _CHUNK = 65_536
 
@@ -31,8 +34,9 @@ class CommandResult(NamedTuple):
 class SideBySide:
     """Runs a command several times, at most `jobs` at the same time, without standard input.
 
-    `on_line` gets the name, the stream (STDOUT or STDERR), and a line of output with its newline. Several threads call
-    it, but one at a time. The last line of a stream, and parts of a very long line, lack the newline.
+    `on_line` gets the name of the run, the stream (STDOUT or STDERR), and a line of output with its newline. Several
+    threads call it, but never at the same time. The last line of a stream may have no newline, and neither have the
+    parts of a very long line.
     """
 
     def __init__(

@@ -14,7 +14,10 @@ MASK = b"***"
 
 _LONGEST_KEY = 64
 _MOST_CODES, _CODES_A_BYTE = 4096, 8
-"""The limit for terminal codes that wait with held-back bytes: 4096, plus 8 a byte. Above it, bytes are released."""
+"""The maximum number of terminal codes that wait with held-back bytes: 4096, plus 8 for each held-back byte.
+
+Above this limit, the bytes are released.
+"""
 
 
 class _Bucket:
@@ -32,7 +35,7 @@ class _Bucket:
     def candidates(self, buffer: bytes, start: int) -> Iterable[bytes]:
         """Return the patterns that may match at `start`.
 
-        There are few candidates, unless the buffer ends too soon to exclude the others.
+        There are few of them, except near the end of the buffer, where too few bytes are left to exclude the others.
         """
         if start + self.length > len(buffer):
             return self.patterns
@@ -48,7 +51,10 @@ class ControlCode(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """A possible match: the buffer's bytes from `start` to its end are the beginning of the pattern."""
+    """A possible match that is not complete yet.
+
+    The buffer's bytes from `start` to its end are the beginning of the pattern.
+    """
 
     start: int
     pattern: bytes
@@ -62,15 +68,21 @@ class Masker:
     """
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
-        """Raises ValueError for a pattern shorter than SHORTEST. The calling code must report that it is not masked."""
+        """Raises ValueError for a pattern shorter than SHORTEST.
+
+        The calling code must report that such a value is not masked.
+        """
         self._patterns: set[bytes] = set()
         self._by_start: dict[bytes, _Bucket] = {}
         self._shorter_starts: set[bytes] = set()
-        """The first one, two and three bytes of all patterns. A match may begin with them at the buffer's end."""
+        """The first one, two and three bytes of all patterns. They can be an unfinished match at the buffer's end."""
         self._find: Callable[[bytes, int], re.Match[bytes] | None] | None = None
         self._buffer = b""
         self._scanned = 0
-        """The position up to which the buffer is searched. Before it, only matches in `_open` are undecided."""
+        """The position up to which the buffer has been searched.
+
+        Undecided matches before this position are in `_open`.
+        """
         self._open: list[_Open] = []
         self._covers: list[tuple[int, int]] = []
         self._codes: deque[ControlCode] = deque()
@@ -79,7 +91,10 @@ class Masker:
         self._ends_masked = False
         """Whether the last output was a mask that ends at `_done`."""
         self._released = -1
-        """The position up to which `release` has output undecided bytes, or -1. No terminal code waits before it."""
+        """The position up to which `release` has output undecided bytes; -1 if it has not.
+
+        All terminal codes before this position have been output, too.
+        """
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
@@ -108,7 +123,8 @@ class Masker:
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
         """Add input; return the part of the output that later input can't change.
 
-        A terminal code in `codes` keeps its position. If that is inside a match, the code follows the mask.
+        The terminal codes in `codes` keep their positions. A code whose position is inside a match is put after the
+        mask.
         """
         length_before = len(self._buffer)
         self._codes.extend(ControlCode(length_before + control.position, control.code) for control in codes)
@@ -180,9 +196,10 @@ class Masker:
         return min(starts, default=length)
 
     def _output(self, safe: int, until: int = 0) -> bytes:
-        """Return the output before `safe`, up to which all secrets have been found.
+        """Return the output up to position `safe`, before which all secrets have been found.
 
-        If `until` is later, also return the bytes up to `until`, which may be the beginning of a secret.
+        If `until` is later than `safe`, the output continues up to `until`. These bytes may be the beginning of a
+        secret.
         """
         until = max(safe, until)
         pieces: list[bytes] = []
@@ -230,10 +247,10 @@ class Masker:
 
 
 def _alternatives(starts: Iterable[bytes]) -> bytes:
-    """Return a regular expression that matches any of these byte strings, which have the same length.
+    """Return a regular expression that matches any of these byte strings. All of them have the same length.
 
-    The expression is a tree, so that each byte is checked once. A plain list of 2,000 alternatives searched 0.4 MB/s,
-    the tree searches 7 MB/s (docs/decisions/0020-masking.md).
+    The expression is a tree, so each byte is checked once. With 2,000 byte strings, a plain list of alternatives
+    searched 0.4 MB/s, and the tree searches 7 MB/s (docs/decisions/0020-masking.md).
     """
     tree: dict[int, list[bytes]] = {}
     for start in starts:

@@ -70,8 +70,8 @@ class Masking:
 
 def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
     assert private is not None  # noqa: S101 (the caller has checked this)
-    # The channel gets a copy of the descriptor, because it closes the copy when the output ends, while the keyboard
-    # still needs the original.
+    # The channel closes its descriptor when the output ends. It gets a copy, because the keyboard still needs the
+    # original.
     channel = Channel(os.dup(private.master), 1, TerminalMasker(patterns))
     pump = Pump([channel], is_terminal=True, look=private.own.resize)
     private.catch_up = pump.catch_up
@@ -90,7 +90,10 @@ def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStar
 
 
 class _Streams:
-    """Starts a command whose output dsops reads: terminal output through a pseudoterminal, other through a pipe."""
+    """Starts a command whose output dsops reads.
+
+    An output stream that is a terminal is replaced by a pseudoterminal, any other by a pipe.
+    """
 
     def __init__(self, patterns: Collection[bytes]) -> None:
         self._theirs: dict[int, int] = {}
@@ -107,7 +110,10 @@ class _Streams:
         self.pump = Pump(channels, is_terminal=bool(self._sizes), look=self._copy_sizes)
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Start the command, then close our copies of its ends of the pipes, so that only the command has them."""
+        """Start the command.
+
+        Then close our descriptors of the command's ends, so that only the command has them open.
+        """
         try:
             return spawn(command, arguments, environment, streams=self._theirs)
         finally:

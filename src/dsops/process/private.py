@@ -1,7 +1,7 @@
-"""Run a command on a pseudoterminal, while dsops copies input and output between it and our terminal.
+"""Run a command on a pseudoterminal. dsops copies input and output between the pseudoterminal and our terminal.
 
 The command runs in a separate session. A small process of ours leads that session (`process/session_leader.py`) and
-watches the command, as `process.watch` does in our session. Without the leader, Ctrl-Z would do nothing: the system
+watches the command, as `process.watch` does in our session. Without this leader, Ctrl-Z would do nothing: the system
 does not stop a process group whose parent is in another session (POSIX, orphaned process groups).
 """
 
@@ -41,7 +41,7 @@ class OwnTerminal:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a terminal: always true, because opening it succeeded."""
+        """Whether there is a terminal. Always true, because the constructor has opened it."""
         return True
 
     @property

@@ -13,25 +13,34 @@ from dsops.process.terminal_codes import TerminalMasker
 
 _PIECE = 65536
 _WRITE = 4096
-"""The number of bytes that a writable pipe accepts without blocking (PIPE_BUF: POSIX at least 512, Linux 4096)."""
+"""The number of bytes that a writable pipe accepts without blocking.
+
+This is PIPE_BUF: at least 512 in POSIX, 4096 on Linux.
+"""
 
 _FULL = 65536
-"""The maximum number of unwritten bytes. With more, no output is read, so the command waits as for a slow terminal."""
+"""The maximum number of unwritten bytes.
+
+Above this number, no output is read. The command then waits, as it would for a slow terminal.
+"""
 
 _SHORT = 3
 _SHORT_SECONDS = 0.03
 _LONG_SECONDS = 1.0
-"""The maximum time for which the possible beginning of a secret is held back.
+"""The maximum time in seconds for which a possible beginning of a secret is held back.
 
-Up to three bytes mostly match by chance (a prompt that ends with the first letter of a password), so they are held
-back for a shorter time. More bytes are likely the secret itself, written in pieces.
+A beginning of up to three bytes is held back for a shorter time. It mostly matches by chance, for example a prompt
+that ends with the first letter of a password. A longer one is likely the secret itself, written in pieces.
 """
 
 _SILENCE_SECONDS = 0.05
-"""A terminal that is silent for this time has no more output: output arrives a moment after it was written."""
+"""A terminal that is silent for this many seconds is considered to have no more output.
+
+Output arrives at a terminal's other end a moment after it was written.
+"""
 
 _PATIENCE_SECONDS = 1.0
-"""The time to wait for a blocked reader after the command was ended by a signal or the time limit."""
+"""The time in seconds to wait for a blocked reader, after a signal or the time limit has ended the command."""
 
 
 class Channel:
@@ -122,7 +131,10 @@ class Pump:
     """An attendant (process/watch.py) that copies the command's output."""
 
     def __init__(self, channels: Sequence[Channel], *, is_terminal: bool, look: Callable[[], None]) -> None:
-        """`is_terminal`: whether output may arrive a moment after it was written. `look` is called in every turn."""
+        """Create a pump. `look` is called in every turn.
+
+        `is_terminal` says that output comes from a terminal, where it may arrive a moment after it was written.
+        """
         self._channels = channels
         self._is_terminal = is_terminal
         self._look = look

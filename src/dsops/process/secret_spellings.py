@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from dsops.process import encodings
 
 SHORTEST = 4
-"""The minimum length in bytes of a pattern: shorter values, parts and spellings occur in any output by chance."""
+"""The minimum length of a pattern in bytes. Shorter patterns would match any output by chance."""
 
 _DEEPEST = 3
-"""The depth to which JSON is searched for fields, if JSON strings contain JSON.
+"""The maximum depth of JSON inside JSON strings that is searched for fields.
 
-All patterns are made before the command starts.
+It is limited because all patterns are made before the command starts.
 """
 
 

@@ -1,7 +1,7 @@
-"""The session leader of a command with a private terminal; `process/private.py` starts it.
+"""The session leader of a command with a private terminal. `process/private.py` starts it.
 
-The leader watches the command as dsops does on a shared terminal: it hands over the terminal, stops with the command
-at Ctrl-Z, ends with it at Ctrl-C, and forwards signals. It has few imports, and reads the command from a pipe.
+The leader watches the command as dsops does on a shared terminal. It hands over the terminal, stops with the command
+at Ctrl-Z, ends with it at Ctrl-C, and forwards signals. It imports few modules, and reads the command from a pipe.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mask secrets that have terminal codes (colours, cursor moves, links) between their characters.
 
-Output is searched twice: first with its codes, because a code may contain a secret, and then without its codes, if it
-has any. Two searches hold bytes back no longer than one search does.
+Output is searched with its codes first, because a code may contain a secret. If it has codes, it is searched again
+without them. Two searches hold bytes back no longer than one search does.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ class TerminalMasker:
         return out + self._visible.finish() + unfinished
 
     def _search_again(self, data: bytes, *, is_held: bool = False) -> bytes:
-        """Search the first search's output again, without its terminal codes.
+        """Search the output of the first search again, without its terminal codes.
 
-        Decided output of the first search that contains no code is not searched again, because it can't begin a
-        secret.
+        Output that contains no code is returned unchanged if the first search has decided it and no earlier bytes are
+        held back. No secret can begin in it.
         """
         if not is_held and _ESCAPE not in data and not self._unfinished and not self._visible.is_pending:
             return data

@@ -1,7 +1,8 @@
 """Run the command as a child process: forward signals, hand over the terminal, enforce a time limit.
 
-The command runs in a separate process group. So the command gets each Ctrl-C only once (from dsops, or from the
-terminal if the command has it), and ending the group ends all processes that the command started, but none of ours.
+The command runs in a separate process group, for two reasons. The command gets each Ctrl-C only once: from dsops, or
+from the terminal if the command has it. And a signal to the group ends all processes that the command started, but
+none of ours.
 """
 
 from __future__ import annotations
@@ -20,10 +21,16 @@ from dsops.process.signals import Signals
 from dsops.process.terminal import SharedTerminal, Terminal
 
 GRACE_SECONDS = 10.0
-"""The time between SIGTERM and SIGKILL in which a process group can end by itself: 10 s, as for `docker stop`."""
+"""The time in seconds between SIGTERM and SIGKILL, as in `docker stop`.
+
+In this time, the processes of a group can end by themselves.
+"""
 
 _POLL_SECONDS = 0.02
-"""The interval for checking whether a group has ended. Only the end of our own child sends us a signal."""
+"""The interval in seconds for checking whether a group has ended.
+
+Checks are needed because the system signals only the end of our own child.
+"""
 
 
 class Attendant(Protocol):
@@ -83,12 +90,13 @@ def watch(
 ) -> int:
     """Run the command and return its exit code, or 128 + n if signal n ended it.
 
-    `hurry` is called if the command does not end by itself: after a forwarded signal, or at the time limit.
+    - `timeout_seconds`: at this time limit, the command's process group gets SIGTERM, and SIGKILL after
+      `grace_seconds`.
+    - `hurry`: called after a forwarded signal or at the time limit, if the command has not ended by itself.
 
-    If Ctrl-C ends the command on a terminal, the signal also ends this process. Raises CommandTimedOut if the command
-    ran longer than `timeout_seconds`; by then its whole process group has been ended, by SIGTERM and after
-    `grace_seconds` by SIGKILL. Raises CommandNotExecutable if the command could not be started. In every case the
-    attendants have ended.
+    If Ctrl-C ends the command on a terminal, the signal also ends this process. Raises CommandTimedOut after the
+    process group has been ended at the time limit, and CommandNotExecutable if the command could not be started. In
+    every case the attendants have ended.
     """
     start = start or PlainStart()
     with _Ending(attendants) as ending, Signals() as signals:
@@ -199,7 +207,7 @@ class _Watch:
                 self._on_end(os.waitstatus_to_exitcode(status))
 
     def _on_stop(self, number: int) -> None:
-        """Handle a stopped command: give it the terminal if it needs one, else pause our job (Ctrl-Z)."""
+        """Handle a stopped command: give it the terminal if it waits for one, otherwise pause our job (Ctrl-Z)."""
         if not self._terminal.exists:
             return
         # The command may have stopped before it was given the terminal, and possibly has the terminal now.
@@ -225,8 +233,8 @@ class _Watch:
     def _die_likewise(self, number: int) -> None:
         """End this process by the same Ctrl-C signal that ended the command.
 
-        If this process only returned an exit code, a shell would run a script's next line. If the command had the
-        terminal, only the command got the signal, so the signal is sent to the rest of our job as well.
+        If this process returned an exit code instead, a shell would run the next line of its script. If the command
+        had the terminal, only the command got the signal. So the signal is sent to the rest of our job as well.
         """
         was_given = self._terminal.is_given
         self._ending.now()
@@ -237,7 +245,7 @@ class _Watch:
         os.kill(os.getpid(), number)
 
     def _end_group(self, grace_seconds: float) -> None:
-        """End all processes that the command started and that have stayed in its process group."""
+        """End all processes in the command's process group. Processes that have left the group are not ended."""
         self._hurry()
         self._send(signal.SIGTERM)
         # A stopped process handles SIGTERM only after it gets SIGCONT.
@@ -250,7 +258,10 @@ class _Watch:
             os.waitpid(self._pid, 0)
 
     def _send(self, number: int) -> bool:
-        """Send a signal to the process group (0: none); return whether the group still has a process."""
+        """Send a signal to the process group; return whether the group still has a process.
+
+        If `number` is 0, no signal is sent.
+        """
         try:
             os.killpg(self._pid, number)
         except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Runs the user's command on Windows, where a process can't replace itself: the command is a child process.
+"""Runs the user's command on Windows. It is a child process, because a process can't replace itself there.
 
 Written from Microsoft's and Python's documentation. The tests pass in Windows' settings; CI runs dsops on Windows.
 """
@@ -18,10 +18,11 @@ _OF_SHELL = frozenset('"%!^&|<>()\r\n')
 
 
 def find(name: str, path: str | None, endings: str | None, exists: Callable[[str], bool] = os.path.isfile) -> str:
-    r"""Return the path of the program that this name means, with an ending of PATHEXT if the name has none.
+    r"""Return the path of the program with that name. If the name has no ending, those of PATHEXT are tried.
 
-    A name with `\` or `/` is a path; any other name is searched in the folders of PATH. As in PowerShell, the
-    working folder is not searched: a program in a cloned repository must not replace `aws`. Raises CommandNotFound.
+    A name with `\` or `/` is a path. Any other name is searched in the folders of PATH. The working folder is not
+    searched (as in PowerShell), because a program in a cloned repository must not replace `aws`. Raises
+    CommandNotFound.
     """
     choices = [ending for ending in (endings or _ENDINGS).split(";") if ending]
     has_ending = any(name.lower().endswith(ending.lower()) for ending in choices)
@@ -46,7 +47,7 @@ def _hint(name: str) -> str:
 
 
 def check_arguments(command: str, arguments: Sequence[str]) -> None:
-    """Refuse arguments that cmd.exe would interpret. Raises CommandNotExecutable.
+    """Check the arguments. Raises CommandNotExecutable for arguments that cmd.exe would interpret.
 
     Windows runs a batch file with cmd.exe, which has no quoting that is safe for every argument (CVE-2024-24576).
     """
@@ -72,10 +73,10 @@ def run(command: str, arguments: Sequence[str], environment: Mapping[bytes, byte
 
     check_arguments(command, arguments)
     variables = {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}
-    # Not SIG_IGN: a console program that ignores Ctrl-C may pass this on to its child.
+    # SIG_IGN is not used: a console program that ignores Ctrl-C may pass this setting on to its child.
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
-        # Windows builds one command line of the arguments; `executable` keeps it from searching for the program.
+        # Windows gets the arguments as one command line. With `executable`, Windows does not search for the program.
         code = subprocess.Popen(list(arguments), executable=command, env=variables).wait()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -68,7 +68,10 @@ def format_of(path: str) -> str:
 
 
 def text_of(name: str, value: Secret, format_name: str) -> str:
-    """Return the value as text, for a format without binary values. Raises ValueUnusable, which names the variable."""
+    """Return the value as text, for a format without binary values.
+
+    Raises ValueUnusable with the name of the variable if the value is not text.
+    """
     try:
         text = value.reveal()
         text.encode()
@@ -83,7 +86,10 @@ def text_of(name: str, value: Secret, format_name: str) -> str:
 
 
 def text_of_variable(name: str, value: Secret, format_name: str) -> str:
-    """Return the value as text for an environment variable. Also raises ValueUnusable for a NUL byte."""
+    """Return the value as text for an environment variable.
+
+    Raises ValueUnusable as `text_of` does, and also for a NUL byte.
+    """
     text = text_of(name, value, format_name)
     if "\0" in text:
         raise ValueUnusable(
@@ -95,7 +101,7 @@ def text_of_variable(name: str, value: Secret, format_name: str) -> str:
 
 
 def require_shell_name(name: str) -> None:
-    """Raise ValueUnusable for a name that is no valid shell variable, because its line would run as a command."""
+    """Raise ValueUnusable for a name that is not a valid shell variable. A shell would run the line as a command."""
     if not _SHELL_NAME.fullmatch(name):
         raise ValueUnusable(
             f"`{name}` can't be the name of a shell variable",

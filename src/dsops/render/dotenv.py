@@ -1,8 +1,8 @@
 """Write NAME=value lines that python-dotenv reads back exactly, with interpolation enabled.
 
-Programs read dotenv files differently, and people `source` them. If a shell reads a value in the same way as
-python-dotenv, the value is written plainly. Any other value is written so that a shell stops with an error instead of
-running a part of it.
+Programs read dotenv files differently, and users `source` them in a shell. A value that a shell and python-dotenv read
+in the same way is written plainly. Any other value is written so that a shell stops with an error, and does not run a
+part of the value.
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ _INTERPOLATED = re.compile(r"\$\{[^}]*\}")
 """A string that python-dotenv expands inside any quotes. The format has no escape for such a string."""
 
 _DOLLAR = "${.:-$}"
-"""A dollar sign that begins no expansion in python-dotenv: a variable that is never set, with the default `$`."""
+"""A dollar sign that does not begin an expansion in python-dotenv.
+
+It is written as a variable that is never set, with the default `$`.
+"""
 
 _NOTHING = "${.:-}"
-"""An empty string: a variable that can't be set, with an empty default. A shell stops here ("bad substitution")."""
+"""An empty string, written as a variable that can't be set, with an empty default.
+
+A shell stops here with the error "bad substitution".
+"""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:

@@ -1,6 +1,6 @@
-"""Write a dotenv report of GitLab CI: NAME=value until the end of the line, without quotes or escapes.
+"""Write a dotenv report of GitLab CI. A value ends at the end of its line, without quotes or escapes.
 
-https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv. Many values can't be written in this
+Source: https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv. Many values can't be written in this
 format.
 """
 

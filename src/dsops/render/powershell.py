@@ -1,7 +1,8 @@
 """Write `$env:NAME = 'value'` lines for PowerShell in ASCII. Each line is a complete command.
 
-`dsops ... | Invoke-Expression` gets its input line by line, and Windows PowerShell 5.1 reads a script without a byte
-order mark in the machine's old code page. So newlines and non-ASCII characters are written as character codes.
+`dsops ... | Invoke-Expression` gets its input line by line, so newlines are written as character codes. So are
+non-ASCII characters, because Windows PowerShell 5.1 reads a script without a byte order mark in the machine's legacy
+code page.
 """
 
 from __future__ import annotations

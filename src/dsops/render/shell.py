@@ -12,7 +12,7 @@ from dsops.secret import Secret
 def render(values: Mapping[str, Secret]) -> bytes:
     """Return one command for each variable, in the given order.
 
-    Values need not be UTF-8, because a shell accepts bytes.
+    Values may contain any bytes except NUL, because a shell does not require UTF-8.
     """
     return b"".join(_line(name, value) for name, value in values.items())
 
@@ -25,7 +25,7 @@ def _line(name: str, value: Secret) -> bytes:
 def quote(data: bytes) -> bytes:
     r"""Quote the bytes as one word in which a shell expands nothing.
 
-    Quotes and backslashes are escaped outside the quotes, because fish unescapes `\\` inside them.
+    Quotes and backslashes are escaped outside of the quotes, because fish interprets `\\` inside quotes.
     """
     quoted = data.replace(b"\\", b"\0").replace(b"'", b"'\\''").replace(b"\0", b"'\\\\'")
     return b"'%s'" % quoted

@@ -125,9 +125,9 @@ def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
 
 
 def _was_asked(error: DsopsError) -> bool:
-    """Whether a request was sent to AWS, as far as the error shows.
+    """Whether a request was sent to AWS. This is inferred from the error.
 
-    An error that was raised before the request has no response from AWS.
+    An error that was raised before any request contains no response from AWS.
     """
     return error.aws is not None or isinstance(error, ServiceError)
 
@@ -186,7 +186,7 @@ def _base_source(step: Step, source: Credentials | None) -> Mapping[str, object]
 
 
 def _identity(step: Step) -> Mapping[str, object]:
-    """Return the caller of an unsigned call in CloudTrail's format, as far as it is known before the call."""
+    """Return the caller of an unsigned call in CloudTrail's format. It contains what is known before the call."""
     if step.operation == "AssumeRoleWithSAML":
         return {"type": "SAMLUser"}
     if step.operation != "AssumeRoleWithWebIdentity":

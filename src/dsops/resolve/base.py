@@ -13,7 +13,7 @@ from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
 
 DEFAULT_REGION = "us-east-1"
-"""The region for STS calls if no other is known: GetCallerIdentity returns the same response in every region."""
+"""The region for STS calls if no region is known. GetCallerIdentity returns the same response in every region."""
 
 
 def load_base(runtime: Runtime) -> Credentials:
@@ -22,7 +22,7 @@ def load_base(runtime: Runtime) -> Credentials:
 
 
 def base_region(runtime: Runtime) -> str:
-    """Return the region in the environment variables or in their profile; "" if neither has a region."""
+    """Return the region of the environment variables, else of the profile that they select; "" if neither has one."""
     environ = runtime.environ
     named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     # The HMAC key affects only the digest, which is not used here.
@@ -37,7 +37,7 @@ def base_environ(runtime: Runtime, profile: str = "") -> Mapping[str, str]:
 def base_endpoint(runtime: Runtime, region: str = "", profile: str = "") -> Endpoint:
     """Return the STS endpoint for the base credentials.
 
-    Its region is `region`, or else that of the environment variables, or else that of the profile.
+    The first of these that is known is its region: `region`, the environment variables' region, the profile's region.
     """
     return resolve_endpoint("sts", region or base_region(runtime) or DEFAULT_REGION, base_environ(runtime, profile))
 

@@ -49,10 +49,12 @@ _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 
 def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
-    """Return the function that `make_plan` calls for a profile's base identity, for a client working in `folder`.
+    """Return the function that `make_plan` calls for a profile's base identity.
 
-    `key` is a secret of this process, so that digests reveal nothing about keys and tokens. Raises AmbientFailed for
-    an incomplete key pair, ConfigUnreadable for unreadable files.
+    - `key`: a secret of this process. It prevents digests from revealing anything about keys and tokens.
+    - `folder`: the working folder of the client.
+
+    Raises AmbientFailed for an incomplete key pair, and ConfigUnreadable for unreadable files.
     """
 
     def ambient(profile: str) -> Ambient:
@@ -103,7 +105,10 @@ def is_as_planned(ambient: Ambient, environ: Mapping[str, str], profile: str, fo
 
 
 def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:
-    """Return the function that identifies a store's token or login for `make_plan`; paths are relative to `folder`."""
+    """Return the function with which `make_plan` identifies a store's token or login.
+
+    Paths in the settings are relative to `folder`.
+    """
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:
@@ -116,10 +121,10 @@ def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callab
 
 
 def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
-    """Return a profile's endpoint settings as environment variables, without variables that are already set.
+    """Return a profile's endpoint settings in the form of environment variables.
 
-    If `profile` is "", the profile that the environment variables name is used. Raises ConfigUnreadable for an
-    unreadable file, or for an unusable address in it.
+    Variables that are already set are left out. If `profile` is "", the profile from the environment variables is
+    used. Raises ConfigUnreadable for an unreadable file, or for an unusable address in it.
     """
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:
@@ -131,7 +136,10 @@ def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple
 
 
 def _hmac_hex(key: bytes, parts: Iterable[str]) -> str:
-    """Return an HMAC (RFC 2104), implemented here because importing `hmac` and `hashlib` takes 3 ms of a cold run."""
+    """Return an HMAC (RFC 2104).
+
+    It is implemented here, because importing `hmac` and `hashlib` would take 3 ms of a cold run.
+    """
     data = b"".join(
         b"%d:%s" % (len(part), part) for part in (part.encode("utf-8", "surrogateescape") for part in parts)
     )

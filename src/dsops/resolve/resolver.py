@@ -39,24 +39,26 @@ class Trial(NamedTuple):
     """The result of trying the whole plan."""
 
     sessions: Mapping[str, Credentials | DsopsError]
-    """The session of each step that issues one, or the error.
+    """Maps each step that issues a session to the session, or to the error.
 
-    Sessions that fail for one reason share one error.
+    Sessions that fail for the same reason share one error.
     """
     outcomes: Mapping[str, _Outcomes | DsopsError]
-    """By step: the value or error of each reference that variables read, or one error if the whole read failed."""
+    """Maps each step to the value or error of each reference. If the whole read failed, maps the step to one error."""
 
 
 MISSING = (SecretNotFound, FieldMissing)
-"""The errors for which a variable's `default` or `optional` applies.
+"""The errors after which a variable's `default` or `optional` applies.
 
-AccessDenied is not among them: AWS also returns it for a missing secret that the caller may not see, and a denial
-must not silently become a default. The error for a secret that is scheduled for deletion is not among them
-either, so that users notice the deletion before it happens.
+Two errors are left out on purpose:
+
+- AccessDenied. AWS also returns it for a missing secret if the caller may not know that it is missing, and a denial
+  must not silently become a default.
+- The error for a secret that is scheduled for deletion. Users should notice the deletion before it happens.
 """
 
 _OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkewed, RegionDisabled)
-"""Errors that concern the store rather than one secret."""
+"""Errors that affect all secrets of a store, not only one."""
 
 _NAMES_SHOWN = 5
 
@@ -68,11 +70,11 @@ _PLACES = ("AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_"
 async def resolve(
     plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache, *, min_ttl_seconds: float | None = None
 ) -> Mapping[str, Secret]:
-    """Return the value of every variable, in the plan's order. A missing optional variable is left out.
+    """Return the value of every variable, in the plan's order. An optional variable without a value is left out.
 
-    Independent stores and reads run in parallel, and each secret is read once. All reads are attempted even if one
-    fails. Raises one error, or Failures with all errors in the order of variables, each with the names of its
-    variables.
+    Independent stores and reads run in parallel, and each secret is read once. If one read fails, the others are still
+    attempted. Raises the only error, or Failures with all errors in the order of the variables. Each error contains
+    the names of the variables that it affects.
     """
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).secrets()
 
@@ -86,7 +88,7 @@ async def issue_credentials(
     *,
     min_ttl_seconds: float | None = None,
 ) -> Credentials:
-    """Return the session that a step issues or reads with. It lasts long enough for a client."""
+    """Return the session that a step issues or reads with. It stays valid long enough for a client to use it."""
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).credentials(step_name)
 
 
@@ -102,7 +104,7 @@ class Resolver:
         *,
         min_ttl_seconds: float | None = None,
     ) -> None:
-        """Raises NotAllowed if the plan's configuration was discovered and the user has not allowed it."""
+        """Raises NotAllowed if dsops found the configuration by itself and the user has not allowed it."""
         if plan.unallowed:
             # Commands check the permission when they load the file. This is a second check.
             raise not_allowed(plan.unallowed)
@@ -112,10 +114,10 @@ class Resolver:
         self._cache = cache
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
         self.handed_on: dict[str, Credentials] = {}
-        """Step -> its session, for the sessions that are values of variables. `secrets` fills this dict."""
+        """Maps a step to its session, for sessions that are values of variables. `secrets` fills this dict."""
 
     async def credentials(self, step_name: str) -> Credentials:
-        """Return the session that a step issues or reads with. It lasts long enough for the child process."""
+        """Return the session that a step issues or reads with. It stays valid long enough for the child process."""
         step = self._plan.steps[step_name]
         while not step.type.gives_credentials and step.credentials_from:
             step = self._plan.steps[step.credentials_from]
@@ -155,7 +157,10 @@ class Resolver:
         return values
 
     def _begin(self) -> tuple[PlanSessions, Mapping[str, list[SecretReference]]]:
-        """Return the sessions of this run, not issued yet; and step -> the references that variables read from it."""
+        """Return the sessions of this run, which are not issued yet.
+
+        Returns also, for each step, the references that variables read from it.
+        """
         by_step: dict[str, dict[SecretReference, None]] = {}
         for variable in self._plan.variables:
             if variable.reference is not None:
@@ -270,7 +275,7 @@ def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credent
 
 
 def _source_of(step: Step, runtime: Runtime) -> object:
-    """Return the cache key of a step's values. The key covers everything that a reference's value depends on."""
+    """Return the cache key of a step's values. It contains every setting that can change the value of a reference."""
     settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
     places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
     return (step.fingerprint, step.type.name, step.region, *settings, *places, *step.endpoints)

@@ -1,7 +1,7 @@
 """Issue the sessions of a run.
 
-Each session is issued at most once, after the session that signs for it. If AWS refuses a cached session, the session
-is issued again.
+Each session is issued at most once, after the session that signs its request. If AWS refuses a cached session, a new
+session is issued.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ T = TypeVar("T")
 class PlanSessions:
     """The credentials of a plan's steps, and the base credentials.
 
-    `handed_on` lists the sessions that the child process gets, with the lifetime that each needs. Each session is
-    obtained once, with the lifetime for its longest planned use.
+    `handed_on` maps each session that the child process gets to the lifetime that it needs. A session with several
+    uses is obtained once, with the longest of their lifetimes.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class PlanSessions:
         self._needs = handed_on
         self._obtained: dict[Fingerprint, AsyncOnce[Obtained]] = {}
         self._heirs: set[str] = set()
-        """The steps whose session's connection another step already reuses."""
+        """The steps whose connection has been reused by a step that uses their session."""
 
     def context(
         self, step: Step, *, may_ask: bool = True, metadata: dict[SecretReference, SecretMetadata] | None = None
@@ -97,7 +97,10 @@ class PlanSessions:
         return not step.profile and ambient_from_environment(self._runtime.environ, self._runtime.now()) is not None
 
     async def base(self, profile: str) -> Obtained:
-        """Return a profile's base credentials; for "", keys in environment variables or else what botocore finds."""
+        """Return a profile's base credentials.
+
+        If `profile` is "", they are the keys in environment variables, or else what botocore finds.
+        """
         if not profile:
             keys = ambient_from_environment(self._runtime.environ, self._runtime.now())
             if keys is not None:
@@ -115,7 +118,8 @@ class PlanSessions:
                 base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
             self._report("ambient.loaded", source=base.source, key=base.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
-                # The user logged in or edited a file since planning, so the planned identity must not be the cache key.
+                # The user has logged in or edited a file since planning. The credentials may now be another identity,
+                # so the planned identity must not be their cache key.
                 self._cache = self._cache.apart()
             return base
 
@@ -216,7 +220,7 @@ class PlanSessions:
     def _will_connect(self, step: Step) -> bool:
         """Whether the step's call needs a new connection.
 
-        One step that uses a session can reuse the connection over which the session was issued.
+        The first step that uses a session can reuse the connection over which the session was issued.
         """
         if self.is_held(step):
             return False
@@ -260,7 +264,7 @@ class PlanSessions:
         return (*(("--env", environment) if environment else ()), step.name)
 
     def add_act(self, step: Step, act: Callable[[], Act], is_of_sandbox: bool | None = None) -> None:  # noqa: FBT001
-        """Add a record to the audit trail if the trail is on. A cached session supplies its own `is_of_sandbox`."""
+        """Add a record to the audit trail if the trail is on. `is_of_sandbox` is passed only for a cached session."""
         if self._runtime.journal is not None:
             of_sandbox = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
             self._runtime.journal.add(act()._replace(is_of_sandbox=of_sandbox))
@@ -275,7 +279,7 @@ class PlanSessions:
         return max(self.hop(issuer) for issuer in issuing if self._is_below(step, issuer))
 
     def _is_below(self, step: Step, other: Step) -> bool:
-        """Whether `other` is the step itself, or depends on the step's session."""
+        """Whether `other` is the step itself or a later hop in its chain."""
         while other.name != step.name and other.credentials_from:
             other = self._plan.steps[other.credentials_from]
         return other.name == step.name
@@ -317,7 +321,7 @@ class PlanSessions:
         )
 
     def _wait(self, step: Step) -> ReportedWait:
-        """Return the wait that is reported while the step's session is issued."""
+        """Return a ReportedWait for the time in which the step's session is issued."""
         role, hop, hops = step.role, str(self.hop(step)), str(self._hops(step))
         return ReportedWait(self._runtime.report, "session", step.name, role=role, hop=hop, hops=hops)
 
@@ -343,9 +347,9 @@ def _place(step: Step) -> tuple[str, str, object]:
 
 
 def _check_chain(step: Step, source: Credentials) -> None:
-    """Raise LimitExceeded if the role turns out to be chained only now and requests more than an hour.
+    """Raise LimitExceeded if the role requests more than an hour and the actual credentials make it a chained role.
 
-    If the plan knew that the role is chained, planning has already refused it.
+    If it was known before that the role is chained, planning has already refused it.
     """
     if not source.is_temporary:
         return

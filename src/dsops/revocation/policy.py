@@ -1,7 +1,7 @@
 """The policy that denies everything to a role's older sessions.
 
-IAM User Guide, "Revoking IAM role temporary security credentials": a session can't be ended, but AWS evaluates the
-role's policies in every call, and each session contains its issue time.
+A session can't be ended. But AWS evaluates the role's policies in every call, and each session contains the time when
+it was issued. Source: IAM User Guide, "Revoking IAM role temporary security credentials".
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def revocation_policy(before: datetime) -> str:
-    """Return the policy as the console writes it.
+    """Return the policy in the form in which the console writes it.
 
-    `before` has a time zone. The policy does not deny a session that was issued within the second of `before`.
+    `before` is timezone-aware, and is cut off to whole seconds. Sessions issued at that second or later are not
+    denied.
     """
     condition = {"DateLessThan": {_KEY: time_text(before)}}
     statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}

@@ -84,8 +84,8 @@ def cutoff(
 ) -> datetime:
     """Return the time before which sessions are denied: the requested time, or else AWS's current time.
 
-    Raises UsageError for a time in the future. Raises ServiceError if no time is requested, the policy is to be
-    attached and AWS's time is unknown.
+    Raises UsageError for a time in the future. Raises ServiceError if AWS's time is needed but unknown: with
+    `applies`, and without a requested time.
     """
     if aws_time is None and applies and requested is None:
         raise ServiceError(
@@ -105,10 +105,10 @@ def cutoff(
 
 
 async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client: Client, *, is_named: bool) -> str:
-    """Return the caller's ARN if the policy would also deny the caller's own session, else "".
+    """Return the caller's ARN if the caller's own session is one of the role's sessions, otherwise "".
 
-    `is_named`: whether the user set `before`. Raises UsageError if the caller is in another account, or if `before`
-    is earlier than the time in the present policy.
+    In that case the policy could also deny the caller's session. `is_named` says whether the user set `before`. Raises
+    UsageError if the caller is in another account, or if `before` is earlier than the time in the present policy.
     """
     identity = await get_caller_identity(client, caller.credentials, caller.sts)
     if identity.account != role.account:

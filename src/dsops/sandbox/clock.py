@@ -1,7 +1,7 @@
-"""The sandbox's movable clock, which determines the time for sessions and MFA codes but not for signatures.
+"""The sandbox's movable clock: the time for sessions and MFA codes, but not for signatures.
 
-A signature carries the client's time, and the client does not know that this clock was moved. So signatures are
-checked against the machine's clock, and everything else for which AWS checks the time is checked against this clock.
+A signature contains the client's time, and the client does not know that the sandbox's clock was moved. Therefore
+signatures are checked against the machine's clock. All other times are checked against the sandbox's clock.
 """
 
 from __future__ import annotations

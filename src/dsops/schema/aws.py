@@ -67,7 +67,10 @@ AWS_TYPES = (
             StoreKey(
                 "batch",
                 "text",
-                "`auto` (default): read over ten secrets by BatchGetSecretValue; `never`: read each alone.",
+                (
+                    "`auto` (default): read more than ten secrets with BatchGetSecretValue; `never`: read each "
+                    "secret with a separate call."
+                ),
                 is_identity=False,
                 choices=("auto", "never"),
             ),

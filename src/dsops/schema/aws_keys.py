@@ -10,9 +10,11 @@ _REGION = AWS_KEYS[0]
 
 KEYS_TYPE = StoreType(
     "aws.keys",
-    "An IAM user's long-term key in the keyring, added by `dsops keys add`. Other stores use it with "
-    "`credentials_from`; a role assumed with it is not chained. Of the keys of every `aws.*` type it takes "
-    "`region`.",
+    (
+        "An IAM user's long-term key in the keyring, added by `dsops keys add`. Other stores use it with "
+        "`credentials_from`; a role assumed with it is not chained. Of the keys for every `aws.*` type, the store "
+        "accepts only `region`."
+    ),
     (
         *COMMON_KEYS,
         DANGER_KEY,

@@ -1,8 +1,10 @@
 """Check a store's fields and convert them to settings.
 
-`config` applies the check to strings without `${NAME}`. `plan` applies it to every store that an environment needs,
-after interpolation. A *problem* is always an error, such as a list in place of a string. A *limit* is a value that
-AWS would refuse; it is an error only for a store that is needed.
+`config` applies the check to strings without `${NAME}`. `plan` applies it, after interpolation, to every store that an
+environment needs. There are two kinds of findings:
+
+- A *problem* is always an error, such as a list in place of a string.
+- A *limit* is a value that AWS would refuse. It is an error only if the store is needed.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ _KEY_PAIR = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
 class CheckedSetting(NamedTuple):
-    """The result of checking one field. `setting` is None if there are problems; limits do not change it."""
+    """The result of checking one field.
+
+    `setting` is None if there are problems. Violated limits do not affect `setting`.
+    """
 
     setting: Setting | None
     problems: tuple[Problem, ...]
@@ -55,11 +60,13 @@ def check_store(
     unknown: MappingOf[str, Field] = _NONE,
     is_whole: bool = True,
 ) -> CheckedStore:
-    """Check every field of a store whose strings are expanded.
+    """Check every field of a store after its strings were expanded.
 
-    Missing keys are problems, and conflicts between keys are limits. `unknown` has the fields whose strings can't be
-    expanded; their keys count as present. If `is_whole` is false, missing keys are no problem, because the store's
-    base is missing or the store itself is only a base.
+    Missing keys are problems, and conflicts between keys are limits.
+
+    - `unknown`: the fields whose strings can't be expanded. Their keys count as present.
+    - `is_whole`: if false, missing keys are not reported, because the store's base is missing or the store itself is
+      only a base.
     """
     keys = {key.name: key for key in store_type.keys}
     settings: dict[str, Setting] = {}
@@ -85,7 +92,7 @@ def check_store(
 def _conflicts(
     store_type: StoreType, settings: Settings, names_given: MappingOf[str, str], *, is_whole: bool
 ) -> list[Conflict]:
-    """Return the conflicts between keys, as far as known values show them."""
+    """Return the conflicts between keys that the known values show."""
     not_known = names_given.keys() - settings.keys()
     settings_and_names = {**dict.fromkeys(not_known, ""), **settings}
     conflicts: list[Conflict] = []
@@ -109,7 +116,7 @@ def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
 
 
 def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
-    """Return a problem that the field has for all values of its `${NAME}`s; None if there is no such problem.
+    """Return the problem that the field has whatever the values of its `${NAME}`s; None if there is none.
 
     For example, a list in place of a string is such a problem.
     """

@@ -24,7 +24,7 @@ DANGER_KEY = StoreKey(
     "`each` on a terminal ask once a day before they use it.",
     is_identity=False,
 )
-"""The key that every store type with AWS credentials of its own accepts."""
+"""The key `danger`, which every store type with AWS credentials of its own accepts."""
 
 LOCAL_TYPES = (
     StoreType(

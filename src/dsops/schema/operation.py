@@ -69,7 +69,10 @@ def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operati
 
 
 def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]:
-    """Return canonical key -> name as written, for the present keys. A misspelled name belongs to the nearest key."""
+    """Return canonical key -> name as written in the configuration, for the keys that are present.
+
+    A misspelled name is assigned to the most similar key.
+    """
     key_names = [key.name for key in store_type.keys]
     names_as_written = {name: name for name in names if name in key_names}
     for name in names:
@@ -114,7 +117,7 @@ def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
 
 
 def user_session_of_session(operation: str, why: str) -> tuple[str, str]:
-    """Return the message and hint for temporary credentials that sign an operation which requires a long-term key."""
+    """Return the message and hint if temporary credentials sign an operation that needs a long-term key."""
     message = f"{operation} takes a user's long-term key and no session ({reference_of(operation)}); {why}"
     return message, "use the user's own key, or assume a role: `role_arn`"
 

@@ -18,7 +18,10 @@ def reason_tag(settings: Settings) -> str:
 
 
 def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
-    """Return conflicts of the reason's tag with AWS's limits and with `tags`, the keys of the store's other tags."""
+    """Return conflicts between the reason's tag and AWS's limits or the other tags.
+
+    `tags` are the keys of the store's other tags.
+    """
     tag = reason_tag(settings)
     if not tag:
         return []
@@ -36,7 +39,10 @@ def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
 
 
 def check_reason_identity(settings: Settings) -> list[Conflict]:
-    """Return conflicts with the key `source_identity` if the reason is sent as the source identity."""
+    """If the reason is sent as the source identity, return conflicts with other keys of the store.
+
+    For example, the key `source_identity` is a conflict.
+    """
     if settings[REASON_TO] != SOURCE_IDENTITY:
         return []
     if SOURCE_IDENTITY in settings:

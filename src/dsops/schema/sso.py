@@ -22,7 +22,7 @@ def _check_named_twice(settings: Settings) -> list[Conflict]:
 
 
 def _check_named(settings: Settings) -> list[Conflict]:
-    """Return a conflict if the keys that name the login are incomplete or missing."""
+    """Return a conflict if the store does not name its login completely."""
     if "sso_session" in settings:
         return []
     if "start_url" not in settings:
@@ -45,9 +45,11 @@ _RULES = (
 
 SSO_TYPE = StoreType(
     "aws.sso",
-    "A permission set of IAM Identity Center in an account, with the login of `dsops login` or `aws sso login`. "
-    "Other stores use it with `credentials_from`, and variables can read its credentials. Of the keys of every "
-    "`aws.*` type it takes `region` and `endpoint_url`.",
+    (
+        "A permission set of IAM Identity Center in an account, with the login of `dsops login` or `aws sso login`. "
+        "Other stores use it with `credentials_from`, and variables can read its credentials. Of the keys for every "
+        "`aws.*` type, the store accepts only `region` and `endpoint_url`."
+    ),
     (
         *COMMON_KEYS,
         DANGER_KEY,
@@ -64,7 +66,7 @@ SSO_TYPE = StoreType(
         StoreKey(
             "start_url",
             "text",
-            "The address of the access portal, exactly as the AWS CLI has it; excludes `sso_session`.",
+            ("The address of the access portal, exactly as in the AWS CLI's configuration; excludes `sso_session`."),
             pattern=r"https://[!-~]+",
             shape="an https address, such as https://d-1234567890.awsapps.com/start",
         ),

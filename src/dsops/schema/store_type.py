@@ -10,7 +10,7 @@ from dsops.startup import Literal, NamedTuple
 Setting = str | int | bool | Secret | tuple[str, ...] | tuple[tuple[str, str], ...] | tuple[tuple[str, Secret], ...]
 """The value of a key after all checks.
 
-`texts` and `command` become a tuple, `map` a tuple of pairs in the order written.
+For the kinds `texts` and `command` it is a tuple. For `map` it is a tuple of pairs in the order written.
 """
 
 Settings = Mapping[str, Setting]
@@ -31,7 +31,7 @@ KeyKind = Literal[
 
 
 REASON_TO = "reason_to"
-"""The key that says where AWS gets the text of `--reason`: in the source identity, or in a session tag."""
+"""The key that determines how AWS receives the text of `--reason`: as source identity or as session tag."""
 
 SESSION_PARTS = ("access_key_id", "secret_access_key", "session_token", "expiration", "assumed_role_arn", "credentials")
 """The parts of a session that variables can read. `credentials` means all parts as JSON."""
@@ -58,7 +58,10 @@ class StoreKey(NamedTuple):
     """The key's names in the original dsops, which are accepted with a note."""
     choices: tuple[str, ...] = ()
     characters: str = ""
-    """The regular expression for each character (AWS's own if AWS has one). In a map it applies to keys and values."""
+    """The regular expression that each character must match; AWS's own if AWS defines one.
+
+    In a map it applies to keys and values.
+    """
     pattern: str = ""
     """The regular expression for the whole string after interpolation. In a list it applies to each string."""
     shape: str = ""
@@ -90,9 +93,9 @@ class KeyRule(NamedTuple):
     """
 
     check: Callable[[Settings], list[Conflict]]
-    """The check, which gets every present key.
+    """The check, which receives all keys that are present.
 
-    A key with an unknown or invalid value has the value "". If `reads` names such a key, the check does not run.
+    A key whose value is unknown or invalid has the value "". If `reads` contains such a key, the check does not run.
     """
     reads: frozenset[str] = frozenset()
     """The keys whose values the check reads. The check does not run if one of these values is unknown."""
@@ -103,7 +106,7 @@ class KeyRule(NamedTuple):
 
     @property
     def holds_in_part(self) -> bool:
-        """Whether a conflict remains one if the store inherits more keys."""
+        """Whether a conflict in a store persists if the store inherits more keys."""
         return bool(self.apart) and not self.needs
 
 
@@ -170,9 +173,12 @@ class StoreType(NamedTuple):
     is_writable: bool = False
     """Whether secrets can be written. If so, the type's store is a `WritableStore` (`stores/interface.py`)."""
     proof_keys: tuple[str, ...] = ()
-    """The keys that replace base credentials: for a web identity token, SAML response, login or key in the keyring."""
+    """The keys that make base credentials unnecessary.
+
+    They name a web identity token, a SAML response, a login, or a key in the keyring.
+    """
     refused_keys: Mapping[str, str] = {}
-    """Keys of similar types that this type refuses -> what to do instead."""
+    """Keys that similar store types accept and this type refuses -> advice for the user."""
     operations: tuple[Operation, ...] = ()
     """The API actions that can issue the session. The store's keys select one of them."""
     rules: tuple[KeyRule, ...] = ()
@@ -182,9 +188,9 @@ class StoreType(NamedTuple):
 
     @property
     def issues_sessions(self) -> bool:
-        """Whether an API action issues the store's credentials, so that they are temporary.
+        """Whether an API action issues the store's credentials. If so, they are temporary.
 
-        A plugin's type may leave this open.
+        For a plugin's type, False can also mean that this is unknown.
         """
         return bool(self.operations or self.session_action)
 

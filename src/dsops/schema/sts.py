@@ -60,7 +60,10 @@ def _check_policy_size(settings: Settings) -> list[Conflict]:
 
 
 def _check_policy_accounts(settings: Settings) -> list[Conflict]:
-    """Return conflicts for managed policies that belong to another account than the role does."""
+    """Return conflicts for managed policies of a different account from the role's.
+
+    Policies of AWS are allowed.
+    """
     named = (parse_arn(str(settings.get(name, ""))) for name in _NAMING_ACCOUNTS)
     account = next((arn.account for arn in named if arn is not None and arn.account), "")
     return [

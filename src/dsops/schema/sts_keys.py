@@ -94,15 +94,20 @@ STS_KEYS = (
     StoreKey(
         "mfa_session",
         "boolean",
-        "Whether this role shares one MFA session (GetSessionToken) with other roles of the same device. Default: "
-        "yes, if several roles name the device, but not for roles with over an hour. With `true`, the session lasts "
-        "twelve hours, and the role always uses it.",
+        (
+            "Whether this role shares one MFA session (GetSessionToken) with other roles of the same device. "
+            "Default: true if several roles have this device, but false for a role with a duration of over an hour. "
+            "With `true`, the session lasts twelve hours, and the role always uses it."
+        ),
         is_identity=False,
     ),
     StoreKey(
         "session_policy",
         "policy",
-        "A policy that limits the session, as JSON text or YAML; `auto`: only what the environment does with it.",
+        (
+            "A policy that limits the session, as JSON text or YAML; `auto`: dsops generates a policy that allows "
+            "only the calls that the environment makes with the session."
+        ),
         choices=(OWN_POLICY,),
         characters=r"[\t\n\r -ÿ]",
         shape="characters up to U+00FF (others as \\uXXXX)",
@@ -243,7 +248,7 @@ STS_KEYS = (
     StoreKey(
         "principal_arn",
         "text",
-        "The SAML provider in IAM. Default: the one that the response names with the role.",
+        ("The SAML provider in IAM. Default: the provider that the SAML response contains for the role."),
         pattern=r"arn:[a-z0-9-]+:iam::[0-9]{12}:saml-provider/[A-Za-z0-9._-]{1,128}",
         shape="a SAML provider's ARN, arn:aws:iam::ACCOUNT:saml-provider/NAME",
         minimum=20,
@@ -280,7 +285,7 @@ STS_KEYS = (
     StoreKey(
         "provided_contexts",
         "map",
-        "Context assertions: the ARN of the context provider to its assertion, which is never shown.",
+        ("Context assertions: a mapping from the ARN of each context provider to its assertion, which is never shown."),
         is_secret=True,
         characters=r"[!-~]",
         shape="an ARN and an assertion, in printable ASCII",

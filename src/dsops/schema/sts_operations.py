@@ -102,7 +102,10 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 
 
 def _check_written_operation(settings: Settings) -> list[Conflict]:
-    """Return conflicts between the key `operation` and the token or response that the store names or lacks."""
+    """Return conflicts between the key `operation` and the keys that name a token or SAML response.
+
+    A token or response can be missing for the operation, or not be accepted by it.
+    """
     operation_written, conflicts = settings.get("operation"), list[Conflict]()
     for operation, sources, noun in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),

@@ -1,4 +1,4 @@
-"""The text that an editor shows for a secret, and the value that an edited text stands for."""
+"""Convert a secret's value to text for an editor, and the edited text back to a value."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _STYLES = ((", ", ": "), (",", ":"))
 
 
 class EditorText(NamedTuple):
-    """The text for the editor, and how to turn an edited text into a value again."""
+    """The text for the editor, and the data to convert the edited text back to a value."""
 
     text: Secret
     separators: tuple[str, str] | None
-    """The separators of the stored JSON object, which is shown indented; None for a value that is shown as stored."""
+    """The separators of the stored JSON, which the editor shows indented; None for a value shown as stored."""
     is_ascii: bool = False
     """Whether the stored JSON escapes all characters that are not ASCII."""
     adds_newline: bool = False
-    """Whether the stored JSON escapes all non-ASCII characters."""
+    """Whether a newline was added at the end for the editor, which `value_of` removes."""
 
     def value_of(self, edited: Secret) -> Secret:
         """Return the value that an edited text stands for. Raises UsageError if it must be JSON and is not."""
@@ -40,7 +40,10 @@ class EditorText(NamedTuple):
 
 
 def _parsed(text: str) -> object:
-    """Return the content of an edited JSON text. Raises UsageError if it is not JSON, or would lose a part."""
+    """Parse an edited JSON text.
+
+    Raises UsageError if the text is not JSON, or if the stored JSON would lose a part of it.
+    """
     try:
         return json.loads(
             text, parse_int=_integer, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_object
@@ -93,9 +96,9 @@ def _refuse_constant(name: str) -> object:
 
 
 def editor_text(value: Secret) -> EditorText:
-    """Return the text for an editor. A JSON object on one line is indented, if that changes no value.
+    """Return the text for an editor.
 
-    Raises UsageError for a value that is not text.
+    A JSON object on one line is indented if this does not change any value. Raises UsageError for a binary value.
     """
     text = value.reveal()
     try:

@@ -22,10 +22,11 @@ class _Member(NamedTuple):
 
 
 def with_field(value: Secret, name: str, field: Secret, subject: str) -> Secret:
-    """Return the JSON object with that field set, in its place or, if new, at the end.
+    """Return the JSON object with the field set, at its existing position or, if it is new, at the end.
 
-    A field that is a string, or does not exist, becomes a string. Any other field (a number, an object) becomes the
-    JSON value that `field` contains. `subject` names the secret in errors, which never contain its content.
+    `field` is stored as a string if the existing field is a string or does not exist. Otherwise (a number, an object)
+    it is stored as the JSON value that it contains. `subject` names the secret in errors, which never contain its
+    content.
     """
     text = value.reveal()
     members = _members(text)
@@ -71,7 +72,10 @@ def _skip(text: str, position: int) -> int:
 
 
 def _appended(text: str, members: list[_Member], member: str) -> str:
-    """Return the object with one more member, on a line of its own if the last member is."""
+    """Return the object with one more member at the end.
+
+    The new member is on a line of its own if the last member is.
+    """
     if not members:
         brace = text.index("{") + 1
         return f"{text[:brace]}{member}{text[brace:]}"

@@ -1,4 +1,4 @@
-"""Finds a folder in memory for the file that an editor opens, and makes a private folder in it."""
+"""Find a folder whose files are in memory, and create a private folder in it for the editor's file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _MOUNTS = "/proc/self/mounts"
 
 
 def memory_folder(environ: Mapping[str, str], mounts: str = _MOUNTS) -> str:
-    """Return a writable folder whose files are in memory: XDG_RUNTIME_DIR or /dev/shm; "" if neither is.
+    """Return a writable folder whose files are in memory: XDG_RUNTIME_DIR or /dev/shm; "" if there is none.
 
-    The kernel's list of mounts says what is in memory, so only Linux has such a folder.
+    The kernel's list of mounts shows which folders are in memory. This list exists only on Linux.
     """
     try:
         with open(mounts, encoding="utf-8", errors="surrogateescape") as file:

@@ -1,9 +1,13 @@
-"""Generate a sandbox seed from a dsops.yaml: accounts, roles, MFA devices and secrets with invented values.
+"""Generate a sandbox seed from a dsops.yaml: accounts, roles, MFA devices and invented secret values.
 
-The seed requires what the configuration sends: if a store assumes a role with an external ID, the role requires that
-external ID, and if it uses an MFA device, the role requires MFA. The role's maximum session duration is the store's
-duration. A user `developer` owns the devices and may assume the first roles. Permission sets of IAM Identity Center
-are assigned to a user of that name, who approves every login automatically. Imported by `cli`.
+A role in the seed requires what its store sends:
+
+- If the store sends an external ID, the role requires that external ID.
+- If the store uses an MFA device, the role requires MFA.
+- The role's maximum session duration is the store's duration.
+
+A user `developer` owns the MFA devices and may assume the first roles. Permission sets of IAM Identity Center are
+assigned to a directory user with the same name, whose logins are all approved automatically. Imported by `cli`.
 """
 
 from __future__ import annotations

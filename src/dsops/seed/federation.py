@@ -1,4 +1,4 @@
-"""Collect the identity providers of stores with a web identity token or SAML response; let roles trust them.
+"""Collect the identity providers that stores with tokens or SAML responses need; let roles trust them.
 
 The sandbox signs tokens of any issuer: `dsops sandbox token` issues one, and `dsops sandbox env --github-repository`
 sets GitHub's own variables. If a real token is available, the trust policy requires its claims.

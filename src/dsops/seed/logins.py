@@ -1,4 +1,4 @@
-"""Collect an Identity Center for the stores with a login. All its permission sets are assigned to one user.
+"""Collect the Identity Center that stores with a login use. All permission sets are assigned to one user.
 
 Every login is approved automatically as that user, so no browser is needed.
 """

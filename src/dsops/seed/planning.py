@@ -81,7 +81,10 @@ def is_a_users(source: Step | None) -> bool:
 
 
 def _without_own_policies(config: Config) -> Config:
-    """Drop every `session_policy: auto`, because such a policy depends on the environment that uses the store."""
+    """Return the configuration without any `session_policy: auto`.
+
+    Such a policy depends on the environment that uses the store.
+    """
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("session_policy")

@@ -29,7 +29,7 @@ class Value:
                 self._paths.append(steps)
 
     def text(self) -> str:
-        """Return the value as text, base64-encoded if a variable decodes it first."""
+        """Return the value as text. It is base64-encoded if a variable decodes it."""
         root: object = None
         for steps in self._paths:
             root = _with_leaf(root, steps, f"invented-{steps[-1]}")

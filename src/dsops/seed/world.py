@@ -118,7 +118,7 @@ class SeedWorld:
             self._partitions.setdefault(str(step.settings["account_id"]), assigned.partition)
 
     def _add_guest(self, step: Step) -> None:
-        """Allow the developers GetFederationToken, and the reads that use the federated session."""
+        """Allow the developers to call GetFederationToken and to read what the federated session reads."""
         for developer in self._developers.values():
             for need in issue_needs(step, arn_of(developer.arn).account, {}):
                 developer.allow(need.actions, need.resource)

@@ -47,7 +47,10 @@ def credential_store(type_name: str) -> CredentialStore:
 
 
 def proving_store(type_name: str) -> ProvingStore:
-    """Return the store of a type with `proof_keys`; the store can identify its caller. Raises StoreTypeUnknown."""
+    """Return the store of a type that has `proof_keys`. Such a store can identify its caller.
+
+    Raises StoreTypeUnknown.
+    """
     store = find_store(type_name)
     if not store.store_type.proof_keys:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` use no token or login")
@@ -63,7 +66,7 @@ def writable_store(type_name: str) -> WritableStore:
 
 
 class StoreTypes(Mapping[str, StoreType]):
-    """All store types by name: the built-in types, and for other names, those that plugins provide."""
+    """All store types by name. The built-in types take precedence over the types of plugins."""
 
     def __init__(self) -> None:
         self._others: dict[str, StoreType | None] = {}

@@ -84,7 +84,7 @@ def _key_text(name: str, key_id: str, arn: str) -> str:
 
 
 def _of_environment(name: str, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
-    """Identify the key by environment variables, because the keyring is disabled."""
+    """Identify the key by environment variables. This is used if the keyring is disabled."""
     keys = ambient_from_environment(environ)
     if keys is None:
         source = f"key `{name}`, in whose place the environment has none: {index.VARIABLE} is off"

@@ -1,4 +1,4 @@
-"""The store type `aws.profile`: hands on the temporary credentials that an AWS profile provides."""
+"""The store type `aws.profile`: returns the temporary credentials that an AWS profile provides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from dsops.stores.session_parts import parts_of
 
 
 class ProfileStore:
-    """The store type `aws.profile`. Its session is the profile's credentials; they sign no call of dsops."""
+    """The store type `aws.profile`, whose session is the profile's credentials.
+
+    dsops signs no requests with these credentials.
+    """
 
     store_type = BUILTIN_TYPES["aws.profile"]
 

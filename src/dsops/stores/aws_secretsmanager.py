@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dsops.stores.writing.writable_secret import Operation, PlannedCalls, WritableSecret
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
-"""A fact that the memory keeps for a session, so that the denied call is made only once."""
+"""The entry in `Memory` for a session whose batch call was denied, so that the call is made only once."""
 
 BATCH_STATEMENT = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
 """The statement that the reader's policy needs for batches. The action can be allowed only on `*`."""
@@ -190,7 +190,10 @@ class _Reader:
 
 
 def _is_no_batch(error: DsopsError) -> bool:
-    """Whether the error means that batches are refused in general. Single reads may still succeed."""
+    """Whether the error means that batch calls are not possible at all.
+
+    Reading each secret separately may still succeed.
+    """
     if isinstance(error, AccessDenied) and not isinstance(error, SecretAccessDenied):
         return True
     return isinstance(error, ServiceError) and error.aws is not None and error.aws.code in _UNKNOWN_ACTION

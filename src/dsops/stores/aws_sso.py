@@ -82,9 +82,9 @@ async def _credentials(step: Step, session: SsoSession, context: Context, token:
 
 
 async def _alternatives(portal: PortalClient, account_id: str, role_name: str) -> str:
-    """Return a hint that lists the accounts, or the account's permission sets, that the login can use.
+    """Return a hint that lists what the login can use: accounts, or permission sets of the account.
 
-    If AWS doesn't list them, the hint is general.
+    If AWS does not list them, the hint is general.
     """
     try:
         accounts = {account.account_id: account.name for account in await list_accounts(portal)}

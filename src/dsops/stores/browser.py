@@ -29,7 +29,7 @@ class Opening:
 
     @property
     def has_failed(self) -> bool:
-        """Whether starting the browser has failed; False also while the result is not known yet."""
+        """Whether the browser failed to start. Also False while the result is unknown."""
         return self._process is None or self._process.poll() not in (None, 0)
 
     def wait(self) -> bool:
@@ -41,13 +41,15 @@ class Opening:
 
 
 def open_page(url: str, runtime: Runtime, command: Sequence[str] = ()) -> Opening:
-    """Start a browser. `url` is part of a command line, so it must not contain a secret.
+    """Start a browser. `url` becomes part of a command line, so it must not contain a secret.
 
-    `command` is the browser's command line before the URL; () for the default browser.
+    `command` is the browser's command line before the URL; () means the default browser.
 
-    The browser runs as a separate process with the client's environment variables, because `webbrowser` reads
-    DISPLAY, BROWSER and others. It has its own process session, so that Ctrl-C ends only dsops. TERM is removed,
-    because a text browser started there could not be used to log in.
+    The browser runs as a separate process:
+
+    - It has the client's environment variables, because `webbrowser` reads DISPLAY, BROWSER and others.
+    - TERM is removed from these variables, because a text browser could not be used to log in.
+    - It has its own process session, so that Ctrl-C ends only dsops.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:

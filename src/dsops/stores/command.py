@@ -33,8 +33,10 @@ def output_of(
 ) -> bytes:
     """Run the command and return its stdout, which is never shown.
 
-    Its stderr is passed on to the user, because the command may ask the user to touch a security key. Raises the
-    error that `failed(reason)` returns; `too_much` is the reason if the output has more than `most_bytes`.
+    Its stderr is passed on to the user, because the command may ask the user to touch a security key.
+
+    If the command fails, the error that `failed(reason)` returns is raised. If the output has more than `most_bytes`,
+    the reason is `too_much`.
     """
     import subprocess
 
@@ -104,7 +106,7 @@ def _read(
 
 
 class _Said:
-    """The stderr of a command, sent to the client piece by piece."""
+    """Sends a command's stderr to the client in small pieces."""
 
     def __init__(self, pipe: IO[bytes] | None, tell: Callable[[bytes], None] | None) -> None:
         self.pipes = [] if pipe is None else [pipe]

@@ -1,7 +1,7 @@
 """The protocols of a store, which each store type in this package and each plugin implements.
 
-A store gets its plan step (texts expanded, limits checked). If it uses AWS, it also gets credentials, but not their
-source. It reads environment, clock and files only through the runtime.
+A store receives its plan step, in which texts are expanded and limits are checked. A store that uses AWS also receives
+credentials, but not their source. It accesses the environment, the clock and files only through the runtime.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class Store(Protocol):
     """The part of the interface that all kinds of stores have."""
 
     store_type: StoreType
-    """The type's name, keys and properties. A plugin's type adds its keys to those of the configuration."""
+    """The type's name, keys and properties. A plugin's type defines keys that the configuration then accepts."""
 
 
 class CredentialStore(Store, Protocol):
     """A store that issues credentials for other stores.
 
-    The store may also have `prepare`, as a SecretStore may. `prepare` is called without references, while the
-    credentials that sign the call are still being obtained.
+    The store may have a method `prepare`, like a SecretStore. It is called without references, while the credentials
+    that sign the store's call are still being obtained.
     """
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
@@ -73,7 +73,7 @@ class CredentialStore(Store, Protocol):
 
 
 class ProvingStore(CredentialStore, Protocol):
-    """A store whose type has `proof_keys`, so that a token or login replaces base credentials."""
+    """A store whose type has `proof_keys`: a token or login replaces base credentials."""
 
     def identify(
         self,
@@ -101,9 +101,13 @@ class SecretStore(Store, Protocol):
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return a value or an error for every reference.
 
-        `credentials` are those of `step.credentials_from`, or the base credentials; a store that issues credentials
-        gets the credentials that it issued. The references are distinct. Each underlying secret is fetched once, and
-        references that fail for one reason share one error object. Raises only errors that make the whole batch fail.
+        `credentials` are the credentials of `step.credentials_from`, or the base credentials. A store that issues
+        credentials receives its own credentials here.
+
+        - The references are distinct.
+        - Each underlying secret is fetched only once.
+        - References that fail for the same reason share one error object.
+        - An exception is raised only if the whole batch fails.
         """
 
 

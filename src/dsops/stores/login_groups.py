@@ -1,4 +1,4 @@
-"""Group stores by the login to IAM Identity Center that they share; list a login's permission sets; end a login."""
+"""Group stores by their shared login to IAM Identity Center; list a login's permission sets; end a login."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def login_of(step: Step, logins: Iterable[RequestedLogin], runtime: Runtime) -> 
 
 
 def login_without_store(session: SsoSession, profiles: tuple[str, ...] = ()) -> RequestedLogin:
-    """Return a login that no store of the configuration uses, although profiles may. Its step has no name."""
+    """Return a login that no store of the configuration uses.
+
+    AWS profiles may use it. The login's step has no name.
+    """
     named = {"sso_session": session.name} if session.name else {}
     settings = named or {"start_url": session.start_url, "sso_region": session.region}
     step = Step("", SSO_TYPE, settings, session.region, "", "", Fingerprint(""), None, Where(""))

@@ -56,10 +56,11 @@ def has_state(state: str) -> Judge:
 
 
 def uid_of_client(client: int, port: int) -> int | None:
-    """Return the user id of the process that is connected from `client` to our `port`; None if it is unknown.
+    """Return the user id of the process that is connected from port `client` to `port`; None if unknown.
 
-    Only Linux lists connections in files (proc(5), /proc/net/tcp and tcp6): local and remote address in hex, and the
-    uid as eighth field. An IPv6 socket also reaches our port, at the address ::ffff:127.0.0.1.
+    Only Linux lists connections in files (proc(5), /proc/net/tcp and tcp6). A line contains the local and remote
+    address in hex, and the user id as eighth field. An IPv6 socket can also connect to the port, at the address
+    ::ffff:127.0.0.1.
     """
     for name, address in (("tcp", "0100007F"), ("tcp6", "0000000000000000FFFF00000100007F")):
         ends = [f"{address}:{number:04X}" for number in (client, port)]
@@ -122,10 +123,10 @@ class LoopbackPort:
         return f"http://127.0.0.1:{self.port}{self._path}"
 
     def wait(self, judge: Judge, seconds: float, look: Callable[[], None] = lambda: None) -> BrowserRequest:
-        """Return the first request for our path that `judge` accepts. Raises LoginFailed on timeout.
+        """Return the first request for the login's path that `judge` accepts. Raises LoginFailed on timeout.
 
-        Every other request is answered and ignored: for an icon, from the window of another login, or from an
-        attacker's page. `look` is called from time to time and may raise.
+        All other requests are answered and ignored. They can be requests for an icon, from the window of another
+        login, or from an attacker's page. `look` is called from time to time and may raise an exception.
         """
         until = monotonic() + seconds
         while (left := until - monotonic()) > 0:
@@ -159,9 +160,9 @@ class LoopbackPort:
         self._waiting[connection] = (b"", monotonic() + _PATIENCE_SECONDS)
 
     def _read(self, connection: socket.socket) -> BrowserRequest | None:
-        """Read more of the request; return the request once it is complete, and None before.
+        """Read more data of the request, and return the request once it is complete; None otherwise.
 
-        The result is also None for a malformed request, or one that is too large.
+        Malformed requests and requests that are too large also return None.
         """
         data, end = self._waiting[connection]
         try:

@@ -119,8 +119,8 @@ async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | Non
 async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:
     """Try the seed's current code; if it was used already, wait for the next code.
 
-    Codes follow AWS's time. If AWS refuses a code and the local clock turns out to be wrong, the code for AWS's time
-    is sent at once.
+    AWS checks codes against its own clock. If AWS refuses a code and the local clock turns out to be wrong, the code
+    for AWS's time is sent at once.
     """
     from dsops.aws.http.clock import time_at
     from dsops.keyring.seeds import code_at
@@ -188,7 +188,10 @@ async def _from_person(
     failed: DsopsError | None,
     complaint: str,
 ) -> T:
-    """Prompt for a code and call `use` with it. `failed` is the error of another source's code, or None."""
+    """Prompt for a code and call `use` with it.
+
+    `failed` is the error that a code from another source caused, or None.
+    """
     for again in reversed(range(_ASKED_AGAIN + (not isinstance(failed, MfaRefused)))):
         question = f"{complaint}MFA code of {serial_number} for {step.settings.get(SERVES, step.name)}: "
         answer = await blocking(partial(context.runtime.ask, question))
@@ -223,10 +226,7 @@ def _requester(step: Step) -> str:
 
 
 def _is_only_the_code(error: MfaRefused) -> bool:
-    """Whether only the code was wrong or already used, so that another code may be accepted.
-
-    If the device is wrong, no code is accepted.
-    """
+    """Whether AWS refused only this code, so that another code of the same device may be accepted."""
     return error.aws is None or "invalid MFA one time pass code" in error.aws.message
 
 

@@ -1,7 +1,8 @@
 """Exchange a SAML response for a role's session: get the response, and choose one of its roles.
 
-A response is valid for five minutes, so it is read or requested when a session is needed, and only the session is
-cached. Planning reads a response only from a file, to distinguish sessions. It runs no command and opens no browser.
+A response is valid for only five minutes. Therefore it is obtained when a session is needed, and only the session is
+cached. To distinguish sessions, planning reads the response if it is in a file. Planning runs no command and opens no
+browser.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
     """Identify the caller from the settings, without running a command or opening a browser."""
     source = _source(settings)
     if "saml_login_url" in settings:
-        # The user is known only after the login. Until `agent clear`, one home folder means one user. Another home
-        # folder has another browser profile, which may have another login at the provider. BROWSER is left out, because
-        # an editor's terminal sets another value.
+        # The user is known only after the login, so until `agent clear` the home folder stands for the user. Another
+        # home folder has another browser profile, which may have another login at the provider. BROWSER is left out,
+        # because an editor's terminal sets another value.
         browser = [f"{name}={environ.get(name, '')}" for name in _BROWSER_VARIABLES]
         return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]), *browser)), is_fetched=True)
     if "saml_process" in settings:
@@ -57,7 +58,10 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
 
 
 def assertion_at_hand(settings: Settings) -> SamlResponse | None:
-    """Return the response in the file that the settings name; None for another source or a missing file."""
+    """Return the response from the file that the settings name.
+
+    Returns None if the file does not exist or the response comes from another source.
+    """
     if "saml_assertion_file" not in settings:
         return None
     try:
@@ -67,7 +71,7 @@ def assertion_at_hand(settings: Settings) -> SamlResponse | None:
 
 
 async def assume_with_assertion(step: Step, context: Context) -> Credentials:
-    """Issue a session of the role that the store names, or that is chosen from the response.
+    """Issue a session of the role that the store names, or else of a role that the response offers.
 
     Raises NoCredentials, RoleNotOffered.
     """
@@ -106,7 +110,10 @@ async def _response(step: Step, context: Context) -> SamlResponse:
 
 
 async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleOffer:
-    """Return one of the roles that the response offers. Raises RoleNotOffered."""
+    """Return the role that the settings select from the response; prompt the user if several match.
+
+    Raises RoleNotOffered if none matches.
+    """
     role_arn, principal_arn = (str(step.settings.get(name, "")) for name in ("role_arn", "principal_arn"))
     if role_arn and principal_arn:
         return RoleOffer(role_arn, principal_arn)

@@ -1,7 +1,8 @@
 """Open the identity provider's login page and receive the SAML response on a local port.
 
-For the provider, the local port is a second assertion consumer service, which its settings must allow. The recipient
-in the response is still AWS, because STS accepts no other recipient.
+The provider sends the response to the local port. Therefore the provider's settings must allow this port as an
+additional assertion consumer service. The recipient in the response is still AWS, because STS accepts no other
+recipient.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ DEFAULT_PORT: Final = 35001
 PATH: Final = "/saml"
 _SECONDS: Final = 300.0
 _MOST_BYTES: Final = 3 * MOST_CHARACTERS + 65536
-"""The maximum size of a request. Each `+` and `/` of the response's base64 takes three characters."""
+"""The maximum size of a request.
+
+In the request, each `+` and `/` of the response's base64 is percent-encoded as three characters.
+"""
 
 
 def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float = _SECONDS) -> SamlResponse:

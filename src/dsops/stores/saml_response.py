@@ -64,7 +64,10 @@ class SamlResponse(NamedTuple):
 
     @property
     def speaks_of(self) -> tuple[str, str, str]:
-        """Issuer, subject and recipient, safe to display. If only AWS can read the subject, a digest replaces it."""
+        """Issuer, subject and recipient, safe to display.
+
+        If only AWS can decrypt the subject, a digest of the response takes its place.
+        """
         subject = self.subject
         if self.is_encrypted and not subject:
             subject = f"encrypted {digest(self.encoded.reveal_bytes())[:16]}"
@@ -74,8 +77,8 @@ class SamlResponse(NamedTuple):
 def read_response(raw: bytes, source: str) -> SamlResponse:
     """Parse a response from bytes that are XML or base64. White space is ignored.
 
-    Raises NoCredentials for any other content. Only SAML responses are ever sent to AWS: otherwise a configuration
-    could name any file, whose content would be sent.
+    Raises NoCredentials for any other content. This ensures that only SAML responses are sent to AWS. Otherwise a
+    configuration could name any file, and its content would be sent.
     """
     text, encoded = b"".join(raw.split()), ""
     try:

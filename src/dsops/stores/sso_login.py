@@ -1,7 +1,8 @@
-"""Read the token of a login to IAM Identity Center from its file; renew the token when it is due.
+"""Read the token of a login to IAM Identity Center from its file; renew the token before it expires.
 
-If the user has to log in, the error says so. Other programs read and renew the file, too, so the file is read again
-before every decision and after a refusal. Processes of dsops renew a token one after the other, under its lock.
+If the user has to log in, the error says so. Other programs also read the file and renew the token. Therefore dsops
+reads the file again before every decision and after a refusal. A lock ensures that only one dsops process renews the
+token at a time.
 """
 
 from __future__ import annotations
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
     from dsops.config.file_lock import FileLock
 
 _EARLY = timedelta(minutes=15)
-"""How long before its end a token is renewed: as long as in botocore, so that programs find a new token."""
+"""How long before its expiry a token is renewed.
+
+botocore uses the same time, so other programs find a token that they need not renew.
+"""
 
 _USABLE = timedelta(seconds=30)
 
 _REREADS, _REREAD_SECONDS = 10, 0.1
-"""How often to reread the file while another program, such as the AWS CLI, saves its renewed token without the lock."""
+"""How often, and at which interval in seconds, to reread the file while another program renews the token.
+
+Programs such as the AWS CLI do not use the lock.
+"""
 
 
 def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> SsoSession:
@@ -61,7 +68,10 @@ async def usable_token(step: Step, session: SsoSession, context: Context, refuse
 async def _renewed_in_turn(
     step: Step, session: SsoSession, context: Context, path: str, refused: Token | None
 ) -> Token:
-    """Renew the token under the lock of its file, unless another process has just renewed it or is about to."""
+    """Renew the token while holding the lock of its file.
+
+    Does not renew the token if another process has just renewed it or is about to renew it.
+    """
     from dsops.config.file_lock import FileLock
 
     lock = FileLock(path)
@@ -97,10 +107,10 @@ def _is_due(token: Token, context: Context) -> bool:
 
 
 async def _is_taken(lock: FileLock, *, wants_to_wait: bool) -> bool:
-    """Whether this process should renew the token now. If another process has the lock, that process renews it.
+    """Whether this process should renew the token now; False if a process that holds the lock renews it.
 
-    With `wants_to_wait`, it waits for the lock. If the lock is not released in time, its process may be suspended,
-    and the token is renewed without the lock.
+    With `wants_to_wait`, wait for the lock. If it is not released in time, the process that holds it may be suspended.
+    This process then renews the token without the lock.
     """
     from dsops.config.file_lock import LOCK_SECONDS, LOOK_SECONDS
 
@@ -160,9 +170,10 @@ async def _renewed(
 
 
 async def _renewed_by_another(path: str, session: SsoSession, context: Context, token: Token) -> Token | None:
-    """Return the token with which another program has replaced `token`; None if there is none after a short wait.
+    """Return the token with which another program has replaced `token`; wait a short time for it.
 
-    A refresh token may work only once, and the program that has used it saves the new token a moment later.
+    Returns None if there is none. If refresh tokens work only once, a program that has just used one saves the new
+    token a moment later.
     """
     for _ in range(_REREADS):
         other = read_token(path, session).token
@@ -190,7 +201,10 @@ def _save(path: str, session: SsoSession, token: Token, new: Token) -> str:
 
 
 def _check_planned(step: Step, session: SsoSession, token: Token | None, context: Context) -> None:
-    """Refuse a login that differs from the planned one, under whose identity sessions are cached."""
+    """Raise LoginRequired if the login differs from the planned login.
+
+    Sessions are cached under the identity of the planned login.
+    """
     mark, planned = token.mark if token is not None else "", _planned(step)
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
         return
@@ -207,7 +221,7 @@ def _planned(step: Step) -> str:
 
 
 def _follows(mark: str) -> str:
-    """Return the key under which the memory stores the marks of logins that renewed the login with this mark."""
+    """Return the fact that the memory stores for a login that is a renewal of the login with this mark."""
     return f"renewal of {mark}"
 
 

@@ -1,8 +1,8 @@
-"""Exchange a web identity token for a role's session: get the token, identify its subject, explain refusals.
+"""Exchange a web identity token for a role's session: get the token, find its subject, explain refusals.
 
-Planning reads a token from a setting, a file or a variable, to distinguish sessions. It runs no command and sends no
-request. The token is read again for each session, because Kubernetes replaces it hourly. If the token's subject has
-changed since, the token is not sent, because the session would be cached under the first subject's identity.
+To distinguish sessions, planning reads the token if it is in a setting, a file or a variable. Planning runs no command
+and sends no request. The token is read again for each session, because Kubernetes replaces it hourly. A token whose
+subject has changed since planning is not sent, because the session would be cached under the planned identity.
 """
 
 from __future__ import annotations
@@ -174,9 +174,10 @@ def _no_variable(platform: str, name: str) -> NoReturn:
 
 
 def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
-    """Return the token's issuer, subject and audience, unverified. Raises NoCredentials for no JSON Web Token.
+    """Return the token's issuer, subject and audience, unverified. Raises NoCredentials for other content.
 
-    Only tokens are ever sent to AWS: otherwise a configuration could name any file, whose content would be sent.
+    This ensures that only JSON Web Tokens are sent to AWS. Otherwise a configuration could name any file, and its
+    content would be sent.
     """
     text = token.reveal()
     parts = text.split(".")

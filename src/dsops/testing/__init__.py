@@ -1,8 +1,8 @@
 """Test support for other projects: a local AWS as pytest fixtures, and contract tests for plugin stores.
 
-The input is the accounts, roles and clocks that a test requests. The output is sessions against a sandbox, and
-environment variables for the test's code. pytest loads `dsops.testing.plugin` automatically if dsops is installed;
-tests import the rest when they use it. No other package of dsops imports it.
+A test requests accounts, roles and clocks. It gets sessions in a sandbox, and environment variables for the tested
+code. If dsops is installed, pytest loads `dsops.testing.plugin` automatically. Other modules are imported when a test
+uses them. No other package of dsops imports this package.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The child process that runs a test suite's sandbox. `process.py` starts it; it ends when stdin is closed.
+"""The child process that runs a test suite's sandbox.
 
-moto's state, and the side effects of importing moto, stay in this process, because a test may use moto itself.
+`process.py` starts the process, which ends when stdin is closed. moto's state and the side effects of importing moto
+are confined to this process. The tests may therefore use moto themselves.
 """
 
 from __future__ import annotations

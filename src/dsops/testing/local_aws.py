@@ -47,10 +47,11 @@ class Identity:
         return caller_arn(self.url, self.region, self.credentials)
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return variables with which a program acts as this identity: `run(..., env=alice.environment())`.
+        """Return the environment variables with which a program acts as this identity.
 
-        The result is `environ` (by default this process's environment variables) with this identity's variables, and
-        without variables that would make an AWS client use another identity or endpoint.
+        Usage: `run(..., env=alice.environment())`. The result is `environ` (by default this process's environment
+        variables) plus this identity's variables. Variables that would make an AWS client use another identity or
+        endpoint are removed.
         """
         credentials = self.credentials
         variables = client_variables(
@@ -125,7 +126,7 @@ class SandboxAccount:
 
     @property
     def root_arn(self) -> str:
-        """The ARN of the account's root, with which a trust policy names the whole account."""
+        """The ARN of the account's root. In a trust policy, it stands for the whole account."""
         return f"arn:{self.partition}:iam::{self.id}:root"
 
     def user(self, name: str) -> Identity:
@@ -172,7 +173,7 @@ class SandboxAccount:
     def add_key(self, name: str, *, policy: Document | str = "") -> str:
         """Create a KMS key with alias `alias/NAME` in the sandbox's region; return its ARN.
 
-        Without a policy the key gets CreateKey's default policy, with which the policies of the account decide.
+        Without a policy the key gets CreateKey's default policy, which lets the account's IAM policies decide.
         """
         document = _checked(policy, "resource", f"the policy of key {name}") if policy else None
         arn: str = self._do("add_key", account=self.id, name=name, policy=document)
@@ -183,8 +184,8 @@ class SandboxAccount:
     ) -> str:
         """Create a secret in the sandbox's region; return its ARN.
 
-        A mapping is stored as JSON; `kms_key` is a key's ARN. If the secret has a policy and no key is given, it gets
-        a key that all callers may use through Secrets Manager, so that other accounts can read the secret.
+        A mapping is stored as JSON. `kms_key` is a key's ARN. A secret with a policy but without `kms_key` gets a key
+        that all callers may use through Secrets Manager, so that other accounts can read the secret.
         """
         text = value if isinstance(value, str) else json.dumps(value)
         document = _checked(policy, "resource", f"the policy of secret {name}") if policy else None
@@ -208,7 +209,7 @@ class LocalAws:
         self.url = ""
         """The sandbox's URL, which clients use as AWS_ENDPOINT_URL."""
         self.region = ""
-        """The region that clients use, and in which the seed's secrets are unless they name another region."""
+        """The region that clients use. The seed's secrets are in this region unless they name another one."""
 
     def account(self, account_id: str = "") -> SandboxAccount:
         """Return an account; without an id, the default account. Creates an empty account if it is missing."""

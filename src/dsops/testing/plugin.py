@@ -1,6 +1,6 @@
 """The pytest plugin of dsops. It defines fixtures, and imports their implementation when a test uses one.
 
-Every pytest run on a machine with dsops loads this file, so the file imports nothing of dsops or moto.
+If dsops is installed, every pytest run loads this file. Therefore it imports nothing of dsops or moto.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The test suite's connection to the sandbox process, which starts at first use and ends with the suite."""
+"""The test suite's connection to the sandbox process.
+
+The process starts at first use and ends with the test suite.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ class SandboxProcess:
         self._lock = Lock()
         self._pid = os.getpid()
         self._of_parent: subprocess.Popen[bytes] | None = None
-        """A reference to the parent's process object. If that were freed, Python would wait for the process."""
+        """In a forked child, the parent's object for the sandbox process.
+
+        The reference keeps the object alive. If it were freed, Python would wait for the process.
+        """
 
     def do(self, act: str, **parameters: Any) -> Any:  # arguments and result are pickled; types depend on the act
         """Return the result of an operation of `child.SandboxKeeper`.
@@ -58,9 +64,10 @@ class SandboxProcess:
         return value
 
     def _begin_in_child(self, act: str) -> None:
-        """Let a forked child process open a sandbox of its own. Raises SandboxUnavailable for the parent's sandbox.
+        """Let a forked child process open its own sandbox.
 
-        If two processes wrote to one pipe, each would get responses for the other.
+        Raises SandboxUnavailable if the child uses the parent's sandbox. If two processes used the same pipe, they
+        would receive each other's responses.
         """
         if act not in ("open", "close"):
             raise SandboxUnavailable(

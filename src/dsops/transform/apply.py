@@ -20,7 +20,8 @@ _LIST_SEPARATORS = ("\n", ",", ";", "|", " ")
 def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | None = None) -> Secret:
     """Apply the transforms in order. Raises TransformFailed, which names the step and never shows the value.
 
-    The length of a step's result is checked before the step runs. `budget` limits the total size of a run's values.
+    Before a step runs, an upper limit for the length of its result is checked. `budget` limits the total size of a
+    run's values.
     """
     budget = budget or Budget()
     for transform in transforms:

@@ -25,7 +25,7 @@ _NAME = re.compile(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-
 
 
 class _Number(str):
-    """The text of a JSON number. So 1.0, 1e400 and 12345678901234567890 stay as written."""
+    """The text of a JSON number. With it, 1.0, 1e400 and 12345678901234567890 stay as written."""
 
     __slots__ = ()
 
@@ -66,9 +66,11 @@ def parse_path(path: str) -> tuple[str | int, ...] | None:
 
 
 def extract(value: Secret, path: str) -> Secret:
-    """Return the field as text: a string or number as written, true or false, "" for null, else compact JSON.
+    """Return the field as text.
 
-    Raises FieldMissing if the value is not JSON or has no such field. The error lists the names of existing fields.
+    A string or number is returned as written, a boolean as `true` or `false`, null as "", and any other value as
+    compact JSON. Raises FieldMissing if the value is not JSON or has no such field. The error lists the names of
+    existing fields.
     """
     plain = _load(value.reveal())
     if isinstance(plain, _NotJson):
@@ -81,8 +83,8 @@ def extract(value: Secret, path: str) -> Secret:
 def extract_from_yaml(root: Node, path: str) -> Secret:
     """Return the text of a field in a YAML document. Strings, dates, numbers, `yes` and `off` stay as written.
 
-    Unlike in `extract`, FieldMissing does not list other fields: `word: word` is YAML, too, and may be a whole
-    secret.
+    Unlike in `extract`, FieldMissing does not list other fields. A secret such as `word: word` is also valid YAML, so
+    a field name could be a part of the secret.
     """
     return _walk(_plain(root), path, shows_names=False)
 

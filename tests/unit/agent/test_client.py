@@ -146,7 +146,10 @@ def test_a_folder_of_another_user_is_not_safe(tmp_path: Path) -> None:
 
 
 def test_the_peer_of_a_connection_is_this_user() -> None:
-    """The kernel reports the user at the other end of a socket; a dead agent's socket counts as no agent."""
+    """`peer_uid` returns the user at the other end of a socket.
+
+    Connecting to a dead agent's socket returns None.
+    """
     folder = tempfile.mkdtemp(prefix="dsops-")
     path = f"{folder}/s"
     try:
@@ -216,7 +219,7 @@ UCRED = number(4321) + number(501) + number(20)
 def test_the_user_is_read_as_each_system_writes_it(
     platform: str, asked: tuple[int, int], says: bytes, expected: int
 ) -> None:
-    """The peer's user ID is parsed in each system's layout; an unknown layout gives none (unix(7), unix(4))."""
+    """The peer's user ID is parsed in each system's layout; an unknown layout gives -1 (unix(7), unix(4))."""
     connection: Any = Peer(asked, says)
     assert client.peer_uid(connection, platform) == expected
 

@@ -55,7 +55,7 @@ def test_several_failures_come_back_as_several() -> None:
 
 @pytest.mark.parametrize("kind", ["Where", "nearest", "Iterable", "NoSuchThing", "__builtins__"])
 def test_nothing_but_an_error_is_made(kind: str) -> None:
-    """A received class name that is no error class is refused or becomes a general error."""
+    """A received class name that is no error class raises ValueError or becomes a general DsopsError."""
     value = {**json.loads(pack_error(DsopsError("x"))), "kind": kind}
     try:
         made = unpack_error(json.dumps(value).encode())

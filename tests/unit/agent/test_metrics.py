@@ -133,7 +133,7 @@ def test_silent_clients_do_not_delay_the_metrics(metrics: AgentMetrics) -> None:
 
 
 def test_one_port_at_a_time(metrics: AgentMetrics) -> None:
-    """Metrics stay on the same port, move to another one, and keep the old port if the new one is in use."""
+    """The metrics keep their port or move to a new one; if the new port is in use, they keep the old one."""
     first = metrics.serve(0)
     assert metrics.serve(0) == metrics.serve(first) == first
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="can't listen"):

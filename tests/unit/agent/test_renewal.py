@@ -194,7 +194,7 @@ def test_a_clock_that_went_on_while_the_machine_slept_counts() -> None:
 
 
 def test_the_same_credentials_once_more_are_no_renewal() -> None:
-    """If another program renews a login's keys and they are unchanged, the next attempt is later and none failed."""
+    """A renewal that returns unchanged credentials is tried again later and does not count as a failure."""
     with world() as it:
         held = it.renewal.current
         assert held is not None

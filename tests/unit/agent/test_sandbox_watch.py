@@ -72,7 +72,7 @@ def test_a_port_without_a_listener_means_that_it_has_ended() -> None:
 
 @pytest.mark.parametrize("answer", [Answer(is_silent=True), Answer(raw=b""), Answer(raw=b"\x00" * 50_000)])
 def test_silence_is_not_the_end_and_rubbish_is(answer: Answer) -> None:
-    """A sandbox that does not answer counts as running; a server of another protocol means that it has ended."""
+    """A sandbox that does not answer counts as running; a malformed answer means that the sandbox has ended."""
     with StubServer(lambda _: answer) as server:
         assert has_ended(SandboxRun(server.url, SERVER)) == (not answer.is_silent)
 

@@ -140,7 +140,7 @@ def test_tokens_are_random_and_never_shown() -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}"])
 def test_a_name_that_leads_here_is_refused(server: Server, host: str) -> None:
-    """A request with a foreign host name is refused, because it means DNS rebinding by a web page."""
+    """A request with a foreign host name is refused, because a web page could send it by DNS rebinding."""
     assert server.ask(Host=host.format(port=server.port))[0] == 403
     assert server.ask(Host=f"localhost:{server.port}")[0] == 200
 

@@ -255,7 +255,7 @@ def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
 
 
 def test_a_client_of_another_version_does_its_own_work() -> None:
-    """A client of an older dsops, or with a wrong version, does not end the agent and its sessions."""
+    """The agent declines the request of a client with an older or wrong version, and keeps its sessions."""
     with serving() as running:
         assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [b""])
         assert running.ask(b"exec")[0] == RESULT

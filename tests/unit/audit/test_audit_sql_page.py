@@ -50,7 +50,7 @@ def test_its_columns_are_those_that_are_read() -> None:
 
 
 def test_it_has_the_partition_by_which_days_are_chosen() -> None:
-    """The page's table is partitioned by the day filter's columns, as projected dates; its path has all of them."""
+    """The page's table has the day filter's columns as projected date partitions; its path contains them all."""
     statement = table()
     partitions = [column.name for column in statement.find(exp.PartitionedByProperty).this.expressions]
     properties = {

@@ -51,7 +51,7 @@ def test_every_relation_that_is_named_is_defined(question: AuditQuestion) -> Non
 
 
 def test_only_a_question_of_uses_reads_the_table_twice() -> None:
-    """`failures` reads the calls once and `durations` twice, because Athena reads a relation at each use."""
+    """`failures` reads the table `calls` once and `durations` twice: Athena reads a relation at each use."""
     reads = {name: text_of(QUESTIONS[name], ATHENA).count("FROM calls") for name in ("failures", "events", "durations")}
     assert {"failures": 1, "events": 1, "durations": 2} == reads
 

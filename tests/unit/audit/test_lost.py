@@ -150,7 +150,8 @@ def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
 ) -> None:
     """A process that is stopped while it reports a loss does not keep others from counting theirs.
 
-    The stopped process holds the trail's lock, so others lose lines; the line after its own reports them.
+    The stopped process holds the trail's lock, so other processes lose lines. The line after the stopped process's own
+    line reports these.
     """
     count(path, 7, 2)
     add = trail._Writer._add

@@ -171,7 +171,7 @@ def test_a_name_from_a_log_can_never_become_another_command(name: str) -> None:
 
 
 def test_many_of_a_kind_are_counted_with_the_command_that_shows_them() -> None:
-    """The first page shows three findings of a kind, and the number of the others with a command."""
+    """The report shows three findings of a kind, then the number of others and the command that shows them."""
     report = report_of(answer("throttling", *(("s3", f"Get{n}", "SlowDown", 1, START, END) for n in range(7))))
     (group,) = group_findings(report, make_findings(report))
     assert (len(group.findings), group.others) == (MOST_OF_A_KIND, 4)
@@ -203,7 +203,7 @@ def test_the_report_begins_with_it() -> None:
 
 
 def test_nothing_is_said_too() -> None:
-    """A report without findings says that there are none; without older calls, also that new callers are unknown."""
+    """A report without findings says so; without earlier calls, it adds that new callers are unknown."""
     assert "\n\nNothing needs attention.\n\n" in report_text(report_of(), most=10)
     assert read(page_of(report_of())).all("section")[0].one("p", "lead").text == "Nothing needs attention."
     unknown = report_of(first=BOUNDARY + timedelta(seconds=1))

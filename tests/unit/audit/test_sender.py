@@ -277,7 +277,10 @@ def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, 
 
 
 def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """The sending process waits a while and sends lines written meanwhile, so their writers need not start one."""
+    """The sending process waits a while and also sends lines that are written meanwhile.
+
+    Their writers need not start a sender.
+    """
     begin(path)
     write(path, "A")
     wrote: list[float] = []

@@ -406,7 +406,7 @@ def test_a_bug_while_a_line_is_written_is_a_loss(path: Path) -> None:
 
 
 def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
-    """A trail with a newer dsops' format of the head file is not written."""
+    """If the head file has the format of a newer dsops, the trail is not written."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head")
     head.write_bytes(head.read_bytes().replace(b"dsops-audit 1 ", b"dsops-audit 2 "))
@@ -532,7 +532,7 @@ def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> Non
 
 
 def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
-    """`verify` finds a cut end, even after the next line, which has the hash of the missing line."""
+    """`verify` finds that the trail's end was cut off, even after a new line with the missing line's hash."""
     edit(ten, lambda lines: lines[:7])
     write(ten, "next")
     finding_list = findings(ten)

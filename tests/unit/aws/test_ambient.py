@@ -94,7 +94,7 @@ def test_expired_keys_are_an_error_when_the_time_is_known() -> None:
 
 
 def test_an_expiry_that_is_no_time_is_an_error() -> None:
-    """A malformed AWS_CREDENTIAL_EXPIRATION is an error, not a key without expiry."""
+    """A malformed AWS_CREDENTIAL_EXPIRATION is an error, and is not treated as a missing expiry."""
     with pytest.raises(AmbientFailed, match="AWS_CREDENTIAL_EXPIRATION is not a time"):
         ambient_from_environment({**KEYS, "AWS_CREDENTIAL_EXPIRATION": "tomorrow"})
 
@@ -324,7 +324,7 @@ def test_half_a_pair_in_a_profile(world: World) -> None:
 
 
 def test_a_profile_of_identity_center_without_a_login(world: World) -> None:
-    """A profile of IAM Identity Center without a login has the `aws sso login` command as hint."""
+    """If a profile of IAM Identity Center has no login, the error's hint is the `aws sso login` command."""
     world.config(
         "[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\n"
         "[profile sso]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Dev\n"
@@ -408,7 +408,7 @@ def test_what_looks_like_a_key_is_masked(text: str, expected: str) -> None:
 
 
 def test_a_region_of_a_profile(world: World) -> None:
-    """A profile's region comes from `profile NAME` in the config file, or first from NAME in the credentials file."""
+    """A profile's region comes from NAME in the credentials file, else from `profile NAME` in the config file."""
     world.config(
         "[default]\nregion = eu-west-1\n[profile work]\nregion = eu-central-1\n[profile both]\nregion = a\n"
         '[profile "my name"]\nregion = eu-north-1\n[work2]\nregion = wrong\n[profile none]\noutput = json\n'

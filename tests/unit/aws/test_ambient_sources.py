@@ -53,7 +53,7 @@ class Instance:
 
 
 def test_a_role_through_three_profiles(world: World) -> None:
-    """A chain of three profiles assumes both roles; the reported source is the profile next to the requested one."""
+    """A chain of three profiles assumes both roles; the reported source names the profile and its source."""
     world.config(
         f"[profile far]\nrole_arn = {ROLE}\nsource_profile = near\n"
         f"[profile near]\nrole_arn = arn:aws:iam::123456789012:role/Jump\nsource_profile = base\n"
@@ -277,7 +277,7 @@ def test_a_pod_of_eks(world: World) -> None:
     ],
 )
 def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: str) -> None:
-    """Credentials from the fixed addresses of ECS and EKS have their own source texts."""
+    """The reported source says whether a container's role comes from ECS, EKS Pod Identity or another address."""
     assert (
         source_text(CredentialLookup(environ, "/", ""), {"method": "container-role"})
         == f"the container's role ({words})"
@@ -369,7 +369,7 @@ def test_settings_of_a_profile_without_credentials_are_listed(world: World) -> N
 
 
 def test_a_profile_passed_over_for_keys_is_named() -> None:
-    """`passed_over` returns AWS_PROFILE, else AWS_DEFAULT_PROFILE, if keys in the environment override it."""
+    """`passed_over` names AWS_PROFILE, otherwise AWS_DEFAULT_PROFILE, if keys in the environment override it."""
     assert passed_over({"AWS_PROFILE": "ada"}) == ("AWS_PROFILE=ada is ignored: keys in the environment override it")
     assert passed_over({"AWS_DEFAULT_PROFILE": "old"}).startswith("AWS_DEFAULT_PROFILE=old")
     assert passed_over({"AWS_PROFILE": ""}) == ""

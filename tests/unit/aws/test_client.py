@@ -359,7 +359,7 @@ def test_a_wrong_clock_is_corrected_from_the_servers_date(code: str, message: st
 
 
 def test_a_corrected_clock_is_remembered() -> None:
-    """A clock correction is remembered for its endpoint, whatever the time limits; other endpoints keep their own."""
+    """A clock correction is remembered for its endpoint only, even if the client's time limit changes."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(lambda _: IDENTITY) as other:
@@ -418,7 +418,7 @@ def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str,
 
 
 def test_a_request_that_slept_with_the_machine_is_signed_again() -> None:
-    """A request signed before the machine slept is refused as too old and silently signed again by our clock."""
+    """A request signed before the machine slept is refused as too old, then silently signed and sent again."""
     scene = Scene()
 
     def answer(seen: Seen) -> Answer:
@@ -569,7 +569,7 @@ def test_a_secret_member_is_masked_however_aws_writes_it(member: str) -> None:
 
 
 def test_messages_are_fit_for_a_terminal() -> None:
-    """AWS's messages are one line without control characters and of limited length."""
+    """AWS's messages are shortened, put on one line, and stripped of control characters."""
     error = failure_of(sts_error("ValidationError", "one\n two\tthree \u202e" + "x" * 5000, 400))
     assert error.why.startswith("one two three xxx")
     assert len(error.why) < 1100

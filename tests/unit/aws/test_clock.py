@@ -40,7 +40,7 @@ def test_a_time_that_can_not_be_asked_is_none() -> None:
 def test_how_far_a_clock_is_ahead_is_what_is_certain(shown: str, ahead: float) -> None:
     """The reported clock difference is only the part that is certain.
 
-    A Date has whole seconds, and that second may have begun earlier.
+    A Date has whole seconds, so the server's time may be up to a second later.
     """
     with StubServer(lambda _: Answer(headers=(("Date", f"Tue, 24 Nov 2026 {shown} GMT"),))) as server:
         scene = Scene()

@@ -92,7 +92,7 @@ def test_a_proxy_that_can_not_be_used(value: str) -> None:
     ],
 )
 def test_this_machine_is_never_reached_through_a_proxy(url: str) -> None:
-    """Requests to loopback and metadata addresses bypass the proxy, for which they would mean its own machine."""
+    """Requests to loopback and metadata addresses bypass the proxy, which would connect to its own machine."""
     assert proxy(url, HTTP_PROXY=PROXY, HTTPS_PROXY=PROXY) == ""
 
 

@@ -145,7 +145,7 @@ def test_a_portal_that_stops_is_not_asked_for_the_rest(portal: Portal) -> None:
     ],
 )
 def test_half_a_list_of_accounts_is_an_error(portal: Portal, content: object) -> None:
-    """An incomplete list is refused, because what is missing would be removed from the user's file."""
+    """An incomplete list of accounts is refused, because an import would remove the missing accounts' stores."""
     portal.outage = lambda *_: Response(200, {}, json.dumps(content).encode())
     with pytest.raises(AnswerInvalid):
         portal.list()

@@ -91,7 +91,7 @@ def test_a_device_login_asks_until_the_code_is_approved(desk: Desk) -> None:
 
 
 def test_a_person_sees_page_and_code_once(desk: Desk) -> None:
-    """The user sees the code once, and two URLs of the page: one contains the code, the other does not."""
+    """The prompt has the code and two URLs of the page: one contains the code, the other does not."""
     desk.device()
     (prompt,) = desk.shown
     assert ("ABCD-EFGH", "https://device.sso.eu-central-1.amazonaws.com/") == (
@@ -102,7 +102,7 @@ def test_a_person_sees_page_and_code_once(desk: Desk) -> None:
 
 
 def test_what_a_token_is_kept_with(desk: Desk) -> None:
-    """A token has its expiry by this machine's clock and a refresh token, and its repr shows no secret."""
+    """A token has a refresh token and an expiry by this machine's clock, and its repr shows no secret."""
     token = desk.device()
     assert desk.clock() + timedelta(hours=1) == token.expires_at
     assert token.can_be_refreshed(desk.clock())
@@ -172,7 +172,7 @@ def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, messag
 
 
 def test_polling_ends_by_our_clock(desk: Desk) -> None:
-    """If the endpoint answers `pending` for ever, polling ends by our clock."""
+    """If the endpoint always answers `pending`, polling ends when the code expires by this machine's clock."""
     desk.center.device = ["authorization_pending"] * 10_000
     assert "the login code was not approved in time" == refused(desk).message
     assert 600 == desk.time.seconds
@@ -252,7 +252,7 @@ def test_a_code_is_sent_once(desk: Desk) -> None:
     ],
 )
 def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, str], message: str) -> None:
-    """A browser that returns without a code is an error; what it returned is shown without control characters."""
+    """If the browser returns without a code, the error shows what it returned, without control characters."""
     desk.brought = brought
     failure = refused(desk, "browser")
     assert (message, True) == (failure.message, failure.why.isprintable())

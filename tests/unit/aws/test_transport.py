@@ -154,7 +154,7 @@ def test_a_connection_that_the_server_closed_is_replaced(driver: Driver) -> None
 
 
 def test_a_request_that_may_be_sent_once_takes_no_kept_connection(driver: Driver) -> None:
-    """A request that may be sent only once uses a new connection, because libcurl resends on a dead reused one."""
+    """A request that may be sent only once gets a new connection: libcurl resends if a reused one fails."""
 
     def drop(seen: Seen) -> Answer:
         return Answer(body=b"fine") if seen.body == b"first" else Answer(raw=b"")
@@ -267,7 +267,7 @@ def test_a_refused_connection(driver: Driver) -> None:
 
 
 def test_one_failure_takes_nothing_from_the_others(driver: Driver) -> None:
-    """A failed request does not affect the others that run with it."""
+    """A failed request does not affect concurrent requests."""
     with StubServer(ok) as server:
         bad = WireRequest("POST", f"http://127.0.0.1:{free_port()}/")
         good = WireRequest("POST", server.url)
@@ -329,7 +329,7 @@ def test_the_largest_answer_is_read(driver: Driver) -> None:
 
 
 def test_a_server_that_never_answers(driver: Driver) -> None:
-    """A silent server causes the total timeout, and the request counts as sent."""
+    """If the server is silent, the request fails after the total timeout and counts as sent."""
     with StubServer(lambda _: Answer(is_silent=True)) as server:
         request = WireRequest("POST", server.url, (), b"x", total_timeout_ms=150)
         with pytest.raises(TimedOut, match=r"no complete answer from 127.0.0.1:\d+ within 0.15 s") as caught:
@@ -339,7 +339,7 @@ def test_a_server_that_never_answers(driver: Driver) -> None:
 
 
 def test_a_server_that_sends_a_byte_now_and_then(driver: Driver) -> None:
-    """A server that sends single bytes causes the total timeout."""
+    """Single bytes from the server do not extend the total timeout."""
     going = threading.Event()
 
     class Dribble(StubServer):
@@ -497,7 +497,7 @@ def test_a_netrc_file_does_not_count(driver: Driver, home: Path) -> None:
 
 
 def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
-    """A proxy sees host and port in CONNECT, but no token or signature."""
+    """A proxy receives host and port in CONNECT, but no token or signature."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
         request = WireRequest(
             "POST",

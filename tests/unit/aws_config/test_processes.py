@@ -70,7 +70,7 @@ def test_a_shell_reads_the_words_back(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/a #b", "/a ;b", "/a\nb", "/a\x1bb"])
 def test_a_path_that_would_end_the_line_is_refused(path: str) -> None:
-    """A path with a line break is refused, because some readers take the rest for a comment or another key."""
+    """A path with a line break is refused, because some readers treat the rest as a comment or another key."""
     with pytest.raises(ValueUnusable):
         lines(config=path)
 

@@ -143,7 +143,7 @@ def test_the_header_in_a_note_works(header: str, meant: str, name: str) -> None:
     ("more", "expected"), [("", False), ("aws_session_token = t\n", True), ("role_arn = r\n", None)]
 )
 def test_the_keys_of_a_profile_are_a_session_or_not(more: str, expected: bool | None) -> None:  # noqa: FBT001
-    """An access key with a token is a session; it is unknown which credentials a profile with a role gets."""
+    """A profile's keys with a token are a session; for a profile with a role or without keys, this is unknown."""
     keys = f"[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n{more}[b]\nregion = us-east-1\n"
     profiles = read_profiles(SourceText(text="", shown="c"), SourceText(text=keys, shown="k")).by_name
     assert profiles["a"].has_session is expected

@@ -64,7 +64,10 @@ def test_a_second_import_changes_nothing() -> None:
 
 
 def test_with_a_choice_only_the_chosen_are_added_and_none_is_removed() -> None:
-    """With `only`, other new permission sets are left out, none is removed, and names are those of a whole import."""
+    """With `only`, just the chosen permission sets are added, under the names of a whole import.
+
+    No store is removed.
+    """
     namesake = PROD._replace(account_id="444444444444")
     first = merged("", OLD).text
     chosen = merged(first, PROD, namesake, DEV, only={(PROD.account_id, PROD.role_name)})
@@ -116,7 +119,7 @@ def test_an_account_that_was_not_listed_keeps_its_stores() -> None:
     ],
 )
 def test_a_store_that_the_file_names_stays(user: str) -> None:
-    """A store without its permission set stays if another store or variable uses it; else the file would be invalid."""
+    """A store whose permission set is gone stays if a store or variable uses it, so that the file is valid."""
     made = merged(merged("", PROD, OLD).text + user, PROD)
     assert [role.name for role in made.in_use] == ["old-Admin"]
     assert made.removed == ()

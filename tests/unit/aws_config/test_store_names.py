@@ -28,7 +28,7 @@ THREE = GrantedRole("333333333333", "", "Read-Only")
     ],
 )
 def test_names_are_valid_unique_and_independent_of_the_order(template: str, names: list[str]) -> None:
-    """Characters that a name can't have become `-`; if two names are equal, both get the account id, in any order."""
+    """Characters that a name can't have become `-`; two equal names both get the account id, in any order."""
     expected = dict(zip((ONE, TWO, THREE), names, strict=True))
     for roles in itertools.permutations((ONE, TWO, THREE)):
         assert store_names(roles, template, ()) == [expected[role] for role in roles]

@@ -120,7 +120,7 @@ def test_a_permission_set_is_a_store_of_its_own_type() -> None:
 
 
 def test_profiles_without_a_role_are_named_as_they_are() -> None:
-    """Profiles that have keys, a program or no settings of their own are referred to by name."""
+    """The configuration refers by name to profiles that have keys, a program or no settings of their own."""
     text = "[profile p]\ncredential_process = x\nendpoint_url = http://localhost\noutput = json\n"
     found = made(f"{text}[profile a]\n{ROLE}source_profile = p\n")
 
@@ -264,7 +264,10 @@ def test_every_profile_with_credentials_is_a_store_of_the_layer() -> None:
 
 
 def test_the_layer_has_the_named_profiles_and_their_sources() -> None:
-    """For named profiles, the layer has them and the profiles they use; for unknown names, it has all profiles."""
+    """The layer has the named profiles and their source profiles.
+
+    If no named profile exists, the layer has all profiles.
+    """
     config = f"[profile a]\n{ROLE}source_profile = b\n[profile b]\n{ROLE}source_profile = base\n[profile c]\n{ROLE}"
     assert list(layer(config, ("b",))[0]) == ["b"]
     assert list(layer(config, ("a",))[0]) == ["b", "a"]
@@ -280,7 +283,10 @@ def test_only_notes_about_named_profiles_are_shown() -> None:
 
 
 def test_a_users_key_becomes_a_session_with_the_profiles_device() -> None:
-    """A store made from a profile with a long-term key calls GetSessionToken, with its `mfa_serial` and region."""
+    """A store made from a profile with a long-term key calls GetSessionToken.
+
+    The store has the profile's `mfa_serial` and region.
+    """
     device = "arn:aws:iam::111111111111:mfa/me"
     config = f"[profile base]\nmfa_serial = {device}\nregion = eu-west-1\n"
     profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=KEYS, shown="credentials"))
@@ -311,7 +317,10 @@ def test_a_role_with_mfa_shares_the_session_of_its_source_profile() -> None:
     ],
 )
 def test_a_role_that_may_start_from_a_session_shares_none(config: str, credentials: str) -> None:
-    """A role without a device, with more than an hour, or whose source may be a session, sends its own MFA code."""
+    """A role gets no `mfa_session` if it cannot share its source profile's session.
+
+    That is a role without a device, with a duration over an hour, or whose source may be a session.
+    """
     settings = stores(made(config, "a", credentials=credentials))["a"]
     assert "mfa_session" not in settings
     assert settings["role_arn"] == "arn:aws:iam::111111111111:role/Role"

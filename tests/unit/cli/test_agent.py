@@ -271,7 +271,7 @@ def test_the_agent_requires_permission_too(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_the_command_gets_the_clients_environment(dsops: Agent) -> None:
-    """The command of a store runs with the client's bytes, working folder and variables, not the agent's."""
+    """The command of `exec` gets the client's working folder and variables (bytes unchanged), not the agent's."""
     dsops.run("agent", "start")
     elsewhere = dsops.folder / "deep"
     elsewhere.mkdir()

@@ -222,7 +222,7 @@ def test_for_profile_does_not_allow_commands(dsops: Agent) -> None:
 
 
 def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
-    """If the reader closes the pipe, as in `dsops get ... | true`, dsops ends like other programs do."""
+    """If the reader closes the pipe (`dsops get ... | true`), dsops exits with 141 (SIGPIPE) and no error."""
     process = dsops.start("get", "--env", "production", "TOKEN")
     assert process.stdout is not None
     process.stdout.close()

@@ -87,7 +87,7 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
 
 
 def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: FarAws) -> None:
-    """Twenty cold runs get the last role's session, and each of the three roles is assumed once."""
+    """Twenty runs without a session all get the last role's session; each of three roles is assumed once."""
     started = [dsops.start(*SHOW_KEY) for _ in range(20)]
     ended = {finish(process) for process in started}
     assert ended == {(0, b"got ASIATHIRD1OFSECOND1OFFIRST1OFEXAMPLEEXAMPLE01\n", b"")}

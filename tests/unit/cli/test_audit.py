@@ -266,7 +266,7 @@ def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
 
 
 def test_a_session_read_by_an_environment_is_recorded_once(alone: Dsops, home: Home) -> None:
-    """A session that an environment reads is recorded once, and each of its parts as a ReadSecret of dsops."""
+    """If an environment reads parts of a session, the session is recorded once, and each part as a ReadSecret."""
     assert alone.run("exec", "--env", "keys", "--", "true").returncode == 0
     records = home.records()
     assert told(records) == ["AssumeRole sts exec ok", *["ReadSecret dsops exec ok"] * 3, "Exec dsops exec ok"]
@@ -367,7 +367,7 @@ def test_an_empty_reason_overrides_the_variable(agent: Agent, aws: StubAws, mask
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, home: Home, way: str) -> None:
-    """Every command records a failure before the first call, except a hook that must not load its file."""
+    """Every command records a failure before the first call, except a hook whose file is not allowed."""
     named = agent.folder / "broken.yaml"
     named.write_text(REASONED.replace("reason_to: tag:Reason", "duration_seconds: 1"))
     assert agent.run("whoami", "target", "--config", str(named), DSOPS_AGENT=way).returncode == 2

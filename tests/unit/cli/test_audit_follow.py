@@ -90,7 +90,7 @@ def test_follow_may_start_before_the_trail_exists(dsops: Dsops) -> None:
 
 
 def test_the_last_events_come_first_and_filters_count(dsops: Dsops) -> None:
-    """`--last` with filters first prints the last matching events as JSON lines."""
+    """`--follow` with `--last` and filters first prints the last matching events as JSON lines, then new ones."""
     for reason in ("INC-1", "INC-2", "INC-3"):
         get(dsops, "--reason", reason)
     with follower(dsops, "--json", "--reason", "INC", "--last", "2") as program:

@@ -49,7 +49,7 @@ def is_reading(folder: Path) -> bool:
     ids=["Ctrl-C", "CI cancels the job", "the terminal is closed"],
 )
 def test_an_interrupted_report_leaves_no_files(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """A signal ends the report at once, with the signal's exit code, without a message or temporary files."""
+    """A signal ends the report at once with the signal's exit code, and leaves no message or temporary file."""
     began = time.monotonic()
     with Child(
         [sys.executable, "-m", "dsops", "audit", "report", str(logs)],

@@ -55,7 +55,7 @@ def findings(dsops: Dsops, *words: str) -> list[dict[str, Any]] | None:
 
 
 def test_the_command_of_a_finding_shows_that_principal(dsops: Dsops) -> None:
-    """The command of a finding can be pasted, and then reports only rows about the principal, whatever its name is."""
+    """A finding's command can be pasted, and reports only rows about the principal, whatever its name is."""
     found = findings(dsops, "my logs", "--since", "2026-11-21")
     assert found is not None
     (finding,) = found

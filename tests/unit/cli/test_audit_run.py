@@ -212,7 +212,7 @@ def test_an_unknown_store_sends_nothing(world: World) -> None:
 
 
 def test_reading_all_logs_needs_a_flag(world: World) -> None:
-    """Reading all logs requires `--everything` or a first day, as the error says."""
+    """A query needs a first day, or `--everything` to read all logs; otherwise the error says so."""
     code, out, err = world.run("failures", "--run")
 
     assert (code, out) == (2, "")

@@ -110,7 +110,7 @@ def names(seen: list[Seen]) -> list[str]:
 
 
 def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None:
-    """A syslog socket receives the lines of a run that has ended; the sender is not a child process of the run."""
+    """A syslog socket receives a run's lines after the run has ended; the sender is not the run's child."""
     with Datagrams(home / "log") as receiver:
         configure(home, f"audit: {{syslog: {{to: {home}/log, format: rfc5424}}}}\n")
         done = dsops.run("exec", *PLAIN, "--", sys.executable, "-c", CHILDREN)
@@ -204,7 +204,7 @@ def test_a_slow_receiver_is_not_waited_for(dsops: Dsops, home: Path, kind: str) 
 
 
 def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> None:
-    """The sender closes the run's descriptors, so that a reader of the run's output sees the end."""
+    """The sender closes the run's descriptors, so that a reader of the run's output gets end-of-file."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         reader, writer = os.pipe()

@@ -27,7 +27,7 @@ LAUNCHER = Command("help", nothing, FLAGS, takes_command=True)
 
 
 def test_flags_take_the_next_word_or_what_follows_the_equals_sign() -> None:
-    """`--flag value` and `--flag=value` are equal; a value can contain `=`, and be empty only after `=`."""
+    """`--flag value` and `--flag=value` are equal; a value can contain `=`; an empty value needs `--flag=`."""
     for words in (["--env", "a=b", "x"], ["--env=a=b", "x"], ["x", "--env=a=b"]):
         assert parse(PLAIN, words, {}).text("--env") == "a=b"
     assert parse(PLAIN, ["--env=", "x"], {"DSOPS_ENV": "theirs"}).text("--env") == ""
@@ -163,7 +163,7 @@ def test_without_dashes_the_first_word_begins_the_command() -> None:
 
 
 def test_a_word_before_the_dashes_is_refused() -> None:
-    """Words before `--` are an error for a command without operands: where its program begins is unclear."""
+    """Words before `--` are an error for a command without operands: it is unclear where the program begins."""
     with pytest.raises(UsageError, match="before `--`: `npm test`") as caught:
         parse(LAUNCHER, ["npm", "test", "--", "--fast"], {})
     assert "in front of `npm`" in caught.value.hint

@@ -112,7 +112,7 @@ def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> N
     [("dsops exec -- ", "3"), ("dsops exec --env staging -- git lo", "5"), ("dsops exec gi x", "2")],
 )
 def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
-    """After `exec`, completion leaves the command to the shell and returns its position (`dsops` is 0)."""
+    """After `exec`, completion returns the command's index (`dsops` is 0); the shell completes the command."""
     assert offered(line, folder) == [":command", position]
 
 

@@ -182,7 +182,7 @@ def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -
 
 
 def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
-    """The error for an unreachable sign-in endpoint names it as such, and the hint is DSOPS_SIGNIN_ENDPOINT."""
+    """If the sign-in endpoint is unreachable, the error names it, and the hint is DSOPS_SIGNIN_ENDPOINT."""
     done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="http://127.0.0.1:9/federation")
     assert (done.returncode, done.stdout) == (5, b"")
     assert b"the sign-in endpoint: could not reach 127.0.0.1:9" in done.stderr
@@ -358,7 +358,7 @@ def test_an_unknown_service_makes_no_call(dsops: Dsops, aws: StubAws, words: tup
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux names the user of a connection")
 def test_the_user_of_a_connection_is_known() -> None:
-    """The uid of a loopback connection is that of the client's process; None for a connection that does not exist."""
+    """The uid of a loopback connection is that of the client's process, or None without such a connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as client:

@@ -93,7 +93,10 @@ WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'].spli
 
 
 def test_the_command_gets_the_session_of_each_store(world: World) -> None:
-    """Each command has its store's session, each line begins with its store, and a shared hop is assumed once."""
+    """Each command gets its store's session, and its lines begin with the store's name.
+
+    A shared hop is assumed once.
+    """
     done = world.run("prod-*", "--", sys.executable, "-c", WHO)
     assert sorted(done.stdout.splitlines()) == ["prod-a | A", "prod-b | B"]
     assert done.returncode == 0
@@ -131,7 +134,7 @@ def test_json_is_one_object_per_line(world: World) -> None:
 
 
 def test_a_failure_of_one_store_does_not_stop_the_others(world: World) -> None:
-    """A store without a session and a command that fails are shown in the table, and the others run."""
+    """A store without a session, or whose command fails, is shown in the table; other stores' commands run."""
     done = world.run("gone", "prod-?", "--", "sh", "-c", 'test "$(dirname $PWD)" = /')
     assert done.returncode == 125
     table = done.stderr[done.stderr.index("STORE ") :].splitlines()

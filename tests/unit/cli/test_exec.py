@@ -85,7 +85,7 @@ def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: 
 
 
 def test_flags_decide_what_is_inherited(dsops: Dsops) -> None:
-    """`--keep-existing` lets inherited values win, and `--pristine` drops them; their variables do the same."""
+    """`--keep-existing` prefers inherited values, `--pristine` drops them; the flags' variables do the same."""
     assert shown(dsops, "--env", "plain", PLAIN="theirs")["PLAIN"] == "info"
     assert shown(dsops, "--env", "plain", "--keep-existing", PLAIN="theirs")["PLAIN"] == "theirs"
     assert shown(dsops, "--env", "plain", DSOPS_KEEP_EXISTING="1", PLAIN="theirs")["PLAIN"] == "theirs"

@@ -54,7 +54,7 @@ def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
 
 
 def test_a_short_value_is_not_masked(dsops: Dsops) -> None:
-    """A value shorter than four bytes is not masked, and a note says so unless it is empty."""
+    """A value shorter than four bytes is not masked, and a note says this unless the value is empty."""
     done = dsops.run("exec", "--env", "odd", "--mask", "--", "sh", "-c", 'echo "$QUOTED"')
     assert done.stderr == b"dsops: note: BINARY: a value of less than 4 bytes is not masked\n"
     assert QUOTED.encode() not in done.stdout

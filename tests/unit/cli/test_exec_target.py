@@ -279,7 +279,7 @@ def test_a_name_means_the_same(dsops: Agent, folders: dict[str, Path], tmp_path:
 
 
 def test_clients_get_the_sessions_of_their_own_profiles(tmp_path: Path) -> None:
-    """A profile name stands for another role if HOME is another folder or the profile's file was edited."""
+    """A profile name refers to another role after HOME or the profile's file has changed."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
 
         def roles(home: str) -> list[str]:

@@ -83,7 +83,7 @@ def after(**passed: float) -> str:
 
 @pytest.mark.parametrize("shell", PROMPTS)
 def test_the_prompt_shows_the_name_and_the_minutes_left(shell: str, tmp_path: Path) -> None:
-    """If the prompt code runs twice, there is still only one mark before the user's own prompt, and it is not red."""
+    """The prompt shows one mark with name and minutes left, not in red, even if the code runs twice."""
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="staging", DSOPS_EXPIRES=after(minutes=42, seconds=-20)) as prompt:
         assert prompt.line() == "[staging 42m] own>"
         assert prompt.colour() == "cyan"
@@ -107,7 +107,7 @@ def test_an_ended_session_is_expired(shell: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", PROMPTS)
 @pytest.mark.parametrize("day", ["2024-02-29T23:59:59Z", "2000-03-01T00:00:00Z", "2096-12-31T08:09:09Z"])
 def test_the_calendar_is_exact(shell: str, day: str, tmp_path: Path) -> None:
-    """The prompt computes the minutes as Python's calendar does, on leap days and with leading zeros."""
+    """The prompt's minutes are those of Python's calendar, also on leap days and with leading zeros."""
     end = datetime.fromisoformat(day)
     minutes = -((datetime.now(UTC) - end) // timedelta(minutes=1))
     with Prompt(shell, tmp_path, DSOPS_ACTIVE="prod", DSOPS_EXPIRES=day) as prompt:

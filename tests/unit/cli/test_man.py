@@ -37,7 +37,7 @@ def test_a_manual_page_is_free_of_warnings(topic: tuple[str, ...]) -> None:
 @needs_groff
 @pytest.mark.clients
 def test_a_manual_page_has_every_flag_with_its_variable() -> None:
-    """A command's page has its flags, the flags of every command, and their variables."""
+    """A command's manual page lists its own flags, the common flags, and the variable of each flag."""
     command = load("exec")
     assert isinstance(command, Command)
     printed, _ = formatted(page(("exec",)))

@@ -171,7 +171,7 @@ def test_a_short_flag_before_a_command_is_still_its_own(capfd: pytest.CaptureFix
 def test_an_environment_with_the_name_of_a_profile_is_refused(
     capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name of both an environment and a profile is refused: it could run with the inherited AWS identity."""
+    """A name that an environment and a profile share is refused: it could run with the inherited AWS identity."""
     path = folder / "aws-config"
     path.write_text(
         "[profile production]\nrole_arn = arn:aws:iam::123456789012:role/P\ncredential_source = Environment\n"

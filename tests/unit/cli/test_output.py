@@ -217,7 +217,7 @@ def test_what_is_no_denial_of_a_store_has_no_such_command(error: DsopsError) -> 
 
 
 def test_facts_nearer_to_the_failure_are_kept() -> None:
-    """Facts that were added to an error close to the failure win; outer callers only fill gaps."""
+    """Facts added to an error close to the failure take precedence; outer callers only add missing facts."""
     error = UsageError("it did not work")
     error.add_tried(FailedOperation("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
     error.add_tried(FailedOperation("", "AKIA...ADA1", "jump", hop=1, hops=2, endpoint="other"))

@@ -45,7 +45,7 @@ def names(typed: str, recent: tuple[str, ...] = ()) -> list[str]:
 def test_every_typed_word_matches(typed: str, found: list[str]) -> None:
     """A choice matches if its name or detail contains each typed word, in any case.
 
-    If no choice matches, those are found whose name has the typed letters in order.
+    If no choice matches, the list shows the choices whose names contain the typed letters in this order.
     """
     assert names(typed) == found
 
@@ -59,7 +59,7 @@ def test_recent_choices_come_first() -> None:
 
 
 def test_two_thousand_choices_are_filtered_in_time() -> None:
-    """Each key of a long text takes less than 30 ms of processor time, also if only letters in order match."""
+    """Each typed key takes less than 30 ms of CPU time to filter, even if only letters in order match."""
     choices = [Choice(f"team-{n:04d}-prod", f"profile arn:aws:iam::{n:012d}:role/Deploy") for n in range(2000)]
     matcher = Matcher(choices)
 

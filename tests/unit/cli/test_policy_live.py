@@ -111,7 +111,7 @@ def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
 
 
 def test_a_caller_that_iam_does_not_have_is_named_with_the_line_of_the_case(tmp_path: Path) -> None:
-    """Callers that IAM does not have are all reported with the lines of their cases, and no case is answered."""
+    """Callers that do not exist in IAM are all reported with their cases' lines, and no case is answered."""
     (tmp_path / "cases.yaml").write_text(TABLE.replace("user/alice", "user/alic").replace("role/App", "role/Ap"))
     code, told, err = ask(tmp_path, stub(), "--cases", "cases.yaml")
 

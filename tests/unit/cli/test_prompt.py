@@ -94,7 +94,10 @@ def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
 
 
 def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
-    """Without a terminal a confirmation fails, even on a desktop, because a dialog is too small for the list."""
+    """Without a terminal a confirmation fails, even on a desktop.
+
+    A dialog is too small for the list of things to confirm.
+    """
     window = tmp_path / "zenity"
     window.write_text("#!/bin/sh\necho y\n")
     window.chmod(0o755)

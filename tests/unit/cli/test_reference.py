@@ -24,9 +24,9 @@ HEAD = """\
     dsops COMMAND [FLAGS] ...
 
 Write flags as `--name VALUE` or `--name=VALUE`, before or after the command's name; they cannot be abbreviated. Each
-flag can also be set by a variable; the command line overrides it. A switch is on for `1`, `true`, `yes`, `on`, and off
-for `0`, `false`, `no`, `off`; an empty variable counts as unset. stdout carries only the answer. Errors, notes and
-progress go to stderr, prompts to the terminal.
+flag can also be set by a variable; the command line overrides it. A switch is on for `1`, `true`, `yes`, `on`, and
+off for `0`, `false`, `no`, `off`; an empty variable counts as unset. stdout contains only the result. Errors, notes
+and progress go to stderr, prompts to the terminal.
 
 This page is generated from the program (`tests/unit/cli/test_reference.py`).
 
@@ -47,8 +47,8 @@ This page is generated from the program (`tests/unit/cli/test_reference.py`).
 124 for `--timeout`, 126 for a command that cannot be executed, 127 for a command that was not found, and 125 for every
 other failure of dsops itself; the error's code says which. `dsops help CODE` explains an error code.
 
-A Ctrl-C while Python or the installer's start script is still loading, before the first line of dsops runs, ends the
-process by the signal, with a Python traceback.
+If you press Ctrl-C before the first line of dsops runs, while Python or the installer's start script is still
+loading, the signal ends the process, with a Python traceback.
 
 ## Variables
 

@@ -65,7 +65,7 @@ def exported(lines: str) -> dict[str, str]:
 
 
 def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.CaptureFixture[str]) -> None:
-    """For a pod the lines set an endpoint and a token but no keys; for a function, a session and its name."""
+    """For a pod, the lines set endpoint and token, but no keys; for a function, session and function name."""
     with open_server(read_seed(ROLES, "seed.yaml")) as server:
         port = str(server.port)
         assert main(["sandbox", "env", "--pod-role", "App", "--service-account", "shop/app", "--port", port]) == 0

@@ -77,7 +77,8 @@ def whoami(url: str) -> str:
 def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
     """Ctrl-C and `kill` end the server at once with exit code 0, even with connected clients.
 
-    The server prints one line, removes its announcement, and first delivers the rest of its trail.
+    The server prints only its start message. Before it ends, it delivers the rest of its trail and removes its
+    announcement.
     """
     with serving(tmp_path, "--trail", "trail") as (process, url), connect(url) as silent, connect(url) as halfway:
         halfway.sendall(HEALTH[:30])
@@ -130,7 +131,7 @@ def test_a_thousand_connections_are_served(tmp_path: Path) -> None:
 
 
 def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
-    """Two sandboxes do not accept each other's keys, and while both run, commands require a choice."""
+    """Two sandboxes do not accept each other's keys; while both run, a command must select one with `--port`."""
     with serving(tmp_path) as (_, first), serving(tmp_path) as (_, second):
         assert first != second
         own, other = ask(first, "identity"), ask(second, "identity")

@@ -94,7 +94,7 @@ def test_the_table_of_stores_fits_the_terminal(folder: Path) -> None:
 
 
 def test_an_error_has_a_bold_first_line_and_a_dim_hint(folder: Path) -> None:
-    """The code of an error is red, its message bold; a narrow terminal continues a line after an indent."""
+    """An error's code is red and its message bold; on a narrow terminal, continuation lines are indented."""
     words = ["--config", "dsops.yaml", "exec", "-e", "prod", "--", "true"]
     with GoldenScreens("error") as golden:
         for columns in (20, *WIDTHS):

@@ -88,7 +88,7 @@ def test_an_unknown_type_is_a_problem_whether_it_is_needed_or_not(validated: Val
 
 
 def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Problems found by planning are reported, too: conflict, unset variable, limit, type, missing base."""
+    """Problems found by planning are reported: conflicts, unset variables, limits, types, unknown `extends`."""
     monkeypatch.delenv("ROLE", raising=False)
     role = "arn:aws:iam::123456789012:role/App"
     stores: Content = {

@@ -141,7 +141,7 @@ def test_the_working_folder_is_not_searched(name: str, path: str) -> None:
 
 @pytest.mark.parametrize("argument", ["a&calc", "%PATH%", 'a" b', "a\nb", "x|y", "^"])
 def test_a_batch_file_gets_no_argument_that_cmd_would_interpret(argument: str) -> None:
-    """A batch file is refused with an argument in which cmd.exe would interpret a character (CVE-2024-24576)."""
+    """A batch file is not run if cmd.exe would interpret a character of an argument (CVE-2024-24576)."""
     with pytest.raises(CommandNotExecutable, match=r"npm\.CMD"):
         windows.check_arguments(r"C:\tools\npm.CMD", ["npm", "plain", argument])
     for same in (r"C:\tools\npm.cmd.", r"C:\tools\npm.cmd .. "):

@@ -240,7 +240,7 @@ def folder_with(tmp_path: Path, **files: str) -> Path:
 
 
 def test_a_loaded_configuration_knows_whether_it_is_allowed(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A loaded configuration's `is_allowed` is right after each change to any of its files."""
+    """A loaded configuration's `is_allowed` is correct, whichever of its files has changed."""
     folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
 
     def allowed() -> bool:

@@ -51,7 +51,7 @@ def test_names_of_variables_are_kept_for_later(configured: Configured) -> None:
 
 
 def test_the_duration_block_loads_under_secret_stores_and_24_hours_are_too_long(configured: Configured) -> None:
-    """The page's 24-hour duration exceeds the limit, for the page's reason; the page's other store is valid."""
+    """The page's 24-hour duration exceeds the limit, for the reason on the page; its other store is valid."""
     config = configured("secretStores:\n" + indent(DURATION.text, "  "))
     limits = check_limits(config, BUILTIN_TYPES)
     assert [(limit.path, limit.message) for limit in limits] == [

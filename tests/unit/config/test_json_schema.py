@@ -198,7 +198,7 @@ CONFIGURATIONS = {**configurations(), **whole()}
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> None:
-    """The schema accepts the same mutants of all examples as `validate`, apart from listed rules."""
+    """The schema and `validate` accept the same mutants of all examples, except for the listed rules."""
     content, first = CONFIGURATIONS[name], list(CONFIGURATIONS).index(name) % STRIDE
     assert VALIDATOR.is_valid(content)
     wrong = []

@@ -118,7 +118,7 @@ def test_a_projects_store_replaces_the_users_own_as_a_whole(world: World) -> Non
 
 
 def test_the_users_default_does_not_apply_in_a_project(world: World) -> None:
-    """`default_env` of the user's own file applies without a project only."""
+    """`default_env` of the user's own file applies only outside a project."""
     world.write_own()
     assert world.load().default_environment == "personal"
     world.write_project()
@@ -128,7 +128,7 @@ def test_the_users_default_does_not_apply_in_a_project(world: World) -> None:
 
 
 def test_defaults_of_both_apply_and_the_projects_win(world: World) -> None:
-    """`defaults` of the user's own file apply to a project's stores, below the project's own defaults."""
+    """The user's own `defaults` apply to a project's stores, but the project's defaults take precedence."""
     world.write_own("defaults: {aws.sts: {region: eu-west-1, duration_seconds: 900}}")
     world.write_project(f"{PROJECT}defaults: {{aws.sts: {{region: us-east-1}}}}\n")
     fields = world.load().stores["corp"].fields
@@ -173,7 +173,7 @@ def test_an_own_file_of_another_user_is_refused(world: World, monkeypatch: pytes
 
 
 def test_a_named_file_stands_alone(world: World) -> None:
-    """With --config, the user's own file is ignored, but profiles are still stores."""
+    """With --config, the user's own file is ignored, but profiles can still be used as stores."""
     world.write_own()
     path = world.write_project("secretStores: {app: {type: aws.ssm, credentials_from: prod}}\nenvs: {e: {}}")
     config = world.load(named=str(path))
@@ -182,7 +182,7 @@ def test_a_named_file_stands_alone(world: World) -> None:
 
 
 def test_without_any_layer_the_error_is_that_there_is_no_file(world: World) -> None:
-    """Without a project, a file of the user and a profile of that name, the error says that there is no dsops.yaml."""
+    """If no project, user file or matching profile exists, the error says that there is no dsops.yaml."""
     with pytest.raises(ConfigNotFound):
         world.load()
     assert world.asked == []
@@ -241,7 +241,7 @@ def test_a_profile_never_gets_the_credentials_of_a_store_with_the_name_of_its_so
 
 
 def test_a_store_can_not_use_a_profile_whose_source_has_another_meaning(world: World) -> None:
-    """A profile that only a store of the dsops.yaml names can't use a store of the dsops.yaml as its source either."""
+    """A store's profile is refused if the profile's source has the name of a store of dsops.yaml."""
     app = "  app: {type: aws.ssm, credentials_from: prod}\nenvs:"
     world.write_project(PROJECT.replace("corp", "base").replace("envs:", app))
     with pytest.raises(ConfigError) as caught:
@@ -258,7 +258,7 @@ def test_a_store_can_not_use_a_profile_whose_source_has_another_meaning(world: W
     ],
 )
 def test_a_store_may_use_a_profile_by_its_name(world: World, text: str) -> None:
-    """`credentials_from`, `from` and `extends` find profiles."""
+    """`credentials_from`, `from` and `extends` accept names of profiles."""
     world.write_project(text)
     assert role_of(world.load(), "prod") == "Prod"
 
@@ -279,7 +279,7 @@ def test_the_hook_loads_only_what_a_folder_has(world: World) -> None:
 
 
 def test_the_permission_question_shows_which_own_stores_a_project_uses(world: World) -> None:
-    """`dsops allow` does not list the user's own stores as capabilities of a project, but lists the use of them."""
+    """`dsops allow` lists the user's own stores that a project uses, but not those stores' capabilities."""
     world.write_own()
     world.write_project(
         "secretStores: {app: {type: aws.ssm, credentials_from: mine}}\n"
@@ -318,7 +318,7 @@ def test_where_the_users_own_file_is(environ: dict[str, str], path: str) -> None
 
 @pytest.mark.parametrize("key", ["credentials_from: corp", "extends: corp", "extends: [other, corp]"])
 def test_an_own_store_never_gets_the_identity_of_a_projects_store(world: World, key: str) -> None:
-    """The user's own store is left out, with a note, if it depends on a store whose name a project has, too."""
+    """The user's own store is left out with a note if it depends on a store name that a project has, too."""
     world.write_own(
         f"{OWN}".replace(
             "envs:",
@@ -341,7 +341,7 @@ def test_an_own_store_never_gets_the_identity_of_a_projects_store(world: World, 
     "source", ["corp:key", "store://corp/key", "{store: corp, key: k}", "{store: store://corp/key}", "reader:key"]
 )
 def test_an_own_environment_never_reads_a_projects_store(world: World, source: str) -> None:
-    """The user's own environment is left out if it reads a store whose name a project has, too."""
+    """The user's own environment is left out if it reads a store whose name a project also defines."""
     quoted = source if source.startswith("{") else f'"{source}"'
     world.write_own(
         OWN.replace("envs:", "  reader: {type: aws.ssm, credentials_from: corp}\nenvs:").replace(

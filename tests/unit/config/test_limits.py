@@ -46,7 +46,10 @@ def test_stores_of_unknown_types_have_none(configured: Configured) -> None:
 
 
 def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
-    """A session policy is checked as a policy, with line numbers of its elements or within its text."""
+    """A session policy is checked as a policy.
+
+    Problems have the line of the element, or the line within the policy's text.
+    """
     head = f"secretStores:\n  a:\n    type: aws.sts\n    role_arn: {ROLE}\n"
     good = "{Effect: Allow, Action: 's3:*', Resource: '*'}"
     policy = f"    session_policy:\n      Version: '2012-10-17'\n      Statement: {good}\n"

@@ -36,7 +36,7 @@ def file_with(path: Path, mode: int, text: str = "") -> str:
     [(0o644, READ, 0o600), (0o666, WRITTEN, 0o644), (0o604, READ, 0o600), (0o602, WRITTEN, 0o600)],
 )
 def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden: int, wanted: int) -> None:
-    """A mode that gives others access is reported, with the old mode without the excess bits as suggestion."""
+    """A file mode that gives other users access is reported; the suggested mode only lacks the excess bits."""
     path = file_with(tmp_path / "file", mode)
     [loose] = loose_files([Watched(path, forbidden)])
     assert loose == TooOpenFile(path, mode, forbidden, is_link=False, is_ours=True)

@@ -40,7 +40,10 @@ def steps() -> list[Step]:
 
 
 def test_a_keyring_without_entries_of_dsops_is_skipped(home: Path) -> None:
-    """If the keyring has no entries, the check is skipped, but shows the backend for new entries if an order is set."""
+    """If the keyring has no entries, the check is skipped.
+
+    With DSOPS_KEYRING set, its detail shows the backend for new entries.
+    """
     assert check_keyring(steps(), environ_with(home)).detail == "nothing of dsops is in it"
     check = check_keyring(steps(), {**environ_with(home), "DSOPS_KEYRING": "desktop,file"})
     assert check.status == "skipped"
@@ -62,7 +65,7 @@ def test_a_seed_that_a_store_needs_wants_its_backend(home: Path) -> None:
 
 
 def test_the_backend_in_use_is_shown(home: Path) -> None:
-    """The check shows which backends have entries, which stores new ones, and why earlier backends can't be used."""
+    """The check shows backends with entries, the backend for new ones, and why earlier ones can't be used."""
     environ = {**environ_with(home, SERIAL), **StubKeyring(home).environ, "DSOPS_KEYRING": "op,desktop,file"}
     check = check_keyring(steps(), {**environ, "PATH": str(home)})
     assert check.status == "ok"

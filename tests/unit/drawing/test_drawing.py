@@ -92,7 +92,7 @@ def test_long_lines_are_broken_and_short_ones_are_not() -> None:
 
 
 def test_what_a_viewer_would_obey_is_written_as_its_code() -> None:
-    """Control characters, changes of direction and surrogates are escaped, but no letters of any language."""
+    """Control characters, direction marks and surrogates are escaped; letters of every language are not."""
     assert plain("a\x00b\u202ec\ud800d\ne") == "a\\x00b\\x202ec\\xd800d e"
     assert plain("żółć 名前") == "żółć 名前"
     assert width("名a") == 3

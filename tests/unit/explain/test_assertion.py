@@ -52,7 +52,10 @@ def read(text: str) -> SamlResponse:
 
 @pytest.mark.parametrize("more", [{}, EVERYTHING], ids=["little", "everything"])
 def test_keys_and_actions_are_those_that_are_judged(lab: Lab, more: dict[str, list[str]]) -> None:
-    """The derived keys and actions are exactly those that the sandbox evaluates, except address, time and role."""
+    """A SAML response gives the context keys and actions that the sandbox evaluates.
+
+    The address, time and role are not derived.
+    """
     directory = {"urn:oid:1.3.6.1.4.1.5923.1.1.1.1": ["staff", "member"], "urn:of:nobody": ["x"]}
     text = signed(lab, asked(TAGGED, PROVIDER, **more) | directory)
     assume(lab, text, TAGGED)
@@ -71,7 +74,7 @@ def test_keys_and_actions_are_those_that_are_judged(lab: Lab, more: dict[str, li
 
 
 def test_the_provider_is_the_one_that_was_named_or_given(lab: Lab) -> None:
-    """The SAML provider is the store's or the response's for the role; if the response names two, it is unknown."""
+    """The SAML provider is the store's, else the response's for that role; it is unknown if there are two."""
     response = read(signed(lab, asked(TAGGED)))
     both = read(signed(lab, asked(TAGGED, Role=[f"{TAGGED},{PROVIDER}", f"{TAGGED},{OTHER_PROVIDER}"])))
 

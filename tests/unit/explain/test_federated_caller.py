@@ -51,7 +51,7 @@ def response(tmp_path: Path) -> str:
 def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> None:
     """A SAML response in a file gives tags, source identity, provider and subject.
 
-    Context keys that only the trust policy sees are left out.
+    Context keys that only the trust policy can use are left out.
     """
     caller = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
 
@@ -63,7 +63,7 @@ def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> N
 
 
 def test_the_next_hop_gets_what_goes_on(response: str) -> None:
-    """The next hop inherits only the transitive tags (in any case) and the source identity."""
+    """The next hop inherits only the transitive tags (ignoring case) and the source identity."""
     first = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
     hop = STEPS["target"]
 
@@ -118,6 +118,6 @@ def test_what_a_login_gives_is_not_known() -> None:
 
 
 def test_a_session_that_credentials_sign_for_is_none_of_them() -> None:
-    """A session that credentials sign for (AssumeRole) does not count as opened by a federated login."""
+    """A session that AssumeRole issues does not count as opened by a federated login."""
     assert not is_opened(STEP)
     assert not is_opened(STEPS["target"])

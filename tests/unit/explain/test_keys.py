@@ -46,7 +46,7 @@ def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) ->
 def test_a_key_that_no_caller_may_look_up_is_a_missing_fact(
     actions: tuple[str, ...], cause: str, certainty: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """If the key may not be looked up, the finding lists that fact with a command and an administrator to ask."""
+    """If the key may not be looked up, the finding lists this fact, a command and an administrator to ask."""
     fault = FAULTS["the key's policy names another account"]
     with built(with_less(fault.broken, actions), tmp_path / "project") as found:
         finding = explained(found, capfd)[1][0]

@@ -192,7 +192,7 @@ def test_details_that_are_cut_are_told_as_that() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"UserDetailList": 3}', "[" * 100_000, "Version: 2"])
 def test_what_is_something_else_is_refused(text: str) -> None:
-    """A file of another kind is an error that names the command to print the details."""
+    """If the file does not contain account details, the error names the command that prints them."""
     with pytest.raises(PolicyInvalid, match="get-account-authorization-details"):
         read_details(text, "iam.json")
 

@@ -76,7 +76,10 @@ envs: {{dev: {{}}}}
 
 
 def test_the_account_that_was_refused_is_asked_first() -> None:
-    """The record is read with the denied account's keys first, in the link's region; with other keys if they fail."""
+    """dsops reads the record with the denied account's keys first, and tries other keys only if they fail.
+
+    The request goes to the region in the link.
+    """
     toolbox = Toolbox(user=[answer()], session=[])
 
     looked_up, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
@@ -101,7 +104,7 @@ def test_a_record_that_is_still_to_come_is_waited_for() -> None:
 
 
 def test_the_keys_of_other_accounts_do_not_wait() -> None:
-    """If the account's own keys may not read records, dsops does not wait: other accounts have no record."""
+    """If only another account's keys may read records, dsops does not wait, since that account has no record."""
     looked_up, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
 
     assert isinstance(looked_up, Fact)

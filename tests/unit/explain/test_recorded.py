@@ -85,7 +85,10 @@ def record(
     ],
 )
 def test_a_check_that_nothing_allows_is_its_kind_of_policy(kind: str, policy_type: str) -> None:
-    """If a check has no Allow, its policy type is the cause; several such types are listed in AWS's order."""
+    """If nothing in a check allows the request, the check's policy type is the cause.
+
+    Several such policy types are listed in AWS's order.
+    """
     message_text = record(check("RESOURCE", "ALLOW"), check(kind, "IMPLICIT_DENY")).said
 
     assert (policy_type, False, (policy_type,)) == (
@@ -109,9 +112,9 @@ def test_a_deny_counts_before_a_missing_allow_and_is_told_with_its_statement() -
 
 
 def test_the_policy_says_of_which_kind_a_deny_is() -> None:
-    """The matched policy decides the policy type of a Deny.
+    """The policy type of a Deny is that of the matched policy.
 
-    Within one account a resource policy is part of the principal's check.
+    Within one account, the principal's check also covers the resource policy.
     """
     message_text = record(
         check("PRINCIPAL", "EXPLICIT_DENY", denies(INLINE), kinds=("IDENTITY_BASED_POLICY", "RESOURCE_BASED_POLICY")),
@@ -141,7 +144,10 @@ def test_a_trust_policy_is_the_resources_of_a_role() -> None:
 
 
 def test_a_role_of_others_may_be_there_though_nothing_is_listed() -> None:
-    """A role of another organization may exist though the record lists no policy: AWS omits its policies."""
+    """A role of another organization may exist even if the record lists no policy.
+
+    AWS omits the policies of other organizations.
+    """
     parsed_record = record(
         check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE.replace(ACCOUNT, OTHER)
     )
@@ -169,7 +175,7 @@ def test_what_has_a_new_kind_or_effect_is_no_reason() -> None:
 
 
 def test_the_refused_question_is_the_one_of_the_message() -> None:
-    """dsops uses the record's evaluation of the message's action; without that evaluation, the first denied one."""
+    """dsops uses the record's evaluation of the action in the message, or else the first denied evaluation."""
     allowed = Evaluation("sts:AssumeRole", ROLE, {}, "ALLOW", None, ())
     tagging = Evaluation("sts:TagSession", ROLE, {}, "IMPLICIT_DENY", None, ())
     passing = Evaluation("iam:PassRole", ROLE, {}, "EXPLICIT_DENY", None, ())
@@ -214,9 +220,9 @@ def test_what_is_not_checked_is_not_there() -> None:
 
 
 def test_what_refuses_nothing_need_not_be_read() -> None:
-    """A policy type that allows need not be readable, except for a trust policy.
+    """If a policy type allows the request, its documents need not be readable, except for a trust policy.
 
-    The way in which a trust policy names the caller matters.
+    A trust policy must be read, because the way in which it names the caller matters.
     """
     given_policies = record(
         check("RESOURCE", "ALLOW"),
@@ -293,7 +299,7 @@ def test_context_is_read_as_awss_examples_write_it() -> None:
 
 
 def test_the_record_completes_the_question() -> None:
-    """The record adds role path, role ID and context keys to the question; the external ID stays that of the plan."""
+    """The record adds role path, role ID and context keys to the question, and keeps the plan's external ID."""
     principal = read_caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/App/s")
     question = CaseQuestion(
         principal, "sts:AssumeRole", ROLE, ACCOUNT, {"AWS:userid": ("x",), "sts:ExternalId": ("hidden",)}

@@ -71,7 +71,7 @@ def edit_at(store: str, key: str) -> Where:
     ],
 )
 def test_a_failure_has_a_cause_and_the_key_to_edit(error: DsopsError, cause: str, key: str) -> None:
-    """The finding for a failure has a cause and the store's key to edit, or the error's line if no key helps."""
+    """The finding for a failure has a cause, and names the store's key to edit if a key can fix the failure."""
     found = finding_of(error, STEPS["target"], 2, edit_at)
 
     assert not is_policys(error)

@@ -72,7 +72,7 @@ def test_a_hop_has_what_it_sends() -> None:
 
 
 def test_a_session_has_its_tags_and_hands_on_some() -> None:
-    """A session has its tags and passes on the transitive ones; it always passes on its source identity."""
+    """A session has all of its tags, but passes on only the transitive tags and the source identity."""
     asked, _ = questions(STEPS["target"], jump(), "us-east-1")[0]
 
     assert (("core",), ("7",)) == (asked.context["aws:PrincipalTag/team"], asked.context["aws:PrincipalTag/cost"])

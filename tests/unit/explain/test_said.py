@@ -55,7 +55,10 @@ TAIL = f"Go to {LINK} for complete details, or call the API with the following a
 
 
 def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
-    """The parser reads the authorization ID, region and link at the end; the dot before them is not part of an ARN."""
+    """The parser reads the authorization ID, region and link at the end of a denial message.
+
+    The dot before this part is not read as part of an ARN.
+    """
     denied = read_refusal(f"{DENIED} with an explicit deny in a service control policy: {SCP}. {TAIL}")
     bare = read_refusal(f"{DENIED}. {TAIL}")
 

@@ -148,7 +148,7 @@ def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
 @needs_terraform
 @pytest.mark.clients
 def test_any_text_stays_a_text(tmp_path: Path) -> None:
-    """Every text of up to four of Terraform's special characters has the same value after Terraform evaluates it."""
+    """Terraform evaluates any string of up to four of its special characters to the original string."""
     texts = ["".join(entry) for length in range(5) for entry in product('$%{}"\\\n', repeat=length)]
     found = evaluated(f'output "texts" {{\n  value = jsonencode({hcl(texts, 1)})\n}}\n', tmp_path)
     assert found["texts"] == texts

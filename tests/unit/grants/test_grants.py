@@ -68,7 +68,10 @@ def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
 
 
 def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
-    """An unknown caller and an external ID, which is secret, are blanks whose JSON placeholders match no request."""
+    """Blanks replace an unknown caller and an external ID, which is secret.
+
+    In JSON, a blank is a placeholder that matches no request.
+    """
     grants = made(target(", external_id: an-id"), written=GrantInputs())
 
     assert trust(grants)[0]["Principal"] == {"AWS": "<arn of base caller>"}
@@ -187,9 +190,9 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
 
 
 def test_two_stores_of_one_role_make_one_role() -> None:
-    """Two stores of one role give one role with both stores' actions and the longer duration.
+    """Two stores of one role generate one role with both stores' permissions and the longer duration.
 
-    The sessions stay separate.
+    The two sessions stay separate.
     """
     stores = (
         target(", duration_seconds: 7200")
@@ -210,7 +213,7 @@ def test_two_stores_of_one_role_make_one_role() -> None:
 
 
 def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None:
-    """A condition limits what base credentials read directly to the account of these credentials."""
+    """If base credentials read secrets directly, a condition limits the reads to the credentials' own account."""
     stores = "  secrets: {type: aws.secretsmanager, region: us-east-1}\n"
     secret = made(stores, written=GrantInputs()).bases[0].permissions[0]
     assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:prod/a-??????"
@@ -225,7 +228,7 @@ def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None
 def test_each_profile_is_a_caller_of_its_own() -> None:
     """Each profile is a separate caller.
 
-    One --caller cannot be the ARN of two profiles, so both stay blanks that have the profiles' names.
+    One --caller cannot be the ARN of two profiles, so each caller is a blank that is named after its profile.
     """
     stores = target(", profile: work") + "  own: {type: aws.ssm, region: us-east-1}\n"
     reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: own, key: /b}}\n"
@@ -238,7 +241,7 @@ def test_each_profile_is_a_caller_of_its_own() -> None:
 
 
 def test_a_secret_of_another_account_is_noted() -> None:
-    """If a secret is in another account, the grants note that this account must allow the role itself."""
+    """If a secret is in another account, a note says that its account must also allow the role's account."""
     key = "arn:aws:secretsmanager:us-east-1:999999999999:secret:theirs-AbCdEf"
     grants = made(target(), f"    A: {{from: {{store: secrets, key: '{key}'}}}}\n")
     assert grants.notes == (
@@ -427,7 +430,10 @@ def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
 
 
 def test_a_token_at_hand_says_whose_it_is() -> None:
-    """If the token can be read, issuer, audience and subject are compared exactly, also a `*` in the subject."""
+    """If the token can be read, the trust policy requires exactly its issuer, audience and subject.
+
+    A `*` in the subject is literal.
+    """
     proof = Proof("a file", "x", ("https://idp.example.com/a", "repo:*", "dsops"))
     [statement] = trust(tokens(", web_identity_token_file: token", proof))
     assert statement["Condition"] == {
@@ -437,7 +443,7 @@ def test_a_token_at_hand_says_whose_it_is() -> None:
 
 @pytest.mark.parametrize("issuer", ["", "http://idp.example.com"])
 def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
-    """If the issuer is unknown, the error says what to type; the condition keys contain the issuer."""
+    """If the issuer is unknown, the error suggests `--issuer`, because the condition keys contain the issuer."""
     with pytest.raises(PolicyIncomplete) as caught:
         tokens(", web_identity: kubernetes", Proof("EKS", "x", is_fetched=True), issuer=issuer)
     assert "--issuer https://" in caught.value.hint

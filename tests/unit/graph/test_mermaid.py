@@ -30,7 +30,7 @@ def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
 
 
 def test_every_node_but_the_callers_has_one_edge() -> None:
-    """Each node is declared once and has one edge from its source; callers have no edge from a source."""
+    """Each node is declared once, and each node except a caller has exactly one incoming edge."""
     graph = graph_of(TEXT)
     text = mermaid_text(graph)
     declared = re.findall(r'^\s+(n\d+)[\[(]+"', text, re.MULTILINE)
@@ -40,7 +40,7 @@ def test_every_node_but_the_callers_has_one_edge() -> None:
 
 
 def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
-    """A denied hop has the word `denied`, the class and a dotted edge; other hops have no such marks."""
+    """A denied hop has the word `denied`, the class `denied` and a dotted edge; other hops have none of these."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     text = mermaid_text(graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")}))

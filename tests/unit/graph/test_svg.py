@@ -82,7 +82,7 @@ def test_colours_can_be_told_apart() -> None:
 
 
 def test_what_is_denied_says_so_besides_the_colour() -> None:
-    """Each outcome is shown by a word, a kind of line and a colour; a graph without --check has none of these."""
+    """Each outcome is shown by a word, a line style and a colour; without --check, no outcome is shown."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     outcomes = {

@@ -89,7 +89,10 @@ def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> No
     ],
 )
 def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[DsopsError], told: str) -> None:
-    """Each failure (locked, absent, broken, losing contents) has its own hint, and no text contains the secret."""
+    """Each keyring failure (locked, absent, broken, loses its contents) has its own hint.
+
+    No error text contains the secret.
+    """
     stub.set_mood(mood)
     error = failure(keyring(stub))
     assert type(error) is kind

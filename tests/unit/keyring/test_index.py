@@ -99,7 +99,10 @@ def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: 
     ],
 )
 def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None:
-    """A damaged index file, or one of a later dsops, is an error: an empty list in its place would overwrite it."""
+    """A damaged index file, or one of a later dsops, is an error.
+
+    If dsops treated the file as empty, the next write would delete its entries.
+    """
     written(environ).write_text(text)
     with pytest.raises(KeyringFailed, match="is not a valid list"):
         index.contents(environ)

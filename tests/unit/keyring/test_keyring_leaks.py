@@ -147,7 +147,7 @@ def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
 
 
 def test_when_aws_or_something_before_it_repeats_the_request(desk: Desk) -> None:
-    """No secret leaks if AWS or a proxy repeats codes and signatures of the request."""
+    """No secret leaks if AWS or a proxy repeats the request's MFA codes and signatures in its response."""
     desk.search("mfa", "add", DEVICE, given=SEED)
     desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
     desk.is_careless = True

@@ -52,7 +52,7 @@ def test_without_a_desktop_the_next_one_is_used(home: Path) -> None:
 
 
 def test_a_list_of_an_older_dsops_means_the_desktop(home: Path) -> None:
-    """An entry without a backend, of an older dsops, is in the desktop's keyring."""
+    """An index entry without a backend was written by an older dsops and means the desktop's keyring."""
     stub = StubKeyring(home)
     add_seed(keyring(stub.environ), DEVICE, SEED, "now", replaces=False)
     value = json.loads(stub.list.read_text())

@@ -160,7 +160,7 @@ def test_every_changed_byte_is_noticed(home: Path, path: Path) -> None:
 
 @pytest.mark.parametrize("cost", [b" 14 ", b" 18 ", b" 19 "])
 def test_another_cost_in_the_header_is_noticed(home: Path, path: Path, cost: bytes) -> None:
-    """If the cost of scrypt in the header is changed, the derived key changes, so that no passphrase is right."""
+    """If the scrypt cost in the header is changed, the derived key changes and no passphrase opens the file."""
     path.write_bytes(path.read_bytes().replace(b" 17 ", cost))
     assert "first line was changed" in failure(keyring(home, *[PASSPHRASE] * 3)).why
 
@@ -213,7 +213,7 @@ def test_a_pipe_is_not_waited_for(home: Path, path: Path) -> None:
 
 
 def test_a_change_waits_for_another(home: Path, path: Path) -> None:
-    """While another process changes the file, a change fails after a while, and the file is unchanged."""
+    """If another process is changing the file, a write fails after a timeout and leaves the file unchanged."""
     before = path.read_bytes()
     with locked(str(path)), pytest.raises(KeyringFailed, match="another dsops process is changing"):
         keyring(home, PASSPHRASE).put(SERVICE, "bob", Secret("x"))

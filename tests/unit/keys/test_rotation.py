@@ -133,9 +133,9 @@ def test_a_new_key_that_never_works_is_not_used(
 
 
 def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: Reports) -> None:
-    """CreateAccessKey is not retried: if its response is lost, a key whose secret is lost may exist.
+    """CreateAccessKey is not retried, because AWS may have created a key although its response was lost.
 
-    The error says so.
+    The error says that a key with a lost secret may exist.
     """
     aws = SlowAws()
     aws.instead["CreateAccessKey"] = Answer(raw=b"")

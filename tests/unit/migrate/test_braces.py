@@ -38,7 +38,10 @@ def test_lines_inside_are_found(text: str, expected: set[int]) -> None:
     ],
 )
 def test_an_entry_of_its_own_line_is_taken_out_there(text: str, expected: str) -> None:
-    """An entry on its own line inside braces is deleted: a comment there would also hide a brace or a neighbour."""
+    """An entry on its own line inside braces is deleted.
+
+    A comment in its place could hide a closing brace or a neighbouring entry.
+    """
     lines = Lines(text)
 
     assert lines.comment_out(2, "x")

@@ -34,7 +34,7 @@ def samples_of(*metrics: Metric) -> dict[tuple[str, frozenset[tuple[str, str]]],
 def test_every_kind_is_told_as_the_standard_writes_it() -> None:
     """Each kind of metric is written exactly as in the standard.
 
-    A metric without counts has no lines, or the value 0 if it has no labels.
+    A metric that has counted nothing has no lines if it has labels, and the value 0 otherwise.
     """
     calls = Counter("calls", "Calls.", ("service",))
     calls.add(("sts",))
@@ -102,7 +102,10 @@ def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
 
 
 def test_series_have_an_end() -> None:
-    """If an open label has too many values, further values are counted as `other`; no count is lost."""
+    """If an open label (with unbounded values) has too many values, further values are counted as `other`.
+
+    No count is lost.
+    """
     counter = Counter("calls", "Calls.", ("result", "role"), open_labels=("role",))
     for number in range(5 * MOST_SERIES):
         counter.add(("ok", f"role-{number}"))
@@ -116,7 +119,7 @@ def test_series_have_an_end() -> None:
 
 
 def test_closed_labels_have_an_end_too() -> None:
-    """Closed labels have a limit, too, in case they have more values than assumed."""
+    """A counter with closed labels only has a limit, too, in case a label has more values than expected."""
     counter = Counter("calls", "Calls.", ("result",))
     for number in range(5 * MOST_SERIES):
         counter.add((f"result-{number}",))

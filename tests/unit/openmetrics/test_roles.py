@@ -48,9 +48,9 @@ def test_failures_are_counted_by_code_and_role() -> None:
 
 
 def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> None:
-    """A principal is a user or role, whatever its session's name is.
+    """All sessions of a user or role count as one principal, whatever the sessions' names are.
 
-    Without an ARN the principal is counted by its key; without ARN and key it is not counted.
+    A caller without an ARN is counted by its access key ID. A caller that has neither is not counted.
     """
     roles = RoleMetrics("dsops")
     for caller, key in (
@@ -68,7 +68,10 @@ def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> Non
 
 
 def test_a_border_is_crossed_where_the_accounts_differ() -> None:
-    """A session crosses accounts if caller and role are known to be in two accounts (by ARN, else by key ID)."""
+    """A session counts as cross-account if the accounts of caller and role are known and differ.
+
+    The caller's account comes from its ARN, or else from its access key ID.
+    """
     roles = RoleMetrics("dsops")
     for role, caller, key in (
         (ROLE, ALICE, ""),

@@ -14,7 +14,10 @@ TWO = config_of("envs:\n  blue: {A: {literal: a}, B: {literal: b}}\n  green: {C:
 
 
 def test_the_named_one_counts_then_the_only_one() -> None:
-    """A named environment is used, and the plan refuses an unknown one; without a name the only one is used."""
+    """Without a name, the default environment or the only environment is used.
+
+    If the user names an environment, it is used; the plan refuses an unknown name.
+    """
     assert choose_environment(TWO, "red") == "red"
     one = config_of("envs:\n  blue: {A: {literal: a}}\n")._replace(default_environment="")
     assert choose_environment(one, "") == "blue"

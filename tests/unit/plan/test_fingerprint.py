@@ -168,7 +168,10 @@ envs:
 
 
 def test_partitions_are_worlds_apart() -> None:
-    """Sessions in two partitions have different fingerprints even if all their fields are equal (hardware MFA)."""
+    """Sessions in two partitions have different fingerprints even if all their fields are equal.
+
+    For example, the serial number of a hardware MFA device does not contain the partition.
+    """
     text = """
 secretStores:
   a: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/A", serial_number: GAHT12345678}
@@ -183,9 +186,9 @@ envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
 
 
 def test_stores_of_a_plugin_that_start_from_nobody_are_told_apart() -> None:
-    """Plugin stores without AWS credentials have fingerprints of their own fields.
+    """The fingerprint of a plugin store without AWS credentials is computed from the store's own fields.
 
-    The fingerprints of roles assumed from such stores differ, too.
+    The fingerprints of roles assumed from different plugin stores differ, too.
     """
     vault = StoreType(
         "acme.vault",

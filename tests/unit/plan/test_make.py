@@ -200,7 +200,10 @@ def test_a_region_is_taken_from_the_store_first() -> None:
 
 
 def test_sts_alone_has_a_region_of_its_own_without_any() -> None:
-    """Only STS has a default region (us-east-1, or its partition's); a store that uses the role inherits it."""
+    """Only STS has a default region: us-east-1, or the default of the role's partition.
+
+    A store that uses the role inherits this region.
+    """
     assert regions({}) == ("us-east-1", "us-east-1")
     text = REGIONS.replace("arn:aws:", "arn:aws-cn:").replace('"ROLE', '"').replace("SECRETS", "")
     assert plan_of(text, environ={}).steps["role"].region == "cn-northwest-1"
@@ -291,7 +294,7 @@ def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ:
 
 
 def test_a_found_configuration_is_planned_and_its_plan_is_not_carried_out() -> None:
-    """The plan of a configuration that was discovered, and that the user has not allowed, contains the file's name."""
+    """If a configuration was discovered and the user has not allowed it, its plan contains the file's name."""
     assert [FILE, ""] == [plan_of(CHAIN, is_allowed=is_allowed).unallowed for is_allowed in (False, True)]
 
 

@@ -120,7 +120,7 @@ def test_a_session_that_would_cost_a_role_its_hours_is_told_with_its_price() -> 
 
 
 def test_without_a_later_prompt_an_mfa_session_of_hours_stands_before_it() -> None:
-    """For `exec --serve` the role uses a long MFA session, so that it is renewed without another code."""
+    """For `exec --serve` the role uses a long MFA session, so its renewal needs no other MFA code."""
     plan = alone(lasts=True)
     assert list(plan.steps) == [SESSION, "a", "sa"]
     assert plan.steps[SESSION].settings["duration_seconds"] == 12 * 3600
@@ -171,7 +171,10 @@ def test_the_shared_session_takes_the_code_from_any_store_that_has_one() -> None
 
 
 def test_the_same_fixed_code_for_two_is_refused() -> None:
-    """If two roles each need a code and have the same fixed code, the plan refuses it; the error does not show it."""
+    """If two roles each need a code but have the same fixed code, the plan refuses them.
+
+    The error does not show the code.
+    """
     code = ", duration_seconds: 7200, token_code: '012345'"
     with pytest.raises(LimitExceeded, match="environment `e`") as caught:
         planned(code, code)

@@ -43,7 +43,7 @@ def problems_of(fields: str, **options: object) -> list[str]:
     ],
 )
 def test_the_operation_follows_from_the_keys(fields: str, operation: str, seconds: int) -> None:
-    """The store's keys (or `operation`) determine the STS operation, and its duration is AWS's default."""
+    """The store's keys or its `operation` determine the STS operation; the default duration is AWS's."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     step = planned(fields).steps["s"]
     assert (step.operation, step.settings["duration_seconds"]) == (operation, seconds)

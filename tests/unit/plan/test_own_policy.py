@@ -83,7 +83,7 @@ def test_a_secret_that_is_named_is_allowed_in_the_roles_account_and_the_stores_r
 
 
 def test_regions_and_services_share_statements_but_no_resource() -> None:
-    """Resources of several regions and services are in shared statements."""
+    """One statement covers the secrets of all regions, and one kms:Decrypt statement covers all services."""
     plan = planned(read("secrets", "a") + read("far", "b", name="B") + read("parameters", "c/d:3", name="C"))
 
     secrets, parameters, keys = statements(plan)

@@ -66,7 +66,7 @@ def test_where_the_store_does_not_say_so_a_reason_is_no_part_of_the_session() ->
     ("to", "tags"), [("source_identity", ""), ("tag:Reason", ""), ("tag:Reason", "tags: {team: blue}")]
 )
 def test_without_a_reason_it_is_planned_and_lacks_one(to: str, tags: str) -> None:
-    """A role without a reason is planned and marked as lacking one; the plan treats it as sending a reason."""
+    """Without a reason, the role is planned as if a reason were sent, and is marked as lacking one."""
     planned = step(f"reason_to: {to}", *([tags] if tags else []))
     assert planned.lacks_reason
     assert (planned.sends_source_identity, planned.sends_tags) == (to == "source_identity", to != "source_identity")

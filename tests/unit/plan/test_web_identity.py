@@ -108,7 +108,7 @@ def test_another_token_is_another_session() -> None:
 
 
 def test_a_token_is_asked_about_once_it_is_expanded() -> None:
-    """The plan inspects the token after interpolation and receives it as a Secret."""
+    """The plan interpolates the token before inspecting it, and passes it to the inspection as a Secret."""
     seen: list[Settings] = []
 
     def listen(_: str, settings: Settings) -> Proof:

@@ -115,7 +115,10 @@ def test_a_guest_is_let_in_by_the_users_policies(tmp_path: Path) -> None:
 
 
 def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -> None:
-    """A role that does not exist is denied, and the message names the existing role with another path."""
+    """If the role does not exist, the hop is denied.
+
+    The message has the ARN of the existing role that has the same name and another path.
+    """
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["path"] = "/team/"
     (hop,) = checked(tmp_path, content, PLAIN)

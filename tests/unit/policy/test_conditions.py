@@ -161,7 +161,7 @@ def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str
 
 
 def test_a_value_that_settles_the_matter_outweighs_one_that_cannot_be_read() -> None:
-    """If one value decides the condition, a value that cannot be parsed has no effect, before or after it."""
+    """If one value decides the condition, a value that cannot be parsed has no effect, in either order."""
     for context in ({"k:k": ("many", "3")}, {"k:k": ("3", "many")}):
         assert holds("ForAnyValue:NumericLessThan", "k:k", "5", context)
         assert not holds("ForAllValues:NumericGreaterThan", "k:k", "5", context, effect="Deny")
@@ -189,7 +189,10 @@ def test_variables_are_filled_from_the_request() -> None:
 
 
 def test_a_variable_may_bring_a_whole_arn() -> None:
-    """A variable may contain a whole ARN, whose colons separate parts; wildcards in the value are literal."""
+    """A variable's value may be a whole ARN, whose colons separate the ARN's parts.
+
+    Wildcards in the value are literal.
+    """
     context = {"aws:SourceArn": "arn:aws:iam::1:user/a", "aws:PrincipalTag/Arn": "arn:aws:iam::1:user/a"}
     assert holds("ArnEquals", "aws:SourceArn", "${aws:PrincipalTag/Arn}", context)
     starred = context | {"aws:PrincipalTag/Arn": "arn:aws:iam::1:user/*"}
@@ -197,7 +200,10 @@ def test_a_variable_may_bring_a_whole_arn() -> None:
 
 
 def test_a_variable_cannot_move_the_parts_of_an_arn() -> None:
-    """Colons in a variable's value (a tag) do not shift the ARN's parts: the account after the variable stays."""
+    """Colons in a variable's value, such as a tag, do not shift the parts of the ARN.
+
+    The account that follows the variable must still match.
+    """
     pattern = "arn:aws:sns:${aws:PrincipalTag/Region}:222222222222:*"
     other = "arn:aws:sns:us-east-1:111111111111:topic:222222222222:x"
 

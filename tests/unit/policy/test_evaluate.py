@@ -112,7 +112,10 @@ def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
 
 
 def test_a_session_policy_limits_and_never_adds() -> None:
-    """A session policy must allow, too, and never allows by itself; with only Deny statements nothing is allowed."""
+    """A session policy must also allow the request, and never allows it by itself.
+
+    A session policy with only Deny statements allows nothing.
+    """
     assert ask(Policies(identity=(ALLOWING,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=SESSION), APP).is_allowed
     refused = ask(Policies(identity=(ALLOWING,), session=NARROW_SESSION), APP)
@@ -123,7 +126,7 @@ def test_a_session_policy_limits_and_never_adds() -> None:
 
 
 def test_every_layer_of_session_policies_must_allow_one_policy_of_a_layer_is_enough() -> None:
-    """Session policies passed in one call form a union; those passed in each further call must allow, too."""
+    """The session policies of one call form a union, and the union of each call must allow the request."""
     union = (policy("session", allow("s3:*")), policy("session", allow("secretsmanager:*")))
     assert ask(Policies(identity=(ALLOWING,), session=(union,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=(union, *SESSION)), APP).is_allowed
@@ -181,7 +184,7 @@ def test_how_the_resource_names_the_caller_decides_what_still_limits(
 
 
 def test_a_federated_session_named_by_its_user_is_limited_by_its_session_policy() -> None:
-    """If the resource policy names the user of a federated session, only the session policy must allow, too."""
+    """If the resource policy names a federated session's user, only the session policy must also allow."""
     named = resource({"AWS": BOB.issuer_arn})
     assert ask(Policies(resource=named, session=SESSION), BOB).is_allowed
     assert not ask(Policies(resource=named, session=NARROW_SESSION), BOB).is_allowed
@@ -325,7 +328,7 @@ def test_each_level_of_service_control_policies_must_allow() -> None:
 
 
 def test_resource_control_policies_deny_by_resource() -> None:
-    """An RCP denies access to resources that it lists; RCPFullAWSAccess on the level allows all other access."""
+    """An RCP denies access to the resources that it lists; RCPFullAWSAccess allows all other access."""
     base = Policies(identity=(ALLOWING,))
     assert ask(base._replace(resource_control=(RCP,))).is_allowed
     denied = ask(base._replace(resource_control=(RCP, DENY_RCP)))
@@ -351,7 +354,10 @@ def test_control_policies_bind_a_role_whose_path_only_holds_that_text(owner: str
 
 
 def test_the_first_type_in_awss_order_is_named() -> None:
-    """If several types deny, the decision names the first in AWS's order; explicit denies precede implicit ones."""
+    """If several policy types deny, the decision names the first one in AWS's order.
+
+    Explicit denies come before implicit denies.
+    """
     refusing = Policies(
         identity=(SILENT,),
         boundary=NARROW_BOUNDARY,

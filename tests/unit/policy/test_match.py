@@ -50,7 +50,10 @@ def arn(pattern: str, text: str) -> bool:
     ],
 )
 def test_star_is_any_run_and_question_mark_any_one_character(pattern: str, hit: str, miss: str) -> None:
-    """A pattern matches a whole text: `*` stands for any text, `?` for one character, any other for itself."""
+    """A pattern must match the whole text.
+
+    `*` matches any text, `?` matches one character, and any other character matches itself.
+    """
     assert glob(pattern, hit)
     assert not glob(pattern, miss)
 

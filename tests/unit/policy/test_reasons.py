@@ -271,7 +271,7 @@ def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
 
 
 def test_what_the_naming_of_the_caller_means_is_said() -> None:
-    """The reason explains the effect of the way in which the caller is named, and which policy types must allow."""
+    """The reason explains how the resource policy names the caller, and which policy types must allow, too."""
     by_account = assume(Policies(resource=trusting({"AWS": ACCOUNT})))
     assert "it names the account" in reason(by_account, "role trust policy").note
     assert reason(by_account, "identity-based policy").is_needed
@@ -304,9 +304,9 @@ def test_a_federated_session_without_session_policy_is_told_why() -> None:
 
 
 def test_reasons_agree_with_the_decision() -> None:
-    """If a request is denied, the reasons contain a policy type that had to allow and denies.
+    """If a request is denied, the reasons contain a required policy type that does not allow it.
 
-    If a request is allowed, they contain no such type.
+    If a request is allowed, all required policy types allow it.
     """
     trusted = trust(allow("sts:AssumeRole", None, Principal={"AWS": ACCOUNT}))
     for policies, allowed in (

@@ -98,7 +98,7 @@ def test_an_action_without_resources_names_none() -> None:
 def test_a_refused_role_is_told_without_a_reason(action: str, role: str) -> None:
     """The message for a denied AssumeRole gives no reason, whatever is missing (measured).
 
-    A failure of trust, permission or condition and a missing role give one and the same message.
+    Missing trust, a missing permission, an unmet condition and a missing role give the same message.
     """
     decision = ask(Policies(), action=action, resource=role, account=role.split(":")[4])
     assert f"User: {ALICE.arn} is not authorized to perform: {action} on resource: {role}" == denial_sentence(

@@ -116,7 +116,10 @@ def test_a_trust_policys_conditions_are_asked(condition: Json, hit: dict[str, st
 
 
 def test_long_lived_keys_slip_through_bool_but_not_bool_if_exists() -> None:
-    """Long-term keys have no aws:MultiFactorAuthPresent: a Deny with `Bool` misses them, `BoolIfExists` does not."""
+    """Requests with long-term keys lack aws:MultiFactorAuthPresent.
+
+    A Deny with `Bool` does not apply to these requests, but a Deny with `BoolIfExists` does.
+    """
     for operator, allowed in (("Bool", True), ("BoolIfExists", False)):
         guarded = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": ALICE.arn}),
@@ -126,7 +129,10 @@ def test_long_lived_keys_slip_through_bool_but_not_bool_if_exists() -> None:
 
 
 def test_a_deny_in_the_trust_policy_wins() -> None:
-    """An explicit Deny in the trust policy overrides every Allow; within one account the error message names it."""
+    """An explicit Deny in the trust policy overrides every Allow.
+
+    Within one account, the error message says that a role trust policy denies.
+    """
     guarded = trust(
         allow("sts:AssumeRole", None, Principal={"AWS": ALICE.arn}), deny("sts:*", None, Principal={"AWS": ACCOUNT})
     )

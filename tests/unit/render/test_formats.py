@@ -106,7 +106,10 @@ def test_a_name_that_a_shell_would_run_is_refused(format_name: str, name: str) -
 
 
 def test_powershell_gets_ascii_on_one_line() -> None:
-    """PowerShell's output is ASCII on one line: line breaks, umlauts, quotes and the like become numbers."""
+    """PowerShell's output is ASCII on one line.
+
+    Line breaks, umlauts, quotes and the like are written as character codes.
+    """
     assert renderer("powershell")({"A": Secret("a\nb"), "B": Secret("\xe4\u2019"), "C": Secret("\U0001f511")}) == (
         b"$env:A = 'a' + [char]0x000a + 'b'\n"
         b"$env:B = '' + [char]0x00e4 + [char]0x2019\n"

@@ -50,7 +50,7 @@ def signers(pipeline: Pipeline) -> set[str]:
 def test_a_switch_between_plan_and_call_is_not_kept(pipeline: Pipeline, home: Path) -> None:
     """If the identity changes between plan and call, no session of the new identity is cached.
 
-    After a change back to the first identity, neither the base key nor a role session of the new one is used.
+    After a change back, the next run uses no key or session of the other identity.
     """
     plan = pipeline.plan(CONFIG, "both")
     become(EVE, home)

@@ -480,7 +480,7 @@ def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
 
 
 def test_throttling_is_retried_and_then_an_error(pipeline: Pipeline) -> None:
-    """Throttling is retried until the call's total time is used up; then the error has a kind of its own."""
+    """Throttling is retried until the call's total time is used up; then the call fails with Throttled."""
     pipeline.aws.rule = lambda call: (
         Refusal("ThrottlingException", "Rate exceeded") if str(call) == "GetSecretValue db" else None
     )
@@ -617,7 +617,10 @@ def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None
 
 
 def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
-    """A role's credentials are its own session, a secret store's are its reader's, else the base credentials."""
+    """The credentials of a role store are its own session.
+
+    The credentials of a secret store are the session that it reads with, or else the base credentials.
+    """
     target = pipeline.credentials(CHAIN, "target")
     assert target.arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
     assert pipeline.credentials(CHAIN, "secrets") is target
@@ -718,7 +721,10 @@ def test_held_and_first_sessions_open_no_connection_ahead(pipeline: Pipeline) ->
 
 
 def test_a_call_with_a_code_opens_its_own_connection(pipeline: Pipeline) -> None:
-    """A call with an MFA code opens a new connection: on a dead kept-alive one the code would be sent twice."""
+    """A call with an MFA code opens a new connection.
+
+    If it used a kept-alive connection that is dead, the retry would send the code twice.
+    """
     device = ', serial_number: "arn:aws:iam::111111111111:mfa/ada", token_code: "123456"}'
     pipeline.resolve(WIDE.replace('role/Jump"}', 'role/Jump"' + device))
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]

@@ -17,7 +17,10 @@ SECOND = timedelta(seconds=1)
 
 
 def test_the_cutoff_is_the_end_of_awss_present_second() -> None:
-    """The cutoff is the end of the current second: AWS stores seconds, and sessions of this second are denied, too."""
+    """The cutoff is the end of the current second, so sessions issued in this second are denied, too.
+
+    AWS stores issue times in whole seconds.
+    """
     behind = NOON - timedelta(minutes=1)
     assert NOON + SECOND == cutoff(None, NOON, ENDPOINT, make_runtime(), applies=True)
     assert behind + SECOND == cutoff(None, behind, ENDPOINT, make_runtime(), applies=False)

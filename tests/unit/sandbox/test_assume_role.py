@@ -378,7 +378,7 @@ def test_a_session_policy_of_denials_allows_nothing(lab: Lab) -> None:
 
 
 def test_managed_session_policies_of_the_account_or_aws(lab: Lab) -> None:
-    """PolicyArns may name policies of the account or of AWS; an ARN of no policy is refused."""
+    """PolicyArns may name policies of the account or of AWS; the ARN of a missing policy is refused."""
     jump = lab.user("alice").assume(JUMP)
     read_only = [{"arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}]
 
@@ -400,7 +400,10 @@ def test_a_malformed_session_policy_is_refused(lab: Lab, policy: str) -> None:
 
 
 def test_too_large_policies_are_refused(lab: Lab) -> None:
-    """A session policy of more than 2,048 characters is refused with its size in percent."""
+    """A session policy of more than 2,048 characters is refused.
+
+    The error has the policy's size in percent of the allowed size.
+    """
     long = ALLOW_ALL.replace('"*"}', '"*", "Sid": "' + "a" * 2100 + '"}')
 
     refused = lab.user("alice").refused_role(JUMP, Policy=long)
@@ -412,7 +415,7 @@ def test_too_large_policies_are_refused(lab: Lab) -> None:
 
 
 def test_packed_policy_size_is_reported(lab: Lab) -> None:
-    """If the request has a session policy, the response has PackedPolicySize in percent."""
+    """If the request has a session policy, the response has PackedPolicySize in percent of the allowed size."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=ALLOW_ALL)
 
     assert 1 <= answer["PackedPolicySize"] <= 100
@@ -434,7 +437,7 @@ def test_tags_need_tag_session(make_lab: LabFactory) -> None:
 def test_transitive_tags_are_inherited(make_lab: LabFactory) -> None:
     """Transitive tags are inherited along the role chain.
 
-    The trust policy of the next role must allow sts:TagSession, too, and the tags can't be set again.
+    The next role's trust policy must also allow sts:TagSession, and the tags can't be set again.
     """
     both = '["sts:AssumeRole", "sts:TagSession"]'
     hop = f'{{AWS: "arn:aws:iam::{ACCOUNT}:role/R"}}'
@@ -509,7 +512,7 @@ def test_source_identity_is_echoed_inherited_and_fixed(lab: Lab) -> None:
 
 
 def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) -> None:
-    """If SourceIdentity is inherited, the next trust policy must allow sts:SetSourceIdentity, too."""
+    """If SourceIdentity is inherited, the next role's trust policy must also allow sts:SetSourceIdentity."""
     jump = lab.user("alice").assume(JUMP, SourceIdentity="alice")
 
     refused = jump.refused_role(TARGET, ExternalId=EXTERNAL_ID)

@@ -95,7 +95,10 @@ def test_only_member_accounts_are_allowed(lab: Lab) -> None:
 
 
 def test_the_task_is_a_condition_key(lab: Lab) -> None:
-    """sts:TaskPolicyArn restricts the task; a policy that is not a root task's is refused."""
+    """The condition key sts:TaskPolicyArn restricts the task.
+
+    A policy that is not a root task policy is refused.
+    """
     limited = lab.user("limited", OTHER)
 
     assert assume(limited).arn == ROOT
@@ -230,7 +233,10 @@ def test_the_global_endpoint_refuses_it(lab: Lab) -> None:
 
 
 def test_cloudtrail_records_the_assumed_root(lab: Lab) -> None:
-    """The CloudTrail record of AssumeRoot has member and task; the session's records are marked as assumed root."""
+    """The CloudTrail record of AssumeRoot has the member account and the task policy.
+
+    The records of the session's requests are marked as assumed root.
+    """
     root = assume(lab.user("admin", OWNER))
     root.call("iam", "ListAccessKeys")
     assumed, listed = list(lab.sandbox.events.records())

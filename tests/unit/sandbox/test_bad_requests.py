@@ -147,7 +147,7 @@ def test_a_request_with_two_signatures_is_refused(server: SandboxServer, names: 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/xml", "", "*"])
 def test_a_form_of_another_content_type_is_ignored(server: SandboxServer, kind: str) -> None:
-    """A form with another content type gets the same 302 redirect as a request without an Action."""
+    """A form with a non-form Content-Type gets the same 302 redirect as a request without an Action."""
     body = urlencode({"Action": "GetCallerIdentity", "Version": "2011-06-15"}).encode()
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", {"Content-Type": kind} if kind else {}, body)
 

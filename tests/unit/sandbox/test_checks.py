@@ -135,7 +135,10 @@ def test_a_refused_subscription_is_not_created(admin: Person) -> None:
 
 
 def test_versions_are_listed_with_their_keys(admin: Person) -> None:
-    """ListSecretVersionIds returns KMS keys and pages, and returns versions without stages only on request."""
+    """ListSecretVersionIds returns versions in pages, with their KMS keys.
+
+    Versions without stages are returned only if the request asks for them.
+    """
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
     created = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
     created += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]

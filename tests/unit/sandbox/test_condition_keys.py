@@ -300,7 +300,7 @@ def test_a_function_session_has_its_function_arn(lab: Lab) -> None:
     ],
 )
 def test_unknown_condition_keys_are_absent(lab: Lab, key: str) -> None:
-    """Condition keys of VPC endpoints, instances and intermediate services are absent: no request uses these."""
+    """Condition keys of VPC endpoints, instances and intermediate services are absent from all requests."""
     desk = Desk(lab)
     for wanted, is_allowed in (("true", True), ("false", False)):
         permit(lab, allow("*", key, wanted, "Null"))

@@ -207,7 +207,10 @@ def test_ambiguous_content_lengths_are_refused(server: SandboxServer, framing: b
 
 
 def test_a_request_inside_a_body_is_not_served(server: SandboxServer) -> None:
-    """If a request has Content-Length and chunks, a request after its chunks is not served (request smuggling)."""
+    """If a request has Content-Length and chunks, bytes after its last chunk are not served as a request.
+
+    This prevents request smuggling.
+    """
     both = NOTHING_ASKED + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH
 
     assert "HTTP/1.1 200 OK" not in statuses(server, both)[:1]

@@ -169,7 +169,10 @@ def test_across_accounts_both_sides_must_allow_the_key(
 
 
 def test_a_shared_secret_needs_a_customer_managed_key(make_lab: LabFactory) -> None:
-    """A secret with a resource policy gets a key that all accounts may use, unless the seed names a key."""
+    """A secret with a resource policy gets a customer managed key that all accounts may use.
+
+    The seed can name another key for the secret.
+    """
     for own, expected in (((allow("kms:Decrypt"),), "told"), ((), NOT_ALLOWED)):
         lab = make_lab(seed(other=own))
         described = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="open")
@@ -182,7 +185,10 @@ def test_a_shared_secret_needs_a_customer_managed_key(make_lab: LabFactory) -> N
 
 
 def test_the_account_may_use_the_aws_managed_key(make_lab: LabFactory) -> None:
-    """All callers in the account may use AWS managed keys unless denied; these uses create no decisions."""
+    """All callers in the account may use AWS managed keys, unless a policy denies it.
+
+    The sandbox records no decisions for these uses.
+    """
     lab = make_lab(seed())
     reader = lab.user("reader")
 
@@ -326,7 +332,10 @@ def test_writing_with_the_default_key_needs_no_permission(make_lab: LabFactory) 
 def test_a_disabled_key_decrypts_nothing(
     make_lab: LabFactory, operation: str, parameters: dict[str, Any], words: str
 ) -> None:
-    """A caller with permission learns that the key is disabled; other callers get the usual denial."""
+    """If the key is disabled, only a caller with permission gets an error about the key.
+
+    Other callers get the usual denial.
+    """
     lab = make_lab(seed(allow("kms:Decrypt", "kms:GenerateDataKey"), allow("secretsmanager:PutSecretValue")))
     lab.user("admin").call("kms", operation, KeyId=KEY_ID, **parameters)
     reader = lab.user("reader")

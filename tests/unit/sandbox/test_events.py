@@ -140,7 +140,7 @@ def test_a_refused_call_is_in_its_callers_trail_only(lab: Lab) -> None:
 
 
 def test_the_shape_name_is_recorded_instead_of_the_error_code(lab: Lab) -> None:
-    """CloudTrail records the exception's name, not its code on the wire (`MalformedPolicyDocument`)."""
+    """CloudTrail records the exception's shape name instead of the error code `MalformedPolicyDocument`."""
     refused = lab.user("alice").refused_role(JUMP, Policy="{")
 
     assert refused.code == "MalformedPolicyDocument"
@@ -335,7 +335,7 @@ def test_the_last_records_are_the_newest(lab: Lab) -> None:
 
 
 def test_the_number_of_records_is_configurable(lab: Lab) -> None:
-    """The buffer can be empty (`--events 0`) or larger than any number of calls."""
+    """`--events 0` keeps no records; a number above the number of calls keeps all records."""
     for kept, expected in ((0, 0), (10**30, 2)):
         lab.sandbox.events = Events(kept)
         for _ in range(2):

@@ -207,7 +207,7 @@ def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
 
 
 def test_refused_services_are_not_blamed_on_a_missing_package() -> None:
-    """CloudFormation's error names no package to install, since the sandbox would not serve it even with one."""
+    """CloudFormation's error names no package to install, because the sandbox never serves CloudFormation."""
     missing = ModuleNotFoundError(name="cfnlint")
     shut = lacking("cloudformation", missing).message
     assert "moto would create resources of other services without checking permissions" in shut

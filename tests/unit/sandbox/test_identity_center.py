@@ -327,7 +327,10 @@ def test_an_unknown_token_is_refused(center: Center, token: str) -> None:
 
 @pytest.mark.parametrize(("scopes", "seconds"), [((SCOPE,), 3600), ((), 28800)], ids=["scoped", "unscoped"])
 def test_a_token_expires(center: Center, lab: Lab, scopes: tuple[str, ...], seconds: int) -> None:
-    """An access token expires by the sandbox's clock: after one hour if refreshable, otherwise after eight."""
+    """An access token expires after one hour if it is refreshable, and otherwise after eight hours.
+
+    The time is that of the sandbox's clock.
+    """
     now, token = int(lab.sandbox.clock.now()), center.log_in("alice", *scopes)
     lab.sandbox.move_clock(now + seconds - 1)
     assert center.call("sso", "ListAccounts", accessToken=token)["accountList"]

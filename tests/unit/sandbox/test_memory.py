@@ -91,7 +91,10 @@ def test_role_changes_take_effect_at_the_next_request(lab: Lab) -> None:
 
 
 def test_a_replaced_object_needs_no_garbage_collection(lab: Lab) -> None:
-    """The bodies of finished requests are in no cycle: after ten PUTs to one key only the last megabyte is kept."""
+    """The bodies of finished requests are freed without garbage collection.
+
+    After ten PUTs of one megabyte to one key, only the last body is in memory.
+    """
     admin = lab.user("admin")
     admin.call("s3", "CreateBucket", Bucket="bucket-of-one-key")
     body = bytes(1_000_000)

@@ -71,7 +71,10 @@ def test_a_message_has_aws_form(make_lab: LabFactory) -> None:
 
 
 def test_an_implicit_denial_matches_no_statement(lab: Lab) -> None:
-    """The message of an implicit denial has no statement; it has the principal's name for users, not for roles."""
+    """The message of an implicit denial lists no statement.
+
+    It has the principal's name only if the principal is a user, not a role.
+    """
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused("secretsmanager", "ListSecrets")
 
@@ -140,7 +143,7 @@ def test_a_changed_message_is_not_decoded(lab: Lab) -> None:
 
 
 def test_a_message_is_never_too_long_to_be_decoded(lab: Lab) -> None:
-    """A message too long to be decoded omits the request's conditions."""
+    """If the encoded message would be too long to be decoded, it omits the request's conditions."""
     lab.user("nobody").refused("secretsmanager", "ListSecrets")
     lab.sandbox.judge.decisions.append(_swollen(lab))
 

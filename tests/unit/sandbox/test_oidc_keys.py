@@ -83,7 +83,7 @@ def test_no_other_condition_keys_exist() -> None:
     ],
 )
 def test_a_claim_may_be_nested(claims: dict[str, Any], value: str | None) -> None:
-    """A claim may be nested and may be a number; claims of other types set no condition key."""
+    """A claim may be nested, and may be a number or boolean; a list sets no condition key."""
     found = trust_keys("accounts.google.com", {"aud": "a", **claims})
 
     assert found.get("accounts.google.com:google/organization_number") == (None if value is None else (value,))

@@ -221,7 +221,10 @@ def test_the_url_names_the_queue(queues: Lab, method: str) -> None:
 
 
 def test_a_queue_url_is_for_one_queue(queues: Lab) -> None:
-    """A request to a queue's URL needs no Version (recorded), and only operations on a queue are accepted."""
+    """A request to a queue's URL needs no Version (recorded).
+
+    The URL accepts only operations on a queue.
+    """
     keys = queues.user("admin").keys
 
     def get(query: str, path: str = QUEUE) -> HttpAnswer:

@@ -256,7 +256,10 @@ def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
 
 @pytest.mark.parametrize("service", CLASSES)
 def test_nine_of_ten_operations_resolve_to_resources(lab: Lab, service: str) -> None:
-    """At least 90 % of each service's operations need the right actions and ARNs; the page has the numbers."""
+    """For each service, at least 90 % of the operations are authorized with the right actions and ARNs.
+
+    The page has the number for each service.
+    """
     found = dict(rows(lab, service))
     right = sum(found.values())
     line = f"| {service} | {len(found)} | {right} | {100 * right // len(found)} % |"

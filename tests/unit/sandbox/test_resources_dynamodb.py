@@ -87,7 +87,10 @@ ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
 def test_a_name_means_the_callers_table(desk: Desk) -> None:
-    """A table name means the caller's own table; an ARN of another account needs that account's permission, too."""
+    """A table name means a table in the caller's account.
+
+    For a table ARN of another account, that account must also allow the request.
+    """
     assert desk.allows(desk.caller("admin"), "dynamodb", "GetItem", TableName="games", Key=ME)
     assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
     theirs = desk.asked(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName="games", Key=ME)
@@ -243,7 +246,10 @@ def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
 def test_partition_key_values_are_a_condition_key(
     desk: Desk, operation: str, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
-    """dynamodb:LeadingKeys has the partition keys of items, keys and conditions; scans do not set it."""
+    """dynamodb:LeadingKeys has the partition keys of the request's items, keys and key conditions.
+
+    Scans do not set it.
+    """
     assert desk.allows(desk.caller("player"), "dynamodb", operation, TableName="games", **parameters) is is_allowed
 
 

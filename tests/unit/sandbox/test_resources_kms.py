@@ -73,7 +73,10 @@ def test_without_key_policy_access_is_denied(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """Across accounts both policies must allow, the key's and the caller's; some operations need the key's account."""
+    """Across accounts, the key policy and the caller's policy must both allow.
+
+    Some operations are possible only in the key's own account.
+    """
     key = new_key(policy({"AWS": [OTHER, ACCOUNT]}, "kms:*"))
 
     assert desk.allows(desk.caller("admin", OTHER), "kms", "Encrypt", KeyId=key)

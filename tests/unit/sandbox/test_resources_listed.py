@@ -300,7 +300,7 @@ def put_function(**permission: str) -> None:
 
 
 def test_a_function_policy_allows_another_account(desk: Desk) -> None:
-    """A function's policy can allow another account, in which the caller's own policy must allow, too."""
+    """If a function's policy allows another account, the caller's own policy must also allow the request."""
     function = f"arn:aws:lambda:{HERE}:function:work"
     put_function(Principal=OTHER)
 
@@ -321,7 +321,7 @@ def test_a_function_policy_allows_another_account(desk: Desk) -> None:
     ],
 )
 def test_a_permission_is_for_its_principal(desk: Desk, permission: dict[str, str], *, is_allowed: bool) -> None:
-    """AddPermission admits accounts, ARNs, services and `*` with conditions; the owner keeps access."""
+    """A permission admits only its principal, and only under its conditions; the owner keeps access."""
     put_function(**permission)
     function = f"arn:aws:lambda:{HERE}:function:work"
 

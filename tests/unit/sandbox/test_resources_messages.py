@@ -152,7 +152,7 @@ def test_redriven_messages_are_read_and_sent(desk: Desk) -> None:
 
 
 def test_sns_operations_without_resource_belong_to_an_account(desk: Desk) -> None:
-    """SNS parameters whose resource type AWS does not list are authorized in their ARN's account."""
+    """If AWS lists no resource type for an SNS parameter, the call is authorized in the ARN's account."""
     endpoint = f"arn:aws:sns:{REGION}:{OTHER}:endpoint/GCM/app/1234"
 
     assert not desk.allows(desk.caller("admin"), "sns", "DeleteEndpoint", EndpointArn=endpoint)

@@ -233,7 +233,7 @@ def test_a_copy_needs_read_permission(desk: Desk) -> None:
 
 
 def test_a_copy_source_is_unescaped_once(desk: Desk) -> None:
-    """The authorization decodes a copy source once, as the copy operation does."""
+    """The authorization percent-decodes a copy source exactly once, as the copy operation does."""
     questions = desk.asked(
         desk.caller("admin"),
         "s3",

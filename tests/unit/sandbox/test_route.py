@@ -121,7 +121,10 @@ def test_numbers(text: str, number: int) -> None:
     [("", "missing value for decimal type"), ("abc", ""), ("900.0", ""), ("2147483648", ""), ("9" * 5000, "")],
 )
 def test_invalid_numbers_are_malformed(text: str, message: str) -> None:
-    """A malformed number gets MalformedInput without a Message; for an empty text the error has one (measured)."""
+    """A malformed number gets MalformedInput without a Message.
+
+    For an empty string the error has a Message. Both were measured.
+    """
     assert refused_parameters(f"{ASSUME}&DurationSeconds={text}") == ("MalformedInput", message)
 
 

@@ -190,7 +190,10 @@ def test_a_body_must_match_its_hash(lab: Lab) -> None:
 
 
 def test_checksums_in_headers_are_verified(lab: Lab) -> None:
-    """Content-MD5 and the SDKs' checksum headers are verified, with the published values for `123456789`."""
+    """Content-MD5 and the SDKs' checksum headers are verified.
+
+    The test uses the published checksums of `123456789`.
+    """
     keys, body = lab.user("admin").keys, b"123456789"
     published = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a799888"}
     for name, digits in published.items():

@@ -154,7 +154,10 @@ def stages(admin: Person) -> dict[str, list[str]]:
 
 
 def test_a_moved_label_is_current_for_later_writes(lab: Lab) -> None:
-    """After UpdateSecretVersionStage, the next PutSecretValue moves AWSCURRENT from the version that has it by then."""
+    """If UpdateSecretVersionStage has moved AWSCURRENT, PutSecretValue moves it again, from its new version.
+
+    At the end only the latest version has AWSCURRENT.
+    """
     admin = lab.user("admin")
     first = admin.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["VersionId"]
     put = {"SecretId": "prod/db", "SecretString": "2", "VersionStages": ["staged"]}
@@ -251,7 +254,10 @@ def test_a_permitted_reader_learns_that_a_secret_is_missing(lab: Lab) -> None:
 
 
 def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
-    """Policies match the full ARN with its suffix: `secret:prod/closed-??????` denies, `prod/*` allows."""
+    """Policies match the full ARN with its suffix.
+
+    `secret:prod/closed-??????` in a Deny and `prod/*` in an Allow both match the secret.
+    """
     denied = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/closed")
     assert "with an explicit deny in an identity-based policy" in denied.message
     assert read(lab.user("single"), "prod/closed") == "hidden"

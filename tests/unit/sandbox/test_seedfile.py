@@ -137,7 +137,7 @@ accounts:
 
 
 def test_ids_are_unique() -> None:
-    """A repeated unique id is reported, even in another account, because sessions refer to users by it."""
+    """A repeated unique id is reported, even in another account, because sessions refer to a user by this id."""
     text = f"""
 accounts:
   "111111111111":

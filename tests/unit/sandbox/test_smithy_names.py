@@ -77,7 +77,10 @@ def outcome(request: HttpRequest, operation: str) -> str:
 
 
 def test_both_names_of_a_service_find_it() -> None:
-    """Both names of a service route to it in X-Amz-Target and in CBOR paths; unserved services get a 501."""
+    """Each service is found by the full and the short form of its target name.
+
+    This holds for X-Amz-Target and for CBOR paths. An unserved service gets a 501.
+    """
     routed = {
         (service, target): routes_of(service, target) for service in EVERY_SERVICE for target in targets_of(service)
     }

@@ -40,7 +40,7 @@ def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str 
 
 
 def test_a_bucket_refills_with_time() -> None:
-    """A bucket starts with a second's number of requests and refills up to that number."""
+    """A bucket starts with as many tokens as its rate allows per second, and refills up to that number."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 5})

@@ -584,7 +584,7 @@ def test_the_expiry_must_be_a_number(lab: Lab, moment: object) -> None:
 
 
 def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
-    """A role that denies, a role that trusts another provider, and a missing role give one and the same error."""
+    """A denying role, a role that trusts another provider, and a missing role give the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
     denied = ("AccessDenied", SAID_NO, 403)
 

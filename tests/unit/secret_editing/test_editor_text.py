@@ -67,7 +67,10 @@ def test_an_edit_that_would_lose_something_is_refused(edited: str) -> None:
 
 
 def test_half_a_surrogate_pair_stays_an_escape() -> None:
-    r"""A `\ud800` in the edited text stays escaped, because it can't be encoded, even if the value had no escapes."""
+    r"""A lone surrogate such as `\ud800` in the edited text stays escaped, because it can't be encoded.
+
+    It stays escaped even if the old value had no escapes.
+    """
     edited = editor_text(Secret('{"a": "ü"}')).value_of(Secret('{"a": "ü\\ud800"}'))
     assert '{"a": "\\u00fc\\ud800"}' == edited.reveal()
 

@@ -44,5 +44,5 @@ def test_equal_values_have_no_differences() -> None:
 
 
 def test_the_repr_shows_no_value() -> None:
-    """Printing a change by accident shows no value."""
+    """The repr of a change shows no value."""
     assert "hush" not in repr(changes_between(Secret('{"a": "hush"}'), Secret('{"a": "hush-2"}')))

@@ -61,7 +61,10 @@ def text_of(error: DsopsError) -> str:
 
 
 def test_a_number_is_not_replaced_by_a_text() -> None:
-    """The new value of a field that is not a text must be JSON; the error contains neither value."""
+    """If a field's old value is not a string, the new value must be JSON.
+
+    The error contains neither value.
+    """
     with pytest.raises(UsageError, match="is not JSON") as raised:
         after('{"port": 5432}', "port", "hush-9")
     assert "hush-9" not in text_of(raised.value)

@@ -185,7 +185,10 @@ def test_a_keyring_that_does_not_give_it_is_told_with_the_store(
 
 
 def test_what_dsops_did_not_put_there_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A keyring entry that is damaged or another program's is not used, and no error shows the entry's content."""
+    """A keyring entry is not used if it is damaged or was written by another program.
+
+    No error shows the entry's content.
+    """
     Keyring(stub.environ, "/").put("dsops keys", "ada", Secret("kept-secret?"))
     with pytest.raises(KeyringEntryMissing) as caught:
         pipeline.credentials(CONFIG, "r")
@@ -232,7 +235,7 @@ def test_roles_from_two_keys_share_no_session(pipeline: Pipeline, stub: StubKeyr
 
 
 def test_no_region_is_needed(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A key store needs no region; its role uses its partition's default region."""
+    """A key store needs no region; a role assumed with the key uses the default region of its partition."""
     pipeline.environ = stub.environ
     assert pipeline.plan(CONFIG, store="r").steps["r"].region == "us-east-1"
     assert pipeline.plan(CONFIG, store="ada").steps["ada"].region == ""

@@ -49,7 +49,10 @@ def denied_batch(call: Call) -> Refusal | None:
     ],
 )
 def test_names_arns_and_fields(pipeline: Pipeline, source: str, value: str) -> None:
-    """Secrets are read by name or ARN; a field may be an array item or a dotted key, and numbers keep their text."""
+    """Secrets are read by name or ARN; a field may be an array item or a dotted key.
+
+    A number is returned as it is written in the secret.
+    """
     assert pipeline.resolve(config(source)) == {"V0": value}
 
 
@@ -170,7 +173,10 @@ def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_that_fails_otherwise_is_an_error(pipeline: Pipeline) -> None:
-    """If a batch fails for another reason, its error is raised without single reads; other batches are used."""
+    """If a batch fails for another reason, its error is raised and its secrets are not read one by one.
+
+    The results of other batches are used.
+    """
     sources = many(pipeline, 40)
 
     def rule(call: Call) -> Refusal | None:

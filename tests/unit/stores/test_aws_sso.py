@@ -192,7 +192,7 @@ def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
 
 
 def test_a_token_that_is_still_good_serves_when_renewal_fails(desk: Desk) -> None:
-    """If renewal fails, a token with ten minutes left is used without renewal."""
+    """If renewal fails, dsops uses the old token while that token is valid (ten minutes in this test)."""
     desk.center.log_in(desk.home, seconds=600)
     desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
     assert desk.caller()
@@ -403,7 +403,7 @@ def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
 def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
     """A folder in place of the token file counts as no login, and its descriptor is closed.
 
-    The agent checks the path in every run; each time an open descriptor would leak.
+    The agent checks the path in every run, so an unclosed descriptor would leak each time.
     """
     path = token_file(desk.home, {})
     path.unlink()

@@ -235,7 +235,10 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def test_a_refused_mfa_session_says_how_a_role_sends_its_own_code(pipeline: Pipeline) -> None:
-    """If AWS refuses GetSessionToken before a role, the error has AWS's reason and the setting that avoids the call."""
+    """If AWS refuses the GetSessionToken call for a role, the error has AWS's reason.
+
+    The hint names the setting that avoids the call.
+    """
     message = "not authorized to perform: sts:GetSessionToken with an explicit deny in a service control policy"
     pipeline.person = Person("111111", "222222")
     pipeline.aws.rule = lambda call: (

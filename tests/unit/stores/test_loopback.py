@@ -108,7 +108,10 @@ def test_a_head_request_decides_nothing(waiting: Waiting) -> None:
 
 
 def test_another_name_of_this_machine_is_refused(waiting: Waiting) -> None:
-    """A request with another Host header is refused: a foreign page could let its own name resolve to this port."""
+    """A request with another Host header is refused.
+
+    Otherwise a web page could reach the port through its own host name (DNS rebinding).
+    """
     assert "There is nothing here" in waiting.visit(f"{PATH}?code=a&state={STATE}", host="evil.example:80")
     assert not waiting.answer.done()
     assert "close this window" in waiting.visit(
@@ -175,7 +178,7 @@ def test_only_this_machine_is_listened_to(waiting: Waiting) -> None:
 def test_one_connection_too_many_ends_no_login() -> None:
     """A connection above the limit does not end the login.
 
-    The connection that is closed in its place may be sending at that moment.
+    The server closes an older connection instead, even one that is sending at that moment.
     """
     connections: list[socket.socket] = []
     with LoopbackPort(PATH) as loopback:

@@ -95,7 +95,10 @@ def failure(pipeline: Pipeline, text: str) -> DsopsError:
 
 
 def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The unsigned call sends role and provider from the response, duration, policies, and the response in base64."""
+    """The unsigned call sends the response in base64, and the role and provider that the response names.
+
+    It also sends the store's duration and policies.
+    """
     policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
     response = response_of(DEPLOY)
     text = put(response, f", region: eu-west-1, duration_seconds: 7200, session_policy: {policy}")
@@ -189,7 +192,7 @@ def test_an_encrypted_assertion_needs_both_arns(pipeline: Pipeline, put: Callabl
 
 
 def test_another_assertion_is_another_session(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The response of another user gives another session; the response of one user is sent once."""
+    """The responses of two users give two sessions; a second response of the same user is not sent."""
     for name in ("alice", "alice", "bob"):
         pipeline.credentials(put(response_of(DEPLOY, name=name)), "r")
     assert len(pipeline.aws.calls) == 2

@@ -115,7 +115,10 @@ def test_a_folder_that_cannot_be_written_to_has_no_lock(tmp_path: Path) -> None:
 
 
 def test_the_answer_of_a_program_without_the_lock_is_waited_for(desk: Desk) -> None:
-    """The AWS CLI takes no lock, so dsops looks for the token that the CLI saves after a refresh token is refused."""
+    """If a refresh token is refused, dsops waits for a new token that the AWS CLI may be saving.
+
+    The AWS CLI does not take the lock.
+    """
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.refresh_tokens.clear()
     desk.time = Later(0.3, lambda: desk.center.log_in(desk.home))
@@ -124,7 +127,10 @@ def test_the_answer_of_a_program_without_the_lock_is_waited_for(desk: Desk) -> N
 
 
 def test_a_file_that_is_being_rewritten_is_read_again(desk: Desk) -> None:
-    """If the AWS CLI has emptied the file before it writes a token, dsops is still logged in (aws-cli#10628)."""
+    """If the AWS CLI is rewriting the token file, dsops reads the file again until it is complete.
+
+    The AWS CLI empties the file before it writes (aws-cli#10628).
+    """
     path = desk.center.log_in(desk.home)
     text = path.read_text()
     path.write_text("")

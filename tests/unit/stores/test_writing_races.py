@@ -153,7 +153,10 @@ def test_a_value_that_aws_repeats_is_masked(words: str) -> None:
 
 
 def test_a_binary_value_is_sent_as_base64() -> None:
-    """A value that is not text is sent as SecretBinary, also if AWS refuses it."""
+    """A value that is not text is sent as SecretBinary in base64.
+
+    If AWS repeats the base64 text in an error, dsops masks it.
+    """
     with StubServer(lambda _: json_error("InvalidRequestException", "no //4= here")) as server:
         scene = Scene()
         secret = ManagedSecret(step("aws.secretsmanager"), "prod/db", SESSION, scene.client, endpoint_at(server))
@@ -204,7 +207,10 @@ def test_a_parameter_that_has_changed_is_not_overwritten() -> None:
 
 
 def test_a_parameter_that_changes_in_the_last_moment_is_named() -> None:
-    """If AWS skips a number, another client's version was replaced: the error names it and how to bring it back."""
+    """If a version number was skipped, the write replaced another client's version.
+
+    The error names that version and the command that restores it.
+    """
     with pytest.raises(SecretChanged) as raised:
         written(parameter_history(4), 6)
     error = raised.value

@@ -49,7 +49,7 @@ class AthenaQuery:
         self.id = ""
         """The QueryExecutionId, once Athena has accepted the query."""
         self.is_sent = False
-        """Whether the query may have started in Athena. It may have, even though its id is not known yet."""
+        """Whether the query may have started in Athena. Set before the request, when the id is still unknown."""
         self.is_under_way = False
         """Whether the query still runs in AWS, where it costs money until it ends or is stopped."""
         self.scanned_bytes: int | None = None

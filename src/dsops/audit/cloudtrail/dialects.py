@@ -60,7 +60,7 @@ class Dialect(NamedTuple):
     spoken_time: str
     """SQL for a timestamp or NULL; `{}` is text such as `Nov 20, 2026, 11:00:00 AM`."""
     id: str
-    """SQL that shortens an id so that different ids stay different; `{}` is the text of the id."""
+    """SQL that shortens an id and keeps it unique; `{}` is the text of the id."""
     unique: str
     """SQL for a value that occurs only once and has the same type as `id`."""
     later: str

@@ -153,9 +153,10 @@ class CallDatabase:
     def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Read the files. A file that can't be read is added to `unreadable`, and the other files are read.
 
-        A full disk is no single file's fault and ends the report: without the missing records, its figures would be
-        too low. Without `sandbox`, the lines of dsops' own trail that are marked as a sandbox's are counted but not
-        read; in AWS's logs the mark is ignored.
+        A full disk ends the report. Without the missing records, the report's figures would be too low.
+
+        Without `sandbox`, the lines of dsops' own trail that are marked as a sandbox's are counted but not read. In
+        AWS's logs, the mark is ignored.
         """
         self._has_sandbox = sandbox
         for batch in batches:
@@ -216,8 +217,8 @@ class CallDatabase:
                     self.left_out += self._rows(count, {"paths": list(map(_no_pattern, paths))})[0][0]
                 self._insert_from(logs, paths, where)
             except self._error as error:
-                # The recorded size is too small, because a gzip file of several members records only that of the last
-                # one.
+                # The recorded size is too small: a gzip file with several members records only the size of its last
+                # member.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
                     raise
                 room *= 4

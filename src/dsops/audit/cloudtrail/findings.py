@@ -155,7 +155,7 @@ def _new_principals(report: AuditReport, rows: Sequence[Row]) -> Iterator[Report
 def _revocation(role: str) -> str:
     """Return the command that ends the sessions of a role; "" for a session without a role.
 
-    AWS permits no role name that can't be pasted into a shell, so such a name from a log gets no command.
+    AWS allows only role names that are safe to paste into a shell. For any other name in a log, the result is "".
     """
     arn = parse_arn(role)
     if arn is None or not arn.resource.startswith("role/"):
@@ -351,7 +351,7 @@ _MAKERS: Mapping[str, Callable[[AuditReport, Sequence[Row]], Iterator[ReportFind
 
 
 def short_name(text: str) -> str:
-    """Return `user/ada of 111111111111` for an IAM or STS ARN; any other text as it is, or its beginning."""
+    """Shorten a name: an IAM or STS ARN becomes `user/ada of 111111111111`; any other long text is truncated."""
     arn = parse_arn(text)
     if arn is None or arn.service not in {"iam", "sts"} or not arn.resource:
         return text if len(text) <= 120 else f"{text[:119]}…"

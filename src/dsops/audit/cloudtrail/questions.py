@@ -1,7 +1,12 @@
 """The questions of the report, each defined once in SQL for every engine.
 
-The SQL reads the relations `calls`, `issues` and `uses`. `$since` and `$boundary` are timestamps, `$by` is the
-grouping of `summary`, `$session` the text that the user passed; `$median(x)` is replaced by the engine's function.
+The SQL reads the relations `calls`, `issues` and `uses`. Its placeholders:
+
+- `$since` and `$boundary`: timestamps
+- `$by`: the grouping of `summary`
+- `$session`: the text that the user passed
+- `$median(x)`: replaced by the engine's function
+
 Output columns are in double quotes, since `first` and `last` are keywords of Athena.
 """
 
@@ -25,7 +30,7 @@ THROTTLED = tuple(
 """AWS's error codes for throttling."""
 
 DENIED = ("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Forbidden")
-"""Error codes of denials that have neither the prefix nor the suffix of other denial codes."""
+"""Error codes of denials that lack the usual prefix or suffix of denial codes."""
 
 BY = {
     "role": "role",
@@ -327,8 +332,8 @@ CHAINS = _question("chains", "sessions of three hops or more", "path hops sessio
 def _history() -> str:
     columns = "call_time call_name principal role session_name source_identity address signed_by issued_key".split()
     hops = range(1, MOST_HOPS + 1)
-    # Each row has all hops of a chain side by side, and is repeated for each hop. With a subquery for each hop, Athena
-    # would read the table 36 times.
+    # All hops of a chain are joined side by side in one row, and the row is repeated for each hop. With a subquery for
+    # each hop, Athena would read the table 36 times.
     before = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in hops[1:])
     numbers = " UNION ALL ".join(f"SELECT {n}{' AS back' if n == 1 else ''}" for n in hops)
 

@@ -26,9 +26,9 @@ def report_on(
 ) -> AuditReport:
     """Read the log files once, and answer the questions.
 
-    `sources` and `display_name` give the names that the user used. Without `sandbox`, lines of dsops' own trail that
-    are marked as a sandbox's are left out. Raises LogsUnreadable if no file can be read, and ExtraMissing without
-    DuckDB.
+    `sources` are the logs' names as the user gave them; `display_name` returns such a name for a path. Without
+    `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out. Raises LogsUnreadable if no file
+    can be read, and ExtraMissing without DuckDB.
     """
     if not log_files.batches and log_files.unreadable:
         path, why = log_files.unreadable[0]

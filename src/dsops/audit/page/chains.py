@@ -1,4 +1,4 @@
-"""Draws chains of sessions: the first caller and each role after it. Chains share the hops that are equal."""
+"""Draws chains of sessions: the first caller and each role after it. Shared hops are drawn once."""
 
 from __future__ import annotations
 

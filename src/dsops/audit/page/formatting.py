@@ -79,7 +79,10 @@ def moment(time: datetime) -> Markup:
 
 
 def name(text: str, most: int = LONGEST_NAME) -> Markup:
-    """Shorten a name: an ARN to resource and account, a long name to its ends. The tooltip has the whole name."""
+    """Shorten a name: show an ARN's resource and account, or the beginning and end of any other long name.
+
+    The tooltip contains the whole name.
+    """
     parts = short_arn(text)
     if parts is not None:
         return element("span", parts[0], " ", element("span", parts[1], class_="account"), title=title(text))
@@ -96,7 +99,8 @@ def short_arn(text: str) -> tuple[str, str] | None:
         return None
     resource = arn.resource.removeprefix("role/")
     if resource.startswith(_RESERVED):
-        # Only AWS creates roles under this path, and no real path contains an ellipsis, so this can't mislead.
+        # Only AWS creates roles under this path, and no real path contains an ellipsis, so the shortened path can't
+        # mislead.
         resource = f"{_RESERVED}…/{arn.resource_name}"
     return shortened(resource), arn.account
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 HOUR, DAY = 3_600, 86_400
 MOST_BINS = 120
-"""Maximum number of columns of a timeline: at 390 px, each column still has two pixels and a gap."""
+"""Maximum number of columns of a timeline. On a page 390 px wide, each column still has two pixels and a gap."""
 _MOST_TICKS, _MOST_LONG_TICKS = 5, 4
-"""The maximum number of labels that fit below a timeline at 390 px: short labels; long labels with the year."""
+"""How many labels fit below a timeline 390 px wide: short labels, and long labels with the year."""
 _LONG = 300 * DAY
 """The minimum span in seconds for which labels show the year: days alone would be ambiguous."""
 
@@ -75,8 +75,12 @@ def bins_of(times: Iterable[datetime]) -> Bins:
 def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
     """Return the first and the last time, without outliers; None if there are no times.
 
-    Outliers are left out only of a span of more than 400 days: one percent at each end, and only if that shortens the
-    span to less than a quarter. Otherwise a single record of 1970 would turn all calls into one column of a month.
+    One percent of the times at each end is left out if both conditions are met:
+
+    - The whole span is longer than 400 days.
+    - The shortened span is less than a quarter of the whole span.
+
+    Without this rule, a single record from 1970 would turn all calls into one column of a month.
     """
     if not times:
         return None

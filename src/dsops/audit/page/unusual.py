@@ -156,7 +156,7 @@ def unusual(report: AuditReport) -> Markup:
 def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
     """Return the sentence for a kind without findings.
 
-    Without calls before the boundary, it says that they are unknown.
+    If the report has no call before the boundary, the sentence says that new findings can't be determined.
     """
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         noun = {"new-principals": "principals", "new-accounts": "pairs of accounts"}.get(kind.question, "addresses")
@@ -199,7 +199,7 @@ def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
 
 
 def _heading(kind: _Kind, records: Records) -> str:
-    """Return the heading with the number of findings; a principal with a row for each role is counted once."""
+    """Return the heading with the number of findings; a principal with several rows is counted once."""
     if kind.question in {"new-principals", "without-mfa"}:
         return kind.heading(len({text_of(row["principal"]) for row in records}))
     return kind.heading(len(records))

@@ -101,7 +101,7 @@ _MEANT = {
     "systems-manager": "ssm",
     "wafv2": "waf",
 }
-"""Other names of services: those of AWS's APIs, and common abbreviations."""
+"""Other names of services: the names in AWS's APIs, and common abbreviations."""
 
 SERVICES = (*_PAGES, *_MEANT)
 

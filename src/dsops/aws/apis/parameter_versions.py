@@ -83,8 +83,8 @@ class ParameterCalls:
         self, action: str, verb: str, parameters: Mapping[str, object], hidden: Secret | None = None
     ) -> Content:
         doing = f"{verb} the parameter `{self._name}`"
-        # Each PutParameter that reaches AWS makes a version, and a repeated DeleteParameter fails: the parameter is
-        # gone.
+        # These two requests are not repeated: each PutParameter that reaches AWS creates a version, and a second
+        # DeleteParameter fails, because the parameter no longer exists.
         is_once = action in ("PutParameter", "DeleteParameter")
         call = Call(self._endpoint, self._credentials, action, doing, _refusal_of(action), (hidden,), is_once)
         return await call_json(self._client, call, "AmazonSSM", {"Name": self._name, **parameters})

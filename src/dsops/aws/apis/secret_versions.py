@@ -122,7 +122,10 @@ class SecretCalls:
         return (await self._call("UpdateSecretVersionStage", "change the current version of", parameters)).request_id
 
     async def delete(self, days: int | None) -> tuple[float | None, str]:
-        """Delete the secret after `days`, or at once for None; return the time and the request id (DeleteSecret)."""
+        """Delete the secret after `days`, or at once for None (DeleteSecret).
+
+        Returns the time of the deletion and the request id.
+        """
         window: dict[str, object] = {"RecoveryWindowInDays": days}
         parameters = window if days is not None else {"ForceDeleteWithoutRecovery": True}
         content = await self._call("DeleteSecret", "delete", parameters)
@@ -159,7 +162,7 @@ def _content_of(value: Secret) -> dict[str, object]:
 
 
 def _hidden(parameters: Mapping[str, object]) -> Secret:
-    """Return the value in the request's form, to be hidden in errors: AWS could repeat it in a message."""
+    """Return the value as the request contains it. Errors mask this text, because AWS may repeat it in a message."""
     return Secret(text_in(parameters, "SecretString") or text_in(parameters, "SecretBinary"))
 
 

@@ -58,8 +58,8 @@ async def get_parameters(
 def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]] | None:
     """Return the entry and how well it matches the name; None for an entry of another parameter.
 
-    AWS returns the requested version or label in `Selector`. Servers other than AWS leave it out; then the exact
-    version matches best, or for a plain name the newest version.
+    AWS returns the requested version or label in `Selector`. Servers other than AWS leave `Selector` out. In that
+    case, the entry with the exact version matches best, or the newest version if the name has no version.
     """
     if not isinstance(entry, dict):
         return None
@@ -77,7 +77,10 @@ def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split a name or ARN, in which `parameter/a` has no colon, from the version or label that follows it."""
+    """Split a name or ARN from the version or label that follows it after a colon.
+
+    An ARN has colons of its own, but only before `parameter/`.
+    """
     start = name.find(":parameter/") + 1 if name.startswith("arn:") else 0
     base, colon, selector = name[start:].partition(":")
     return (name[:start] + base, selector) if colon else (name, "")

@@ -75,7 +75,8 @@ def refused_role(*, has_external_id: bool) -> Refusal:
 def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) -> Refusal:
     """Wrap `refusal`: add a hint if the requested duration exceeds the role's maximum.
 
-    The hint shows how to read the maximum, because only iam:GetRole returns it, which needs another permission.
+    The hint shows the command that reads the maximum. Only iam:GetRole returns the maximum, and it needs a separate
+    permission.
     """
 
     def within(answer: AwsAnswer, doing: str) -> DsopsError | None:

@@ -51,7 +51,7 @@ class Client(NamedTuple):
 
     runtime: Runtime
     skews: dict[str, float]
-    """The number of seconds by which each host's clock is ahead of ours, learnt from refusals.
+    """The number of seconds by which each host's clock is ahead of the local clock, learnt from refusals.
 
     All copies of the client share this dict.
     """
@@ -72,7 +72,7 @@ class Client(NamedTuple):
     """
 
     def skew_seconds(self, endpoint: Endpoint) -> float:
-        """Return the number of seconds by which the endpoint's clock is ahead of ours.
+        """Return the number of seconds by which the endpoint's clock is ahead of the local clock.
 
         The result is 0 until a refusal has shown a difference.
         """
@@ -259,7 +259,7 @@ async def _attempt(
     answer = _what_aws_said(call, response, read_refusal)
     _measure(client, call, _result(response, answer), begun)
     failure = _failure(call, response, answer)
-    # AWS checks the signature first, so a request refused for its time has not used up the MFA code in it.
+    # AWS checks the signature first, so a request that is refused for its timestamp has not used up its MFA code.
     is_corrected = (
         answer is not None and may_correct and _is_corrected(client, call, response, answer, _Signed(request, skew))
     )

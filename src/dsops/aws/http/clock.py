@@ -25,7 +25,10 @@ class ServerProbe(NamedTuple):
     time: datetime | None
     """The server's clock, to the second; None when the response has no `Date` header."""
     ahead_seconds: float
-    """The minimum number of seconds by which the server's clock is ahead of ours; 0 if both may show the same time."""
+    """The minimum number of seconds by which the server's clock is ahead of the local clock.
+
+    The value is 0 if both clocks may show the same time.
+    """
     certificate_end: datetime | None
     """The expiry of the server's certificate; None without TLS, or when the transport can't tell."""
 
@@ -68,7 +71,11 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
 
 
 def _ahead(before: datetime, after: datetime, theirs: datetime) -> float:
-    """Return by how many seconds `theirs` (a whole second) is after `after`, or before `before` (negative)."""
+    """Return the server's clock difference in seconds: positive if its clock is ahead, negative if it is behind.
+
+    `before` and `after` are the local times around the request. `theirs` is the server's time, a whole second. The
+    result is 0 if `theirs` may lie between them.
+    """
     if (theirs - after).total_seconds() > 0:
         return (theirs - after).total_seconds()
     return min(0.0, (theirs - before).total_seconds() + 1)

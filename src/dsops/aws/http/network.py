@@ -1,7 +1,7 @@
 """Choose the proxy and the trusted certificates for an address, from the environment variables that are passed.
 
-libcurl, OpenSSL and urllib3 would read the variables of this process, but the agent works for clients with other
-variables.
+libcurl, OpenSSL and urllib3 would read the environment of this process. The agent has to use the environment of its
+client instead.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ Source: AWS SDKs and Tools Reference Guide, "Retry behavior".
 _TOKENS_AFTER_REFUSAL = 0.5
 """The number of tokens after a refusal.
 
-A refused request takes no token from the service's own bucket, which at that moment lacks less than one token, on
-average half a token. With 0 here, twenty calls at one per second took 1.5 times as long as the limit allows; with
-0.5, 1.3 times.
+A refused request takes no token from the service's own bucket. At that moment, the bucket lacks a part of a token, on
+average half of one. With 0 here, twenty calls at one per second took 1.5 times as long as the limit allows; with 0.5,
+1.3 times.
 """
 
 _SMOOTHING_SECONDS = 2.0

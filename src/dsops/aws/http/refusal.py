@@ -32,7 +32,7 @@ TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 501 is not among them: a server that lacks a feature will not have it a second later.
 """
 
-# Error codes of temporary failures with status 400. AWS documents the last of them as worth a retry.
+# Error codes of temporary failures with status 400. AWS documents IDPCommunicationError as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
 _UNKNOWN_KEY = frozenset(
@@ -96,7 +96,7 @@ def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
 def as_error(answer: AwsAnswer, doing: str, credentials: Credentials | None, region: str = "") -> DsopsError:
     """Return the error for a refusal that any service may return.
 
-    `doing` completes `not allowed to ...`; `region` is the endpoint's.
+    `doing` completes the text `not allowed to ...`; `region` is the endpoint's region.
     """
     if is_skew(answer):
         return clock_skewed(answer)

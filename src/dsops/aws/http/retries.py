@@ -25,8 +25,9 @@ _LEAST_WINDOW_SECONDS = 1.0
 _PART_OF_REST = 4
 """The divisor that limits a throttled call's pause to a part of the time left.
 
-The pause is drawn from at most a quarter of the time left, or one second, so that the call can use capacity that
-other calls leave. With pauses of up to 20 s, 50 processes with 2 requests per second used only 70 % of the limit.
+The pause is random, up to a quarter of the time left, or up to one second if that is longer. So the call can use
+capacity that other calls leave. With pauses of up to 20 s, 50 processes with 2 requests per second used only 70 % of
+the limit.
 """
 
 _QUOTA = 500
@@ -39,7 +40,7 @@ Reference Guide, "Retry behavior"). Throttling costs nothing, because the rate l
 """
 
 _LONGEST_SHUT_SECONDS = 60.0
-"""The maximum seconds for which a Retry-After delays other calls: one request a minute harms no service."""
+"""The maximum seconds for which a Retry-After delays other calls. One request a minute harms no service."""
 
 _MOST_RETRIES = 200
 _SHORTEST_PAUSE_SECONDS = 0.001

@@ -100,9 +100,9 @@ class _Transfer:
 class CurlDriver:
     """Runs transfers on one CurlMulti. Not thread-safe, and not usable in a forked child.
 
-    Connections stay open between runs. libcurl calls no Python functions, only `list.append` and `BytesIO.write`,
-    because pycurl swallows a Ctrl-C that arrives while Python code runs in a callback. We saw this with the callbacks
-    of pycurl's socket interface, the alternative way to wait.
+    Connections stay open between runs. libcurl calls no Python functions, only `list.append` and `BytesIO.write`:
+    pycurl swallows a Ctrl-C that arrives while Python code runs in a callback. This happened with the callbacks of
+    pycurl's socket interface, the alternative way to wait.
     """
 
     def __init__(self) -> None:
@@ -194,8 +194,8 @@ class CurlDriver:
             seconds = min(seconds, timer / 1000)
         readers, writers, others = self._multi.fdset()
         sockets = {*readers, *writers, *others}
-        # `fdset` shows no socket during a name lookup, and none above 1023, the limit of `fd_set`, when many files are
-        # open.
+        # `fdset` shows no socket during a name lookup. It also leaves out descriptors above 1023 (the limit of
+        # `fd_set`), which occur when many files are open.
         if len(sockets) < len(self._transfers) + self._own_sockets or max(sockets, default=0) > _HIGH_DESCRIPTOR:
             seconds = min(seconds, _BLIND_SECONDS)
         if sockets:
@@ -217,7 +217,7 @@ class CurlDriver:
         set_option(pycurl.MAXFILESIZE_LARGE, MAX_ANSWER_BYTES)
         set_option(pycurl.WRITEDATA, transfer.body)
         set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
-        # An empty value removes the header that libcurl would add, so that the request does not wait for `100
+        # An empty value removes a header that libcurl would add. Without `Expect`, the request does not wait for `100
         # Continue`.
         lines = [f"{name}: {value}" for name, value in headers]
         if not any(name.lower() == "content-type" for name, _ in headers):
@@ -301,7 +301,10 @@ def _answered(transfer: _Transfer) -> Response:
 
 
 def _certificate_end(curl: Any) -> str:
-    """Return the expiry of the first certificate, which is the server's own. Those of its issuers follow."""
+    """Return the expiry of the first certificate in the chain, which is the server's own.
+
+    The certificates of its issuers follow in the chain.
+    """
     for certificate in curl.getinfo(pycurl.INFO_CERTINFO)[:1]:
         for name, value in certificate:
             if name == "Expire date":
@@ -339,7 +342,8 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
 def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
     """Convert a libcurl error number into the dsops error."""
     request, curl = transfer.request, transfer.curl
-    # REQUEST_SIZE counts the request, not a CONNECT. Since libcurl 8.21, PRETRANSFER_TIME is set without a connection.
+    # REQUEST_SIZE counts the request, not a CONNECT. PRETRANSFER_TIME can't be used: since libcurl 8.21 it is set even
+    # without a connection.
     is_sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
     why = _why(transfer, number, text)
     if number == pycurl.E_OPERATION_TIMEDOUT:

@@ -141,7 +141,7 @@ class _Pools:
             manager.clear()
 
     def _make(self, request: WireRequest, trust: Trust) -> Any:
-        # Certificates are not passed as an SSLContext, with which urllib3 1.26 can't check an IP address.
+        # Certificates are not passed as an SSLContext: with an SSLContext, urllib3 1.26 can't check an IP address.
         options: dict[str, Any] = {
             "maxsize": _MOST_THREADS,
             "cert_reqs": "CERT_REQUIRED",

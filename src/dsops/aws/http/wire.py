@@ -97,7 +97,7 @@ class Response(NamedTuple):
 
 
 def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
-    """Return the request's headers plus those that its signature needs (except Authorization), checked for validity.
+    """Return the headers of the request and its signature (except Authorization), checked for validity.
 
     Raises CredentialsInvalid when a key or token has a character that would end its header (a line break).
     """

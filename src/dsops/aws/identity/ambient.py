@@ -1,6 +1,6 @@
 """Load the base credentials, which sign the first hop.
 
-Keys in the environment are read here, everything else by botocore, which is the reference for profiles, SSO,
+Keys in the environment are read here. botocore reads everything else, since it is the reference for profiles, SSO,
 `credential_process`, web identity, containers and instances. botocore takes 190 ms to import and reads its process's
 environment, so it runs in a new process with the client's environment.
 """
@@ -36,9 +36,14 @@ When a `credential_process` runs dsops again, that dsops detects a loop by this 
 def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:
     """Return the keys in AWS_ACCESS_KEY_ID and related variables; None when they are not set.
 
-    These keys take precedence over AWS_PROFILE, as in botocore and the AWS CLI. The whole order is: `--profile` (here
-    a store's `profile`, for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An
-    empty variable counts as unset. Raises AmbientFailed for an incomplete key pair or an unreadable expiry. With
+    These keys take precedence over AWS_PROFILE, as in botocore and the AWS CLI. The order of precedence is:
+
+    1. `--profile`, here a store's `profile`, for which this function is not called
+    2. keys in the environment
+    3. AWS_PROFILE
+    4. `default`
+
+    An empty variable counts as unset. Raises AmbientFailed for an incomplete key pair or an unreadable expiry. With
     `now`, raises CredentialsExpired for an AWS_CREDENTIAL_EXPIRATION in the past.
     """
     access_key_id = environ.get("AWS_ACCESS_KEY_ID", "").strip()

@@ -27,8 +27,8 @@ _OF_A_PROFILE = {
 }
 """Settings of a profile that configure a source of credentials.
 
-If a profile had none of them, botocore would use the role of the container or instance, which is another identity
-than the profile that a store names.
+If a profile has none of these settings, botocore uses the role of the container or instance. That role is a different
+identity from the profile that a store names.
 """
 
 INSTANCE = "the instance's role"
@@ -46,7 +46,8 @@ _CREDENTIAL_SOURCES = {
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
-# EKS Pod Identity: the agent's addresses on a node, the path of a pod's token ("How EKS Pod Identity works").
+# EKS Pod Identity: the addresses of its agent on a node, and the folder in the path of a pod's token file ("How EKS Pod
+# Identity works").
 _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 
@@ -156,7 +157,10 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
 
 
 def _blamed(lookup: CredentialLookup, why: str) -> tuple[str, str]:
-    """Return what failed to load according to botocore's message, and a hint unless it is the profile."""
+    """Return what failed to load according to botocore's message, and a hint.
+
+    If the profile's credentials failed to load, the hint is "".
+    """
     environ = lookup.environ
     token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
     if "container-role" in why:

@@ -23,8 +23,8 @@ def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:
     raise MfaRequired(prompt)
 
 
-# botocore stores this function as a default argument when it is imported. A prompt would hang, because the client uses
-# the terminal, and the next run would ask for the code again.
+# This is set before botocore is imported, because botocore stores the function as a default argument. A prompt would
+# hang, because the client uses the terminal, and the next run would ask for the code again.
 getpass.getpass = _refuse_to_ask  # type: ignore[assignment]
 
 from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402

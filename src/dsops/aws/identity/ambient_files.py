@@ -1,7 +1,7 @@
 """Locate and read AWS config and credentials files as botocore would for a client.
 
-botocore reads the environment variables and working directory of its own process, but the agent works for clients
-that have others.
+botocore reads the environment variables and working directory of its own process. The agent works for clients that
+have different variables and a different directory.
 """
 
 from __future__ import annotations

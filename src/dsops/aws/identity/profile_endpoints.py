@@ -1,8 +1,14 @@
 """Translate a profile's endpoint settings (`endpoint_url`, `services`, FIPS, dual stack) to environment variables.
 
-The order of precedence is that of the AWS SDKs and Tools Reference Guide, "Service-specific endpoints": a service's
-variable, the general variable, the profile's `services` section, the profile's `endpoint_url`. Like environment
-variables, the profile files belong to the user, so they need no `dsops allow`, unlike a discovered configuration.
+The order of precedence is that of the AWS SDKs and Tools Reference Guide, "Service-specific endpoints":
+
+1. a service's variable
+2. the general variable
+3. the profile's `services` section
+4. the profile's `endpoint_url`
+
+The profile files belong to the user, as environment variables do, so they need no `dsops allow`. Only a discovered
+configuration needs it.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from dsops.input_file import read_file
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-try:  # imported directly because `hashlib` takes 3 ms of a cold run
+try:  # `_sha1` is imported directly, because `hashlib` takes 3 ms of a cold run
     from _sha1 import sha1  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     from hashlib import sha1
@@ -52,9 +52,10 @@ class Token(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """A digest that identifies the login. A refresh of the login that keeps the refresh token keeps the digest.
+        """A digest of the login's refresh token, or of its access token if there is no refresh token.
 
-        Only the user who logged in has the refresh token, so equal digests mean the same user.
+        Only the user who logged in has the token, so equal digests mean the same user. A refresh of the login that
+        keeps the refresh token keeps the digest.
         """
         return digest((self.refresh_token or self.access_token).reveal_bytes())
 

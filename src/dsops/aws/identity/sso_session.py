@@ -38,12 +38,12 @@ class SsoSession(NamedTuple):
 
 
 def start_url_problem(url: str) -> str:
-    """Return what a valid start URL looks like if this one is not usable; "" for a usable start URL."""
+    """Return a description of valid start URLs if this URL is not usable; "" for a usable start URL."""
     return "" if re.match(_URL, url) else "the https address of the access portal"
 
 
 def region_problem(region: str) -> str:
-    """Return what a valid region looks like if this one is not usable; "" for a usable region."""
+    """Return a description of valid regions if this region is not usable; "" for a usable region."""
     return "" if re.match(_REGION, region) else "the region of the Identity Center instance, such as us-east-1"
 
 

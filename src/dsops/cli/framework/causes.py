@@ -33,8 +33,8 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
             "allow sts:AssumeRole on the role's ARN in a policy of the caller, too: both accounts have to allow it",
         ),
         (
-            "the trust policy requires an external ID, and the call had none or another one",
-            "set `external_id` of the store to the one that the role's owner gave you, in the same case",
+            "the trust policy requires an external ID, and the call had none or a different one",
+            ("set the store's `external_id` to the value that the role's owner gave you (upper and lower case matter)"),
         ),
         (
             "the trust policy requires MFA",
@@ -245,7 +245,7 @@ _SECRETS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     ),
     "secret.changed": _causes(
         ("another client wrote a version meanwhile", "`dsops diff STORE KEY` shows what it changed; then try again"),
-        ("`--expect` names a version that is not current", "`dsops history STORE KEY` shows which one is"),
+        ("`--expect` names a version that is not current", "`dsops history STORE KEY` shows the current version"),
     ),
     "secret.refused": _causes(
         ("the KMS key that encrypts it is disabled or deleted", "enable the key in KMS; AWS's message has its state")
@@ -292,7 +292,7 @@ _SERVICE: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "service.failed": _causes(("AWS has an internal error", "try again; health.aws.amazon.com shows outages")),
     "audit.not-sent": _causes(
         ("the receiver is down, or its address is wrong", "check `syslog` or `otlp` in ~/.config/dsops/config.yaml"),
-        ("it requires a token, or another one", "set `headers`, or OTEL_EXPORTER_OTLP_HEADERS"),
+        ("the receiver requires a token, or the token is wrong", "set `headers`, or OTEL_EXPORTER_OTLP_HEADERS"),
         ("its certificate is signed by a company's own CA", "set `ca_file` for that receiver"),
     ),
     "audit.line-refused": _causes(("the record is too long for the receiver", "use tcp:// instead of udp://")),

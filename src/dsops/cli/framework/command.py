@@ -1,7 +1,9 @@
-"""Command lines as data: what a command accepts, and the parser, which makes Arguments of argv and environment.
+"""Command lines as data: what a command accepts, and the parser that turns argv and environment into Arguments.
 
-The parser has no side effects. argparse is not used: it can only read the environment of this process (the agent
-parses its clients' command lines), and importing it and filling its parsers costs a cold run 4 ms.
+The parser has no side effects. argparse is not used for two reasons:
+
+- It can only read the environment of this process, but the agent parses its clients' command lines.
+- Importing it and filling its parsers costs a cold run 4 ms.
 """
 
 from __future__ import annotations
@@ -32,8 +34,11 @@ class Flag(NamedTuple):
     kind: FlagKind = "text"
     """The kind of value that the flag takes.
 
-    `switch` takes no value; `seconds` a positive number, `integer` a whole number of at least 0, `reason` one line of
-    text, `filled` any text that is not empty.
+    - `switch`: no value
+    - `seconds`: a positive number
+    - `integer`: a whole number of at least 0
+    - `reason`: one line of text
+    - `filled`: any text that is not empty
     """
     value: str = ""
     """The placeholder for the flag's value in the help: `NAME`."""

@@ -1,4 +1,4 @@
-"""Completes the commands of dsops in hints, so that a pasted one uses the configuration of the command that failed."""
+"""Completes dsops commands in hints, so that a pasted command uses the configuration of the failed command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COMMAND = re.compile(r"(`dsops |: dsops |^dsops )([a-z][a-z-]*)((?: [a-z][a-z-]
 
 
 def with_config(text: str, config: str) -> str:
-    """Return the text; each of its commands that takes --config and lacks it gets the configuration.
+    """Return the text, with the configuration added to each dsops command that takes --config but lacks it.
 
     `config` is the value of --config on the command line.
     """
@@ -32,7 +32,10 @@ def with_config(text: str, config: str) -> str:
 
 
 def _takes_config(name: str, word: str) -> str | None:
-    """Return the member of a group that takes --config, "" for a command that does, and None for any other."""
+    """Return the name of the group's member if it takes --config, or "" for a plain command that takes it.
+
+    `name` is the command or group, and `word` the word after it. Returns None if the command does not take --config.
+    """
     command, member = load(name) if name in COMMANDS else None, ""
     if isinstance(command, Group):
         member = word if word in command.commands else ""

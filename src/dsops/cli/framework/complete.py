@@ -188,7 +188,7 @@ def _kept(operand: str, runtime: Runtime) -> Candidates:
 
 
 def _keys_of(store: str, line: _Line, runtime: Runtime) -> Candidates:
-    """Yield the keys of those secrets of the store that variables of the configuration read."""
+    """Return the secret keys that variables of the configuration read from the store."""
     config = _config(line, runtime)
     environments = config.environments.values() if config else ()
     references = [each.reference for environment in environments for each in environment.variables.values()]

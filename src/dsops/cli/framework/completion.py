@@ -1,7 +1,7 @@
 """`dsops completion`: print a completion script for a shell, which calls `dsops complete` at each Tab.
 
-Only the program knows what can be completed (its commands, the names in a configuration). So the scripts only pass
-words on, and need no change when a flag is added.
+The scripts only pass the words of the command line to `dsops complete`, which finds the completions: its commands, and
+the names in a configuration. So the scripts need no change when a flag is added.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dsops.errors import UsageError
 
 _INDENT = 26
 _WIDE_ENOUGH = 64
-"""From this width on, names and texts stand side by side."""
+"""The minimum width, in columns, for showing names and texts side by side."""
 
 _LAST_LINES = (
     "Every command takes --json, -v (--verbose), -q (--quiet) and --debug. Each flag can also be set by a variable:"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-# The pattern matches characters that XML 1.0 can't contain even when escaped. The table escapes characters that a
+# `_IMPOSSIBLE` matches characters that XML 1.0 can't contain even when escaped. `_ESCAPES` escapes characters that a
 # careless parser could take for markup or line ends.
 _IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}

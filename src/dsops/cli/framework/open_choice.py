@@ -25,7 +25,7 @@ _WITH_SESSION = ("exec", "shell", "credentials", "console", "whoami")
 _FIRST_NAMES = "`dsops init` writes a dsops.yaml, and `aws configure` a profile"
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
-"""Commands for which no names can be suggested, since they take a new name or one that only a sandbox knows."""
+"""Commands without suggested names, since they take a new name, or a name that exists only in a sandbox."""
 
 
 def leave_to_picker(command: Command, arguments: Arguments, words: Sequence[str]) -> None:

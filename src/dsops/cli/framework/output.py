@@ -204,7 +204,10 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def pasteable(text: str, config: str) -> str:
-    """Return the text; its dsops commands get `--config` if the failed command had it (`config`, "" without)."""
+    """Return the text, with `--config` added to its dsops commands if the failed command had the flag.
+
+    `config` is the value of the flag; "" without the flag.
+    """
     if not config:
         return text
     from dsops.cli.framework.command_hint import with_config

@@ -112,7 +112,10 @@ def chooser(report: Callable[[Event], None]) -> Callable[[str, Sequence[Choice]]
 
 
 def reporter(*, is_verbose: bool, is_quiet: bool = False) -> Callable[[Event], None]:
-    """Return a function that shows events on stderr: all with --verbose or on a terminal, otherwise those in NOTES."""
+    """Return a function that shows events on stderr.
+
+    With --verbose or on a terminal, it shows all events; otherwise only the events in NOTES.
+    """
     if is_quiet:
         return ignore
     if is_verbose or is_terminal():

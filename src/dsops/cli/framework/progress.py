@@ -159,7 +159,7 @@ class Progress:
 
 
 class _OpenWait:
-    """A wait that has not ended. Several waits with the same name, such as parallel calls, are one."""
+    """A wait that has not ended. Several waits with the same name, such as parallel calls, count as one."""
 
     __slots__ = ("begun", "count", "text")
 
@@ -199,7 +199,7 @@ class Waits:
         return True
 
     def restart(self, now: float) -> None:
-        """Start counting the waits again: the time in which the user was asked something was no wait for AWS."""
+        """Restart the timing of the open waits, because time spent on a question to the user is not a wait for AWS."""
         for wait in self._open.values():
             wait.begun = now
 

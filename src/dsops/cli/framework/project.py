@@ -105,7 +105,8 @@ def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runt
 def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = "") -> Mapping[str, Secret]:
     """Fetch the value of every variable of the plan; writes the audit record first.
 
-    `variable` is the only variable of the plan, "" for a whole environment; an agent plans it again.
+    `variable` is the plan's variable if it has only one; "" for a whole environment. An agent makes the plan again
+    from this name.
     """
     agent = agent_of(arguments, runtime)
     values = agent.secrets(plan.environment, variable) if agent else None
@@ -118,7 +119,10 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 def fetch_with_sessions(
     plan: Plan, arguments: Arguments, runtime: Runtime
 ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """Return the values of all variables, and the sessions among them. Writes the audit record first."""
+    """Return the values of all variables, and the sessions whose parts are among these values.
+
+    Writes the audit record first.
+    """
     agent = agent_of(arguments, runtime)
     # The sessions are issued first: if one is renewed in between, the variables get the session that ends later.
     stores, environment = stores_in_variables(plan), environment_of_sessions(plan)

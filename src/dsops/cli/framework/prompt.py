@@ -19,8 +19,8 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
     """Ask the user, without echo; None without a terminal or window, and after Ctrl-D.
 
-    A window is opened on a desktop if there is no terminal, or if the process is a background job: the system stops
-    such a process (SIGTTIN) when it reads the terminal.
+    On a desktop, a window is opened if there is no terminal. A window is also opened for a background job, since the
+    system stops such a process (SIGTTIN) when it reads the terminal.
     """
     return _ask(question, terminal, _ask_in_window, is_hidden=True)
 

@@ -56,7 +56,7 @@ def columns(descriptor: int) -> int:
 
 
 def text_width(descriptor: int) -> int:
-    """Return the width for running text: the terminal's, but 40 to 100 columns; 100 without a terminal."""
+    """Return the width for running text: the terminal's width, limited to 40 to 100 columns; 100 without a terminal."""
     return max(_NARROWEST, min(WIDEST, columns(descriptor))) if _is_terminal(descriptor) else WIDEST
 
 
@@ -90,12 +90,13 @@ def shown_error(text: str, descriptor: int) -> str:
 
 
 def rows_of(line: str, width: int, indent: int) -> list[str]:
-    """Split the line into rows that fit the width; a text in backticks, and a longer word, stays whole."""
+    """Split the line into rows that fit the width. Texts in backticks and words longer than a row stay whole."""
     if _cells(line) <= width:
         return [line]
     import re
 
-    # A text in backticks; in a hint, a command of dsops up to the end of the clause; a word; a question's last space.
+    # The pattern matches, in this order: a text in backticks; in a hint, a dsops command up to the end of the clause; a
+    # word; the space at the end of a question.
     command = r"|(?<=: )dsops [^;`]*\S" if line.startswith(_DETAILS) else ""
     words = re.findall(rf"\s*(?:`[^`]*`\S*{command}|\S+)|\s+$", line)
     parts = [""]
@@ -167,7 +168,7 @@ def table_text(
 
 
 def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, least: Sequence[str]) -> list[int]:
-    """Return the columns to show: all that have a cell, without the least important ones if they do not fit."""
+    """Return the columns to show: all with a non-empty cell, without the least important ones if they do not fit."""
     shown = [column for column in range(len(headings)) if not rows or any(row[column] for row in rows)]
     for name in least:
         cells = [[row[column] for column in shown] for row in rows]

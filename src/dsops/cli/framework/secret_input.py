@@ -21,7 +21,10 @@ _MOST_BYTES = 16384
 
 
 def piped_or_in_file(path: str, most_bytes: int = _MOST_BYTES) -> Secret | None:
-    """Return the content of the file, or of stdin if it is piped; None if the user has to be asked."""
+    """Return the content of the file, or of stdin if it is piped.
+
+    Returns None without a file or pipe; the user then has to be asked.
+    """
     if path not in {"", "-"}:
         return _in_file(path, most_bytes)
     if sys.stdin is None or (not path and sys.stdin.isatty()):

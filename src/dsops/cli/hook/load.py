@@ -99,7 +99,8 @@ def outcome(
     An error becomes the line, unless `is_raised` returns true.
     """
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration named by these variables would need no permission, and the agent would read them, too.
+        # A configuration named by the flag or by DSOPS_CONFIG would need no permission. The agent would read the
+        # variables, too.
         raise UsageError(
             "the hook can't be used with `--config`, DSOPS_CONFIG or DSOPS_ENV",
             hint="unset DSOPS_CONFIG and DSOPS_ENV: the hook uses the dsops.yaml of the folder",

@@ -1,7 +1,7 @@
 """Opens a console link in a browser; each store can have a container or browser profile of its own.
 
-Everyone who has the link can sign in with it, so it is never an argument of a process: the browser gets an address of
-this machine, from which dsops redirects exactly one request to the link.
+Everyone who has the link can sign in with it, so the link is never an argument of a process. The browser gets a
+loopback address instead, from which dsops redirects exactly one request to the link.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class BrowserChoice(NamedTuple):
     """The browser, and the container or profile in it, that opens the console."""
 
     browser: str
-    """`firefox`, `chrome`, or "": the default browser, or with a container, the first of the two that is installed."""
+    """The browser: `firefox`, `chrome`, or "".
+
+    "" stands for the default browser. With a container, "" stands for the first of the two browsers that is installed.
+    """
     container: str
     """The name of the store if it gets a container or profile of its own; otherwise ""."""
     is_dangerous: bool = False

@@ -51,7 +51,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
 
 def _login_of_store(name: str, arguments: Arguments, runtime: Runtime) -> RequestedLogin:
     config = load_config(arguments, runtime, names=(name,))
-    # The plan is not carried out: with `session_policy: auto`, a session needs an environment, a login does not.
+    # The plan is not carried out: a session with `session_policy: auto` needs an environment, but a login does not.
     plan = plan_one_store(config, name, runtime, is_carried_out=False)
     logins, _ = logins_of_stores(config, runtime)
     steps = [step for step in plan.steps.values() if step.type.service == "sso"]

@@ -1,4 +1,4 @@
-"""`dsops revoke`: deny everything to those sessions of a role that were issued before a certain time."""
+"""`dsops revoke`: deny everything to a role's sessions that were issued before a certain time."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if fixes and not subject.plans:
         subject = _subject(
             arguments, runtime
-        )  # While other users could write the configuration, it had no plans, so it is loaded again after the repair.
+        )  # There are no plans while other users can write the configuration: it is loaded again after the repair.
     config = arguments.text(CONFIG.name)
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]

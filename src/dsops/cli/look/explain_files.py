@@ -29,7 +29,7 @@ _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 def evidence_of(
     steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
 ) -> Evidence:
-    """Read the policies in the files of `--policies`, and those of `--trust-policy`, given as ROLE=FILE."""
+    """Read the policies in the files of `--policies`, and the trust policies of `--trust-policy ROLE=FILE`."""
     given: Given = {}
     for file in policy_files:
         given = {**given, **_given(file, runtime)}
@@ -47,7 +47,7 @@ def _given(file: str, runtime: Runtime) -> Given:
 
 
 def _people(file: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
-    """Yield the users and roles of a file. Those of a template can have further policies in AWS."""
+    """Yield the users and roles of a file. Users and roles of a template can have further policies in AWS."""
     for known in file.people:
         arn = parse_arn(known.arn)
         if arn is not None:

@@ -67,7 +67,7 @@ _OPTIONAL: Final = ("boundary", "scp", "rcp")
 
 
 def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Complete:
-    """Return a function that reads from a sandbox those policies that the policy files lack."""
+    """Return a function that reads policies from a sandbox if the policy files lack them."""
     from dsops.cli.policy.live import ask_sandbox
 
     def complete(asked: CaseQuestion) -> CompletedQuestion:

@@ -43,7 +43,7 @@ def _examine(arguments: Arguments, runtime: Runtime) -> tuple[Config, tuple[Prob
 
 
 def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
-    """Return the configuration's problems, and those of the named environment's plan. Raises EnvironmentUnknown."""
+    """Return the problems of the configuration and of the named environment's plan. Raises EnvironmentUnknown."""
     problems, shown = examined.problems, [file.shown for file in examined.config.all_files]
     try:
         plan_environment(plannable(examined.config, examined.unusable), arguments, runtime)

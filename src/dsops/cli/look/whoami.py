@@ -96,7 +96,7 @@ def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
 
 
 def _profile_is_session(name: str, runtime: Runtime) -> bool | None:
-    """Whether the access key of a profile, or of the default one, is temporary; None if that is unknown."""
+    """Whether the access key of a profile, or of the default profile, is temporary; None if that is unknown."""
     environ = runtime.environ
     default = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
     profile = read_aws_profiles(runtime)[0].by_name.get(name or default)

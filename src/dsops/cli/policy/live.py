@@ -56,7 +56,7 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
 def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
     """Complete each question, in order, with a sandbox's policies, read with the keys of each account's `admin`.
 
-    Keys in environment variables are not used, since they may be those of a real account.
+    Keys in environment variables are not used, since they may belong to a real account.
     """
     address = parse_address(url)
     if address is None or not is_loopback(address.host):

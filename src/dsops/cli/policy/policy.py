@@ -1,4 +1,4 @@
-"""`dsops policy check`: report errors in IAM policies, and statements whose effect is not what it seems."""
+"""`dsops policy check`: report errors in IAM policies, and statements that do not do what they seem to do."""
 
 from __future__ import annotations
 

@@ -33,7 +33,10 @@ FAILURE_CODE = 125
 
 
 class _Outcome(NamedTuple):
-    """The result for one store: the command's result, or the error of dsops; neither after Ctrl-C."""
+    """The result for one store: the command's result, or the error of dsops.
+
+    Both are missing if the command was not started because of Ctrl-C.
+    """
 
     store: str
     result: CommandResult | None = None
@@ -211,7 +214,7 @@ class _Printer:
 
 
 def _ended_lines(lines: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """The lines, with a newline at the end of each stream."""
+    """Return the lines; if the last line of a stream lacks a newline, add it."""
     last = {stream: number for number, (stream, _) in enumerate(lines)}
     return [
         (stream, line if line.endswith(b"\n") or last[stream] != number else line + b"\n")

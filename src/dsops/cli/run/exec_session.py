@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class CommandSession(NamedTuple):
-    """What a command gets, and the renewal and endpoint that run while the command runs."""
+    """The secrets and session that a command gets, and the renewal and endpoint that run with the command."""
 
     secrets: Mapping[str, Secret]
     identity: ChildIdentity

@@ -131,14 +131,14 @@ def _check_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runt
 
 
 def target_in(arguments: Arguments) -> RunTarget:
-    """Return what the arguments name."""
+    """Return the target of the command line: its operand NAME, `--env` and `--credentials`."""
     return RunTarget(arguments.operand(NAME.name), arguments.text(ENVIRONMENT.name), arguments.text(CREDENTIALS))
 
 
 def _load_target(arguments: Arguments, runtime: Runtime) -> tuple[RunTarget, Config]:
     """Load the configuration, and return the resolved target of the arguments with it; shows notes on stderr.
 
-    Raises NotAllowed, and UsageError if NAME is neither an environment nor a store, or both.
+    Raises NotAllowed. Raises UsageError if NAME is not the name of an environment or a store, or is the name of both.
     """
     named = target_in(arguments)
     config = read_target_config(named, runtime, arguments.text(CONFIG.name))

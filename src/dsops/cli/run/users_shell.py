@@ -62,7 +62,11 @@ _IN_PROMPT = {
 
 
 def users_shell(runtime: Runtime) -> str:
-    """Return the path of the user's shell: of SHELL, of the user's account, or /bin/sh; on Windows that of COMSPEC."""
+    """Return the path of the user's shell.
+
+    The path is that of SHELL, otherwise the shell of the user's account, otherwise /bin/sh. On Windows, it is the path
+    in COMSPEC.
+    """
     if sys.platform == "win32":
         return find_command(runtime.environ.get("COMSPEC") or "cmd.exe", runtime.environ.get("PATH"))
     import pwd

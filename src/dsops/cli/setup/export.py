@@ -27,8 +27,8 @@ _BACKUP = ".before-dsops"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    # The exported profile works in every folder, and the permission never ends, so the file needs permission like a
-    # discovered file.
+    # The file needs permission like a discovered file, because the exported profile works in every folder and the
+    # permission never ends.
     types = StoreTypes()
     config = load_config(arguments, runtime, is_chosen=False)
     path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")

@@ -30,7 +30,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     new = rewritten.whole.encode()
     if arguments.switch("--write") and new != original.data:
         replace_file(path, original.data, new, _BACKUP)
-        if named:  # a discovered file is not allowed: it may be hostile, and the user has not seen what it can do
+        if named:  # a discovered file gets no permission: it may be hostile, and the user has not seen what it can do
             remember_written(_path(named, runtime), new, runtime)
     _show(arguments, rewritten, original, shown)
     return 0

@@ -32,7 +32,7 @@ from dsops.tasks import AsyncOnce, Work, settle, spawn
 
 
 class AttachedPolicies(NamedTuple):
-    """The policies that were read, and for each policy that could not be read the reason."""
+    """The policies that were read, and the reason for each policy that could not be read."""
 
     policies: tuple[PolicyText, ...]
     unread: tuple[str, ...]

@@ -37,7 +37,7 @@ from dsops.policy import (
 from dsops.tasks import AsyncOnce, settle
 
 _AT_ONCE: Final = 10
-"""The number of questions completed concurrently. For each, up to two users or roles are read, with a few calls."""
+"""The number of questions completed concurrently. Each needs a few calls, for up to two users or roles."""
 
 
 class Completer:
@@ -53,7 +53,7 @@ class Completer:
         self._readers = readers
         """The readers by account.
 
-        IAM looks a name up in its caller's account, where another entity may have the same name.
+        There is one per account, because IAM finds a name only in the account of the credentials.
         """
         self._organization = organization
         self._find_secrets = secrets

@@ -1,4 +1,7 @@
-"""Describes unread policies and condition keys as missing facts: who can look them up, and with which command."""
+"""Describes unread policies and condition keys as missing facts.
+
+A fact says who can look it up, and which command shows it.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,10 @@ def _looked_up(unread: Unread, about: RefusedCall) -> tuple[str, str]:
 
 
 def _of_organization(place: Literal["scp", "rcp"], about: RefusedCall) -> tuple[str, str]:
-    """Describe the control policies above the caller's (SCPs) or resource's (RCPs) account; return also a command."""
+    """Return a description of an organization's control policies, and the command that lists them.
+
+    These are the SCPs above the caller's account, or the RCPs above the resource's account.
+    """
     request = about.request
     account = request.principal.account if place == "scp" else request.resource_account
     kind = _POLICY_TYPES_OF_ORGANIZATIONS[place]
@@ -85,7 +91,10 @@ def _listing(kind: str, name: str) -> str:
 
 
 def _of_resource(about: RefusedCall) -> tuple[str, str]:
-    """Describe a resource's policy, or its KMS key if that is unknown; return also the command that shows it."""
+    """Return a description of a resource's policy, and the command that shows it.
+
+    If the resource's KMS key is unknown, both are about the key.
+    """
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
     if resource.endswith(UNKNOWN_KEY):

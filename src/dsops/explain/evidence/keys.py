@@ -1,8 +1,8 @@
-"""Finds the policy question about the KMS key if a secret or parameter may be read but can't be decrypted.
+"""Finds the policy question about the KMS key if a caller may read a secret or parameter but can't decrypt it.
 
-Secrets Manager says "Access to KMS is not allowed" and names neither key nor reason; Parameter Store names both. A
-caller that may describe the secret can read the key's id. The key's policy and the caller's policies are then
-evaluated as for any call.
+Secrets Manager says "Access to KMS is not allowed", without the key and the reason. Parameter Store's message has
+both. A caller that may describe the secret can read the key's id. The key's policy and the caller's policies are then
+evaluated as for any other call.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class KeyAsker:
     ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
         """Return the policy question about the key, or a finding if no question can be asked.
 
-        `named` is the key's ARN if AWS's error names it, else "".
+        `named` is the key's ARN from AWS's error; "" if the error contains none.
         """
         key = named or await self._key_of_secret(read, chain)
         is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
@@ -144,7 +144,7 @@ class KeyAsker:
         return None
 
     def _as_arn(self, key: str, read: Encrypted) -> str:
-        """Return the ARN of a key. A key without an account in its name is in the secret's account."""
+        """Return the ARN of a key. If `key` contains no account, the secret's account is used."""
         if key.startswith("arn:"):
             return key
         secret, principal = parse_arn(read.resource), read.caller.principal

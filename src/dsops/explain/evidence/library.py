@@ -186,7 +186,7 @@ def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> b
 
 
 def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
-    """Mark the path of the caller's role as unknown, as for roles of IAM Identity Center, which have a path."""
+    """Mark the path of the caller's role as unknown. Roles of IAM Identity Center have a path, for example."""
     question = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
     return completed._replace(asked=question, unread=(*completed.unread, unread))

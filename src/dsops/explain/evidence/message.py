@@ -1,8 +1,8 @@
 """Parses the refused call from an error message that any program printed.
 
-An encoded message (EC2 and some other services return one) contains every condition key of the call. A plain message
-contains only caller, action and resource. Everything else is unknown, unless the message has an authorization id and
-AWS's record with that id may be read.
+EC2 and some other services return an encoded message, which contains every condition key of the call. A plain message
+contains only caller, action and resource. If it has an authorization id and AWS's record with that id may be read, the
+record provides the rest.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Refused(NamedTuple):
 
 
 def encoded_in(text: str) -> str:
-    """Return the encoded message in a text; "" when there is none. Raises UsageError for a damaged message."""
+    """Return the encoded message in a text; "" if there is none. Raises UsageError for a damaged message."""
     match = re.search(_ENCODED, text)
     words = match[1] if match is not None else "".join(text.split())
     if match is None and not re.fullmatch(_ALONE, words):
@@ -76,7 +76,10 @@ def read_sentence(text: str) -> Refused:
 
 
 def read_decoded(text: str) -> Refused:
-    """Read the call from a decoded message, which contains all condition keys. Raises UsageError."""
+    """Read the call from a decoded message, which contains all condition keys.
+
+    Raises UsageError if the message does not describe a call.
+    """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -95,7 +98,10 @@ def read_decoded(text: str) -> Refused:
 
 
 def read_recorded(recorded: Recorded) -> Refused:
-    """Read the call from AWS's record, which does not depend on the message's language. Raises UsageError."""
+    """Read the call from AWS's record, which does not depend on the message's language.
+
+    Raises UsageError if the record does not describe a call.
+    """
     values_by_key = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
     user_id, refusal = values_by_key.get("aws:userid", ""), recorded.said
     caller = _caller(
@@ -111,7 +117,7 @@ def read_recorded(recorded: Recorded) -> Refused:
 
 
 def _caller_arn(principal_arn: str, user_id: str) -> str:
-    """Return a role session's ARN from the role's ARN and the session name in the user id; other ARNs unchanged."""
+    """Return the ARN of a role's session, with the session name from the user id. Other ARNs are returned unchanged."""
     arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
     return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
 
@@ -138,7 +144,7 @@ def _refused(
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
     """Return the caller with that ARN; None for an invalid ARN.
 
-    The caller counts as temporary: a user may have a session (GetSessionToken), and every other caller has one.
+    Its credentials are treated as temporary: a user's may be (GetSessionToken), and those of every other caller are.
     """
     parsed = parse_arn(arn)
     return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None

@@ -27,7 +27,7 @@ Levels = tuple[tuple[PolicyText, ...], ...]
 
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
-"""The maximum number of steps from an account up to its organization's root; it ends a loop in invalid data.
+"""The maximum number of steps from an account up to its organization's root. It stops a loop in invalid data.
 
 AWS allows seven levels: a root, five nested units and the account.
 """
@@ -47,9 +47,11 @@ class OrganizationReader:
         management: Callable[[str], OrganizationsClient | None],
         more: Sequence[OrganizationsClient] = (),
     ) -> None:
-        """`own` has clients by account; `management` takes a management account and returns its client, or None.
+        """Create a reader that tries several clients.
 
-        `more` are further clients, which are tried if the first clients lack the permission.
+        - `own`: the clients by account.
+        - `management`: a function that takes a management account and returns its client, or None.
+        - `more`: further clients, tried if the others lack the permission.
         """
         self._own = own
         self._more = more

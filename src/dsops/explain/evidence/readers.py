@@ -21,7 +21,10 @@ Given = Mapping[tuple[str, Kind, str], Attached]
 
 
 class SeveralReaders:
-    """Reads one account: from files, then from IAM with one credential after the other until nothing is missing."""
+    """Reads the users and roles of one account.
+
+    Sources are tried in order until nothing is missing: files first, then IAM with each of the credentials.
+    """
 
     def __init__(self, account: str, readers: Sequence[AttachedReader], policies_by_arn: Given) -> None:
         self._account = account
@@ -176,7 +179,7 @@ def _default_version(policy: Object) -> str:
 
 
 def _document(value: object) -> str:
-    """Return a policy as JSON. The AWS CLI prints the policy decoded; the API percent-encodes it."""
+    """Return a policy as JSON. The API percent-encodes policies, and the AWS CLI prints them decoded."""
     from urllib.parse import unquote
 
     return unquote(value) if isinstance(value, str) else json.dumps(value)

@@ -40,12 +40,15 @@ class RecordReader:
         self._chains = chains
         self._pauses = pauses
         self._managed: dict[str, str] = {}
-        """Policy documents by ARN, kept because many refusals of one run refer to the same policies."""
+        """Policy documents by ARN. They are cached because many refusals in one run involve the same policies."""
 
     async def read(
         self, refusal: RefusalMessage, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
     ) -> Recorded | Fact:
-        """Return the record, or the missing fact. Retries, because a new record may not be available yet."""
+        """Return the record, or a Fact that says why it is missing.
+
+        Retries, because a new record may not be available yet.
+        """
         account = _account(refusal, chain)
         latest_first = chain[::-1]
         askers = sorted(latest_first, key=lambda chain_keys: chain_keys.identity.account != account)
@@ -105,7 +108,11 @@ _OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
 
 
 def _account(refusal: RefusalMessage, chain: Sequence[ChainKeys]) -> str:
-    """Return the refused account: the account of the caller in AWS's message, or else of the call's credentials."""
+    """Return the account whose request was refused.
+
+    This is the caller's account in AWS's message. If the message has no caller, it is the account of the credentials
+    that signed the call.
+    """
     caller = parse_arn(refusal.caller)
     if caller is not None:
         return caller.account

@@ -1,8 +1,14 @@
 """Interprets AWS's record of a refusal: the type of policy that refuses, with its policy and statement.
 
-The record (IAM Toolbox, preview) has the effect of each check, the statements that applied, the context of the call,
-and each policy as it was, if the caller may read that policy. The policies of a type are used only when the record
-has all of them. AWS's own checks take precedence over our evaluation of the documents.
+The record (IAM Toolbox, preview) contains:
+
+- the effect of each check
+- the statements that applied
+- the context of the call
+- each policy as it was at the time, if the caller may read that policy
+
+The policies of a type are used only if the record contains all of them. AWS's own checks take precedence over our
+evaluation of the policies.
 """
 
 from __future__ import annotations
@@ -60,7 +66,7 @@ _EVERYTHING: Final = parse_policy(
 )
 """A policy that allows everything.
 
-It replaces policies that can't be read but, according to AWS, refuse nothing.
+It stands in for policies that can't be read but that, according to AWS's record, do not refuse the call.
 """
 
 
@@ -73,9 +79,15 @@ class Recorded(NamedTuple):
     given: PolicySet
     """The policies by place, for those places whose policies are all in the record."""
     is_whole: bool
-    """Whether the record covers the resource's side. False if caller and resource are in different organizations."""
+    """Whether the record covers both the caller's and the resource's side.
+
+    False if caller and resource are in different organizations.
+    """
     lacks_role: bool
-    """Whether a role refuses but no trust policy is listed, although every role has one."""
+    """Whether a role refuses but the record lists no trust policy of it.
+
+    Every role has a trust policy, so the role probably does not exist.
+    """
 
     def complete(self, question: CaseQuestion) -> CaseQuestion:
         """Return the policy question with the record's caller and context."""
@@ -101,7 +113,10 @@ class Recorded(NamedTuple):
                 yield unread_part
 
     def _settles(self, key: str) -> bool:
-        """Return whether the record determines the key, since a complete record lists every key that the call has."""
+        """Return whether the record determines the key.
+
+        A complete record lists every key of the call, so a key that is not listed is known to be absent.
+        """
         if key in SECRET_KEYS or not _first_value(self.context, "aws:principalarn"):
             return False
         return self.is_whole or not key.startswith(_OF_RESOURCES)
@@ -137,15 +152,18 @@ def read_record(
 def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
     """Return whether the policy applies to the evaluation's resource.
 
-    A resource-based policy applies only to the resource that it is attached to, but AWS may evaluate one request for
-    several resources.
+    AWS may evaluate one request for several resources. A resource-based policy applies only to the resource that it is
+    attached to.
     """
     is_resources = listed.kind == "RESOURCE_BASED_POLICY"
     return not is_resources or evaluation.resource in listed.attached_to or not evaluation.resource
 
 
 def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
-    """Return whether caller and resource are of one account or organization: only then is the record complete."""
+    """Return whether caller and resource are in the same account or organization.
+
+    Otherwise the record is incomplete.
+    """
     arn, account = parse_arn(resource), _first_value(context, "aws:principalaccount")
     organizations = [_first_value(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
     is_one_account = bool(account) and (arn is None or arn.account in ("", account))
@@ -171,7 +189,10 @@ class _Record:
         self._is_whole = is_whole
 
     def told(self, refusal: RefusalMessage) -> RefusalMessage:
-        """Return the refusal with the first type of policy that refuses, in AWS's order, and its statement."""
+        """Return the refusal, with the first policy type that refuses and the denying statement added.
+
+        The first type is determined in AWS's order.
+        """
         checks = self._evaluation.checks
         if checks is None:
             return self._refusal_by_matches(refusal)
@@ -190,7 +211,7 @@ class _Record:
         )
 
     def _refusal_by_matches(self, refusal: RefusalMessage) -> RefusalMessage:
-        """Return the refusal with the denying statement, from a record without checks."""
+        """Return the refusal with the denying statement added, for a record that lists no checks."""
         statements = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(statements[0])
         if self._evaluation.effect != _DENIES or not policy_type:
@@ -249,8 +270,10 @@ class _Record:
     def _is_complete(self, place: Place, *, is_checked: bool) -> bool:
         """Return whether the record lists all policies of that type.
 
-        A type that was checked may have no policy, but a checked boundary is listed. A role always has a trust
-        policy, and for cross-account requests the resource's policy is checked even if there is none.
+        - Identity: the record is complete if the type was checked, even if it lists no policy.
+        - Boundary and session: a checked policy is always listed.
+        - Trust: a role always has a trust policy, so the record must list it.
+        - Resource: in a cross-account request, the resource's policy is checked even if there is none.
         """
         if place == "identity":
             return is_checked
@@ -259,9 +282,10 @@ class _Record:
         return is_checked == bool(self._listed_for(place))
 
     def _allows(self, place: Place) -> bool:
-        """Return whether AWS says that the policies of this place refuse nothing.
+        """Return whether the policies of this place do not refuse the call, according to AWS.
 
-        The result is False for a resource's policy, because that policy also names its callers.
+        Always False for a resource's policy. Which callers it names also matters, so it can't be replaced by a
+        stand-in.
         """
         effects = {check.effect for check in self._evaluation.checks or () if _CHECKS.get(check.kind) == place}
         return bool(effects) and effects <= {"ALLOW", "NO_IMPACT"} and place != "resource"

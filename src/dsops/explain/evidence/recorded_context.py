@@ -1,7 +1,11 @@
 """Converts the context in AWS's record of a refusal to condition keys and their values.
 
-In AWS's examples (IAM Toolbox API reference), single values are strings, lists are in brackets, an address has its
-prefix length, and `aws:EpochTime` is written as a date.
+The format follows AWS's examples (IAM Toolbox API reference):
+
+- Single values are strings.
+- Lists are in brackets.
+- An IP address includes its prefix length.
+- `aws:EpochTime` is a date.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from dsops.policy import global_key_type, is_multi_valued, lower_case
 from dsops.policy.language.values import read_moment
 
 _MANY: Final = ("sts:transitivetagkeys",)
-"""Condition keys that have several values, but are not global keys. Their values can't contain a comma."""
+"""Condition keys with several values that are not global condition keys. Their values can't contain a comma."""
 
 
 def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from dsops.policy import PolicyText, ResourcePolicy
 async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> ResourcePolicy:
     """Read the secret's policy and tags with several credentials.
 
-    Policy and tags each come from the first credentials that may read them.
+    The policy is read with the first credentials that have permission, and so are the tags.
     """
     best: ResourcePolicy | None = None
     for api in apis:

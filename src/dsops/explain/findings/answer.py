@@ -19,7 +19,10 @@ from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_k
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
-"""Types of policies that often can't be read: if all others allow the call, one of these refuses it."""
+"""Types of policies that often can't be read.
+
+If all policies of other types allow the call, the refusal must come from a policy of one of these types.
+"""
 
 
 def findings_of(
@@ -44,7 +47,7 @@ def findings_of(
 
 
 def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
-    """Sort the parts that could not be read: first the condition keys that the statements in `named` test."""
+    """Sort the unread parts. Condition keys that the statements in `named` test come first."""
     tested_keys: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
         tested_keys += [lower_case(failure.key), *variable_keys(failure.wanted)]
@@ -62,7 +65,7 @@ def _not_read(
 ) -> RefusalFinding:
     """Return the finding for a policy that can't be read here.
 
-    `has_leads` says that the caller's own policies allow the call only under a condition that can't be tested here.
+    `has_leads`: the caller's own policies allow the call, but only under a condition that can't be tested here.
     """
     unread = {part.place for part in outcome.unread}
     is_of_a_resource = broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
@@ -95,7 +98,7 @@ _CODES: Final = {
 
 
 def _is_guess(broken: Broken, about: RefusedCall, unread: frozenset[str]) -> bool:
-    """Return whether a statement may match the real ARN of the secret or key, of which dsops knows only a guess."""
+    """Return whether a statement may match the real ARN of a secret or key whose exact ARN is unknown."""
     if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
         return False
     if broken.found is None:
@@ -150,9 +153,10 @@ def _finding(
 
 
 def _is_doubtful(code: str, about: RefusedCall) -> bool:
-    """Return whether the finding depends on a name that may differ: a role's path or a provider.
+    """Return whether the finding depends on a value that dsops may have wrong. Such a finding is only likely.
 
-    Such a finding is only likely. AWS uses a token's `azp` as its audience (IAM User Guide, OIDC federation keys).
+    Such values are a role's path, a provider, a session tag, and a token's audience: AWS uses the token's `azp` as its
+    audience (IAM User Guide, OIDC federation keys).
     """
     if code == "principal-tag":  # A session tag overrides a tag of the role that has the same name.
         return "aws:principaltag/" in about.unknown_keys
@@ -172,7 +176,7 @@ def _is_about_resources(mismatch: Mismatch) -> bool:
 
 
 def _name_in(pattern: str) -> str:
-    """Return the secret's name from an ARN in a policy, without the pattern for the last characters."""
+    """Return the secret's name from an ARN in a policy, without the wildcard for the ARN's random suffix."""
     arn = parse_arn(pattern)
     if arn is None or not arn.resource.startswith("secret:"):
         return ""
@@ -198,14 +202,17 @@ def _place(broken: Broken, about: RefusedCall) -> FaultLocation:
 
 
 def _with_policy_name(place: FaultLocation, refusal: RefusalMessage) -> FaultLocation:
-    """Add the name of the policy and the statement from AWS's message, if they could not be read."""
+    """If the policy could not be read, add its name and the statement's Sid from AWS's message."""
     if place.policy or not refusal.policy_arn or place.policy_type != refusal.policy_type:
         return place
     return place._replace(policy=refusal.policy_arn, sid=refusal.sid)
 
 
 def _nothing_found(about: RefusedCall, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
-    """Return the finding if everything read allows the call: an unread policy refuses, or a policy just changed."""
+    """Return the finding for a refused call that all readable policies allow.
+
+    Either an unread policy refuses, or a policy has changed since the call.
+    """
     request = about.request
     message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
     text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"
@@ -216,7 +223,7 @@ def _nothing_found(about: RefusedCall, facts: tuple[Fact, ...], error: DsopsErro
 
 
 def distinct(findings: Iterable[RefusalFinding]) -> list[RefusalFinding]:
-    """Merge equal findings, so that one statement is shown for many secrets that one policy refuses."""
+    """Merge equal findings. If one policy refuses many secrets, a single statement is shown for all of them."""
     seen: dict[object, list[RefusalFinding]] = {}
     for finding in findings:
         statement = finding.remedy.statement

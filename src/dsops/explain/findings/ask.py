@@ -126,7 +126,7 @@ class Asker:
         return ""
 
     async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[ChainKeys]) -> str | RefusalFinding:
-        """Return the secret's whole ARN; question marks replace its end if the ARN can't be looked up."""
+        """Return the secret's full ARN. If it can't be looked up, question marks replace its random suffix."""
         step, secret = failure.step, failure.secret
         identity = chain[-1].identity
         named = parse_arn(secret)
@@ -173,7 +173,7 @@ def _key_in(message: str) -> str:
 
 
 def _unknown_provider(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """Return the finding for an unknown provider's token or assertion, about which only the trust policy decides."""
+    """Return the finding for a token or assertion from an unknown provider. Only the trust policy decides about it."""
     finding = finding_of(failure.error, failure.step, hop, edit_at)
     place = finding.place._replace(policy_type="role trust policy", of=failure.step.role)
     return finding._replace(cause="trust-policy", certainty="likely", place=place)

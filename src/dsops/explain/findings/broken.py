@@ -22,9 +22,9 @@ from dsops.policy import (
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
 _OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
 _OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
-"""How much an element that does not match adds to the distance between statement and request.
+"""The amount that each unmet element adds to the distance between a statement and a request.
 
-A condition that is not met adds 1.
+A condition that is not met adds 1. The statement with the smallest distance is reported.
 """
 
 
@@ -61,9 +61,9 @@ def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
 
 
 def _as_read(reason: StatementReason | None, policies: Policies) -> StatementReason | None:
-    """Return the statement as it was written, since an evaluation with assumptions leaves conditions out.
+    """Return the statement as it was written. An evaluation with assumptions leaves out some of its conditions.
 
-    Returns None for a statement of the stand-in for a policy that could not be read.
+    Returns None if the statement belongs to the stand-in for a policy that could not be read.
     """
     if reason is None:
         return None
@@ -87,7 +87,7 @@ def nearest(reason: Reason) -> StatementReason | None:
     ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
     near.sort(key=lambda candidate: _distance(candidate, ranks))
     if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
-        return None  # both statements are equally near, so none is named
+        return None  # both statements are equally near matches, so neither is named
     return near[0] if near else None
 
 
@@ -106,7 +106,7 @@ def _distance(reason: StatementReason, ranks: Mapping[str, int]) -> int:
 
 
 class Diagnosis(NamedTuple):
-    """The place to report, how certain it is, and the other places that refuse."""
+    """The policy type to report, how certain it is, and other policy types that refuse."""
 
     broken: Broken | None
     """The policy type that refused; None when everything that was read allows the request."""
@@ -139,7 +139,7 @@ def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
 
 
 def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | None:
-    """Return the Deny of the refusing type, if it is the only one that can apply.
+    """Return the Deny statement of the type that refused, if only one such statement can apply.
 
     Returns None unless AWS says that a Deny of this type applied, and all policies of the type were read.
     """
@@ -182,5 +182,5 @@ def _named_by_aws(
 
 
 def failures_of(broken: Broken) -> tuple[UnmetElement, ...]:
-    """Return the unmet elements of an Allow, or the conditions of a Deny, all of which are met."""
+    """Return the unmet elements of an Allow statement, or the conditions of a Deny statement, which are all met."""
     return broken.found.failures if broken.found is not None else ()

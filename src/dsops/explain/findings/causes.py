@@ -52,9 +52,9 @@ _BESIDE: Final = {
 
 
 _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
-"""The causes for a KMS key: both the key's policy and the caller's policy must allow the call.
+"""Maps the cause of a refusal to the cause that is reported if the resource is a KMS key.
 
-Users easily forget one of the two policies.
+Both the key's policy and the caller's policy must allow the call, and users easily forget one of them.
 """
 
 
@@ -155,7 +155,10 @@ def _of_deny(broken: Broken, about: RefusedCall) -> Cause:
 
 
 def sentence(policy: str, words: str) -> str:
-    """Return the sentence; its verb, the first word of `words`, is put into the singular or plural."""
+    """Return a sentence with `policy` as its subject.
+
+    `words` begins with the verb in the singular, which becomes plural if the subject is plural.
+    """
     verb, space, rest = words.partition(" ")
     if _is_many(policy):
         verb = _OF_MANY.get(verb) or verb.removesuffix("s")
@@ -170,7 +173,7 @@ def _is_many(policy: str) -> bool:
 
 
 def _met_condition(condition: Condition, about: RefusedCall) -> Mismatch:
-    """Return a met condition of a Deny as a Mismatch: the values that it refuses and the call's values."""
+    """Return a met condition of a Deny as a Mismatch, with the values that the Deny refuses and the call's values."""
     context = about.request.context
     actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
     if condition.is_secret and actual:
@@ -193,7 +196,10 @@ def _mismatch(failure: UnmetElement, about: RefusedCall) -> Mismatch:
 
 
 def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
-    """Return a sentence about the first policy variable with an unknown value, which must not look empty."""
+    """Return a sentence about the first policy variable whose value is unknown; "" if all are known.
+
+    Without the sentence, the unknown value would look empty.
+    """
     for name in variable_keys(texts):
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"

@@ -58,7 +58,7 @@ WORDS: Final = {
     "token-audience": ("asks for an audience that the token lacks", "asks for another audience than the token's"),
     "token-subject": ("asks for a subject that the token lacks", "asks for another subject than the token's"),
 }
-"""For each cause, how a policy treats a call without the value, and a call with a wrong value."""
+"""Two phrases for each cause: for a call without the value, and for a call with a wrong value."""
 
 ORDER: Final = {
     "external-id": 0,

@@ -37,7 +37,7 @@ class Investigator:
         self._edit_at = edit_at
 
     async def explain(self, failure: Failure) -> list[RefusalFinding]:
-        """Return the findings for a failure: the first place that refused, then places that would refuse as well."""
+        """Return the findings for a failure: first the policy that refused, then policies that would also refuse."""
         failure = failure._replace(step=_with_what_was_sent(failure))
         step, error = failure.step, failure.error
         # A read of a secret is not a hop.
@@ -86,7 +86,10 @@ class Investigator:
         error: DsopsError,
         recorded: Recorded | None = None,
     ) -> list[RefusalFinding]:
-        """Return the findings for one policy question: the first that is certainly refused, or else the very first."""
+        """Return the findings for the first policy question whose refusal is proven.
+
+        If none is proven, return the findings for the first question.
+        """
         readers, completer = self._library.completer(step, chain)
         findings: list[RefusalFinding] = []
         for question, unread in questions:
@@ -247,7 +250,7 @@ def _with_what_was_sent(failure: Failure) -> Step:
 
 
 def _with_fact(findings: list[RefusalFinding], record: Recorded | Fact | None) -> list[RefusalFinding]:
-    """Add the missing record of AWS as the first fact to look up, if no finding is proven."""
+    """If no finding is proven, add AWS's missing record as the first fact to look up."""
     if not isinstance(record, Fact) or not findings or findings[0].certainty == "proven":
         return findings
     return [findings[0]._replace(facts=(record, *findings[0].facts)), *findings[1:]]

@@ -81,7 +81,7 @@ _LIMITS: Final = (
 
 
 def is_policys(error: DsopsError) -> bool:
-    """Return whether a policy refused the call, as the error says: AWS denies some calls regardless of policies."""
+    """Return whether the error says that a policy refused the call. AWS denies some calls regardless of policies."""
     if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
         return False
     message = error.aws.message if error.aws is not None else ""
@@ -89,7 +89,10 @@ def is_policys(error: DsopsError) -> bool:
 
 
 def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """Return the finding for an error whose message states the reason, from AWS or from dsops before the call."""
+    """Return the finding for an error whose message states the reason.
+
+    AWS returned the error, or dsops raised it before the call.
+    """
     cause, key = _cause(error)
     of_who_signs = cause in _OF_WHO_SIGNS
     store = step.credentials_from if of_who_signs else step.name

@@ -41,8 +41,8 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: RefusedC
 def _sender(cause: Cause, about: RefusedCall) -> str | None:
     """Return the store whose configuration can send the value.
 
-    Returns "" for another program's call, and None if no configuration can send the value. A read sends only a
-    region, since a session's values were sent when the session was issued.
+    Returns "" for another program's call, and None if no configuration can send the value. A read can send only a
+    region; all other values were sent when its session was issued.
     """
     if cause.code == "region" or not about.step.name:
         return about.step.name
@@ -104,7 +104,10 @@ _ATTRIBUTES: Final = {
     "tag-session": "PrincipalTag:KEY",
     "set-source-identity": "SourceIdentity",
 }
-"""The remedies for values that come from attributes of a SAML assertion, and not from the configuration."""
+"""The SAML attribute that the identity provider must send, by cause.
+
+These values come from the assertion, so the configuration can't set them.
+"""
 
 
 def _change_claim(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
@@ -118,7 +121,7 @@ def _change_claim(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
 
 
 _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts"}
-"""Actions that a hop may need in addition to sts:AssumeRole -> the configuration key that makes each necessary."""
+"""Maps an action that a hop may need besides sts:AssumeRole to the configuration key that requires it."""
 
 
 def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
@@ -133,7 +136,10 @@ def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remed
 
 
 def _actions(about: RefusedCall) -> object:
-    """Return the action, or all actions of a hop: with only one allowed, the hop would fail at the next."""
+    """Return the refused action, or for a hop all actions that it needs.
+
+    If only the refused action were allowed, the hop would fail at the next action.
+    """
     if len(about.actions) < 2 or about.request.action not in about.actions:
         return about.request.action
     return list(about.actions)

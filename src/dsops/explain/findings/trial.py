@@ -108,7 +108,10 @@ def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
 
 
 def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsError) -> bool:
-    """Return False for a missing secret whose variables all have `default` or `optional`, else True."""
+    """Return whether the error counts as a failure.
+
+    A missing secret does not count if all its variables have `default` or `optional`.
+    """
     if not isinstance(error, MISSING):
         return True
     readers = _readers(plan, step, reference)
@@ -151,7 +154,7 @@ async def investigate_message(
 
 
 def _program_call(plan: Plan, store: str, runtime: Runtime) -> Step:
-    """Return a step that stands for the call of the user's own program, which dsops itself never makes."""
+    """Return a step that represents the call of the user's own program. dsops itself never makes this call."""
     region = (store and plan.steps[store].region) or base_region(runtime)
     endpoints = endpoints_of(runtime.environ, "", runtime.folder)
     return Step(

@@ -1,8 +1,8 @@
-"""Reads from a SAML response with which provider, condition keys and actions AWS evaluates a role's trust policy.
+"""Reads a SAML response: the provider, condition keys and actions with which AWS evaluates a trust policy.
 
-Sources: IAM User Guide, "Configure SAML assertions for the authentication response" and "Available keys for
-SAML-based AWS STS federation"; STS API Reference, AssumeRoleWithSAML. The signature is not verified here, because AWS
-verifies it before it evaluates policies.
+Sources: IAM User Guide, "Configure SAML assertions for the authentication response" and "Available keys for SAML-based
+AWS STS federation"; STS API Reference, AssumeRoleWithSAML. The signature is not verified here, because AWS verifies it
+before it evaluates policies.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AssertedContext(NamedTuple):
 
 
 def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> AssertedContext:
-    """Read a SAML response for the role; `principal_arn` is the configured provider, "" to use the response's."""
+    """Read a SAML response for the role. `principal_arn` is the configured provider, or "" for the response's."""
     offered = {offer.principal_arn for offer in response.roles if offer.role_arn == str(role)}
     provider = principal_arn or (next(iter(offered)) if len(offered) == 1 else "")
     context = {

@@ -44,7 +44,7 @@ class Chains:
         return own + self.hop(below) if below is not None else own
 
     async def of(self, step: Step) -> list[ChainKeys]:
-        """Return the credentials that sign the step's call and the calls before that call, base credentials first."""
+        """Return the credentials in the step's chain: base credentials first, those that sign the step's call last."""
         below = self.plan.steps.get(step.credentials_from)
         if below is None:
             credentials = self._bases.get(step.profile)

@@ -19,7 +19,10 @@ from dsops.stores.saml import assertion_at_hand
 
 _REQUEST_TAG: Final = "aws:RequestTag/"
 _KEPT: Final = ("aws:FederatedProvider", "SAML:sub", "SAML:sub_type", "SAML:namequalifier")
-"""The condition keys that a session keeps from a SAML assertion; other keys are only in the trust policy's context."""
+"""The condition keys that a session keeps from a SAML assertion.
+
+The assertion's other keys are only in the context in which the trust policy is evaluated.
+"""
 _OF_SAML: Final = ("saml:sub", "saml:sub_type", "saml:namequalifier")
 _OF_A_LOGIN: Final = (*_OF_SAML, "identitystore:userid")
 _OF_THE_ASSERTION: Final = "what the session has by its assertion is not known here"
@@ -47,7 +50,10 @@ def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
 
 
 def _by_assertion(step: Step) -> tuple[Context, Unread]:
-    """Return the context of a SAML response, if it can be read and is not encrypted, and the unknown keys."""
+    """Return the context from a SAML response, and the unknown keys.
+
+    The context is empty if the response can't be read or is encrypted.
+    """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     response = assertion_at_hand(step.settings)
     if role is None or response is None or not response.is_whole:

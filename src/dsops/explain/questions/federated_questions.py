@@ -39,7 +39,7 @@ Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
     """Return the policy questions in AWS's order, each with its unread parts; [] for a step that assumes no role.
 
-    `provider` is used if the token's provider is unknown. If both are unknown, the principal has no name.
+    `provider` is used if the token's provider is unknown. If that is "" as well, the principal has no name.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None or step.proof is None:
@@ -112,7 +112,7 @@ def _provider(role: Arn, host: str) -> str:
 
 
 def provider_in(question: CaseQuestion, policies: PolicySet) -> str:
-    """Return the provider of the caller's kind that the trust policy names; "" if it names several or none."""
+    """Return the only provider of the caller's kind that the trust policy names; "" if it names several or none."""
     kind = ":saml-provider/" if question.principal.kind == "saml" else ":oidc-provider/"
     providers = {
         provider

@@ -12,7 +12,10 @@ from dsops.plan import Step
 from dsops.policy import Principal, Request, is_kms_key, lower_case
 
 EditAt = Callable[[str, str], Where]
-"""A function that takes store and key, and returns the key's line in the configuration, or else the store's line."""
+"""A function that takes store and key, and returns the line of the key in the configuration.
+
+If the store does not set the key, it returns the store's line.
+"""
 
 
 class RefusedCall(NamedTuple):

@@ -41,7 +41,7 @@ class ChainCaller(NamedTuple):
     """The condition keys that every call of this session has."""
     unread: tuple[Unread, ...] = ()
     is_role_exact: bool = True
-    """Whether the role's ARN is known with its path, which a session's ARN lacks."""
+    """Whether the role's full ARN is known. A session's ARN lacks the role's path."""
 
 
 def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller | None:
@@ -99,7 +99,7 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """Return the keys that are unknown in this session, and are therefore unknown in the next session, too."""
+    """Return only those unknown keys that stay unknown in the next session, because it inherits their values."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 
@@ -112,7 +112,7 @@ def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the source identity that the step sends; without one, the previous session's, which AWS keeps."""
+    """Return the source identity that the step sends. If it sends none, AWS keeps the previous session's."""
     return str(step.settings.get("source_identity", "")) or next(iter(inherited.get("aws:SourceIdentity", ())), "")
 
 
@@ -141,7 +141,8 @@ def questions(
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """Return the policy questions that AWS evaluates for the hop, in AWS's order, each with its unread parts.
 
-    `refused` is the action in AWS's message; if a base session has tags, the plan alone may not show that action.
+    `refused` is the action in AWS's message. Its question is included even if the plan does not show that the hop
+    needs the action, because the base session may have tags or a source identity.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None:
@@ -183,7 +184,7 @@ def _of_hop(unread: Unread) -> list[str]:
 
 
 def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
-    """Return the condition keys of the request, as far as they follow from the plan and the previous sessions."""
+    """Return the known condition keys of the hop's request. They are taken from the plan and the previous sessions."""
     settings = step.settings
     context = context_of_call(caller, region)
     context["sts:RoleSessionName"] = (str(settings["role_session_name"]),)

@@ -1,8 +1,8 @@
 """Parses AWS's access denied message: the caller, action, resource and policy in it.
 
-Source: IAM User Guide, "Troubleshoot access denied error messages". AWS names the policy's ARN since January 2026
-(AWS Security Blog), and the authorization id, with a link to the console, in the preview of 2026. A message in
-another language or form is not parsed.
+Source: IAM User Guide, "Troubleshoot access denied error messages". Messages contain the policy's ARN since January
+2026 (AWS Security Blog). In the preview of 2026 they also contain the authorization id and a link to the console. A
+message in another language or form is not parsed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Final, NamedTuple, get_args
 from dsops.policy import PolicyType
 
 ENDPOINT_POLICY: Final = "VPC endpoint policy"
-"""The name of VPC endpoint policies in AWS's messages. dsops does not evaluate them: only AWS knows the endpoint."""
+"""The name of VPC endpoint policies in AWS's messages.
+
+dsops does not evaluate these policies, because only AWS knows through which endpoint the call came.
+"""
 _TYPES: Final = "|".join([*(kind for kind in get_args(PolicyType) if kind != "no policy"), ENDPOINT_POLICY])
 _SENTENCE: Final = (
     r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
@@ -26,7 +29,10 @@ _LINK: Final = (
     rf"https://[a-z0-9-]{{1,63}}\.{_CONSOLES}/iam/home\?region=(?P<region>[a-z0-9-]{{1,63}})"
     r"#/authorization-details/[0-9a-z]{1,256}"
 )
-"""The pattern of the only links that are shown, since users follow links, and an attacker may write the message."""
+"""The pattern of the links that dsops shows.
+
+All other links are hidden: an attacker may have written the message, and users follow links.
+"""
 _NOTHING_ALLOWS: Final = rf"because no (?P<type>{_TYPES}) allows"
 
 
@@ -41,11 +47,11 @@ class RefusalMessage(NamedTuple):
     is_deny: bool = False
     """Whether a statement denies the call. If False, no statement allows it."""
     policy_arn: str = ""
-    """The ARN of the denying policy; if AWS's record has none, the name that dsops gives the policy."""
+    """The ARN of the denying policy. If AWS's record contains no ARN, it is a name that dsops gives the policy."""
     sid: str = ""
     """The Sid of the denying statement, if AWS's record has it."""
     refusing: tuple[str, ...] = ()
-    """All types of policies that refuse, if AWS's record lists them. Then all other types refuse nothing."""
+    """All policy types that refuse the call, if AWS's record lists them. Types that are not listed do not refuse it."""
     authorization_id: str = ""
     """The id of AWS's record of the decision."""
     region: str = ""

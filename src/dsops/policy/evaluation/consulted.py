@@ -46,11 +46,14 @@ class Policies(NamedTuple):
     service_control: tuple[tuple[Policy, ...], ...] = ()
     """The SCPs by level, from root to account. Each level must allow the request. Empty for a management account."""
     resource_control: tuple[tuple[Policy, ...], ...] = ()
-    """The RCPs by level for the resource's account, each with RCPFullAWSAccess; only for services that support RCPs."""
-    must_resource_allow: bool = False
-    """Whether the resource's policy must allow requests even from its own account, as a KMS key policy must.
+    """The RCPs of the resource's account, by level. Each level includes RCPFullAWSAccess.
 
-    A trust policy must always allow the request, whatever this field says.
+    They are evaluated only for services that support RCPs.
+    """
+    must_resource_allow: bool = False
+    """Whether the resource's policy must allow requests even from its own account, as a KMS key's policy must.
+
+    A trust policy must always allow the request, even if this is False.
     """
 
     def all_policies(self) -> Iterator[Policy]:
@@ -74,7 +77,7 @@ Group = tuple[PolicyType, tuple[Policy, ...]]
 def organization_levels(request: Request, policies: Policies) -> list[Group]:
     """Return the groups of RCPs, then the groups of SCPs, each by level.
 
-    Service-linked roles are limited by neither (AWS Organizations User Guide).
+    Neither RCPs nor SCPs limit service-linked roles (AWS Organizations User Guide).
     """
     if not (policies.resource_control or policies.service_control):
         return []
@@ -87,7 +90,7 @@ def organization_levels(request: Request, policies: Policies) -> list[Group]:
 
 
 def identity_policies(request: Request, policies: Policies) -> tuple[Policy, ...]:
-    """Return the identity-based policies that apply: none for a root user or a caller without an account."""
+    """Return the identity-based policies that apply; empty for a root user or a caller without an account."""
     return policies.identity if request.principal.kind in _WITH_IDENTITY_POLICIES else ()
 
 
@@ -106,7 +109,8 @@ def limits(request: Request, policies: Policies) -> list[Group]:
         groups.append(("permissions boundary", (policies.boundary,)))
     groups.extend(("session policy", layer) for layer in policies.session)
     if not policies.session and kind == "federated-session":
-        # A GetFederationToken session without a session policy has none of the user's permissions, so nothing allows.
+        # A GetFederationToken session without a session policy has none of the user's permissions, so no policy allows
+        # the request.
         groups.append(("session policy", ()))
     return groups
 
@@ -131,7 +135,6 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
 def needs_identity(request: Request, reach: Reach) -> bool:
     """Whether the caller's identity policies must allow the request as well.
 
-    They need not allow it if the resource belongs to the caller's account and the resource's policy names the user,
-    role or session.
+    False if the resource is in the caller's account and its policy names the user, role or session.
     """
     return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

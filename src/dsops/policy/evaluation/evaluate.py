@@ -1,8 +1,8 @@
 """Evaluate a request against policies as AWS does, giving a Decision.
 
-AWS IAM User Guide, "Policy evaluation logic" (single account, cross account, the kinds of principal in a
-resource-based policy). Trust policies behave as measured on live AWS in July 2026 (argmin): a user or role that is
-named in the trust policy of a role in its own account needs no permission in its identity policies.
+Source: AWS IAM User Guide, "Policy evaluation logic" (single account, cross account, the kinds of principal in a
+resource-based policy). Trust policies behave as measured on live AWS in July 2026 (argmin). If a role's trust policy
+names a user or role in the role's own account, this user or role needs no permission in its identity policies.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Decision(NamedTuple):
     is_allowed: bool
     effect: Effect
     decided_by: PolicyType
-    """The type of policy that allowed the request, or the type that AWS's error message would name."""
+    """The type of policy that allowed the request. For a denial, the type that AWS's error message would name."""
     policy: Policy | None
     statement: Statement | None
     """The Allow or Deny statement that decided the request; None when no statement allowed it."""
@@ -55,7 +55,7 @@ class Decision(NamedTuple):
 
 
 class _Answers(NamedTuple):
-    """The results of all types of policy, for a request that no policy denies explicitly."""
+    """The results of all types of policy, for a request that no statement denies explicitly."""
 
     refusing_organization: PolicyType | None
     """The type (SCP or RCP) of the first level that does not allow the request; None if all levels allow it."""

@@ -24,7 +24,7 @@ class Request(NamedTuple):
     resource_account: str
     """The 12-digit id of the account that owns the resource."""
     context: Mapping[str, tuple[str, ...]]
-    """Condition keys, in any case, with the values that the request has. A single-valued key has one value."""
+    """Maps condition keys to the request's values. Keys may have any case. A single-valued key has one value."""
 
     def __repr__(self) -> str:
         # The representation omits the values, because one of them may be an external ID.
@@ -65,8 +65,8 @@ class PreparedRequest:
     def is_met(self, statement: Statement) -> bool:
         """Whether all elements of the statement except Principal match the request.
 
-        A condition that can't be evaluated (see `policy.language.conditions`) counts as met in a Deny and as not met
-        in an Allow.
+        If a condition can't be evaluated (see `policy.language.conditions`), it counts as met in a Deny, and as not
+        met in an Allow.
         """
         if not statement.actions.matches(self.action):
             return False

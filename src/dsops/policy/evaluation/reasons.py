@@ -44,7 +44,7 @@ class UnmetElement(NamedTuple):
     """The condition key as written; "" for the other elements."""
     wanted: tuple[str, ...]
     actual: tuple[str, ...] | None
-    """The request's values; None when the request lacks the key. Secret values are `***`, as they are in `wanted`."""
+    """The request's values; None if the request lacks the key. Secret values are shown as `***`, also in `wanted`."""
     hint: str
     """A few words about a difference that is easy to overlook; "" if no such difference is known."""
     line: int
@@ -66,15 +66,18 @@ class StatementReason(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """The result of one type of policy; for SCPs and RCPs that of one level, for session policies that of one layer."""
+    """The result of one type of policy.
+
+    SCPs and RCPs have one result per level, and session policies have one per layer.
+    """
 
     policy_type: PolicyType
     level: int
     """The level of the organization or the layer of the session, from 0."""
     effect: Effect
-    """The effect that these policies would have if no other type existed."""
+    """The effect of these policies alone, without the policies of other types."""
     is_needed: bool
-    """Whether the request is refused unless these policies allow it. (A Deny in them always refuses the request.)"""
+    """Whether these policies must allow the request. A Deny in them refuses the request in any case."""
     matched: tuple[StatementReason, ...]
     near: tuple[StatementReason, ...]
     """The statements that nearly applied, the nearest first."""
@@ -236,7 +239,7 @@ def _hint(required: Sequence[str], actual: Sequence[str]) -> str:
 
 
 def _plain_wildcard(question: PreparedRequest, policy: Policy, condition: Condition, actual: Sequence[str]) -> str:
-    """Return a hint if StringEquals compares `*` or `?` literally, and StringLike would match the request."""
+    """Return a hint if StringEquals compared `*` or `?` literally, and StringLike would match the request."""
     if condition.parsed.family != "StringEquals" or condition.parsed.is_negated:
         return ""
     for text in condition.values:

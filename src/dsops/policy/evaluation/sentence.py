@@ -15,9 +15,10 @@ _NAMED_WITH_ARN: Final = _ORGANIZATION | {"permissions boundary", "session polic
 
 
 def denial_sentence(request: Request, decision: Decision) -> str:
-    """Return AWS's access denied message; "" when the request is allowed.
+    """Return AWS's access denied message; "" if the request is allowed.
 
-    IAM User Guide, "Troubleshoot access denied error messages"; AWS Security Blog, January 2026, on ARNs.
+    Sources: IAM User Guide, "Troubleshoot access denied error messages"; AWS Security Blog, January 2026, for the ARN
+    of the policy in the message.
     """
     if decision.is_allowed:
         return ""

@@ -1,8 +1,8 @@
 """Conditions, which are compiled when a policy is read and then tested against a request's context.
 
-A test returns True or False, or None if the request's value does not have the operator's type (a word for a number).
-The evaluator treats None as met in a Deny and as not met in an Allow. Rules: AWS IAM User Guide, "Conditions with
-multiple context keys or values".
+A test returns True or False. It returns None if the request's value does not have the operator's type, such as a word
+where a number is required. The evaluator treats None as met in a Deny and as not met in an Allow. Source: AWS IAM User
+Guide, "Conditions with multiple context keys or values".
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ class Condition(NamedTuple):
     line: int
     parsed: Operator
     test: Test
-    """The compiled test of a context with keys in lower case. Its result None means an unreadable value."""
+    """The compiled test. It takes a context with keys in lower case.
+
+    It returns None if a value can't be parsed.
+    """
 
     def __repr__(self) -> str:
         return f"Condition({self.operator!r}, {self.key!r}, {self.shown_values!r}, line={self.line})"
@@ -81,7 +84,10 @@ def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
 
 
 def compile_condition(operator: str, key: str, values: Sequence[str], line: int, *, has_variables: bool) -> Condition:
-    """Compile a condition. Raises ValueError for an operator or value that AWS refuses, and may quote the value."""
+    """Compile a condition. Raises ValueError for an operator or value that AWS refuses.
+
+    The error's message may quote the value.
+    """
     parsed = parse_operator(operator)
     return Condition(
         operator, key, tuple(values), line, parsed, _compile(parsed, key, values, has_variables=has_variables)
@@ -129,8 +135,8 @@ def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
 def _null_test(key: str, values: Sequence[str]) -> Test:
     """Return the test of the Null operator.
 
-    The operator's value `true` requires that the key is absent; `false` requires that the key is present with a value
-    that is not empty. AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
+    The policy value `true` requires that the key is absent. `false` requires that the key is present and has a
+    non-empty value. Source: AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
     """
     expected = {lower_case(value) for value in values}
     if not expected <= {"true", "false"}:
@@ -181,9 +187,9 @@ def _with_variables(
     static: Sequence[Sequence[Resolved]],
     dynamic: Sequence[tuple[Token, ...]],
 ) -> Test:
-    """Compile a test with policy values that contain variables, which are resolved for each request.
+    """Compile a test for policy values that contain variables. The variables are resolved for each request.
 
-    A policy value with an unset variable matches nothing. Otherwise the test works as `_with_matcher` does.
+    A policy value with a variable that has no value matches nothing. Otherwise the test works as in `_with_matcher`.
     """
     when_missing = _when_missing(parsed)
     decide = _decider(parsed)
@@ -206,8 +212,8 @@ def _with_variables(
 def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | None:
     """Compile an ARN pattern with its variables resolved; None if a variable has no value.
 
-    A variable's value stays within its part of the ARN, even if the value contains colons. A variable may also stand
-    for the whole ARN.
+    The value of a variable stays within its part of the ARN, even if it contains colons. The exception is a variable
+    that stands for the whole ARN.
     """
     sections: Sequence[Sequence[Token]] = split_sections(tokens)
     if len(sections) < 6:
@@ -228,9 +234,9 @@ def _when_missing(parsed: Operator) -> bool:
 
 
 def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
-    """Return the function that combines the results for the request's values into one.
+    """Return the function that combines the results for the request's values into one result.
 
-    An operator without quantifier works like ForAnyValue if the request has several values.
+    If the request has several values, an operator without a quantifier works like ForAnyValue.
     """
     if parsed.quantifier == "ForAllValues:":
         return _all_miss if parsed.is_negated else _all_match

@@ -44,7 +44,10 @@ class Actions(NamedTuple):
 
 
 ResourceTest = Callable[[str, Sequence[str] | None, Callable[[], Context]], bool]
-"""A test of a resource, its six ARN parts (None for a non-ARN), and a function that returns the context."""
+"""A test of a resource.
+
+It takes the resource, the six parts of its ARN (None if it is not an ARN), and a function that returns the context.
+"""
 
 
 class ResourceElement(NamedTuple):
@@ -136,12 +139,12 @@ class _Dynamic(NamedTuple):
 def compile_resources(
     texts: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool, completes: bool = False
 ) -> ResourceElement:
-    """Compile a Resource or NotResource element. Raises ValueError for a text that is no ARN pattern.
+    """Compile a Resource or NotResource element. Raises ValueError for a text that is not an ARN pattern.
 
-    `completes`: whether missing parts of an ARN with fewer than six parts are filled with `*`.
+    With `completes`, an ARN with fewer than six parts gets `*` for the missing parts.
 
-    A pattern with a variable that the request has no value for matches nothing (AWS IAM User Guide, "Variables and
-    tags": the whole statement can become invalid). In NotResource an unset variable therefore excludes the resource
+    A pattern matches nothing if it contains a variable that has no value in the request (AWS IAM User Guide,
+    "Variables and tags": the whole statement can become invalid). In NotResource, such a pattern excludes the resource
     from an Allow and includes it in a Deny.
     """
     patterns = [_compile_resource(text, has_variables=has_variables, completes=completes) for text in texts]
@@ -152,10 +155,12 @@ def compile_resources(
 def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pattern:
     """Compile one resource pattern, part by part.
 
-    A wildcard matches within its part only. The exception is a `*` at the very end: `arn:aws:ec2:*` covers the
-    missing parts as well (AWS IAM User Guide, "Resource": a `*` at the end of a segment can expand beyond the colon).
-    Without that `*`, AWS completes a short ARN only in an identity policy (AWS IAM User Guide, "Incomplete ARNs").
-    The partition may be a wildcard, as in 145 resources of AWS's managed policies; the service may not.
+    A wildcard matches only within its part of the ARN. Rules:
+
+    - A `*` at the very end also covers missing parts: `arn:aws:ec2:*` (AWS IAM User Guide, "Resource": a `*` at the
+      end of a segment can expand beyond the colon).
+    - Without that `*`, AWS completes a short ARN only in an identity policy (AWS IAM User Guide, "Incomplete ARNs").
+    - The partition may be a wildcard, as in 145 resources of AWS's managed policies. The service may not.
     """
     if text == "*":
         return _Pattern(is_everything=True)
@@ -196,9 +201,10 @@ def _completed(sections: list[list[Token]]) -> list[list[Token]]:
 
 
 def _as_literal(token: Token) -> Resolved:
-    """Return a token, with a variable replaced by its text `${...}`.
+    """Return a token, with a variable replaced by its literal text `${...}`.
 
-    AWS expands no variables before the fifth colon of an ARN, and no real ARN contains such a text there.
+    AWS does not expand variables before the fifth colon of an ARN. No real ARN contains `${...}` there, so the pattern
+    matches nothing.
     """
     return token.written if isinstance(token, PolicyVariable) else token
 
@@ -253,9 +259,9 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
 def _any_dynamic(
     dynamic: Sequence[_Dynamic], parts: Sequence[str], context: Callable[[], Context], *, is_negated: bool
 ) -> bool | None:
-    """Whether one of the patterns matches; None if no pattern matches and one has an unset variable.
+    """Whether one of the patterns matches; None if none matches and one contains a variable without a value.
 
-    In NotResource, an unset variable gives None even if the rest of its pattern does not match the resource.
+    In NotResource, a variable without a value gives None even if the rest of its pattern does not match the resource.
     """
     answer: bool | None = False
     for head, tail in dynamic:

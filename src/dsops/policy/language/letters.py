@@ -1,7 +1,7 @@
 """Compare strings case-insensitively, as AWS does.
 
-Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z are converted.
-With Python's `str.lower` the KELVIN SIGN (U+212A) would become `k`, and a `Deny` that contains it would seem to work.
+AWS's names (actions, condition keys, tag keys, operators, regions) are ASCII, so only A to Z are converted. Python's
+`str.lower` would convert the KELVIN SIGN (U+212A) to `k`. A `Deny` with that character would then seem to work.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ def lower_case(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the string as `StringEqualsIgnoreCase` compares it: one character for each, so `ß` is not `ss`.
+    """Convert the string to the form that `StringEqualsIgnoreCase` compares.
 
-    AWS's guide says only "ignoring case". Letters outside of ASCII are folded too (`É` equals `é`), but never to an
-    ASCII letter: U+017F is not `s`, U+212A is not `k`, U+0130 and U+0131 are not `i`.
+    Each character is converted to one character, so `ß` does not become `ss`. AWS's guide says only "ignoring case".
+    Letters outside of ASCII are converted too (`É` equals `é`), but never to an ASCII letter: U+017F is not `s`,
+    U+212A is not `k`, U+0130 and U+0131 are not `i`.
     """
     if text.isascii():
         return text.lower()

@@ -1,7 +1,7 @@
 """Wildcards and ARN patterns, which are compiled once and then matched without backtracking.
 
-No regular expression is built from a policy's text, so matching time depends on the lengths of pattern and text only.
-Each run of literal characters is searched once, from the end of the previous match.
+No regular expression is built from a policy's text, so the matching time depends only on the lengths of pattern and
+text. The search for each run of literal characters starts at the end of the previous match and happens only once.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ class _Piece:
         )
 
     def end_in(self, text: str, start: int, end: int) -> int:
-        """Return the end of the first match between `start` and `end`; -1 when there is none.
+        """Return the end of the first match between `start` and `end`; -1 if there is none.
 
-        The algorithm is Shift-and (Baeza-Yates and Gonnet, 1992), which tests all positions in one step for each
-        character.
+        The algorithm is Shift-and (Baeza-Yates and Gonnet, 1992). For each character of the text, it tests all
+        positions of the pattern in one step.
         """
         if not self.length:
             return start
@@ -163,14 +163,14 @@ def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
 def compile_arn(tokens: Sequence[Resolved]) -> ArnPredicate | None:
     """Compile a test that compares the six parts of an ARN separately; None unless the pattern has six parts.
 
-    Therefore `arn:aws:sqs:*:111122223333:q` does not match a queue of another account whose name contains that text
-    (AWS IAM User Guide, ARN condition operators).
+    For example, `arn:aws:sqs:*:111122223333:q` does not match a queue of another account whose name contains
+    `:111122223333:q` (AWS IAM User Guide, ARN condition operators).
     """
     return compile_arn_sections(split_sections(tokens))
 
 
 def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | None:
-    """Compile an ARN test from a pattern that is already split. So a variable's value stays within its part."""
+    """Compile an ARN test from a pattern that is already split, so that a variable's value stays within its part."""
     if len(sections) < 6 or literal_text(_resolved(sections[0])) != "arn":
         return None
     tests = [

@@ -161,7 +161,10 @@ def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
 
 
 def _holds(family: NumberFamily | DateFamily, order: int) -> bool:
-    """Whether the operator accepts the result of a comparison: negative if the request's value is less, 0 if equal."""
+    """Whether the operator accepts the result of a comparison.
+
+    `order` is negative if the request's value is less than the policy's, 0 if they are equal, and positive otherwise.
+    """
     match family:
         case "NumericEquals" | "DateEquals":
             return order == 0

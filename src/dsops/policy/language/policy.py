@@ -23,7 +23,10 @@ class Statement(NamedTuple):
     principals: Principals | None
     actions: Actions
     resources: ResourceElement | None
-    """The Resource element; None in a trust policy, or if a resource policy omits it to mean its own resource."""
+    """The Resource element; None in a trust policy, and in a resource policy that omits it.
+
+    A resource policy without a Resource element applies to its own resource.
+    """
     conditions: tuple[Condition, ...]
     line: int
 
@@ -46,7 +49,7 @@ class ParsedPolicy(NamedTuple):
     policy: Policy | None
     problems: tuple[Problem, ...]
     aws_message: str
-    """IAM's MalformedPolicyDocument message, as far as known; "" if there is no problem."""
+    """The message of IAM's MalformedPolicyDocument error, if it is known; "" if there is no problem."""
 
 
 KIND_WORDS: dict[PolicyKind, str] = {

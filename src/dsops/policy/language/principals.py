@@ -1,7 +1,7 @@
 """Callers of requests, and the principals that a Principal element names.
 
-How specifically a policy names the caller decides which other policies must allow the request. So the test returns a
-Reach, not a bool.
+The test whether a policy names the caller returns a Reach, not a bool. The Reach tells how specifically the policy
+names the caller, and this decides which other policies must allow the request.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Principal(NamedTuple):
     arn: str
     """The caller's ARN: user, assumed-role, federated-user or root."""
     issuer_arn: str = ""
-    """The ARN of the session's role, with its path, or of the user that issued the federated session."""
+    """The ARN of the session's role, including its path, or of the user that issued the federated session."""
     unique_id: str = ""
-    """The unique id: AIDA... of the user (of a federated session, the issuing user), AROA... of a session's role."""
+    """The unique id: AIDA... for a user, AROA... for a session's role. For a federated session, the issuing user's."""
     federated: str = ""
     """The ARN or name of the identity provider (web identity and SAML), or the name of the service."""
 
@@ -44,11 +44,14 @@ The reach decides which other policies of the account must allow the request (IA
 """
 UNNAMED: Final = 0
 ACCOUNT: Final = 1
-"""The policy names the account or its root, so the caller's identity policies must allow too."""
+"""The policy names the account or its root. The caller's identity policies must also allow the request."""
 ISSUER: Final = 2
 """The policy names the session's role or the federating user. Boundary and session policy still limit the session."""
 DIRECT: Final = 3
-"""The policy names the user, the exact session, everyone, a provider or a service. No other policy needs to allow."""
+"""The policy names the user, the exact session, everyone, a provider or a service.
+
+No other policy needs to allow the request.
+"""
 
 Type = Literal["AWS", "Federated", "Service", "CanonicalUser"]
 Written = tuple[Type, str]
@@ -221,7 +224,7 @@ def _is_access_identity(text: str) -> bool:
 def is_unique_id(text: str) -> bool:
     """Whether the text is a unique id of a user (AIDA...) or role (AROA...).
 
-    When a user or role is deleted, a policy that names it shows the id instead of the ARN.
+    In a policy that names a deleted user or role, AWS replaces the ARN by this id.
     """
     return text.startswith(("AIDA", "AROA")) and 16 <= len(text) <= 128 and text.isascii() and text.isalnum()
 

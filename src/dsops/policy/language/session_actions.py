@@ -1,7 +1,7 @@
 """The STS actions that issue sessions, and the permissions that accompany them.
 
-The sandbox's metrics and log reports count the sessions that these actions issue. Policies decide other STS actions
-(GetScopedCredentials) as they decide the actions of any service. Sources: STS API Reference, the page of each
+The sandbox's metrics and log reports count the sessions that these actions issue. Other STS actions, such as
+GetScopedCredentials, are decided by policies like any service's actions. Sources: STS API Reference, the page of each
 operation; IAM User Guide, "Permissions for GetSessionToken".
 """
 

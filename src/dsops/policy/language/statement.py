@@ -33,9 +33,9 @@ class Rules(NamedTuple):
     has_id: bool = False
     is_resource_optional: bool = False
     completes_arns: bool = False
-    """Whether an ARN without its last parts matches any value in those parts."""
+    """Whether missing parts at the end of an ARN match any value."""
     has_strict_sids: bool = True
-    """Whether Sids must be alphanumeric and unique, as IAM requires but the policy language does not."""
+    """Whether Sids must be alphanumeric and unique. IAM requires this, but the policy language does not."""
     needs_2012: bool = False
 
 
@@ -138,7 +138,10 @@ class StatementReader(Notes):
         return "Deny"
 
     def _one_of(self, node: Mapping, path: str, positive: str, *, is_required: bool) -> tuple[Node, str, bool] | None:
-        """Return the element or its Not... form, its path, and whether it is the Not... form; None if invalid."""
+        """Return the element or its Not... form, its path, and whether it is the Not... form.
+
+        Returns None if the element is missing or invalid.
+        """
         first, second = node.get(positive), node.get(f"Not{positive}")
         if first is not None and second is not None:
             self.note(

@@ -10,7 +10,7 @@ from dsops.policy.language.letters import lower_case
 from dsops.startup import NamedTuple
 
 Context = Mapping[str, tuple[str, ...]]
-"""Condition key in lower case -> the values that the request has for the key."""
+"""Maps a condition key in lower case to the request's values of that key."""
 
 
 class Wildcard:
@@ -30,7 +30,7 @@ ANY_ONE: Final = Wildcard("?")
 
 
 class PolicyVariable(NamedTuple):
-    """A policy variable, `${key}` or `${key, 'default'}`. The request's value replaces it as literal text."""
+    """A policy variable, `${key}` or `${key, 'default'}`. It is replaced by the request's value as literal text."""
 
     key: str
     """The condition key in lower case, as in a Context."""

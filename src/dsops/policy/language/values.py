@@ -18,7 +18,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Number = tuple[int, int]
 """A decimal number: its digits as an integer, and the number of digits after the decimal point."""
 Moment = tuple[int, str]
-"""Seconds since 1970 in UTC, and the fraction's digits as a string, which compares exactly at any precision."""
+"""Seconds since 1970 in UTC, and the digits of the fraction as a string.
+
+The string allows exact comparison at any precision.
+"""
 
 
 def read_number(text: str) -> Number | None:

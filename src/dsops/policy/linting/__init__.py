@@ -91,8 +91,9 @@ def lint(
 ) -> LintReport:
     """Lint a document of `size` characters. Guesses the kind of policy if `kind` is None.
 
-    Names of services, actions and their condition keys are checked only with a reference, and only in documents that
-    are no longer than IAM's API accepts. `has_comments`: whether the file format has comments (.jsonc).
+    - `reference`: without it, the names of services, actions and their condition keys are not checked. They are also
+      not checked in documents that are longer than IAM's API accepts.
+    - `has_comments`: whether the file format has comments (.jsonc).
     """
     reason = ""
     if kind is None:

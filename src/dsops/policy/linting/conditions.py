@@ -1,4 +1,4 @@
-"""Rules about operators that do not fit their keys, and about conditions that are true for requests without the key."""
+"""Rules about conditions: operators that do not fit their keys, and conditions that a missing key makes true."""
 
 from __future__ import annotations
 
@@ -130,9 +130,9 @@ _FITTING: Final = {
     "Binary": {"Binary", "String"},
     "Bool": {"Bool", "String"},
 }
-"""The operator's prefix -> the key types that the operator can compare.
+"""Maps an operator's prefix to the key types that the operator can compare.
 
-String operators are missing here, because they compare any type.
+String operators can compare any type, so they are not listed.
 """
 
 

@@ -1,7 +1,7 @@
 """Extract the statements of a policy document with their lines, leaving out malformed parts.
 
-The grammar refuses a document as a whole, but the linter still checks the valid parts, so that one mistake does not
-hide others.
+The grammar check refuses a document with any mistake. The linter still checks the valid parts, so that one mistake
+does not hide others.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def statement_nodes(root: Node | None) -> list[tuple[Mapping, str]]:
 
 
 def is_fragment(root: Node | None) -> bool:
-    """Whether the node is a statement, or part of one, that is not inside a policy."""
+    """Whether the node is a statement, or a part of one, without the enclosing policy."""
     if not isinstance(root, Mapping):
         return False
     keys = {key.text for key, _ in root.entries}

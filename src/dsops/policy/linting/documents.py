@@ -201,7 +201,7 @@ def _check_size(document: DocumentView, size: int, compact_size: int, findings: 
 def _limit(document: DocumentView) -> _Limit | None:
     """Return the size limit for the policy's kind; None for a resource policy of an unknown service.
 
-    The only known limit for resource policies is that of Secrets Manager. Other services have limits of their own.
+    The only limit for resource policies that dsops knows is that of Secrets Manager.
     """
     if document.kind != "resource":
         return _LIMITS[document.kind]

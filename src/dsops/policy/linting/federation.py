@@ -1,7 +1,8 @@
 """Rules about trust in OIDC and SAML providers: whether the policy restricts the tokens that it accepts.
 
 Many customers share one provider: every GitHub workflow can get a token from GitHub. AWS's list of shared providers
-says which claim identifies the customer. Since June 2025 IAM refuses a trust policy that does not test this claim.
+states which claim identifies the customer. Since June 2025 IAM refuses a trust policy without a condition on this
+claim.
 """
 
 from __future__ import annotations
@@ -201,7 +202,7 @@ def _check_github(clause: Clause, findings: FindingCollector) -> None:
 
 
 def _check_hosts(view: View, hosts: list[str], findings: FindingCollector) -> None:
-    """Report condition keys that look like a claim of a provider that the statement does not name."""
+    """Report condition keys that look like a claim of a provider other than the statement's providers."""
     starts = tuple(lower_case(f"{host}:") for host in hosts)
     for clause in view.clauses:
         host, colon, claim = clause.lower.rpartition(":")

@@ -8,8 +8,9 @@ from typing import Final, Literal, NamedTuple
 Severity = Literal["error", "warning", "note"]
 """The severity of a finding.
 
-`error`: AWS refuses the policy, or the policy allows unintended callers. `warning`: the policy has another effect
-than it seems to have. `note`: the policy is correct, and the finding is for information.
+- `error`: AWS refuses the policy, or the policy allows unintended callers.
+- `warning`: the policy has another effect than it seems to have.
+- `note`: the policy is correct, and the finding is for information.
 """
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")

@@ -1,4 +1,4 @@
-"""Decide whether a condition restricts requests, although some requests lack the condition's key."""
+"""Decide whether a condition restricts requests, even if some requests lack the condition's key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE_KEYS: Final = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourc
 CALLER_KEYS: Final = frozenset(
     {"aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"}
 )
-"""Condition keys about the caller that AWS sets and that no account can choose."""
+"""Condition keys about the caller. AWS sets them, so a caller can't choose their values."""
 
 NETWORK_KEYS: Final = frozenset(
     """
@@ -33,7 +33,7 @@ NETWORK_KEYS: Final = frozenset(
 
 
 def is_required(view: View, lower: str) -> bool:
-    """Whether the statement never applies to a request without that key."""
+    """Whether the statement applies only to requests that have the key."""
     return lower in ALWAYS_PRESENT or view.nulls.get(lower) == frozenset({"false"})
 
 
@@ -48,7 +48,7 @@ def passes_without_key(clause: Clause) -> bool:
 
 
 def narrows(view: View, is_wanted: Callable[[str], bool]) -> bool:
-    """Whether the statement applies only to requests with certain values of a key that `is_wanted` accepts."""
+    """Whether a condition limits the statement to certain values of a key that `is_wanted` accepts."""
     return any(is_wanted(clause.lower) and _is_narrowing(view, clause) for clause in view.clauses)
 
 

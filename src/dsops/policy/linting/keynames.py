@@ -103,7 +103,7 @@ def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollecto
 
 
 def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Report an unknown claim of a well-known provider. AWS's data does not list the claims of other providers."""
+    """Report an unknown claim of a well-known provider. Claims of other providers are not in AWS's data."""
     host, _, claim = clause.lower.rpartition(":")
     if claim in _CLAIMS or "/" in claim:
         return

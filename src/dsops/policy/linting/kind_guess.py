@@ -18,7 +18,7 @@ class Guess(NamedTuple):
 
 
 def guess_kind(root: Node | None) -> Guess:
-    """Guess whether a policy is a trust, resource or identity policy. Policies of other kinds look like these."""
+    """Guess whether a policy is a trust, resource or identity policy. Other kinds can't be distinguished from these."""
     has_principal = False
     is_of_sts = True
     for statement, _ in statement_nodes(root):

@@ -89,7 +89,7 @@ def _fits(template: str, lower: str) -> bool:
 
 
 def meant(word: str, names: Iterable[str], after: str = "", *, before: str = "") -> Callable[[], str]:
-    """Return a function that finds the name most similar to `word` and returns a hint with it.
+    """Return a function that returns a hint with the name most similar to `word`, or "" if none is similar.
 
     The search is slow, so the function is called only if the hint is shown.
     """

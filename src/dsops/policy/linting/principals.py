@@ -103,8 +103,11 @@ ANY_SOURCE: Final = LintRule(
     "service.any-source",
     "warning",
     "an AWS service may use the resource for any of its customers",
-    why="A service calls under its own name, whichever account uses it. An attacker in another account can make it "
-    "use your resource, unless the policy limits the accounts for which the service may do so.",
+    why=(
+        "A service calls AWS under its own name, the same for every account that uses the service. An attacker "
+        "in another account can make the service use your resource, unless the policy limits the accounts for "
+        "which the service may do so."
+    ),
     cure="add a condition on aws:SourceArn or aws:SourceAccount (aws:SourceOrgID for a whole organization)",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
@@ -112,9 +115,11 @@ ANY_SOURCE_ROLE: Final = LintRule(
     "service.any-source-role",
     "note",
     "an AWS service may assume the role for any customer",
-    why="Only a caller of the role's own account with iam:PassRole can pass the role to a service, so this is "
-    "rarely a risk. Many services send aws:SourceArn and aws:SourceAccount when they assume a role; if the "
-    "service's guide says so, a condition on them limits the role to its resource.",
+    why=(
+        "Only a caller of the role's own account with iam:PassRole can pass the role to a service, so this is rarely "
+        "a risk. Many services send aws:SourceArn and aws:SourceAccount when they assume a role. If the guide of "
+        "your service says that it sends them, a condition on these keys limits the role to one resource or account."
+    ),
     cure="add a condition on aws:SourceArn or aws:SourceAccount if the service's guide shows one",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
@@ -128,7 +133,7 @@ _WITHOUT_SOURCE: Final = frozenset(
 
 
 class _Fence(NamedTuple):
-    """A Deny statement for everyone, with conditions that except certain callers."""
+    """A Deny statement for everyone. Its conditions exclude certain callers from the Deny."""
 
     clauses: tuple[Clause, ...]
     tests: tuple[Callable[[str], bool], ...]
@@ -138,7 +143,7 @@ class _Fence(NamedTuple):
 def check_principals(document: DocumentView, findings: FindingCollector, *, has_fences: bool) -> None:
     """Check a policy that has principals.
 
-    `has_fences`: whether each Allow is compared with the Deny statements. The comparison takes time for each pair.
+    With `has_fences`, each Allow is compared with every Deny statement, which is slow for many statements.
     """
     is_trust = document.kind == "trust"
     fences = [fence for view in document.statements if (fence := _fence(view))] if has_fences else []
@@ -183,7 +188,10 @@ def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingColle
 
 
 def _fence(view: View) -> _Fence | None:
-    """Return the statement as a fence, or None: a fence is a Deny for everyone with a negated operator."""
+    """Return the statement as a fence, or None if it is not a fence.
+
+    A fence is a Deny for everyone that has a condition with a negated operator.
+    """
     clauses = tuple(clause for clause in view.clauses if clause.parsed.is_negated)
     if view.effect != "Deny" or not view.is_for_everyone or view.are_actions_negated or not clauses:
         return None
@@ -191,7 +199,7 @@ def _fence(view: View) -> _Fence | None:
 
 
 def _is_fenced(view: View, fences: Sequence[_Fence], is_wanted: Callable[[str], bool]) -> bool:
-    """Whether a fence denies all actions of the statement, except to callers that a wanted key identifies."""
+    """Whether a fence denies all actions of the statement to all callers, except those that a wanted key identifies."""
     if view.are_actions_negated:
         return False
     actions = [lower_case(scalar.text) for scalar in view.actions]
@@ -278,7 +286,7 @@ _ASSUMING: Final = tuple(assuming_action(caller) for caller in get_args(Caller))
 def _call_of(named: Named) -> str:
     """Return the action with which the principal assumes a role.
 
-    The result is "" for everyone (`*`) and for texts that are no principal.
+    Returns "" for everyone (`*`) and for texts that are not a principal.
     """
     if named.type == "Federated":
         arn = parse_arn(named.text)

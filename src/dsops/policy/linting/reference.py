@@ -35,4 +35,4 @@ class AuthorizationReference(Protocol):
         """Return the service with the given prefix (in lower case)."""
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """Return the service of a condition key with a prefix that is no service's: saml:aud belongs to STS."""
+        """Return the service that owns a condition key whose prefix is not a service's: saml:aud belongs to STS."""

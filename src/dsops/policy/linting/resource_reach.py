@@ -1,4 +1,4 @@
-"""Rules about statements that never apply because none of their resources fits an action."""
+"""Rules about statements that never apply, because an action does not support any of the statement's resources."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ class ResourceReachCheck:
                 findings.add(OTHER_KIND, scalar.line, view.element("Action"), message, hint=hint)
 
     def _foreign(self, named: list[tuple[ActionFacts, ...] | None], view: View) -> list[Scalar]:
-        """Return the resources that belong to no service of the actions; [] if an action is unknown or has none."""
+        """Return the resources whose service differs from the services of all actions.
+
+        Returns [] if an action is unknown, or supports no resources.
+        """
         if any(not facts for facts in named):
             return []
         services = {_service(arn) for actions in named for facts in actions or () for arn in facts.arns}
@@ -93,7 +96,7 @@ class ResourceReachCheck:
         return [scalar for scalar in view.resources if _service(scalar.text) not in {"", *services}]
 
     def _is_idle(self, facts: ActionFacts, resources: Sequence[str], findings: FindingCollector) -> bool:
-        """Whether the action takes resources but none of the statement's resources fits it."""
+        """Whether the action supports resources, but none of the statement's resources."""
         if not facts.arns or not resources or findings.is_full(OTHER_KIND):
             return False
         return not any(self._fits(resource, arn) for resource in resources for arn in facts.arns)
@@ -135,9 +138,9 @@ def _is_everything(text: str) -> bool:
 
 
 def _is_whole_service(text: str) -> bool:
-    """Whether the ARN covers all resources of a service, like `arn:aws:s3:::*`.
+    """Whether the ARN matches all resources of a service, such as `arn:aws:s3:::*`.
 
-    Whether such an ARN also matches requests without a resource depends on the service.
+    It depends on the service whether such an ARN also matches requests without a resource.
     """
     parts = text.split(":", 5)
     return len(parts) == 6 and not parts[5].strip("*")

@@ -1,4 +1,4 @@
-"""Rules about ARNs that no resource has, and about statements that apply to all resources except the listed ones."""
+"""Rules about ARNs that match no resource, and about statements that apply to all resources except those listed."""
 
 from __future__ import annotations
 

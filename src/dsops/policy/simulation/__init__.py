@@ -1,4 +1,4 @@
-"""Ask policies questions, one at a time or as a table: what AWS would decide, and whether that is expected.
+"""Answer policy questions, one at a time or as a table: what AWS would decide, and whether that is expected.
 
 The input is questions, policies and unread facts; the output is outcomes with their decisions. Imports `evaluation`,
 `linting` and `language`; others import its names from `dsops.policy`.

@@ -24,8 +24,8 @@ Context = dict[str, tuple[str, ...]]
 def read_caller(text: str, *, role_arn: str = "", unique_id: str = "") -> Principal:
     """Return the Principal for an ARN, service name or provider. Raises ValueError for any other text.
 
-    A role's ARN stands for a session of the role. `role_arn` is the role's ARN with its path; pass it for a session's
-    ARN, which lacks the path.
+    A role's ARN is read as the ARN of one of its sessions. For the ARN of a session, which lacks the role's path, pass
+    the role's full ARN as `role_arn`.
     """
     if text == ANONYMOUS:
         return Principal("anonymous", "", "")
@@ -84,8 +84,8 @@ _TYPES: Final = {
 def known_context(question: CaseQuestion, now: datetime) -> Context:
     """Return the condition keys that AWS sets for the caller at time `now`.
 
-    Keys that the case's author sets take precedence. The caller's address, region, use of MFA and tags are unknown,
-    so their keys are left out.
+    Keys that the case's author sets take precedence. Keys for the caller's address, region, MFA and tags are left out,
+    because their values are unknown.
     """
     context = _of_time(question.context, now) | _of_caller(question.principal, now)
     context["aws:SecureTransport"] = ("true",)

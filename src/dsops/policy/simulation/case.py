@@ -47,7 +47,10 @@ class PolicySource(NamedTuple):
 
 
 Groups = tuple[tuple[PolicySource, ...], ...]
-"""The levels of an organization, or the layers of a session. In each group at least one policy must allow."""
+"""The levels of an organization, or the layers of a session's policies.
+
+In each level or layer, at least one policy must allow the request.
+"""
 
 
 class CaseQuestion(NamedTuple):
@@ -82,5 +85,5 @@ class Case(NamedTuple):
     line: int
     asked: CaseQuestion
     policies: Mapping[Place, Groups]
-    """The policies by place. Only places that the author names are keys; a named place may have no policy."""
+    """The policies by place. A place is missing if the author does not name it. A named place may have no policy."""
     expected: Expected | None

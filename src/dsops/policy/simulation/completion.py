@@ -1,9 +1,10 @@
 """Complete a question with policies and facts from a source.
 
-The work has two steps, so that this module does no I/O. `needs_of` returns the facts that the question needs, and the
-calling code gets them from a source (files, a sandbox, live AWS). `complete` then adds the facts to the question.
-Policies given with the question take precedence over those of the source. Facts that the source could not read are
-listed as unread and never treated as absent.
+This module does no I/O, so the work has two steps. `needs_of` returns the facts that the question needs, and the
+calling code reads them from a source (files, a sandbox, live AWS). `complete` then adds the facts to the question.
+
+Policies that are given with the question take precedence over those of the source. Facts that the source could not
+read are listed as unread, and never treated as absent.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Attached(NamedTuple):
     unread_boundary: str
     """Why the existence or content of the boundary is unknown; "" when both are known."""
     is_template: bool = False
-    """Whether the entity comes from a template. Such an entity has no id, and other stacks may attach more policies."""
+    """Whether the entity comes from a template. If so, it has no id yet, and other stacks may attach more policies."""
     trust: Policy | None = None
     """A role's trust policy from a file. It takes precedence over the text in `entity`."""
     unread_trust: str = ""
@@ -84,7 +84,8 @@ class AccountPlace(NamedTuple):
 class Needs(NamedTuple):
     """The facts that a question needs.
 
-    A kind of fact is None if that policy type does not apply to the question, or if the question contains the policy.
+    `caller_kind` and `resource_kind` are None if no policy of the caller or resource is needed: it does not apply to
+    the question, or the question already contains it.
     """
 
     caller: str

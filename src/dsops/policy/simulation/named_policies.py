@@ -70,7 +70,8 @@ class SourceReader:
     def groups(self, place: Place, node: Node, path: str) -> Groups:
         """Return the policies of one place, in groups.
 
-        For identity and session policies, a plain list is one group. For SCPs and RCPs, it is a list of levels.
+        A plain list of identity or session policies is one group. A plain list of SCPs or RCPs is a list of levels,
+        and each level is a group.
         """
         if _is_nothing(node):
             return ()
@@ -93,7 +94,10 @@ class SourceReader:
         )
 
     def _source(self, place: Place, node: Node, path: str) -> Iterator[PolicySource]:
-        """Yield the sources of a policy: inline, from the table's `policies`, one of AWS's own, or a file."""
+        """Yield the sources of a policy.
+
+        A source is a policy in the table, an entry of the table's `policies`, one of AWS's own policies, or a file.
+        """
         if isinstance(node, Mapping):
             yield PolicySource(self._file, node, node.line, path)
             return

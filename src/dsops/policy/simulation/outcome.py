@@ -59,8 +59,8 @@ class AnsweredCase(NamedTuple):
 def simulate(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
     """Answer the question as AWS would at time `now` (timezone-aware).
 
-    `policy_set` has the policies by place. `unread` lists the facts that could not be read; the verdict is `unknown`
-    if it depends on one of these facts.
+    - `policy_set`: the policies by place.
+    - `unread`: the facts that could not be read. If the answer depends on one of them, the verdict is `unknown`.
     """
     request = Request(
         question.principal, question.action, question.resource, question.resource_account, known_context(question, now)
@@ -75,7 +75,10 @@ def simulate(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unr
 
 
 def _not_given(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
-    """Return Unread entries for a trust policy or key policy that must exist but was not given."""
+    """Return an Unread entry for a missing trust policy of a role, or a missing policy of a KMS key.
+
+    Every role and every key has such a policy, so it exists but was not given.
+    """
     spoken_of = {*policy_set, *(unread_part.place for unread_part in unread)}
     if is_about_roles(question.action) and "trust" not in spoken_of:
         return [Unread("trust", "every role has a trust policy, and it is not given")]

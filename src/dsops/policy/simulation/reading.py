@@ -247,7 +247,7 @@ class _Reader(SourceReader):
 
 
 class _Values:
-    """The values of a case, or else of the defaults, by key; and the path of each key in the file."""
+    """The values of a case by key, with the table's defaults for missing keys; and each key's path in the file."""
 
     def __init__(self, own: MappingOf[str, Node], defaults: MappingOf[str, Node], path: str) -> None:
         self._own = own

@@ -1,8 +1,11 @@
 """Find the decisions that are possible for a request when policies or condition keys are unread.
 
-At best an unread policy allows everything, at worst it denies everything, and a condition on an unknown value is met
-or not met. So three evaluations are enough: with the known facts only, with the unknown facts in the caller's favour,
-and with the unknown facts against the caller.
+At best, an unread policy allows everything; at worst, it denies everything. A condition on an unknown value is either
+met or not met. So three evaluations are enough:
+
+- with the known facts only
+- with all unknown facts in the caller's favour
+- with all unknown facts against the caller
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class Answers(NamedTuple):
 
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
-    """Evaluate the request three times: with unread facts empty, in favour of the caller, and against the caller."""
+    """Evaluate the request three times: without the unread facts, with them in favour of the caller, and against it."""
     given_keys = {lower_case(key) for key in request.context}
     keys = {key for unread_part in unread for key in unread_part.keys} - given_keys
     missing = [unread_part for unread_part in unread if _is_relevant(unread_part, request, policies, given_keys)]
@@ -86,7 +89,10 @@ _Says = Literal["nothing", "Allow", "Deny"]
 
 
 def _stand_in(place: Place, says: _Says) -> Policy:
-    """Return a policy that allows, denies or ignores everything. `evaluate` does not check the policy's grammar."""
+    """Return a policy that allows everything, denies everything, or contains no statement.
+
+    `evaluate` does not check the policy's grammar.
+    """
     effect = "Allow" if says == "nothing" else says
     text = f'{{"Version": "2012-10-17", "Statement": {{"Effect": "{effect}", "Action": "*", %s}}}}'
     if place in ("trust", "resource"):
@@ -125,9 +131,9 @@ def _with_stand_in(policies: Policies, place: Place, says: _Says) -> Policies:
 
 
 def _levels(place: Place, policy: Policy, says: _Says) -> tuple[tuple[Policy, ...], ...]:
-    """Return a level that contains the stand-in; () for `nothing`.
+    """Return a level that contains the stand-in; () if `says` is `nothing`.
 
-    The policies that AWS itself attaches allow everything, so only other policies can make a difference.
+    The level also contains AWS's own policy, which allows everything. So only the stand-in can change the decision.
     """
     return () if says == "nothing" else ((full_access(place), policy),)
 
@@ -165,9 +171,9 @@ def variable_keys(values: Sequence[str]) -> Iterator[str]:
 
 
 def _decided(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
-    """Return the policies with each condition on an unknown value treated as met or not met.
+    """Return the policies with all conditions on unknown values decided.
 
-    The condition is met in statements with the favoured effect and not met in other statements.
+    Such a condition counts as met in statements with the favoured effect, and as not met in all others.
     """
 
     def settle(policy: Policy) -> Policy:

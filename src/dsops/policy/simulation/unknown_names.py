@@ -1,4 +1,7 @@
-"""Report actions and condition keys in questions that do not exist on AWS, since denying them proves nothing."""
+"""Report actions and condition keys in questions that do not exist on AWS.
+
+A denial of a request with such a name proves nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReferen
 
 
 def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
-    """Yield each unknown name with a sentence about the name, but never a key's value, which may be secret."""
+    """Yield each unknown name with a sentence about it. A condition key's value is never included: it may be secret."""
     prefix, _, name = case.asked.action.partition(":")
     service = lookup.service(lower_case(prefix))
     if service is None:

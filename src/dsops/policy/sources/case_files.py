@@ -22,7 +22,7 @@ def read_table(file: str, read_file: ReadFile) -> tuple[Case, ...]:
 
 
 class PolicyFiles:
-    """Reads policy files, each once for each place. Relative paths are relative to the table's folder."""
+    """Reads policy files. A file is read once for each place. Relative paths start at the table's folder."""
 
     def __init__(self, shown_file: str, table: str, read_file: ReadFile) -> None:
         """`shown_file` is the table's name in messages, `table` is its path. Without a table, both are ""."""

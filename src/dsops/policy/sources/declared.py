@@ -1,4 +1,4 @@
-"""Look up the facts for a question in policy files, and in policies given with the ARN of their owner."""
+"""Look up the facts for a question in policy files, and in policies that are given for an ARN."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class DeclaredPolicies:
     def complete(self, question: CaseQuestion) -> CompletedQuestion:
         """Complete a question with the policies, tags and ids in the files.
 
-        Raises EntityNotFound for a user, role, provider or secret that a seed does not list, because a seed lists all
-        of them.
+        Raises EntityNotFound for a user, role, provider or secret that a seed does not list. A seed lists all that
+        exist.
         """
         if question.principal.federated:
             self._check_provider(question.principal.federated)
@@ -69,7 +69,7 @@ class DeclaredPolicies:
         )
 
     def has_secrets(self, account: str) -> bool:
-        """Whether a file lists secrets of the account. A file that lists none may describe users and roles only."""
+        """Whether a file lists secrets of the account. A file without secrets may describe only users and roles."""
         return any(place[0] == account for place in self._secrets)
 
     def longest_seconds(self, role_arn: str) -> int:
@@ -156,7 +156,11 @@ class DeclaredPolicies:
         return exact or self._entities.get((ANY_ACCOUNT, kind, arn.resource_name))
 
     def _named(self, kind: Kind, text: str) -> Known | None:
-        """Return the user or role with that ARN; None if it is in no file and may exist."""
+        """Return the user or role with that ARN.
+
+        Returns None if no file lists it but it may still exist. Raises EntityNotFound if a file describes the whole
+        account without it.
+        """
         arn = parse_arn(text)
         entity = self._find(kind, arn)
         file = self._accounts.get(arn.account) if arn is not None else None
@@ -171,7 +175,7 @@ class DeclaredPolicies:
 
 
 def attached_of(entity: Known, arn: str = "") -> Attached:
-    """Convert an entity of a file to `Attached`. `arn` supplies the account, which a template leaves out."""
+    """Convert an entity of a file to `Attached`. `arn` is its ARN with the account, which is missing in a template."""
     boundary_name = entity.boundary.name if entity.boundary is not None else ""
     return Attached(
         Entity(arn or entity.arn, entity.unique_id, boundary_name, dict(entity.tags), ""),

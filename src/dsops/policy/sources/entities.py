@@ -1,6 +1,6 @@
 """The users, roles and secrets that a file describes, and the base class of the readers of all four formats.
 
-If a part can't be read, the entity has the reason instead.
+If a part can't be read, the entity contains the reason in its place.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FileOrganization(NamedTuple):
     service: dict[str, Levels]
     resource: dict[str, Levels]
     is_there: bool
-    """Whether the seed has an organization. If so, its id and its paths are values of condition keys."""
+    """Whether the seed has an organization. If so, condition keys of a request contain its id and paths."""
 
 
 class PolicyFile(NamedTuple):
@@ -59,7 +59,7 @@ class PolicyFile(NamedTuple):
     name: str
     people: tuple[Known, ...]
     accounts: frozenset[str]
-    """The accounts that the file describes completely: an entity of such an account exists only if it is listed."""
+    """The accounts that the file describes completely. In these accounts, only the listed entities exist."""
     organization: FileOrganization | None = None
     providers: frozenset[str] = frozenset()
     """The ARNs of the identity providers in the completely described accounts."""

@@ -16,10 +16,13 @@ from dsops.policy.sources.text import ReadFile, parse_policy_text, shown_name
 def read_policy_source(text: str, name: str, read_file: ReadFile, hint: str = "") -> PolicyFile:
     """Return the users, roles, secrets and control policies that a file describes.
 
-    The text is a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`,
-    or a CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin. `read_file` reads the
-    files that a seed refers to. `hint` is added to the error for a file that has none of these formats. Raises
-    PolicyInvalid.
+    - `text`: a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`, or
+      a CloudFormation template, as JSON or YAML.
+    - `name`: the file's name, `-` for stdin.
+    - `read_file`: reads the files that a seed refers to.
+    - `hint`: added to the error for a file that has none of these formats.
+
+    Raises PolicyInvalid.
     """
     shown_file = shown_name(name)
     document = parse_policy_text(text, shown_file)

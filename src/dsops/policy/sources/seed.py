@@ -1,6 +1,6 @@
 """Read the users, roles, providers and secrets of a sandbox's seed, with the line of each statement.
 
-The sandbox's own reader is not used, because it drops the lines, and a dry run must not need the sandbox extra.
+The sandbox's own reader is not used for two reasons: it drops the lines, and it needs the sandbox extra.
 """
 
 from __future__ import annotations
@@ -106,7 +106,10 @@ class SeedPolicies(PolicyFileReader):
                     yield (account, name, key.text), None if own is None else self.policy(own, "resource")
 
     def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
-        """Return the control policies above each account; () for the management account and for other accounts."""
+        """Return the control policies that apply to each account of the seed.
+
+        They are () for the management account and for accounts outside of the organization.
+        """
         service: dict[str, Levels] = dict.fromkeys(accounts, ())
         resource: dict[str, Levels] = dict(service)
         if not isinstance(node, Mapping):

@@ -1,7 +1,7 @@
 """Read the users and roles that CloudFormation templates and `terraform show -json` will create.
 
-A template does not name its account, so entities are identified by name. A value that is known only after deployment
-(a parameter, an attribute of another resource) is reported as unknown.
+A template does not contain its account id, so entities are identified by name. A value that is known only after
+deployment, such as a parameter or an attribute of another resource, is reported as unknown.
 """
 
 from __future__ import annotations
@@ -183,9 +183,9 @@ def _new_entity(
 
 
 def _seconds(node: Node | None) -> int:
-    """Return the maximum session duration in seconds.
+    """Return the maximum session duration in seconds; 0 if it is known only after deployment.
 
-    The default is an hour (CreateRole). 0 means that the value is known only after deployment.
+    The default is an hour (CreateRole).
     """
     if node is None:
         return 3600

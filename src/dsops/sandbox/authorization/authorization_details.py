@@ -1,9 +1,14 @@
 """Build the details of a refused request for the IAM Toolbox: context, evaluations, checks, policies.
 
 The format follows botocore's service model `iam-toolbox` 2018-05-10 (which describes each member) and AWS's two
-examples in the API reference. A single value is written as a string, several values in brackets, an address with its
-prefix length, and a time in ISO format. A reader from another organization does not see an account's data. The values
-of external IDs are always omitted.
+examples in the API reference:
+
+- A single value is a string.
+- Several values are in brackets.
+- An IP address includes its prefix length.
+- A time is in ISO format.
+
+A reader from another organization gets no data of an account. The values of external IDs are always omitted.
 """
 
 from __future__ import annotations
@@ -51,7 +56,7 @@ _NOBODYS: Final = (NO_ROLE.name, FULL_RIGHTS.name)
 _MANY: Final = ("sts:transitivetagkeys",)
 """Condition keys, besides the global ones, that can have several values."""
 _SPELT: Final = {"aws:userid": "aws:UserId", "aws:principalarn": "aws:PrincipalARN"}
-"""Condition key in lower case -> its spelling in AWS's examples."""
+"""Maps a condition key in lower case to its spelling in AWS's examples."""
 
 
 class Listed(NamedTuple):
@@ -112,7 +117,7 @@ def request_details(reader: MessageReader) -> Json:
 
 
 def policies(reader: MessageReader) -> dict[str, Listed]:
-    """Map URIs to the evaluated policies that the reader may see, whether a statement matched or not."""
+    """Map URIs to the evaluated policies that the reader may see, including those of which no statement matched."""
     policies_by_uri: dict[str, Listed] = {}
     for entry in reader.record.decisions:
         for kind, target, text in _consulted(reader.record, entry):

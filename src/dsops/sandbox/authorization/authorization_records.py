@@ -1,8 +1,8 @@
 """Store refused requests by authorization id for the IAM Toolbox, for as long as AWS stores them.
 
-IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)" describes the text
-appended to AWS's message, the limits (24 hours, one region), and who may read a record. AWS returns ids for most of
-IAM so far; in the sandbox the seed decides which services return them.
+IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)" describes the text that is
+appended to AWS's message, the limits (24 hours, one region), and who may read a record. AWS so far returns ids for
+most of IAM. In the sandbox, the seed lists the services that return ids.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Record(NamedTuple):
     decisions: tuple[RecordedDecision, ...]
     """All authorization decisions of the request in order. The last decision is the denial."""
     owners: Mapping[str, Owner]
-    """Account id -> account, for the caller's account and the account of each resource."""
+    """Maps an account id to the account. Contains the caller's account and the account of each resource."""
 
     @property
     def caller(self) -> Owner:

@@ -28,7 +28,7 @@ NO_ROLE = StoredPolicy(
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "no-service.invalid"}, '
     '"Action": "sts:AssumeRole"}}',
 )
-"""A placeholder trust policy for a role that does not exist. It allows no caller."""
+"""A placeholder trust policy that is used if no role has the requested ARN. It allows no caller."""
 SESSION_POLICY = "the session policy"
 _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
@@ -45,9 +45,9 @@ class AuthorizationQuestion(NamedTuple):
     context: Mapping[str, tuple[str, ...]]
     resource_policy: StoredPolicy | None = None
     shown: str = ""
-    """The resource's id as the client sent it, if error messages show this id instead of the ARN."""
+    """The resource's id as the client sent it, if error messages contain this id; "" if they contain the ARN."""
     must_policy_allow: bool = False
-    """Whether the resource's policy must allow even callers of the owner's account, as a key policy in KMS must."""
+    """Whether the resource's policy must allow even callers of the owner's account, as a KMS key's policy must."""
 
 
 class Consulted(NamedTuple):
@@ -157,7 +157,7 @@ class Authorizer:
         return PrincipalGrants((), None)
 
     def _session_layers(self, account: str, session: Session) -> Levels:
-        """Return layers of the session policies and of the scopes that GetScopedCredentials added."""
+        """Return the session policies in layers. Each scope that GetScopedCredentials added is a layer of its own."""
         if session.policy is None and not session.scopes:
             return ()
         layers = [self._session_policies(account, layer) for layer in session.scopes]
@@ -178,7 +178,7 @@ class Authorizer:
 
 
 def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
-    """Return AccessDenied (403) with AWS's message, in which `shown_arn` replaces the resource's ARN."""
+    """Return AccessDenied (403) with AWS's message. `shown_arn` is shown in place of the resource's ARN."""
     request = decision.request
     sentence = denial_sentence(request, decision)
     if shown_arn and shown_arn != request.resource:

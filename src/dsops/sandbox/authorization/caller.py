@@ -1,7 +1,13 @@
 """Authenticate the caller of a signed request by long-term key or session, with checks in AWS's order.
 
-The order was measured on live STS: the credential's scope is checked before the key, an inactive key before its
-signature, the token before its expiry, the expiry before a deleted role, and the signature last.
+The order was measured on live STS:
+
+1. the scope of the credential
+2. whether the key is known and active
+3. the session token
+4. the expiry of the session
+5. whether the role was deleted
+6. the signature
 """
 
 from __future__ import annotations
@@ -64,7 +70,10 @@ def authenticate(
 ) -> tuple[Caller, HttpRequest]:
     """Return the verified caller, and the request with its aws-chunked body decoded.
 
-    `service` is the name that the signature must be scoped to; `now` is the sandbox's time, `wall` the machine's.
+    - `service`: the service name that the signature's scope must contain.
+    - `now`: the sandbox's time.
+    - `wall`: the machine's time.
+
     Raises SandboxRefusal.
     """
     check: Callable[[HttpRequest, Claim, str], HttpRequest] = check_signature

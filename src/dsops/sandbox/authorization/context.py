@@ -1,7 +1,7 @@
 """Compute the global condition keys of a request: principal, source, time, client.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html. A key that is absent differs
-from a key with an empty value, so keys that AWS omits are omitted here.
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html. Policies distinguish
+an absent key from a key with an empty value. So keys that AWS omits are omitted here.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def source_ip(world: World, caller: Caller) -> str:
 def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource", "Source"]) -> Context:
     """Return the keys `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`; {} outside an organization.
 
-    The word in `whose` replaces `Principal` in the names of the keys.
+    With another value of `whose`, such as `Resource`, the keys are `aws:ResourceOrgID` and `aws:ResourceOrgPaths`.
     """
     if membership is None:
         return {}
@@ -129,7 +129,7 @@ def request_tags(tags: Iterable[tuple[str, str]]) -> Context:
 
 
 def _principal_arn(caller: Caller) -> str:
-    """Return the principal's ARN; for a role session the role's ARN with its path (measured)."""
+    """Return the principal's ARN. For a role session, this is the role's ARN with its path (measured on AWS)."""
     principal = caller.principal
     return principal.issuer_arn if principal.kind == "role-session" else principal.arn
 

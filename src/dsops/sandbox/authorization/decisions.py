@@ -54,7 +54,10 @@ def _statement(reason: StatementReason) -> dict[str, object]:
 
 
 def _number(policy: Policy | None, statement: Statement | None) -> int | None:
-    """Return the statement's position in its policy, from 1. In a one-line document line numbers are useless."""
+    """Return the statement's position in its policy, from 1.
+
+    Line numbers are not used, because a policy may be a single line.
+    """
     if policy is None or statement is None:
         return None
     return next((number for number, candidate in enumerate(policy.statements, 1) if candidate is statement), None)

@@ -1,8 +1,8 @@
 """The IAM Toolbox service (preview): returns details of refused requests to permitted accounts.
 
-The service follows botocore's model `iam-toolbox` 2018-05-10; its requests are signed for `iam`, and moto lacks it. A
-record can be read only in its region. The refused caller's account or organization sees all of the record; the
-resource owner sees only the part about its resource.
+The service follows botocore's model `iam-toolbox` 2018-05-10. Its requests are signed for `iam`. moto does not support
+it. A record can be read only in its region. The refused caller's account or organization gets the whole record. The
+resource owner gets only the part about its resource.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ _JSON: Final = (("Content-Type", "application/json"),)
 
 
 def find_toolbox_route(request: HttpRequest) -> Route | None:
-    """Return the route of a Toolbox operation; None for other services. IAM's requests all use the path `/`."""
+    """Return the route of a Toolbox operation; None for other services.
+
+    IAM requests are signed for `iam` as well, but they all use the path `/`.
+    """
     if not request.path.startswith(_PATH) or signed_for(request) != signing_name(TOOLBOX):
         return None
     if not operation_names(TOOLBOX):
@@ -94,7 +97,7 @@ def _document(reader: MessageReader, uri: str) -> Json:
 
 
 def _page(details: Json, authorization_id: str, token: str) -> Json:
-    """Return a page of evaluations that begins at the token, with the token of the next page."""
+    """Return the page of evaluations at which `token` points, and the token of the next page."""
     evaluations = details["evaluations"]
     starts = range(0, max(len(evaluations), 1), _PAGE)
     tokens = {_token(authorization_id, start): start for start in starts}

@@ -1,7 +1,7 @@
 """Encode authorization messages: the reason for a denial, which only permitted callers can decode.
 
-STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of the result. AWS returns such messages in the
-errors of EC2 and a few other services; here each denial in `/_sandbox/decisions` has one as well.
+Source: STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of the result. AWS returns such messages
+only in the errors of EC2 and a few other services. In the sandbox, each denial in `/_sandbox/decisions` has one.
 """
 
 from __future__ import annotations

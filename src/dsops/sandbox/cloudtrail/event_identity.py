@@ -80,7 +80,7 @@ def _person(session: Session) -> dict[str, object]:
 def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
     """Return the `webIdFederationData` element with the token's provider and claims; {} for SAML.
 
-    AWS was seen to record claims only for the built-in providers that every account has.
+    Claims are included only for the built-in providers that every account has, as observed on AWS.
     """
     provider = keys["aws:FederatedProvider"][0]
     if "saml:sub" in keys:

@@ -1,4 +1,7 @@
-"""The sandbox's metrics: answered requests, and the same counts of sessions that the agent has for real ones."""
+"""The sandbox's metrics: counts of answered requests and of sessions.
+
+The session counts correspond to the agent's metrics for real sessions.
+"""
 
 from __future__ import annotations
 

@@ -245,7 +245,8 @@ class Operations:
     def _use_key(self, turn: AuthenticatedRequest, use: KeyUse, service: Service) -> None:
         """Require permission to use the KMS key. Raises SandboxRefusal with the calling service's message."""
         question = _in_context(turn, use.question)
-        # Every caller may use an AWS managed key, so only denied uses are stored among the decisions.
+        # Every caller may use an AWS managed key. Its allowed uses are not stored among the decisions, only its denied
+        # uses.
         decision = self._judge.decide(
             turn.caller, question, turn.request_id, turn.now, is_kept_when_allowed=not use.is_managed
         )

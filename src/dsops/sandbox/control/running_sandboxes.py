@@ -43,8 +43,13 @@ class Announcement:
 def find_running(port: int | None, environ: Mapping[str, str]) -> str:
     """Return the URL of a running sandbox.
 
-    This is the sandbox on `port` if that is set, or else the sandbox that AWS_ENDPOINT_URL names, or else the only
-    running sandbox. Raises SandboxUnavailable.
+    The sandbox is chosen in this order:
+
+    1. the sandbox on `port`, if `port` is set
+    2. the sandbox at AWS_ENDPOINT_URL, if a sandbox of this machine is running there
+    3. the only running sandbox
+
+    Raises SandboxUnavailable.
     """
     if port is not None:
         return _checked(f"http://{LOOPBACK}:{port}")
@@ -126,7 +131,10 @@ def _folder(environ: Mapping[str, str]) -> str:
 
 
 def _user_id() -> int:
-    """Return the current user's id, or 0 on a system without user ids, which reports 0 as the owner of files."""
+    """Return the current user's id, or 0 on a system without user ids.
+
+    Such a system reports 0 as the owner of every file.
+    """
     return os.getuid() if hasattr(os, "getuid") else 0
 
 

@@ -42,9 +42,10 @@ class SamlResponses:
             return 200, {"metadata": self._sandbox.issuers.saml.metadata}
 
     def mint(self, request: HttpRequest) -> Said:
-        """Issue a base64 SAML response for a request in the format of _FORM; return it with two ARNs: role, provider.
+        """Issue a SAML response in base64, and return it with the ARNs of the role and the provider.
 
-        Responses that STS refuses can be issued too, so that tests can cover refusals.
+        The request has the format of _FORM. Responses that STS refuses can be issued too, so that tests can cover
+        refusals.
         """
         try:
             fields = dict(json.loads(request.body))

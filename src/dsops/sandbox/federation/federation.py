@@ -48,7 +48,8 @@ class Federation:
     def prove(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         """Verify the token or assertion.
 
-        Returns the request with the token's subject as its caller, and the proof. Raises SandboxRefusal.
+        Returns two values: the request, with the verified subject as its caller, and the proof of identity. Raises
+        SandboxRefusal.
         """
         return self._by_assertion(turn) if turn.operation == _SAML else self._by_token(turn)
 
@@ -146,7 +147,7 @@ class Federation:
 
 
 def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> int:
-    """Return the requested session duration, which the identity provider can shorten.
+    """Return the session duration: the requested duration, limited by the identity provider's maximum.
 
     Raises ValidationError if the request exceeds the role's MaxSessionDuration.
     """

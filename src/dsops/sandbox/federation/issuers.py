@@ -1,7 +1,7 @@
 """Token issuers that sign web identity tokens for the issuer URLs in a seed.
 
-Only the issuer is fake, not the protocol: the result is a JSON Web Token (RFC 7519) that verifies against the
-issuer's key set (RFC 7517). The sandbox's own STS verifies these tokens like tokens of any other issuer.
+The tokens are real JSON Web Tokens (RFC 7519) that verify against the issuer's key set (RFC 7517); only the issuer is
+fake. The sandbox's own STS verifies these tokens in the same way as tokens of any other issuer.
 """
 
 from __future__ import annotations

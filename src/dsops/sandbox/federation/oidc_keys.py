@@ -55,7 +55,10 @@ _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
 
 
 def provider_of_all(issuer: str) -> OidcProvider | None:
-    """Return the built-in provider of every account with that issuer, or None if the issuer is not built in."""
+    """Return the built-in OIDC provider for that issuer, or None if the issuer is not built in.
+
+    A built-in provider exists in every account.
+    """
     name = issuer.removeprefix("https://")
     return OidcProvider(name, name, ()) if name in KNOWN_TO_ALL else None
 
@@ -79,7 +82,8 @@ def trust_keys(host: str, claims: Mapping[str, Any]) -> Keys:
         if value is not None:
             keys[f"{host}:{name}"] = (value,)
     intended = claims["aud"]
-    # If the token has an authorized party, the `aud` key is `azp`, and the `oaud` key is the token's audience.
+    # If the token has an authorized party (`azp`), the condition key `aud` contains that party, and the key `oaud`
+    # contains the token's audience.
     if isinstance(intended, str) and (claims.get("azp") is not None or host == _GOOGLE):
         keys[f"{host}:oaud"] = (intended,)
     return keys

@@ -85,7 +85,10 @@ def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _check_names(part: str) -> None:
-    """Raise ValueError if a JSON object repeats a name (RFC 7519, 4): two parsers could use different values."""
+    """Raise ValueError if a JSON object contains the same name twice (RFC 7519, 4).
+
+    Otherwise, two parsers could use different values.
+    """
     raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     json.loads(raw, object_pairs_hook=_without_repetition)
 
@@ -168,7 +171,7 @@ def _moment(claims: Mapping[str, Any], name: str) -> float:
 def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
     """Return the token's `azp`, or else the `aud` value that is one of the provider's client ids.
 
-    The built-in providers of every account define no client ids; only the trust policy restricts their audience.
+    The providers that are built into every account have no client ids. Only the trust policy restricts their audience.
     """
     party, audience = claims.get("azp"), claims["aud"]
     named = [party] if party is not None else audience if isinstance(audience, list) else [audience]

@@ -1,5 +1,5 @@
-"""HTTP requests and answers for a connection's bytes: the server loop and long polls.
+"""A small HTTP server: the server loop, requests and answers, and long polls.
 
-This package knows nothing of AWS: a callable that it receives answers each request. Every other package of the
+This package does not depend on AWS: it receives a callable that answers each request. Every other package of the
 sandbox may import it.
 """

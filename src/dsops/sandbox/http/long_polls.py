@@ -1,4 +1,7 @@
-"""Keep the connections of long polls open; poll again in a small time budget that leaves time for other clients."""
+"""Keep the connections of long polls open, and repeat the polls.
+
+The time for polling is limited, so that other clients are served too.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ Client = TypeVar("Client")
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.02
 _SHARE = 3
-"""After polls that returned nothing, the pause lasts at least this many times as long as those polls took."""
+"""Minimum ratio of a pause to the duration of the preceding polls that returned nothing."""
 
 
 class _Poll(NamedTuple, Generic[Client]):
@@ -35,9 +38,12 @@ class Waiting(Generic[Client]):
         most: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Set up without any long polls. `deliver` sends an answer, and may add another client during this call.
+        """Set up without any long polls.
 
-        If more than `most` clients wait, the next `look` sends the oldest clients their empty answers early.
+        - `deliver`: sends an answer; it may call `add` for another client.
+        - `is_gone`: whether a client has disconnected.
+        - `most`: the maximum number of waiting clients. Above this number, the next `look` sends the oldest clients
+          their empty answers early.
         """
         self._deliver = deliver
         self._is_gone = is_gone

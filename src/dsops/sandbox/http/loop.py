@@ -1,9 +1,11 @@
 """Run waitress without its threads: the loop that reads a request also handles it.
 
 One lock protects all state, so waitress's threads only waited for each other and for the interpreter. AssumeRole took
-775 us of CPU with eight threads and 521 with one thread, and takes 250 without threads. waitress handles the
-connections, the parsing and the limits. This module adds a limit on how long a request may take to arrive, and sets
-long polls aside until they have an answer.
+775 us of CPU time with eight threads, 521 us with one thread, and takes 250 us without threads. waitress handles
+connections, parsing and limits. This module adds two functions:
+
+- a time limit for the arrival of a request
+- long polls, which are set aside until they have an answer
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ _PRODUCT = "dsops-sandbox"
 _SEND_AT_ONCE = 65536
 # waitress reads 8 KB at a time by default, and keeps bodies from 512 KB on in temporary files.
 _READ_AT_ONCE = 262144
-# Above this amount of unsent data waitress would wait until its own loop has sent some, so this limit is never reached.
+# Above this amount of unsent data, waitress would wait until its own loop has sent some. The limit is so high that it
+# is never reached.
 _NEVER_TOO_MUCH = 1 << 62
 # The first bytes of a TLS ClientHello record (RFC 8446, 5.1). No HTTP method starts with these bytes.
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -93,17 +96,17 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
     """waitress's request parser with three changes.
 
-    waitress drops all headers with `_` in the name, but AWS has one such header (IAM Identity Center's token). If a
-    client sends the header in both spellings, both values are joined, which is not a valid token.
-
-    waitress sends `100 Continue` to a request that is already complete or refused, and then waits for more data. It
-    also fails at a request target that is not a URL.
+    - It accepts the only AWS header with `_` in its name (IAM Identity Center's token). waitress drops such headers.
+      If a client sends the header in both spellings, the values are joined, which is not a valid token.
+    - It sends no `100 Continue` to a request that is already complete or refused. waitress sends it and then waits for
+      more data.
+    - It rejects a request target that is not a URL. waitress itself would raise another exception.
     """
 
     def received(self, data: bytes) -> int:
         """Parse received data; return how many bytes belong to this request.
 
-        A complete request gets no `100 Continue`: RFC 9110, 10.1.1 lets the server ignore the expectation.
+        A complete request gets no `100 Continue`, because a server may omit it in this case (RFC 9110, 10.1.1).
         """
         consumed: int = super().received(data)
         if self.completed:
@@ -139,8 +142,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     def handle_write(self) -> None:
         """Send what can be sent, even if a long poll is queued on this connection.
 
-        waitress holds an answer back while another request is queued, because a thread may be working on that
-        request. This server has no such threads.
+        waitress would delay an answer while another request is queued, because one of its threads may be working on
+        that request. This server has no such threads.
         """
         if self.requests and self.total_outbufs_len:
             self._flush_exception(self._flush_some_if_lockable)
@@ -184,13 +187,18 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         backlog: int,
         maintain: Callable[[], None] = lambda: None,
     ) -> None:
-        """Set up the server. `respond` must answer any request, `listener` must be listening, `max_body` is in bytes.
+        """Set up the server.
 
-        `maintain` is called about every ten seconds.
+        - `respond`: must answer any request.
+        - `listener`: a socket that is already listening.
+        - `max_body`: the maximum size of a request body in bytes.
+        - `maintain`: called about every ten seconds.
         """
         self.respond = respond
         self.server_header = f"{_PRODUCT}/{token_hex(4)}"
-        """The value of the header `Server`. Its id differs between runs, so that clients notice when a run has ended.
+        """The value of the `Server` header.
+
+        The id in it differs between runs, so clients notice when the server was restarted.
         """
         self._maintain = maintain
         self._tasks: deque[Connection] = deque()
@@ -213,7 +221,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             max_request_header_size=_MOST_HEADER_BYTES,
             channel_request_lookahead=1,  # With 0, a client that disconnects while it polls would go unnoticed.
         )
-        adjustments.send_bytes = _SEND_AT_ONCE  # Deprecated as an argument, which a later waitress may drop.
+        adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated, and waitress may drop it
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
             None, {}, _sock=listener, dispatcher=object(), adj=adjustments, sockinfo=where, bind_socket=False
@@ -287,7 +295,10 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
 
 
 def most_connections() -> int:
-    """Return the connection limit, which leaves descriptors for files. Without a free descriptor accept() fails."""
+    """Return the maximum number of connections.
+
+    The limit keeps some file descriptors free for files. Without a free descriptor, accept() fails.
+    """
     with suppress(ImportError):  # Windows has no limit on descriptors.
         import resource
 
@@ -298,7 +309,10 @@ def most_connections() -> int:
 
 
 def _allow_descriptors() -> None:
-    """Raise the limit of file descriptors as far as needed and allowed. Most systems start with 1,024."""
+    """Raise the limit on open file descriptors to the required number, or else to the allowed maximum.
+
+    Most systems start with a limit of 1,024.
+    """
     with suppress(ImportError, ValueError, OSError):
         import resource
 

@@ -50,7 +50,7 @@ class Wait(NamedTuple):
 
     seconds: float
     source: str
-    """The queue or task list to poll. Of several polls of the same source, only the oldest needs to call `ask`."""
+    """The queue or task list to poll. If several polls wait for it, only the oldest poll calls `ask`."""
     ask: Callable[[], HttpAnswer | None]
     """Returns the answer if there is a result now, else None. Does not block."""
 

@@ -1,4 +1,5 @@
-"""AWS's IAM around moto's: checks before an operation, operations that moto lacks, and corrected answers.
+"""The IAM API of the sandbox, which adds to moto's IAM what it lacks.
 
-An authorized request comes in; an answer or IAM's refusal goes out. Imported by `control`.
+This package checks requests before moto performs them, implements operations that moto lacks, and corrects moto's
+answers. It receives authorized requests and returns an answer or IAM's refusal. Imported by `control`.
 """

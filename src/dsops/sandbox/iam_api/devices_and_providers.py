@@ -1,4 +1,7 @@
-"""Operations on MFA devices, identity providers and instance profiles that moto lacks, mostly on tags."""
+"""IAM operations that moto lacks for MFA devices, identity providers and instance profiles.
+
+Most of them are about tags.
+"""
 
 from __future__ import annotations
 

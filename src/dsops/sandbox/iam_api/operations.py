@@ -1,4 +1,7 @@
-"""Perform an authorized IAM operation with IAM's checks, in moto or, if moto lacks the operation, without moto."""
+"""Perform an authorized IAM operation with IAM's checks.
+
+moto performs the operations that it supports; this package performs the others.
+"""
 
 from __future__ import annotations
 

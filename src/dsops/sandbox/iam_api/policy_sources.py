@@ -80,7 +80,10 @@ def keys_of(statement: Statement) -> Iterator[str]:
 
 
 Position = tuple[int, int]
-"""Line and column, counted from 1. The column is that after the brace, as in AWS's responses to LocalStack's tests."""
+"""Line and column, counted from 1.
+
+The column is that of the character after the brace, as in the AWS responses that LocalStack's tests recorded.
+"""
 
 
 @lru_cache(maxsize=256)

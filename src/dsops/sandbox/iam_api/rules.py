@@ -1,7 +1,8 @@
-"""IAM's checks and side effects that moto lacks: documents, principals, boundaries, MFA codes, conflicts.
+"""IAM's checks and side effects that moto lacks.
 
-For each operation `before` is called first; it refuses the operation or completes the parameters. Then moto or
-`instead` performs the operation, and `after` applies the side effects.
+The checks cover policy documents, principals, permissions boundaries, MFA codes and conflicts. `before` checks an
+operation and completes its parameters. Then moto or `instead` performs the operation. Finally `after` applies the side
+effects.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class IamRules:
         return True
 
     def memory(self, operation: str, parameters: Parameters, caller: Caller) -> User | Role | None:
-        """Return the user or role that the operation will delete or rename, because `after` needs it."""
+        """Return the user or role before it is deleted or renamed, for use by `after`; None for other operations."""
         if operation in {"DeleteUser", "UpdateUser"}:
             return self._world.user_named(caller.account, str(parameters["UserName"]))
         if operation == "DeleteRole":

@@ -1,8 +1,8 @@
 """Decide which service principals a trust policy may name; IAM refuses unknown service principals.
 
-AWS publishes no list. A name is accepted if it contains the name of an AWS service (`ecs-tasks`, `pods.eks`,
-`states.us-east-1`), so that no real principal is refused. Some invented names are accepted too, but no caller has
-such a principal.
+AWS publishes no list of service principals. So a name is accepted if it contains the name of an AWS service
+(`ecs-tasks`, `pods.eks`, `states.us-east-1`). The rule is meant to accept all real principals. It also accepts some
+invented names, which do no harm because no caller has such a principal.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _is_built_on_service(label: str) -> bool:
 
 @cache
 def _names() -> frozenset[str]:
-    """Return known names of services: prefixes of actions, and parts of the principals of service-linked roles.
+    """Return the known service names: action prefixes, and parts of the principals of service-linked roles.
 
     The first call takes 4 ms.
     """

@@ -1,7 +1,7 @@
 """IAM's policy simulator: SimulatePrincipalPolicy, SimulateCustomPolicy and GetContextKeysFor....
 
-IAM API Reference, and AWS's responses to LocalStack's tests. As on AWS, the simulator does not evaluate a role's
-trust policy, and evaluates resource policies only if the request contains them.
+Sources: the IAM API Reference, and AWS's responses that LocalStack's tests recorded. As on AWS, the simulator does not
+evaluate a role's trust policy. It evaluates resource policies only if the request contains them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from dsops.sandbox.wire.responses import Value
 Parameters = Mapping[str, object]
 _PAGE: Final = 100
 _MOST_WORK: Final = 200_000
-"""Limit of (actions in a page) x resources x (10 + statements). A larger request would block other requests."""
+"""Upper limit of (actions in a page) x resources x (10 + statements).
+
+A request above the limit is refused, because it would block other requests for too long.
+"""
 
 
 class _Entity(NamedTuple):

@@ -39,9 +39,9 @@ class SimulationCase(NamedTuple):
     principal: Principal
     policies: Policies
     texts: Sequence[tuple[Policy, str]]
-    """The policies and their documents.
+    """Pairs of a policy and its document.
 
-    A name does not identify a policy: an account may have a policy of its own with the name `ReadOnlyAccess`.
+    Policies are not identified by name, because an account may have its own policy named `ReadOnlyAccess`.
     """
     context: Context
     """Condition keys in lower case -> their values."""
@@ -60,7 +60,10 @@ class _Outcome(NamedTuple):
 
 
 def result_of(case: SimulationCase, action: str, resources: list[str]) -> dict[str, Value]:
-    """Return the EvaluationResult of an action on all resources, which states the most restrictive decision."""
+    """Return an action's EvaluationResult for all resources.
+
+    Its `EvalDecision` is the most restrictive decision for any of the resources.
+    """
     outcomes = [_weigh(case, action, resource) for resource in resources]
     worst = min((outcome.decision for outcome in outcomes), key=_RESTRICTIVE_FIRST.index)
     decisive = [outcome for outcome in outcomes if outcome.decision == worst]

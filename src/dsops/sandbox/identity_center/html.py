@@ -1,4 +1,4 @@
-"""HTML of the sign-in pages: for a code, for a decision, and for its result.
+"""HTML of the sign-in pages: the form for a code, the form to allow or deny a login, and the result page.
 
 The pages use no scripts or other resources.
 """
@@ -98,7 +98,7 @@ class AccessRequest(NamedTuple):
 def form_page(request: AccessRequest, users: Sequence[str], target: str) -> HttpAnswer:
     """Return the form on which the user selects an identity, and denies or allows the login.
 
-    Deny is the first button, because a browser that submits the form without a click uses the first button.
+    Deny is the first button, because a browser uses the first button when the user presses Enter.
     """
     client = f"<b>{escape(request.client)}</b>"
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
@@ -123,7 +123,10 @@ def form_page(request: AccessRequest, users: Sequence[str], target: str) -> Http
 
 
 def _granted(scopes: Sequence[str]) -> list[str]:
-    """Return what the scopes permit, as HTML. A client without scopes has the permissions of `sso:account:access`."""
+    """Return the permissions that the scopes grant, as HTML list items.
+
+    A client without scopes has the permissions of `sso:account:access`.
+    """
     others = [f"use the scope <code>{escape(scope)}</code>" for scope in scopes if scope != ACCOUNT_ACCESS]
     if scopes and ACCOUNT_ACCESS not in scopes:
         return others

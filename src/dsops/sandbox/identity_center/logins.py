@@ -1,8 +1,8 @@
-"""Login state of IAM Identity Center: clients, device codes, authorization codes, sessions and their tokens.
+"""Login state of IAM Identity Center: clients, device and authorization codes, sessions and tokens.
 
-Secrets are stored only as digests under a key of this sandbox. So the time of a look-up does not tell which part of a
-wrong secret is right, and a memory dump contains no tokens. All tables are bounded: expired entries are dropped
-first, then the oldest. Lifetimes are those seen on AWS.
+Secrets are stored only as digests with a key of this sandbox. Therefore the lookup time does not reveal which part of
+a wrong secret is correct, and a memory dump contains no tokens. All tables have a maximum size: expired entries are
+dropped first, then the oldest. Lifetimes are those observed on AWS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dsops.sandbox.identity_center.records import (
 ACCOUNT_ACCESS = "sso:account:access"
 """The scope required to list accounts and roles.
 
-A client that registers without scopes, as older profiles of the AWS CLI do, may list them too.
+A client that registered without scopes may list them too. Older AWS CLI profiles register in this way.
 """
 
 CLIENT_SECONDS = 90 * 86_400
@@ -45,7 +45,10 @@ class PortalLogins:
     """The login state of one Identity Center instance. Callers must hold `World.lock`."""
 
     def __init__(self, ticks: Callable[[], float] = monotonic) -> None:
-        """`ticks` is the machine's monotonic clock: the sandbox's clock must not change the interval of polls."""
+        """`ticks` is the machine's monotonic clock, which measures the interval between polls.
+
+        The sandbox's clock can be moved, so it is not suitable for this.
+        """
         self._key = os.urandom(32)
         self._ticks = ticks
         self._clients: BoundedTable[RegisteredClient] = BoundedTable()
@@ -173,10 +176,10 @@ class PortalLogins:
     def refresh(
         self, token: str, client: RegisteredClient, now: float, *, rotates: bool = False
     ) -> tuple[PortalLogin, ClientTokens] | None:
-        """Return the session of a refresh token and its tokens: a new access token and the unchanged refresh token.
+        """Issue new tokens for the session of a refresh token; return the session and the tokens.
 
-        With `rotates`, the refresh token is replaced, and the old one becomes invalid. Returns None for an invalid
-        refresh token.
+        The access token is new and the refresh token stays the same. With `rotates`, the refresh token is replaced,
+        and the old one becomes invalid. Returns None for an invalid refresh token.
         """
         token_owner = self._refresh.get(self._digest(token))
         login = None if token_owner is None else self._sessions.get(token_owner.session_id)

@@ -46,7 +46,7 @@ class Visit(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """The content of a response, and the session for which the response was issued; None without a session."""
+    """The content of a response, and the session for which it was issued, or None."""
 
     content: Mapping[str, object]
     login: PortalLogin | None = None
@@ -213,9 +213,9 @@ def is_loopback_uri(uri: str) -> bool:
 
 
 def is_same_redirect(registered: str, requested: str) -> bool:
-    """Whether two loopback URIs differ at most in their port.
+    """Whether two loopback URIs are equal, ignoring the port.
 
-    A native client gets its port from the operating system just before it sends the request.
+    The port is ignored because the operating system assigns it to a native client just before the request.
     """
     if not is_loopback_uri(requested):
         return False
@@ -226,7 +226,7 @@ def is_same_redirect(registered: str, requested: str) -> bool:
 def _is_scope(scope: str) -> bool:
     """Whether the scope is acceptable.
 
-    Identity Center itself has one scope. AWS's applications define others, which no list has completely.
+    Identity Center itself defines one scope. AWS's applications define others, for which no complete list exists.
     """
     return bool(_SCOPE.fullmatch(scope)) and (scope == ACCOUNT_ACCESS or not scope.startswith("sso:"))
 

@@ -1,8 +1,10 @@
 """Sign-in pages on which a user allows or denies a login, and endpoints with which programs do so.
 
-Clients send a browser to `/authorize` (RFC 6749, 4.1); a user types the client's code at `/_sandbox/device` (RFC
-8628, 3.3). The pages ask for no password: the user selects an identity. Therefore only this machine may open the
-pages, as all of `/_sandbox/`, and a form is accepted only if it was sent from these pages (CSRF).
+Clients send a browser to `/authorize` (RFC 6749, 4.1), or the user types the client's code at `/_sandbox/device` (RFC
+8628, 3.3). The pages ask for no password: the user selects an identity. For that reason, two rules apply:
+
+- The pages can be opened only from this machine, like all pages of `/_sandbox/`.
+- A form is accepted only if these pages sent it (CSRF protection).
 """
 
 from __future__ import annotations
@@ -241,7 +243,10 @@ def why_not_served(request: HttpRequest) -> str:
 
 
 def _user(instance: Instance, name: str) -> str:
-    """Return the named user, or else the auto-approving user, or else the only user; "" if there are several."""
+    """Return the named user, or else the auto-approving user, or else the only user.
+
+    Returns "" if none of them is set and there are several users.
+    """
     if name:
         return name
     if instance.auto_approve:

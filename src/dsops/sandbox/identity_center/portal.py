@@ -34,7 +34,7 @@ class Assumed(NamedTuple):
     assigned: AssignedRole
     issued: Issued
     qualifier: str
-    """The value of `saml:namequalifier` for Identity Center in that account."""
+    """The value of `saml:namequalifier` for Identity Center's SAML provider in that account."""
     assertion_id: str
 
 

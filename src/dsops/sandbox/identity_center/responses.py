@@ -1,7 +1,7 @@
 """Responses and errors of IAM Identity Center's two services.
 
-The sign-in service returns OAuth's errors (RFC 6749, 5.2; RFC 8628, 3.5) with AWS's exception name in a header. The
-portal's errors are as users have published them. Unpublished descriptions are omitted rather than invented.
+The sign-in service returns OAuth errors (RFC 6749, 5.2; RFC 8628, 3.5) and AWS's exception name in a header. The
+portal's errors follow examples that users have published. If no example shows a description, the error has none.
 """
 
 from __future__ import annotations

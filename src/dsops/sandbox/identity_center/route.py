@@ -1,8 +1,12 @@
 """Find the IAM Identity Center operation that an HTTP request calls, if any.
 
-These requests are unsigned and share one address with all services. A request belongs to the portal if it has the
-portal's token header, and to the sign-in service if it sends JSON to one of three paths. A bucket could have a name
-such as `token`, but clients send no unsigned JSON to buckets, and signed requests are left to other services.
+These requests are unsigned and use the same address as all other services. They are recognized as follows:
+
+- the portal: the request has the portal's token header
+- the sign-in service: the request sends JSON to one of three paths
+
+A path such as `/token` could also be a bucket, but clients send no unsigned JSON to buckets. Signed requests are left
+to other services.
 """
 
 from __future__ import annotations

@@ -24,7 +24,10 @@ _MAX_BODY = 100_000
 
 
 class IdentityCenter:
-    """The sign-in service and the portal of one sandbox. Without an instance, clients can only register, as on AWS."""
+    """The sign-in service and the portal of one sandbox.
+
+    If there is no Identity Center instance, clients can only register, as on AWS.
+    """
 
     def __init__(
         self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock

@@ -36,7 +36,10 @@ def _stored_statement(statement: Mapping[str, object]) -> Mapping[str, object] |
 
 
 def _principal(principal: object) -> object:
-    """Return the principal with its type, which moto omits for accounts, ARNs and services. `*` is unchanged."""
+    """Return the principal with its type; `*` is unchanged.
+
+    moto omits the type for accounts, ARNs and services.
+    """
     if not isinstance(principal, str) or principal == "*":
         return principal
     if is_account_id(principal) or principal.startswith("arn:"):

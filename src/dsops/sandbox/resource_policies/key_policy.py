@@ -33,9 +33,10 @@ def managed_key_policy(account: str, region: str, service: str, partition: str) 
 
 
 def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """Return a policy for a key whose policy is unknown: full access for its account, decryption via the service.
+    """Return a policy for a key whose real policy is unknown.
 
-    Callers from other accounts also need permission from their own account, as with every key.
+    It gives the key's account full access and allows all callers to decrypt through the service. As with every key,
+    callers from other accounts also need permission from their own account.
     """
     return json.dumps(
         {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Carrier(NamedTuple):
-    """A policy document as text that names principals, and a function that stores the changed document."""
+    """The text of a policy document that contains principals, and a function that stores the changed text."""
 
     text: str
     write: Callable[[str], None]

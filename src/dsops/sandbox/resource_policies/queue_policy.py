@@ -1,6 +1,6 @@
-"""Replace resources in a queue policy that are not ARNs, because SQS accepts such policies.
+"""Replace resources that are not ARNs in a queue policy.
 
-A resource that is not an ARN matches no queue. AWS was seen to accept `$sqs_queue_arn`.
+SQS accepts such policies (observed with `$sqs_queue_arn`), but such a resource matches no queue.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ _NO_QUEUE: Final = "arn:aws:sqs:::-"
 
 
 def readable_queue_policy(text: str) -> str:
-    """Replace resources that are not ARNs by an ARN without a match; return text that is not JSON unchanged.
+    """Replace each resource that is not an ARN with an ARN that matches no queue.
 
-    It is unknown to which queues AWS applies such a resource. So a resource that restricts access (in the Resource of
-    a Deny, or the NotResource of an Allow) is replaced by `*`.
+    Text that is not JSON is returned unchanged. It is unknown to which queues AWS applies such a resource. Therefore a
+    resource that restricts access (the Resource of a Deny, or the NotResource of an Allow) is replaced with `*`.
     """
     try:
         document = json.loads(text)

@@ -1,8 +1,8 @@
-"""Read a signed assertion, with AWS's checks and STS's error messages.
+"""Check a signed assertion as AWS does, with STS's error messages, and return its content.
 
 IAM User Guide, "Configure SAML assertions for the authentication response" and "Troubleshoot SAML federation"; SAML
-V2.0 Core, and Profiles 4.1.4.3. Times are checked against the sandbox's clock. If AWS does not document a message,
-the sandbox uses a message of its own.
+V2.0 Core, and Profiles 4.1.4.3. Times are checked against the sandbox's clock. Where AWS does not document a message,
+the sandbox uses its own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The sandbox's own SAML identity provider, which signs responses with its key.
 
-Only the provider is fake, not the protocol: the result is a SAML 2.0 response that verifies against the provider's
-metadata, and the sandbox's STS verifies it like any other response. One provider serves all accounts, as a company's
-provider does; an account trusts the provider once the account has stored the provider's metadata.
+Only the provider is fake: it issues real SAML 2.0 responses that verify against its metadata. The sandbox's STS
+verifies them like responses of any other provider. Like a company's provider, this one provider serves all accounts.
+An account trusts it once the account has stored its metadata.
 """
 
 from __future__ import annotations

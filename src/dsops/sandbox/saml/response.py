@@ -1,8 +1,8 @@
 """Verify SAML responses, and refuse invalid responses with STS's error messages.
 
-STS API Reference, AssumeRoleWithSAML; IAM User Guide, "Troubleshoot SAML federation". The provider is looked up and
-the issuer's name is compared before the signature is verified, so that a wrong issuer is reported as the error. After
-that only signed content is read (`signature`). AWS accepts a response repeatedly within its five minutes: tools use
+STS API Reference, AssumeRoleWithSAML; IAM User Guide, "Troubleshoot SAML federation". The provider and the issuer's
+name are checked before the signature, so that a wrong issuer is reported as such. After the signature check, only
+signed content is read (`signature`). As on AWS, a response can be used repeatedly within its five minutes: tools use
 one response for many roles (Nike-Inc/gimme-aws-creds, issue 251).
 """
 
@@ -112,7 +112,7 @@ def _metadata(provider: SamlProvider) -> Metadata:
 def _check_outside(response: Element, metadata: Metadata, partition: str) -> None:
     """Check the response's status and destination, which are outside the assertion.
 
-    Both may be unsigned, so they can only be a reason to refuse the response.
+    Both may be unsigned. Therefore they can cause a refusal, but they never grant anything.
     """
     status = only(response, PROTOCOL, "Status")
     code = None if status is None else only(status, PROTOCOL, "StatusCode")
@@ -130,7 +130,7 @@ def _check_outside(response: Element, metadata: Metadata, partition: str) -> Non
 
 
 def _are_paired(values: Sequence[str], role_arn: str, provider_arn: str) -> bool:
-    """Whether a value of the attribute consists of the two ARNs in either order, separated by a comma."""
+    """Whether one of the values consists of the two ARNs, in any order, separated by a comma."""
     return any({part.strip() for part in value.split(",")} == {role_arn, provider_arn} for value in values)
 
 

@@ -1,10 +1,14 @@
 """Return the assertion of a SAML response exactly as the provider's key signed it.
 
-The result is parsed from the very bytes that were digested; the received document is only used to refuse a response.
-So an assertion that an attacker places beside, around or inside a signed assertion (signature wrapping) is never read
-(Somorovsky and others, "On Breaking SAML: Be Whoever You Want to Be", USENIX Security 2012). The form must follow
-SAML V2.0 Core, 5.4: a signature is a child of the element that it signs, its only reference names that element's ID,
-and only two transforms are allowed.
+The result is parsed from the bytes that were digested. The received document is used only to refuse a response.
+Therefore an assertion that an attacker places beside, around or inside a signed assertion (signature wrapping) is
+never read (Somorovsky and others, "On Breaking SAML: Be Whoever You Want to Be", USENIX Security 2012).
+
+The signature must have the form that SAML V2.0 Core, 5.4 requires:
+
+- The signature is a child of the element that it signs.
+- Its only reference names that element's ID.
+- Only two transforms are allowed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Parse untrusted XML into a tree that consists only of elements and text.
 
-The parser refuses a DOCTYPE, and therefore entities; it never uses the network; lxml's limits on depth and size stay
-on (OWASP, "XML External Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported with the first document.
+The parser refuses a DOCTYPE, and therefore entities. It never uses the network, and lxml's limits on depth and size
+stay on (OWASP, "XML External Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported when the first document is
+parsed.
 """
 
 from __future__ import annotations

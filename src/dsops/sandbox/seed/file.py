@@ -91,7 +91,7 @@ class _Reader(PolicyNodes):
     def __init__(self, file: str, folder: str) -> None:
         super().__init__(file, folder)
         self._owners: dict[tuple[str, str], str] = {}
-        """(kind of id, id) -> the path of the first resource with that id."""
+        """(kind of id, id) -> the path of the first principal with that id."""
 
     def seed(self, root: Node) -> Seed:
         keys = self.keys(root, "", _ROOT_KEYS)
@@ -185,9 +185,9 @@ class _Reader(PolicyNodes):
         )
 
     def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:
-        """Yield the regions in which STS is deactivated; report us-east-1, where this is impossible.
+        """Yield the regions in which STS is deactivated; report a problem for us-east-1.
 
-        IAM User Guide, "Manage AWS STS in an AWS Region".
+        STS can't be deactivated in us-east-1 (IAM User Guide, "Manage AWS STS in an AWS Region").
         """
         for region in self.texts(node, path):
             if region == "us-east-1" and node is not None:
@@ -264,7 +264,7 @@ class _Reader(PolicyNodes):
         return unique_id
 
     def _claim(self, keys: MappingOf[str, Node], name: str, value: str, path: str) -> None:
-        """Report a key id or unique id that two principals have, because AWS identifies a principal by its id."""
+        """Report an access key id or unique id that belongs to two principals, because AWS requires unique ids."""
         owner = self._owners.setdefault((name, value), path)
         if value and owner != path:
             self.note(keys[name].line, path, f"{owner} has the same {name}")

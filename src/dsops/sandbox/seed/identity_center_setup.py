@@ -20,9 +20,10 @@ _MAX_SESSION_SECONDS = 43200
 
 
 def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner: str) -> Instance:
-    """Create the instance and its roles. Does not catch moto's exceptions for invalid resources.
+    """Create the instance and its roles. moto's exceptions for invalid resources are not caught.
 
-    `metadata` is for the SAML provider in the trust policies; `owner` is the management account.
+    - `metadata`: the metadata of the SAML provider that the trust policies name.
+    - `owner`: the management account.
     """
     planter = IamBuilder(world)
     sets = {entry.name: entry for entry in seed.permission_sets}

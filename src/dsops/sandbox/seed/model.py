@@ -70,8 +70,8 @@ class SeedSecret(NamedTuple):
     kms_key: str = ""
     """The name of one of the region's keys, or an ARN; "" for the account's default key.
 
-    Other accounts can't use the default key. If the secret has a policy, "" therefore means a key that all callers
-    may use through Secrets Manager.
+    Other accounts can't use the default key. Therefore "" has a different meaning for a secret with a policy: a key
+    that all callers may use through Secrets Manager.
     """
 
 
@@ -81,7 +81,7 @@ class SeedKmsKey(NamedTuple):
     key_id: str = ""
     """The key's id; "" if an id is to be generated."""
     policy: str | None = None
-    """The key policy; None for CreateKey's default policy, with which the account's own policies decide."""
+    """The key policy; None for CreateKey's default policy, which lets the account's IAM policies decide."""
 
 
 class SeedRegion(NamedTuple):

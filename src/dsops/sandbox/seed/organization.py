@@ -39,7 +39,7 @@ class OrganizationSeedReader:
         self._placed: dict[str, str] = {}
         """Account -> its path in the tree of organizational units."""
         self._policies: dict[str, tuple[PolicyKind, str]] = {}
-        """Policy name -> kind and text. An organization must not have two policies with one name."""
+        """Policy name -> kind and text. Policy names must be unique in an organization."""
 
     def read(self, node: Node) -> SeedOrganization | None:
         """Parse the section; return None if it has no management account."""

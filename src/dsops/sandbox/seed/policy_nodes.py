@@ -14,7 +14,10 @@ from dsops.sandbox.seed.nodes import Nodes
 from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
-"""Suffixes of strings that are file names. A policy that is written as text ends in a brace."""
+"""Suffixes of strings that are file names.
+
+A policy that is written as text never has such a suffix, because it ends with a brace.
+"""
 
 _MOST_BYTES = 1 << 22
 
@@ -70,7 +73,7 @@ class PolicyNodes(Nodes):
     def _policy_in_file(self, node: Scalar, path: str, kind: PolicyKind) -> str:
         """Return the policy document in a file as JSON text.
 
-        By naming a file, a seed can use the very document that is deployed.
+        With a file name, a seed can use the same document that is deployed.
         """
         name = os.path.join(self._folder, node.text)
         try:
@@ -85,7 +88,7 @@ class PolicyNodes(Nodes):
         return to_json(document.root) if is_yaml and document.root is not None else text
 
     def _note_all(self, checked: ParsedPolicy, path: str, line: int = 0) -> None:
-        """Report each problem of a policy at the problem's own line; with `line`, report all of them at that line."""
+        """Report the problems of a policy, each at its own line, or all at `line` if it is set."""
         for problem in checked.problems:
             where = Where(self.file, line) if line else problem.where
             self.problems.append(problem._replace(where=where, path=f"{path}.{problem.path}".rstrip(".")))

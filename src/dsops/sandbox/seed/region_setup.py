@@ -31,8 +31,8 @@ def plant_region(
 def open_key(keys: KeyStore, partition: str, place: SecretLocation) -> str:
     """Return the ARN of the key for secrets that have a policy but no key; create the key if needed.
 
-    No other account could read these secrets with the default key. The policy of the returned key lets all callers
-    decrypt through Secrets Manager; another account must allow its own callers kms:Decrypt.
+    With the default key, no other account could read these secrets. The policy of the returned key allows all callers
+    to decrypt through Secrets Manager. Another account must also allow its own callers kms:Decrypt.
     """
     key_id = keys.key_of_alias(place, _OPEN_KEY)
     if key_id:

@@ -1,8 +1,8 @@
 """The errors of Secrets Manager and Parameter Store when KMS refuses access to a key.
 
-"Access to KMS is not allowed" and Parameter Store's two messages were seen on AWS, in reports of the years 2017 to
-2025. Secrets Manager's errors for a disabled key are from its API reference (`DecryptionFailure`,
-`EncryptionFailure`), because no report shows such an error.
+"Access to KMS is not allowed" and Parameter Store's two messages are from user reports of 2017 to 2025. Secrets
+Manager's errors for a disabled key are from its API reference (`DecryptionFailure`, `EncryptionFailure`), because no
+report shows them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _OTHER_STATE: Final = ("is not in a valid state.", "KMSInvalidStateException")
 
 
 def key_denied(service: Service, decision: Decision, request_id: str) -> SandboxRefusal:
-    """Return the error for a caller without permission on the key. Parameter Store repeats KMS's message."""
+    """Return the error for a caller who has no permission to use the key.
+
+    Parameter Store's error contains KMS's own message.
+    """
     if service == "secretsmanager":
         return access_denied("Access to KMS is not allowed")
     sentence = denial_sentence(decision.request, decision)
@@ -48,7 +51,10 @@ def key_unusable(service: Service, question: AuthorizationQuestion, state: str, 
 
 
 def is_through_service(service: str, decisions: Sequence[RecordedDecision]) -> bool:
-    """Whether KMS denied a call by Secrets Manager or Parameter Store, whose error messages then apply."""
+    """Whether KMS denied a call that Secrets Manager or Parameter Store made for the caller.
+
+    The client then receives that service's own error message.
+    """
     return service in get_args(Service) and bool(decisions) and decisions[-1].decision.request.action[:4] == "kms:"
 
 

@@ -10,12 +10,18 @@ from dsops.sandbox.http.messages import HttpAnswer
 
 _WITH_URLS = frozenset({"CreateQueue", "GetQueueUrl", "ListDeadLetterSourceQueues", "ListQueues"})
 _REDRIVE_KEY = re.compile(rb'(, )?(\\?"(?:deadLetterTargetArn|maxReceiveCount)\\?"): ')
-"""Matches a key in a RedrivePolicy, in JSON or XML, before moto's extra space, which Terraform's plan would show."""
+"""Matches a RedrivePolicy key in JSON or XML, together with the extra space that moto adds after it.
+
+Terraform's plan would show this space as a difference.
+"""
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?")
 
 
 def ready(parameters: Mapping[str, object], resource: str) -> dict[str, object]:
-    """Return the parameters with a QueueUrl built from the authorized ARN: moto reads only the end of a URL."""
+    """Return the parameters with a QueueUrl built from the authorized ARN.
+
+    The client's URL is replaced because moto reads only its end.
+    """
     result = dict(parameters)
     arn = parse_arn(resource)
     if "QueueUrl" in result and arn is not None:

@@ -1,7 +1,9 @@
 """Implement GetSecretValue, BatchGetSecretValue and ListSecretVersionIds on the versions that moto stores.
 
-moto performs the other operations. These three operations are implemented here because each secret of a batch is
-authorized by itself, and because moto lists versions without their keys and without pagination.
+moto performs the other operations. These three are implemented here for two reasons:
+
+- Each secret of a batch must be authorized separately.
+- moto lists versions without their keys and without pagination.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ _CURRENT = "AWSCURRENT"
 def read_secret(
     secret_storage: SecretStorage, caller: Caller, parameters: Parameters, decrypt: Decrypt
 ) -> dict[str, Value]:
-    """Return GetSecretValue's result for an authorized caller. Raises SandboxRefusal, also if `decrypt` does."""
+    """Return GetSecretValue's result for an authorized caller.
+
+    Raises SandboxRefusal, which can come from `decrypt`.
+    """
     secret = secret_storage.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
@@ -127,7 +132,10 @@ def _matches_all(secret: StoredSecret, filters: Sequence[Mapping[str, object]]) 
 
 
 def _matches(secret: StoredSecret, key: str, values: Sequence[str]) -> bool:
-    """Whether a field of the secret begins with one of the values, ignoring case; a leading `!` negates a value."""
+    """Whether a field of the secret begins with one of the values. Case is ignored.
+
+    A leading `!` negates a value.
+    """
     texts = {
         "name": [secret.name],
         "tag-key": [key for key, _ in secret.tags],

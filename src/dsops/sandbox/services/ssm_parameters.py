@@ -1,7 +1,8 @@
 """Check and convert Parameter Store names.
 
-A path begins with a slash; a name without further slashes means one parameter with and without a leading slash.
-Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; messages are AWS's.
+A path begins with a slash. A name without further slashes identifies the same parameter with or without the leading
+slash. Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; messages are
+AWS's.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ def check_parameter_names(operation: str, parameters: Parameters) -> None:
 
 
 def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tuple[list[str], list[str]]:
-    """Split the names of GetParameters into names for moto, and references to missing secrets.
+    """Split the names of GetParameters into two lists: names for moto, and references to missing secrets.
 
-    moto would refuse the whole request if one secret is missing.
+    The references are removed because moto would refuse the whole request if one secret is missing.
     """
     split: tuple[list[str], list[str]] = ([], [])
     for name in texts(parameters, "Names"):
@@ -70,8 +71,8 @@ def with_invalid(answer: HttpAnswer, names: list[str]) -> HttpAnswer:
 def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, answer: HttpAnswer) -> HttpAnswer:
     """Return the answer with the parameter names that the client used: `/x` for a parameter stored as `x`.
 
-    A secret has the path that refers to it as its name, and an invalid name is returned as sent (recorded on AWS).
-    `plain` are the parameters with names in place of ARNs.
+    A referenced secret is named by its `/aws/reference/...` path. An invalid name is returned as the client sent it
+    (recorded on AWS). `plain` are the parameters with ARNs replaced by names.
     """
     if operation not in _READING or answer.status != 200:
         return answer

@@ -1,5 +1,5 @@
-"""The state of the sandbox: accounts, sessions, moto's backends, and the fence through which every call to moto goes.
+"""The state of the sandbox: accounts, sessions, moto's backends, and the gate for every call to moto.
 
-No other package uses moto. The input is parsed and allowed requests; the output is moto's answers, corrected to AWS's
-answers. Imported by every package of the sandbox above this one.
+No other package uses moto. This package receives parsed, authorized requests and returns moto's answers, corrected to
+match AWS. Imported by every package of the sandbox above this one.
 """

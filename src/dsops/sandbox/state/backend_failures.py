@@ -1,8 +1,8 @@
-"""Map an exception raised by moto to the AWS error that fits, or to a 500 error.
+"""Map an exception raised by moto to a matching AWS error, or to a 500 error.
 
-An AWS error is used only if the operation's model declares exactly one that fits the exception. moto looks most
-resources up without a check, so a missing resource raises a KeyError. Each failure is logged on stderr with the file
-and line in moto that raised it, because the error that the client receives is a guess.
+moto looks up most resources without a check, so a missing resource raises a KeyError. An AWS error is used only if
+exactly one error of the operation's model matches the exception. Because this is a guess, each failure is logged on
+stderr with the file and line in moto that raised it.
 """
 
 from __future__ import annotations

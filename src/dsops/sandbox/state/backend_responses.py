@@ -86,7 +86,7 @@ def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[s
 
 
 def _plain(value: object) -> object:
-    """Return the value with only datetimes and JSON types in it, after converting other types to strings."""
+    """Convert all values in the structure to strings, except datetimes, bytes and JSON types."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -61,9 +61,10 @@ def _no() -> bool:
 
 @cache
 def _models() -> Any:  # a module has no static type
-    """Return moto's S3 models with a bucket class that permits every action: the sandbox has authorized it.
+    """Return moto's S3 models with a bucket class that permits every action.
 
-    moto's own check of a bucket policy supports neither principals nor conditions and would refuse what AWS allows.
+    The sandbox has already authorized the request. moto's own bucket policy check supports neither principals nor
+    conditions, so it would refuse requests that AWS allows.
     """
     from moto.iam.access_control import PermissionResult
     from moto.s3 import models

@@ -83,9 +83,9 @@ def check_own(
     accounts: Mapping[str, str],
     authorized_arns: frozenset[str],
 ) -> None:
-    """Refuse parameters with an ARN of another account unless the caller was authorized for this ARN.
+    """Refuse an ARN of another account in the parameters, unless the caller was authorized for this ARN.
 
-    moto uses such ARNs without a permission check: for example, SNS delivers into a queue of any account. Raises
+    moto uses such ARNs without a permission check. For example, its SNS delivers into a queue of any account. Raises
     NotImplemented.
     """
     if service in _NAME_PRINCIPALS:

@@ -1,7 +1,7 @@
 """Look up the owner, policy and tags of resources in moto's backends.
 
 Attributes are read without default values, as in `world`. If a new version of moto renames an attribute, the request
-must fail, because otherwise a policy would be ignored.
+fails. With a default value, a policy would be ignored.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """Return the id of the VPC that has this id, or that contains this subnet or other resource; "" if unknown."""
+        """Return the id of a VPC, given its own id or the id of a subnet or other resource in it; "" if unknown."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)

@@ -87,7 +87,10 @@ def knows_region(region: str) -> bool:
 
 
 def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
-    """Perform the operation in moto and return the answer in the client's protocol; JSON for a CBOR client."""
+    """Perform the operation in moto and return the answer.
+
+    The answer is in the client's protocol, except that a CBOR client's answer is in JSON.
+    """
     check_open(call.service, call.operation, call.parameters)
     os.environ.pop(
         "MOTO_ACCOUNT_ID", None
@@ -145,7 +148,10 @@ def _address(serialized: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _body(body: Any, protocol: Protocol) -> bytes:
-    """Return the body in bytes. In JSON, escape `&`: moto would parse `&Action=DeleteSecret&` in a value as a form."""
+    """Return the body as bytes, with `&` escaped in JSON.
+
+    Otherwise moto would parse a value such as `&Action=DeleteSecret&` as a form.
+    """
     if isinstance(body, dict):
         return urlencode(body, doseq=True).encode()
     data = body.encode() if isinstance(body, str) else bytes(body)
@@ -153,7 +159,7 @@ def _body(body: Any, protocol: Protocol) -> bytes:
 
 
 def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers as text. Refuses line breaks, with which a value could inject another header."""
+    """Return the headers as text. Refuses values with line breaks, which could inject another header."""
     checked = {}
     for name, value in headers.items():
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)

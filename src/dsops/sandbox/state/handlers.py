@@ -117,8 +117,9 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
 def _keep_from_waiting(service: str) -> None:
     """Patch the functions of moto that would block, or scan stored data, while the sandbox's lock is held.
 
-    SWF sleeps for a second when a poll finds nothing. A Lambda function that another service invokes (SNS, SQS, S3,
-    DynamoDB streams) would run in Docker for up to five minutes, although moto's settings turn off Docker.
+    - SWF sleeps for a second when a poll finds nothing.
+    - A Lambda function that another service invokes (SNS, SQS, S3, DynamoDB streams) would run in Docker for up to five
+      minutes, although Docker is turned off in moto's settings.
     """
     if service == "swf":
         vars(import_module("moto.swf.models"))["sleep"] = lambda _: None

@@ -99,7 +99,10 @@ def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:
 
 
 def _know_every_partition() -> str:
-    """Add the partitions that moto lacks, before moto's services are imported; return a pattern for all ARNs."""
+    """Add the partitions that moto lacks; return a regular expression that matches ARNs of all partitions.
+
+    This must happen before moto's services are imported.
+    """
     from moto.utilities import utils
 
     for partition in PARTITIONS:

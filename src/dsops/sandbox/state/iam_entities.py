@@ -65,7 +65,10 @@ class EntityRelations:
         return frozenset() if owner is None else frozenset(owner.managed_policies)
 
     def belongings(self, user: User) -> Mapping[str, bool]:
-        """Map each cleanup step, in IAM's words, to whether it is needed before the user can be deleted."""
+        """Map each cleanup step to whether the user's deletion requires it.
+
+        The steps have the names that IAM uses in its error message.
+        """
         backend = self._world.backend(user.account)
         owner = backend.users[user.name]
         return {

@@ -1,7 +1,7 @@
 """Look up and create KMS keys, aliases and grants in moto's backends.
 
 Attributes are read without default values, as in `world`. If a new version of moto renames an attribute, the request
-must fail, because otherwise a policy would be ignored.
+fails. With a default value, a policy would be ignored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Perform long polls: call moto without a wait time, and let the server wait and poll again.
 
-moto would sleep inside the call while it holds the sandbox's lock. The server could then serve no other client, and
+moto itself would sleep while the sandbox's lock is held. During that time the server could serve no other client, so
 no message could arrive.
 """
 
@@ -22,7 +22,7 @@ _FOUND: Mapping[tuple[str, str], str] = {
     ("swf", "PollForActivityTask"): "taskToken",
     ("swf", "PollForDecisionTask"): "taskToken",
 }
-"""Operation that supports long polling -> the response member that is present if there is a message or task."""
+"""Operation that supports long polling -> the response member that a non-empty response contains."""
 _SWF_SECONDS = 60
 """How long an SWF poll waits before it returns an empty result (API reference, PollForDecisionTask)."""
 _LONGEST_SECONDS = 20
@@ -30,9 +30,10 @@ _LONGEST_SECONDS = 20
 
 
 def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[object]) -> HttpAnswer:
-    """Perform an operation; an empty answer to a long poll has a `wait` with the function that polls again.
+    """Perform an operation, which can be a long poll.
 
-    The caller must hold the lock for the first call. The function in `wait` takes the lock for each later call.
+    The empty answer to a long poll has a `wait` with a function that polls again. The caller must hold the lock for
+    the first call; the function takes the lock for each later call.
     """
 
     def ask_moto(moto_call: MotoCall) -> HttpAnswer:

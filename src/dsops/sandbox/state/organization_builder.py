@@ -47,16 +47,17 @@ class SeedOrganization(NamedTuple):
     """The organization's id; "" if an id is to be generated."""
     feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
     delegated_administrators: tuple[tuple[str, str], ...] = ()
-    """Pairs of a member account and the service that this account administers."""
+    """Pairs of a member account and the service for which it is the delegated administrator."""
     root_access: tuple[RootFeature, ...] = ()
     """The features of centralized root access that are enabled."""
 
 
 @cache
 def organization_models() -> Any:  # a module has no static type
-    """Return moto's Organizations models after a check.
+    """Check moto's Organizations models and return them.
 
-    In the returned models IAM can be a trusted and a delegated service. Raises SandboxUnavailable if the check fails.
+    The returned models accept IAM for trusted access and for delegated administrators. Raises SandboxUnavailable if
+    the check fails.
     """
     models = _taught_models()
     try:
@@ -91,7 +92,10 @@ def _taught_models() -> Any:
 
 
 def _probe() -> str:
-    """Create an organization with policies and an administrator and read it back; return the problem, or ""."""
+    """Create an organization with policies and a delegated administrator, and read it back.
+
+    Returns the problem, or "" if there is none.
+    """
     organizations = Organizations()
     unit = SeedNode(accounts=((_MEMBER, SeedNode(service_control=(_DENIES,))),))
     OrganizationBuilder(_MANAGEMENT, "aws").plant(
@@ -125,7 +129,7 @@ class OrganizationBuilder:
         self._backend: moto_organizations.OrganizationsBackend
         self._backend = self._models.organizations_backends[management_account][partition]
         self._policies: dict[str, str] = {}
-        """Policy name -> id. Policies of an organization have different names, even if their types differ."""
+        """Policy name -> id. Policy names are unique in an organization, even among different policy types."""
 
     def plant(self, organizations: Organizations, seed: SeedOrganization) -> None:
         """Create the tree of accounts and enable the seed's features."""
@@ -201,5 +205,8 @@ class OrganizationBuilder:
             policy.organization_id = organization_id
 
     def _partition_region(self) -> str:
-        """Return any region in the partition, because moto derives the partition of ARNs from a region."""
+        """Return a region in the partition.
+
+        moto derives the partition of ARNs from a region; any region of the partition will do.
+        """
         return {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(self._partition, "us-east-1")

@@ -1,9 +1,9 @@
 """Read AWS Organizations from moto's backend: an account's membership and the policies that apply to it.
 
 Sources: AWS Organizations User Guide, "Service control policies", "Resource control policies" and "Services that
-support RCPs" (September 2026). The seed and the Organizations API write to this backend. Without an organization
-moto's module is not loaded, and a request costs two look-ups. Attributes are read without default values, as in
-`world`.
+support RCPs" (September 2026). The seed and the Organizations API write to this backend. Without an organization,
+moto's module is not loaded, and the check costs each request only two lookups. Attributes are read without default
+values, as in `world`.
 """
 
 from __future__ import annotations

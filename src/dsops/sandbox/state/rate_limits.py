@@ -1,7 +1,8 @@
 """Limit the request rate of services with a token bucket for each account and region; off by default.
 
-AWS throttles by account and region and does not publish its numbers, so the sandbox has its own size and fill rate of
-a bucket. The bucket fills by the machine's clock, because with a frozen sandbox clock it would never fill.
+AWS throttles by account and region but does not publish its numbers, so the sandbox has its own bucket size and refill
+rate. Buckets refill by the machine's clock. With the sandbox's clock, they would never refill while that clock is
+frozen.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, why_unknown
 
 
 class _Bucket(NamedTuple):
-    """The number of tokens that were in a bucket at the time `at`."""
+    """A token bucket: the number of tokens at the time `at`."""
 
     tokens: float
     at: float
@@ -81,7 +82,10 @@ _MOST_BUCKETS = 4096
 
 
 def why_not_limited(service: str) -> str:
-    """Return why a rate limit can't be set for the service, with a suggestion for a typo; "" if it can be set."""
+    """Return why a rate limit can't be set for the service, or "" if it can be set.
+
+    The reason suggests a similar name if the service is misspelled.
+    """
     return why_unknown(service, *CENTER_SERVICES, TOOLBOX)
 
 

@@ -62,14 +62,20 @@ def _of_buses(backend: Any) -> Iterator[Carrier]:
 
 
 def _text_policies(resources: str, backend: Any) -> Iterator[Carrier]:
-    """Yield the policies of resources that store a policy as text; `resources` names the backend's attribute."""
+    """Yield the policies of resources whose policy is stored as text.
+
+    `resources` is the attribute of the backend that contains these resources.
+    """
     for resource in getattr(backend, resources).values():
         if resource.policy:
             yield Carrier(resource.policy, partial(setattr, resource, "policy"))
 
 
 def _of_statement(principal: object, write: Callable[[object], None]) -> Carrier:
-    """Return a minimal policy with a statement's principal, which moto may store as a plain string."""
+    """Return a minimal policy that contains only the statement's principal.
+
+    moto may store the principal as a plain string.
+    """
     named = {"AWS": principal} if isinstance(principal, str) else principal
     text = json.dumps({"Statement": {"Principal": named}})
     return Carrier(text, lambda changed: write(json.loads(changed)["Statement"]["Principal"]))

@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 
 
 class RoleTable(dict[str, "moto_iam.Role"]):
-    """Roles by id, as in moto, which adds and deletes single items. A role's name and path never change."""
+    """Roles by id, in place of moto's dictionary, with an index by name.
+
+    moto only adds and deletes single items, and never changes a role's name or path.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._by_name: dict[str, dict[str, moto_iam.Role]] = {}
-        """The name in lower case -> the roles with this name by exact name: one, unless a seed has more."""
+        """Name in lower case -> exact name -> role.
+
+        There is one exact name for each lower-case name, unless a seed creates more.
+        """
         self._listed: tuple[str, list[moto_iam.Role]] | None = None
 
     def __setitem__(self, role_id: str, role: moto_iam.Role) -> None:
@@ -40,7 +46,10 @@ class RoleTable(dict[str, "moto_iam.Role"]):
         self._listed = None
 
     def has_like(self, name: str) -> bool:
-        """Whether a role has this name, ignoring case, as IAM compares the name of a new role."""
+        """Whether a role has this name, ignoring case.
+
+        IAM compares the names of new roles in this way.
+        """
         return bool(self._by_name.get(lower_case(name)))
 
     def named(self, name: str) -> moto_iam.Role | None:

@@ -81,7 +81,10 @@ class SecretStorage:
         self._planned: list[tuple[SecretLocation, str, str, str, str]] = []
 
     def find_secret(self, secret_id: str, place: SecretLocation) -> StoredSecret | None:
-        """Find a secret by name, ARN, or ARN without the random suffix; another account's secret only by ARN."""
+        """Find a secret by name, by ARN, or by ARN without the random suffix.
+
+        A secret of another account is found only by ARN.
+        """
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
             return self._find_secret(secret_id, place)
@@ -135,9 +138,10 @@ class SecretStorage:
         return arn
 
     def follow_current(self, secret: StoredSecret) -> None:
-        """Tell moto which version has AWSCURRENT after the label was moved, because moto stores that twice.
+        """Tell moto which version has AWSCURRENT after this label was moved.
 
-        Without this, the next PutSecretValue leaves AWSCURRENT on two versions.
+        moto stores this information in two places. Without this call, the next PutSecretValue would leave AWSCURRENT
+        on two versions.
         """
         from moto.secretsmanager.models import FakeSecret
 
@@ -147,9 +151,9 @@ class SecretStorage:
             stored.set_default_version_id(current[0])
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
-        """Store a parameter that will be created at the first request to Parameter Store.
+        """Plan a parameter, which is created at the first request to Parameter Store.
 
-        The creation is delayed because moto's SSM takes 0.7 s to load.
+        The creation is delayed because loading moto's SSM takes 0.7 s.
         """
         self._planned.append((place, name, value, kind, kms_key))
 
@@ -186,9 +190,10 @@ class SecretStorage:
         return tuple(tags.items())
 
     def drop_leftovers(self, place: SecretLocation) -> None:
-        """Remove what moto stores for missing parameters: names that were looked up, tags of deleted parameters.
+        """Remove what moto stores for parameters that do not exist.
 
-        moto fails at a name without versions in every later list of parameters.
+        These are names that were looked up, and tags of deleted parameters. A name without versions would make moto
+        fail in every later operation that lists parameters.
         """
         backend = self._parameters(place)
         versions_by_name = backend._parameters  # noqa: SLF001 - moto has no public access to parameters

@@ -1,7 +1,8 @@
 """Issue and look up temporary credentials; drop expired sessions.
 
-A session's secret key and token are derived from its key id with a random key of this sandbox. Therefore 100,000
-sessions take little memory, and an expired session is still recognized as expired after it was dropped.
+A session's secret key and token are derived from its key id with a random key of this sandbox. This has two
+advantages: 100,000 sessions take little memory, and an expired session is recognized as expired even after it was
+dropped.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class Session(NamedTuple):
     issued_at: float
     expires_at: float
     mfa_at: float | None = None
-    """The time at which the user signed in with MFA. None without MFA, and for the session of an assumed role."""
+    """The time at which the user signed in with MFA; None without MFA.
+
+    The session of an assumed role also has None.
+    """
     tags: tuple[tuple[str, str], ...] = ()
     """The session tags: those in the request and those inherited."""
     transitive_keys: tuple[str, ...] = ()
@@ -69,7 +73,10 @@ class Issued(NamedTuple):
 
 
 class SessionTable:
-    """All sessions that are not dropped. Not thread-safe: callers must hold the sandbox's lock."""
+    """All sessions except those that were dropped after their expiry.
+
+    Not thread-safe: callers must hold the sandbox's lock.
+    """
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
@@ -124,9 +131,9 @@ class SessionTable:
         return token + base64.b64encode(shake_256(self._key + signed).digest(rest)).decode()[:rest]
 
     def _with_shared_moments(self, session: Session) -> Session:
-        """Return the session with the timestamp objects of the previous session if both have the same times.
+        """Return the session, sharing the timestamp objects of the previous session if the times are equal.
 
-        The timestamps take 64 of the 440 bytes of a session.
+        This saves memory: the timestamps take 64 of the 440 bytes of a session.
         """
         moments = self._moments
         if moments != (session.issued_at, session.expires_at):

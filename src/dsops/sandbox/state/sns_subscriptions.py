@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def no_half_subscription(place: SecretLocation) -> Iterator[list[HttpAnswer]]:
-    """Remove the subscriptions created in the context, unless a successful answer is appended to the list."""
+    """Remove the subscriptions created within the context, unless the operation succeeded.
+
+    The caller appends the operation's answer to the yielded list.
+    """
     from moto.sns.models import sns_backends
 
     subscriptions = sns_backends[place.account][place.region].subscriptions

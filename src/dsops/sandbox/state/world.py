@@ -1,8 +1,8 @@
 """Read accounts, users, roles and their policies from moto's IAM backends.
 
 Only the modules of this package that import moto (`iam_backend`, `estate`, `fence`, `secrets` ...) depend on moto.
-Attributes are read without default values: a version of moto that dropped or renamed an attribute must stop the
-sandbox, because otherwise a boundary would be ignored. `probe.py` checks this before the first request.
+Attributes are read without default values: if a version of moto drops or renames an attribute, the sandbox must stop.
+With a default value, a permissions boundary would be ignored. `probe.py` checks this before the first request.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class PrincipalGrants(NamedTuple):
     """The identity policies and permissions boundary of a user or role."""
 
     identity: tuple[StoredPolicy, ...]
-    """The inline and managed policies, for a user also those of the user's groups."""
+    """The inline and managed policies. For a user, these include the policies of the user's groups."""
     boundary: StoredPolicy | None
 
 

@@ -1,8 +1,7 @@
 """AssumeRole, with its checks in AWS's order.
 
-The schema is checked before the role, the role before the duration, and MaxSessionDuration before the role chaining
-limit. A role that denies the caller and a role that does not exist cause the same error (measured on live AWS in July
-2026).
+The order of the checks is: schema, role, MaxSessionDuration, role chaining limit. A role that denies the caller and a
+role that does not exist cause the same error (measured on live AWS in July 2026).
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class AssumeRole:
         mfa_at: float | None,
         contexts: ProvidedContexts,
     ) -> Role:
-        """Return the role if the caller may assume it. The context is the same for all required actions."""
+        """Return the role if the caller may assume it. All required actions are checked with the same context."""
         role_arn = turn.text("RoleArn")
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         owner = parse_arn(role_arn)
@@ -89,9 +88,10 @@ class AssumeRole:
 
 
 def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role, session: Session) -> dict[str, Value]:
-    """Issue the role session; return the response with the share of the token that policies and tags take.
+    """Issue the role session and return the response.
 
-    Raises PackedPolicyTooLarge if policies and tags do not fit into the token.
+    The response contains the percentage of the token size that policies and tags use. Raises PackedPolicyTooLarge if
+    they do not fit into the token.
     """
     is_sized = packed_size(session.policy, session.tags) is not None
     issued = issuing.issue(turn, session)
@@ -104,7 +104,7 @@ def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role,
 
 
 def role_session(turn: AuthenticatedRequest, role: Role, duration: int, tags: PassedTags) -> Session:
-    """Return a new session of the role, named as the request asks."""
+    """Return a new session of the role with the requested session name."""
     now, name = int(turn.now), turn.text("RoleSessionName")
     identity = (role.account, role.unique_id, name)
     return Session("role", *identity, now, now + duration, tags=tags.all, transitive_keys=tags.transitive_keys)
@@ -120,14 +120,20 @@ def role_answer(world: World, role: Role, session: Session, issued: Issued) -> d
 
 
 def check_role_arn(fields: Mapping[str, str]) -> None:
-    """Raise ValidationError for a malformed RoleArn of valid length. AWS checks this before the schema (recorded)."""
+    """Raise ValidationError for a malformed RoleArn of valid length.
+
+    AWS checks this before it validates the request against the schema (recorded).
+    """
     arn = fields.get("RoleArn", "")
     if 20 <= len(arn) <= 2048 and parse_arn(arn) is None:
         raise validation(f"{arn} is invalid")
 
 
 def _source_identity(turn: AuthenticatedRequest) -> str:
-    """Return the source identity in the request or else the inherited one. A role chain can't change it."""
+    """Return the source identity in the request, or else the inherited one.
+
+    The source identity can't be changed in a role chain.
+    """
     passed = turn.text("SourceIdentity")
     session = turn.caller.session
     inherited = "" if session is None else session.source_identity

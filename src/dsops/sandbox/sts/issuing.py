@@ -44,8 +44,8 @@ class Issuing(NamedTuple):
     def issue(self, turn: AuthenticatedRequest, session: Session) -> Issued:
         """Issue credentials for the session.
 
-        Raises RegionDisabledException if STS is not activated in the request's region for the account that owns the
-        new credentials (IAM User Guide, "Manage AWS STS in an AWS Region").
+        Raises RegionDisabledException if the account of the new credentials has deactivated STS in the request's
+        region (IAM User Guide, "Manage AWS STS in an AWS Region").
         """
         check_region(self.world, session.account, turn.caller.region)
         return self.sessions.issue(session, turn.number("MinimumSessionTokenSize", 0))

@@ -1,8 +1,8 @@
 """GetWebIdentityToken: a token that identifies the caller to a service outside of AWS.
 
 IAM User Guide, "Understanding token claims"; STS API Reference, GetWebIdentityToken. Key ids and discovery documents
-have the format that was seen on AWS. Tokens name AWS's own issuer URL; the keys that verify them are at
-`/_sandbox/outbound/ACCOUNT/.well-known/...`.
+have the format observed on AWS. Tokens contain AWS's own issuer URL. The sandbox publishes the keys that verify them
+at `/_sandbox/outbound/ACCOUNT/.well-known/...`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Outbound:
         return {"keys": [{**keys[name], "kid": _KEY_IDS[name], "alg": name, "use": "sig"} for name in _KEY_IDS]}
 
     def discovery(self, account: str, base: str) -> dict[str, object]:
-        """Return `/.well-known/openid-configuration`; its URL of the key set is below the sandbox's URL `base`."""
+        """Return `/.well-known/openid-configuration`. Its key set URL begins with the URL `base`."""
         return {
             "issuer": self._issuers[account],
             "jwks_uri": f"{base}/.well-known/jwks.json",

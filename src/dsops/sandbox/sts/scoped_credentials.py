@@ -1,7 +1,7 @@
-"""GetScopedCredentials: reissue the calling session with fewer permissions or an earlier end.
+"""GetScopedCredentials: reissue the calling session with fewer permissions or an earlier expiry.
 
-STS API Reference, GetScopedCredentials (2026). The Service Authorization Reference lists no action for this
-operation, so in the sandbox no policy allows or denies the call.
+STS API Reference, GetScopedCredentials (2026). The Service Authorization Reference lists no action for this operation,
+so in the sandbox the call requires no permission and no policy can deny it.
 """
 
 from __future__ import annotations

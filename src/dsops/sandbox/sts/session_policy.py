@@ -86,9 +86,9 @@ def read_tags(turn: AuthenticatedRequest) -> PassedTags:
 
 
 def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
-    """Return the percentage of the size limit that policies and tags take; None without policies and tags.
+    """Return the percentage of the size limit that policies and tags use; None if there are none.
 
-    Raises PackedPolicyTooLarge above 100.
+    Raises PackedPolicyTooLarge if it is above 100.
     """
     if layer is None and not tags:
         return None

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 
 class IdentityProof(NamedTuple):
-    """A user's identity as a trusted identity provider has signed it."""
+    """A user's identity from a token or assertion that a trusted identity provider signed."""
 
     provider: str
-    """The provider's ARN, or the name of a built-in provider, by which trust policies name it as principal."""
+    """The principal in trust policies: the provider's ARN, or the name of a built-in provider."""
     issuer: str
     subject: str
     audience: str
@@ -27,5 +27,5 @@ class IdentityProof(NamedTuple):
     """SAML only: the provider's limit for the session's length, in seconds."""
     subject_type: str = ""
     name_qualifier: str = ""
-    """SAML only: a qualifier that distinguishes equal subjects of different providers."""
+    """SAML only: a qualifier that distinguishes users of different providers that have the same subject."""
     assertion_id: str = ""

@@ -1,7 +1,7 @@
 """Encode and decode CBOR as AWS's RPC v2 protocol uses it. No other module imports cbor2.
 
-https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. cbor2 decodes much more than the
-protocol allows, such as regular expressions and values that contain themselves; such a request is refused.
+https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. cbor2 decodes more than the protocol
+allows, such as regular expressions and values that contain themselves. Requests with such values are refused.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ _VALUES = frozenset({type(None), bool, int, float, str, bytes, datetime})
 def decode(data: bytes) -> object:
     """Decode exactly one value. Tag 1 becomes a datetime in UTC, and `undefined` becomes None.
 
-    Raises ValueError for malformed bytes, bytes after the value, more than 100 levels, duplicate keys, keys that are
-    not strings, other tags, and unassigned simple values.
+    Raises ValueError for:
+
+    - malformed bytes, or bytes after the value
+    - more than 100 levels of nesting
+    - duplicate keys, or keys that are not strings
+    - tags other than 1, and unassigned simple values
     """
     source = BytesIO(data)
     decoder = cbor2.CBORDecoder(
@@ -47,7 +51,10 @@ def encode(value: object) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """Return the value with None in place of `undefined`. Raises ValueError for byte keys and unassigned values."""
+    """Return the value with None in place of `undefined`.
+
+    Raises ValueError for keys that are not strings, and for unassigned simple values.
+    """
     if isinstance(value, dict):
         if not all(isinstance(name, str) for name in value):
             raise ValueError("a key that is no text")
@@ -72,7 +79,10 @@ def _refuse(_value: object, _is_immutable: bool) -> object:  # noqa: FBT001 - ca
 
 
 class _Decoders(dict[int, _Decode]):
-    """A decoder for every tag, because cbor2 decodes a tag that is missing here with its built-in decoder."""
+    """Decoders for all tags. A tag that is not in the dict is refused.
+
+    Without this, cbor2 would use its built-in decoder for such a tag.
+    """
 
     def __missing__(self, tag: int) -> _Decode:
         return _refuse

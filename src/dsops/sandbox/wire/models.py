@@ -19,7 +19,7 @@ CENTER_SERVICES: Final = frozenset({OIDC, PORTAL})
 """botocore's names for the two services of IAM Identity Center, which moto does not implement."""
 
 EVERY_SERVICE: Final = "all"
-"""The word for all services, where the name of a service is expected."""
+"""The word that means all services, for use in place of a service name."""
 
 Protocol = Literal["query", "ec2", "json", "cbor", "rest-json", "rest-xml"]
 
@@ -50,8 +50,8 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
 }
 """Prefix of X-Amz-Target -> the services that use this prefix.
 
-A prefix is either botocore's, or the text after the last dot of botocore's prefix. This text is the service's shape
-name in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
+Each service is listed under botocore's prefix and under the text after that prefix's last dot. This text is the
+service's shape name in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
 """
 
 VERSIONS: Mapping[str, tuple[str, ...]] = _gathered("version")
@@ -107,7 +107,8 @@ def signing_name(service: str) -> str:
 def event_source(service: str) -> str:
     """Return the service's name in CloudTrail's eventSource.
 
-    Events of the IAM Toolbox have the service's own name, although its requests are signed for iam (seen on AWS).
+    This is the signing name, except for the IAM Toolbox: its requests are signed for iam, but its events have the
+    service's own name (observed on AWS).
     """
     return service if service == TOOLBOX else signing_name(service)
 

@@ -1,6 +1,7 @@
 """Parse a request's fields into typed parameters, and check them against botocore's model.
 
-Unknown parameters are dropped: an operation sees only what this module returns. Validation messages are AWS's.
+Unknown parameters are dropped, so an operation receives only the parameters that the model defines. Validation
+messages are AWS's.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ def read_parameters(route: Route) -> dict[str, object]:
 def _complete_for_sqs(
     shape: Any, parameters: dict[str, object], protocol: Protocol
 ) -> None:  # botocore ships no type hints
-    """Add missing lists as empty: a form can't express an empty list. Raises MissingParameter for other members."""
+    """Add missing list members as empty lists. Raises MissingParameter for other missing members.
+
+    The lists are added because a form can't express an empty list.
+    """
     for name in shape.required_members:
         if protocol == "query" and shape.members[name].type_name == "list":
             parameters.setdefault(name, [])

@@ -1,7 +1,7 @@
 """Parse the fields of the query protocol, such as `Tags.member.1.Key=k`, into parameters.
 
-EC2's dialect writes `Filter.1.Value.1=v`. SQS's names on the wire (`Attribute.1.Name=k`) differ from the names in its
-model.
+Two services differ from this format. EC2 writes `Filter.1.Value.1=v`. In SQS requests, the parameter names
+(`Attribute.1.Name=k`) differ from the names in the model.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_
 
 
 def json_code(code: str) -> str:
-    """Return the JSON services' code for an STS error code, which for most errors is the same code."""
+    """Return the error code that JSON services use for an STS error code. Most codes are the same."""
     return _JSON_CODES.get(code, code)
 
 

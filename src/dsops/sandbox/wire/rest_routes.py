@@ -42,11 +42,11 @@ class _Template(NamedTuple):
     path: re.Pattern[str]
     labels: tuple[str, ...]
     plain_length: int
-    """The number of characters outside labels. If two templates match a path, the larger number decides."""
+    """The number of characters outside labels. If several templates match a path, the largest number wins."""
     literals: tuple[tuple[str, str], ...]
     """Query parameters that must have this value; "" allows any value."""
     needed_query: frozenset[str]
-    """Query parameters that the model requires, by which UploadPart differs from PutObject."""
+    """Query parameters that the model requires. For example, they distinguish UploadPart from PutObject."""
     needed_headers: frozenset[str]
 
 

@@ -1,9 +1,16 @@
-"""Find the service and operation of an HTTP request. Parameters stay text, and no signature is verified yet.
+"""Find the service and operation of an HTTP request.
 
-All services share one address, so the request itself must identify the service: by X-Amz-Target, by Version, by the
-path of a CBOR request, or, for REST services, by the signing name. A signature for another service is refused later.
-The query protocol is described at https://docs.aws.amazon.com/STS/latest/APIReference/; the unusual answers (302, the
-message of InvalidAction) were measured on live AWS.
+Parameters stay text, and no signature is verified yet. All services share one address, so the request itself must
+identify the service. Depending on the protocol, the service is identified by:
+
+- X-Amz-Target
+- Version
+- the path of a CBOR request
+- the signing name, for REST services
+
+A signature for another service is refused later. The query protocol is described at
+https://docs.aws.amazon.com/STS/latest/APIReference/; the unusual answers (302, the message of InvalidAction) were
+measured on live AWS.
 """
 
 from __future__ import annotations
@@ -130,7 +137,7 @@ def _guess_by_body(request: HttpRequest, name: str) -> Protocol:
 
 
 def _may_be_of_no_backend(name: str) -> bool:
-    """Whether a service that moto lacks also uses the signing name."""
+    """Whether the signing name can belong to a service that moto lacks."""
     return bool(name) and (name not in SIGNED_AS or name in ALSO_SIGNED_AS)
 
 
@@ -149,7 +156,7 @@ def signed_for(request: HttpRequest) -> str:
 
 
 def is_for_a_bucket(request: HttpRequest) -> bool:
-    """Whether an unsigned request can be for no service but S3."""
+    """Whether an unsigned request can only be for S3."""
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
         return False
     # An STS request can have any host name of this machine: in `sts.localhost`, `sts` is not a bucket.
@@ -157,7 +164,7 @@ def is_for_a_bucket(request: HttpRequest) -> bool:
 
 
 def _is_for_a_queue(request: HttpRequest) -> bool:
-    """Whether a client sent a request to a queue's URL, with a QueueUrl parameter that determines the queue."""
+    """Whether an SQS request was sent to a queue's URL."""
     is_of_sqs = request.headers.get("x-amz-target", "").startswith("AmazonSQS.") or signed_for(request) == "sqs"
     return is_of_sqs and bool(_QUEUE.fullmatch(request.path))
 
@@ -263,7 +270,10 @@ def _cbor_route(request: HttpRequest) -> Route:
 
 
 def _service_with(services: tuple[str, ...], operation: str) -> str | None:
-    """Return the service of one target prefix that has the operation; timestream-write if both services have it."""
+    """Return which of the services with the same target prefix has the operation.
+
+    If both Timestream services have it, timestream-write is returned.
+    """
     if len(services) > 1:
         return next((service for service in reversed(services) if operation in operation_names(service)), services[0])
     return services[0] if services else None

@@ -91,7 +91,10 @@ def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> Ht
 
 
 def _chunks(body: bytes, signer: ChunkSigner | None) -> tuple[bytes, bytes, str]:
-    """Return the decoded data, the bytes after the last chunk's size line, and the last chunk's signature."""
+    """Split an aws-chunked body.
+
+    Returns the decoded data, the bytes after the last chunk's size line, and the last chunk's signature.
+    """
     parts: list[bytes] = []
     position, before = 0, "" if signer is None else signer.seed
     while True:

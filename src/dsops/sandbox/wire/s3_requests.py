@@ -1,4 +1,8 @@
-"""Normalize S3 requests before authorization: copy source, bucket in the host name, hoisted headers, body."""
+"""Normalize S3 requests before authorization.
+
+This covers the copy source, the bucket in the host name, headers that a presigned URL contains as query parameters,
+and the body.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,10 @@ def bucket_in_host(request: HttpRequest) -> str:
 
 
 def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
-    """Convert `x-amz-` query parameters of a presigned URL, such as `x-amz-acl`, to headers, as before presigning."""
+    """Convert the `x-amz-` query parameters of a presigned URL, such as `x-amz-acl`, back to headers.
+
+    Presigning has moved ("hoisted") these headers into the query string.
+    """
     if "authorization" in request.headers or "x-amz-" not in request.query.lower():
         return request
     hoisted: dict[str, str] = {}
@@ -73,7 +80,7 @@ def ready(operation: str, parameters: Mapping[str, object], request: HttpRequest
 
 
 def _one_source(text: str) -> str:
-    """Return `BUCKET/KEY?versionId=ID` with a single escaping, so that moto reads the authorized source."""
+    """Return `BUCKET/KEY?versionId=ID` escaped exactly once, so that moto reads the authorized object."""
     path, _, version = text.partition("?versionId=")
     try:
         bucket, slash, key = unquote(path.removeprefix("/"), errors="strict").partition("/")

@@ -1,8 +1,8 @@
 """Read the table of services that moto implements, with the data that identifies each service's requests.
 
-`services.tsv` has a line for each service: its name in botocore, then the fields of `Served`. The table is generated
-from the models of botocore and the folders of moto by `DSOPS_UPDATE_GOLDEN=1 pytest
-tests/unit/sandbox/test_served.py`, so that routing a request need not load a hundred models.
+`services.tsv` has a line for each service: its name in botocore, then the fields of `Served`. With this table, routing
+a request does not have to load a hundred models. The table is generated from the models of botocore and the folders of
+moto by `DSOPS_UPDATE_GOLDEN=1 pytest tests/unit/sandbox/test_served.py`.
 """
 
 from __future__ import annotations

@@ -203,11 +203,12 @@ def _stamp(moment: float) -> str:
 
 
 def _payload_hash(request: HttpRequest, claim: Claim) -> str:
-    """Return the payload hash that the signature must cover; refuse a body that does not match a stated hash.
+    """Return the payload hash that the signature must cover.
 
-    `UNSIGNED-PAYLOAD` is refused (measured on live STS). Without a stated hash, the signature of a presigned request
-    covers an empty body. Two cases are exceptions: S3 signs in its own way, and two services have operations whose
-    bodies are never signed.
+    Refuses a body that does not match the hash in the request. `UNSIGNED-PAYLOAD` is refused, too (measured on live
+    STS). If a presigned request states no hash, its signature covers an empty body.
+
+    There are two exceptions: S3 has its own rules, and two services have operations whose bodies are never signed.
     """
     stated = request.headers.get("x-amz-content-sha256")
     is_s3 = claim.service == "s3"
@@ -237,7 +238,10 @@ def _canonical_request(request: HttpRequest, claim: Claim, payload: str) -> byte
 
 
 def _canonical_path(path: str) -> str:
-    """Return the path with dot segments resolved, encoded once more, as all services except S3 sign it."""
+    """Return the path with dot segments resolved, and percent-encoded once more.
+
+    All services except S3 sign the path in this form.
+    """
     if path == "/":
         return path
     segments_kept: list[str] = []

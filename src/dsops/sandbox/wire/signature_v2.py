@@ -73,7 +73,10 @@ def _is_signed_header(name: str) -> bool:
 
 
 def _query(request: HttpRequest) -> dict[str, str]:
-    """Return the decoded query parameters. The first value of a repeated parameter is used, as in later steps."""
+    """Return the decoded query parameters.
+
+    If a parameter is repeated, the first value is used. The later steps do the same.
+    """
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True, errors="surrogateescape"):
         parameters.setdefault(name, value)

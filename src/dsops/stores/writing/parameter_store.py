@@ -1,8 +1,8 @@
 """Write parameters of Parameter Store, whose API can't check which version is overwritten.
 
-The current version is therefore checked right before PutParameter, and the new version's number right after it. If a
-number was skipped, another client made a change, which the error names; the other client's value stays in the
-history.
+Therefore the current version is checked right before PutParameter, and the new version's number right after it. A
+skipped number means that another client wrote a version in between. The error names that version, whose value stays in
+the history.
 """
 
 from __future__ import annotations

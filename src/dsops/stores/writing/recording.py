@@ -46,7 +46,10 @@ class CallRecorder:
     async def call(
         self, action: str, work: Work[T], asked: Mapping[str, object], outcome: Callable[[T], CallOutcome]
     ) -> T:
-        """Return the result of a call. `asked` has its parameters without the value, under CloudTrail's names."""
+        """Make a call, record it in the audit trail, and return its result.
+
+        `asked` contains the call's parameters under CloudTrail's names, without the secret value.
+        """
         try:
             result = await work
         except DsopsError as error:
@@ -62,7 +65,7 @@ class CallRecorder:
         return result
 
     def _advise(self, error: DsopsError) -> None:
-        """Add to the error the command line that can solve it."""
+        """Add a hint to the error, such as the dsops command that can solve it."""
         if isinstance(error, SecretAccessDenied):
             explain = "`dsops explain --message FILE` finds the policy that decides, with this error in FILE"
             error.retell(error.message, hint=f"{error.hint}; {explain}")
@@ -108,7 +111,10 @@ def command_line(command: str, step: Step, key: str) -> str:
 
 
 def key_needs(actions: Sequence[str], service: str, region: str) -> list[Need]:
-    """Return the permissions on the KMS key, which is unknown here, limited to calls through the service."""
+    """Return the permissions on the KMS key, limited to calls through the service.
+
+    The key is not known here, so the permissions are for any key.
+    """
     return [
         Need(tuple(actions), "*", (("StringEquals", "kms:ViaService", (via,)),))
         for via in (via_services(service, region) if actions else ())

@@ -1,7 +1,7 @@
-"""Write secrets of Secrets Manager. AWS itself checks which version is current when a new one becomes current.
+"""Write secrets of Secrets Manager, which checks that the current version is the expected one.
 
-A new value is first stored as a version with a staging label of its own. UpdateSecretVersionStage then moves
-AWSCURRENT from the expected version to the new one. AWS refuses that if another version has become current.
+A new value is first stored as a version with its own staging label. UpdateSecretVersionStage then moves AWSCURRENT
+from the expected version to the new version. AWS refuses this call if a different version has become current.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class ManagedSecret:
         return (await self._recorder.call("CreateSecret", work, asked, _written)).version_id
 
     async def replace(self, value: Secret, expected: str) -> str:
-        """Store the value, and make it current if `expected` is current at that moment."""
+        """Store the value as a new version, and make it current if `expected` is still current."""
         self._check_length(value)
         work = self._calls.put_value(value, str(uuid4()), STAGED)
         asked = {"secretId": self.name, "versionStages": [STAGED]}

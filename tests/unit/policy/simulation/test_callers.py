@@ -100,7 +100,10 @@ def test_a_user_signs_without_a_word_about_mfa() -> None:
 
 
 def test_a_session_says_that_it_has_no_mfa() -> None:
-    """A role session's context has MFA false and the role's PrincipalArn; a federated user's has the user's ARN."""
+    """A role session has MFA false and the role's ARN as aws:PrincipalArn.
+
+    A federated user has MFA false and the federated user's own ARN.
+    """
     session = context(read_caller(SESSION, unique_id="AROAEXAMPLE0000000001"))
     federated = context(read_caller(f"arn:aws:sts::{ACCOUNT}:federated-user/bob"))
 

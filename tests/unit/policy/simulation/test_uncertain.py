@@ -86,7 +86,10 @@ def test_whether_there_is_a_boundary_is_open_too() -> None:
 
 
 def test_what_is_not_consulted_is_not_told_of() -> None:
-    """Unread policies that AWS does not consult are not listed: a root user's own, and all in GetCallerIdentity."""
+    """Unread policies that AWS does not evaluate are not listed.
+
+    AWS evaluates no identity policy or boundary for a root user, and no policy for GetCallerIdentity.
+    """
     root = asked("s3:ListAllMyBuckets", "*", f"arn:aws:iam::{ACCOUNT}:root")
     unread = [Unread("identity", "denied"), Unread("boundary", "denied")]
 

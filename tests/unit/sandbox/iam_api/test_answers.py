@@ -126,7 +126,7 @@ def test_an_eleventh_managed_policy_exceeds_the_limit(admin: Person, kind: str) 
 
 
 def test_a_malformed_policy_arn_is_refused(admin: Person) -> None:
-    """A malformed policy ARN gets ValidationError; a well-formed ARN of no policy gets NoSuchEntity."""
+    """A malformed policy ARN gets ValidationError; a valid ARN of a missing policy gets NoSuchEntity."""
     admin.call("iam", "CreateUser", UserName="u")
     malformed = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn="a-name-that-is-no-arn-at-all")
     unknown = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/none")

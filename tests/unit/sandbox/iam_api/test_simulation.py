@@ -201,7 +201,10 @@ def test_condition_keys_of_the_principal_are_known(admin: Person) -> None:
 
 
 def test_a_boundary_limits(admin: Person) -> None:
-    """A boundary that the request passes or the principal has limits the decision, and the result reports it."""
+    """A permissions boundary limits the decision, and the result reports it.
+
+    The boundary is passed in the request or attached to the principal.
+    """
     other = document({**PUT, "Action": "s3:GetObject"})
     (within,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[document(PUT)])
     (beyond,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[other])

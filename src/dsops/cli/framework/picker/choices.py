@@ -20,7 +20,7 @@ _LOGIN = ("sso_account_id", "sso_role_name")
 
 
 class NamedChoice(NamedTuple):
-    """A choice, and the kind of thing that its name means: an `environment`, a `store` or a `profile`."""
+    """A choice, and what its name stands for: an `environment`, a `store` or a `profile`."""
 
     choice: Choice
     kind: str
@@ -40,8 +40,8 @@ def environments(config: Config | None) -> list[NamedChoice]:
 def stores(config: Config | None, runtime: Runtime, *, is_login: bool = False) -> list[NamedChoice]:
     """Return the configuration's stores that have a session, and the AWS profiles that can be used as stores.
 
-    With `is_login`, only those are returned that log in to IAM Identity Center. Profiles are not checked, because the
-    user would have to wait while 2,000 of them are checked.
+    With `is_login`, only stores and profiles that log in to IAM Identity Center are returned. Profiles are not
+    checked, because checking 2,000 profiles would make the user wait.
     """
     own = config.stores if config is not None else {}
     below = read_aws_profiles(runtime)[0].by_name.values()

@@ -30,11 +30,11 @@ _MARGINS = 4
 """The columns before a name, and between name and detail."""
 
 _SHORTEST_DETAIL = 12
-"""The room below which only the first word of a detail is shown."""
+"""The minimum number of columns for a detail. In less space, only the first word of the detail is shown."""
 
 _DANGER_STYLE = "fg:ansired bold"
 _ESCAPE_SECONDS = 0.05
-"""How long Esc waits for the rest of a key's sequence, such as that of an arrow key."""
+"""How long to wait after Esc for the rest of a key's escape sequence, such as that of an arrow key."""
 
 _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
 
@@ -86,7 +86,7 @@ class ListBox:
                     columns, rows = 0, 0
                 return Size(rows or 24, columns or 80)
 
-            # The cursor's position is not requested: terminals that do not answer get a warning on the screen.
+            # The cursor position is not requested: on a terminal that does not answer, prompt_toolkit shows a warning.
             output = Vt100_Output(
                 screen,
                 size,

@@ -35,8 +35,8 @@ class Matcher:
     def matching(self, typed: str) -> list[int]:
         """Return the positions of the choices that contain every typed word, the best match first; case is ignored.
 
-        If no choice contains all words, those choices match whose name has the typed letters in that order: `prd`
-        matches `prod`.
+        If no choice contains all words, the matches are the choices whose name contains the typed letters in that
+        order: `prd` matches `prod`.
         """
         words = typed.casefold().split()
         if not words:

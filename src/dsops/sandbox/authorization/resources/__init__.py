@@ -1,7 +1,7 @@
 """Map an operation and its parameters to the actions, ARNs and condition keys to authorize.
 
-The source is AWS's Service Authorization Reference. An operation whose resource is unknown is authorized on `*`, so
-only a policy with `*` allows it. Imported by `control`, `iam_api` and `services`.
+The source is AWS's Service Authorization Reference. If an operation's resource is unknown, the operation is authorized
+on `*`. Only a policy with the resource `*` then allows it. Imported by `control`, `iam_api` and `services`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dsops.sandbox.state.world import World
 __all__ = ["ResourceResolver"]
 
 _PREFIXES = {"dynamodbstreams": "dynamodb"}
-"""botocore's service name -> prefix of the service's actions, where the two differ."""
+"""Maps botocore's name of a service to the prefix of the service's actions, if the two differ."""
 
 
 class ResourceResolver:
@@ -64,9 +64,10 @@ class ResourceResolver:
     def questions(
         self, service: str, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield the authorization checks of an operation; the first is on the resource that the operation acts on.
+        """Yield the authorization checks of an operation.
 
-        The operation is performed in the account of the first check.
+        The first check is for the resource that the operation acts on. The operation is performed in the account of
+        this check.
         """
         associated = ""
         for question in self._of_service(service, operation, parameters, caller):

@@ -1,6 +1,7 @@
 """Determine the authorization checks of DynamoDB: tables, indexes, streams, backups.
 
-A batch request names several tables. DynamoDB Streams, a separate service in botocore, needs actions of DynamoDB.
+A batch request can contain several tables. DynamoDB Streams is a separate service in botocore, but its operations
+require actions of DynamoDB.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class DynamoDbResources:
     def _about_named_tables(
         self, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield a check for each table or ARN in the parameters, or a check on `*` if the parameters name neither."""
+        """Yield a check for each table or ARN in the parameters, or one check on `*` if there are none."""
         context = _common(parameters)
         if operation in _ABOUT_ALL:
             yield AuthorizationQuestion(f"dynamodb:{operation}", "*", caller.account, context)
@@ -184,7 +185,7 @@ class DynamoDbResources:
 
 
 def _with_items(question: AuthorizationQuestion, parameters: Parameters, key: str) -> AuthorizationQuestion:
-    """Return the check with the condition keys for the item's key and attributes."""
+    """Return the check with condition keys for the partition keys and attributes of the request's items."""
     items = [item for item in (inside(parameters, "Key"), inside(parameters, "Item")) if item]
     context = {**question.context, **leading_keys(parameters, items, key), **attributes(parameters, items)}
     return question._replace(context=context)

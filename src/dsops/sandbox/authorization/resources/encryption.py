@@ -1,8 +1,8 @@
 """Determine the KMS calls that Secrets Manager and Parameter Store make on behalf of their callers.
 
-Secrets Manager User Guide, "Secret encryption and decryption"; Systems Manager User Guide, "AWS KMS encryption for
-Parameter Store SecureString parameters". Both services use the caller's permissions and put the secret's ARN into the
-encryption context, so a key policy can allow use for a single secret.
+Both services use the caller's permissions. They put the secret's ARN into the encryption context, so a key policy can
+allow the use of the key for a single secret. Sources: Secrets Manager User Guide, "Secret encryption and decryption";
+Systems Manager User Guide, "AWS KMS encryption for Parameter Store SecureString parameters".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dsops.sandbox.state.secrets import SecretLocation, SecretStorage, StoredPar
 Service = Literal["secretsmanager", "ssm"]
 
 _CHECK: Final = "RequestToValidateKeyAccess"
-"""The version id in the encryption context when Secrets Manager checks that the caller may use a new key."""
+"""The version id in the encryption context with which Secrets Manager checks that the caller may use a new key."""
 _MOST_STANDARD_BYTES: Final = 4096
 
 
@@ -92,7 +92,7 @@ class Encryption:
                 yield self._use("ssm", "Decrypt", parameter.kms_key, caller, place, pairs)
 
     def _behind_parameters(self, names: Sequence[str], caller: Caller, place: SecretLocation) -> Iterator[KeyUse]:
-        """Yield the key uses for secrets that are read through parameter names."""
+        """Yield the key uses for secrets that Parameter Store reads from Secrets Manager, by parameter name."""
         for name in names:
             if name.startswith(SECRETS_BEHIND_SSM):
                 secret = self._secret_storage.find_secret(secret_behind(name), place)
@@ -123,7 +123,10 @@ class Encryption:
         place: SecretLocation,
         pairs: Mapping[str, str],
     ) -> KeyUse:
-        """Return the key use. `place` is the location of the secret, and of a key that is named without a location."""
+        """Return the key use.
+
+        `place` is the account and region of the secret. It is also that of the key, unless `key` is an ARN.
+        """
         arn = parse_arn(key)
         if arn is not None and arn.service == "kms":
             # A multi-Region replica uses the key with the same id in the replica's own region.

@@ -61,7 +61,8 @@ def leading_keys(parameters: Parameters, items: Iterable[Parameters], partition_
 def _in_key_condition(parameters: Parameters, partition_key: str) -> Iterator[str]:
     """Yield partition key values in a query's key condition; yield "" if a value can't be determined.
 
-    "" matches no policy. moto also accepts forms that AWS refuses, such as a literal value in the expression.
+    "" matches no policy. It is needed because moto also accepts conditions that AWS refuses, such as a literal value
+    in the expression.
     """
     condition = text(parameters, "KeyConditionExpression").replace("(", " ").replace(")", " ")
     value_map = inside(parameters, "ExpressionAttributeValues")
@@ -82,7 +83,7 @@ def _in_expression(expression: str, parameters: Parameters) -> Iterator[str]:
 
 
 def _attribute_name(name: str, parameters: Parameters) -> str:
-    """Return the attribute that a placeholder such as `#p` stands for; return other names unchanged."""
+    """Return the attribute that a placeholder such as `#p` stands for. Names of attributes are returned unchanged."""
     return text(inside(parameters, "ExpressionAttributeNames"), name) or name if name.startswith("#") else name
 
 

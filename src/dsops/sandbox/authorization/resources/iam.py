@@ -1,4 +1,7 @@
-"""Determine the authorization checks of IAM: user, role, group or policy, with path, tags and boundary."""
+"""Determine the authorization checks of IAM.
+
+The resource is a user, role, group or policy. The condition keys include its path, tags and permissions boundary.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _ROOT_OPERATIONS = frozenset(
 
 
 def is_about_root(operation: str, parameters: Mapping[str, object], caller: Caller) -> bool:
-    """Whether the caller is a root user and the request concerns the root user itself, because UserName is absent."""
+    """Whether a root user's request is about the root user itself, because it has no UserName."""
     return caller.principal.kind == "root" and operation in _ROOT_OPERATIONS and "UserName" not in parameters
 
 
@@ -61,7 +64,10 @@ class IamResources:
     def _iam_state(
         self, operation: str, parameters: Parameters, caller: Caller
     ) -> tuple[str, Sequence[tuple[str, str]]]:
-        """Return the boundary in the request or else of the user or role, and the tags of the user or role."""
+        """Return the permissions boundary, and the tags of the user or role.
+
+        The boundary is the one in the request, or else the one of the user or role.
+        """
         boundary = str(parameters.get("PermissionsBoundary", ""))
         if operation.startswith("Create"):
             return boundary, ()
@@ -76,7 +82,10 @@ class IamResources:
         return boundary, ()
 
     def _iam_arn(self, operation: str, parameters: Parameters, caller: Caller) -> str:
-        """Return the ARN of the operation's resource; the path of a missing resource is `/` (measured)."""
+        """Return the ARN of the operation's resource.
+
+        If the resource does not exist, its path is `/` (measured on AWS).
+        """
         is_new = operation.startswith("Create") or operation == "UploadServerCertificate"
         path = str(parameters.get("Path", "/")) if is_new else "/"
         prefix = f"arn:{caller.partition}:iam::{caller.account}:"
@@ -114,7 +123,10 @@ class IamResources:
 
 
 def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
-    """Return the ARN after a rename or move. AWS checks both names (IAM API Reference, UpdateUser)."""
+    """Return the ARN that the resource will have after a rename or move.
+
+    AWS checks both the old and the new ARN (IAM API Reference, UpdateUser).
+    """
     kind, name = _RENAMES[operation]
     *head, resource = arn.split(":", 5)
     path, _, old = resource.removeprefix(kind).rpartition("/")
@@ -122,7 +134,7 @@ def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
 
 
 def _new_linked_role(parameters: Parameters) -> str:
-    """Return `role/PATH/NAME` of the service-linked role to be created. AWS authorizes the creation by name."""
+    """Return `role/PATH/NAME` of the service-linked role to be created. AWS authorizes the creation by this name."""
     service = str(parameters["AWSServiceName"])
     linked = linked_roles().get(service)
     name = "*" if linked is None else linked_name(linked, str(parameters.get("CustomSuffix", "")))
@@ -154,7 +166,7 @@ _IAM_OWNERS = {
     "UserName": "user",
     "ServerCertificateName": "server-certificate",
 }
-"""Parameter -> type of the resource that it names, in order of precedence."""
+"""Maps a parameter to the type of the resource that it names. The earliest parameter in this order is used."""
 _RENAMES = {
     "UpdateGroup": ("group", "NewGroupName"),
     "UpdateUser": ("user", "NewUserName"),

@@ -1,7 +1,7 @@
 """Determine the authorization checks of KMS: keys by id, ARN, alias or ciphertext, and aliases.
 
-A key can be used only if its own policy allows it; that applies to the account's administrator, too (KMS Developer
-Guide, "Key policies"). A grant has the effect of a statement in that policy.
+A key can be used only if its own policy allows it, even by the account's administrator (KMS Developer Guide, "Key
+policies"). A grant has the same effect as a statement in the key's policy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dsops.sandbox.wire.errors import refusal
 _KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ALIAS: Final = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")
 _KEY_ID_BYTES = 36
-"""The number of bytes of the key's id, with which moto's ciphertexts begin."""
+"""The number of bytes of the key's id at the beginning of moto's ciphertexts."""
 
 _FOR_OTHER_ACCOUNTS: Final = frozenset(
     """
@@ -105,9 +105,9 @@ class KmsResources:
     def through_s3(
         self, operation: str, key: str, caller: Caller, account: str, bucket: str
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield the check for S3's KMS call on the caller's behalf; yield nothing for S3's default key.
+        """Yield the check for S3's KMS call on the caller's behalf. Yield nothing for S3's default key.
 
-        `account` owns the bucket, and also a `key` that is named without an account.
+        `account` is the account of the bucket. It is also the account of `key` if that contains no account.
         """
         if key.endswith("alias/aws/s3"):
             return
@@ -119,8 +119,8 @@ class KmsResources:
     ) -> AuthorizationQuestion:
         """Return the check for a service's KMS call on the caller's behalf; `pairs` is the encryption context.
 
-        `account` owns a `key` that is named without an account. An invalid key is treated as missing, so that only
-        the caller's own policies decide.
+        `account` is the account of `key` if that contains no account. An invalid key is treated as a missing key, so
+        only the caller's own policies decide.
         """
         context = {**_via_service(service, caller, pairs), "aws:ViaAWSService": ("true",)}
         try:
@@ -130,7 +130,7 @@ class KmsResources:
             return AuthorizationQuestion(f"kms:{operation}", resource, account, context)
 
     def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """Return the authorization check for retiring a grant, which no other grant can allow.
+        """Return the authorization check for retiring a grant. Other grants can't allow it.
 
         A grant token is sufficient permission. If the request has a grant token, moto ignores the other parameters.
         """
@@ -144,10 +144,9 @@ class KmsResources:
     def _of_key(
         self, operation: str, key_id: str, caller: Caller, context: Context, home: str = "", grant: str = ""
     ) -> AuthorizationQuestion:
-        """Return the authorization check for a key named by id, ARN or alias.
+        """Return the authorization check for a key, given by id, ARN or alias.
 
-        `home` is the account of a key that is named without an account. If `grant` is set, only that grant is
-        considered.
+        `home` is the account of the key if `key_id` contains no account. If `grant` is set, other grants are ignored.
         """
         named = _read(key_id, caller, home or caller.account)
         place = SecretLocation(named.account, caller.region)
@@ -184,7 +183,10 @@ class KmsResources:
     def _of_ciphertext(
         self, action: str, parameters: Parameters, blob: str, name: str, caller: Caller, context: Context
     ) -> AuthorizationQuestion:
-        """Return the check for the key that encrypted a ciphertext. A KeyId in the request must name the same key."""
+        """Return the check for the key that encrypted a ciphertext.
+
+        If the request has a KeyId, it must be the same key.
+        """
         ciphertext = parameters.get(blob)
         key_id = ciphertext[:_KEY_ID_BYTES].decode("latin-1") if isinstance(ciphertext, bytes) else ""
         sent_key_id = text(parameters, name)
@@ -222,7 +224,10 @@ class KmsResources:
     def _of_alias(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield checks for the alias, which identity policies must allow, and for its current and its new key."""
+        """Yield the checks for an operation on an alias: for the alias, for its current key, and for its new key.
+
+        Only identity policies can allow the check for the alias.
+        """
         alias = text(parameters, "AliasName")
         if not _ALIAS.fullmatch(alias):
             raise refusal(
@@ -242,7 +247,7 @@ class KmsResources:
 
 
 def _read(key_id: str, caller: Caller, home: str) -> _Named:
-    """Parse a KeyId; refuse unusual forms, so that moto uses the key that was authorized."""
+    """Parse a KeyId. Unusual forms are refused, because moto might interpret them as a key that was not authorized."""
     account, name = home, key_id
     if key_id.startswith("arn:"):
         arn = parse_arn(key_id)

@@ -64,7 +64,10 @@ def _statement(principal: str, operations: Sequence[str], conditions: Mapping[st
 
 
 def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Return the conditions for CreateGrant: a new grant must not allow more operations or loosen the constraints."""
+    """Return the conditions under which the grant allows CreateGrant.
+
+    The new grant must not allow more operations, and must not loosen the constraints.
+    """
     own_conditions = _conditions(grant)
     conditions = {
         **own_conditions,
@@ -77,7 +80,10 @@ def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Return conditions that require each pair; `EncryptionContextEquals` also forbids all other keys."""
+    """Return conditions that require each pair of the grant's encryption context.
+
+    With `EncryptionContextEquals`, the conditions also forbid all other keys in the encryption context.
+    """
     pairs = {f"kms:EncryptionContext:{key}": value for key, value in (*grant.context_subset, *grant.context_equals)}
     conditions: dict[str, Mapping[str, object]] = {"StringEquals": pairs} if pairs else {}
     if grant.context_equals:
@@ -87,7 +93,10 @@ def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _is_principal(arn: str) -> bool:
-    """Whether a policy can name the ARN as principal. Services and deleted users send no requests to the sandbox."""
+    """Whether a policy can name the ARN as principal.
+
+    Services and deleted users can't be named, but they send no requests to the sandbox either.
+    """
     try:
         check_principal("AWS", arn)
     except ValueError:

@@ -44,4 +44,4 @@ DESCRIPTIONS: Final = {
     "sso.amazonaws.com": "Service-linked role used by AWS SSO to manage AWS resources"
     ", including IAM roles, policies and SAML IdP on your behalf.",
 }
-"""Service principal -> AWS's description of a service-linked role that was created without a description."""
+"""Maps a service principal to AWS's description of its role, for roles created without a description."""

@@ -1,6 +1,6 @@
-"""Extract action and table from a PartiQL statement; treat an unclear statement as unknown.
+"""Extract action and table from a PartiQL statement. An ambiguous statement is treated as unknown.
 
-Amazon DynamoDB Developer Guide, "PartiQL - a SQL-compatible query language for Amazon DynamoDB".
+Source: Amazon DynamoDB Developer Guide, "PartiQL - a SQL-compatible query language for Amazon DynamoDB".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|[A-Za-z0-9_.-]+|\S""")
 _VERBS: Final = {"SELECT": ("FROM",), "DELETE": ("FROM",), "INSERT": ("INTO",), "UPDATE": ()}
-"""First word of a statement -> the word that precedes the table's name."""
+"""Maps the first word of a statement to the words that precede the table's name."""
 _WORDS: Final = frozenset(
     """
     ALL AND ASC BETWEEN BY DESC FALSE IN IS LIKE MISSING MODIFIED NEW NOT NULL OLD OR ORDER REMOVE RETURNING SET
@@ -40,7 +40,10 @@ class PartiqlStatement(NamedTuple):
 
 
 def read_statement(text: str) -> PartiqlStatement | None:
-    """Parse a statement on one table; return None for several tables, comments, or syntax not supported here."""
+    """Parse a statement on one table.
+
+    Returns None for several tables, comments, and syntax that is not supported here.
+    """
     tokens = _TOKEN.findall(text)
     words = [token.upper() for token in tokens]
     if not words or words[0] not in _VERBS or ";" in tokens or "--" in text or "/*" in text:
@@ -135,7 +138,7 @@ def attributes_named(statement: PartiqlStatement) -> tuple[str, ...]:
 
 
 def _value_positions(words: Sequence[str], at: int) -> range:
-    """Return the positions of the values in `[...]` or `(...)`, which commas separate."""
+    """Return the positions of the comma-separated values in `[...]` or `(...)`."""
     if at >= len(words) or words[at] not in {"[", "("}:
         return range(0)
     end = next((place for place in range(at, len(words)) if words[place] in {"]", ")"}), at)

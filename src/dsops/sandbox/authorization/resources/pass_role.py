@@ -42,7 +42,10 @@ def passed_roles(
     associated: str,
     role_named: Callable[[str, str], Role | None],
 ) -> Iterator[AuthorizationQuestion]:
-    """Yield a check for each role that the request passes; `associated` is the ARN that will use it, or ""."""
+    """Yield a check for each role that the request passes.
+
+    `associated` is the ARN of the resource that will use the role; "" if unknown.
+    """
     if service in _PASSES_NONE or operation.startswith(_READING):
         return
     principal = _SERVICES.get(service, f"{service}.amazonaws.com")

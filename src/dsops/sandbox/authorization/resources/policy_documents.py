@@ -1,6 +1,6 @@
-"""Validate resource policies when they are written: moto accepts any string, AWS accepts only valid policies.
+"""Validate resource policies when they are written, as AWS does. moto accepts any string as a policy.
 
-Error codes are from the services' API references; the messages are the sandbox's own where AWS's are unknown.
+Error codes are from the services' API references. Where AWS's message is unknown, the sandbox uses its own message.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _NO_PRINCIPAL: Final[Mapping[str, str]] = {
 def check_written_policy(
     service: str, operation: str, parameters: Parameters, has_principal: Callable[[str], bool]
 ) -> None:
-    """Raise SandboxRefusal if the operation writes an invalid resource policy or names a missing principal.
+    """Raise SandboxRefusal if the operation writes an invalid policy, or one with a principal that does not exist.
 
     AWS stores the unique id of each user and role in a policy, so the principals must exist.
     """
@@ -87,7 +87,7 @@ def check_written_policy(
 
 
 def _check_bucket(policy: Policy, bucket: str) -> None:
-    """Refuse a policy that names another bucket. ARNs with wildcards are accepted here and matched later."""
+    """Refuse a bucket policy whose resources belong to another bucket. ARNs with wildcards are not checked here."""
     for statement in policy.statements:
         for resource_text in statement.resources.written if statement.resources is not None else ():
             named = resource_text.split(":", 5)[-1].partition("/")[0]

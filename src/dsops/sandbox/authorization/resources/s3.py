@@ -232,8 +232,8 @@ def _object_actions(operation: str, parameters: Parameters) -> tuple[str, ...]:
 def _copy_source(value: object) -> tuple[str, str, str]:
     """Return the bucket, key and version of a copy source.
 
-    A copy source is `BUCKET/KEY?versionId=ID` with an escaped key, or a structure of the three. Other forms are
-    refused, because moto parses the source as a URL and must find the object that was authorized.
+    A copy source is `BUCKET/KEY?versionId=ID` with an escaped key, or a structure with these three fields. Other forms
+    are refused, because moto could parse them as a different object from the authorized one.
     """
     if isinstance(value, Mapping):
         bucket, key, version = text(value, "Bucket"), text(value, "Key"), text(value, "VersionId")
@@ -295,7 +295,7 @@ def _is_open(statement: Statement) -> bool:
 
 
 def _is_fixed(condition: Condition) -> bool:
-    """Whether the condition limits its key to a few fixed values."""
+    """Whether the condition limits access to fixed values, which makes the statement non-public."""
     # A condition with a modifier (ForAllValues:, IfExists) is excluded, because it is also true if the key is missing.
     if lower_case(condition.key) not in _FIXING_KEYS or lower_case(condition.operator) not in _FIXING_OPERATORS:
         return False

@@ -1,4 +1,8 @@
-"""Determine the authorization checks of Secrets Manager: a secret, by any form of its name, and its policy."""
+"""Determine the authorization checks of Secrets Manager.
+
+A request can identify a secret by name, ARN, or ARN without the random suffix. The check includes the secret's
+resource policy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Determine the authorization checks of SNS: a topic, by its ARN or a subscription's ARN, and its policy."""
+"""Determine the authorization checks of SNS.
+
+The topic is found by its ARN or by a subscription's ARN. The check includes the topic's policy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Determine the authorization checks of SQS: the queue in a URL, and its policy."""
+"""Determine the authorization checks of SQS.
+
+The queue is determined from its URL. The check includes the queue's policy.
+"""
 
 from __future__ import annotations
 

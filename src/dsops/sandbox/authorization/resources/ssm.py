@@ -1,4 +1,7 @@
-"""Determine the authorization checks of Parameter Store: parameters by name, paths, referenced secrets."""
+"""Determine the authorization checks of Parameter Store.
+
+Requests name parameters, paths, or secrets in Secrets Manager.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +63,10 @@ class ParameterResources:
 
 
 def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object]:
-    """Replace ARNs of parameters in the caller's account and region by the parameters' names.
+    """Replace parameter ARNs with parameter names if they belong to the caller's account and region.
 
-    The name leads to the same tags and the same secret as the ARN. Without this, moto would strip every prefix that
-    looks like the prefix of a parameter's ARN.
+    A name identifies the same tags and the same secret as the ARN. If the ARNs stayed, moto would strip any prefix
+    that looks like the prefix of a parameter ARN.
     """
     plain = dict(parameters)
     for key in {"Name", "ResourceId"} & plain.keys():
@@ -74,7 +77,10 @@ def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object
 
 
 def _plain_name(name: str, caller: Caller) -> str:
-    """Return the name in an ARN of the caller's account, with its version or label; return other text unchanged."""
+    """Return the parameter name in an ARN of the caller's account and region; return other text unchanged.
+
+    The name keeps its version or label.
+    """
     arn = parse_arn(name)
     own = (caller.partition, "ssm", caller.region, caller.account)
     if arn is None or arn[:4] != own or not arn.resource.startswith("parameter"):

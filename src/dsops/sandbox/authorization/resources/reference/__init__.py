@@ -1,4 +1,4 @@
-"""Determine resources by AWS's Service Authorization Reference, if no other module of `resources` does.
+"""Determine resources from AWS's Service Authorization Reference, for services without a module of their own.
 
-Parameters come in; ARNs, condition keys and tags go out. Only `resources` imports it.
+The input is parameters; the output is ARNs, condition keys and tags. Imported by `resources` only.
 """

@@ -41,7 +41,7 @@ _PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "rds:Piops": ("Iops",),
     "rds:StorageSize": ("AllocatedStorage",),
 }
-"""Condition key -> paths of its value in the parameters. The first path that exists is used."""
+"""Maps a condition key to the possible paths of its value in the parameters. The first path that exists is used."""
 _IN_VPC: Final = frozenset({"network-acl", "network-interface", "route-table", "security-group", "subnet"})
 """EC2 resource types for which AWS lists the key ec2:Vpc and moto stores a VPC."""
 _PATTERN_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -76,9 +76,9 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
 
 
 def keys_of_entries(parameters: Parameters, bus: str, caller: Caller) -> Iterator[Context]:
-    """Yield the condition keys for each (source, detail type) of a PutEvents request on a bus.
+    """Yield the condition keys for each pair of source and detail type in a PutEvents request on a bus.
 
-    A policy must allow each of these combinations.
+    A policy must allow every pair.
     """
     entries = many(parameters, "Entries")
     kinds = [
@@ -122,7 +122,10 @@ def _texts_at(parameters: Parameters, path: str) -> tuple[str, ...]:
 
 
 def _in_pattern(parameters: Parameters, key: str) -> tuple[str, ...]:
-    """Return the plain strings at the key's path in an event pattern; () if the pattern is not JSON."""
+    """Return the strings at the key's path in an event pattern; () if the pattern is not JSON.
+
+    Matching rules that are objects, such as `{"prefix": "a"}`, are skipped.
+    """
     try:
         node = json.loads(text(parameters, "EventPattern"))
     except (ValueError, RecursionError):

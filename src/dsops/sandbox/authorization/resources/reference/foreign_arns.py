@@ -13,9 +13,9 @@ _READ_BEFORE = {
     "kms": frozenset({"KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId"}),
     "secretsmanager": frozenset({"SecretId"}),
 }
-"""Prefix of a service's actions -> parameters that need no further check.
+"""Prefix of a service's actions -> parameters in which other accounts' ARNs need no further check.
 
-Either the module of the service has already resolved these parameters, or the operation does not access the resource.
+Either the service's own module has already checked them, or the operation does not access the resource.
 """
 
 
@@ -24,8 +24,8 @@ def foreign_arns(
 ) -> Iterator[tuple[str, str]]:
     """Yield (ARN, account) for resources of the service in other accounts that no check covers yet.
 
-    A check on a resource also covers the resources inside it and its parent: for example, the topic of a
-    subscription.
+    A check on a resource also covers its children and its parent. For example, a check on a subscription covers the
+    subscription's topic.
     """
     read_before: Collection[str] = _READ_BEFORE.get(prefix, ())
     for name, value in parameters.items():

@@ -51,7 +51,10 @@ _ECS_KINDS: Final[Mapping[str, str]] = {
 }
 """ECS parameter -> type of the resource that it names."""
 ANY_KIND: Final = "*"
-"""A resource type that means all types. If it has ARNs, the operation concerns exactly these resources."""
+"""A key of `PartialMatch.arns` for resources of any type.
+
+If the key is present, the operation concerns only the ARNs in `PartialMatch.arns`.
+"""
 
 
 class PartialMatch(NamedTuple):
@@ -65,7 +68,10 @@ class PartialMatch(NamedTuple):
 
 
 def tagged_as(arn: str) -> str:
-    """Return the ARN that has the resource's tags: a log stream's group, a function version's function."""
+    """Return the ARN of the resource whose tags apply to `arn`.
+
+    A log stream's tags are those of its log group, and a function version's tags are those of its function.
+    """
     parts = arn.split(":")
     if parts[2:3] == ["logs"] and parts[5:6] == ["log-group"]:
         return ":".join(parts[:7])
@@ -86,7 +92,10 @@ def read_special(service: str, operation: str, parameters: Parameters, caller: C
 
 
 def _checked_arn(arn_text: str, service: str, kind: str, caller: Caller) -> Arn:
-    """Parse an ARN of this type in the caller's region; refuse others, because moto reads only the name at the end."""
+    """Parse an ARN; refuse it unless it has this resource type and the caller's region.
+
+    moto reads only the name at the end, so it would ignore a wrong type or region.
+    """
     arn = parse_arn(arn_text)
     here = (caller.partition, service, caller.region)
     if arn is None or arn[:3] != here or not is_account_id(arn.account) or arn.resource_type != kind:
@@ -99,7 +108,7 @@ def _no_such_resource(arn_text: str, kind: str, caller: Caller) -> SandboxRefusa
 
 
 def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Refuse ECS resources that are neither short names without a slash nor valid ARNs."""
+    """Refuse ECS parameters that are neither a valid ARN nor a name without a slash."""
     for name, kind in _ECS_KINDS.items():
         for name_or_arn in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
             if name_or_arn.startswith("arn:"):

@@ -162,7 +162,10 @@ class _Given:
         self.place = _ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the texts of the first parameter with one of these names, which `source` or `target` may precede."""
+        """Return the values of the first parameter that has one of these names.
+
+        A name also matches with the prefix `source`, `target` or `destination`.
+        """
         for name in names:
             sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
             found_texts = [text for value in self.values if value.name in sides for text in value.texts]
@@ -183,7 +186,10 @@ class _Given:
         return whole + _choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
 
     def _bare(self, name: str, kind: str, general: Sequence[str]) -> tuple[str, ...]:
-        """Return the values for a placeholder such as `clustername` in the ARN of a `cluster`. ARNs are excluded."""
+        """Return the values for a placeholder such as `clustername` in a `cluster` ARN.
+
+        Values that are whole ARNs are excluded.
+        """
         stem = name.removesuffix("name").removesuffix("id").removesuffix("identifier")
         parameter_names = [name]
         for part in dict.fromkeys((stem, kind)):
@@ -201,7 +207,10 @@ class _Given:
         return [arn for arns in self.found.values() for arn in arns]
 
     def context(self, use: ActionUse) -> Context:
-        """Return the condition keys of the request's tags, and each key whose name equals a parameter's name."""
+        """Return the condition keys for the request's tags and parameters.
+
+        A parameter sets the action's condition key that has the same name.
+        """
         parameters = self.parameters
         tags = [tag for name in _TAGS for tag in listed_tags(parameters.get(name))]
         for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
@@ -221,7 +230,10 @@ class _Given:
 
 
 def _arns(use: ActionUse, named: _Given) -> list[str]:
-    """Return the ARNs of the action's resources in the parameters; `*` for a required resource that is not named."""
+    """Return the ARNs that the parameters name for the action's resource types.
+
+    A required resource that is not named becomes `*`.
+    """
     if not use.kinds or ANY_KIND in named.found:
         return named.special() or ["*"]
     found_arns: dict[str, None] = {}
@@ -239,7 +251,11 @@ def _arns(use: ActionUse, named: _Given) -> list[str]:
 
 
 def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
-    """Whether the request names a resource of another type instead, such as an NLB's listener or a tagged resource."""
+    """Whether the request names a resource of an alternative type, so this type is not required.
+
+    For example, an NLB's listener is an alternative to an ALB's listener. In tagging operations, all types are
+    alternatives.
+    """
     family = kind.name.partition("/")[0]
     return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
 
