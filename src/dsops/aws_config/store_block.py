@@ -71,7 +71,7 @@ class MergedStores(NamedTuple):
     removed: tuple[NamedRole, ...]
     kept: tuple[NamedRole, ...]
     in_use: tuple[NamedRole, ...]
-    """Stores that stay without a granted permission set, because another store or variable uses them."""
+    """Stores whose permission set is no longer granted, but which stay because another store or variable uses them."""
 
 
 class _Chunk(NamedTuple):

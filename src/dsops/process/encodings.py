@@ -170,7 +170,7 @@ def in_hexadecimal(value: bytes) -> Iterator[bytes]:
         spellings.append(" ".join(pairs))
     for spelling in spellings:
         yield spelling.encode("ascii")
-        # The `x` of a separator stays in lower case, even if the digits are in upper case.
+        # The `x` in a separator such as `\x` stays in lower case, even if the digits are in upper case.
         yield re.sub("[a-f]", lambda match: match[0].upper(), spelling).encode("ascii")
 
 

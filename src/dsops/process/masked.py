@@ -22,7 +22,7 @@ class Masking:
     def __init__(
         self, patterns: Collection[bytes], *, timeout_seconds: float | None, grace_seconds: float = GRACE_SECONDS
     ) -> None:
-        """`patterns` are spellings of secrets (process/secret_spellings.py); the time limits are those of `watch`."""
+        """`patterns` are the secrets in every encoding to mask; `watch` gets the time limits."""
         self._timeout_seconds = timeout_seconds
         self._grace_seconds = grace_seconds
         self._private = _private(timeout_seconds, grace_seconds)

@@ -101,7 +101,8 @@ def reads(
             facts["operation"] = metadata.operation
         service = "" if is_cached else step.type.service
         if step.type.gives_credentials or (error is not None and not _was_asked(error)):
-            service = ""  # parts of a session have a record of their own, and some errors come before any request
+            # No service: the call that issued a session has a record of its own, or no request was sent.
+            service = ""
         yield Act(
             step.type.read_action or "ReadSecret",
             service,

@@ -1,4 +1,4 @@
-"""Find a folder whose files are in memory, and create a private folder in it for the editor's file."""
+"""Find a memory-backed folder (tmpfs), and create a private folder in it for the editor's file."""
 
 from __future__ import annotations
 

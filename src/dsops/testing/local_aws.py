@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from dsops.sandbox.seed.model import Seed
     from dsops.testing.policies import Document
 
-    Do = Callable[
-        ..., Any
-    ]  # calls an operation with its parameters: SandboxProcess.do, or SandboxKeeper.do in the sandbox's process
+    # A function that calls an operation with its parameters: SandboxProcess.do, or SandboxKeeper.do in the sandbox's
+    # process.
+    Do = Callable[..., Any]
     SeedLike = str | Mapping[str, object] | os.PathLike[str] | Seed | None
 
 

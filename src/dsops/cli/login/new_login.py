@@ -66,9 +66,9 @@ def ask_for_login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
 
 
 def _doubt(region: str) -> str:
-    """Return what to write instead of a region that is probably misspelled, and "" for other regions.
+    """Return the suggestion for a region that is probably misspelled, and "" for other regions.
 
-    AWS names new regions of the same words (`eu-north-2`), so only a region with an unknown word is doubted.
+    The names of new regions have known words (`eu-north-2`), so only an unknown word counts as a misspelling.
     """
     known = known_regions()
     words = {word for name in known for word in name.split("-")[:-1]}

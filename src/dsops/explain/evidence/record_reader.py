@@ -34,7 +34,7 @@ _PERMISSION: Final = "iam:GetRequestAuthorizationDetails"
 
 
 class RecordReader:
-    """Reads AWS's records for the failures of one plan."""
+    """Reads the authorization details of one plan's denied requests."""
 
     def __init__(self, chains: Chains, pauses: Sequence[float] = _PAUSES) -> None:
         self._chains = chains

@@ -139,7 +139,7 @@ def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
 
 
 def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | None:
-    """Return the Deny statement of the type that refused, if only one such statement can apply.
+    """Return the Deny statement that refused, if only one statement in the policies of that type can apply.
 
     Returns None unless AWS says that a Deny of this type applied, and all policies of the type were read.
     """

@@ -99,7 +99,7 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """Return only those unknown keys that stay unknown in the next session, because it inherits their values."""
+    """Return the unknown keys whose values the next session inherits: they are unknown in that session, too."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 

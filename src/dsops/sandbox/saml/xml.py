@@ -39,7 +39,7 @@ def parse(content: bytes) -> Element:
         raise ValueError("it is not XML") from error
 
 
-def strict_parser() -> Any:  # lxml's own type
+def strict_parser() -> Any:  # Any: lxml has no type annotations
     """Return a parser that rejects DTDs, expands no entities and opens no connection.
 
     It parses the whole document, and later the signed part again.
