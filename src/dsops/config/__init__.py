@@ -23,6 +23,7 @@ from dsops.config.layers import (
     displaced,
     displaced_environments,
     over,
+    over_own,
     read_layer,
     read_user_layer,
     without,
@@ -300,13 +301,13 @@ def _sections(project: Layer, own: Layer, problems: Problems) -> Sections:
     if not project.files:
         return sections
     above = _collect(project, problems)
-    sources = displaced(above, sections)
+    sources = displaced(above.stores, sections)
     environments = displaced_environments(above, sections, {*sources, *(above.stores.keys() & sections.stores.keys())})
     for kind, names in (("store", sources), ("environment", environments)):
         problems.notes += [
-            f"your own {kind} `{name}` is left out: it uses a store whose name this project has, too" for name in names
+            f"your own {kind} `{name}` is left out: it uses a name that this project has, too" for name in names
         ]
-    return over(above, without(sections, sources, environments))
+    return over_own(above, without(sections, sources, environments))
 
 
 def _without_displaced(above: Sections, below: Sections, wanted: Collection[str], problems: Problems) -> Sections:
@@ -314,7 +315,10 @@ def _without_displaced(above: Sections, below: Sections, wanted: Collection[str]
 
     If such a profile is in `wanted`, a problem is added instead.
     """
-    sources = displaced(above, below)
+    sources = displaced(above.stores, below)
+    if above.project is not None:
+        # The user's own defaults apply to profiles, too, and mean a store of the user.
+        sources = displaced(above.project.stores, below._replace(defaults=above.defaults)) | sources
     refused = [name for name in sources if name in wanted]
     for name in refused:
         source = sources[name]

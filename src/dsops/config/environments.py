@@ -36,11 +36,15 @@ def make_environments(sections: Sections, references: References, problems: Prob
 
 
 def pick_default(sections: Sections, environments: Iterable[str], problems: Problems) -> str:
-    """Return the environment that `default_env` names; "" if it is not set."""
+    """Return the environment that `default_env` names; "" if it is not set.
+
+    The `default_env` of a project names an environment of the project: not one of the user's own, whose secrets a
+    command without `--env` would get.
+    """
     if not sections.default_environment:
         return ""
     name, where = sections.default_environment[-1]
-    names = list(environments)
+    names = [each for each in environments if sections.project is None or each in sections.project.environments]
     if name not in names:
         problems.add(where, "default_env", f"there is no environment `{name}`", word=name, known_words=names)
     return name

@@ -13,7 +13,7 @@ from collections.abc import Mapping as MappingOf
 
 from dsops.config.files import ConfigReader, ConfigSource
 from dsops.config.problems import Problems
-from dsops.config.sections import Part, Sections
+from dsops.config.sections import Part, ProjectParts, Sections
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.input_file import FileCache
 from dsops.model import SourceFile
@@ -86,35 +86,41 @@ def read_user_layer(
     return read_layer(path, folder, environ, problems, is_named=False, drafts=drafts, kept=kept)
 
 
-def over(above: Sections, below: Sections) -> Sections:
-    """Put one layer over another.
+def over_own(project: Sections, own: Sections) -> Sections:
+    """Put a project's sections over those of the user's own file.
 
-    The `defaults` of both layers apply; if both set a key, the upper layer's value is used. `default_env` is that of
-    the upper layer.
+    The own `defaults` apply to all stores, the project's `defaults` only to the project's stores. `default_env` is that
+    of the project.
     """
-    defaults = {name: below.defaults.get(name, []) + parts for name, parts in above.defaults.items()}
+    parts = ProjectParts(frozenset(project.stores), frozenset(project.environments), project.defaults)
+    return over(project._replace(defaults=own.defaults), own)._replace(project=parts)
+
+
+def over(above: Sections, below: Sections) -> Sections:
+    """Put one layer over another; `defaults`, `default_env` and `project` are those of the upper layer."""
     return Sections(
         stores={name: parts for name, parts in below.stores.items() if name not in above.stores} | above.stores,
         environments={name: parts for name, parts in below.environments.items() if name not in above.environments}
         | above.environments,
-        defaults=below.defaults | defaults,
+        defaults=above.defaults,
         default_environment=above.default_environment,
+        project=above.project,
     )
 
 
-def displaced(above: Sections, below: Sections) -> dict[str, str]:
-    """Return the lower layer's stores that depend, by `credentials_from` or `extends`, on a name of the upper layer.
+def displaced(above: Collection[str], below: Sections) -> dict[str, str]:
+    """Return the lower layer's stores that depend, by `credentials_from` or `extends`, on a store of the upper layer.
 
-    The result maps each of these stores to the name on which it depends. The upper layer's store of that name has a
-    different identity from the store that the lower layer meant.
+    `above` has the names of the upper layer's stores. The result maps each displaced store to the name on which it
+    depends. The upper layer's store of that name has a different identity from the store that the lower layer meant.
     """
-    uses = {name: _used(parts) for name, parts in below.stores.items() if name not in above.stores}
+    uses = {name: _used(parts, below.defaults) for name, parts in below.stores.items() if name not in above}
     ends: dict[str, str] = {}
     for name, direct in uses.items():
         passed, ahead = {name}, list(direct)
         while ahead:
             used = ahead.pop()
-            if used in above.stores:
+            if used in above:
                 ends[name] = used
                 break
             ahead += [more for more in uses.get(used, ()) if more not in passed]
@@ -123,7 +129,10 @@ def displaced(above: Sections, below: Sections) -> dict[str, str]:
 
 
 def displaced_environments(above: Sections, below: Sections, stores: Collection[str]) -> list[str]:
-    """Return the lower layer's environments that read from one of these stores, directly or by `extends`."""
+    """Return the lower layer's environments that depend on one of these stores or on an environment of the upper layer.
+
+    They depend on a store by `from`, and on an environment by `extends`.
+    """
     found: list[str] = []
     for _ in below.environments:
         found += [
@@ -132,7 +141,7 @@ def displaced_environments(above: Sections, below: Sections, stores: Collection[
             if name not in (*above.environments, *found)
             and (
                 any(_reads(field.node, stores) for part in parts for field in part.entries.values())
-                or any(base in found for base in _texts(parts, ("extends",)))
+                or any(base in found or base in above.environments for base in _texts(parts, ("extends",)))
             )
         ]
     return found
@@ -143,12 +152,22 @@ def _reads(node: Node, stores: Collection[str]) -> bool:
     source = node.get("from") if isinstance(node, Mapping) else None
     values = [value for _, value in source.entries] if isinstance(source, Mapping) else [source]
     texts = [value.text for value in values if isinstance(value, Scalar)]
-    return any(re.split("[:/]", text.removeprefix("store://"))[0] in stores for text in texts)
+    return any(re.split("[:/]", text.strip().removeprefix("store://"))[0].strip() in stores for text in texts)
 
 
-def _used(parts: list[Part]) -> list[str]:
-    """Return the stores that a store names in `credentials_from` and `extends`."""
-    return _texts(parts, ("credentials_from", "extends"))
+def _used(parts: list[Part], defaults: MappingOf[str, list[Part]]) -> list[str]:
+    """Return the stores that a store may use by `extends` and by its own or a default `credentials_from`."""
+    types = _texts(parts, ("type",))
+    used = _texts(parts, ("credentials_from", "extends"))
+    if any("credentials_from" in part.entries for part in parts):
+        return used
+    # A store without `type` gets its type by `extends`.
+    return used + [
+        name
+        for type_name, entries in defaults.items()
+        if not types or type_name in types
+        for name in _texts(entries, ("credentials_from",))
+    ]
 
 
 def _texts(parts: list[Part], keys: Collection[str]) -> list[str]:

@@ -36,6 +36,15 @@ class Part(NamedTuple):
     entries: dict[str, Field]
 
 
+class ProjectParts(NamedTuple):
+    """What a project's files define, apart from what the user's own files define."""
+
+    stores: frozenset[str]
+    environments: frozenset[str]
+    defaults: dict[str, list[Part]]
+    """The default entries by store type; they apply only to the project's stores."""
+
+
 class Sections(NamedTuple):
     """The content of all files; later files override earlier files."""
 
@@ -45,6 +54,20 @@ class Sections(NamedTuple):
     """The default entries for all stores of a type, by store type."""
     default_environment: list[Text]
     """Every `default_env` of the files, in order; the last one is used."""
+    project: ProjectParts | None = None
+    """Set if these are a project's sections over the user's own sections."""
+
+    def defaults_of(self, store: str, type_name: str) -> list[Part]:
+        """Return the default entries that apply to a store of that type, in order of precedence, lowest first.
+
+        A project's defaults do not apply to the user's own stores and profiles: they could change whose identity a
+        name means.
+        """
+        defaults = self.defaults.get(type_name, [])
+        project = self.project
+        if project is None or store not in project.stores:
+            return defaults
+        return defaults + project.defaults.get(type_name, [])
 
 
 def collect(sources: Iterable[ConfigSource], store_keys: frozenset[str], problems: Problems) -> Sections:

@@ -222,7 +222,7 @@ class _Merger:
             self._problems.add(where, f"{path}.extends", message)
             base_stores, bases = [None], []
         fields: dict[str, Field] = {}
-        for part in self._sections.defaults.get(type_name, ()):
+        for part in self._sections.defaults_of(name, type_name):
             fields |= self._canonical(part, type_name)
         for base in bases:
             self._inherited += len(base.fields) + 1
@@ -323,7 +323,8 @@ class _Checker:
 
     def check_defaults(self, sections: Sections, used_types: set[str]) -> None:
         """Report problems in `defaults`, even for a type of which there is no store."""
-        for type_name, parts in sections.defaults.items():
+        of_project = sections.project.defaults if sections.project else {}
+        for type_name, parts in (*sections.defaults.items(), *of_project.items()):
             if type_name not in self._types and type_name not in used_types:
                 message = f"there is no store type `{type_name}`"
                 self._problems.add(parts[0].where, parts[0].path, message, word=type_name, known_words=self._types)
